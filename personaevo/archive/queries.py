@@ -1,0 +1,172 @@
+"""What an archive says: summary, elites, one program in full, and the check of the digest. Reads only."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from personaevo.archive import digest
+from personaevo.archive.database import Database, schema
+from personaevo.archive.rows import Row
+from personaevo.errors import ArchiveError
+from personaevo.records import Run
+
+# Programs are stored once; a proposal with another text of the same program keeps its own.
+CANDIDATES = (
+    "SELECT c.*, coalesce(c.variant, p.source) AS source FROM candidates AS c JOIN programs AS p ON p.id = c.program "
+)
+EPISODES = (
+    "SELECT e.*, p.description, p.behaviors, p.dials, p.policy FROM episodes AS e LEFT JOIN personas AS p "
+    "ON (p.run, p.number, p.task, p.slot, p.id) = (e.run, e.number, e.task, e.slot, e.persona) "
+)
+_PERSONAS_SHOWN = 3
+_MATCHES_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Elite:
+    """The best program of a cell by ``low`` = score - se; ``mass`` is the share of people in the cell."""
+
+    cell: int
+    name: str | None
+    mass: float | None
+    number: int
+    program_id: str
+    share: float
+    score: float
+    se: float
+    low: float
+
+
+def runs(database: Database) -> list[Run]:
+    """All runs, oldest first."""
+    found = database.rows("SELECT run, settings, cells FROM runs ORDER BY run")
+    return [Run(row["run"], json.loads(row["settings"]), tuple(json.loads(row["cells"]))) for row in found]
+
+
+def elites(database: Database, run_id: int) -> list[Elite]:
+    """The best lower bound in each cell that any program of the run reaches, by cell; ties go to the earliest."""
+    found = database.rows(
+        "SELECT cell, name, mass, number, program AS program_id, share, score, se, low FROM elites WHERE run = ? "
+        "ORDER BY cell",
+        [run_id],
+    )
+    return [Elite(**row) for row in found]
+
+
+def summary(database: Database) -> dict[str, Any]:
+    """Counts over the whole archive; domain, cells and QD score of the latest run (see ``Archive.summary``)."""
+    known = runs(database)
+    latest = known[-1] if known else None
+    masses = [float(cell["mass"]) for cell in latest.cells] if latest else []
+    held = [elite for elite in elites(database, latest.id) if elite.mass is not None] if latest else []
+    counts = {
+        table: int(database.execute(f"SELECT count(*) FROM {table}")[0][0])
+        for table in ("programs", "evaluations", "episodes")
+    }
+    return {
+        "schema": schema(database),
+        "domain": latest.settings.get("domain") if latest else None,
+        "runs": len(known),
+        **counts,
+        "cells": {"held": len(held), "total": len(masses), "mass": sum(elite.mass or 0.0 for elite in held)},
+        "qd_score": sum((elite.mass or 0.0) * elite.score for elite in held),
+        "digest": digest.as_text(sum(run_digests(database).values())),
+    }
+
+
+def run_digests(database: Database) -> dict[int, int]:
+    """The stored digest of each run that has commits."""
+    found = database.execute("SELECT run, arg_max(digest, seq) FROM candidates GROUP BY run")
+    return {run: int(text, 16) for run, text in found}
+
+
+def verified_digest(database: Database) -> str:
+    """Recompute every commit's digest from the stored rows; the digest of the archive if all agree.
+
+    Raises:
+        ArchiveError: a commit's rows are not those that were committed.
+    """
+    sums: dict[tuple[int, int], int] = defaultdict(int)
+    order: list[tuple[int, int, str]] = []
+    for row in database.stream(CANDIDATES + "ORDER BY c.seq"):
+        order.append((row["run"], row["number"], row["digest"]))
+        sums[row["run"], row["number"]] += digest.row_hash("candidates", row)
+    for table in ("evaluations", "episodes", "personas"):
+        for row in database.stream(f"SELECT * FROM {table}"):
+            sums[row["run"], row["number"]] += digest.row_hash(table, row)
+    totals: dict[int, int] = defaultdict(int)
+    for run, number, stored in order:
+        totals[run] += sums.pop((run, number))
+        if digest.as_text(totals[run]) != stored:
+            raise ArchiveError(
+                f"archive {database.path} was changed: from candidate {number} of run {run} on, its rows do not "
+                f"add up to the digest {stored} "
+                "stored with them; restore a copy"
+            )
+    if sums:
+        raise ArchiveError(
+            f"archive {database.path} was changed: it has rows of candidates that were never committed: "
+            f"{sorted(sums)[:3]}"
+        )
+    return digest.as_text(sum(totals.values()))
+
+
+def program(database: Database, prefix: str) -> dict[str, Any]:
+    """One program in full (see ``Archive.program``)."""
+    key = _resolved(database, prefix)
+    proposals = database.rows(
+        CANDIDATES + "WHERE c.program = ? ORDER BY c.state = 'duplicate', c.run DESC, c.number", [key]
+    )
+    first = proposals[0]
+    where = [first["run"], first["number"]]
+    shown = ("run", "number", "parents", "operator", "state", "reason", "fault")
+    return {
+        "id": key,
+        "source": first["source"],
+        **{name: first[name] for name in shown},
+        "proposals": [{name: row[name] for name in shown} for row in proposals],
+        "evaluations": database.rows(
+            "SELECT run, number, split, planned, completed, objectives FROM evaluations JOIN candidates USING "
+            "(run, number) "
+            "WHERE program = ? ORDER BY run DESC, number",
+            [key],
+        ),
+        "cells": database.rows(
+            "SELECT run, cell, name, mass, share, score, se FROM elites WHERE program = ? ORDER BY run DESC, cell",
+            [key],
+        ),
+        "personas": database.rows(
+            "SELECT task, slot, id, description, behaviors, dials, policy FROM personas WHERE run = ? AND number = ? "
+            f"ORDER BY slot, task LIMIT {_PERSONAS_SHOWN}",
+            where,
+        ),
+        "best": _extreme(database, where, "DESC"),
+        "worst": _extreme(database, where, "ASC"),
+    }
+
+
+def _resolved(database: Database, prefix: str) -> str:
+    found = [
+        row[0] for row in database.execute("SELECT id FROM programs WHERE starts_with(id, ?) ORDER BY id", [prefix])
+    ]
+    if prefix in found or len(found) == 1:
+        return str(prefix if prefix in found else found[0])
+    if not found:
+        raise ArchiveError(
+            f"archive {database.path} has no program '{prefix}': expected an id, or its beginning, as `archive "
+            "elites` shows them"
+        )
+    named = ", ".join(found[:_MATCHES_NAMED]) + (", …" if len(found) > _MATCHES_NAMED else "")
+    raise ArchiveError(f"'{prefix}' is the beginning of {len(found)} programs ({named}): give more of the id")
+
+
+def _extreme(database: Database, where: list[int], order: str) -> Row | None:
+    found = database.rows(
+        "SELECT task, slot, seed, persona, outcome, p_human, preservation, cell, turns FROM episodes "
+        f"WHERE run = ? AND number = ? AND p_human IS NOT NULL ORDER BY p_human {order}, task, slot, seed LIMIT 1",
+        where,
+    )
+    return found[0] if found else None

@@ -1,0 +1,230 @@
+"""Records to rows and back. A row is a dict of plain JSON values in the shape that DuckDB returns for its table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from personaevo.archive.digest import MODULUS, row_sum
+from personaevo.errors import ArchiveError
+from personaevo.records import (
+    Candidate,
+    CellScore,
+    Commit,
+    Episode,
+    Estimate,
+    Evaluation,
+    Measure,
+    Persona,
+    PlanItem,
+    Program,
+    TableRow,
+)
+
+Row = dict[str, Any]
+Rows = dict[str, list[Row]]
+
+
+def rows_of(run_id: int, commit: Commit) -> tuple[Rows, int]:
+    """The rows of one commit by table, and what they add to the digest.
+
+    The tables are candidates (with ``source``, which is no column), evaluations, episodes and personas.
+    Text that is not Unicode (a lone surrogate in what a program made) is kept in escaped form, so that no program can
+    stop a search.
+
+    Raises:
+        ArchiveError: the commit breaks the contract: a failure without reason or fault, an evaluation that is missing
+            or of another program, two personas under one id.
+    """
+    where = f"candidate {commit.candidate.number}"
+    _check(commit, where)
+    keys: Row = {"run": run_id, "number": int(commit.candidate.number)}
+    rows: Rows = {
+        "candidates": [keys | _candidate_row(commit.candidate)],
+        "evaluations": [keys | _evaluation_row(commit.evaluation)] if commit.evaluation else [],
+        "episodes": [keys | _episode_row(episode) for episode in commit.episodes],
+        "personas": [keys | row for row in _persona_rows(commit.episodes, where)],
+    }
+    try:
+        return rows, _sum(rows)
+    except UnicodeEncodeError:
+        rows = {table: [_escaped(row) for row in some] for table, some in rows.items()}
+        return rows, _sum(rows)
+
+
+def as_json(value: object) -> str:
+    """JSON as DuckDB reads it back without loss.
+
+    Raises:
+        ValueError: a number is not finite.
+        TypeError: a value has no JSON form.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def commit_from(row: Row) -> Commit:
+    """A commit, without its episodes, from a row of candidates (with ``source``) joined with its evaluation, if any."""
+    program = Program(row["program"], row["source"])
+    candidate = Candidate(
+        row["number"], program, tuple(row["parents"]), row["operator"], row["state"], row["reason"], row["fault"]
+    )
+    if row["split"] is None:
+        return Commit(candidate)
+    objectives = {name: Estimate(**estimate) for name, estimate in row["objectives"].items()}
+    cells = tuple(CellScore(**cell) for cell in row["cells"])
+    return Commit(candidate, Evaluation(program.id, row["split"], row["planned"], row["completed"], objectives, cells))
+
+
+def episode_from(row: Row) -> Episode:
+    """An episode from its row joined with its persona (``description`` is NULL if there is none)."""
+    persona = None
+    if row["description"] is not None:
+        persona = Persona(
+            id=row["persona"],
+            description=row["description"],
+            behaviors=row["behaviors"],
+            dials=row["dials"],
+            policy=row["policy"],
+        )
+    return Episode(
+        item=PlanItem(row["task"], row["slot"], row["seed"]),
+        state=row["state"],
+        turns=tuple((turn["role"], turn["content"]) for turn in row["turns"]),
+        outcome=row["outcome"],
+        fingerprint=tuple(row["fingerprint"] or ()),
+        preservation=row["preservation"] or 0.0,
+        p_human=row["p_human"],
+        cell=row["cell"],
+        persona=persona,
+        reason=row["reason"],
+        fault=row["fault"],
+    )
+
+
+def table_rows(run_id: int, version: int, rows: Sequence[TableRow]) -> list[Row]:
+    """Rows of ``final_tables``."""
+    keys = ("mean", "low", "high", "raw", "completed", "planned")
+    return [
+        {
+            "run": run_id,
+            "version": version,
+            "position": position,
+            "row": row.row,
+            "program": row.program_id,
+            "measures": {name: {key: getattr(measure, key) for key in keys} for name, measure in row.measures.items()},
+        }
+        for position, row in enumerate(rows)
+    ]
+
+
+def table_row_from(row: Row) -> TableRow:
+    """A row of the final table."""
+    return TableRow(row["row"], row["program"], {name: Measure(**measure) for name, measure in row["measures"].items()})
+
+
+def _sum(rows: Rows) -> int:
+    return sum(row_sum(table, some) for table, some in rows.items()) % MODULUS
+
+
+def _check(commit: Commit, where: str) -> None:
+    candidate, evaluation = commit.candidate, commit.evaluation
+    if candidate.state == "failed" and not (candidate.reason and candidate.fault):
+        raise ArchiveError(f"{where} failed without a reason and a fault: both must be given")
+    if any(episode.state == "failed" and not (episode.reason and episode.fault) for episode in commit.episodes):
+        raise ArchiveError(f"{where} has an episode that failed without a reason and a fault: both must be given")
+    if candidate.state == "evaluated" and evaluation is None:
+        raise ArchiveError(f"{where} is said to be evaluated, but has no evaluation")
+    if evaluation is not None and evaluation.program_id != candidate.program.id:
+        raise ArchiveError(
+            f"{where} is program {candidate.program.id}, but its evaluation is of {evaluation.program_id}"
+        )
+
+
+def _candidate_row(candidate: Candidate) -> Row:
+    return {
+        "program": candidate.program.id,
+        "source": candidate.program.source,
+        "parents": list(candidate.parents),
+        "operator": candidate.operator,
+        "state": candidate.state,
+        "reason": _escaped(candidate.reason),  # not in the digest, which finds such text elsewhere
+        "fault": candidate.fault,
+    }
+
+
+def _evaluation_row(evaluation: Evaluation) -> Row:
+    return {
+        "split": evaluation.split,
+        "planned": int(evaluation.planned),
+        "completed": int(evaluation.completed),
+        "objectives": {
+            name: {"value": float(x.value), "se": float(x.se), "raw": float(x.raw)}
+            for name, x in evaluation.objectives.items()
+        },
+        "cells": [
+            {"cell": int(x.cell), "share": float(x.share), "score": float(x.score), "se": float(x.se)}
+            for x in evaluation.cells
+        ],
+    }
+
+
+def _episode_row(episode: Episode) -> Row:
+    done = (
+        episode.state == "completed"
+    )  # what a failed episode "measured" is not a value, whatever the record's defaults say
+    return {
+        "task": episode.item.task_id,
+        "slot": int(episode.item.slot),
+        "seed": str(int(episode.item.seed)),  # as text: JSON numbers end at 64 bits
+        "state": episode.state,
+        "turns": [{"role": role, "content": content} for role, content in episode.turns],
+        "outcome": episode.outcome,
+        "fingerprint": [float(x) for x in episode.fingerprint] if done else None,
+        "preservation": float(episode.preservation) if done else None,
+        "p_human": float(episode.p_human) if done and episode.p_human is not None else None,
+        "cell": int(episode.cell) if done and episode.cell is not None else None,
+        "persona": None if episode.persona is None else episode.persona.id,
+        "reason": _escaped(episode.reason),
+        "fault": episode.fault,
+    }
+
+
+def _persona_rows(episodes: Sequence[Episode], where: str) -> list[Row]:
+    """Each persona once, though several episodes may play it."""
+    rows: dict[tuple[str, int, str], Row] = {}
+    for episode in episodes:
+        if episode.persona is None:
+            continue
+        row = _persona_row(episode.item, episode.persona)
+        if rows.setdefault((row["task"], row["slot"], row["id"]), row) != row:
+            raise ArchiveError(
+                f"{where} has two different personas {row['id']!r} in slot {row['slot']} of task {row['task']!r}"
+            )
+    return list(rows.values())
+
+
+def _persona_row(item: PlanItem, persona: Persona) -> Row:
+    return {
+        "task": item.task_id,
+        "slot": int(item.slot),
+        "id": persona.id,
+        "description": persona.description,
+        "behaviors": _floats(persona.behaviors),
+        "dials": _floats(persona.dials),
+        "policy": persona.policy,
+    }
+
+
+def _floats(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value

@@ -1,0 +1,62 @@
+"""Snapshots: complete copies of an archive that is being written, for readers in other processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from personaevo.archive.database import Database, remove_file
+from personaevo.errors import ArchiveError
+
+_SHARE = 0.01  # of the writer's time: half of what is allowed, because one that took long is known only afterwards
+
+
+def snapshot_file(archive: Path) -> Path:
+    """Where readers look while ``archive`` is being written."""
+    return archive.with_name(archive.name + ".snapshot")
+
+
+class Publisher:
+    """Publishes snapshots of one open archive by atomic rename: readers see the old one or the new one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._target = snapshot_file(database.path)
+        self._draft = draft_file(database.path)
+        self._begun = time.monotonic()
+        self._spent = 0.0
+        self._last = 0.0
+
+    def due(self) -> bool:
+        """Whether another snapshot, taking as long as the last one, keeps the time spent on them within its share."""
+        return self._spent + self._last <= _SHARE * (time.monotonic() - self._begun)
+
+    def publish(self) -> None:
+        """Replace the snapshot by the present state.
+
+        Raises:
+            ArchiveError: it cannot be written; the old snapshot stays.
+        """
+        begun = time.monotonic()
+        try:
+            remove_file(self._draft)
+            self._database.copy_to(self._draft)
+            os.replace(self._draft, self._target)
+        except OSError as error:
+            remove_file(self._draft)
+            raise ArchiveError(f"cannot publish {self._target}: {error.strerror}") from error
+        finally:
+            self._last = time.monotonic() - begun
+            self._spent += self._last
+
+    def remove(self) -> None:
+        """Remove the snapshot: the archive itself can be read again."""
+        with suppress(OSError):
+            self._target.unlink()
+
+
+def draft_file(archive: Path) -> Path:
+    """A snapshot in the making; one left behind is of no use to anybody."""
+    return archive.with_name(archive.name + ".snapshot.draft")

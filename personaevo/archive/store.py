@@ -1,0 +1,335 @@
+"""The archive: one DuckDB file that holds everything a search found. The only reader and writer of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from personaevo.archive import digest, opening, queries
+from personaevo.archive.database import Database
+from personaevo.archive.lock import Lock
+from personaevo.archive.queries import Elite
+from personaevo.archive.rows import (
+    Row,
+    as_json,
+    commit_from,
+    episode_from,
+    rows_of,
+    table_row_from,
+    table_rows,
+)
+from personaevo.archive.snapshot import Publisher
+from personaevo.errors import ArchiveError
+from personaevo.records import Commit, Episode, Run, TableRow
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the writer remembers so that a commit need not ask: to number, to refuse repetition, to add up digests."""
+
+    seq: int = 0
+    sources: dict[str, bytes] = field(default_factory=dict)  # program id → MD5 of the stored text
+    numbers: dict[int, set[int]] = field(default_factory=dict)  # run → candidates committed
+    digests: dict[int, int] = field(default_factory=dict)
+
+
+class Archive:
+    """One archive file, open for writing (``create_or_open``) or reading (``read``); a context manager.
+
+    One thread at a time. Every method raises ArchiveError, with one line that says what to do, when the file cannot be
+    read or written. Whatever ``commit`` returned from is kept, also when the process is killed right after it.
+    """
+
+    def __init__(self, path: Path, database: Database, held: Lock | None, publisher: Publisher | None) -> None:
+        self.path = path
+        self._database = database
+        self._held = held
+        self._publisher = publisher
+        self._owner = os.getpid()
+        self._known = _Known()
+
+    @classmethod
+    def create_or_open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open an archive for writing, or make it. One writer at a time; other processes read its snapshot meanwhile.
+
+        Raises:
+            ArchiveBusyError: another process writes it, or does not stop reading it.
+            ArchiveVersionError: it was made by a newer personaevo.
+            ArchiveError: it is not an archive, is damaged, or cannot be made. The file is then as it was before.
+        """
+        place = Path(path).resolve()
+        database, held = opening.for_writing(place)
+        publisher = Publisher(database)
+        archive = cls(place, database, held, publisher)
+        try:
+            archive._remember()
+            publisher.publish()
+        except BaseException:
+            archive.close()
+            raise
+        return archive
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Open an archive for reading; while it is being written, that is the last published snapshot.
+
+        Never changes the file. While it is open for reading, and was not being written when opened, nobody can open it
+        for writing: close it soon.
+
+        Raises:
+            ArchiveBusyError: it is being written and no snapshot appears within two seconds.
+            ArchiveVersionError: it was made by a newer personaevo.
+            ArchiveError: it does not exist, is not an archive or is damaged.
+        """
+        place = Path(path).resolve()
+        database, held = opening.for_reading(place)
+        return cls(place, database, held, None)
+
+    def close(self) -> None:
+        """Close the file and let others have it. A second call does nothing, nor does one in a forked child."""
+        if self._owner != os.getpid():
+            return
+        try:
+            self._database.close()
+        finally:
+            if self._publisher is not None and self._held is not None:
+                self._publisher.remove()
+            if self._held is not None:
+                self._held.release()
+                self._held = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- writing
+
+    def begin_run(self, settings: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> Run:
+        """Add a run. ``settings`` and ``cells`` need a JSON form; of a cell, ``cell``, ``name``, ``mass`` count here.
+
+        Raises:
+            ArchiveError: they have none, or the archive is open for reading.
+        """
+        self._writable()
+        try:
+            texts = [as_json(dict(settings)), as_json([dict(cell) for cell in cells])]
+        except (TypeError, ValueError) as error:
+            raise ArchiveError(f"settings and cells of a run must be plain JSON values: {error}") from error
+        run_id = 1 + int(self._database.execute("SELECT coalesce(max(run), 0) FROM runs")[0][0])
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO runs (run, settings, cells, begun) VALUES (?, ?, ?, ?)", [run_id, *texts, _now()]
+            )
+        self._known.numbers[run_id] = set()
+        self._publish_if_due()
+        return self.run(run_id)
+
+    def commit(self, run_id: int, commit: Commit) -> None:
+        """Append everything of one candidate in one transaction, with the run's digest up to here.
+
+        Raises:
+            ArchiveError: the run is unknown, the candidate's number is taken, the commit breaks the contract of its
+                records, or it cannot be written. Nothing of it is stored then.
+        """
+        self._writable()
+        numbers = self._known.numbers.get(run_id)
+        if numbers is None:
+            raise self._no_run(run_id)
+        if commit.candidate.number in numbers:
+            raise ArchiveError(
+                f"candidate {commit.candidate.number} of run {run_id} was committed before: a candidate is "
+                "committed once"
+            )
+        rows, added = rows_of(run_id, commit)
+        total = (self._known.digests.get(run_id, 0) + added) % digest.MODULUS
+        row = rows["candidates"][0]
+        key, source = row["program"], row.pop("source")
+        kept = self._known.sources.get(key)
+        row["variant"] = None if kept is None or kept == _md5(source) else source
+        row |= {"seq": self._known.seq + 1, "digest": digest.as_text(total), "written": _now().isoformat(" ")}
+        self._append({"programs": [{"id": key, "source": source}] if kept is None else [], **rows})
+        self._known.seq += 1
+        self._known.sources.setdefault(key, _md5(source))
+        self._known.digests[run_id] = total
+        numbers.add(row["number"])
+        self._publish_if_due()
+
+    def write_table(self, run_id: int, rows: Sequence[TableRow]) -> None:
+        """Store the final table of a run; a later one takes its place.
+
+        Raises:
+            ArchiveError: the run is unknown, or a value is not a finite number.
+        """
+        self._writable()
+        self.run(run_id)
+        version = 1 + int(
+            self._database.execute("SELECT coalesce(max(version), 0) FROM final_tables WHERE run = ?", [run_id])[0][0]
+        )
+        with self._database.transaction():
+            self._database.insert("final_tables", table_rows(run_id, version, rows))
+        self._publish_if_due()
+
+    def publish_snapshot(self) -> None:
+        """Publish the present state for readers now; ``commit`` does so by itself in at most 2 % of the time.
+
+        Raises:
+            ArchiveError: it cannot be written; the last one stays.
+        """
+        self._writable().publish()
+
+    # --- reading
+
+    def runs(self) -> list[Run]:
+        """All runs, oldest first."""
+        return queries.runs(self._database)
+
+    def run(self, run_id: int | None = None) -> Run:
+        """One run, or the latest.
+
+        Raises:
+            ArchiveError: there is no such run.
+        """
+        known = self.runs()
+        if not known:
+            raise ArchiveError(
+                f"archive {self.path} holds no run yet: `personaevo search --archive {self.path}` adds one"
+            )
+        found = known[-1:] if run_id is None else [run for run in known if run.id == run_id]
+        if not found:
+            raise self._no_run(run_id)
+        return found[0]
+
+    def commits(self, run_id: int) -> list[Commit]:
+        """What a run committed, by candidate number, without the episodes: what a resumed search needs to know."""
+        found = self._database.rows(
+            f"SELECT c.*, e.* EXCLUDE (run, number) FROM ({queries.CANDIDATES}WHERE c.run = ?) AS c "
+            "LEFT JOIN evaluations AS e ON (e.run, e.number) = (c.run, c.number) ORDER BY c.number",
+            [self.run(run_id).id],
+        )
+        return [commit_from(row) for row in found]
+
+    def episodes(self, run_id: int, number: int) -> tuple[Episode, ...]:
+        """The episodes of one candidate with their personas, in the order of committing; none if nothing was run."""
+        found = self._database.rows(
+            queries.EPISODES + "WHERE e.run = ? AND e.number = ? ORDER BY e.rowid", [self.run(run_id).id, number]
+        )
+        return tuple(episode_from(row) for row in found)
+
+    def table(self, run_id: int) -> list[TableRow]:
+        """The final table of a run; empty until it is written."""
+        found = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", [self.run(run_id).id])
+        return [table_row_from(row) for row in found]
+
+    def elites(self, run_id: int | None = None) -> list[Elite]:
+        """The best program of each cell that a run (the latest, if none is given) reaches, by cell."""
+        return queries.elites(self._database, self.run(run_id).id)
+
+    def summary(self) -> dict[str, Any]:
+        """What the archive holds, in the shape of ``archive summary --json``.
+
+        ``{"schema", "domain", "runs", "programs", "evaluations", "episodes", "cells": {"held", "total", "mass"},
+        "qd_score", "digest"}``.
+        Counts and digest are those of the whole archive; domain, cells and QD score (sum over cells of mass times
+        elite score) are the latest run's. ``held`` counts cells whose elite scores above 0, ``mass`` is the share of
+        people in them.
+        """
+        return queries.summary(self._database)
+
+    def program(self, prefix: str) -> dict[str, Any]:
+        """One program by its id or the beginning of it, with everything that happened to it.
+
+        Keys: ``id, source``; ``run, number, parents, operator, state, reason, fault`` of its latest proposal that was
+        not a duplicate; ``proposals``, all of them; ``evaluations`` (with ``objectives``: name → value, se, raw);
+        ``cells`` that it owns; a few ``personas``; ``best`` and ``worst``, its episodes of highest and lowest
+        ``p_human`` with their ``turns`` (None if nothing was judged).
+
+        Raises:
+            ArchiveError: no program or several match.
+        """
+        return queries.program(self._database, prefix)
+
+    def digest(self, run_id: int) -> str:
+        """The digest of a run, as stored with its last commit: equal for equal content in whatever order of commits."""
+        return digest.as_text(queries.run_digests(self._database).get(self.run(run_id).id, 0))
+
+    def verify_digest(self) -> str:
+        """Recompute the digest of every commit from the stored rows; returns that of the archive, as in ``summary``.
+
+        Raises:
+            ArchiveError: the rows are not those that were committed; names the first such commit.
+        """
+        return queries.verified_digest(self._database)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and rows of a query of the reader's own (tables and views: see ``archive/migrations``).
+
+        Raises:
+            ArchiveError: the query is not valid, or the archive is open for writing (a query could then change it).
+        """
+        if self._publisher is not None:
+            raise ArchiveError(f"archive {self.path} is open for writing: open it with Archive.read to query it")
+        return self._database.table(sql, parameters)
+
+    # --- inside
+
+    def _writable(self) -> Publisher:
+        if self._publisher is None:
+            raise ArchiveError(f"archive {self.path} is open for reading: open it with Archive.create_or_open to write")
+        if self._owner != os.getpid():  # DuckDB would take the rows and lose them
+            raise ArchiveError(
+                f"archive {self.path} was opened by process {self._owner}: only that process may write it"
+            )
+        return self._publisher
+
+    def _no_run(self, run_id: int | None) -> ArchiveError:
+        return ArchiveError(f"archive {self.path} has no run {run_id}: it has {[run.id for run in self.runs()]}")
+
+    def _append(self, rows: Mapping[str, list[Row]]) -> None:
+        done = False
+        try:
+            with self._database.transaction():
+                for table, some in rows.items():
+                    self._database.insert(table, some)
+            done = True
+        finally:
+            if not done:  # failed or interrupted, perhaps just after the rows were safe: what counts is what is stored
+                with suppress(ArchiveError):
+                    self._remember()
+
+    def _remember(self) -> None:
+        known = _Known(digests=queries.run_digests(self._database))
+        known.sources = {
+            key: bytes.fromhex(text) for key, text in self._database.execute("SELECT id, md5(source) FROM programs")
+        }
+        known.numbers = {run.id: set() for run in self.runs()}
+        for seq, run_id, number in self._database.execute("SELECT seq, run, number FROM candidates"):
+            known.seq = max(known.seq, seq)
+            known.numbers[run_id].add(number)
+        self._known = known
+
+    def _publish_if_due(self) -> None:
+        publisher = self._writable()
+        if publisher.due():
+            with suppress(ArchiveError):  # what was committed is safe; readers keep the last snapshot
+                publisher.publish()
+
+
+def _md5(text: str) -> bytes:
+    return hashlib.md5(
+        text.encode(), usedforsecurity=False
+    ).digest()  # a comparison with what DuckDB's md5() says, nothing more
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,101 @@
+"""Settings of a search, validated once; from Python, a TOML file or the command line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from personaevo.errors import ConfigError
+
+DEFAULT_OPERATORS: Mapping[str, float] = {
+    "change_number": 4.0,
+    "change_distribution": 2.0,
+    "add_axis": 1.5,
+    "drop_axis": 0.3,
+    "rewrite_axis": 0.5,
+    "couple": 0.7,
+    "switch_scaffold": 0.7,
+    "cross": 2.0,
+}
+
+# Settings that say where and how fast, not what: a resumed run may change them.
+NOT_RECORDED = ("archive", "jobs", "resume", "candidates")
+
+
+class SearchConfig(BaseModel):
+    """What to search, against whom, and how much.
+
+    Attributes:
+        domain: an installed domain ("service", "charity", "camping").
+        tasks, human: files that take the place of the domain's own tasks and people (see ``readers``).
+        archive: the DuckDB file to write; None picks a free name in the working folder.
+        candidates: how many programs are proposed, the seed program included.
+        task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each.
+        test_tasks, test_personas: the same for the final table, on held-out tasks and people.
+        lag: candidate k is bred from the results of candidates up to k - lag; also how many are under way at once.
+        selection: "evolve", or "random" (parents regardless of score: the control).
+        operators: weights of the operators of ``evolve.recombine``.
+        preservation_floor: programs below this task preservation cannot be parents, elites or best.
+        jobs: worker processes; None is one per processor. Results do not depend on it.
+        seed: of everything random.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    domain: str = "service"
+    tasks: Path | None = None
+    human: Path | None = None
+    program: Path | None = None
+    archive: Path | None = None
+    candidates: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    task_count: Annotated[int, Field(ge=2, le=1000)] = 10
+    personas: Annotated[int, Field(ge=1, le=100)] = 5
+    test_tasks: Annotated[int, Field(ge=2, le=1000)] = 20
+    test_personas: Annotated[int, Field(ge=1, le=100)] = 10
+    cells: Annotated[int, Field(ge=2, le=256)] = 16
+    lag: Annotated[int, Field(ge=1, le=1024)] = 8
+    selection: Literal["evolve", "random"] = "evolve"
+    operators: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_OPERATORS))
+    preservation_floor: Annotated[float, Field(ge=0, le=1)] = 0.9
+    jobs: Annotated[int, Field(ge=1, le=1024)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    sandbox: Literal["weak"] = "weak"
+    resume: bool = False
+
+    def recorded(self) -> dict[str, Any]:
+        """The settings that decide the results, as plain JSON-able values."""
+        return self.model_dump(mode="json", exclude=set(NOT_RECORDED))
+
+
+def make_config(values: Mapping[str, Any]) -> SearchConfig:
+    """A validated configuration.
+
+    Raises:
+        ConfigError: an unknown setting, a wrong type or a value out of range, in one line.
+    """
+    try:
+        return SearchConfig.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        known = ", ".join(SearchConfig.model_fields)
+        hint = f"; settings are: {known}" if first["type"] == "extra_forbidden" else ""
+        raise ConfigError(f"setting '{name}': {first['msg'].lower()}, got {first.get('input')!r}{hint}") from None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a TOML file, not yet validated.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"configuration file {path}: {(error.strerror or 'cannot be read').lower()}; give an existing TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration file {path} is not TOML: {error}") from None

@@ -1,0 +1,40 @@
+"""Finds content: the folders ``seeds``, ``fitness`` and ``archive``, in a checkout and in an installation alike."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from personaevo.errors import ContentError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def root(name: str) -> Path:
+    """The content folder ``name``: the packaged copy if there is one (a wheel), else the folder beside the package (a checkout).
+
+    Raises:
+        ContentError: neither exists.
+    """
+    for folder in (_PACKAGE / "_content" / name, _PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise ContentError(f"content folder '{name}' is missing beside {_PACKAGE}: reinstall personaevo")
+
+
+@cache
+def toml(folder: str, name: str) -> dict[str, Any]:
+    """The parsed TOML file ``name`` of a content folder.
+
+    Raises:
+        ContentError: the file is missing or is not TOML.
+    """
+    path = root(folder) / name
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ContentError(f"{path} is missing: expected a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ContentError(f"{path} is not readable as TOML: {error}") from None

@@ -1,0 +1,43 @@
+"""The exception tree. A message says what was given, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class PersonaevoError(Exception):
+    """Base of every error that personaevo raises on purpose; its text is one line for a person to read."""
+
+
+class ConfigError(PersonaevoError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class InputError(PersonaevoError):
+    """A file that the user gave is missing, empty or not of the expected form."""
+
+
+class ContentError(PersonaevoError):
+    """Content (a domain, a feature table, a wording file, a reference) is missing or inconsistent."""
+
+
+class ReferenceDataError(PersonaevoError):
+    """A reference is too small or does not fit the installed feature set."""
+
+
+class ProgramError(PersonaevoError):
+    """A persona program is not valid Python or breaks the program contract."""
+
+
+class SandboxError(PersonaevoError):
+    """The sandbox itself cannot run (the machine's fault, not the program's)."""
+
+
+class ArchiveError(PersonaevoError):
+    """An archive cannot be opened, read or written."""
+
+
+class ArchiveBusyError(ArchiveError):
+    """Another process is writing the archive."""
+
+
+class ArchiveVersionError(ArchiveError):
+    """The archive was made by a newer version of personaevo."""

@@ -1,0 +1,144 @@
+"""Everything a search needs before its first candidate: tasks, people, the judge, the cells, the plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from personaevo import content, definitions, readers, reference
+from personaevo.config import SearchConfig
+from personaevo.errors import ConfigError, InputError
+from personaevo.evolve.plan import Plan, make_plan
+from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.evolve.workers import Workers
+from personaevo.judge.discriminator import Discriminator, train
+from personaevo.judge.panel import Panel
+from personaevo.measure.coverage import Cells, tessellate
+from personaevo.programs.source import make_program
+from personaevo.records import Episode, Program, Task
+from personaevo.reference import Reference
+
+_CONTROL_EPISODES = 400  # persona-free dialogues that the judge is trained against
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What candidates are measured on. ``train`` steers the search; ``test`` (other tasks, other people) is looked at once, at the end."""
+
+    domain: str
+    losses: tuple[str, ...]
+    seed_program: Program
+    train_plan: Plan
+    test_plan: Plan
+    train: Panel
+    test: Panel
+
+    def rollout(self, source: str | None, plan: Plan) -> Rollout:
+        """The piece of work that plays ``source`` on a plan."""
+        return Rollout(source, plan, self.domain, self.losses)
+
+    def cells(self) -> list[dict[str, Any]]:
+        """The cells as the archive keeps them: number, name, people's mass, centroid (standardized)."""
+        names = cell_names(self.train.cells)
+        return [
+            {"cell": index, "name": names[index], "mass": float(mass), "centroid": [float(value) for value in centroid]}
+            for index, (mass, centroid) in enumerate(zip(self.train.cells.masses, self.train.cells.centroids, strict=True))
+        ]
+
+
+def prepare(config: SearchConfig, workers: Workers) -> Bench:
+    """Loads, checks and trains. The people are split in two halves by person: one steers, one is kept for the end.
+
+    Raises:
+        InputError, ConfigError, ReferenceDataError: something given cannot be used.
+    """
+    tasks = load_tasks(config)
+    people = load_people(config)
+    search_half, test_half = reference.split(people, config.seed)
+    cells = tessellate(search_half.values, config.cells, config.seed)
+    control = _Control(config, people, workers)
+    train_judge = control.judge(search_half, tasks["train"], "train")
+    test_judge = control.judge(test_half, tasks["test"], "test")
+    return Bench(
+        domain=config.domain,
+        losses=people.losses,
+        seed_program=load_program(config),
+        train_plan=make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train"),
+        test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
+        train=Panel("train", train_judge, cells, search_half.values, None, config.seed),
+        test=Panel("test", test_judge, cells.with_masses(test_half.values), test_half.values, search_half.values, config.seed),
+    )
+
+
+def load_tasks(config: SearchConfig) -> dict[str, list[Task]]:
+    """Train and test tasks of the domain, or of the file given.
+
+    Raises:
+        InputError: a part has fewer than two tasks.
+    """
+    path = config.tasks or content.root("seeds") / config.domain / "tasks.jsonl"
+    tasks = readers.read_tasks(path)
+    parts = {split: [task for task in tasks if task.split == split] for split in ("train", "test")}
+    for split, found in parts.items():
+        if len(found) < 2:
+            raise InputError(f"{path}: {len(found)} tasks are marked '{split}', at least 2 are needed: set their field 'split'")
+    return parts
+
+
+def load_people(config: SearchConfig) -> Reference:
+    """The people to be like: the domain's packaged figures, or those of the dialogues given."""
+    if config.human is None:
+        return reference.packaged(config.domain)
+    dialogues = readers.read_dialogues(config.human)
+    return reference.build(dialogues, domain=config.domain, corpus=config.human.name, license="as the file given")
+
+
+def load_program(config: SearchConfig) -> Program:
+    """The seed program: the one given, the domain's own, or the one all domains share.
+
+    Raises:
+        ConfigError: the file given cannot be read.
+        ProgramError: it is not a persona program.
+    """
+    own = content.root("seeds") / config.domain / "program.py"
+    path = config.program or (own if own.exists() else content.root("seeds") / "program.py")
+    try:
+        return make_program(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"seed program {path} cannot be read ({error.__class__.__name__}): give a Python file in UTF-8") from None
+
+
+@dataclass(frozen=True)
+class _Control:
+    """The persona-free simulator on the same tasks, with the same text losses: what the judge tells people from."""
+
+    config: SearchConfig
+    people: Reference
+    workers: Workers
+
+    def judge(self, people: Reference, tasks: Sequence[Task], purpose: str) -> Discriminator:
+        each = max(1, _CONTROL_EPISODES // len(tasks))
+        plan = make_plan(tasks, at_most=len(tasks), personas=each, seed=self.config.seed, purpose=f"control {purpose}")
+        episodes = self.episodes(plan)
+        values = np.array([episode.fingerprint for episode in episodes])
+        return train(people.values, people.people, values, [episode.item.task_id for episode in episodes], self.config.seed)
+
+    def episodes(self, plan: Plan) -> tuple[Episode, ...]:
+        work = Rollout(None, plan, self.config.domain, self.people.losses)
+        played: tuple[Episode, ...] = self.workers.submit(roll_out, work).result()
+        return played
+
+
+def cell_names(cells: Cells) -> list[str]:
+    """A name for each cell after the one to three features that mark it most (at least 0.7 standard deviations from people's mean)."""
+    features = [feature for feature, kept in zip(definitions.features().features, cells.standard.kept, strict=True) if kept]
+    names: list[str] = []
+    for centroid in cells.centroids:
+        order = np.argsort(-np.abs(centroid), kind="stable")[:3]
+        words = [features[i].high if centroid[i] > 0 else features[i].low for i in order if abs(centroid[i]) >= 0.7]
+        name = ", ".join(words) or "average"
+        names.append(name)
+    return [name if names.count(name) == 1 else f"{name} ({names[: index + 1].count(name)})" for index, name in enumerate(names)]

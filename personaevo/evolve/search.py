@@ -1,0 +1,294 @@
+"""The search: ask for a program, evaluate it, tell the archive.
+
+    for each candidate k:
+        ask       breed a program from the results of candidates up to k - lag
+        evaluate  run it in the sandbox, play its episodes (in a worker), score them
+        tell      commit programs, scores, episodes and personas in one transaction, in the order of asking
+
+Everything random is seeded by (run seed, candidate, purpose), so the result does not depend on the number of workers, and a search
+that was killed continues to the same end.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from personaevo.archive import Archive
+from personaevo.config import SearchConfig
+from personaevo.errors import ArchiveError
+from personaevo.evolve import select
+from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.recombine import Parents, breed
+from personaevo.evolve.rollout import roll_out
+from personaevo.evolve.select import Scored
+from personaevo.evolve.table import final_table
+from personaevo.evolve.workers import Workers
+from personaevo.programs.source import make_program
+from personaevo.records import Candidate, Commit, Episode, Program, TableRow
+from personaevo.simulate.episodes import seed_of
+
+_BREEDING_TRIES = 10
+SEED_OPERATOR = "seed"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the search stands after a commit: for a progress display."""
+
+    done: int
+    planned: int
+    best: Scored | None
+    cells_held: int
+    episodes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found. ``table`` is the final table on held-out tasks and people; ``best`` the best program by search score."""
+
+    archive: Path
+    seed: int
+    candidates: int
+    episodes: int
+    seconds: float
+    digest: str
+    best: Program
+    table: tuple[TableRow, ...]
+
+
+@dataclass
+class Asked:
+    """A candidate under way. ``future`` is None for a duplicate, of which nothing is run."""
+
+    number: int
+    program: Program
+    parents: tuple[str, ...]
+    operator: str
+    future: Future[tuple[Episode, ...]] | None
+
+
+@dataclass
+class State:
+    """What the search knows: every commit's outcome, in order."""
+
+    asked: dict[str, Program] = field(default_factory=dict)
+    commits: list[Commit] = field(default_factory=list)
+    episodes: int = 0
+
+    def tell(self, commit: Commit) -> None:
+        """Takes in one commit."""
+        self.asked.setdefault(commit.candidate.program.id, commit.candidate.program)
+        self.commits.append(Commit(commit.candidate, commit.evaluation))
+        self.episodes += commit.evaluation.planned if commit.evaluation else 0
+
+    def population(self, up_to: int, floor: float) -> list[Scored]:
+        """Programs among candidates 0..up_to that may be parents: evaluated, and holding the floor of task preservation."""
+        return [
+            Scored(commit.evaluation.program_id, commit.evaluation)
+            for commit in self.commits[: max(up_to + 1, 0)]
+            if commit.evaluation is not None
+            and commit.candidate.state == "evaluated"
+            and commit.evaluation.objectives["task_preservation"].value >= floor
+        ]
+
+
+def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None = None) -> SearchResult:
+    """Runs or resumes a search and returns what it found; the archive holds everything.
+
+    Raises:
+        PersonaevoError: an input, a setting or the archive cannot be used. What was committed before stays.
+    """
+    started = time.monotonic()
+    path = config.archive or free_name(config.domain)
+    with Workers(config.jobs) as workers:
+        bench = _checked(config, path, workers)
+        with Archive.create_or_open(path) as archive:
+            run = _begin(archive, config, bench)
+            hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started)
+            hunt.resume(archive.commits(run.id))
+            hunt.loop()
+            table = tuple(archive.table(run.id))
+            if not table or len(hunt.state.commits) > hunt.resumed:
+                table = final_table(bench, workers, hunt.best())
+                archive.write_table(run.id, table)
+            return hunt.result(path, archive, table)
+
+
+def _checked(config: SearchConfig, path: Path, workers: Workers) -> Bench:
+    """The bench, after the archive's place was looked at: a mistake there should not cost the preparation."""
+    if path.exists() and not config.resume:
+        raise ArchiveError(f"archive {path} exists: add --resume to continue its search, or give another --archive")
+    if config.resume and not path.exists():
+        raise ArchiveError(f"archive {path} does not exist: nothing to resume; leave --resume out to begin a search")
+    return prepare(config, workers)
+
+
+def _begin(archive: Archive, config: SearchConfig, bench: Bench) -> Any:
+    """The run to continue, or a new one.
+
+    Raises:
+        ArchiveError: the archive's run was made with other settings.
+    """
+    runs = archive.runs()
+    if not runs:
+        return archive.begin_run(config.recorded(), bench.cells())
+    run, wanted = runs[-1], config.recorded()
+    differing = [name for name, value in wanted.items() if run.settings.get(name) != value]
+    if differing:
+        name = differing[0]
+        raise ArchiveError(
+            f"archive {archive.path} was made with {name} = {run.settings.get(name)!r}, now it is {wanted[name]!r}: "
+            "resume with the same settings, or begin another archive"
+        )
+    return run
+
+
+def free_name(domain: str) -> Path:
+    """``service.duckdb`` in the working folder, or the first of ``service-2.duckdb``, … that is free."""
+    names = (Path(f"{domain}.duckdb" if number == 1 else f"{domain}-{number}.duckdb") for number in range(1, 1_000_000))
+    return next(name for name in names if not name.exists())
+
+
+class Search:
+    """One search under way."""
+
+    def __init__(
+        self, config: SearchConfig, bench: Bench, workers: Workers, archive: Archive, run_id: int,
+        observe: Callable[[Progress], None], started: float,
+    ) -> None:  # fmt: skip
+        self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
+        self.observe, self.started = observe, started
+        self.state = State()
+        self.resumed = 0
+        self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
+
+    def resume(self, commits: Sequence[Commit]) -> None:
+        """Takes in what was committed before."""
+        for commit in commits:
+            self.state.tell(commit)
+        self.resumed = len(commits)
+
+    def loop(self) -> None:
+        """Ask, evaluate, tell, until all candidates are committed."""
+        under_way: deque[Asked] = deque()
+        number = len(self.state.commits)
+        while under_way or number < self.config.candidates:
+            while number < self.config.candidates and number < len(self.state.commits) + self.config.lag:
+                under_way.append(self.ask(number))
+                number += 1
+            self.tell(self.evaluate(under_way))
+            self.observe(self.progress())
+
+    # -- ask --------------------------------------------------------------------------------------------------------------
+
+    def ask(self, number: int) -> Asked:
+        """The candidate's program; unless its normalized source is known, its episodes are begun."""
+        program, parents, operator = self._proposal(number)
+        known = program.id in self.state.asked
+        if known:
+            program = self.state.asked[program.id]
+        else:
+            self.state.asked[program.id] = program
+        return Asked(number, program, parents, operator, None if known else self._play(program))
+
+    def _proposal(self, number: int) -> tuple[Program, tuple[str, ...], str]:
+        if number == 0:
+            return self.bench.seed_program, (), SEED_OPERATOR
+        rng = random.Random(seed_of(self.config.seed, number, "breed"))
+        population = self.state.population(number - self.config.lag, self.config.preservation_floor)
+        for _ in range(_BREEDING_TRIES):
+            parent, mate = self._parent(population, rng), self._parent(population, rng)
+            source, operator = breed(Parents(parent.source, mate.source), self.config.operators, rng)
+            program = make_program(source)
+            if program.id not in self.state.asked:
+                break
+        parents = (parent.id, mate.id) if "cross" in operator and mate.id != parent.id else (parent.id,)
+        return program, parents, operator
+
+    def _parent(self, population: Sequence[Scored], rng: random.Random) -> Program:
+        """Half by NSGA-II, half by the cells they own; by chance alone in the control; the seed program before there are results."""
+        if not population:
+            return self.bench.seed_program
+        if self.config.selection == "random":
+            chosen = rng.choice(population)
+        elif rng.random() < 0.5:
+            chosen = select.nsga2(population, rng)
+        else:
+            chosen = select.owner(population, self.masses, rng)
+        return self.state.asked[chosen.program_id]
+
+    def _play(self, program: Program) -> Future[tuple[Episode, ...]]:
+        return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan))
+
+    # -- evaluate ---------------------------------------------------------------------------------------------------------
+
+    def evaluate(self, under_way: deque[Asked]) -> Commit:
+        """The oldest candidate's outcome, scored."""
+        asked = under_way[0]
+        commit = self._known(asked) if asked.future is None else self._scored(asked, self._episodes(under_way))
+        under_way.popleft()
+        return commit
+
+    def _episodes(self, under_way: deque[Asked]) -> tuple[Episode, ...]:
+        """The oldest candidate's episodes. What time or a lost worker spoiled is played once more, alone."""
+        asked = under_way[0]
+        assert asked.future is not None
+        try:
+            episodes = asked.future.result()
+            if not any(one.reason and one.reason.startswith("time limit") or one.fault == "infrastructure" for one in episodes):
+                return episodes
+        except BrokenProcessPool:
+            self.workers.stop(kill=True)
+            for other in list(under_way)[1:]:
+                other.future = self._play(other.program) if other.future is not None else None
+        wait([other.future for other in under_way if other.future is not None and other is not asked])
+        return self._play(asked.program).result()
+
+    def _known(self, asked: Asked) -> Commit:
+        candidate = Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", "same program as an earlier candidate")
+        return Commit(candidate)
+
+    def _scored(self, asked: Asked, episodes: Sequence[Episode]) -> Commit:
+        evaluation, judged = self.bench.train.score(asked.program.id, episodes)
+        failure = next((one for one in judged if one.state == "failed"), None)
+        state = "evaluated" if evaluation.completed else "failed"
+        candidate = Candidate(
+            asked.number, asked.program, asked.parents, asked.operator, state,
+            failure.reason if failure else None, failure.fault if failure else None,
+        )  # fmt: skip
+        return Commit(candidate, evaluation, judged)
+
+    # -- tell -------------------------------------------------------------------------------------------------------------
+
+    def tell(self, commit: Commit) -> None:
+        """One transaction in the archive; then the search knows it too."""
+        self.archive.commit(self.run_id, commit)
+        self.state.tell(commit)
+
+    def best(self) -> Program:
+        """The best program so far by search score; the seed program if none holds the floor."""
+        population = self.state.population(len(self.state.commits), self.config.preservation_floor)
+        return self.state.asked[select.best_of(population).program_id] if population else self.bench.seed_program
+
+    def progress(self) -> Progress:
+        """Where the search stands."""
+        population = self.state.population(len(self.state.commits), self.config.preservation_floor)
+        best = select.best_of(population) if population else None
+        seconds = time.monotonic() - self.started
+        return Progress(len(self.state.commits), self.config.candidates, best, len(select.elites(population)), self.state.episodes, seconds)
+
+    def result(self, path: Path, archive: Archive, table: tuple[TableRow, ...]) -> SearchResult:
+        """The result, once the table is made."""
+        seconds = time.monotonic() - self.started
+        return SearchResult(
+            path, self.config.seed, len(self.state.commits), self.state.episodes, seconds, archive.digest(self.run_id), self.best(), table
+        )

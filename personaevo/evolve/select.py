@@ -1,0 +1,85 @@
+"""Who becomes a parent: half by NSGA-II on the objectives (DEAP), half by the cells they own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from deap import base, tools
+
+from personaevo.records import Evaluation
+
+OBJECTIVES = ("human_likeness", "coverage")
+POOL = 8
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A program that may become a parent, with its evaluation."""
+
+    program_id: str
+    evaluation: Evaluation
+
+    @property
+    def score(self) -> float:
+        """Overall score, 0..1."""
+        return self.evaluation.objectives["score"].value
+
+
+class _Fitness(base.Fitness):  # type: ignore[misc]
+    weights = (1.0,) * len(OBJECTIVES)
+
+
+class _Individual:
+    """What DEAP ranks."""
+
+    def __init__(self, scored: Scored) -> None:
+        self.scored = scored
+        self.fitness = _Fitness([scored.evaluation.objectives[name].value for name in OBJECTIVES])
+
+
+def elites(population: Sequence[Scored]) -> dict[int, Scored]:
+    """Per cell the program with the best lower confidence bound there (the earlier one on ties)."""
+    best: dict[int, tuple[float, Scored]] = {}
+    for scored in population:
+        for cell in scored.evaluation.cells:
+            if cell.score > 0 and (cell.cell not in best or cell.low > best[cell.cell][0]):
+                best[cell.cell] = (cell.low, scored)
+    return {cell: scored for cell, (_, scored) in sorted(best.items())}
+
+
+def best_of(population: Sequence[Scored]) -> Scored:
+    """The best program overall: highest lower bound (one standard error) of the score; the earlier one on ties."""
+    return max(population, key=lambda scored: scored.score - scored.evaluation.objectives["score"].se)
+
+
+def nsga2(population: Sequence[Scored], rng: random.Random, pool: int = POOL) -> Scored:
+    """Binary tournament by rank and crowding distance among the ``pool`` programs that NSGA-II keeps (Deb et al. 2002)."""
+    with _seeded(rng):
+        kept = tools.selNSGA2([_Individual(scored) for scored in population], min(pool, len(population)))
+        picked: list[Any] = tools.selTournamentDCD(kept, 4)[:1] if len(kept) >= 4 and len(kept) % 4 == 0 else [random.choice(kept)]
+    chosen: Scored = picked[0].scored
+    return chosen
+
+
+def owner(population: Sequence[Scored], masses: Mapping[int, float], rng: random.Random) -> Scored:
+    """The elite of a cell drawn by how many people it holds."""
+    held = elites(population)
+    if not held:
+        return rng.choice(population)
+    cells = list(held)
+    return held[rng.choices(cells, [masses.get(cell, 0.0) + 1e-9 for cell in cells])[0]]
+
+
+@contextmanager
+def _seeded(rng: random.Random) -> Iterator[None]:
+    """DEAP draws from the global ``random``: seed it from our generator for the call and put its state back."""
+    state = random.getstate()
+    random.seed(rng.getrandbits(64))
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,55 @@
+"""Worker processes: roll-outs are submitted, futures come back. One job means this process; results are the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self
+
+from joblib.externals.loky import get_reusable_executor
+
+_IDLE_SECONDS = 300
+
+
+def processors() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C is for the parent, which ends its workers in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Workers:
+    """A context manager around loky's executor (needs no ``__main__`` guard, works in notebooks)."""
+
+    def __init__(self, jobs: int | None) -> None:
+        self.jobs = jobs or processors()
+        self._executor: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop(kill=kind is not None)
+
+    def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
+        """Runs ``function(work)`` somewhere; with one job, here and now."""
+        if self.jobs > 1:
+            if self._executor is None:
+                self._executor = get_reusable_executor(self.jobs, timeout=_IDLE_SECONDS, initializer=_ignore_interrupts)
+            future: Future[Any] = self._executor.submit(function, work)
+            return future
+        done: Future[Any] = Future()
+        done.set_result(function(work))
+        return done
+
+    def stop(self, *, kill: bool) -> None:
+        """Ends the worker processes, at once if ``kill``; the next ``submit`` starts new ones."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, kill_workers=kill)
+            self._executor = None

@@ -1,0 +1,225 @@
+"""The fingerprint: nineteen behaviors of the user's side of a dialogue, measured for many dialogues in one pass.
+
+The behaviors are those of USI (arXiv 2603.11245) and PPol (arXiv 2605.12894), groups D1 (style), D2 (disclosure),
+D3 (clarification) and D4 (reaction to errors). Their definitions and lexicons are content (``fitness/features.toml``).
+Text is lower-cased and stripped of punctuation first, so that a corpus that lost both measures the same as one that kept it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from personaevo.errors import ContentError, InputError
+from personaevo.records import Floats
+
+SHORT_TURN_WORDS = 3
+REPEAT_RUN_WORDS = 4
+EXCLUSIVE = ("pushback_rate", "clarification_rate", "info_seeking_rate")
+COMPUTED = (
+    "words_per_turn",
+    "short_rate",
+    "ack_only_rate",
+    "verbosity_cv",
+    "repetition_rate",
+    "front_loading",
+    "identifiers_per_turn",
+    "opening_words",
+)
+
+_BREAKS = "-\u2010\u2011\u2012\u2013\u2014\u2015/\\|_\u2026\t\r\n\u00a0\u2022"
+
+
+class _Cleaner(dict[int, Any]):
+    """A translation table filled as characters turn up: letters and digits stay, dashes and the like part words, the rest goes."""
+
+    def __missing__(self, key: int) -> int | str | None:
+        char = chr(key)
+        kept = char if char.isalnum() or char == " " else " " if char in _BREAKS or char.isspace() else None
+        self[key] = kept
+        return kept
+
+
+_CLEANER = _Cleaner({10: 10})
+
+
+def words_of(texts: Sequence[str]) -> list[list[str]]:
+    """The words of each text: lower case, punctuation deleted, dashes, slashes and line breaks part words."""
+    flat = "\n".join(text.replace("\n", " ") for text in texts).lower().translate(_CLEANER)
+    return [line.split() for line in flat.split("\n")] if texts else []
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """``values[n, d]``: one row per dialogue, one column per feature of ``names``."""
+
+    names: tuple[str, ...]
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature of the fingerprint as defined in content."""
+
+    name: str
+    group: str
+    kind: str
+    unit: str
+    high: str
+    low: str
+    lexicon: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """A versioned list of features, ready to measure."""
+
+    version: int
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> FeatureSet:
+        """Builds the set from the parsed ``features.toml``.
+
+        Raises:
+            ContentError: a feature lacks a key, or is computed by nothing.
+        """
+        features = []
+        for row in table.get("feature", []):
+            try:
+                fields = {key: row[key] for key in ("name", "group", "kind", "unit", "high", "low")}
+            except KeyError as error:
+                raise ContentError(f"features.toml: feature {row.get('name', '?')!r} lacks the key {error}") from None
+            if fields["kind"] == "computed" and fields["name"] not in COMPUTED:
+                raise ContentError(f"features.toml: {fields['name']!r} is marked computed, but only {', '.join(COMPUTED)} are; give it a lexicon")
+            features.append(Feature(**fields, lexicon=tuple(row.get("lexicon", ()))))
+        return cls(int(table["version"]), tuple(features))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names in column order."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def _lexicon(self) -> _Lexicon:
+        return _Lexicon({feature.name: feature.lexicon for feature in self.features if feature.lexicon})
+
+    def measure(self, dialogues: Sequence[Sequence[str]]) -> Fingerprints:
+        """Measures the user's turns of each dialogue.
+
+        Args:
+            dialogues: per dialogue the user's turns in order; turns without a word do not count.
+
+        Raises:
+            InputError: a dialogue has no user turn with a word in it.
+        """
+        if not dialogues:
+            return Fingerprints(self.names, np.empty((0, len(self.features))))
+        words = words_of([text for dialogue in dialogues for text in dialogue])
+        owner = np.repeat(np.arange(len(dialogues)), [len(dialogue) for dialogue in dialogues])
+        kept = np.array([bool(turn) for turn in words], dtype=bool)
+        turns, owner = [turn for turn in words if turn], owner[kept]
+        counts = np.bincount(owner, minlength=len(dialogues))
+        if not counts.all():
+            raise InputError(f"dialogue {int(np.argmin(counts))} (counted from 0) has no user turn with a word in it: leave it out")
+        return Fingerprints(self.names, self._columns(turns, owner, counts))
+
+    def shown(self, text: str) -> list[str]:
+        """The lexicon features that one turn of this text would show (bare acknowledgement included)."""
+        words = [turn for turn in words_of([text]) if turn]
+        return [name for name, flag in self._lexicon.flags(words).items() if flag[0]] if words else []
+
+    def _columns(self, turns: list[list[str]], owner: Any, counts: Any) -> Floats:
+        """One column per feature, from the turns of all dialogues laid end to end."""
+        flags = self._lexicon.flags(turns)
+        _make_exclusive(flags)
+        by_turn = _computed(turns, owner, counts)
+        columns = [
+            by_turn[name] if name in by_turn else np.bincount(owner, flags[name], len(counts)) / counts
+            for name in self.names
+        ]
+        return np.column_stack(columns)
+
+
+def _make_exclusive(flags: dict[str, Any]) -> None:
+    """A turn counts for the first of pushback, clarification, information-seeking that it shows (as in USI)."""
+    taken: Any = False
+    for name in EXCLUSIVE:
+        if name in flags:
+            flags[name] = flags[name] & ~taken if taken is not False else flags[name]
+            taken = flags[name] if taken is False else taken | flags[name]
+
+
+def _computed(turns: list[list[str]], owner: Any, counts: Any) -> dict[str, Floats]:
+    """The features that are arithmetic on words, per dialogue."""
+    n = len(counts)
+    lengths = np.array([len(turn) for turn in turns], dtype=float)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    total = np.bincount(owner, lengths, n)
+    mean = total / counts
+    spread = np.sqrt(np.maximum(np.bincount(owner, lengths**2, n) / counts - mean**2, 0.0))
+    opening = lengths[first]
+    second = np.where(counts > 1, lengths[np.minimum(first + 1, len(lengths) - 1)], 0.0)
+    digits = np.array([sum(1 for word in turn if not word.isalpha() and any(map(str.isdigit, word))) for turn in turns], dtype=float)
+    return {
+        "words_per_turn": mean,
+        "short_rate": np.bincount(owner, lengths <= SHORT_TURN_WORDS, n) / counts,
+        "verbosity_cv": spread / mean,
+        "repetition_rate": np.bincount(owner, _repeats(turns, owner), n) / counts,
+        "front_loading": (opening + second) / total,
+        "identifiers_per_turn": np.bincount(owner, digits, n) / counts,
+        "opening_words": opening,
+    }
+
+
+def _repeats(turns: list[list[str]], owner: Any) -> Floats:
+    """1.0 for each turn that says again what its dialogue said before: the same words, or a run of four of them."""
+    repeats = np.zeros(len(turns))
+    seen: set[tuple[str, ...]] = set()
+    current = -1
+    for index, turn in enumerate(turns):
+        if owner[index] != current:
+            current, seen = owner[index], set()
+        grams = {tuple(turn)}
+        if len(turn) > REPEAT_RUN_WORDS:
+            grams.update(zip(turn, turn[1:], turn[2:], turn[3:], strict=False))
+        repeats[index] = not seen.isdisjoint(grams)
+        seen |= grams
+    return repeats
+
+
+class _Lexicon:
+    """Phrases of all lexicons, found in one walk over the words; each lexicon is one bit."""
+
+    def __init__(self, phrases: Mapping[str, Sequence[str]]) -> None:
+        self.bits = {name: 1 << index for index, name in enumerate(phrases)}
+        self.single: dict[str, int] = {}
+        self.longer: dict[str, list[tuple[list[str], int]]] = {}
+        for name, entries in phrases.items():
+            for entry in words_of(entries):
+                if len(entry) == 1:
+                    self.single[entry[0]] = self.single.get(entry[0], 0) | self.bits[name]
+                elif entry:
+                    self.longer.setdefault(entry[0], []).append((entry[1:], self.bits[name]))
+
+    def flags(self, turns: list[list[str]]) -> dict[str, Any]:
+        """Per lexicon a boolean per turn. The acknowledgement lexicon must hold for *all* words of the turn, the others for one."""
+        words = list(chain.from_iterable(turns))
+        masks = np.array([self.single.get(word, 0) for word in words], dtype=np.int64)
+        starts = np.concatenate([[0], np.cumsum([len(turn) for turn in turns])[:-1]]).astype(int)
+        found = np.bitwise_or.reduceat(masks, starts)
+        every = np.bitwise_and.reduceat(masks, starts)
+        self._add_phrases(turns, found)
+        return {name: ((every if name == "ack_only_rate" else found) & bit) > 0 for name, bit in self.bits.items()}
+
+    def _add_phrases(self, turns: list[list[str]], found: Any) -> None:
+        for index, turn in enumerate(turns):
+            for position, word in enumerate(turn):
+                for rest, bit in self.longer.get(word, ()):
+                    if turn[position + 1 : position + 1 + len(rest)] == rest:
+                        found[index] |= bit

@@ -1,0 +1,214 @@
+"""From the plain JSON that a program returned to personas: everything is checked here, once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from personaevo.errors import ProgramError
+from personaevo.records import Axis, Persona
+
+MAX_AXES = 24
+MAX_NAME = 80
+MAX_TEXT = 2_000
+MAX_POLICY = 8_000
+_AXIS_KEYS = ("name", "definition", "low", "high", "dials")
+_PERSONA_KEYS = ("id", "description", "behaviors", "dials", "policy")
+
+
+@dataclass(frozen=True, slots=True)
+class DialTable:
+    """The dials that a program may set.
+
+    ``ranges`` maps a dial to the lowest and highest value allowed; None allows every name and every finite value.
+    ``say`` maps a dial to the sentence that states it in a policy, a format template of ``value`` such as
+    ``"Write about {value:.0f} words per message."``; a dial without one is not stated.
+    """
+
+    ranges: Mapping[str, tuple[float, float]] | None = None
+    say: Mapping[str, str] = field(default_factory=dict)
+
+
+def axes(raw: object, dials: DialTable) -> tuple[Axis, ...]:
+    """Check a program's AXES.
+
+    At most 24 dicts with a unique ``name`` and optionally ``definition``, ``low``, ``high`` (texts) and ``dials``
+    (dial → [value at level 0, value at level 1], both within the dial's range). Raises ProgramError, naming index and
+    field.
+    """
+    items = _list(raw, "AXES")
+    if len(items) > MAX_AXES:
+        raise ProgramError(
+            f"AXES has {len(items)} entries; at most {MAX_AXES} are allowed: keep those that differ most"
+        )
+    found = tuple(_axis(item, f"AXES[{index}]", dials) for index, item in enumerate(items))
+    _unique([axis.name for axis in found], "AXES", "name")
+    return found
+
+
+def build(records: object, n: int, axes: Sequence[Axis], dials: DialTable) -> tuple[Persona, ...]:
+    """Check what ``generate`` returned and complete it.
+
+    ``records`` must be a list of exactly ``n`` dicts with a ``description`` and optionally ``id`` (default "p0", "p1",
+    …; unique), ``behaviors`` (axis → level in 0..1), ``dials`` (dial → value in its range) and ``policy``. Dials follow
+    from the behaviors, linearly between an axis's two values, the mean where several axes set the same dial; those that
+    the persona sets itself stand. A value out of range is refused and not clamped: clamping would evaluate a persona
+    that nobody proposed. A missing or blank policy is composed (see ``compose_policy``). Raises ProgramError, naming
+    index and field.
+    """
+    items = _list(records, "generate's result")
+    if len(items) != n:
+        raise ProgramError(f"generate returned {len(items)} personas; exactly n = {n} are expected")
+    by_name = {axis.name: axis for axis in axes}
+    personas = tuple(_persona(item, index, by_name, dials) for index, item in enumerate(items))
+    _unique([persona.id for persona in personas], "personas", "id")
+    return personas
+
+
+def compose_policy(
+    behaviors: Mapping[str, float], values: Mapping[str, float], axes: Mapping[str, Axis], dials: DialTable
+) -> str:
+    """The policy of a persona that has none of its own: one line per instruction.
+
+    For each axis the playbook text of the nearer end, nothing in the middle third; then each dial in its wording, in
+    the order of the table.
+    """
+    lines = []
+    for name, axis in axes.items():
+        level = behaviors.get(name, 0.5)
+        lines.append(axis.low if level < 1 / 3 else axis.high if level > 2 / 3 else "")
+    lines += [template.format(value=values[dial]) for dial, template in dials.say.items() if dial in values]
+    return "\n".join(line.strip() for line in lines if line.strip())
+
+
+def _axis(raw: object, where: str, dials: DialTable) -> Axis:
+    item = _dict(raw, where, _AXIS_KEYS)
+    if "name" not in item:
+        raise ProgramError(f"{where}.name is missing; expected a unique name")
+    ends = {}
+    for dial, pair in _dict(item.get("dials", {}), f"{where}.dials").items():
+        place = f"{where}.dials[{dial!r}]"
+        values = _list(pair, place)
+        if len(values) != 2:
+            raise ProgramError(f"{place}: expected [value at level 0, value at level 1], got {len(values)} values")
+        ends[dial] = (_dial(values[0], dial, f"{place}[0]", dials), _dial(values[1], dial, f"{place}[1]", dials))
+    texts = {key: _text(item.get(key, ""), f"{where}.{key}", MAX_TEXT) for key in ("definition", "low", "high")}
+    return Axis(name=_named(item["name"], f"{where}.name"), dials=ends, **texts)
+
+
+def _persona(raw: object, index: int, axes: Mapping[str, Axis], dials: DialTable) -> Persona:
+    where = f"personas[{index}]"
+    item = _dict(raw, where, _PERSONA_KEYS)
+    if "description" not in item:
+        raise ProgramError(f"{where}.description is missing; expected who this user is, in a sentence or two")
+    description = _text(item["description"], f"{where}.description", MAX_TEXT)
+    if not description.strip():
+        raise ProgramError(f"{where}.description is blank; expected who this user is, in a sentence or two")
+    behaviors = {}
+    for name, level in _dict(item.get("behaviors", {}), f"{where}.behaviors").items():
+        place = f"{where}.behaviors[{name!r}]"
+        if name not in axes:
+            raise ProgramError(f"{place}: no such axis; expected one of {_some(axes)}")
+        behaviors[name] = _number(level, place, 0.0, 1.0)
+    own = _dict(item.get("dials", {}), f"{where}.dials")
+    values = _follow(behaviors, axes) | {
+        dial: _dial(value, dial, f"{where}.dials[{dial!r}]", dials) for dial, value in own.items()
+    }
+    policy = _text(item.get("policy", ""), f"{where}.policy", MAX_POLICY)
+    if not policy.strip():
+        policy = compose_policy(behaviors, values, axes, dials)
+        if len(policy) > MAX_POLICY:
+            raise ProgramError(
+                f"{where}: the policy composed from its axes has {len(policy):,} characters; "
+                f"at most {MAX_POLICY:,} are allowed: shorten low and high"
+            )
+    name = _named(item.get("id", f"p{index}"), f"{where}.id")
+    return Persona(id=name, description=description, behaviors=behaviors, dials=values, policy=policy)
+
+
+def _follow(behaviors: Mapping[str, float], axes: Mapping[str, Axis]) -> dict[str, float]:
+    """The dials that follow from levels on axes, in the order of the axes."""
+    wishes: dict[str, list[float]] = {}
+    for name, axis in axes.items():
+        if name in behaviors:
+            for dial, (start, end) in axis.dials.items():
+                wishes.setdefault(dial, []).append(start + behaviors[name] * (end - start))
+    return {dial: math.fsum(values) / len(values) for dial, values in wishes.items()}
+
+
+def _dial(value: object, dial: str, where: str, dials: DialTable) -> float:
+    if dials.ranges is None:
+        return _number(value, where, -math.inf, math.inf)
+    if dial not in dials.ranges:
+        raise ProgramError(f"{where}: no such dial; expected one of {_some(dials.ranges)}")
+    return _number(value, where, *dials.ranges[dial])
+
+
+def _number(value: object, where: str, low: float, high: float) -> float:
+    expected = "a finite number" if math.isinf(low) else f"a number from {low:g} to {high:g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ProgramError(f"{where}: expected {expected}, got {_kind(value)}")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ProgramError(f"{where}: expected {expected}, got an integer too large for a float") from error
+    if not math.isfinite(number) or not low <= number <= high:
+        raise ProgramError(f"{where}: expected {expected}, got {number!r}")
+    return number
+
+
+def _text(value: object, where: str, longest: int) -> str:
+    if not isinstance(value, str):
+        raise ProgramError(f"{where}: expected text, got {_kind(value)}")
+    if len(value) > longest:
+        raise ProgramError(f"{where}: {len(value):,} characters; at most {longest:,} are allowed: shorten it")
+    if "\0" in value:
+        raise ProgramError(f"{where}: contains a NUL character; remove it")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ProgramError(f"{where}: contains half a surrogate pair, which is not text; remove it")
+    return value
+
+
+def _named(value: object, where: str) -> str:
+    name = _text(value, where, MAX_NAME)
+    if not name.strip():
+        raise ProgramError(f"{where}: expected a name, got blank text")
+    return name
+
+
+def _dict(value: object, where: str, keys: Sequence[str] | None = None) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ProgramError(f"{where}: expected a dict, got {_kind(value)}")
+    for key in value:
+        _text(key, f"a key of {where}", MAX_NAME)
+        if keys is not None and key not in keys:
+            raise ProgramError(f"{where}: unknown key {key!r}; expected {', '.join(keys)}")
+    return value
+
+
+def _list(value: object, where: str) -> list[object]:
+    if isinstance(value, tuple):
+        return list(value)
+    if not isinstance(value, list):
+        raise ProgramError(f"{where}: expected a list, got {_kind(value)}")
+    return value
+
+
+def _unique(names: Sequence[str], where: str, key: str) -> None:
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in first:
+            raise ProgramError(
+                f"{where}[{index}].{key}: {name!r} is already the {key} of {where}[{first[name]}]; make it unique"
+            )
+        first[name] = index
+
+
+def _some(names: Mapping[str, object]) -> str:
+    listed = ", ".join(list(names)[:MAX_AXES])
+    return (listed or "none: there are none") + (", …" if len(names) > MAX_AXES else "")
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"

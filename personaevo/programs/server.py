@@ -1,0 +1,130 @@
+"""The parent's handle on one fork server (``worker.py``)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+
+from personaevo.errors import SandboxError
+from personaevo.programs.rules import ALLOWED_IMPORTS
+
+_WORKER = Path(__file__).with_name("worker.py")
+_START_SECONDS = 60.0
+_REPLY_SECONDS = 20.0
+
+
+class ServerLostError(Exception):
+    """The server died or cannot fork; internal to the sandbox, which starts another."""
+
+
+class Server:
+    """A running fork server.
+
+    Its interpreter is isolated as with ``-I -S``, spelled out because ``-I`` also ignores PYTHONHASHSEED, the one
+    variable of its environment (and cleared before any program runs): ``hash_seed`` fixes the order of sets.
+    """
+
+    def __init__(self, limits: Mapping[str, object], hash_seed: int) -> None:
+        ours, theirs = socket.socketpair()
+        config = json.dumps({**limits, "modules": ALLOWED_IMPORTS})
+        command = [sys.executable or "python3", "-P", "-s", "-S", str(_WORKER), config]
+        try:
+            self._process = subprocess.Popen(  # close_fds is the default; the new session keeps Ctrl-C from the server
+                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",
+                env={"PYTHONHASHSEED": str(hash_seed)}, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            ours.close()
+            raise SandboxError(f"the sandbox's server cannot be started with {command[0]}: {error}") from error
+        finally:
+            theirs.close()
+        self._owner = os.getpid()
+        self._control = ours
+        self.close = weakref.finalize(self, _close, ours, self._process, self._owner)
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        """False once closed, and in a process forked from the one that started the server, which must not share it."""
+        return bool(self.close.alive) and self._owner == os.getpid()
+
+    def wait_ready(self) -> None:
+        """Return when the server takes orders. Raises SandboxError with what it wrote if it ended instead."""
+        self._control.settimeout(_START_SECONDS)
+        try:
+            ready = self._control.recv(1) == b"!"
+        except OSError:
+            ready = False
+        errors = self._process.stderr
+        assert errors is not None
+        if not ready:
+            self._process.kill()
+            text = errors.read().decode(errors="replace").strip().splitlines() or ["it wrote nothing"]
+            self.close()
+            raise SandboxError(
+                f"the sandbox's server did not start: {text[-1]}; the sandbox needs Linux and a full standard library"
+            )
+        errors.close()
+        self._control.settimeout(_REPLY_SECONDS)
+
+    def fork(self) -> socket.socket:
+        """Start a child; the socket talks to it. Raises ServerLostError."""
+        ours, theirs = socket.socketpair()
+        try:
+            socket.send_fds(self._control, [b"R"], [theirs.fileno()], socket.MSG_NOSIGNAL)
+            error = self._reply()
+        except (OSError, ServerLostError) as lost:
+            ours.close()
+            raise ServerLostError(str(lost)) from lost
+        finally:
+            theirs.close()
+        if error:
+            ours.close()
+            raise ServerLostError(f"it cannot fork: {os.strerror(error)}")
+        return ours
+
+    def end(self, patient: bool = False) -> int:
+        """End the child and whatever it started; its wait status. If ``patient``, it first has a moment to end itself,
+        so that the status is its own. Raises ServerLostError."""
+        try:
+            self._control.send(b"W" if patient else b"K", socket.MSG_NOSIGNAL)
+            return self._reply()
+        except OSError as error:
+            raise ServerLostError(str(error)) from error
+
+    def _reply(self) -> int:
+        data = b""
+        while len(data) < 4:
+            part = self._control.recv(4 - len(data))
+            if not part:
+                raise ServerLostError("it ended")
+            data += part
+        return int(struct.unpack("<i", data)[0])
+
+
+def _close(control: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() != owner:  # forked since: the server is not this process's to end
+        control.close()
+        return
+    with contextlib.suppress(OSError):  # it is gone already
+        control.shutdown(socket.SHUT_RDWR)  # ends it even if a forked process holds a copy of the socket
+    control.close()
+    try:
+        process.wait(timeout=2.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stderr is not None:
+        process.stderr.close()

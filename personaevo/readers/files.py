@@ -1,0 +1,209 @@
+"""Opens a file of JSON lines or JSON, plain or gzipped, and says in one line what is wrong with it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from personaevo.errors import InputError
+from personaevo.records import Record
+
+MAX_FILE_BYTES = 512 * 1024 * 1024
+MAX_LINE_BYTES = 10 * 1024 * 1024
+_GZIP = b"\x1f\x8b"
+_SHOWN = 60
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value of a file and where it stood ("line 3", "tasks[2]", …)."""
+
+    value: Any
+    where: str
+
+
+def short(value: object) -> str:
+    """The value on one line, cut to what fits into a message."""
+    if isinstance(value, (dict, list)) and len(value) > 8:
+        return f"{'an object' if isinstance(value, dict) else 'a list'} with {len(value)} entries"
+    text = repr(value[: 2 * _SHOWN] if isinstance(value, str) else value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def fault(path: Path, where: str, problem: str) -> InputError:
+    """The error for ``problem`` at ``where`` in the file."""
+    return InputError(f"{path}: {where}: {problem}" if where else f"{path}: {problem}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content, unpacked if it is gzipped.
+
+    Raises:
+        InputError: missing, a folder, not readable, cut off, empty, or over 512 MB.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == _GZIP
+            raw.seek(0)
+            data = (gzip.GzipFile(fileobj=raw) if packed else raw).read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise fault(path, "", "no such file; check the path") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise fault(
+            path, "", f"expected a whole gzip file, but it is cut off or damaged ({error}); fetch it again"
+        ) from None
+    except OSError as error:
+        raise fault(path, "", f"expected a readable file: {error.strerror or error}") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise fault(path, "", f"expected at most {MAX_FILE_BYTES >> 20} MB unpacked, got more; split the file")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.strip():
+        raise fault(path, "", "expected JSON or JSON lines, got an empty file")
+    return data
+
+
+def parse(data: bytes, path: Path, where: str) -> Any:
+    """The JSON value in ``data``.
+
+    Raises:
+        InputError: not UTF-8, not JSON, nested too deeply, or with half a character (a lone surrogate) in a text.
+    """
+    try:
+        value = json.loads(data.decode("utf-8"))
+        if _HALF.search(data):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except UnicodeEncodeError as error:
+        given = short(error.object[error.start])
+        raise fault(
+            path, where, f"expected whole characters, got {given}, half of one; write both halves or none"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise fault(
+            path, where, f"expected UTF-8 text, got the byte 0x{data[error.start]:02x} at offset {error.start}"
+        ) from None
+    except RecursionError:
+        raise fault(path, where, "expected plain JSON, got brackets nested too deeply") from None
+    except json.JSONDecodeError as error:
+        given = short(data[:_SHOWN].decode("utf-8", "replace"))
+        at = f"line {error.lineno} column {error.colno}" if not where else f"column {error.colno}"
+        raise fault(
+            path, where, f"expected JSON, got {given} ({error.msg} at {at}); repair or fetch the file again"
+        ) from None
+    except ValueError as error:
+        raise fault(path, where, f"expected JSON with numbers of ordinary size ({error})") from None
+
+
+def lines(data: bytes, path: Path) -> Iterator[Row]:
+    """The JSON values of a file of JSON lines; blank lines are passed over.
+
+    Raises:
+        InputError: a line is over 10 MB or is not JSON.
+    """
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        where = f"line {number}"
+        if len(line) > MAX_LINE_BYTES:
+            size = f"expected at most {MAX_LINE_BYTES >> 20} MB in a line, got {len(line) / 2**20:.1f} MB"
+            raise fault(path, where, f"{size}; put one record on each line")
+        if line.strip():
+            yield Row(parse(line, path, where), where)
+
+
+def document(path: Path) -> Any:
+    """The one JSON value that the whole file holds."""
+    return parse(read_bytes(path), path, "")
+
+
+def load(path: Path) -> Row | Iterator[Row]:
+    """The file as one value (JSON) or as one value per line (JSON lines): a file named ``.jsonl`` holds lines, and so
+    does one whose first of several lines is an object on its own.
+    """
+    data = read_bytes(path)
+    body = data.strip()
+    first = body.split(b"\n", 1)[0].strip()
+    if body[:1] not in b"{[":
+        given = short(body[:_SHOWN].decode("utf-8", "replace"))
+        raise fault(path, "line 1", f"expected JSON or JSON lines (a line that begins with '{{' or '['), got {given}")
+    several = first != body and first[:1] == b"{" and first.endswith(b"}")
+    return lines(data, path) if several or ".jsonl" in path.suffixes else Row(parse(body, path, ""), "")
+
+
+def entries(row: Row, key: str, path: Path) -> list[Row]:
+    """The list under ``key`` of an object (or the value itself, with ``key`` empty), entry by entry.
+
+    Raises:
+        InputError: there is no such list.
+    """
+    value = row.value.get(key) if key else row.value
+    if not isinstance(value, list):
+        raise fault(path, row.where, f"field '{key}': expected a list, got {short(value)}")
+    return [Row(entry, f"{row.where} {key}[{index}]".strip()) for index, entry in enumerate(value)]
+
+
+def fields(row: Row, path: Path) -> Mapping[str, Any]:
+    """The row's value as an object.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(row.value, dict):
+        raise fault(path, row.where, f"expected a JSON object, got {short(row.value)}")
+    return row.value
+
+
+def text(row: Row, key: str, path: Path, *, needed: bool = False) -> str:
+    """The text under ``key``; null and absent count as empty, a whole number as its digits.
+
+    Raises:
+        InputError: something else stands there, or nothing though it is needed.
+    """
+    value = fields(row, path).get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str | None) or (needed and not value):
+        raise fault(path, row.where, f"field '{key}': expected text, got {short(value)}")
+    return value or ""
+
+
+def record(kind: type[R], values: Mapping[str, Any], row: Row, path: Path) -> R:
+    """A validated record.
+
+    Raises:
+        InputError: a field is missing or of the wrong type; the message names it.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+        given = "" if first["type"] == "missing" else f", got {short(first['input'])}"
+        raise fault(path, row.where, f"field '{where}' of a {kind.__name__.lower()}: {problem}{given}") from None
+
+
+def distinct(found: Iterable[tuple[str, str]], path: Path) -> None:
+    """Checks that ids differ; ``found`` holds (id, where).
+
+    Raises:
+        InputError: an id comes twice.
+    """
+    seen: dict[str, str] = {}
+    for identity, where in found:
+        if identity in seen:
+            raise fault(
+                path,
+                where,
+                f"field 'id': expected an id of its own, got {short(identity)}, which {seen[identity]} has as well",
+            )
+        seen[identity] = where

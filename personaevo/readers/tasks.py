@@ -1,0 +1,104 @@
+"""Reads tasks: JSON lines of ``Task``, or the ``tasks.json`` of a τ²-bench domain."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from personaevo.readers import files, wording
+from personaevo.readers.files import Row
+from personaevo.records import Split, Task
+
+MAX_TEXT_CHARS = 20_000
+
+
+def read_tasks(path: str | Path) -> list[Task]:
+    """The tasks in a file: JSON lines (or a JSON list) of ``Task``, or τ²-bench's ``tasks.json`` (or the folder that
+    holds it).
+
+    Of a τ² task, ``reason_for_call`` gives the goal (its first wish, in the first person), identifiers and
+    ``known_info`` give the facts, everything else said to the user goes to the context; ``persona`` and
+    ``evaluation_criteria`` are left out. The group is the τ² domain. Test tasks are those that ``split_tasks.json``
+    beside the file lists under "test"; without such a list about half of the tasks, by a hash of their ids.
+
+    Raises:
+        InputError: the file cannot be read, holds no task, or a task is not of the expected form; ids must differ.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "tasks.json"
+    rows = _rows(path)
+    if not rows:
+        raise files.fault(path, "", "expected at least one task, got none")
+    listed = _listed(path) if any("user_scenario" in files.fields(row, path) for row in rows) else None
+    tasks = [_task(row, path, listed) for row in rows]
+    files.distinct(((task.id, row.where) for task, row in zip(tasks, rows, strict=True)), path)
+    return tasks
+
+
+def _rows(path: Path) -> list[Row]:
+    loaded = files.load(path)
+    if not isinstance(loaded, Row):
+        return list(loaded)
+    if isinstance(loaded.value, list):
+        return files.entries(loaded, "", path)
+    return files.entries(loaded, "tasks", path) if "tasks" in loaded.value else [loaded]
+
+
+def _listed(path: Path) -> frozenset[str] | None:
+    """The test ids of the split file beside ``path``; None when there is no such file or no such list."""
+    beside = path.with_name("split_tasks.json")
+    if not beside.exists():
+        return None
+    row = Row(files.document(beside), "")
+    if "test" not in files.fields(row, beside):
+        return None
+    return frozenset(str(entry.value) for entry in files.entries(row, "test", beside))
+
+
+def _task(row: Row, path: Path, listed: frozenset[str] | None) -> Task:
+    values = files.fields(row, path)
+    return files.record(Task, _from_tau2(row, path, listed) if "user_scenario" in values else values, row, path)
+
+
+def _from_tau2(row: Row, path: Path, listed: frozenset[str] | None) -> dict[str, Any]:
+    identity = files.text(row, "id", path, needed=True)
+    scenario = Row(row.value["user_scenario"], f"{row.where} user_scenario")
+    instructions = files.fields(scenario, path).get("instructions")
+    if isinstance(instructions, str):
+        parts = Row({"reason_for_call": instructions, "known_info": instructions}, scenario.where)
+        others: list[str] = []
+    else:
+        parts = Row(instructions, f"{scenario.where}.instructions")
+        others = [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]
+    reason = _text(parts, "reason_for_call", path)
+    if not any(map(str.isalnum, reason)):
+        raise files.fault(path, parts.where, f"field 'reason_for_call': expected a sentence, got {files.short(reason)}")
+    goal, rest = wording.goal(reason)
+    told = [wording.first_person(other.strip()) for other in others if any(map(str.isalnum, other))]
+    return {
+        "id": identity,
+        "goal": goal,
+        "facts": wording.facts(files.text(parts, "known_info", path), reason),
+        "context": "\n".join(part for part in [rest, *told] if part),
+        "group": files.text(parts, "domain", path),
+        "split": _split(identity, listed),
+    }
+
+
+def _text(row: Row, key: str, path: Path) -> str:
+    text = files.text(row, key, path)
+    if len(text) > MAX_TEXT_CHARS:
+        raise files.fault(
+            path,
+            row.where,
+            f"field '{key}': expected at most {MAX_TEXT_CHARS:,} characters, got {len(text):,}; shorten it",
+        )
+    return text
+
+
+def _split(identity: str, listed: frozenset[str] | None) -> Split:
+    if listed is not None:
+        return "test" if identity in listed else "train"
+    return "test" if hashlib.sha256(identity.encode("utf-8", "replace")).digest()[0] % 2 else "train"

@@ -1,0 +1,200 @@
+"""Task texts of τ²-bench, written to a simulator ("You want to …"), put into the user's own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+MAX_GOAL_WORDS = 25
+
+_QUOTED = re.compile(r"(?<!\w)'(?:[^'\n]|'(?=\w))+'(?!\w)|\"[^\"\n]+\"")
+_YOU = re.compile(
+    r"\byou(?:['\u2019](?:re|ve|d|ll)| are| were| aren['\u2019]t| weren['\u2019]t)\b|\b(?:are|were) you\b"
+    r"|\byour(?:s|self)?\b|\byou(?P<your>(?= (?:name|reservation|zip|skateboard)\b))|\byou\b",
+    re.IGNORECASE,
+)
+_FIRST = {
+    "you are": "I am",
+    "you were": "I was",
+    "you aren't": "I'm not",
+    "you weren't": "I wasn't",
+    "are you": "am I",
+    "were you": "was I",
+    "you're": "I'm",
+    "you've": "I've",
+    "you'd": "I'd",
+    "you'll": "I'll",
+    "your": "my",
+    "yours": "mine",
+    "yourself": "myself",
+}
+# After these words "you" is an object ("tells you that …"), after all others a subject ("if you …").
+_OBJECT_AFTER = frozenset(
+    """about against around at behind between by for from in into of on over to toward towards under with without
+    allow allows allowed ask asks asked asking assist assists call charge charges charged contact cost costs get gets
+    give gives gave giving help helps helped inform informs informed let lets make makes notify offer offers offered
+    owe owes put refund refunds remind reminds send sends sent show shows showed support tell tells told telling thank
+    transfer transfers transferred upgrade upgrades want wants""".split()
+)
+
+_SENTENCE = re.compile(r"(?<=[.!?;])(?<!\bi\.e\.)(?<!\be\.g\.)\s+|\n+|(?<=[a-z]\.)(?=[A-Z][a-z]+ )")
+_WISHES = (
+    re.compile(
+        r"\b(?:you|and|but)(?:['\u2019]d| would)?(?: (?:also|just|now|really|only|first))* (?:want|wish|like) to\b:?\s*"
+        r"|\b(?:goal|task)\b[^.!?]{0,20}? is to |^(?:first,? )?try to "
+        r"|\bcontact(?:ing)?(?: customer (?:service|support))? to |\byou (?P<know>wonder) ",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"\b(?:you|and|but)(?: (?:also|just|now|really|only|first))* need to |\bhelp you (?!with\b)"
+        r"|^For [^,]+, (?=[a-z])(?!you\b)|\bask (?:them|the agent|it) to "
+        r"|\byou want (?P<noun>)(?=(?:a|an|the|your|all|any)\b)",
+        re.IGNORECASE,
+    ),
+)
+_CONTACT = re.compile(r"^you (?:are )?contact(?:ing)?(?: customer (?:service|support))? because ", re.IGNORECASE)
+_LEADING = re.compile(r"^(?:(?:first|also|just|please),? )+", re.IGNORECASE)
+_ASIDE = re.compile(
+    r"\s*\([^()]*\b(?:agent|mention|reveal|forgot|you|don't)\b[^()]*\)|,? (?:but |and )?if the agent (?:asks|says)\b.*",
+    re.IGNORECASE,
+)
+# "You received a laptop and you want to exchange it": a goal is said on its own, so its object must be named.
+_POINTER = re.compile(r"^(?P<verb>(?:know if I can )?\w+)(?: (?:it|them|it(?P<of>s))\b|$)")
+_THING = re.compile(
+    r"\b(?:received|bought|booked|ordered|placed|sent|typed|quality of) (?:an?|the|two|your) "
+    r"(?P<object>[\w-]+(?: [\w-]+){0,2}?)(?= (?:and|but|by|with|that|you|your|this|sent|wrong)\b|[,.;])"
+    r"|\b(?:the|your) (?P<subject>[\w-]+(?: [\w-]+){0,2}?) (?:you received|is still|might be)\b",
+    re.IGNORECASE,
+)
+_BORDER = re.compile(r"[,;:.]\s|\s(?:and|but|so|because|or|if|while|since|which)\s|\s\(")
+
+_NAME = r"[A-Z][\w'\u2019-]*"
+_KNOWN_FACTS = (
+    ("name", re.compile(rf"\b[Yy]our? name is ({_NAME}(?: {_NAME})*)")),
+    ("name", re.compile(rf"(?:\b[Yy]ou are|\b[Yy]ou['\u2019]re|\bcalled) ({_NAME}(?: {_NAME})+|{_NAME}(?=,| \())")),
+    ("friend's name", re.compile(rf"\bfriend['\u2019]?s['\u2019]? name is ({_NAME}(?: {_NAME})*)")),
+    ("zip code", re.compile(r"\b(\d{5})\b")),
+    ("address", re.compile(r"\blive (?:in|at) (\d+ [^.]*?\b\d{5})\b")),
+)
+_BESIDE = r"(?:\(|[Rr]eservations? (?:IDs? )?|\band )"  # where six letters without a digit are a reservation too
+_FACTS = (
+    ("user id", re.compile(r"\b((?!certificate_|gift_card_|credit_card_|paypal_)[a-z]+_[a-z]+_\d+|user_\d+)\b")),
+    ("email", re.compile(r"(?<![\w.+-])([\w.+-]+@[\w-]+(?:\.[\w-]+)+)")),
+    ("order number", re.compile(r"(#?\bW\d{7})\b")),
+    ("reservation", re.compile(rf"\b(?!HAT\d{{3}}\b)((?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{{6}})\b|{_BESIDE}([A-Z]{{6}})\b")),
+    ("flight number", re.compile(r"\b(HAT\d{3})\b")),
+    ("item number", re.compile(r"\b(\d{10})\b")),
+    ("task id", re.compile(r"\b(task_\d+)\b")),
+)
+_ORDINALS = ("", "second ", "third ", "fourth ", "fifth ", "sixth ")
+
+
+def first_person(text: str) -> str:
+    """``text`` with "you" become "I" or "me", "your" become "my" and so on; what stands in quotation marks stays."""
+    parts, end = [], 0
+    for quote in _QUOTED.finditer(text):
+        parts += [_turned(text[end : quote.start()]), quote.group()]
+        end = quote.end()
+    return "".join([*parts, _turned(text[end:])])
+
+
+def _turned(text: str) -> str:
+    def swap(match: re.Match[str]) -> str:
+        word = match.group()
+        slip = match.group("your") is not None  # τ² writes "You name is …" in dozens of tasks
+        mine = "my" if slip else _FIRST.get(word.lower().replace("\u2019", "'")) or _pronoun(text, match)
+        return mine[0].upper() + mine[1:] if word[0].isupper() else mine
+
+    return _YOU.sub(swap, text)
+
+
+def _pronoun(text: str, match: re.Match[str]) -> str:
+    before = text[: match.start()].split()
+    after = text[match.end() :].lstrip(" ")
+    closes = not after or after[0] in ".,;:!?)\n"
+    return "me" if closes or (before and before[-1].lower().strip("(\"'") in _OBJECT_AFTER) else "I"
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences and lines of ``text``; a bulleted list becomes one sentence."""
+    joined = re.sub(r"\n\s*- ", ", ", re.sub(r":\s*\n\s*- ", ": ", text))
+    return [part.strip() for part in _SENTENCE.split(joined) if any(map(str.isalnum, part))]
+
+
+def goal(text: str) -> tuple[str, str]:
+    """The first wish in ``text`` as a phrase that completes "I want to …" (at most 25 words), and the rest in the
+    first person.
+
+    The sentence of the wish stays part of the rest when the phrase does not say all of it. ``text`` must have a
+    letter in it.
+    """
+    parts = [part.removeprefix(".") for part in sentences(text)]
+    index, wish, whole = _wish(parts)
+    phrase = _LEADING.sub("", " ".join(first_person(_ASIDE.sub("", wish)).split()))
+    cut = _named(_cut(phrase), " ".join(parts[: index + 1]))
+    kept = whole and len(cut.split()) == len(wish.split())
+    rest = [part for number, part in enumerate(parts) if number != index or not kept]
+    return cut or "get help", " ".join(map(first_person, rest))
+
+
+def _named(phrase: str, before: str) -> str:
+    """``phrase`` with the thing named that its "it" points back to, where the text before tells."""
+    pointer, things = _POINTER.search(phrase), list(_THING.finditer(before))
+    if not pointer or not things:
+        return phrase
+    thing = things[-1].group("object") or things[-1].group("subject")
+    of = "'s" if pointer.group("of") else ""
+    return f"{pointer.group('verb')} the {thing}{of}{phrase[pointer.end() :]}"
+
+
+def _wish(parts: list[str]) -> tuple[int, str, bool]:
+    """Which sentence holds the first wish, the wish, and whether it fills the sentence."""
+    for pattern in _WISHES:
+        for index, part in enumerate(parts):
+            match = pattern.search(part)
+            if match and part[match.end() :].strip(" .:"):
+                found = match.groupdict()
+                lead = "know " if found.get("know") else "get " if found.get("noun") is not None else ""
+                return index, lead + part[match.end() :], not lead and match.start() == 0
+    reason = _CONTACT.sub("", parts[0])
+    return 0, f"get help because {reason[0].lower()}{reason[1:]}", False
+
+
+def _cut(phrase: str) -> str:
+    """``phrase`` up to the last clause border within 25 words; lists in braces are data, not speech, and never part
+    of it.
+    """
+    phrase = phrase.split("{")[0].strip(" .,;:")
+    words = phrase.split()
+    if len(words) <= MAX_GOAL_WORDS:
+        return phrase
+    starts = [match.start() for match in _BORDER.finditer(phrase)]
+    heads = [phrase[:start] for start in starts if 3 <= len(phrase[:start].split()) <= MAX_GOAL_WORDS]
+    heads = [head for head in heads if head.count("(") == head.count(")")]
+    return (heads[-1] if heads else " ".join(words[:MAX_GOAL_WORDS]).split(" (")[0]).strip(" .,;:")
+
+
+def facts(known: str, reason: str) -> dict[str, str]:
+    """What the user knows, by name; every value stands in one of the two texts, letter for letter.
+
+    Names and zip codes are looked for in ``known`` alone, identifiers in both. A second value of a kind is named
+    "second …".
+    """
+    found: dict[str, str] = {}
+    everything = f"{known}\n{reason}"
+    wanted = [(known, *row) for row in _KNOWN_FACTS] + [(everything, *row) for row in _FACTS]
+    for text, name, pattern in wanted:
+        values = list(dict.fromkeys(_values(pattern, text)))
+        if "name" in name:
+            values = [] if name in found else values[:1]
+        found.update({_numbered(name, index): value for index, value in enumerate(values)})
+    return found
+
+
+def _values(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    for match in pattern.finditer(text):
+        yield next(group for group in match.groups() if group)
+
+
+def _numbered(name: str, index: int) -> str:
+    return f"{_ORDINALS[index]}{name}" if index < len(_ORDINALS) else f"{name} {index + 1}"

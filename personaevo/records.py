@@ -1,0 +1,243 @@
+"""Frozen records that cross module borders, and the small protocols the parts meet on.
+
+Records that come from outside (files, programs) are pydantic models and are validated once, at the border.
+Records made inside are plain dataclasses: only clean values exist in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+Floats = NDArray[np.float64]
+Role = Literal["user", "assistant"]
+Split = Literal["train", "test"]
+
+
+class Record(BaseModel):
+    """Base of validated records: frozen, unknown keys ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Task(Record):
+    """What the simulated user wants; fixed for the whole search.
+
+    ``goal`` is a phrase that completes "I want to …"; ``facts`` are private and maps a name to a value, both as the
+    user would say them; ``context`` is free text around the task; ``group`` names the kind of task inside the domain
+    (in ``service`` the kind of business).
+    """
+
+    id: Annotated[str, Field(min_length=1)]
+    goal: Annotated[str, Field(min_length=1)]
+    facts: dict[str, str] = Field(default_factory=dict)
+    context: str = ""
+    domain: str = ""
+    group: str = ""
+    split: Split = "train"
+
+    def for_program(self) -> dict[str, Any]:
+        """The part of the task that a persona program sees."""
+        return {"goal": self.goal, "facts": dict(self.facts), "context": self.context, "domain": self.domain}
+
+
+class Turn(Record):
+    """One turn of a dialogue."""
+
+    role: Role
+    content: str
+
+
+class Dialogue(Record):
+    """One dialogue; ``user_id`` identifies the person on the user's side where the corpus knows it."""
+
+    id: str
+    turns: tuple[Turn, ...]
+    source: str = ""
+    domain: str = ""
+    task: str | None = None
+    user_kind: Literal["human", "llm", "simulated"] = "human"
+    user_id: str | None = None
+
+    def user_texts(self) -> list[str]:
+        """The user's side, in order."""
+        return [turn.content for turn in self.turns if turn.role == "user"]
+
+
+class Axis(Record):
+    """A named direction in dial space; ``low`` and ``high`` are playbook texts, ``dials`` maps a dial to its values at level 0 and 1."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    definition: str = ""
+    low: str = ""
+    high: str = ""
+    dials: dict[str, tuple[float, float]] = Field(default_factory=dict)
+
+
+class Persona(Record):
+    """One simulated user. ``behaviors`` maps an axis to a level in 0..1, ``dials`` a dial to a target in its own unit."""
+
+    id: str
+    description: str
+    behaviors: dict[str, float] = Field(default_factory=dict)
+    dials: dict[str, float] = Field(default_factory=dict)
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A persona program: its source and the hash of its normalized source (see ``programs.source.program_id``)."""
+
+    id: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured quantity: ``value`` on the scale that is compared (a share of what people get), its standard error
+    on that scale, and ``raw``, the value before it was made a share."""
+
+    value: float
+    se: float
+    raw: float
+
+
+@dataclass(frozen=True, slots=True)
+class CellScore:
+    """A program in one cell: the share of its planned episodes there, its score there (0..1) and the score's standard error."""
+
+    cell: int
+    share: float
+    score: float
+    se: float
+
+    @property
+    def low(self) -> float:
+        """Lower confidence bound by which elites are compared (one standard error)."""
+        return self.score - self.se
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One episode of the evaluation plan: which task, which persona slot of it, and the episode's seed."""
+
+    task_id: str
+    slot: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One planned dialogue and what came of it.
+
+    ``state`` is "completed" or "failed"; a failed episode has a ``reason``, a ``fault`` ("program" or "infrastructure") and no
+    fingerprint. ``fingerprint`` has one value per feature; ``preservation`` (0..1) is the share of task checks that held.
+    ``p_human`` is filled in by the judge.
+    """
+
+    item: PlanItem
+    state: Literal["completed", "failed"]
+    turns: tuple[tuple[Role, str], ...] = ()
+    outcome: str = ""
+    fingerprint: tuple[float, ...] = ()
+    preservation: float = 0.0
+    p_human: float | None = None
+    cell: int | None = None
+    persona: Persona | None = None
+    reason: str | None = None
+    fault: Literal["program", "infrastructure"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a program scored on a prefix of the evaluation plan.
+
+    ``split`` is "train" for the search and "test" for held-out tasks and people. ``objectives`` maps a name
+    ("human_likeness", "coverage", "task_preservation", "score", "chamfer") to an Estimate.
+    """
+
+    program_id: str
+    split: Split
+    planned: int
+    completed: int
+    objectives: Mapping[str, Estimate]
+    cells: tuple[CellScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One proposal of the search, in the order of asking.
+
+    ``number`` counts from 0 (the seed program). ``state`` is "evaluated", "failed" (with a reason) or "duplicate" (its normalized
+    source was known: nothing was run, ``program`` is the known program's id).
+    """
+
+    number: int
+    program: Program
+    parents: tuple[str, ...]
+    operator: str
+    state: Literal["evaluated", "failed", "duplicate"]
+    reason: str | None = None
+    fault: Literal["program", "infrastructure"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that one candidate adds to the archive, written in one transaction."""
+
+    candidate: Candidate
+    evaluation: Evaluation | None = None
+    episodes: tuple[Episode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One entry of the final table: mean and 95 % interval of the share, the raw mean, and over how many planned episodes."""
+
+    mean: float
+    low: float
+    high: float
+    raw: float
+    completed: int
+    planned: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row of the final table: "humans", "persona_free", "seed_program" or "evolved"."""
+
+    row: str
+    program_id: str | None
+    measures: Mapping[str, Measure]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What one sandboxed ``generate`` call came to."""
+
+    ok: bool
+    personas: tuple[Persona, ...] = ()
+    reason: str | None = None
+    seconds: float = 0.0
+    fault: Literal["program", "infrastructure"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One search as the archive remembers it: its id, settings (JSON-able) and what it was measured against."""
+
+    id: int
+    settings: Mapping[str, Any]
+    cells: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+
+
+class Agent(Protocol):
+    """The other side of the dialogue: the agent that is talked to."""
+
+    def reply(self, turns: Sequence[tuple[Role, str]]) -> str | None:
+        """The agent's next turn, or None when it ends the dialogue."""

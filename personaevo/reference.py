@@ -1,0 +1,264 @@
+"""References: fingerprints of real people in a domain with their provenance. Figures only, no texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from personaevo import content, definitions
+from personaevo.errors import ContentError, InputError, ReferenceDataError
+from personaevo.measure.fingerprint import words_of
+from personaevo.measure.losses import detect_losses
+from personaevo.readers import files
+from personaevo.records import Dialogue, Floats, Record
+
+MIN_DIALOGUES = 64
+MIN_USER_TURNS = 2
+_DIGITS = 4
+_FORMAT = 1
+_SHARED = ("domain", "corpus", "license", "kind", "feature_version", "names", "losses", "counts")
+
+
+class Counts(Record):
+    """How many dialogues a reference holds, of how many people (None: not recorded), and how many were left out."""
+
+    dialogues: int
+    people: int | None
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Fingerprints ``values[n, d]`` of n dialogues, one column per feature of ``names``, and where they come from.
+
+    ``groups`` has one entry per dialogue (the kind of task; "" where the corpus has one kind only), ``people`` an
+    opaque id ("p0", "p1", …) of who is on the user's side: a person; in a corpus of kind "llm" the task, since trials
+    of a task are not independent. Where neither is known every dialogue has its own.
+    """
+
+    domain: str
+    corpus: str
+    license: str
+    kind: Literal["human", "llm"]
+    feature_version: int
+    names: tuple[str, ...]
+    losses: tuple[str, ...]
+    counts: Counts
+    values: Floats
+    groups: tuple[str, ...]
+    people: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+
+class _Header(Record):
+    """First line of a reference file."""
+
+    reference: Literal[1]
+    domain: str
+    corpus: str
+    license: str
+    kind: Literal["human", "llm"]
+    feature_version: int
+    names: tuple[str, ...]
+    losses: tuple[Literal["case", "punctuation"], ...]
+    counts: Counts
+
+
+class _Line(Record):
+    """Every further line: one dialogue."""
+
+    person: str = Field(min_length=1)
+    group: str
+    values: tuple[float, ...]
+
+
+def build(dialogues: Sequence[Dialogue], *, domain: str, corpus: str, license: str) -> Reference:
+    """Measures a corpus. Values are rounded to 4 significant digits, so that a saved reference equals the built one.
+
+    Dialogues with fewer than two user turns with words are left out and counted. Groups are the dialogues' ``domain``
+    when that differs.
+
+    Raises:
+        ReferenceDataError: fewer than 64 dialogues remain, or people and models are mixed on the user's side.
+    """
+    kept = [dialogue for dialogue in dialogues if sum(map(bool, words_of(dialogue.user_texts()))) >= MIN_USER_TURNS]
+    dropped = len(dialogues) - len(kept)
+    _check_size(
+        len(kept),
+        f"{corpus}: ",
+        f" ({dropped} more have fewer than {MIN_USER_TURNS} user turns with words)" if dropped else "",
+    )
+    kinds = {"human" if dialogue.user_kind == "human" else "llm" for dialogue in kept}
+    if len(kinds) > 1:
+        raise ReferenceDataError(
+            f"{corpus}: dialogues of people and of models are mixed (user_kind); build one reference for each"
+        )
+    kind: Literal["human", "llm"] = "human" if kinds == {"human"} else "llm"
+    features = definitions.features()
+    texts = [dialogue.user_texts() for dialogue in kept]
+    several = len({dialogue.domain for dialogue in kept}) > 1
+    known = [_person(dialogue, kind) for dialogue in kept]
+    people = _opaque(known)
+    return Reference(
+        domain=domain,
+        corpus=corpus,
+        license=license,
+        kind=kind,
+        feature_version=features.version,
+        names=features.names,
+        losses=detect_losses(text for turns in texts for text in turns),
+        counts=Counts(dialogues=len(kept), people=len(set(people)) if any(known) else None, dropped=dropped),
+        values=_frozen([[float(f"{value:.{_DIGITS}g}") for value in row] for row in features.measure(texts).values]),
+        groups=tuple(dialogue.domain if several else "" for dialogue in kept),
+        people=people,
+    )
+
+
+def _check_size(size: int, where: str, more: str = "") -> None:
+    if size < MIN_DIALOGUES:
+        why = "fewer cannot fill the cells and leave people to compare with"
+        raise ReferenceDataError(
+            f"{where}got {size} dialogues{more}, at least {MIN_DIALOGUES} are needed, since {why}; give more dialogues"
+        )
+
+
+def _person(dialogue: Dialogue, kind: str) -> str | None:
+    return dialogue.user_id or (dialogue.task if kind == "llm" else None)
+
+
+def _opaque(known: Sequence[str | None]) -> tuple[str, ...]:
+    """Ids "p0", "p1", … in order of appearance; an unknown person is a new one."""
+    ids: dict[object, str] = {}
+    return tuple(ids.setdefault(person if person else index, f"p{len(ids)}") for index, person in enumerate(known))
+
+
+def _frozen(rows: Sequence[Sequence[float]]) -> Floats:
+    values = np.array(rows, dtype=np.float64)
+    values.setflags(write=False)
+    return values
+
+
+def save(reference: Reference, path: str | Path) -> None:
+    """Writes JSON lines: a header, then one line per dialogue. ``load`` gives the same values back, digit for digit."""
+    header = _Header.model_validate({"reference": _FORMAT, **{name: getattr(reference, name) for name in _SHARED}})
+    rows = zip(reference.people, reference.groups, reference.values.tolist(), strict=True)
+    lines = [
+        header.model_dump(),
+        *({"person": person, "group": group, "values": list(map(_plain, row))} for person, group, row in rows),
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: the reference cannot be written: {error.strerror or error}") from None
+
+
+def _plain(value: float) -> float | int:
+    return int(value) if value.is_integer() else value
+
+
+def load(path: str | Path) -> Reference:
+    """Reads what ``save`` wrote.
+
+    Raises:
+        InputError: the file cannot be read or is not a reference.
+        ReferenceDataError: it was measured with another feature set, or is too small.
+    """
+    path = Path(path)
+    rows = files.lines(files.read_bytes(path), path)
+    header = _header(next(rows), path)
+    lines = list(_lines(rows, len(header.names), path))
+    _check_size(len(lines), f"{path}: ")
+    if len(lines) != header.counts.dialogues:
+        said = header.counts.dialogues
+        raise InputError(
+            f"{path}: expected {said} dialogues as its header says, got {len(lines)}; fetch or build it again"
+        )
+    return Reference(
+        **{name: getattr(header, name) for name in _SHARED},
+        values=_frozen([line.values for line in lines]),
+        groups=tuple(line.group for line in lines),
+        people=tuple(line.person for line in lines),
+    )
+
+
+def _header(row: files.Row, path: Path) -> _Header:
+    try:
+        header = _Header.model_validate(files.fields(row, path))
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"]))
+        problem = f"field '{field}': expected the header of a reference; make one with 'personaevo reference build'"
+        raise files.fault(path, row.where, problem) from None
+    installed = definitions.features()
+    if (header.feature_version, header.names) != (installed.version, installed.names):
+        have = f"{path}: measured with feature set {header.feature_version} ({len(header.names)} features)"
+        want = f"installed is {installed.version} ({len(installed.names)})"
+        raise ReferenceDataError(f"{have}, {want}: rebuild it with 'personaevo reference build'")
+    return header
+
+
+def _lines(rows: Iterator[files.Row], width: int, path: Path) -> Iterator[_Line]:
+    for row in rows:
+        line = files.record(_Line, files.fields(row, path), row, path)
+        if len(line.values) != width or not all(map(math.isfinite, line.values)):
+            given = f"expected {width} finite numbers, got {files.short(list(line.values))}"
+            raise files.fault(path, row.where, f"field 'values': {given}")
+        yield line
+
+
+def packaged(domain_name: str) -> Reference:
+    """The installed reference of a domain ("taubench_llm" for the simulator's defaults).
+
+    Raises:
+        ContentError: none is installed under that name.
+    """
+    folder = content.root("fitness") / "references"
+    installed = {path.stem: path for path in sorted(folder.glob("*.jsonl"))}
+    if domain_name not in installed:
+        names = ", ".join(installed) or "none"
+        have = f"no reference for domain '{domain_name}': installed are {names}"
+        raise ContentError(f"{have}; build one with 'personaevo reference build'")
+    return load(installed[domain_name])
+
+
+def split(reference: Reference, seed: int) -> tuple[Reference, Reference]:
+    """Two halves without a person in common: one for the search, one held out. Each group is halved; equal seeds give
+    equal halves.
+
+    A person belongs to the group of their first dialogue. ``counts.dropped`` of both halves stays that of the whole.
+    """
+    group_of: dict[str, str] = {}
+    for person, group in zip(reference.people, reference.groups, strict=True):
+        group_of.setdefault(person, group)
+    ordered = sorted(group_of, key=lambda person: (group_of[person], _rank(person, seed), person))
+    held_out = frozenset(ordered[1::2])
+    rows = np.array([person in held_out for person in reference.people], dtype=bool)
+    return _part(reference, ~rows), _part(reference, rows)
+
+
+def _rank(person: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\n{person}".encode()).digest()
+
+
+def _part(reference: Reference, rows: Any) -> Reference:
+    values = reference.values[rows]
+    values.setflags(write=False)
+    people = tuple(person for person, kept in zip(reference.people, rows, strict=True) if kept)
+    known = None if reference.counts.people is None else len(set(people))
+    return replace(
+        reference,
+        values=values,
+        people=people,
+        groups=tuple(group for group, kept in zip(reference.groups, rows, strict=True) if kept),
+        counts=Counts(dialogues=len(people), people=known, dropped=reference.counts.dropped),
+    )

@@ -1,0 +1,118 @@
+"""Agents that a simulated user can talk to: the scripted one of each domain."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from personaevo.definitions import Domain, Phrase
+from personaevo.records import Role, Task
+from personaevo.simulate.facts import mentions
+
+_ASK_AT_MOST = 2
+_READ_BACK = 0.3
+
+
+class ScriptedAgent:
+    """Asks for what the task needs, reads back (now and then wrongly), informs, confirms, ends. It hears text only.
+
+    A mistake misreads one fact, so that the user has an error to react to.
+    """
+
+    def __init__(self, task: Task, domain: Domain, rng: random.Random) -> None:
+        self.task, self.domain, self.rng = task, domain, rng
+        script = domain.script
+        self.informs = rng.randint(int(script.get("inform_min", 0)), int(script.get("inform_max", 2)))
+        self.misread = rng.choice(sorted(task.facts)) if task.facts and rng.random() < script.get("mistake", 0.3) else None
+        self.times_asked = dict.fromkeys(task.facts, 0)
+        self.checked: set[str] = set()
+        self.used: set[str] = set()
+        self.stage = "open"
+        self.corrected: str | None = None
+
+    def reply(self, turns: Sequence[tuple[Role, str]]) -> str | None:
+        """The next turn, or None after the farewell."""
+        heard = turns[-1][1] if turns else ""
+        said = " ".join(text for role, text in turns if role == "user").lower()
+        lead = self._lead(heard)
+        body = self._next(said)
+        return None if body is None else f"{lead} {body}".strip()
+
+    def _lead(self, heard: str) -> str:
+        if self.corrected is not None:
+            self.corrected = None
+            return self._line("sorry")
+        return self._line("answer") if "?" in heard and self.stage != "open" else ""
+
+    def _next(self, said: str) -> str | None:
+        if self.stage == "open":
+            self.stage = "collect"
+            return self._line("open" if self.domain.opens == "agent" else "greet")
+        if self.stage == "collect":
+            return self._collect(said)
+        if self.stage == "confirmed":
+            self.stage = "bye"
+            return f"{self._line('resolve')} {self._line('more')}"
+        if self.stage == "bye":
+            self.stage = "over"
+            return self._line("bye")
+        return None
+
+    def _collect(self, said: str) -> str:
+        known = [name for name, value in self.task.facts.items() if mentions(said, value)]
+        check = self._check(known)
+        if check:
+            return check
+        if self.informs and self.rng.random() < 0.4:
+            self.informs -= 1
+            return self._line("inform")
+        for name, times in self.times_asked.items():
+            if name not in known and times < _ASK_AT_MOST:
+                self.times_asked[name] += 1
+                return self._ask(name, again=times > 0)
+        if self.informs:
+            self.informs -= 1
+            return self._line("inform")
+        self.stage = "confirmed"
+        return self._line("confirm")
+
+    def _check(self, known: Sequence[str]) -> str | None:
+        """Reads a newly heard fact back, wrongly if this is the one that gets misread."""
+        for name in known:
+            if name in self.checked:
+                continue
+            self.checked.add(name)
+            if name == self.misread:
+                self.corrected = name
+                return self._line("readback", name=name, value=_garbled(self.task.facts[name], self.rng))
+            if self.rng.random() < _READ_BACK / max(len(self.task.facts), 1):
+                return self._line("readback", name=name, value=self.task.facts[name])
+        return None
+
+    def _ask(self, name: str, *, again: bool) -> str:
+        own = f"ask.{name}"
+        key = "again" if again else own if own in self.domain.agent else "ask"
+        return self._line(key, name=name)
+
+    def _line(self, key: str, **slots: str) -> str:
+        phrases = self.domain.agent[key]
+        phrase: Phrase = phrases[int(self.rng.random() * len(phrases))]
+        for _ in range(4):
+            if phrase.text not in self.used:
+                break
+            phrase = phrases[int(self.rng.random() * len(phrases))]
+        self.used.add(phrase.text)
+        text = phrase.text.replace("{goal}", self.task.goal)
+        for slot, value in slots.items():
+            text = text.replace("{" + slot + "}", value)
+        return text
+
+
+def _garbled(value: str, rng: random.Random) -> str:
+    """The value with one thing wrong: a digit, or its words in part."""
+    digits = [index for index, char in enumerate(value) if char.isdigit()]
+    if digits:
+        at = rng.choice(digits)
+        return value[:at] + str((int(value[at]) + rng.randint(1, 9)) % 10) + value[at + 1 :]
+    words = value.split()
+    return " ".join(words[:-1]) if len(words) > 1 else value + value[-1]

@@ -1,0 +1,268 @@
+"""The agenda-based user simulator (Schatzmann et al. 2007), steered by dials.
+
+The user keeps an agenda (say the goal, give facts, correct, agree, close) and hears the agent's text, nothing else. What it says next
+follows from the agenda; *how* it says it follows from the dials: how long the turn is, whether it is a bare acknowledgement, and which
+behaviors it shows. Each rate dial is a chance per turn, corrected by what could not be shown before, so that the dialogue's mean is
+the dial. Wording is neutral unless a behavior is due. Nothing here knows a reference.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from personaevo import definitions
+from personaevo.definitions import Domain
+from personaevo.records import Task
+from personaevo.simulate.facts import count_numbers, number_of, spell_out
+from personaevo.simulate.hearing import Heard, Hearing
+from personaevo.simulate.lengths import SHORT, LengthPlan
+from personaevo.simulate.wording import wording
+
+EXCLUSIVE = ("pushback_rate", "clarification_rate", "info_seeking_rate")
+FREE = ("politeness_rate", "formality_rate", "identity_confusion_rate", "uncertainty_rate", "certainty_rate", "emotion_rate", "accusatory_rate", "pivot_rate")
+REACTIVE = frozenset({"pushback_rate", "emotion_rate", "accusatory_rate", "pivot_rate"})
+FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
+_AFTER_A_MISTAKE = 3.0
+REMINDER_WORDS = 4
+
+
+def resolve(dials: Mapping[str, float]) -> dict[str, float | None]:
+    """Every dial's value: as asked for, else the persona-free default. Once ``words_per_turn`` is asked for, the other dials of
+    length that are not follow it (None)."""
+    follow = FOLLOW_LENGTH if "words_per_turn" in dials else ()
+    return {name: dials.get(name, None if name in follow else dial.default) for name, dial in definitions.dials().items()}
+
+
+@dataclass
+class Part:
+    """A piece of the turn being built, with its number of words."""
+
+    text: str
+    words: int
+
+
+class AgendaUser:
+    """One user in one dialogue. ``say(heard)`` gives the next turn, or None once the user has left.
+
+    Attributes ``outcome`` ("completed", "gave_up" or "" while talking), ``asked`` and ``answered`` (names of facts) tell how it went.
+    """
+
+    def __init__(self, task: Task, dials: Mapping[str, float], domain: Domain, rng: random.Random) -> None:
+        self.task, self.domain, self.rng = task, domain, rng
+        self.wording = wording(domain.name)
+        self.hearing = Hearing(task, domain)
+        level = resolve(dials)
+        self.rates = {name: level[name] or 0.0 for name in (*FREE, *EXCLUSIVE, "ack_only_rate", "repetition_rate")}
+        self.identifiers, self.extra_facts = level["identifiers_per_turn"] or 0.0, level["facts_per_turn"] or 0.0
+        self.patience, self.slips = level["patience_turns"] or 1.0, level["slips_per_100_words"] or 0.0
+        self.lengths = LengthPlan(
+            level["words_per_turn"] or 1.0, level["verbosity_cv"] or 0.0, level["short_rate"], level["opening_words"], level["front_loading"],
+            domain.script.get("expected_turns", 8.0),
+        )  # fmt: skip
+        self.acks_follow = level["ack_only_rate"] is None
+        self.owed = dict.fromkeys(self.rates, 0.0)
+        self.used: set[str] = set()
+        self.given: dict[str, int] = dict.fromkeys(task.facts, 0)
+        self.sentences: list[str] = []
+        self.asked: set[str] = set()
+        self.turns = self.words = self.digits = 0
+        self.slack = 0
+        self.goal_said = self.leaving = False
+        self.outcome = ""
+
+    # -- the agenda ---------------------------------------------------------------------------------------------------
+
+    def say(self, heard: str | None) -> str | None:
+        """The next turn after the agent's text ``heard`` (None at the very start)."""
+        if self.leaving:
+            return None
+        heard_now = self.hearing.understand(heard, self.given)
+        self.asked.update(heard_now.asked)
+        budget = self.lengths.next(self.turns, self.words, self.rng)
+        self.slack = 0 if budget <= SHORT else 2
+        due = self._due(heard_now.misread is not None)
+        bare = "ack_only_rate" in due or (self.acks_follow and budget < SHORT)
+        if self.turns >= self.patience and not heard_now.closing:
+            parts = self._leave("gave_up", "give_up", budget)
+        elif heard_now.closing and self.goal_said:
+            parts = self._leave("completed", "close", budget, bare, due)
+        elif bare and not heard_now.asked and heard_now.misread is None and (self.goal_said or self.turns == 0):
+            parts = self._acknowledge(due)
+        else:
+            self._defer(due, {"ack_only_rate"})
+            parts = self._turn(heard_now, budget, due)
+        return self._speak(parts)
+
+    def _turn(self, heard: Heard, budget: int, due: set[str]) -> list[Part]:
+        """A turn with content: what the agenda asks for, the behaviors that are due, and filler up to the budget."""
+        parts = self._core(heard, budget)
+        parts += self._remind()
+        for name in sorted(due, key=lambda _: self.rng.random()):
+            parts += self._show(name, budget - sum(part.words for part in parts))
+        return parts + self._fill(budget - sum(part.words for part in parts))
+
+    def _core(self, heard: Heard, budget: int) -> list[Part]:
+        if heard.misread is not None:
+            return [self._fact(heard.misread, budget, "correct")]
+        if self.turns == 0 and (self.domain.opens == "agent" or budget <= SHORT):
+            return [self._phrase("greet", min(budget, 3))]
+        if heard.asked:
+            return [self._fact(name, max(1, budget // len(heard.asked)), "fact") for name in heard.asked]
+        if not self.goal_said:
+            self.goal_said = True
+            return [self._goal("goal", budget), *self._volunteer(budget)]
+        if heard.question:
+            return [self._phrase("affirm", budget), *self._volunteer(budget)]
+        return self._volunteer(budget) or [self._phrase("go_on", budget)]
+
+    def _leave(self, outcome: str, purpose: str, budget: int, bare: bool = False, due: set[str] | None = None) -> list[Part]:
+        self.leaving, self.outcome = True, outcome
+        if bare:
+            return self._acknowledge(due or set())
+        parts = [self._phrase(purpose, budget)]
+        for name in sorted(due or (), key=lambda _: self.rng.random()):
+            parts += self._show(name, budget - sum(part.words for part in parts))
+        return parts + self._fill(budget - sum(part.words for part in parts))
+
+    # -- behaviors that are due -----------------------------------------------------------------------------------------
+
+    def _due(self, mistake: bool) -> set[str]:
+        """Draws the behaviors of this turn. What a mistake brings forward, and what could not be shown, is settled later."""
+        due = set()
+        for name in (*FREE, "ack_only_rate", "repetition_rate"):
+            if self.rng.random() < self._chance(name, mistake):
+                due.add(name)
+        draw = self.rng.random()
+        for name in EXCLUSIVE:
+            draw -= self._chance(name, mistake)
+            if draw < 0:
+                due.add(name)
+                break
+        return due
+
+    def _chance(self, name: str, mistake: bool) -> float:
+        rate = self.rates[name]
+        wanted = rate * _AFTER_A_MISTAKE if mistake and name in REACTIVE else rate + self.owed[name]
+        chance = min(max(wanted, 0.0), 1.0)
+        self.owed[name] += rate - chance
+        return chance
+
+    def _defer(self, due: set[str], names: set[str]) -> None:
+        for name in due & names:
+            due.discard(name)
+            self.owed[name] += 1.0
+
+    def _show(self, name: str, room: int) -> list[Part]:
+        """The piece of text that shows the behavior, or nothing (then it stays owed) when even the shortest is far too long."""
+        if name == "repetition_rate":
+            return self._repeat(room)
+        bank = self.wording[f"marker.{name}"]
+        if bank.words[0] > room + self.slack:
+            self.owed[name] += 1.0
+            return []
+        most = max(room, bank.words[0])
+        phrase = bank.pick(self.rng, max(1, min(most, 10) // 3), most, self.used)
+        self.sentences.append(phrase.text)
+        return [Part(phrase.text, phrase.words)]
+
+    def _repeat(self, room: int) -> list[Part]:
+        """Says again what was said: the goal in other words around it, or an earlier sentence."""
+        goal_words = len(self.task.goal.split())
+        if self.goal_said and goal_words >= 4 and room >= goal_words:
+            return [self._goal("restate", room)]
+        earlier = [text for text in self.sentences if 4 < len(text.split()) <= room]
+        if not earlier or self.turns == 0:
+            self.owed["repetition_rate"] += 1.0
+            return []
+        text = earlier[int(self.rng.random() * len(earlier))]
+        return [Part(text, len(text.split()))]
+
+    def _acknowledge(self, due: set[str]) -> list[Part]:
+        shows = frozenset(due & {"politeness_rate", "emotion_rate", "certainty_rate"})
+        bank = self.wording.ack(shows)
+        self._defer(due, due - {"ack_only_rate"} - (shows if bank is not self.wording.ack(frozenset()) else frozenset()))
+        phrase = bank.pick(self.rng, 1, SHORT, self.used)
+        return [Part(phrase.text, phrase.words)]
+
+    # -- pieces of text ---------------------------------------------------------------------------------------------------
+
+    def _phrase(self, purpose: str, room: int) -> Part:
+        phrase = self.wording[purpose].pick(self.rng, max(1, room // 4), max(room, 1), self.used)
+        return Part(phrase.text, phrase.words)
+
+    def _goal(self, purpose: str, room: int) -> Part:
+        words = len(self.task.goal.split())
+        phrase = self.wording[purpose].pick(self.rng, 0, max(room - words, 0), self.used)
+        return Part(phrase.text.replace("{goal}", self.task.goal), phrase.words + words)
+
+    def _fact(self, name: str, room: int, purpose: str) -> Part:
+        """One fact in words: always the task's own name and value (small numbers may be spelled out)."""
+        self.given[name] += 1
+        return self._filled(purpose, name, self._spelled(self.task.facts[name]), room)
+
+    def _filled(self, purpose: str, name: str, value: str, room: int) -> Part:
+        """A phrase of the purpose with the fact's value, and its name where there is room for it."""
+        bank = self.wording[purpose]
+        slots = len(value.split())
+        phrase = bank.pick(self.rng, 0, max(room - slots, 0), self.used)
+        if "{name}" in phrase.text:
+            slots += len(name.split())
+            if phrase.words + slots > room:
+                phrase = bank.pick(self.rng, 0, max(room - slots, 0), self.used)
+        return Part(phrase.text.replace("{name}", name).replace("{value}", value), phrase.words + slots)
+
+    def _spelled(self, value: str) -> str:
+        """The value as it is, or with small whole numbers as words when fewer numbers are wanted than were given."""
+        if self.digits + count_numbers(value) > self.identifiers * (self.turns + 1) + 0.5:
+            value = spell_out(value)
+        self.digits += count_numbers(value)
+        return value
+
+    def _volunteer(self, room: int) -> list[Part]:
+        """Facts that nobody asked for yet, about ``facts_per_turn`` of them."""
+        count = int(self.extra_facts + self.rng.random())
+        waiting = [name for name, times in self.given.items() if not times]
+        if self.identifiers * (self.turns + 1) < self.digits:
+            waiting.sort(key=lambda name: count_numbers(self.task.facts[name]))
+        return [self._fact(name, max(2, room // 2), "fact") for name in waiting[:count]]
+
+    def _remind(self) -> list[Part]:
+        """Mentions a number again when fewer were given than the dial asks for."""
+        if self.identifiers * (self.turns + 1) < self.digits + self.rng.random():
+            return []
+        numbers = [(name, number_of(value)) for name, value in self.task.facts.items() if count_numbers(value)]
+        if not numbers:
+            return []
+        name, number = self.rng.choice(numbers)
+        self.digits += 1
+        return [self._filled("remind", name, number, REMINDER_WORDS)]
+
+    def _fill(self, room: int) -> list[Part]:
+        parts: list[Part] = []
+        bank = self.wording["filler"]
+        while room >= bank.words[0]:
+            words = room if room <= bank.longest else self.rng.randint(min(5, bank.longest), bank.longest)
+            phrase = bank.pick(self.rng, words, words, self.used)
+            parts.append(Part(phrase.text, phrase.words))
+            self.sentences.append(phrase.text)
+            room -= phrase.words
+        return parts
+
+    def _speak(self, parts: list[Part]) -> str:
+        """Joins the pieces (the agenda's first, the rest in any order), slips included, and keeps count."""
+        self.turns += 1
+        self.words += sum(part.words for part in parts)
+        texts = [part.text for part in parts]
+        text = " ".join(one if one[-1] in ".?!," else one + ("." if index == len(texts) - 1 or len(one) > 12 else ",") for index, one in enumerate(texts))
+        return self._slip(text) if self.slips else text
+
+    def _slip(self, text: str) -> str:
+        """Swaps two inner letters of some plain words."""
+        words = text.split(" ")
+        for index, word in enumerate(words):
+            if word.isalpha() and len(word) > 3 and self.rng.random() < self.slips / 50.0:
+                at = 1 + int(self.rng.random() * (len(word) - 2))
+                words[index] = word[:at] + word[at + 1] + word[at] + word[at + 2 :] if at + 1 < len(word) else word
+        return " ".join(words)

@@ -1,0 +1,194 @@
+"""References: building, saving, halving, and the packaged ones."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import build_references
+from personaevo import content, definitions, reference
+from personaevo.errors import ContentError, InputError, ReferenceDataError
+from personaevo.records import Dialogue, Turn
+
+GROUPS = ("bank", "cafe", "shop")
+
+
+def dialogue(number: int, *texts: str, **fields: object) -> Dialogue:
+    turns = tuple(Turn(role="user", content=text) for text in texts or (f"Hello, it is {number}", "yes please", "ok"))
+    return Dialogue.model_validate({"id": f"d{number}", "turns": turns, "domain": GROUPS[number % 3], **fields})
+
+
+def built(dialogues: list[Dialogue]) -> reference.Reference:
+    return reference.build(dialogues, domain="test", corpus="a corpus", license="MIT")
+
+
+MANY = [dialogue(number, user_id=f"secret {number // 2}") for number in range(80)]
+
+
+def test_build_keeps_figures_and_provenance_but_no_texts(tmp_path: Path) -> None:
+    made = built(MANY)
+    assert (made.domain, made.corpus, made.license, made.kind) == ("test", "a corpus", "MIT", "human")
+    assert made.names == definitions.features().names
+    assert made.values.shape == (80, len(made.names))
+    assert made.groups[:3] == GROUPS
+    assert made.people[:4] == ("p0", "p0", "p1", "p1")
+    assert (made.counts.dialogues, made.counts.people, made.counts.dropped) == (80, 40, 0)
+    reference.save(made, tmp_path / "r.jsonl")
+    text = (tmp_path / "r.jsonl").read_text("utf-8")
+    assert "Hello" not in text
+    assert "secret" not in text
+
+
+def test_dialogues_with_fewer_than_two_turns_with_words_are_dropped_and_counted() -> None:
+    made = built([*MANY, dialogue(90, "hello"), dialogue(91, "hello", "...", "")])
+    assert (len(made), made.counts.dropped) == (80, 2)
+
+
+def test_losses_are_those_of_the_whole_corpus() -> None:
+    bare = [dialogue(number, "hello", "it is me") for number in range(64)]
+    assert built(bare).losses == ("case", "punctuation")
+    assert built([*bare, dialogue(70, "hello", "it is Me")]).losses == ("punctuation",)
+    assert built([*bare, dialogue(70, "hello", "It's me")]).losses == ()
+
+
+def test_one_kind_of_business_is_no_group_and_unknown_people_are_distinct() -> None:
+    made = built([dialogue(number, domain="bank") for number in range(64)])
+    assert set(made.groups) == {""}
+    assert len(set(made.people)) == 64
+    assert made.counts.people is None
+
+
+def test_the_task_stands_for_the_person_where_a_model_plays_the_user() -> None:
+    trials = [dialogue(number, user_kind="llm", task=f"task {number % 16}") for number in range(64)]
+    made = built(trials)
+    assert (made.kind, made.counts.people) == ("llm", 16)
+    people = built([dialogue(number, task=f"task {number % 16}") for number in range(64)])
+    assert people.counts.people is None
+
+
+def test_too_few_dialogues_are_refused_in_one_line() -> None:
+    with pytest.raises(ReferenceDataError) as caught:
+        built([dialogue(1), dialogue(2), dialogue(3), dialogue(4, "hello")])
+    message = str(caught.value)
+    assert "got 3 dialogues" in message
+    assert "at least 64 are needed" in message
+    assert "1 more have fewer than 2 user turns" in message
+    assert "\n" not in message
+
+
+def test_people_and_models_are_not_mixed() -> None:
+    with pytest.raises(ReferenceDataError, match="mixed"):
+        built([*MANY, dialogue(90, user_kind="llm")])
+
+
+def test_what_was_saved_comes_back_exactly(tmp_path: Path) -> None:
+    made = built(MANY)
+    reference.save(made, tmp_path / "r.jsonl")
+    back = reference.load(tmp_path / "r.jsonl")
+    assert np.array_equal(back.values, made.values)
+    assert replace(back, values=made.values) == made
+    reference.save(back, tmp_path / "again.jsonl")
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "r.jsonl").read_bytes()
+
+
+def _saved(folder: Path) -> tuple[Path, list[str]]:
+    path = folder / "r.jsonl"
+    reference.save(built(MANY), path)
+    return path, path.read_text("utf-8").splitlines()
+
+
+def test_another_feature_set_must_be_rebuilt(tmp_path: Path) -> None:
+    path, lines = _saved(tmp_path)
+    path.write_text("\n".join([json.dumps({**json.loads(lines[0]), "feature_version": 99}), *lines[1:]]), "utf-8")
+    with pytest.raises(ReferenceDataError, match=r"feature set 99.*rebuild"):
+        reference.load(path)
+
+
+@pytest.mark.parametrize(
+    ("number", "line", "message"),
+    [
+        (0, '{"id": "d1", "turns": []}', "line 1: field 'reference': expected the header"),
+        (3, '{"person": "p1", "group": "", "values": [1, 2]}', "line 4: field 'values': expected 19 finite numbers"),
+        (3, '{"person": "p1", "group": "", "values": "x"}', "line 4: field 'values' of a"),
+        (3, '{"person": "p1", "group"', "line 4: expected JSON"),
+        (3, "", "expected 80 dialogues as its header says, got 79"),
+    ],
+)
+def test_a_damaged_file_is_an_input_error(tmp_path: Path, number: int, line: str, message: str) -> None:
+    path, lines = _saved(tmp_path)
+    lines[number] = line
+    path.write_text("\n".join(lines), "utf-8")
+    with pytest.raises(InputError) as caught:
+        reference.load(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        reference.save(built(MANY), tmp_path / "nowhere" / "r.jsonl")
+
+
+def test_halves_share_no_person_and_halve_every_group() -> None:
+    whole = built([dialogue(number, user_id=f"u{number // 6}{number % 3}") for number in range(240)])
+    search, held_out = reference.split(whole, seed=3)
+    assert set(search.people).isdisjoint(held_out.people)
+    assert sorted([*search.people, *held_out.people]) == sorted(whole.people)
+    for group in GROUPS:
+        people = [
+            {p for p, g in zip(half.people, half.groups, strict=True) if g == group} for half in (search, held_out)
+        ]
+        assert abs(len(people[0]) - len(people[1])) <= 1
+    assert search.counts.dialogues == len(search) == len(search.values)
+    assert search.counts.people == len(set(search.people))
+
+
+def test_halves_depend_on_the_seed_alone() -> None:
+    whole = built(MANY)
+    assert reference.split(whole, 1)[0].people == reference.split(whole, 1)[0].people
+    assert reference.split(whole, 1)[0].people != reference.split(whole, 2)[0].people
+    assert reference.split(whole, 1)[0].counts.people == 20
+
+
+PACKAGED = {"service": (1121, None), "charity": (768, 565), "camping": (792, None), "taubench_llm": (200, 101)}
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_packaged(name: str) -> None:
+    made = reference.packaged(name)
+    assert (made.counts.dialogues, made.counts.people) == PACKAGED[name]
+    assert made.kind == ("llm" if name == "taubench_llm" else "human")
+    assert made.losses == (("case", "punctuation") if name == "service" else ())
+    assert not made.values.flags.writeable
+
+
+def test_service_has_six_kinds_of_business() -> None:
+    assert len(Counter(reference.packaged("service").groups)) == 6
+
+
+def test_a_reference_that_is_not_installed() -> None:
+    with pytest.raises(ContentError, match="installed are camping, charity, service, taubench_llm"):
+        reference.packaged("../secrets")
+
+
+@pytest.mark.skipif(not build_references.DATA.is_dir(), reason=f"the corpora are not at {build_references.DATA}")
+@pytest.mark.parametrize("source", build_references.SOURCES, ids=lambda source: source.name)
+def test_packaged_references_are_those_of_the_installed_features(
+    source: build_references.Source, tmp_path: Path
+) -> None:
+    reference.save(build_references.build(source), tmp_path / "new.jsonl")
+    packaged = content.root("fitness") / "references" / f"{source.name}.jsonl"
+    same = packaged.read_bytes() == (tmp_path / "new.jsonl").read_bytes()
+    assert same, "stale after a change of fitness/features.toml: run python -m benchmarks.build_references"
+
+
+def test_the_builder_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build_references.main(["--data", str(tmp_path / "none")]) == 1
+    assert "give the one that holds multidogo" in capsys.readouterr().err
+    assert build_references.main(["--data", str(tmp_path)]) == 1
+    assert "no such file" in capsys.readouterr().err
