@@ -55,7 +55,7 @@ class SearchConfig(BaseModel):
     task_count: Annotated[int, Field(ge=2, le=1000)] = 10
     personas: Annotated[int, Field(ge=1, le=100)] = 5
     test_tasks: Annotated[int, Field(ge=2, le=1000)] = 20
-    test_personas: Annotated[int, Field(ge=1, le=100)] = 10
+    test_personas: Annotated[int, Field(ge=1, le=100)] = 5
     cells: Annotated[int, Field(ge=2, le=256)] = 16
     lag: Annotated[int, Field(ge=1, le=1024)] = 8
     selection: Literal["evolve", "random"] = "evolve"

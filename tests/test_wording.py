@@ -203,3 +203,27 @@ def test_service_tasks_are_complete() -> None:
 def test_service_tasks_are_neutral() -> None:
     texts = {text for task in service_tasks() for text in (task.goal, *task.facts, *task.facts.values())}
     assert {text: shown for text in texts if (shown := features().shown(text))} == {}
+
+
+def test_service_tasks_stay_neutral_inside_the_wording() -> None:
+    user = domain("service").user
+    texts = {phrase.text.replace("{goal}", task.goal) for task in service_tasks() for key in ("goal", "restate") for phrase in user[key]}
+    texts |= {
+        phrase.text.replace("{name}", name).replace("{value}", value)
+        for task in service_tasks()
+        for name, value in task.facts.items()
+        for key in ("fact", "remind", "correct")
+        for phrase in user[key]
+    }
+    assert {text: shown for text in texts if (shown := features().shown(text))} == {}
+
+
+def test_service_facts_are_told_apart() -> None:
+    """The user takes a turn that holds a fact's name as a question for it, so no other turn may hold one."""
+    agent = domain("service").agent
+    others = [phrase.text.lower() for key, phrases in agent.items() if key in {"greet", "inform", "answer", "more", "bye"} for phrase in phrases]
+    for task in service_tasks():
+        for name in task.facts:
+            assert [other for other in task.facts if other != name and name in other] == [], task.id
+            assert name not in task.goal, task.id
+            assert [text for text in others if re.search(rf"\b{name}\b", text)] == [], task.id

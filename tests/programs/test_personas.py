@@ -139,6 +139,7 @@ def test_composed_policy_is_limited() -> None:
         build([persona(behaviors={f"a{i}": 0 for i in range(5)})], 1, many, DIALS)
 
 
+FIELDS = ("id", "description", "behaviors", "dials", "policy")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -147,7 +148,7 @@ JSON = st.recursive(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.fixed_dictionaries({}, optional={k: JSON for k in ("id", "description", "behaviors", "dials", "policy")}))
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)))
 def test_any_json_is_made_a_persona_or_refused(record: dict[str, Any]) -> None:
     try:
         (made,) = build([record], 1, AXES, DIALS)
