@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from personaevo.errors import ConfigError
 
 DEFAULT_OPERATORS: Mapping[str, float] = {
-    "change_number": 4.0,
-    "change_distribution": 2.0,
-    "add_axis": 1.5,
-    "drop_axis": 0.3,
-    "rewrite_axis": 0.5,
-    "couple": 0.7,
-    "switch_scaffold": 0.7,
+    "follow_remarks": 6.0,
+    "change_number": 3.0,
+    "change_distribution": 3.0,
     "cross": 2.0,
+    "join": 1.0,
+    "add_axis": 0.7,
+    "switch_scaffold": 0.4,
+    "couple": 0.3,
+    "rewrite_axis": 0.2,
+    "drop_axis": 0.1,
 }
 
 # Settings that say where and how fast, not what: a resumed run may change them.
-NOT_RECORDED = ("archive", "jobs", "resume", "candidates")
+NOT_RECORDED = ("domain_folder", "archive", "jobs", "resume", "candidates")
 
 
 class SearchConfig(BaseModel):
     """What to search, against whom, and how much.
 
     Attributes:
-        domain: an installed domain ("service", "charity", "camping").
+        domain: an installed domain ("service", "charity", "camping"), or the path of a folder that ``domain new`` wrote: anything
+            with a slash. The folder's name is then the domain's.
+        domain_folder: that folder, absolute; None for an installed domain. Follows from ``domain``.
         tasks, human: files that take the place of the domain's own tasks and people (see ``readers``).
         archive: the DuckDB file to write; None picks a free name in the working folder.
         candidates: how many programs are proposed, the seed program included.
         task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each.
         test_tasks, test_personas: the same for the final table, on held-out tasks and people.
         lag: candidate k is bred from the results of candidates up to k - lag; also how many are under way at once.
-        selection: "evolve", or "random" (parents regardless of score: the control).
+        selection: "evolve", or "random" (parents by chance, no remarks: the control).
         operators: weights of the operators of ``evolve.recombine``.
         preservation_floor: programs below this task preservation cannot be parents, elites or best.
         jobs: worker processes; None is one per processor. Results do not depend on it.
@@ -46,7 +52,8 @@ class SearchConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    domain: str = "service"
+    domain: Annotated[str, Field(min_length=1)] = "service"
+    domain_folder: Path | None = None
     tasks: Path | None = None
     human: Path | None = None
     program: Path | None = None
@@ -57,7 +64,7 @@ class SearchConfig(BaseModel):
     test_tasks: Annotated[int, Field(ge=2, le=1000)] = 20
     test_personas: Annotated[int, Field(ge=1, le=100)] = 5
     cells: Annotated[int, Field(ge=2, le=256)] = 16
-    lag: Annotated[int, Field(ge=1, le=1024)] = 8
+    lag: Annotated[int, Field(ge=1, le=1024)] = 4
     selection: Literal["evolve", "random"] = "evolve"
     operators: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_OPERATORS))
     preservation_floor: Annotated[float, Field(ge=0, le=1)] = 0.9
@@ -65,6 +72,20 @@ class SearchConfig(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     sandbox: Literal["weak"] = "weak"
     resume: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_domain(cls, values: Any) -> Any:
+        given = values.get("domain") if isinstance(values, dict) else None
+        if not isinstance(given, str | Path) or os.sep not in str(given):
+            return values
+        folder = Path(os.path.abspath(given))  # not resolve(): a link may have the wanted name
+        return {**values, "domain": folder.name, "domain_folder": folder}
+
+    @property
+    def domain_place(self) -> str:
+        """What ``definitions.domain`` finds the domain by, in whatever process and working folder."""
+        return self.domain if self.domain_folder is None else str(self.domain_folder)
 
     def recorded(self) -> dict[str, Any]:
         """The settings that decide the results, as plain JSON-able values."""
@@ -82,9 +103,12 @@ def make_config(values: Mapping[str, Any]) -> SearchConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        known = ", ".join(SearchConfig.model_fields)
-        hint = f"; settings are: {known}" if first["type"] == "extra_forbidden" else ""
-        raise ConfigError(f"setting '{name}': {first['msg'].lower()}, got {first.get('input')!r}{hint}") from None
+        if first["type"] != "extra_forbidden":
+            raise ConfigError(f"setting '{name}': {first['msg'].lower()}, got {first.get('input')!r}") from None
+        known = [field for field in SearchConfig.model_fields if field != "domain_folder"]
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"settings are: {', '.join(known)}"
+        raise ConfigError(f"unknown setting '{name}'; {hint}") from None
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -96,6 +120,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"configuration file {path}: {(error.strerror or 'cannot be read').lower()}; give an existing TOML file") from None
+        reason = (error.strerror or "cannot be read").lower()
+        raise ConfigError(f"configuration file {path}: {reason}; give an existing TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration file {path} is not TOML: {error}") from None

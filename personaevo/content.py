@@ -31,10 +31,20 @@ def toml(folder: str, name: str) -> dict[str, Any]:
     Raises:
         ContentError: the file is missing or is not TOML.
     """
-    path = root(folder) / name
+    return read_toml(root(folder) / name)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The parsed TOML file at ``path``, which need not be installed content.
+
+    Raises:
+        ContentError: the file is missing or is not TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ContentError(f"{path} is missing: expected a TOML file") from None
+    except OSError as error:
+        raise ContentError(f"{path} cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ContentError(f"{path} is not readable as TOML: {error}") from None

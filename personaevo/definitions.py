@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from personaevo import content
 from personaevo.errors import ConfigError, ContentError
-from personaevo.measure.fingerprint import FeatureSet, words_of
-from personaevo.records import Record
+from personaevo.measure.fingerprint import FeatureSet, Fingerprints, words_of
+from personaevo.records import Dialogue, Record
 
 MAX_EXPANSIONS = 512
+USER_SAYS = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "ack", "go_on", "filler", "close", "give_up")
+AGENT_SAYS = ("ask", "again", "inform", "answer", "readback", "sorry", "confirm", "resolve", "more", "bye")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -47,18 +50,20 @@ class Phrase:
 class DomainFile(Record):
     """What a domain's TOML file holds (see ``fitness/domains/README.md``)."""
 
-    name: str
     title: str
     opens: Literal["user", "agent"]
     user: dict[str, list[str] | dict[str, list[str]]]
     agent: dict[str, list[str] | dict[str, list[str]]]
-    cues: dict[str, list[str]] = {}
-    script: dict[str, float] = {}
+    cues: dict[str, list[str]] = Field(default_factory=dict)
+    script: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain ready for use: who opens, what user and agent say (phrase lists by purpose), and the numbers of the agent's script."""
+    """A domain ready for use: who opens, what user and agent say (phrase lists by purpose), and the numbers of the agent's script.
+
+    ``name`` is what it was asked for by: an installed name, or the absolute path of a domain folder.
+    """
 
     name: str
     title: str
@@ -81,7 +86,8 @@ def expand(template: str) -> list[str]:
     for options in choices:
         count *= len(options)
     if count > MAX_EXPANSIONS or "[" in "".join(parts[::2]) or "]" in "".join(parts[::2]):
-        raise ContentError(f"wording {template!r}: expected closed, unnested [a|b] choices with at most {MAX_EXPANSIONS} forms, got {count}")
+        expected = f"expected closed, unnested [a|b] choices with at most {MAX_EXPANSIONS} forms"
+        raise ContentError(f"wording {template!r}: {expected}, got {count}")
     return [" ".join("".join(form).split()) for form in itertools.product(*choices)]
 
 
@@ -95,8 +101,21 @@ def features() -> FeatureSet:
 def dials() -> dict[str, Dial]:
     """All dials by name: one per feature, and those that only a whole dialogue shows."""
     table = content.toml("fitness", "features.toml")
-    rows = [*table["feature"], *table["dial"]]
-    return {row["name"]: Dial(row["name"], *map(float, row["range"]), float(row["default"]), row.get("scale", "linear"), row["say"]) for row in rows}
+    return {row["name"]: _dial(row) for row in [*table["feature"], *table["dial"]]}
+
+
+def _dial(row: Mapping[str, Any]) -> Dial:
+    low, high = map(float, row["range"])
+    return Dial(row["name"], low, high, float(row["default"]), row.get("scale", "linear"), row["say"])
+
+
+def fingerprint(dialogues: Iterable[Dialogue | Sequence[str]]) -> Fingerprints:
+    """Measures the user's side of dialogues (records, or plain lists of user turns): ``values[n, d]`` with the columns' ``names``.
+
+    Raises:
+        InputError: a dialogue has no user turn with words.
+    """
+    return features().measure([one.user_texts() if isinstance(one, Dialogue) else list(one) for one in dialogues])
 
 
 def domain_names() -> list[str]:
@@ -105,25 +124,57 @@ def domain_names() -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml") if path.stem != "common")
 
 
-@cache
-def domain(name: str) -> Domain:
-    """The installed domain ``name``.
+@dataclass(frozen=True, slots=True)
+class DomainFiles:
+    """Where the parts of a domain are kept; ``program`` and ``reference`` need not exist."""
+
+    definition: Path
+    tasks: Path
+    program: Path
+    reference: Path
+
+
+def domain_files(place: str) -> DomainFiles:
+    """The files of a domain: of an installed one by its name, else of the folder at ``place`` (what ``domain new`` writes).
 
     Raises:
-        ConfigError: no such domain.
+        ConfigError: there is no such domain.
+    """
+    fitness, seeds, folder = content.root("fitness"), content.root("seeds"), Path(place)
+    if place in domain_names():
+        files = DomainFiles(
+            fitness / "domains" / f"{place}.toml", seeds / place / "tasks.jsonl", seeds / place / "program.py",
+            fitness / "references" / f"{place}.jsonl",
+        )  # fmt: skip
+    elif folder.is_absolute():
+        files = DomainFiles(folder / "domain.toml", folder / "tasks.jsonl", folder / "program.py", folder / "reference.jsonl")
+    else:
+        here = folder.is_dir() and (folder / "domain.toml").is_file()
+        advice = f"give the folder of that name as './{place}'" if here else f"make one with 'personaevo domain new {place}'"
+        raise ConfigError(f"unknown domain '{place}': installed are {', '.join(domain_names())}; {advice}")
+    if not files.definition.is_file():
+        raise ConfigError(f"{place} is not the folder of a domain: it has no domain.toml; make one with 'personaevo domain new NAME'")
+    return files
+
+
+@cache
+def domain(place: str) -> Domain:
+    """The installed domain of that name, or the one kept in the folder at that absolute path; read once by a process.
+
+    Raises:
+        ConfigError: there is no such domain.
         ContentError: its file does not have the expected form.
     """
-    if name not in domain_names():
-        raise ConfigError(f"unknown domain '{name}': installed are {', '.join(domain_names())}; make one with 'personaevo domain new {name}'")
+    path = domain_files(place).definition
     common = content.toml("fitness", "domains/common.toml")
     try:
-        file = DomainFile.model_validate(content.toml("fitness", f"domains/{name}.toml"))
+        file = DomainFile.model_validate(content.read_toml(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ContentError(f"fitness/domains/{name}.toml: field '{where}': {first['msg']}") from None
-    return Domain(
-        name=file.name,
+        raise ContentError(f"{path}: field '{where}': {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+    made = Domain(
+        name=place,
         title=file.title,
         opens=file.opens,
         user=_phrases(common.get("user", {}), file.user),
@@ -131,6 +182,18 @@ def domain(name: str) -> Domain:
         cues=file.cues,
         script=file.script,
     )
+    _check_wording(made, path)
+    return made
+
+
+def _check_wording(domain: Domain, path: Path) -> None:
+    """Nobody may be at a loss for words in the middle of a search."""
+    lists = {"user": domain.user, "agent": domain.agent}
+    needed = {"user": USER_SAYS, "agent": (*AGENT_SAYS, "open" if domain.opens == "agent" else "greet")}
+    for who, keys in needed.items():
+        missing = [key for key in keys if not lists[who].get(key)]
+        if missing:
+            raise ContentError(f"{path}: [{who}] needs wording for {', '.join(missing)}: see fitness/domains/README.md")
 
 
 def _flat(table: Mapping[str, Any]) -> dict[str, list[str]]:

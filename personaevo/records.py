@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Floats = NDArray[np.float64]
 Role = Literal["user", "assistant"]
 Split = Literal["train", "test"]
+_MANNER = "Manner: what you want and what you know stays as it is; how you say it is that of this person, throughout."
 
 
 class Record(BaseModel):
@@ -88,6 +89,11 @@ class Persona(Record):
     dials: dict[str, float] = Field(default_factory=dict)
     policy: str = ""
 
+    def overlay(self, prompt: str) -> str:
+        """A user simulator's prompt with this persona laid over it: goal and facts stay as the prompt has them, the manner changes."""
+        block = "\n".join(part for part in (_MANNER, self.description.strip(), self.policy.strip()) if part)
+        return f"{prompt.rstrip()}\n\n{block}\n" if prompt.strip() else f"{block}\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -154,11 +160,20 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """One point of a reflection on a population: which behavior is off, and how ("more", "less": people show more or less of it; "wider",
+    "narrower": people differ more or less in it). Remarks are ordered, the worst first, and carry no number."""
+
+    feature: str
+    wanted: Literal["more", "less", "wider", "narrower"]
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """What a program scored on a prefix of the evaluation plan.
 
     ``split`` is "train" for the search and "test" for held-out tasks and people. ``objectives`` maps a name
-    ("human_likeness", "coverage", "task_preservation", "score", "chamfer") to an Estimate.
+    ("human_likeness", "coverage", "task_preservation", "score", "chamfer") to an Estimate. ``remarks`` are the judge's reflection.
     """
 
     program_id: str
@@ -167,6 +182,7 @@ class Evaluation:
     completed: int
     objectives: Mapping[str, Estimate]
     cells: tuple[CellScore, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from personaevo import content, definitions
 from personaevo.errors import ContentError, InputError, ReferenceDataError
 from personaevo.measure.fingerprint import words_of
 from personaevo.measure.losses import detect_losses
-from personaevo.readers import files
+from personaevo.readers import files, read_dialogues
 from personaevo.records import Dialogue, Floats, Record
 
 MIN_DIALOGUES = 64
@@ -139,7 +139,7 @@ def _person(dialogue: Dialogue, kind: str) -> str | None:
 def _opaque(known: Sequence[str | None]) -> tuple[str, ...]:
     """Ids "p0", "p1", … in order of appearance; an unknown person is a new one."""
     ids: dict[object, str] = {}
-    return tuple(ids.setdefault(person if person else index, f"p{len(ids)}") for index, person in enumerate(known))
+    return tuple(ids.setdefault(person or index, f"p{len(ids)}") for index, person in enumerate(known))
 
 
 def _frozen(rows: Sequence[Sequence[float]]) -> Floats:
@@ -157,9 +157,12 @@ def save(reference: Reference, path: str | Path) -> None:
         *({"person": person, "group": group, "values": list(map(_plain, row))} for person, group, row in rows),
     ]
     text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+    draft = Path(f"{path}.new")  # a full disk must not cost the file that was there
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
     except OSError as error:
+        draft.unlink(missing_ok=True)
         raise InputError(f"{path}: the reference cannot be written: {error.strerror or error}") from None
 
 
@@ -190,6 +193,23 @@ def load(path: str | Path) -> Reference:
         groups=tuple(line.group for line in lines),
         people=tuple(line.person for line in lines),
     )
+
+
+def read(path: str | Path, *, domain: str) -> Reference:
+    """People from a file: a built reference, or dialogues that are measured now.
+
+    Raises:
+        InputError, ReferenceDataError: it is neither, or too small.
+    """
+    path = Path(path)
+    if path.is_file() and _is_reference(path):
+        return load(path)
+    return build(read_dialogues(path), domain=domain, corpus=path.name, license="as the file given")
+
+
+def _is_reference(path: Path) -> bool:
+    first = files.read_bytes(path).lstrip().split(b"\n", 1)[0]
+    return first.startswith(b'{"reference":')
 
 
 def _header(row: files.Row, path: Path) -> _Header:

@@ -61,8 +61,8 @@ LEVELS = {
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold.
 COUPLINGS = []
 
-# Kinds of people: {"weight": share, "center": {axis: level}, "width": spread}; used by the mixture scaffold.
-TYPES = []
+# Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
+KINDS = []
 
 
 def draw(n, rng):

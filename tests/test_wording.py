@@ -187,7 +187,8 @@ def service_tasks() -> list[Task]:
 def test_service_tasks_are_complete() -> None:
     tasks = service_tasks()
     assert len({task.id for task in tasks}) == len(tasks) == 48
-    assert Counter((task.group, task.split) for task in tasks) == {(group, split): 4 for group in SERVICE_GROUPS for split in ("train", "test")}
+    each = {(group, split): 4 for group in SERVICE_GROUPS for split in ("train", "test")}
+    assert Counter((task.group, task.split) for task in tasks) == each
     for task in tasks:
         assert task.id.startswith(f"service-{task.group}-"), task.id
         assert task.domain == "service"
@@ -196,7 +197,8 @@ def test_service_tasks_are_complete() -> None:
         assert task.goal[0].islower(), task.id
         assert not re.search(r"\d", task.goal), task.id
         assert 3 <= len(task.facts) <= 5, task.id
-        assert {name: value for name, value in task.facts.items() if name != name.lower() or not 1 <= len(value.split()) <= 5} == {}, task.id
+        odd = {name: value for name, value in task.facts.items() if name != name.lower() or not 1 <= len(value.split()) <= 5}
+        assert odd == {}, task.id
     assert len({task.goal for task in tasks}) == len(tasks)
 
 
@@ -221,7 +223,8 @@ def test_service_tasks_stay_neutral_inside_the_wording() -> None:
 def test_service_facts_are_told_apart() -> None:
     """The user takes a turn that holds a fact's name as a question for it, so no other turn may hold one."""
     agent = domain("service").agent
-    others = [phrase.text.lower() for key, phrases in agent.items() if key in {"greet", "inform", "answer", "more", "bye"} for phrase in phrases]
+    other = {"greet", "inform", "answer", "more", "bye"}
+    others = [phrase.text.lower() for key, phrases in agent.items() if key in other for phrase in phrases]
     for task in service_tasks():
         for name in task.facts:
             assert [other for other in task.facts if other != name and name in other] == [], task.id

@@ -36,7 +36,8 @@ CREATE TABLE evaluations (
     planned INTEGER NOT NULL,
     completed INTEGER NOT NULL,
     objectives MAP(VARCHAR, STRUCT("value" DOUBLE, se DOUBLE, raw DOUBLE)) NOT NULL,
-    cells STRUCT(cell INTEGER, share DOUBLE, score DOUBLE, se DOUBLE)[] NOT NULL
+    cells STRUCT(cell INTEGER, share DOUBLE, score DOUBLE, se DOUBLE)[] NOT NULL,
+    remarks STRUCT(feature VARCHAR, wanted VARCHAR)[] NOT NULL   -- the judge's reflection, the worst first
 );
 
 CREATE TABLE episodes (
@@ -92,9 +93,15 @@ SELECT run, number, program, split, planned, completed,
        objectives['task_preservation'].value AS task_preservation
 FROM evaluations JOIN candidates USING (run, number);
 
+-- Programs that hold the run's floor of task preservation; the others own no cell.
 CREATE VIEW cell_scores AS
 SELECT run, number, c.cell AS cell, c.share AS share, c.score AS score, c.se AS se, c.score - c.se AS low
-FROM (SELECT run, number, unnest(cells) AS c FROM evaluations WHERE split = 'train');
+FROM (
+    SELECT run, number, unnest(evaluations.cells) AS c
+    FROM evaluations JOIN runs USING (run)
+    WHERE split = 'train'
+      AND coalesce(objectives['task_preservation'].value, 1) >= coalesce(CAST(settings ->> '$.preservation_floor' AS DOUBLE), 0)
+);
 
 -- The best program of each cell by its lower bound (score - se), among those that reach the cell at all; the earliest wins ties.
 -- arg_max because it is a hundred times faster here than QUALIFY.

@@ -18,6 +18,7 @@ from personaevo.records import (
     Measure,
     Persona,
     PlanItem,
+    Remark,
     Program,
     TableRow,
 )
@@ -73,7 +74,8 @@ def commit_from(row: Row) -> Commit:
         return Commit(candidate)
     objectives = {name: Estimate(**estimate) for name, estimate in row["objectives"].items()}
     cells = tuple(CellScore(**cell) for cell in row["cells"])
-    return Commit(candidate, Evaluation(program.id, row["split"], row["planned"], row["completed"], objectives, cells))
+    remarks = tuple(Remark(**remark) for remark in row["remarks"])
+    return Commit(candidate, Evaluation(program.id, row["split"], row["planned"], row["completed"], objectives, cells, remarks))
 
 
 def episode_from(row: Row) -> Episode:
@@ -166,6 +168,7 @@ def _evaluation_row(evaluation: Evaluation) -> Row:
             {"cell": int(x.cell), "share": float(x.share), "score": float(x.score), "se": float(x.se)}
             for x in evaluation.cells
         ],
+        "remarks": [{"feature": x.feature, "wanted": x.wanted} for x in evaluation.remarks],
     }
 
 

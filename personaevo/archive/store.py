@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -245,6 +245,11 @@ class Archive:
         people in them.
         """
         return queries.summary(self._database)
+
+    def sources(self, program_ids: Iterable[str]) -> dict[str, str]:
+        """The source of each of these programs, as first proposed; unknown ids are left out."""
+        sql = "SELECT id, source FROM programs WHERE list_contains(?, id)"
+        return {str(key): str(source) for key, source in self._database.execute(sql, [list(program_ids)])}
 
     def program(self, prefix: str) -> dict[str, Any]:
         """One program by its id or the beginning of it, with everything that happened to it.

@@ -10,7 +10,7 @@ import numpy as np
 
 from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
-from personaevo.errors import ConfigError, InputError
+from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.workers import Workers
@@ -55,7 +55,9 @@ def prepare(config: SearchConfig, workers: Workers) -> Bench:
     Raises:
         InputError, ConfigError, ReferenceDataError: something given cannot be used.
     """
+    definitions.domain(config.domain_place)
     tasks = load_tasks(config)
+    seed_program = load_program(config)
     people = load_people(config)
     search_half, test_half = reference.split(people, config.seed)
     cells = tessellate(search_half.values, config.cells, config.seed)
@@ -63,13 +65,13 @@ def prepare(config: SearchConfig, workers: Workers) -> Bench:
     train_judge = control.judge(search_half, tasks["train"], "train")
     test_judge = control.judge(test_half, tasks["test"], "test")
     return Bench(
-        domain=config.domain,
+        domain=config.domain_place,
         losses=people.losses,
-        seed_program=load_program(config),
+        seed_program=seed_program,
         train_plan=make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train"),
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
-        train=Panel("train", train_judge, cells, search_half.values, None, config.seed),
-        test=Panel("test", test_judge, cells.with_masses(test_half.values), test_half.values, search_half.values, config.seed),
+        train=Panel("train", train_judge, cells, search_half.values, None, people.names, config.seed),
+        test=Panel("test", test_judge, cells.with_masses(test_half.values), test_half.values, search_half.values, people.names, config.seed),
     )
 
 
@@ -79,7 +81,7 @@ def load_tasks(config: SearchConfig) -> dict[str, list[Task]]:
     Raises:
         InputError: a part has fewer than two tasks.
     """
-    path = config.tasks or content.root("seeds") / config.domain / "tasks.jsonl"
+    path = config.tasks or definitions.domain_files(config.domain_place).tasks
     tasks = readers.read_tasks(path)
     parts = {split: [task for task in tasks if task.split == split] for split in ("train", "test")}
     for split, found in parts.items():
@@ -89,11 +91,18 @@ def load_tasks(config: SearchConfig) -> dict[str, list[Task]]:
 
 
 def load_people(config: SearchConfig) -> Reference:
-    """The people to be like: the domain's packaged figures, or those of the dialogues given."""
-    if config.human is None:
-        return reference.packaged(config.domain)
-    dialogues = readers.read_dialogues(config.human)
-    return reference.build(dialogues, domain=config.domain, corpus=config.human.name, license="as the file given")
+    """The people to be like: the domain's own figures, or those of the file given (a built reference, or dialogues).
+
+    Raises:
+        InputError, ReferenceDataError: the file cannot be used; or none is given for a domain that has no reference.
+    """
+    own = definitions.domain_files(config.domain_place).reference
+    if config.human is not None:
+        return reference.read(config.human, domain=config.domain)
+    if own.exists():
+        return reference.load(own)
+    advice = f"give dialogues with --human FILE, or keep their figures: personaevo reference build … --domain {config.domain} --out {own}"
+    raise ReferenceDataError(f"domain '{config.domain}' has no people to compare with: {advice}")
 
 
 def load_program(config: SearchConfig) -> Program:
@@ -103,12 +112,15 @@ def load_program(config: SearchConfig) -> Program:
         ConfigError: the file given cannot be read.
         ProgramError: it is not a persona program.
     """
-    own = content.root("seeds") / config.domain / "program.py"
+    own = definitions.domain_files(config.domain_place).program
     path = config.program or (own if own.exists() else content.root("seeds") / "program.py")
     try:
         return make_program(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"seed program {path} cannot be read ({error.__class__.__name__}): give a Python file in UTF-8") from None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigError(f"seed program {path} cannot be read ({reason.lower()}): give a Python file") from None
+    except ProgramError as error:
+        raise ProgramError(f"seed program {path}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ class _Control:
         return train(people.values, people.people, values, [episode.item.task_id for episode in episodes], self.config.seed)
 
     def episodes(self, plan: Plan) -> tuple[Episode, ...]:
-        work = Rollout(None, plan, self.config.domain, self.people.losses)
+        work = Rollout(None, plan, self.config.domain_place, self.people.losses)
         played: tuple[Episode, ...] = self.workers.submit(roll_out, work).result()
         return played
 

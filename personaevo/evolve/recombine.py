@@ -1,6 +1,6 @@
 """Operators on the syntax tree: each takes a parent (and a mate) and gives the source of a child, or None where it does not apply.
 
-They work on what a persona program says as literals (AXES, LEVELS, COUPLINGS, TYPES) and on its function ``draw``, and leave every
+They work on what a persona program says as literals (AXES, LEVELS, COUPLINGS, KINDS) and on its function ``draw``, and leave every
 other line alone. Their numbers come from the dials' plausible ranges, never from a reference.
 """
 
@@ -16,73 +16,118 @@ from typing import Any
 from personaevo import content
 from personaevo.definitions import Dial, dials
 from personaevo.programs.edit import literals, with_function, with_literal
+from personaevo.records import Remark
 
+# Quantiles of an axis's level: shapes that a distribution over people may plainly have.
 SHAPES: tuple[tuple[float, ...], ...] = (
     (0.0, 1.0),  # uniform
-    (0.0, 0.1, 0.3, 1.0),  # mostly low
-    (0.0, 0.7, 0.9, 1.0),  # mostly high
-    (0.0, 0.4, 0.6, 1.0),  # mostly in the middle
+    (0.25, 0.75),  # in the middle
     (0.0, 0.1, 0.9, 1.0),  # two camps
-    (0.0, 0.5),
-    (0.5, 1.0),
-    (0.25, 0.75),
+    (0.0, 0.5),  # the lower half
+    (0.0, 0.1, 0.3, 1.0),  # mostly low
+    (0.0, 0.1, 0.2, 0.3),  # low
+    (0.0, 0.0, 0.0, 0.5),  # mostly none
+    (0.0, 0.0, 0.1),  # next to none
+    (0.5, 1.0),  # the upper half
+    (0.0, 0.7, 0.9, 1.0),  # mostly high
+    (0.7, 0.8, 0.9, 1.0),  # high
+    (0.9, 1.0, 1.0),  # next to all
 )
 _ADDITIVE = 0.12  # standard deviation of a linear step, in units of the dial's range
-_FACTOR = 0.5  # standard deviation of a multiplicative step, on the log scale
-_MAX_AXES = 12
+_FACTORS = (0.3, 1.0)  # standard deviations of small and large multiplicative steps, on the log scale
+_BLEND = 0.5  # chance that a cross goes half way between its parents
+_FOLLOW = 0.5  # chance that a child acts on a remark
+_REACH = (0.1, 0.9)  # log of the factor by which a remark moves a dial
+MAX_AXES = 24
 
 
 @dataclass(frozen=True)
 class Parents:
-    """What a child is bred from: the parent's source and, for crossing, a mate's."""
+    """What a child is bred from: the parent's source, for crossing a mate's, and the judge's remarks on the parent."""
 
     source: str
     mate: str | None = None
+    remarks: Sequence[Remark] = ()
 
 
 Operator = Callable[[Parents, random.Random], str | None]
 
 
 def change_number(parents: Parents, rng: random.Random) -> str | None:
-    """Moves one to four end points of dials: by a factor, by a step, or both ends of a dial together."""
+    """Moves end points of dials: some of one axis, or any few, by a factor, by a step, or closer together."""
     axes = _axes(parents.source)
-    places = [(axis["dials"], name) for axis in axes for name in axis["dials"]]
-    if not places:
+    held = [axis for axis in axes if axis["dials"]]
+    if not held:
         return None
-    for held, name in rng.sample(places, min(len(places), rng.choice((1, 2, 3, 4)))):
-        held[name] = _moved(held[name], dials()[name], rng)
+    among = held if rng.random() < 0.5 else [rng.choice(held)]
+    places = [(axis["dials"], name) for axis in among for name in axis["dials"]]
+    for ends, name in rng.sample(places, min(len(places), rng.choice((1, 2, 3, 4)))):
+        ends[name] = _moved(ends[name], dials()[name], rng)
     return with_literal(parents.source, "AXES", axes)
 
 
+def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
+    """Moves dials where the judge's remarks on the parent point, by factors of its own; adds an axis for a dial that none has."""
+    source, chosen = parents.source, [remark for remark in parents.remarks if rng.random() < _FOLLOW]
+    if not chosen:
+        return None
+    for remark in chosen:
+        axes = _axes(source)
+        holders = [axis["dials"] for axis in axes if remark.feature in axis["dials"]]
+        if not holders:
+            source = _with_axis(source, [remark.feature], rng) or source
+            continue
+        for ends in holders:
+            ends[remark.feature] = _nudged(ends[remark.feature], dials()[remark.feature], remark.wanted, rng)
+        source = with_literal(source, "AXES", axes)
+    return source
+
+
+def _nudged(ends: Sequence[float], dial: Dial, wanted: str, rng: random.Random) -> list[float]:
+    """End points moved as a remark wants it: by a random factor, or around their middle."""
+    if wanted in ("wider", "narrower"):
+        middle, factor = sum(ends) / 2, rng.uniform(1.2, 2.0)
+        return [_inside(middle + (end - middle) * (factor if wanted == "wider" else 1 / factor), dial) for end in ends]
+    factor = math.exp(rng.uniform(*_REACH))
+    if wanted == "less":
+        return [_inside(end / factor, dial) for end in ends]
+    floor = 0.02 * (dial.high - dial.low) * rng.random()  # zero times anything stays zero
+    return [_inside(max(end, floor) * factor, dial) for end in ends]
+
+
 def change_distribution(parents: Parents, rng: random.Random) -> str | None:
-    """Gives one axis another distribution of levels, or bends the one it has."""
+    """Gives one or two axes another distribution of levels, or bends the one they have."""
     axes, levels = _axes(parents.source), _literal(parents.source, "LEVELS", {})
     if not axes or not levels:
         return None
-    name = rng.choice(axes)["name"]
-    knots = levels.get(name, [0.0, 1.0])
-    if rng.random() < 0.6:
-        levels[name] = list(rng.choice(SHAPES))
-    else:
-        levels[name] = sorted(_tidy(min(max(knot + rng.gauss(0.0, 0.15), 0.0), 1.0)) for knot in knots)
+    for axis in rng.sample(axes, min(len(axes), rng.choice((1, 1, 2)))):
+        knots = levels.get(axis["name"], [0.0, 1.0])
+        bent = sorted(_tidy(min(max(knot + rng.gauss(0.0, 0.15), 0.0), 1.0)) for knot in knots)
+        levels[axis["name"]] = list(rng.choice(SHAPES)) if rng.random() < 0.6 else bent
     return with_literal(parents.source, "LEVELS", levels)
 
 
 def add_axis(parents: Parents, rng: random.Random) -> str | None:
     """Adds an axis of one or two dials, preferring dials that no axis sets yet."""
-    axes, levels = _axes(parents.source), _literal(parents.source, "LEVELS", {})
-    if not axes or len(axes) >= _MAX_AXES:
-        return None
-    held = {name for axis in axes for name in axis["dials"]}
+    held = {name for axis in _axes(parents.source) for name in axis["dials"]}
     free = [name for name in dials() if name not in held] or list(dials())
-    chosen = rng.sample(free, min(len(free), rng.choice((1, 2))))
-    taken = {axis["name"] for axis in axes}
-    name = next(label for label in _labels("_and_".join(chosen)) if label not in taken)
-    axes.append({"name": name, "definition": "", "low": "", "high": "", "dials": {}})
-    axes[-1]["definition"] = "moves " + " and ".join(chosen)
-    axes[-1]["dials"] = {dial: _end_points(dials()[dial], rng) for dial in chosen}
+    return _with_axis(parents.source, rng.sample(free, min(len(free), rng.choice((1, 2)))), rng)
+
+
+def _with_axis(source: str, chosen: Sequence[str], rng: random.Random) -> str | None:
+    """The program with one more axis, for all kinds of people or one; None if it has no axes or too many."""
+    axes, levels = _axes(source), _literal(source, "LEVELS", {})
+    if not axes or len(axes) >= MAX_AXES:
+        return None
+    name = _fresh("_and_".join(chosen), {axis["name"] for axis in axes})
+    ends = {dial: _end_points(dials()[dial], rng) for dial in chosen}
+    axes.append({"name": name, "definition": "moves " + " and ".join(chosen), "low": "", "high": "", "dials": ends})
     levels[name] = list(rng.choice(SHAPES))
-    return with_literal(with_literal(parents.source, "AXES", axes), "LEVELS", levels)
+    source = with_literal(with_literal(source, "AXES", axes), "LEVELS", levels)
+    kinds = _literal(source, "KINDS", [])
+    for kind in kinds if rng.random() < 0.5 else kinds and [rng.choice(kinds)]:
+        kind["axes"].append(name)
+    return with_literal(source, "KINDS", kinds) if kinds else source
 
 
 def drop_axis(parents: Parents, rng: random.Random) -> str | None:
@@ -90,8 +135,12 @@ def drop_axis(parents: Parents, rng: random.Random) -> str | None:
     axes = _axes(parents.source)
     if len(axes) < 2:
         return None
-    axes.pop(rng.randrange(len(axes)))
-    return with_literal(parents.source, "AXES", axes)
+    dropped = axes.pop(rng.randrange(len(axes)))["name"]
+    source = with_literal(parents.source, "AXES", axes)
+    kinds = _literal(source, "KINDS", [])
+    for kind in kinds:
+        kind["axes"] = [name for name in kind["axes"] if name != dropped]
+    return with_literal(source, "KINDS", kinds) if kinds else source
 
 
 def rewrite_axis(parents: Parents, rng: random.Random) -> str | None:
@@ -121,33 +170,66 @@ def couple(parents: Parents, rng: random.Random) -> str | None:
 
 
 def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
-    """Samples another way: independent, correlated, mixture or quasi-random."""
-    name = rng.choice(("independent", "quasi_random", "quasi_random", "correlated", "mixture"))
-    source = with_function(parents.source, "draw", _scaffold(name))
-    if source is None or name != "mixture":
-        return source
-    names = [axis["name"] for axis in _axes(source)]
-    kinds = [
-        {"weight": _tidy(rng.uniform(0.2, 1.0)), "center": {name: _tidy(rng.random()) for name in names}, "width": _tidy(rng.uniform(0.2, 0.8))}
-        for _ in range(rng.choice((2, 3, 4)))
-    ]
-    return with_literal(source, "TYPES", kinds)
+    """Samples another way: independent, correlated, quasi-random or as a mixture."""
+    name = rng.choice(("independent", "quasi_random", "correlated", "mixture"))
+    return with_function(parents.source, "draw", _scaffold(name))
 
 
 def cross(parents: Parents, rng: random.Random) -> str | None:
-    """Crosses two programs: the parent with some axes (end points and levels) as the mate has them, and perhaps the mate's scaffold."""
+    """Crosses two programs axis by axis: as the parent has it, as the mate has it, or half way between (blend crossover; averaging
+    good programs also averages out what was luck in their scores)."""
     if parents.mate is None:
         return None
     axes, theirs = _axes(parents.source), {axis["name"]: axis for axis in _axes(parents.mate)}
     levels, mate_levels = _literal(parents.source, "LEVELS", {}), _literal(parents.mate, "LEVELS", {})
     if not axes or not theirs:
         return None
-    own = {axis["name"] for axis in axes}
+    own = {axis["name"]: axis for axis in axes}
+    blend = rng.random() < _BLEND
     for name, axis in theirs.items():
+        if name in own and blend:
+            own[name]["dials"] = _between(own[name]["dials"], axis["dials"])
+        elif rng.random() < 0.5:
+            own[name] = axis
+        else:
+            continue
         if rng.random() < 0.5:
-            axes = [axis if one["name"] == name else one for one in axes] if name in own else [*axes, axis][:_MAX_AXES]
             levels[name] = mate_levels.get(name, [0.0, 1.0])
-    return with_literal(with_literal(parents.source, "AXES", axes), "LEVELS", levels)
+    return with_literal(with_literal(parents.source, "AXES", list(own.values())[:MAX_AXES]), "LEVELS", levels)
+
+
+def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """End points half way between two axes' dials, on each dial's scale; dials of one alone as they are."""
+    both = {}
+    for name, ends in {**theirs, **ours}.items():
+        other = theirs.get(name, ends)
+        log = dials()[name].scale == "log"
+        both[name] = [_tidy(math.sqrt(a * b) if log else (a + b) / 2) for a, b in zip(ends, other, strict=True)]
+    return both
+
+
+def join(parents: Parents, rng: random.Random) -> str | None:
+    """Joins two programs: the child's population is a mixture of both, each kind of people with its own axes.
+
+    Coverage is concave in the population, so a mixture covers at least as much as its parts do on average.
+    """
+    if parents.mate is None:
+        return None
+    axes, levels, kinds = _population(parents.source)
+    more_axes, more_levels, more_kinds = _population(parents.mate)
+    if not kinds or not more_kinds:
+        return None
+    share = rng.choice((0.3, 0.5))
+    taken = {axis["name"] for axis in axes}
+    for kind in more_kinds:
+        names = {name: _fresh(name, taken) for name in kind["axes"]}
+        if len(axes) + len(names) > MAX_AXES:
+            break
+        axes += [{**axis, "name": names[axis["name"]]} for axis in more_axes if axis["name"] in names]
+        levels |= {new: more_levels.get(old, [0.0, 1.0]) for old, new in names.items()}
+        kinds.append({"share": _tidy(kind["share"] * share / (1 - share)), "axes": list(names.values())})
+    source = with_literal(with_literal(parents.source, "AXES", axes), "LEVELS", levels)
+    return with_function(with_literal(source, "KINDS", _shares(kinds)), "draw", _scaffold("mixture"))
 
 
 def reformat(parents: Parents, rng: random.Random) -> str | None:
@@ -156,6 +238,7 @@ def reformat(parents: Parents, rng: random.Random) -> str | None:
 
 
 OPERATORS: Mapping[str, Operator] = {
+    "follow_remarks": follow_remarks,
     "change_number": change_number,
     "change_distribution": change_distribution,
     "add_axis": add_axis,
@@ -164,6 +247,7 @@ OPERATORS: Mapping[str, Operator] = {
     "couple": couple,
     "switch_scaffold": switch_scaffold,
     "cross": cross,
+    "join": join,
     "reformat": reformat,
 }
 
@@ -173,7 +257,7 @@ def breed(parents: Parents, weights: Mapping[str, float], rng: random.Random) ->
     source, applied = parents.source, []
     for _ in range(rng.choice((1, 2, 2, 3))):
         name = rng.choices(list(weights), list(weights.values()))[0]
-        child = OPERATORS[name](Parents(source, parents.mate), rng)
+        child = OPERATORS[name](Parents(source, parents.mate, parents.remarks), rng)
         if child is not None:
             source = child
             applied.append(name)
@@ -193,12 +277,36 @@ def _literal(source: str, name: str, default: Any) -> Any:
     return copy.deepcopy(value) if isinstance(value, type(default)) else default
 
 
+def _population(source: str) -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
+    """Axes, levels and kinds of a program; one kind with all axes where it is no mixture. Axes that no kind has are left out."""
+    axes, levels = _axes(source), _literal(source, "LEVELS", {})
+    kinds = _literal(source, "KINDS", []) or [{"share": 1.0, "axes": [axis["name"] for axis in axes]}]
+    known = {axis["name"] for axis in axes}
+    kinds = [{"share": kind["share"], "axes": [name for name in kind["axes"] if name in known]} for kind in kinds]
+    used = {name for kind in kinds for name in kind["axes"]}
+    return [axis for axis in axes if axis["name"] in used], levels, [kind for kind in kinds if kind["axes"]]
+
+
+def _shares(kinds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The kinds with shares that add up to 1."""
+    total = sum(kind["share"] for kind in kinds)
+    return [{"share": _tidy(kind["share"] / total), "axes": kind["axes"]} for kind in kinds]
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    """The name, numbered if it is taken; taken from now on."""
+    fresh = next(label for label in _labels(name) if label not in taken)
+    taken.add(fresh)
+    return fresh
+
+
 def _scaffold(name: str) -> str:
     return (content.root("seeds") / "scaffolds" / f"{name}.py").read_text(encoding="utf-8")
 
 
 def _labels(base: str) -> Sequence[str]:
-    return [base, *(f"{base}_{number}" for number in range(2, 2 * _MAX_AXES))]
+    base = base.rstrip("_0123456789")
+    return [base, *(f"{base}_{number}" for number in range(2, 4 * MAX_AXES))]
 
 
 def _moved(ends: Sequence[float], dial: Dial, rng: random.Random) -> list[float]:
@@ -208,7 +316,7 @@ def _moved(ends: Sequence[float], dial: Dial, rng: random.Random) -> list[float]
     if which == "narrow":
         middle, keep = (low + high) / 2, rng.uniform(0.2, 0.8)
         return [_inside(middle + keep * (low - middle), dial), _inside(middle + keep * (high - middle), dial)]
-    factor = math.exp(rng.gauss(0.0, _FACTOR))
+    factor = math.exp(rng.gauss(0.0, rng.choice(_FACTORS)))
     step = rng.gauss(0.0, _ADDITIVE) * (dial.high - dial.low) if dial.scale == "linear" and rng.random() < 0.5 else None
     new = [value * factor if step is None else value + step for value in (low, high)]
     return [_inside(new[0] if which != "high" else low, dial), _inside(new[1] if which != "low" else high, dial)]

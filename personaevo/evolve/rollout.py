@@ -17,7 +17,8 @@ from personaevo.simulate.episodes import run_episode
 
 @dataclass(frozen=True)
 class Rollout:
-    """One piece of work: a program's source (None is the persona-free simulator), what to play, and what the text is to lose."""
+    """One piece of work: a program's source (None is the persona-free simulator), what to play, the domain (a name or an
+    absolute path: see ``definitions.domain``), and what the text is to lose."""
 
     source: str | None
     plan: Plan

@@ -32,7 +32,7 @@ from personaevo.evolve.select import Scored
 from personaevo.evolve.table import final_table
 from personaevo.evolve.workers import Workers
 from personaevo.programs.source import make_program
-from personaevo.records import Candidate, Commit, Episode, Program, TableRow
+from personaevo.records import Candidate, Commit, Episode, Program, Remark, TableRow
 from personaevo.simulate.episodes import seed_of
 
 _BREEDING_TRIES = 10
@@ -206,25 +206,24 @@ class Search:
         rng = random.Random(seed_of(self.config.seed, number, "breed"))
         population = self.state.population(number - self.config.lag, self.config.preservation_floor)
         for _ in range(_BREEDING_TRIES):
-            parent, mate = self._parent(population, rng), self._parent(population, rng)
-            source, operator = breed(Parents(parent.source, mate.source), self.config.operators, rng)
+            (parent, remarks), (mate, _) = self._parent(population, rng), self._parent(population, rng)
+            source, operator = breed(Parents(parent.source, mate.source, remarks), self.config.operators, rng)
             program = make_program(source)
             if program.id not in self.state.asked:
                 break
-        parents = (parent.id, mate.id) if "cross" in operator and mate.id != parent.id else (parent.id,)
+        mated = mate.id != parent.id and not {"cross", "join"}.isdisjoint(operator.split("+"))
+        parents = (parent.id, mate.id) if mated else (parent.id,)
         return program, parents, operator
 
-    def _parent(self, population: Sequence[Scored], rng: random.Random) -> Program:
-        """Half by NSGA-II, half by the cells they own; by chance alone in the control; the seed program before there are results."""
+    def _parent(self, population: Sequence[Scored], rng: random.Random) -> tuple[Program, Sequence[Remark]]:
+        """A parent and the judge's remarks on it: half by NSGA-II, half by the cells they own; by chance and without remarks in the
+        control; the seed program before there are results."""
         if not population:
-            return self.bench.seed_program
+            return self.bench.seed_program, ()
         if self.config.selection == "random":
-            chosen = rng.choice(population)
-        elif rng.random() < 0.5:
-            chosen = select.nsga2(population, rng)
-        else:
-            chosen = select.owner(population, self.masses, rng)
-        return self.state.asked[chosen.program_id]
+            return self.state.asked[rng.choice(population).program_id], ()
+        chosen = select.nsga2(population, rng) if rng.random() < 0.5 else select.owner(population, self.masses, rng)
+        return self.state.asked[chosen.program_id], chosen.evaluation.remarks
 
     def _play(self, program: Program) -> Future[tuple[Episode, ...]]:
         return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan))

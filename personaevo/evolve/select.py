@@ -14,6 +14,7 @@ from personaevo.records import Evaluation
 
 OBJECTIVES = ("human_likeness", "coverage")
 POOL = 8
+_OWNING = 2  # exponent of the mass owned: who owns several cells is a parent more often than one that owns a large one
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,15 @@ def nsga2(population: Sequence[Scored], rng: random.Random, pool: int = POOL) ->
 
 
 def owner(population: Sequence[Scored], masses: Mapping[int, float], rng: random.Random) -> Scored:
-    """The elite of a cell drawn by how many people it holds."""
-    held = elites(population)
-    if not held:
+    """An elite, drawn by the share of people in the cells it owns, squared."""
+    owned: dict[str, float] = {}
+    by_id: dict[str, Scored] = {}
+    for cell, scored in elites(population).items():
+        owned[scored.program_id] = owned.get(scored.program_id, 0.0) + masses.get(cell, 0.0)
+        by_id[scored.program_id] = scored
+    if not owned:
         return rng.choice(population)
-    cells = list(held)
-    return held[rng.choices(cells, [masses.get(cell, 0.0) + 1e-9 for cell in cells])[0]]
+    return by_id[rng.choices(list(owned), [mass**_OWNING for mass in owned.values()])[0]]
 
 
 @contextmanager

@@ -19,9 +19,8 @@ MEASURES = ("human_likeness", "coverage", "score", "task_preservation", "chamfer
 def final_table(bench: Bench, workers: Workers, best: Program) -> tuple[TableRow, ...]:
     """All rows over the same number of held-out episodes; none of them steered anything."""
     programs: Mapping[str, Program | None] = {"persona_free": None, "seed_program": bench.seed_program, "evolved": best}
-    futures = {
-        row: workers.submit(roll_out, bench.rollout(program.source if program else None, bench.test_plan)) for row, program in programs.items()
-    }
+    work = {row: bench.rollout(program.source if program else None, bench.test_plan) for row, program in programs.items()}
+    futures = {row: workers.submit(roll_out, piece) for row, piece in work.items()}
     rows = [humans(bench.test, len(bench.test_plan.items))]
     for row, program in programs.items():
         evaluation, _ = bench.test.score(program.id if program else row, futures[row].result())

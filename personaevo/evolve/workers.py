@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self
 
 from joblib.externals.loky import get_reusable_executor
 
 _IDLE_SECONDS = 300
+_WATCH_SECONDS = 1.0
 
 
 def processors() -> int:
@@ -19,9 +24,27 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C is for the parent, which ends its workers in order."""
+def _begin(parent: int) -> None:
+    """A worker's start. Ctrl-C is for the parent, which ends its workers in order; if the parent is killed, they end by themselves."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C, not even before their initializer has run; this one sees it afterwards."""
+    resource_tracker.ensure_running()  # or it would be started inside, and let the signals through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Workers:
@@ -41,8 +64,9 @@ class Workers:
         """Runs ``function(work)`` somewhere; with one job, here and now."""
         if self.jobs > 1:
             if self._executor is None:
-                self._executor = get_reusable_executor(self.jobs, timeout=_IDLE_SECONDS, initializer=_ignore_interrupts)
-            future: Future[Any] = self._executor.submit(function, work)
+                self._executor = get_reusable_executor(self.jobs, timeout=_IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),))
+            with _interrupts_held():
+                future: Future[Any] = self._executor.submit(function, work)
             return future
         done: Future[Any] = Future()
         done.set_result(function(work))

@@ -87,7 +87,9 @@ def _fit(values: Floats, truth: Floats, seed: int) -> Pipeline:
     return model.fit(values, truth, calibratedclassifiercv__sample_weight=weight)
 
 
-def group_control(people: Floats, groups: Sequence[str], simulated: Floats, simulated_groups: Sequence[str], seed: int = 0) -> dict[str, dict[str, float]]:
+def group_control(
+    people: Floats, groups: Sequence[str], simulated: Floats, simulated_groups: Sequence[str], seed: int = 0
+) -> dict[str, dict[str, float]]:
     """Does the judge know people, or merely the kind of business? For each group, a judge trained *without* it scores it.
 
     Returns per group the AUC of its people against the simulator on its own tasks, and the mean P(human) of both. A judge that had
@@ -102,5 +104,6 @@ def group_control(people: Floats, groups: Sequence[str], simulated: Floats, simu
         human = model.predict_proba(people[ours == group])[:, 1]
         machine = model.predict_proba(simulated[theirs == group])[:, 1]
         labels = np.r_[np.ones(len(human)), np.zeros(len(machine))]
-        control[group] = {"auc": float(roc_auc_score(labels, np.r_[human, machine])), "people": float(human.mean()), "simulated": float(machine.mean())}
+        auc = float(roc_auc_score(labels, np.r_[human, machine]))
+        control[group] = {"auc": auc, "people": float(human.mean()), "simulated": float(machine.mean())}
     return control

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from personaevo.judge.discriminator import Discriminator
+from personaevo.judge.reflection import reflect
 from personaevo.measure.coverage import Cells, chamfer, overlap, people_overlap
 from personaevo.measure.stats import jackknife_se
 from personaevo.records import CellScore, Episode, Estimate, Evaluation, Floats, Split
@@ -26,7 +27,7 @@ class Panel:
     """Scores episodes against people.
 
     ``people[n, d]`` gave the cells' masses and trained the judge. ``held_out[m, d]``, if given, are other people, who then set what
-    people get; without them it is set by cross-fitting inside ``people``.
+    people get; without them it is set by cross-fitting inside ``people``. ``names`` are the features' names.
     """
 
     split: Split
@@ -34,6 +35,7 @@ class Panel:
     cells: Cells
     people: Floats
     held_out: Floats | None = None
+    names: tuple[str, ...] = ()
     seed: int = 0
     _reached: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
 
@@ -67,7 +69,8 @@ class Panel:
         draws = self._draws(n)
         likeness = np.array([p_human[rows].mean() for rows in draws])
         cover = np.array([overlap(self.cells.shares(assigned[rows], n), self.cells.masses) for rows in draws])
-        shares = {"human_likeness": np.minimum(1.0, likeness / self.people_p_human), "coverage": np.minimum(1.0, cover / self.people_coverage(n))}
+        whole = {"human_likeness": likeness / self.people_p_human, "coverage": cover / self.people_coverage(n)}
+        shares = {name: np.minimum(1.0, values) for name, values in whole.items()}
         shares["score"] = (shares["human_likeness"] + shares["coverage"]) / 2
         distance = [chamfer(self.held_out[rows], self.people, self.cells.standard) for rows in draws[:20]]
         raw = {"human_likeness": likeness.mean(), "coverage": cover.mean(), "score": (likeness + cover).mean() / 2}
@@ -85,16 +88,15 @@ class Panel:
         people = self.people_coverage(n)
         objectives = self._objectives(table, people)
         objectives["chamfer"] = self._chamfer(judged, table)
-        evaluation = Evaluation(
-            program_id, self.split, n, sum(one.state == "completed" for one in episodes), objectives, self._cell_scores(table)
-        )
-        return evaluation, judged
+        completed = sum(one.state == "completed" for one in episodes)
+        remarks = reflect(np.array([one.fingerprint for one in judged if one.state == "completed"]), self.people, self.names)
+        return Evaluation(program_id, self.split, n, completed, objectives, self._cell_scores(table), remarks), judged
 
     def _judged(self, episodes: Sequence[Episode]) -> tuple[Episode, ...]:
         done = [index for index, one in enumerate(episodes) if one.state == "completed"]
-        values = np.array([episodes[index].fingerprint for index in done]).reshape(len(done), -1)
         judged = list(episodes)
         if done:
+            values = np.array([episodes[index].fingerprint for index in done])
             p_human, cells = self.judge.score(values), self.cells.assign(values)
             for row, index in enumerate(done):
                 judged[index] = replace(judged[index], p_human=float(p_human[row]), cell=int(cells[row]))

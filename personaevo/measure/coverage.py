@@ -23,7 +23,7 @@ _REPAIRS = 60
 
 @dataclass(frozen=True)
 class Standard:
-    """Standardization by people: columns are centered and scaled by the people's mean and standard deviation; constant columns are dropped."""
+    """Standardization by people: columns are centered and scaled by people's mean and standard deviation; constant ones are dropped."""
 
     mean: Floats
     sd: Floats
@@ -78,7 +78,8 @@ def tessellate(people: Floats, cells: int = 16, seed: int = 0) -> Cells:
         ReferenceDataError: fewer than two people per cell.
     """
     if len(people) < 2 * cells:
-        raise ReferenceDataError(f"{len(people)} people are too few for {cells} cells: at least {2 * cells} are needed; give more people or fewer cells")
+        needed = f"at least {2 * cells} are needed; give more people or fewer cells"
+        raise ReferenceDataError(f"{len(people)} people are too few for {cells} cells: {needed}")
     standard = Standard.of(people)
     points = standard(people)
     rng = np.random.default_rng(seed)
@@ -93,7 +94,9 @@ def _balanced(points: Floats, k: int, rng: np.random.Generator) -> Floats | None
     """k-means whose too small cells are dissolved and put into the fullest one, until all hold their share; None if that fails."""
     if not points.shape[1]:
         return None
-    centroids, labels = kmeans2(points, k, iter=30, minit="++", rng=rng, missing="warn") if k > 1 else (points[:1], np.zeros(len(points), int))
+    centroids, labels = points[:1], np.zeros(len(points), int)
+    if k > 1:
+        centroids, labels = kmeans2(points, k, iter=30, minit="++", rng=rng, missing="warn")
     for _ in range(_REPAIRS):
         counts = np.bincount(labels, minlength=k)
         if counts.min() >= max(1.0, MIN_CELL_SHARE * len(points)):

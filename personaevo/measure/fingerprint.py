@@ -96,7 +96,8 @@ class FeatureSet:
             except KeyError as error:
                 raise ContentError(f"features.toml: feature {row.get('name', '?')!r} lacks the key {error}") from None
             if fields["kind"] == "computed" and fields["name"] not in COMPUTED:
-                raise ContentError(f"features.toml: {fields['name']!r} is marked computed, but only {', '.join(COMPUTED)} are; give it a lexicon")
+                known = f"only {', '.join(COMPUTED)} are; give it a lexicon"
+                raise ContentError(f"features.toml: {fields['name']!r} is marked computed, but {known}")
             features.append(Feature(**fields, lexicon=tuple(row.get("lexicon", ()))))
         return cls(int(table["version"]), tuple(features))
 

@@ -11,7 +11,7 @@ from personaevo.records import Floats
 
 
 def jackknife_se(without: Floats) -> float:
-    """Standard error from the statistic recomputed without each group: ``sqrt((G-1)/G * sum((t_g - mean)^2))`` (Tukey 1958); 0 for one group."""
+    """Standard error from the statistic without each group: ``sqrt((G-1)/G * sum((t_g - mean)^2))`` (Tukey 1958); 0 for one group."""
     groups = len(without)
     if groups < 2:
         return 0.0

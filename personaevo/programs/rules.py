@@ -104,7 +104,7 @@ def _top_level_targets(tree: ast.Module) -> Iterator[ast.expr]:
 
 
 def _is_allowed(module: str) -> bool:
-    return module.split(".")[0] in ALLOWED_IMPORTS
+    return module.split(".", maxsplit=1)[0] in ALLOWED_IMPORTS
 
 
 def _refused_import(line: int, module: str) -> Finding:

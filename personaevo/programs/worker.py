@@ -156,7 +156,7 @@ def importer(allowed: frozenset[str]) -> Callable[..., object]:
     def limited_import(
         name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
     ) -> object:
-        if level or name.split(".")[0] not in allowed:
+        if level or name.split(".", maxsplit=1)[0] not in allowed:
             listed = ", ".join(sorted(allowed - {"__future__"}))
             raise ImportError(f"import of {name or 'a relative module'} is refused; importable are {listed}")
         return __import__(name, globals, locals, fromlist, level)

@@ -164,7 +164,7 @@ def _cut(phrase: str) -> str:
     """``phrase`` up to the last clause border within 25 words; lists in braces are data, not speech, and never part
     of it.
     """
-    phrase = phrase.split("{")[0].strip(" .,;:")
+    phrase = phrase.partition("{")[0].strip(" .,;:")
     words = phrase.split()
     if len(words) <= MAX_GOAL_WORDS:
         return phrase

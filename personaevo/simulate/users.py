@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from personaevo import definitions
-from personaevo.definitions import Domain
+from personaevo.definitions import Domain, Phrase
 from personaevo.records import Task
 from personaevo.simulate.facts import count_numbers, number_of, spell_out
 from personaevo.simulate.hearing import Heard, Hearing
@@ -66,6 +66,7 @@ class AgendaUser:
         self.used: set[str] = set()
         self.given: dict[str, int] = dict.fromkeys(task.facts, 0)
         self.sentences: list[str] = []
+        self.acknowledged: list[Phrase] = []
         self.asked: set[str] = set()
         self.turns = self.words = self.digits = 0
         self.slack = 0
@@ -97,11 +98,7 @@ class AgendaUser:
 
     def _turn(self, heard: Heard, budget: int, due: set[str]) -> list[Part]:
         """A turn with content: what the agenda asks for, the behaviors that are due, and filler up to the budget."""
-        parts = self._core(heard, budget)
-        parts += self._remind()
-        for name in sorted(due, key=lambda _: self.rng.random()):
-            parts += self._show(name, budget - sum(part.words for part in parts))
-        return parts + self._fill(budget - sum(part.words for part in parts))
+        return self._dressed([*self._core(heard, budget), *self._remind()], budget, due)
 
     def _core(self, heard: Heard, budget: int) -> list[Part]:
         if heard.misread is not None:
@@ -121,8 +118,13 @@ class AgendaUser:
         self.leaving, self.outcome = True, outcome
         if bare:
             return self._acknowledge(due or set())
-        parts = [self._phrase(purpose, budget)]
-        for name in sorted(due or (), key=lambda _: self.rng.random()):
+        return self._dressed([self._phrase(purpose, budget)], budget, due or set())
+
+    def _dressed(self, parts: list[Part], budget: int, due: set[str]) -> list[Part]:
+        """The parts, the behaviors that are due in any order, and filler up to the budget."""
+        names = sorted(due)  # a set's order differs between processes
+        self.rng.shuffle(names)
+        for name in names:
             parts += self._show(name, budget - sum(part.words for part in parts))
         return parts + self._fill(budget - sum(part.words for part in parts))
 
@@ -182,8 +184,12 @@ class AgendaUser:
     def _acknowledge(self, due: set[str]) -> list[Part]:
         shows = frozenset(due & {"politeness_rate", "emotion_rate", "certainty_rate"})
         bank = self.wording.ack(shows)
-        self._defer(due, due - {"ack_only_rate"} - (shows if bank is not self.wording.ack(frozenset()) else frozenset()))
+        repeats = "repetition_rate" in due and bool(self.acknowledged)
+        self._defer(due, due - {"ack_only_rate", "repetition_rate" if repeats else ""} - (shows if bank is not self.wording.ack(frozenset()) else frozenset()))
         phrase = bank.pick(self.rng, 1, SHORT, self.used)
+        if repeats:
+            phrase = self.rng.choice(self.acknowledged)
+        self.acknowledged.append(phrase)
         return [Part(phrase.text, phrase.words)]
 
     # -- pieces of text ---------------------------------------------------------------------------------------------------

@@ -1,12 +1,16 @@
 def draw(n, rng):
-    """Mixture: kinds of people with a center each; axes without a center are uniform."""
+    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube)."""
+    kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
+    total = sum(kind["share"] for kind in kinds)
+    columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
     points = []
-    for _ in range(n):
-        kind = rng.choices(TYPES, [kind["weight"] for kind in TYPES])[0] if TYPES else {"center": {}, "width": 1.0}
-        point = {}
-        for axis in AXES:
-            center = kind["center"].get(axis["name"], 0.5)
-            width = kind["width"] if axis["name"] in kind["center"] else 1.0
-            point[axis["name"]] = min(max(center + width * (rng.random() - 0.5), 0.0), 1.0)
-        points.append(point)
+    for i, place in enumerate(rng.sample(range(n), n)):
+        left = (place + rng.random()) / n * total
+        chosen = kinds[-1]
+        for kind in reversed(kinds):
+            if left < kind["share"]:
+                chosen = kind
+                break
+            left -= kind["share"]
+        points.append({name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]})
     return points

@@ -1,0 +1,45 @@
+# make search   set up what is missing, then run the main job
+# make test     set up what is missing, then pass the tests
+# make bench    what is measured, and how
+
+# Python 3.11 or newer; say PYTHON=... to choose one.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --no-compile
+
+.DEFAULT_GOAL := help
+.PHONY: help search test lint bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile | sed -n 1,3p
+
+search: $(VENV)/runtime
+	$(BIN)/personaevo search $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest -q $(ARGS)
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench:
+	@echo "Each prints its figures: $(BIN)/python -m benchmarks.NAME (after make test)"
+	@for file in benchmarks/*.py; do printf '  %-20s ' "$$(basename $$file .py)"; sed -n '1s/^"""//;1s/"""$$//;1p' $$file; done
+
+clean:
+	rm -rf $(VENV) build dist
+
+# --no-compile keeps the environment small: Python compiles what it uses.
+$(VENV)/runtime: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=..." >&2; exit 1; }
+	@echo "setting up $(VENV) with $(PYTHON) (once)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime
+	@$(PIP) -e '.[dev]'
+	@touch $@

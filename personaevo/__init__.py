@@ -1,0 +1,61 @@
+"""personaevo: evolutionary search for persona programs. Everything public is here and is loaded when first used.
+
+    result = personaevo.search(personaevo.SearchConfig(domain="service", candidates=200, seed=7))
+    personas = personaevo.PersonaSampler(result.archive).sample("change my seat", n=5)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from personaevo.archive import Archive
+    from personaevo.config import SearchConfig
+    from personaevo.definitions import fingerprint
+    from personaevo.errors import PersonaevoError
+    from personaevo.evolve.search import search
+    from personaevo.measure.coverage import coverage
+    from personaevo.records import Dialogue, Persona, Task
+    from personaevo.sampler import PersonaSampler
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Archive",
+    "Dialogue",
+    "Persona",
+    "PersonaSampler",
+    "PersonaevoError",
+    "SearchConfig",
+    "Task",
+    "__version__",
+    "coverage",
+    "fingerprint",
+    "search",
+]
+
+_HOME = {
+    "Archive": "personaevo.archive",
+    "Dialogue": "personaevo.records",
+    "Persona": "personaevo.records",
+    "PersonaSampler": "personaevo.sampler",
+    "PersonaevoError": "personaevo.errors",
+    "SearchConfig": "personaevo.config",
+    "Task": "personaevo.records",
+    "coverage": "personaevo.measure.coverage",
+    "fingerprint": "personaevo.definitions",
+    "search": "personaevo.evolve.search",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used (PEP 562): importing personaevo alone costs next to nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'personaevo' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

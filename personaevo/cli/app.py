@@ -1,0 +1,88 @@
+"""The commands together, and what becomes of errors: one line on stderr and an exit code.
+
+0 done; 1 an error that personaevo tells of; 2 a mistake on the command line; 128 + signal when interrupted (130: Ctrl-C).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+import click
+
+from personaevo import __version__
+from personaevo.cli.archive import archive
+from personaevo.cli.doctor import doctor
+from personaevo.cli.domain import domain
+from personaevo.cli.output import say
+from personaevo.cli.reference import reference
+from personaevo.cli.sample import sample
+from personaevo.cli.search import search
+from personaevo.cli.shared import Shared, program_name
+from personaevo.errors import PersonaevoError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="personaevo")
+def app() -> None:
+    """Evolves persona programs: populations of simulated users that behave like real people."""
+
+
+for _command in (search, sample, archive, reference, domain, doctor):
+    app.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and ends the process."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; whatever goes wrong is one line on stderr."""
+    shared = Shared()
+    try:
+        code = app.main(list(arguments), prog_name=program_name(), standalone_mode=False, obj=shared)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Abort:
+        say("Interrupted.")
+        return 130
+    except BrokenPipeError:
+        _drop_output()
+        return 1
+    except Exception as error:  # noqa: BLE001  (the last stop: people get a line, developers --debug)
+        return _told(error, shared)
+
+
+def _told(error: Exception, shared: Shared) -> int:
+    if isinstance(error, OSError):
+        _drop_output()  # it may be stdout that cannot be written
+    if shared.debug and not isinstance(error, click.UsageError):
+        traceback.print_exception(error)
+    say(f"Error: {_line(error)}")
+    return error.exit_code if isinstance(error, click.ClickException) else 1
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx is not None else program_name()
+        message = error.format_message()
+        return f"{message if message.endswith(('.', '?')) else message + '.'} See '{command} --help'"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, PersonaevoError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{(error.strerror or str(error) or type(error).__name__).lower()}"
+    return f"something unforeseen, {type(error).__name__}: {error}. Run it again with --debug and report what it shows"
+
+
+def _drop_output() -> None:
+    """Nobody takes what is left in stdout: the interpreter must not fail on it again when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

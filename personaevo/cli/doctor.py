@@ -1,0 +1,51 @@
+"""``personaevo doctor``: does this machine have what it takes."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+import click
+
+from personaevo import __version__
+from personaevo.cli.output import say, show, show_json
+from personaevo.cli.shared import as_json, debuggable
+from personaevo.text import one_line
+
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "deap", "duckdb", "pydantic", "joblib", "click", "tqdm", "openai", "anthropic")
+
+
+@click.command()
+@as_json
+@debuggable
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Try the sandbox on this machine and list versions; exit code 1 if a check fails."""
+    from personaevo.programs import TIER
+    from personaevo.programs.sandbox import self_test
+
+    checks = self_test()
+    versions = {"personaevo": __version__, "python": platform.python_version(), "system": platform.platform(), **_installed()}
+    if as_json:
+        found = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
+        show_json({"sandbox": {"tier": TIER, "checks": found}, "versions": versions})
+    else:
+        show(f"sandbox ({TIER})")
+        for check in checks:
+            show(f"  {'ok    ' if check.ok else 'FAILED'}  {check.name:24} {one_line(check.detail)[:66]}")
+        show("versions")
+        for name, version in versions.items():
+            show(f"  {name:14} {version or 'not installed'}")
+    if not all(check.ok for check in checks):
+        say("Error: the sandbox does not keep its promises on this machine: run programs of others elsewhere")
+        context.exit(1)
+
+
+def _installed() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions

@@ -1,0 +1,93 @@
+"""How far a search is, on stderr: a live bar on a terminal, else a line for every tenth of the way."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from personaevo.cli.output import say
+from personaevo.config import SearchConfig
+from personaevo.evolve.search import Progress
+from personaevo.measure.stats import student_factor
+
+_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
+_PARTS = 10
+
+
+class Display:
+    """Called with each ``Progress``; a context manager that leaves the terminal clean however the search ends."""
+
+    def __init__(self, config: SearchConfig) -> None:
+        self.config = config
+        self.live = sys.stderr.isatty()
+        self._bar: Any = None
+        self._began = 0.0
+        self._first: Progress | None = None
+        self._told = 0
+
+    def __enter__(self) -> Self:
+        if self.live:
+            say(f"{self.config.domain}: loading people and tasks, training the judge …")
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, now: Progress) -> None:
+        """Shows where the search stands."""
+        if self._first is None:
+            self._start(now)
+        text = self._text(now)
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(now.done - self._bar.n)
+        elif (part := now.done * _PARTS // now.planned) > self._told or now.done == now.planned:
+            self._told = part
+            say(f"{now.done}/{now.planned} candidates, {text}")
+        if now.done >= now.planned:
+            self._end()
+
+    def _start(self, now: Progress) -> None:
+        self._first = now
+        self._told = now.done * _PARTS // now.planned
+        say(f"{self.config.domain}: people and tasks loaded, judge trained, search begun")
+        self._began = time.monotonic()
+        if self.live:
+            self._bar = tqdm(
+                total=now.planned, initial=now.done - 1, file=sys.stderr, bar_format=_BAR, dynamic_ncols=True, leave=True, mininterval=0.2
+            )
+
+    def _text(self, now: Progress) -> str:
+        parts = [_best(now, self.config.task_count), f"cells {now.cells_held}/{self.config.cells}"]
+        assert self._first is not None
+        spent, done = time.monotonic() - self._began, now.done - self._first.done
+        if spent > 0 and done:
+            parts.append(f"{(now.episodes - self._first.episodes) / spent:,.0f} episodes/s")
+            parts.append(f"{_clock(spent / done * (now.planned - now.done))} left")
+        return ", ".join(parts)
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.refresh()
+            self._bar.close()
+            self._bar = None
+        say("scoring the best program on held-out tasks …")
+
+
+def _best(now: Progress, tasks: int) -> str:
+    """The best score with half its 95 % interval; None holds the floor of task preservation before there is one."""
+    if now.best is None:
+        return "best -"
+    score = now.best.evaluation.objectives["score"]
+    return f"best {score.value:.3f} ± {student_factor(tasks - 1) * score.se:.3f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -1,0 +1,89 @@
+"""``personaevo reference``: figures of real people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from personaevo.cli.output import show, show_json
+from personaevo.cli.shared import PATH, as_json, debuggable
+from personaevo.text import one_line
+
+if TYPE_CHECKING:
+    from personaevo.reference import Reference
+
+
+@click.group()
+def reference() -> None:
+    """Measure real people, and show what was measured."""
+
+
+@reference.command()
+@click.argument("file", type=PATH)
+@click.option("--domain", required=True, metavar="NAME", help="The domain that the dialogues are of.")
+@click.option("--corpus", metavar="NAME", help="Where they come from (default: the file's name).")
+@click.option("--license", required=True, metavar="NAME", help="Their license.")
+@click.option("--out", required=True, type=PATH, metavar="FILE", help="File to write, .jsonl.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@debuggable
+def build(file: Path, domain: str, corpus: str | None, license: str, out: Path, force: bool) -> None:
+    """Measure the dialogues in FILE and write their figures, no texts, as a reference."""
+    from personaevo import readers
+    from personaevo.errors import InputError
+    from personaevo.reference import build as build_reference
+    from personaevo.reference import save
+
+    if out.exists() and not force:
+        raise InputError(f"{out} exists: add --force to replace it, or give another --out")
+    made = build_reference(readers.read_dialogues(file), domain=domain, corpus=corpus or file.name, license=license)
+    save(made, out)
+    show(_text(made))
+    show(f"\nWrote {out}. Use it with: search --human {out}")
+
+
+@reference.command("show")
+@click.argument("what", metavar="FILE|DOMAIN")
+@as_json
+@debuggable
+def show_reference(what: str, as_json: bool) -> None:
+    """The figures of a reference: mean and standard deviation by feature, counts, license, what its text lost."""
+    from personaevo.reference import load, packaged
+
+    path = Path(what)
+    found = load(path) if path.is_file() or path.suffix else packaged(what)
+    if as_json:
+        show_json(_object(found))
+    else:
+        show(_text(found))
+
+
+def _object(found: Reference) -> dict[str, Any]:
+    means, deviations = found.values.mean(axis=0), found.values.std(axis=0, ddof=1)
+    return {
+        "domain": found.domain,
+        "corpus": found.corpus,
+        "license": found.license,
+        "kind": found.kind,
+        "losses": list(found.losses),
+        "counts": found.counts.model_dump(),
+        "features": {
+            name: {"mean": float(mean), "sd": float(sd)} for name, mean, sd in zip(found.names, means, deviations, strict=True)
+        },
+    }
+
+
+def _text(found: Reference) -> str:
+    shown, counts = _object(found), found.counts
+    people = "people not recorded" if counts.people is None else f"{counts.people:,} {'people' if found.kind == 'human' else 'tasks'}"
+    dropped = f" ({counts.dropped:,} left out: fewer than two user turns)" if counts.dropped else ""
+    lines = [
+        f"domain   {one_line(found.domain)}, user's side by {'people' if found.kind == 'human' else 'a model'}",
+        f"corpus   {one_line(found.corpus)}; license {one_line(found.license)}",
+        f"holds    {counts.dialogues:,} dialogues{dropped}, {people}",
+        f"lost     {', '.join(found.losses) or 'nothing'} (what the text lacks)",
+        "",
+        f"{'feature':26}{'mean':>10}{'sd':>10}",
+    ]
+    return "\n".join(lines + [f"{name:26}{figure['mean']:>10.3f}{figure['sd']:>10.3f}" for name, figure in shown["features"].items()])

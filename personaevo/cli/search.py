@@ -1,0 +1,142 @@
+"""``personaevo search``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from personaevo.cli.interrupts import Interrupts
+from personaevo.cli.output import say, show, show_json
+from personaevo.cli.shared import PATH, as_json, debuggable, program_name
+
+if TYPE_CHECKING:
+    from personaevo.config import SearchConfig
+    from personaevo.evolve.search import SearchResult
+
+NOTE = "Scores are with the embedded engine; they say nothing about users played by language models."
+_COUNT = click.IntRange(min=1)
+
+
+@click.command()
+@click.argument("config", required=False, type=PATH, metavar="[CONFIG.toml]")
+@click.option("--domain", metavar="NAME|FOLDER", help="An installed domain (default: service), or a folder from 'domain new' (./NAME).")
+@click.option("--tasks", type=PATH, metavar="FILE", help="Tasks in place of the domain's own: JSON lines, or a tau2-bench tasks.json.")
+@click.option("--human", type=PATH, metavar="FILE", help="People in place of the domain's own: dialogues, or a built reference.")
+@click.option("--program", type=PATH, metavar="FILE", help="Persona program to start from.")
+@click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file to write (default: DOMAIN.duckdb, or the next free name).")
+@click.option("--candidates", type=_COUNT, metavar="N", help="How many programs are proposed, the first one included (default: 100).")
+@click.option("--task-count", type=click.IntRange(min=2), metavar="N", help="Tasks that each program is scored on (default: 10).")
+@click.option("--personas", type=_COUNT, metavar="N", help="Personas for each task (default: 5).")
+@click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random (default: 0).")
+@click.option("--sandbox", type=click.Choice(["weak"]), help="What programs run in (default: weak; see 'doctor').")
+@click.option("--resume", is_flag=True, help="Continue the search in --archive; settings must be as they were, --candidates may grow.")
+@as_json
+@debuggable
+@click.pass_context
+def search(context: click.Context, /, config: Path | None, as_json: bool, **given: Any) -> None:
+    """Evolve persona programs until their users behave like people.
+
+    CONFIG.toml may hold every setting; options on the command line come before it. Progress goes to stderr, the final table to stdout.
+    """
+    with Interrupts() as interrupts:
+        settings = _settings(context, config, given)
+        try:
+            result = _searched(settings)
+        except KeyboardInterrupt:
+            _tell_what_is_saved(context, settings)
+            context.exit(interrupts.exit_code)
+    if as_json:
+        show_json(_as_object(result))
+    else:
+        _show(result)
+
+
+def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) -> SearchConfig:
+    """The file's settings with those of the command line over them, and an archive to write."""
+    from personaevo.config import make_config, read_config
+    from personaevo.evolve.search import free_name
+
+    over = {name: value for name, value in given.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    settings = make_config({**(read_config(path) if path else {}), **over})
+    if settings.archive is not None:
+        return settings
+    if settings.resume:
+        raise click.UsageError("--resume needs --archive FILE: the archive whose search is to be continued", context)
+    return settings.model_copy(update={"archive": free_name(settings.domain)})
+
+
+def _searched(settings: SearchConfig) -> SearchResult:
+    from personaevo.cli.progress import Display
+    from personaevo.evolve.search import search as run_search
+
+    with Display(settings) as display:
+        return run_search(settings, observe=display)
+
+
+def _tell_what_is_saved(context: click.Context, settings: SearchConfig) -> None:
+    """After an interruption: how much is safe, and how to go on."""
+    from personaevo.archive import Archive
+    from personaevo.errors import PersonaevoError
+
+    assert settings.archive is not None
+    saved = 0
+    try:
+        if settings.archive.exists():
+            with Archive.read(settings.archive) as archive:
+                saved = len(archive.commits(archive.run().id))
+    except PersonaevoError as error:
+        say(f"Interrupted. {error}")
+        return
+    if not settings.archive.exists():
+        say("Interrupted before the first candidate: nothing was saved.")
+        return
+    say(f"Interrupted: {saved} of {settings.candidates} candidates are saved in {settings.archive}. To go on:")
+    click.echo(f"  {_resuming(context, settings)}", err=True)
+
+
+def _resuming(context: click.Context, settings: SearchConfig) -> str:
+    """The command that continues this search: what was given, with --archive and --resume."""
+    words = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE or name in ("archive", "resume", "debug"):
+            continue
+        value = context.params.get(name)
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        else:
+            words += [parameter.opts[0]] if value is True else [parameter.opts[0], str(value)]
+    return f"{program_name()} {shlex.join(['search', *words, '--archive', str(settings.archive), '--resume'])}"
+
+
+def _show(result: SearchResult) -> None:
+    from personaevo.inspect import table_text
+    from personaevo.text import one_line
+
+    file = shlex.quote(one_line(str(result.archive)))
+    name, best = program_name(), result.best.id
+    rate = f"{result.candidates:,} candidates, {result.episodes:,} episodes, {result.seconds:.0f} s"
+    show("\nOn held-out tasks and people (share of what people get ± half its 95 % interval, raw value in brackets):")
+    show(f"\n{table_text(result.table)}")
+    show(f"\n{NOTE}\n\nArchive: {file} ({rate}). Try next:")
+    show(f"  {name} archive summary {file}\n  {name} archive show {file} {best[:12]}\n  {name} sample {file} -n 5")
+
+
+def _as_object(result: SearchResult) -> dict[str, Any]:
+    from personaevo.inspect import table_object
+
+    return {
+        "archive": str(result.archive),
+        "seed": result.seed,
+        "candidates": result.candidates,
+        "episodes": result.episodes,
+        "seconds": round(result.seconds, 3),
+        "best": {"id": result.best.id, "source": result.best.source},
+        "table": table_object(result.table),
+        "digest": result.digest,
+    }

@@ -1,0 +1,45 @@
+"""What all commands share: --debug, --json, and what the program is called here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@dataclass
+class Shared:
+    """State of one run of the command line."""
+
+    debug: bool = False
+
+
+def debuggable(command: F) -> F:
+    """Adds --debug: a traceback where something goes wrong."""
+
+    def set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+        context.ensure_object(Shared).debug |= value
+
+    option = click.option("--debug", is_flag=True, expose_value=False, is_eager=True, callback=set_debug, help="Show tracebacks.")
+    return option(command)
+
+
+def program_name() -> str:
+    """How the person can call this again: "personaevo" if that is found, else the path or module it was started by."""
+    started = Path(sys.argv[0])
+    if started.name != "personaevo":
+        return f"{Path(sys.executable).name} -m personaevo" if started.name == "__main__.py" else "personaevo"
+    found = shutil.which("personaevo")
+    if found and os.path.samefile(found, started):
+        return "personaevo"
+    return os.path.relpath(started) if started.is_absolute() else str(started)

@@ -1,0 +1,32 @@
+"""Reflection without a model: in which behaviors a population is off, most of all first.
+
+What is said is in words ("less", "wider"), not in numbers: whoever rewrites a program learns the direction, as from a critique, and
+still has to find out how far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from personaevo.records import Floats, Remark
+
+_WORTH_SAYING = 0.25  # standard deviations of people that the means differ by
+_WORTH_SPREAD = 0.4  # |log| of the ratio of the spreads
+
+
+def reflect(population: Floats, people: Floats, names: Sequence[str]) -> tuple[Remark, ...]:
+    """Remarks on ``population[n, d]`` against ``people[m, d]``: features whose mean or spread is off, the worst first (none for n < 2)."""
+    if len(population) < 2:
+        return ()
+    spread = np.maximum(people.std(axis=0), 1e-9)
+    off = (population.mean(axis=0) - people.mean(axis=0)) / spread
+    ratio = np.log(np.maximum(population.std(axis=0), 1e-9) / spread)
+    found: list[tuple[float, Remark]] = []
+    for index, name in enumerate(names):
+        if abs(off[index]) > _WORTH_SAYING:
+            found.append((abs(float(off[index])), Remark(name, "less" if off[index] > 0 else "more")))
+        elif abs(ratio[index]) > _WORTH_SPREAD:
+            found.append((abs(float(ratio[index])) / 2, Remark(name, "narrower" if ratio[index] > 0 else "wider")))
+    return tuple(remark for _, remark in sorted(found, key=lambda entry: -entry[0]))

@@ -1,0 +1,138 @@
+"""The architecture: imports point down, never sideways; each outside library has one owner; only the command line prints."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Container, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import personaevo
+
+PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
+
+# From the bottom up. A module or package of one layer may import those of the layers before its own, and nothing beside it.
+LAYERS = (
+    {"errors"},
+    {"records"},
+    {"content", "config", "measure", "text"},
+    {"readers", "definitions"},
+    {"models", "programs", "archive"},
+    {"simulate"},
+    {"judge"},
+    {"reference"},
+    {"evolve", "refine"},
+    {"sampler", "benchmark"},
+    {"stress", "inspect", "report"},
+    {"cli"},
+    {"__main__", "__init__"},
+)
+OWNERS = {
+    "duckdb": "archive",
+    "sklearn": "judge",
+    "scipy": "measure",
+    "deap": "evolve.select",
+    "joblib": "evolve.workers",
+    "click": "cli",
+    "tqdm": "cli",
+    "openai": "models",
+    "anthropic": "models",
+}
+OUTSIDE = {"programs/worker.py"}  # runs in the sandbox's child, whose environment it empties
+EVERYWHERE = {"numpy", "pydantic"}
+MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+
+
+def dotted(module: str) -> str:
+    """``evolve/select.py`` is ``evolve.select``, ``archive/__init__.py`` is ``archive``."""
+    return module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def layer_of(name: str) -> int:
+    """The layer of a top-level member of the package."""
+    return next(index for index, members in enumerate(LAYERS) if name in members)
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+
+
+def imported(module: str) -> Iterator[str]:
+    """Full names of what a module imports, wherever in it. ``from personaevo import x`` gives ``personaevo.x``."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively: write the full name"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names) if node.module == "personaevo" else [node.module]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_has_a_place(module: str) -> None:
+    member = dotted(module).split(".")[0]
+    assert any(member in layer for layer in LAYERS), f"{member} has no layer: give it one in LAYERS on purpose"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    member = dotted(module).split(".")[0]
+    inside = {name.split(".")[1] for name in imported(module) if name.startswith("personaevo.")}
+    others = inside - {member, "__version__"}
+    assert {other for other in others if layer_of(other) >= layer_of(member)} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_outside_libraries_have_one_owner(module: str) -> None:
+    outside = {name.split(".")[0] for name in imported(module)} - set(sys.stdlib_module_names) - {"personaevo"} - EVERYWHERE
+    name = dotted(module)
+    assert {library for library in outside if not f"{name}.".startswith(f"{OWNERS.get(library, 'nobody')}.")} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("cli/") and module not in OUTSIDE])
+def test_only_the_command_line_prints_or_reads_the_environment(module: str) -> None:
+    calls = [node.func for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
+    printed = [call.id for call in calls if isinstance(call, ast.Name) and call.id in {"print", "input"}]
+    reads = [
+        node.attr for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in {("os", "environ"), ("os", "getenv"), ("sys", "argv"), ("sys", "stdout"), ("sys", "stderr")}
+    ]  # fmt: skip
+    assert printed + reads == []
+
+
+def test_no_import_cycle() -> None:
+    """Inside a package too: modules that import each other when loaded cannot be read one by one."""
+    names = {dotted(module): module for module in MODULES}
+    edges = {name: {target for target in _loads(module, names) if target != name} for name, module in names.items()}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"import cycle: {' -> '.join((*path, name))}"
+        if name not in done:
+            for target in sorted(edges[name]):
+                visit(target, (*path, name))
+            done.add(name)
+
+    for name in sorted(edges):
+        visit(name, ())
+
+
+def _loads(module: str, names: Container[str]) -> Iterator[str]:
+    """The package's own modules that a module imports at its top: ``from package import submodule`` means the submodule."""
+    for node in tree(module).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("personaevo."):
+            home = node.module.removeprefix("personaevo.")
+            yield from (f"{home}.{alias.name}" if f"{home}.{alias.name}" in names else home for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "personaevo":
+            yield from (alias.name for alias in node.names if alias.name in names)
+
+
+def test_public_names_load() -> None:
+    assert {name: getattr(personaevo, name) for name in personaevo.__all__}.keys() <= set(dir(personaevo))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = personaevo.nothing
