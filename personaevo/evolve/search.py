@@ -259,9 +259,8 @@ class Search:
     def _scored(self, asked: Asked, episodes: Sequence[Episode]) -> Commit:
         evaluation, judged = self.bench.train.score(asked.program.id, episodes)
         failure = next((one for one in judged if one.state == "failed"), None)
-        state = "evaluated" if evaluation.completed else "failed"
         candidate = Candidate(
-            asked.number, asked.program, asked.parents, asked.operator, state,
+            asked.number, asked.program, asked.parents, asked.operator, "evaluated" if evaluation.completed else "failed",
             failure.reason if failure else None, failure.fault if failure else None,
         )  # fmt: skip
         return Commit(candidate, evaluation, judged)
