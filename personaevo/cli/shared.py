@@ -38,7 +38,8 @@ def program_name() -> str:
     """How the person can call this again: "personaevo" if that is found, else the path or module it was started by."""
     started = Path(sys.argv[0])
     if started.name != "personaevo":
-        return f"{Path(sys.executable).name} -m personaevo" if started.name == "__main__.py" else "personaevo"
+        module = started.name == "__main__.py" and started.parent.name == "personaevo"
+        return f"{Path(sys.executable).name} -m personaevo" if module else "personaevo"
     found = shutil.which("personaevo")
     if found and os.path.samefile(found, started):
         return "personaevo"

@@ -170,32 +170,41 @@ def couple(parents: Parents, rng: random.Random) -> str | None:
 
 
 def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
-    """Samples another way: independent, correlated, quasi-random or as a mixture."""
+    """Samples another way: independent, correlated, quasi-random or as a mixture. A mixture of several kinds stays one: sampled
+    otherwise, its people would have the axes of all kinds at once."""
+    if len(_literal(parents.source, "KINDS", [])) > 1:
+        return None
     name = rng.choice(("independent", "quasi_random", "correlated", "mixture"))
     return with_function(parents.source, "draw", _scaffold(name))
 
 
 def cross(parents: Parents, rng: random.Random) -> str | None:
     """Crosses two programs axis by axis: as the parent has it, as the mate has it, or half way between (blend crossover; averaging
-    good programs also averages out what was luck in their scores)."""
+    good programs also averages out what was luck in their scores). An axis of the mate's alone comes along if its dials are new."""
     if parents.mate is None:
         return None
-    axes, theirs = _axes(parents.source), {axis["name"]: axis for axis in _axes(parents.mate)}
+    axes, theirs = _axes(parents.source), _axes(parents.mate)
     levels, mate_levels = _literal(parents.source, "LEVELS", {}), _literal(parents.mate, "LEVELS", {})
     if not axes or not theirs:
         return None
     own = {axis["name"]: axis for axis in axes}
+    held = {dial for axis in axes for dial in axis["dials"]}
+    kinds = _literal(parents.source, "KINDS", [])
     blend = rng.random() < _BLEND
-    for name, axis in theirs.items():
+    for axis in theirs:
+        name = axis["name"]
         if name in own and blend:
             own[name]["dials"] = _between(own[name]["dials"], axis["dials"])
-        elif rng.random() < 0.5:
-            own[name] = axis
-        else:
+        elif rng.random() < 0.5 or (name not in own and (not held.isdisjoint(axis["dials"]) or len(own) >= MAX_AXES)):
             continue
+        else:
+            for kind in kinds if name not in own else ():
+                kind["axes"].append(name)
+            own[name] = axis
         if rng.random() < 0.5:
             levels[name] = mate_levels.get(name, [0.0, 1.0])
-    return with_literal(with_literal(parents.source, "AXES", list(own.values())[:MAX_AXES]), "LEVELS", levels)
+    source = with_literal(with_literal(parents.source, "AXES", list(own.values())), "LEVELS", levels)
+    return with_literal(source, "KINDS", kinds) if kinds else source
 
 
 def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
