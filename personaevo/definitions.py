@@ -73,6 +73,11 @@ class Domain:
     cues: Mapping[str, Sequence[str]]
     script: Mapping[str, float]
 
+    def content(self) -> list[object]:
+        """All that the domain's behavior depends on, as plain values in a fixed order."""
+        said = [{key: [phrase.text for phrase in phrases] for key, phrases in side.items()} for side in (self.user, self.agent)]
+        return [self.name, self.opens, *said, dict(self.cues), dict(self.script)]
+
 
 def expand(template: str) -> list[str]:
     """All surface forms of a template: ``[a|b]`` means a or b (not nested, an empty choice is allowed).

@@ -64,7 +64,7 @@ class Display:
             )
 
     def _text(self, now: Progress) -> str:
-        parts = [_best(now, self.config.task_count), f"cells {now.cells_held}/{self.config.cells}"]
+        parts = [_best(now, self.config.task_count), f"cells {now.cells_held}/{now.cells_total}"]
         assert self._first is not None
         spent, done = time.monotonic() - self._began, now.done - self._first.done
         if spent > 0 and done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,8 @@ _CONTROL_EPISODES = 400  # persona-free dialogues that the judge is trained agai
 
 @dataclass(frozen=True)
 class Bench:
-    """What candidates are measured on. ``train`` steers the search; ``test`` (other tasks, other people) is looked at once, at the end."""
+    """What candidates are measured on. ``train`` steers the search; ``test`` (other tasks, other people) is looked at once, at the end.
+    ``inputs`` are digests of the tasks, people, features, domain and seed program: a resumed search must have the same."""
 
     domain: str
     losses: tuple[str, ...]
@@ -35,6 +37,7 @@ class Bench:
     test_plan: Plan
     train: Panel
     test: Panel
+    inputs: dict[str, str]
 
     def rollout(self, source: str | None, plan: Plan) -> Rollout:
         """The piece of work that plays ``source`` on a plan."""
@@ -64,6 +67,9 @@ def prepare(config: SearchConfig, workers: Workers) -> Bench:
     control = _Control(config, people, workers)
     train_judge = control.judge(search_half, tasks["train"], "train")
     test_judge = control.judge(test_half, tasks["test"], "test")
+    held_out = Panel(
+        "test", test_judge, cells.with_masses(test_half.values), test_half.values, search_half.values, people.names, config.seed
+    )
     return Bench(
         domain=config.domain_place,
         losses=people.losses,
@@ -71,8 +77,20 @@ def prepare(config: SearchConfig, workers: Workers) -> Bench:
         train_plan=make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train"),
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
         train=Panel("train", train_judge, cells, search_half.values, None, people.names, config.seed),
-        test=Panel("test", test_judge, cells.with_masses(test_half.values), test_half.values, search_half.values, people.names, config.seed),
+        test=held_out,
+        inputs={
+            "tasks_digest": _digest(tasks),
+            "people_digest": _digest(people.values.tolist()),
+            "domain_digest": _digest(definitions.domain(config.domain_place).content()),
+            "features_digest": _digest(definitions.features(), list(definitions.dials().values())),
+            "seed_program": seed_program.id,
+        },
     )
+
+
+def _digest(*things: object) -> str:
+    """A short digest of plain records (their ``repr``)."""
+    return hashlib.blake2b(repr(things).encode(), digest_size=8).hexdigest()
 
 
 def load_tasks(config: SearchConfig) -> dict[str, list[Task]]:

@@ -11,15 +11,16 @@ that was killed continues to the same end.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
@@ -32,7 +33,7 @@ from personaevo.evolve.select import Scored
 from personaevo.evolve.table import final_table
 from personaevo.evolve.workers import Workers
 from personaevo.programs.source import make_program
-from personaevo.records import Candidate, Commit, Episode, Program, Remark, TableRow
+from personaevo.records import Candidate, Commit, Episode, Program, Remark, Run, TableRow
 from personaevo.simulate.episodes import seed_of
 
 _BREEDING_TRIES = 10
@@ -47,6 +48,7 @@ class Progress:
     planned: int
     best: Scored | None
     cells_held: int
+    cells_total: int
     episodes: int
     seconds: float
 
@@ -109,53 +111,61 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
     """
     started = time.monotonic()
     path = config.archive or free_name(config.domain)
-    with Workers(config.jobs) as workers:
-        bench = _checked(config, path, workers)
-        with Archive.create_or_open(path) as archive:
-            run = _begin(archive, config, bench)
-            hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started)
-            hunt.resume(archive.commits(run.id))
-            hunt.loop()
-            table = tuple(archive.table(run.id))
-            if not table or len(hunt.state.commits) > hunt.resumed:
-                table = final_table(bench, workers, hunt.best())
-                archive.write_table(run.id, table)
-            return hunt.result(path, archive, table)
+    _check_place(path, resume=config.resume)
+    with ExitStack() as stack:
+        workers = stack.enter_context(Workers(config.jobs))
+        archive = stack.enter_context(Archive.create_or_open(path)) if config.resume else None
+        bench = prepare(config, workers)
+        if archive is None:  # only now: a mistake in the settings must not leave an empty archive
+            archive = stack.enter_context(Archive.create_or_open(path))
+        run = _begin(archive, config, bench)
+        hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started)
+        hunt.resume(archive.commits(run.id))
+        hunt.loop()
+        return hunt.result(path, archive, hunt.table())
 
 
-def _checked(config: SearchConfig, path: Path, workers: Workers) -> Bench:
-    """The bench, after the archive's place was looked at: a mistake there should not cost the preparation."""
-    if path.exists() and not config.resume:
+def _check_place(path: Path, *, resume: bool) -> None:
+    """Looks at the archive's place before anything is prepared: a mistake there should not cost that time."""
+    if path.exists() and not resume:
         raise ArchiveError(f"archive {path} exists: add --resume to continue its search, or give another --archive")
-    if config.resume and not path.exists():
+    if resume and not path.exists():
         raise ArchiveError(f"archive {path} does not exist: nothing to resume; leave --resume out to begin a search")
-    return prepare(config, workers)
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ArchiveError(f"archive {path} cannot be made: {path.parent} is not a folder that can be written to; give another --archive")
 
 
-def _begin(archive: Archive, config: SearchConfig, bench: Bench) -> Any:
+def _begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
     """The run to continue, or a new one.
 
     Raises:
-        ArchiveError: the archive's run was made with other settings.
+        ArchiveError: the archive's run was made with other settings, tasks, people or another seed program.
     """
+    wanted = config.recorded() | bench.inputs
     runs = archive.runs()
     if not runs:
-        return archive.begin_run(config.recorded(), bench.cells())
-    run, wanted = runs[-1], config.recorded()
-    differing = [name for name, value in wanted.items() if run.settings.get(name) != value]
-    if differing:
-        name = differing[0]
+        run = archive.begin_run(wanted, bench.cells())
+        archive.publish_snapshot()
+        return run
+    settings = runs[-1].settings
+    name = next((name for name, value in wanted.items() if settings.get(name) != value), None)
+    if name is not None:
         raise ArchiveError(
-            f"archive {archive.path} was made with {name} = {run.settings.get(name)!r}, now it is {wanted[name]!r}: "
-            "resume with the same settings, or begin another archive"
+            f"archive {archive.path} was made with {name} = {settings.get(name)!r}, now it is {wanted[name]!r}: "
+            "resume with the same settings and files, or begin another archive"
         )
-    return run
+    return runs[-1]
 
 
 def free_name(domain: str) -> Path:
     """``service.duckdb`` in the working folder, or the first of ``service-2.duckdb``, … that is free."""
     names = (Path(f"{domain}.duckdb" if number == 1 else f"{domain}-{number}.duckdb") for number in range(1, 1_000_000))
     return next(name for name in names if not name.exists())
+
+
+def _worth_another_try(episode: Episode) -> bool:
+    """Whether the machine, rather than the program, may have spoiled the episode."""
+    return episode.fault == "infrastructure" or (episode.reason or "").startswith("time limit")
 
 
 class Search:
@@ -243,7 +253,7 @@ class Search:
         assert asked.future is not None
         try:
             episodes = asked.future.result()
-            if not any(one.reason and one.reason.startswith("time limit") or one.fault == "infrastructure" for one in episodes):
+            if not any(_worth_another_try(one) for one in episodes):
                 return episodes
         except BrokenProcessPool:
             self.workers.stop(kill=True)
@@ -253,8 +263,8 @@ class Search:
         return self._play(asked.program).result()
 
     def _known(self, asked: Asked) -> Commit:
-        candidate = Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", "same program as an earlier candidate")
-        return Commit(candidate)
+        reason = "same program as an earlier candidate"
+        return Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", reason))
 
     def _scored(self, asked: Asked, episodes: Sequence[Episode]) -> Commit:
         evaluation, judged = self.bench.train.score(asked.program.id, episodes)
@@ -282,7 +292,18 @@ class Search:
         population = self.state.population(len(self.state.commits), self.config.preservation_floor)
         best = select.best_of(population) if population else None
         seconds = time.monotonic() - self.started
-        return Progress(len(self.state.commits), self.config.candidates, best, len(select.elites(population)), self.state.episodes, seconds)
+        held = len(select.elites(population))
+        done, planned, cells = len(self.state.commits), self.config.candidates, len(self.masses)
+        return Progress(done, planned, best, held, cells, self.state.episodes, seconds)
+
+    def table(self) -> tuple[TableRow, ...]:
+        """The final table: the archive's if nothing was added since it was made, else a new one."""
+        stored = tuple(self.archive.table(self.run_id))
+        if stored and len(self.state.commits) == self.resumed:
+            return stored
+        table = final_table(self.bench, self.workers, self.best())
+        self.archive.write_table(self.run_id, table)
+        return table
 
     def result(self, path: Path, archive: Archive, table: tuple[TableRow, ...]) -> SearchResult:
         """The result, once the table is made."""
