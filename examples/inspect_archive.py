@@ -1,4 +1,4 @@
-"""Looks into an archive from Python: which cells are held, by what, and how an elite's users sound: ``python examples/inspect_archive.py ARCHIVE``."""
+"""Looks into an archive from Python: cells, elites, and how one of them sounds: ``python examples/inspect_archive.py ARCHIVE``."""
 
 import sys
 

@@ -18,8 +18,8 @@ from personaevo.records import (
     Measure,
     Persona,
     PlanItem,
-    Remark,
     Program,
+    Remark,
     TableRow,
 )
 
