@@ -14,6 +14,7 @@ from personaevo.records import Task
 from personaevo.simulate.facts import mentions
 
 _CHECKING = re.compile(r"\b(?:right|correct|is that so|did i get)\b[^?]*\?|\bso your\b|\bas your\b")
+_REQUEST = re.compile(r"\?|\b(?:need|missing|please|tell me|give me|to hear)\b")
 _CLOSING = ("anything else", "something else", "what else can i", "any other question")
 
 
@@ -44,7 +45,7 @@ class Hearing:
         question = "?" in low
         if question and any(phrase in low for phrase in self.closings):
             return Heard(question=True, closing=True)
-        named = [name for name, cues in self.cues.items() if any(cue in low for cue in cues)] if question else []
+        named = [name for name, cues in self.cues.items() if any(cue in low for cue in cues)] if _REQUEST.search(low) else []
         if named and _CHECKING.search(low):
             wrong = [name for name in named if given[name] and not mentions(low, self.values[name])]
             return Heard(misread=wrong[0] if wrong else None, question=True)

@@ -235,15 +235,17 @@ class AgendaUser:
         return [self._fact(name, max(2, room // 2), "fact") for name in waiting[:count]]
 
     def _remind(self) -> list[Part]:
-        """Mentions a number again when fewer were given than the dial asks for."""
-        if self.identifiers * (self.turns + 1) < self.digits + self.rng.random():
+        """Gives a number, or gives it again, when fewer were given than the dial asks for (once it is known what it is about)."""
+        if not self.goal_said or self.identifiers * (self.turns + 1) < self.digits + self.rng.random():
             return []
-        numbers = [(name, number_of(value)) for name, value in self.task.facts.items() if count_numbers(value)]
+        numbers = [name for name, value in self.task.facts.items() if count_numbers(value)]
         if not numbers:
             return []
-        name, number = self.rng.choice(numbers)
+        name = self.rng.choice(numbers)
+        if not self.given[name]:
+            return [self._fact(name, REMINDER_WORDS, "fact")]
         self.digits += 1
-        return [self._filled("remind", name, number, REMINDER_WORDS)]
+        return [self._filled("remind", name, number_of(self.task.facts[name]), REMINDER_WORDS)]
 
     def _fill(self, room: int) -> list[Part]:
         parts: list[Part] = []
