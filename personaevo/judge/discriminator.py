@@ -83,7 +83,7 @@ def _fit(values: Floats, truth: Floats, seed: int) -> Pipeline:
     """Ridge-penalized logistic regression with Platt scaling on inner folds; both classes weigh the same (prior 1/2)."""
     weight = np.where(truth == 1, 0.5 / truth.sum(), 0.5 / (1 - truth).sum()) * len(truth)
     base = LogisticRegression(C=_RIDGE, max_iter=500, random_state=seed)
-    model = make_pipeline(StandardScaler(), CalibratedClassifierCV(base, method="sigmoid", cv=_INNER_FOLDS))
+    model = make_pipeline(StandardScaler(), CalibratedClassifierCV(base, method="sigmoid", cv=_INNER_FOLDS, ensemble=False))
     return model.fit(values, truth, calibratedclassifiercv__sample_weight=weight)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from functools import lru_cache
 from pprint import pformat
 from typing import Any
 
@@ -11,8 +13,12 @@ from personaevo.programs.source import parse
 LINE = 120
 
 
-def literals(source: str) -> dict[str, Any]:
-    """Values of the module-level names that are assigned plain literals (numbers, strings, lists, dicts ...)."""
+_tree = lru_cache(maxsize=128)(parse)  # an edit reads the same source again and again; its tree is never changed here
+
+
+@lru_cache(maxsize=128)
+def literals(source: str) -> Mapping[str, Any]:
+    """Values of the module-level names that are assigned plain literals (numbers, strings, lists, dicts ...): to be copied, not changed."""
     found = {}
     for node in _assignments(source):
         try:
@@ -29,7 +35,7 @@ def with_literal(source: str, name: str, value: Any) -> str:
     for node in _assignments(source):
         if node.targets[0].id == name:  # type: ignore[attr-defined]
             return _replaced(source, node, text)
-    first = next((node for node in parse(source).body if isinstance(node, ast.FunctionDef)), None)
+    first = next((node for node in _tree(source).body if isinstance(node, ast.FunctionDef)), None)
     lines = source.splitlines()
     at = first.lineno - 1 if first else len(lines)
     return "\n".join([*lines[:at], text, "", *lines[at:]]) + "\n"
@@ -37,7 +43,7 @@ def with_literal(source: str, name: str, value: Any) -> str:
 
 def with_function(source: str, name: str, text: str) -> str | None:
     """The source with the module-level function ``name`` replaced by ``text``; None when there is no such function."""
-    for node in parse(source).body:
+    for node in _tree(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return _replaced(source, node, text.strip("\n"))
     return None
@@ -46,7 +52,7 @@ def with_function(source: str, name: str, text: str) -> str | None:
 def _assignments(source: str) -> list[ast.Assign]:
     return [
         node
-        for node in parse(source).body
+        for node in _tree(source).body
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
     ]
 
