@@ -41,6 +41,7 @@ class SearchConfig(BaseModel):
         archive: the DuckDB file to write; None picks a free name in the working folder.
         candidates: how many programs are proposed, the seed program included.
         task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each.
+        finalists: so many of the best are scored again, on ``test_tasks`` tasks with ``test_personas`` personas each, to pick the best.
         test_tasks, test_personas: the same for the final table, on held-out tasks and people.
         lag: candidate k is bred from the results of candidates up to k - lag; also how many are under way at once.
         selection: "evolve", or "random" (parents by chance, no remarks: the control).
@@ -60,7 +61,8 @@ class SearchConfig(BaseModel):
     archive: Path | None = None
     candidates: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     task_count: Annotated[int, Field(ge=2, le=1000)] = 10
-    personas: Annotated[int, Field(ge=1, le=100)] = 5
+    personas: Annotated[int, Field(ge=1, le=100)] = 4
+    finalists: Annotated[int, Field(ge=1, le=1000)] = 8
     test_tasks: Annotated[int, Field(ge=2, le=1000)] = 20
     test_personas: Annotated[int, Field(ge=1, le=100)] = 5
     cells: Annotated[int, Field(ge=2, le=256)] = 16

@@ -31,6 +31,10 @@ class SandboxError(PersonaevoError):
     """The sandbox itself cannot run (the machine's fault, not the program's)."""
 
 
+class WorkerError(PersonaevoError):
+    """Worker processes are lost again and again (the machine's fault)."""
+
+
 class ArchiveError(PersonaevoError):
     """An archive cannot be opened, read or written."""
 

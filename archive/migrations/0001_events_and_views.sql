@@ -80,6 +80,17 @@ CREATE TABLE final_tables (
     measures MAP(VARCHAR, STRUCT(mean DOUBLE, low DOUBLE, high DOUBLE, raw DOUBLE, completed INTEGER, planned INTEGER)) NOT NULL
 );
 
+-- The best programs of the search, scored again on fresh episodes; the best of them is the "evolved" row of the same version.
+CREATE TABLE finals (
+    run INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    program VARCHAR NOT NULL,
+    planned INTEGER NOT NULL,
+    completed INTEGER NOT NULL,
+    objectives MAP(VARCHAR, STRUCT("value" DOUBLE, se DOUBLE, raw DOUBLE)) NOT NULL
+);
+
 -- The present: views over the events.
 
 CREATE VIEW cells AS

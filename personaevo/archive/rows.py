@@ -120,6 +120,15 @@ def table_rows(run_id: int, version: int, rows: Sequence[TableRow]) -> list[Row]
     ]
 
 
+def finals_rows(run_id: int, version: int, finals: Sequence[Evaluation]) -> list[Row]:
+    """Rows of ``finals``, in the order given."""
+    rows = []
+    for position, one in enumerate(finals):
+        row = {key: value for key, value in _evaluation_row(one).items() if key in ("planned", "completed", "objectives")}
+        rows.append({"run": run_id, "version": version, "position": position, "program": one.program_id, **row})
+    return rows
+
+
 def table_row_from(row: Row) -> TableRow:
     """A row of the final table."""
     return TableRow(row["row"], row["program"], {name: Measure(**measure) for name, measure in row["measures"].items()})

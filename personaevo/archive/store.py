@@ -21,13 +21,14 @@ from personaevo.archive.rows import (
     as_json,
     commit_from,
     episode_from,
+    finals_rows,
     rows_of,
     table_row_from,
     table_rows,
 )
 from personaevo.archive.snapshot import Publisher
 from personaevo.errors import ArchiveError
-from personaevo.records import Commit, Episode, Run, TableRow
+from personaevo.records import Commit, Episode, Evaluation, Run, TableRow
 
 
 @dataclass(slots=True)
@@ -165,8 +166,8 @@ class Archive:
         numbers.add(row["number"])
         self._publish_if_due()
 
-    def write_table(self, run_id: int, rows: Sequence[TableRow]) -> None:
-        """Store the final table of a run; a later one takes its place.
+    def write_table(self, run_id: int, rows: Sequence[TableRow], finals: Sequence[Evaluation] = ()) -> None:
+        """Store the final table of a run and the finals that its best program won; later ones take their place.
 
         Raises:
             ArchiveError: the run is unknown, or a value is not a finite number.
@@ -178,6 +179,7 @@ class Archive:
         )
         with self._database.transaction():
             self._database.insert("final_tables", table_rows(run_id, version, rows))
+            self._database.insert("finals", finals_rows(run_id, version, finals))
         self._publish_if_due()
 
     def publish_snapshot(self) -> None:

@@ -27,13 +27,14 @@ _CONTROL_EPISODES = 400  # persona-free dialogues that the judge is trained agai
 
 @dataclass(frozen=True)
 class Bench:
-    """What candidates are measured on. ``train`` steers the search; ``test`` (other tasks, other people) is looked at once, at the end.
+    """What candidates are measured on. ``train`` steers the search (the finals on their own episodes); ``test`` (other tasks, other people) is looked at once, at the end.
     ``inputs`` are digests of the tasks, people, features, domain and seed program: a resumed search must have the same."""
 
     domain: str
     losses: tuple[str, ...]
     seed_program: Program
     train_plan: Plan
+    final_plan: Plan
     test_plan: Plan
     train: Panel
     test: Panel
@@ -75,6 +76,7 @@ def prepare(config: SearchConfig, workers: Workers) -> Bench:
         losses=people.losses,
         seed_program=seed_program,
         train_plan=make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train"),
+        final_plan=make_plan(tasks["train"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="final"),
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
         train=Panel("train", train_judge, cells, search_half.values, None, people.names, config.seed),
         test=held_out,
@@ -158,7 +160,7 @@ class _Control:
 
     def episodes(self, plan: Plan) -> tuple[Episode, ...]:
         work = Rollout(None, plan, self.config.domain_place, self.people.losses)
-        played: tuple[Episode, ...] = self.workers.submit(roll_out, work).result()
+        played: tuple[Episode, ...] = self.workers.map(roll_out, [work])[0]
         return played
 
 

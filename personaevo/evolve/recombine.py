@@ -1,12 +1,11 @@
 """Operators on the syntax tree: each takes a parent (and a mate) and gives the source of a child, or None where it does not apply.
 
-They work on what a persona program says as literals (AXES, LEVELS, COUPLINGS, KINDS) and on its function ``draw``, and leave every
-other line alone. Their numbers come from the dials' plausible ranges, never from a reference.
+They work on what a persona program says as literals (AXES, LEVELS, COUPLINGS, KINDS: see ``genes``) and on its function ``draw``, and
+leave every other line alone. Their numbers come from the dials' plausible ranges, never from a reference.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,10 @@ from typing import Any
 
 from personaevo import content
 from personaevo.definitions import Dial, dials
-from personaevo.programs.edit import literals, with_function, with_literal
+from personaevo.errors import ConfigError
+from personaevo.evolve.genes import Genes, genes_of
+from personaevo.programs.edit import with_function, with_literal
+from personaevo.programs.personas import MAX_AXES
 from personaevo.records import Remark
 
 # Quantiles of an axis's level: shapes that a distribution over people may plainly have.
@@ -37,8 +39,8 @@ _ADDITIVE = 0.12  # standard deviation of a linear step, in units of the dial's 
 _FACTORS = (0.3, 1.0)  # standard deviations of small and large multiplicative steps, on the log scale
 _BLEND = 0.5  # chance that a cross goes half way between its parents
 _FOLLOW = 0.5  # chance that a child acts on a remark
+_LONGEST_NAME = 70  # of an axis, before it is numbered; 80 are allowed
 _REACH = (0.1, 0.9)  # log of the factor by which a remark moves a dial
-MAX_AXES = 24
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,15 @@ Operator = Callable[[Parents, random.Random], str | None]
 
 def change_number(parents: Parents, rng: random.Random) -> str | None:
     """Moves end points of dials: some of one axis, or any few, by a factor, by a step, or closer together."""
-    axes = _axes(parents.source)
-    held = [axis for axis in axes if axis["dials"]]
-    if not held:
+    genes = genes_of(parents.source)
+    held = [axis for axis in genes.axes if axis["dials"]] if genes else []
+    if genes is None or not held:
         return None
     among = held if rng.random() < 0.5 else [rng.choice(held)]
     places = [(axis["dials"], name) for axis in among for name in axis["dials"]]
     for ends, name in rng.sample(places, min(len(places), rng.choice((1, 2, 3, 4)))):
         ends[name] = _moved(ends[name], dials()[name], rng)
-    return with_literal(parents.source, "AXES", axes)
+    return with_literal(parents.source, "AXES", genes.axes)
 
 
 def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
@@ -72,7 +74,10 @@ def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
     if not chosen:
         return None
     for remark in chosen:
-        axes = _axes(source)
+        genes = genes_of(source)
+        if genes is None:
+            return None
+        axes = genes.axes
         holders = [axis["dials"] for axis in axes if remark.feature in axis["dials"]]
         if not holders:
             source = _with_axis(source, [remark.feature], rng) or source
@@ -97,9 +102,10 @@ def _nudged(ends: Sequence[float], dial: Dial, wanted: str, rng: random.Random) 
 
 def change_distribution(parents: Parents, rng: random.Random) -> str | None:
     """Gives one or two axes another distribution of levels, or bends the one they have."""
-    axes, levels = _axes(parents.source), _literal(parents.source, "LEVELS", {})
-    if not axes or not levels:
+    genes = genes_of(parents.source)
+    if genes is None or not genes.levels:
         return None
+    axes, levels = genes.axes, genes.levels
     for axis in rng.sample(axes, min(len(axes), rng.choice((1, 1, 2)))):
         knots = levels.get(axis["name"], [0.0, 1.0])
         bent = sorted(_tidy(min(max(knot + rng.gauss(0.0, 0.15), 0.0), 1.0)) for knot in knots)
@@ -109,22 +115,23 @@ def change_distribution(parents: Parents, rng: random.Random) -> str | None:
 
 def add_axis(parents: Parents, rng: random.Random) -> str | None:
     """Adds an axis of one or two dials, preferring dials that no axis sets yet."""
-    held = {name for axis in _axes(parents.source) for name in axis["dials"]}
+    genes = genes_of(parents.source)
+    held = {name for axis in genes.axes for name in axis["dials"]} if genes else set()
     free = [name for name in dials() if name not in held] or list(dials())
     return _with_axis(parents.source, rng.sample(free, min(len(free), rng.choice((1, 2)))), rng)
 
 
 def _with_axis(source: str, chosen: Sequence[str], rng: random.Random) -> str | None:
     """The program with one more axis, for all kinds of people or one; None if it has no axes or too many."""
-    axes, levels = _axes(source), _literal(source, "LEVELS", {})
-    if not axes or len(axes) >= MAX_AXES:
+    genes = genes_of(source)
+    if genes is None or len(genes.axes) >= MAX_AXES:
         return None
+    axes, levels, kinds = genes.axes, genes.levels, genes.kinds
     name = _fresh("_and_".join(chosen), {axis["name"] for axis in axes})
     ends = {dial: _end_points(dials()[dial], rng) for dial in chosen}
     axes.append({"name": name, "definition": "moves " + " and ".join(chosen), "low": "", "high": "", "dials": ends})
     levels[name] = list(rng.choice(SHAPES))
     source = with_literal(with_literal(source, "AXES", axes), "LEVELS", levels)
-    kinds = _literal(source, "KINDS", [])
     for kind in kinds if rng.random() < 0.5 else kinds and [rng.choice(kinds)]:
         kind["axes"].append(name)
     return with_literal(source, "KINDS", kinds) if kinds else source
@@ -132,12 +139,12 @@ def _with_axis(source: str, chosen: Sequence[str], rng: random.Random) -> str | 
 
 def drop_axis(parents: Parents, rng: random.Random) -> str | None:
     """Drops one axis; its dials fall back to what the simulator does unasked."""
-    axes = _axes(parents.source)
-    if len(axes) < 2:
+    genes = genes_of(parents.source)
+    if genes is None or len(genes.axes) < 2:
         return None
+    axes, kinds = genes.axes, genes.kinds
     dropped = axes.pop(rng.randrange(len(axes)))["name"]
     source = with_literal(parents.source, "AXES", axes)
-    kinds = _literal(source, "KINDS", [])
     for kind in kinds:
         kind["axes"] = [name for name in kind["axes"] if name != dropped]
     return with_literal(source, "KINDS", kinds) if kinds else source
@@ -145,25 +152,25 @@ def drop_axis(parents: Parents, rng: random.Random) -> str | None:
 
 def rewrite_axis(parents: Parents, rng: random.Random) -> str | None:
     """Draws new end points for one axis."""
-    axes = _axes(parents.source)
-    if not axes:
+    genes = genes_of(parents.source)
+    if genes is None:
         return None
-    axis = rng.choice(axes)
+    axis = rng.choice(genes.axes)
     axis["dials"] = {name: _end_points(dials()[name], rng) for name in axis["dials"]}
-    return with_literal(parents.source, "AXES", axes)
+    return with_literal(parents.source, "AXES", genes.axes)
 
 
 def couple(parents: Parents, rng: random.Random) -> str | None:
     """Ties two dials: both on one axis, or their two axes in the correlated scaffold."""
-    axes = _axes(parents.source)
-    if len(axes) < 2:
+    genes = genes_of(parents.source)
+    if genes is None or len(genes.axes) < 2:
         return None
-    first, second = rng.sample(axes, 2)
+    first, second = rng.sample(genes.axes, 2)
     if rng.random() < 0.5 and len(second["dials"]) > 1:
         name = rng.choice(list(second["dials"]))
         first["dials"][name] = second["dials"].pop(name)
-        return with_literal(parents.source, "AXES", axes)
-    couplings = [pair for pair in _literal(parents.source, "COUPLINGS", []) if set(pair[:2]) != {first["name"], second["name"]}]
+        return with_literal(parents.source, "AXES", genes.axes)
+    couplings = [pair for pair in genes.couplings if set(pair[:2]) != {first["name"], second["name"]}]
     couplings.append([first["name"], second["name"], _tidy(rng.uniform(-0.9, 0.9))])
     source = with_literal(parents.source, "COUPLINGS", couplings)
     return with_function(source, "draw", _scaffold("correlated"))
@@ -172,7 +179,8 @@ def couple(parents: Parents, rng: random.Random) -> str | None:
 def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
     """Samples another way: independent, correlated, quasi-random or as a mixture. A mixture of several kinds stays one: sampled
     otherwise, its people would have the axes of all kinds at once."""
-    if len(_literal(parents.source, "KINDS", [])) > 1:
+    genes = genes_of(parents.source)
+    if genes is None or len(genes.kinds) > 1:
         return None
     name = rng.choice(("independent", "quasi_random", "correlated", "mixture"))
     return with_function(parents.source, "draw", _scaffold(name))
@@ -181,17 +189,13 @@ def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
 def cross(parents: Parents, rng: random.Random) -> str | None:
     """Crosses two programs axis by axis: as the parent has it, as the mate has it, or half way between (blend crossover; averaging
     good programs also averages out what was luck in their scores). An axis of the mate's alone comes along if its dials are new."""
-    if parents.mate is None:
+    genes, mate = genes_of(parents.source), genes_of(parents.mate or "")
+    if genes is None or mate is None:
         return None
-    axes, theirs = _axes(parents.source), _axes(parents.mate)
-    levels, mate_levels = _literal(parents.source, "LEVELS", {}), _literal(parents.mate, "LEVELS", {})
-    if not axes or not theirs:
-        return None
-    own = {axis["name"]: axis for axis in axes}
-    held = {dial for axis in axes for dial in axis["dials"]}
-    kinds = _literal(parents.source, "KINDS", [])
+    own, levels, kinds = {axis["name"]: axis for axis in genes.axes}, genes.levels, genes.kinds
+    held = {dial for axis in genes.axes for dial in axis["dials"]}
     blend = rng.random() < _BLEND
-    for axis in theirs:
+    for axis in mate.axes:
         name = axis["name"]
         if name in own and blend:
             own[name]["dials"] = _between(own[name]["dials"], axis["dials"])
@@ -202,7 +206,7 @@ def cross(parents: Parents, rng: random.Random) -> str | None:
                 kind["axes"].append(name)
             own[name] = axis
         if rng.random() < 0.5:
-            levels[name] = mate_levels.get(name, [0.0, 1.0])
+            levels[name] = mate.levels.get(name, [0.0, 1.0])
     source = with_literal(with_literal(parents.source, "AXES", list(own.values())), "LEVELS", levels)
     return with_literal(source, "KINDS", kinds) if kinds else source
 
@@ -222,10 +226,11 @@ def join(parents: Parents, rng: random.Random) -> str | None:
 
     Coverage is concave in the population, so a mixture covers at least as much as its parts do on average.
     """
-    if parents.mate is None:
+    genes, mate = genes_of(parents.source), genes_of(parents.mate or "")
+    if genes is None or mate is None:
         return None
-    axes, levels, kinds = _population(parents.source)
-    more_axes, more_levels, more_kinds = _population(parents.mate)
+    axes, levels, kinds = _population(genes)
+    more_axes, more_levels, more_kinds = _population(mate)
     if not kinds or not more_kinds:
         return None
     share = rng.choice((0.3, 0.5))
@@ -261,6 +266,15 @@ OPERATORS: Mapping[str, Operator] = {
 }
 
 
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Raises ConfigError unless all weights are finite and not negative, of known operators, and one is positive."""
+    unknown = [name for name in weights if name not in OPERATORS]
+    if unknown:
+        raise ConfigError(f"setting 'operators': unknown operator '{unknown[0]}'; operators are: {', '.join(OPERATORS)}")
+    if not weights or not all(0 <= weight < math.inf for weight in weights.values()) or not any(weights.values()):
+        raise ConfigError(f"setting 'operators': weights must be finite, not negative and not all 0, got {dict(weights)}")
+
+
 def breed(parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[str, str]:
     """One child: one to three operators in a row, drawn by weight. Returns its source and the operators' names joined by "+"."""
     source, applied = parents.source, []
@@ -273,27 +287,13 @@ def breed(parents: Parents, weights: Mapping[str, float], rng: random.Random) ->
     return source, "+".join(applied)
 
 
-def _axes(source: str) -> list[dict[str, Any]]:
-    """The program's AXES, if they are a literal whose dials are all known; else none."""
-    axes = _literal(source, "AXES", [])
-    known = dials()
-    good = all(isinstance(axis, dict) and "name" in axis and set(axis.get("dials", ())) <= set(known) for axis in axes)
-    return [{**axis, "dials": axis.get("dials", {})} for axis in axes] if good else []
-
-
-def _literal(source: str, name: str, default: Any) -> Any:
-    value = literals(source).get(name, default)
-    return copy.deepcopy(value) if isinstance(value, type(default)) else default
-
-
-def _population(source: str) -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
+def _population(genes: Genes) -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
     """Axes, levels and kinds of a program; one kind with all axes where it is no mixture. Axes that no kind has are left out."""
-    axes, levels = _axes(source), _literal(source, "LEVELS", {})
-    kinds = _literal(source, "KINDS", []) or [{"share": 1.0, "axes": [axis["name"] for axis in axes]}]
-    known = {axis["name"] for axis in axes}
+    kinds = genes.kinds or [{"share": 1.0, "axes": [axis["name"] for axis in genes.axes]}]
+    known = {axis["name"] for axis in genes.axes}
     kinds = [{"share": kind["share"], "axes": [name for name in kind["axes"] if name in known]} for kind in kinds]
     used = {name for kind in kinds for name in kind["axes"]}
-    return [axis for axis in axes if axis["name"] in used], levels, [kind for kind in kinds if kind["axes"]]
+    return [axis for axis in genes.axes if axis["name"] in used], genes.levels, [kind for kind in kinds if kind["axes"]]
 
 
 def _shares(kinds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -314,7 +314,7 @@ def _scaffold(name: str) -> str:
 
 
 def _labels(base: str) -> Sequence[str]:
-    base = base.rstrip("_0123456789")
+    base = base.rstrip("_0123456789")[:_LONGEST_NAME] or "axis"
     return [base, *(f"{base}_{number}" for number in range(2, 4 * MAX_AXES))]
 
 

@@ -66,6 +66,11 @@ def _failed(item: PlanItem, result: RunResult) -> Episode:
     return Episode(item=item, state="failed", reason=result.reason, fault=result.fault or "program")
 
 
+def spoiled(plan: Plan, reason: str) -> tuple[Episode, ...]:
+    """All planned episodes, failed by the infrastructure."""
+    return tuple(Episode(item=item, state="failed", reason=reason, fault="infrastructure") for item in plan.items)
+
+
 def _measured(episodes: Sequence[Episode], losses: tuple[str, ...]) -> tuple[Episode, ...]:
     """The completed episodes with their fingerprints, after the text lost what the reference's text lost."""
     done = [index for index, one in enumerate(episodes) if one.state == "completed"]

@@ -15,7 +15,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -24,14 +24,15 @@ from pathlib import Path
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
-from personaevo.errors import ArchiveError
+from personaevo.errors import ArchiveError, ProgramError
 from personaevo.evolve import select
+from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.prepare import Bench, prepare
-from personaevo.evolve.recombine import Parents, breed
-from personaevo.evolve.rollout import roll_out
+from personaevo.evolve.recombine import Parents, breed, check_weights
+from personaevo.evolve.rollout import roll_out, spoiled
 from personaevo.evolve.select import Scored
 from personaevo.evolve.table import final_table
-from personaevo.evolve.workers import Workers
+from personaevo.evolve.workers import LOST_TWICE, Workers
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Episode, Program, Remark, Run, TableRow
 from personaevo.simulate.episodes import seed_of
@@ -55,7 +56,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found. ``table`` is the final table on held-out tasks and people; ``best`` the best program by search score."""
+    """What a search found. ``table`` is the final table on held-out tasks and people; ``best`` the program that won the finals."""
 
     archive: Path
     seed: int
@@ -110,6 +111,7 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
         PersonaevoError: an input, a setting or the archive cannot be used. What was committed before stays.
     """
     started = time.monotonic()
+    check_weights(config.operators)
     path = config.archive or free_name(config.domain)
     _check_place(path, resume=config.resume)
     with ExitStack() as stack:
@@ -168,6 +170,15 @@ def _worth_another_try(episode: Episode) -> bool:
     return episode.fault == "infrastructure" or (episode.reason or "").startswith("time limit")
 
 
+def _bred(parent: Program, parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[Program, str]:
+    """A child and its operators' names; the parent itself if the child is no program (too large, say)."""
+    source, operator = breed(parents, weights, rng)
+    try:
+        return make_program(source), operator
+    except ProgramError:
+        return parent, operator
+
+
 class Search:
     """One search under way."""
 
@@ -217,8 +228,7 @@ class Search:
         population = self.state.population(number - self.config.lag, self.config.preservation_floor)
         for _ in range(_BREEDING_TRIES):
             (parent, remarks), (mate, _) = self._parent(population, rng), self._parent(population, rng)
-            source, operator = breed(Parents(parent.source, mate.source, remarks), self.config.operators, rng)
-            program = make_program(source)
+            program, operator = _bred(parent, Parents(parent.source, mate.source, remarks), self.config.operators, rng)
             if program.id not in self.state.asked:
                 break
         mated = mate.id != parent.id and not {"cross", "join"}.isdisjoint(operator.split("+"))
@@ -260,7 +270,11 @@ class Search:
             for other in list(under_way)[1:]:
                 other.future = self._play(other.program) if other.future is not None else None
         wait([other.future for other in under_way if other.future is not None and other is not asked])
-        return self._play(asked.program).result()
+        try:
+            return self._play(asked.program).result()
+        except BrokenProcessPool:
+            self.workers.stop(kill=True)
+            return spoiled(self.bench.train_plan, LOST_TWICE)
 
     def _known(self, asked: Asked) -> Commit:
         reason = "same program as an earlier candidate"
@@ -282,11 +296,6 @@ class Search:
         self.archive.commit(self.run_id, commit)
         self.state.tell(commit)
 
-    def best(self) -> Program:
-        """The best program so far by search score; the seed program if none holds the floor."""
-        population = self.state.population(len(self.state.commits), self.config.preservation_floor)
-        return self.state.asked[select.best_of(population).program_id] if population else self.bench.seed_program
-
     def progress(self) -> Progress:
         """Where the search stands."""
         population = self.state.population(len(self.state.commits), self.config.preservation_floor)
@@ -296,18 +305,29 @@ class Search:
         done, planned, cells = len(self.state.commits), self.config.candidates, len(self.masses)
         return Progress(done, planned, best, held, cells, self.state.episodes, seconds)
 
+    # -- the end ----------------------------------------------------------------------------------------------------------
+
     def table(self) -> tuple[TableRow, ...]:
-        """The final table: the archive's if nothing was added since it was made, else a new one."""
+        """The final table: the archive's if nothing was added since it was made, else that of new finals."""
         stored = tuple(self.archive.table(self.run_id))
         if stored and len(self.state.commits) == self.resumed:
             return stored
-        table = final_table(self.bench, self.workers, self.best())
-        self.archive.write_table(self.run_id, table)
+        finals = play_finals(self.bench, self.workers, self._finalists())
+        self.state.episodes += sum(one.planned for one in finals)
+        best = self.state.asked[winner(finals, self.config.preservation_floor).program_id]
+        table = final_table(self.bench, self.workers, best)
+        self.archive.write_table(self.run_id, table, finals)
         return table
+
+    def _finalists(self) -> list[Program]:
+        """The best programs by search score; the seed program if none holds the floor."""
+        population = self.state.population(len(self.state.commits), self.config.preservation_floor)
+        best = finalists_of(population, self.config.finalists)
+        return [self.state.asked[scored.program_id] for scored in best] or [self.bench.seed_program]
 
     def result(self, path: Path, archive: Archive, table: tuple[TableRow, ...]) -> SearchResult:
         """The result, once the table is made."""
         seconds = time.monotonic() - self.started
-        return SearchResult(
-            path, self.config.seed, len(self.state.commits), self.state.episodes, seconds, archive.digest(self.run_id), self.best(), table
-        )
+        best = self.state.asked[next(row.program_id for row in table if row.program_id and row.row == "evolved")]
+        digest = archive.digest(self.run_id)
+        return SearchResult(path, self.config.seed, len(self.state.commits), self.state.episodes, seconds, digest, best, table)

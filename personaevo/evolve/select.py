@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,11 +36,14 @@ class _Fitness(base.Fitness):  # type: ignore[misc]
 
 
 class _Individual:
-    """What DEAP ranks."""
+    """What DEAP ranks; it would rank NaN somewhere without a word, so that none is let through."""
 
     def __init__(self, scored: Scored) -> None:
+        values = [scored.evaluation.objectives[name].value for name in OBJECTIVES]
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"objectives of program {scored.program_id} must be finite, got {values}")
         self.scored = scored
-        self.fitness = _Fitness([scored.evaluation.objectives[name].value for name in OBJECTIVES])
+        self.fitness = _Fitness(values)
 
 
 def elites(population: Sequence[Scored]) -> dict[int, Scored]:
@@ -52,9 +56,14 @@ def elites(population: Sequence[Scored]) -> dict[int, Scored]:
     return {cell: scored for cell, (_, scored) in sorted(best.items())}
 
 
+def lower_bound(scored: Scored) -> float:
+    """The overall score less one standard error: what programs are compared by."""
+    return scored.score - scored.evaluation.objectives["score"].se
+
+
 def best_of(population: Sequence[Scored]) -> Scored:
-    """The best program overall: highest lower bound (one standard error) of the score; the earlier one on ties."""
-    return max(population, key=lambda scored: scored.score - scored.evaluation.objectives["score"].se)
+    """The best program overall by the lower bound of its score; the earlier one on ties."""
+    return max(population, key=lower_bound)
 
 
 def nsga2(population: Sequence[Scored], rng: random.Random, pool: int = POOL) -> Scored:

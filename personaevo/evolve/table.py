@@ -19,11 +19,10 @@ MEASURES = ("human_likeness", "coverage", "score", "task_preservation", "chamfer
 def final_table(bench: Bench, workers: Workers, best: Program) -> tuple[TableRow, ...]:
     """All rows over the same number of held-out episodes; none of them steered anything."""
     programs: Mapping[str, Program | None] = {"persona_free": None, "seed_program": bench.seed_program, "evolved": best}
-    work = {row: bench.rollout(program.source if program else None, bench.test_plan) for row, program in programs.items()}
-    futures = {row: workers.submit(roll_out, piece) for row, piece in work.items()}
+    work = [bench.rollout(program.source if program else None, bench.test_plan) for program in programs.values()]
     rows = [humans(bench.test, len(bench.test_plan.items))]
-    for row, program in programs.items():
-        evaluation, _ = bench.test.score(program.id if program else row, futures[row].result())
+    for (row, program), episodes in zip(programs.items(), workers.map(roll_out, work), strict=True):
+        evaluation, _ = bench.test.score(program.id if program else row, episodes)
         rows.append(TableRow(row, program.id if program else None, measures(evaluation, len(bench.test_plan.tasks))))
     return tuple(rows)
 

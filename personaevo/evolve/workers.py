@@ -6,8 +6,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from types import TracebackType
@@ -15,8 +16,11 @@ from typing import Any, Self
 
 from joblib.externals.loky import get_reusable_executor
 
+from personaevo.errors import WorkerError
+
 _IDLE_SECONDS = 300
 _WATCH_SECONDS = 1.0
+LOST_TWICE = "a worker process was lost twice (killed, or out of memory): free some memory, or use fewer --jobs"
 
 
 def processors() -> int:
@@ -61,16 +65,38 @@ class Workers:
         self.stop(kill=kind is not None)
 
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
-        """Runs ``function(work)`` somewhere; with one job, here and now."""
+        """Runs ``function(work)`` somewhere; with one job, here and now. A future whose worker is lost raises BrokenProcessPool."""
         if self.jobs > 1:
-            if self._executor is None:
-                self._executor = get_reusable_executor(self.jobs, timeout=_IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),))
-            with _interrupts_held():
-                future: Future[Any] = self._executor.submit(function, work)
-            return future
+            try:
+                return self._sent(function, work)
+            except BrokenProcessPool:  # a worker was lost since; what was under way says so itself
+                self.stop(kill=True)
+                return self._sent(function, work)
         done: Future[Any] = Future()
         done.set_result(function(work))
         return done
+
+    def map(self, function: Callable[[Any], Any], works: Sequence[Any]) -> list[Any]:
+        """The results of ``function(work)`` for all works, in order. What a lost worker spoiled is done once more.
+
+        Raises:
+            WorkerError: workers were lost again.
+        """
+        try:
+            return [future.result() for future in [self.submit(function, work) for work in works]]
+        except BrokenProcessPool:
+            self.stop(kill=True)
+        try:
+            return [self.submit(function, work).result() for work in works]
+        except BrokenProcessPool:
+            raise WorkerError(LOST_TWICE) from None
+
+    def _sent(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
+        if self._executor is None:
+            self._executor = get_reusable_executor(self.jobs, timeout=_IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),))
+        with _interrupts_held():
+            future: Future[Any] = self._executor.submit(function, work)
+        return future
 
     def stop(self, *, kill: bool) -> None:
         """Ends the worker processes, at once if ``kill``; the next ``submit`` starts new ones."""

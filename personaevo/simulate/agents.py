@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from personaevo.definitions import Domain, Phrase
 from personaevo.records import Role, Task
-from personaevo.simulate.facts import mentions
+from personaevo.simulate.facts import facts_of, mentions
+from personaevo.simulate.wording import filled
 
 _ASK_AT_MOST = 2
 _READ_BACK = 0.3
@@ -22,9 +23,10 @@ class ScriptedAgent:
     def __init__(self, task: Task, domain: Domain, rng: random.Random) -> None:
         self.task, self.domain, self.rng = task, domain, rng
         script = domain.script
+        self.facts = facts_of(task)
         self.informs = rng.randint(int(script.get("inform_min", 0)), int(script.get("inform_max", 2)))
-        self.misread = rng.choice(sorted(task.facts)) if task.facts and rng.random() < script.get("mistake", 0.3) else None
-        self.times_asked = dict.fromkeys(task.facts, 0)
+        self.misread = rng.choice(sorted(self.facts)) if self.facts and rng.random() < script.get("mistake", 0.3) else None
+        self.times_asked = dict.fromkeys(self.facts, 0)
         self.checked: set[str] = set()
         self.used: set[str] = set()
         self.stage = "open"
@@ -59,7 +61,7 @@ class ScriptedAgent:
         return None
 
     def _collect(self, said: str) -> str:
-        known = [name for name, value in self.task.facts.items() if mentions(said, value)]
+        known = [name for name, value in self.facts.items() if mentions(said, value)]
         check = self._check(known)
         if check:
             return check
@@ -84,9 +86,9 @@ class ScriptedAgent:
             self.checked.add(name)
             if name == self.misread:
                 self.corrected = name
-                return self._line("readback", name=name, value=_garbled(self.task.facts[name], self.rng))
-            if self.rng.random() < _READ_BACK / max(len(self.task.facts), 1):
-                return self._line("readback", name=name, value=self.task.facts[name])
+                return self._line("readback", name=name, value=_garbled(self.facts[name], self.rng))
+            if self.rng.random() < _READ_BACK / max(len(self.facts), 1):
+                return self._line("readback", name=name, value=self.facts[name])
         return None
 
     def _ask(self, name: str, *, again: bool) -> str:
@@ -102,17 +104,16 @@ class ScriptedAgent:
                 break
             phrase = phrases[int(self.rng.random() * len(phrases))]
         self.used.add(phrase.text)
-        text = phrase.text.replace("{goal}", self.task.goal)
-        for slot, value in slots.items():
-            text = text.replace("{" + slot + "}", value)
-        return text
+        return filled(phrase.text, goal=self.task.goal, **slots)
 
 
 def _garbled(value: str, rng: random.Random) -> str:
-    """The value with one thing wrong: a digit, or its words in part."""
-    digits = [index for index, char in enumerate(value) if char.isdigit()]
+    """The value with one thing wrong: a digit, its last word or its last letter. It no longer contains the value."""
+    digits = [index for index, char in enumerate(value) if char.isdecimal()]
     if digits:
         at = rng.choice(digits)
         return value[:at] + str((int(value[at]) + rng.randint(1, 9)) % 10) + value[at + 1 :]
     words = value.split()
-    return " ".join(words[:-1]) if len(words) > 1 else value + value[-1]
+    if len(words) > 1:
+        return " ".join(words[:-1])
+    return value[:-1] if len(value) > 1 else "x" if value != "x" else "z"

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import re
 
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+from personaevo.records import Task
+
+_SPELLED = dict(zip(
+    map(str, range(13)),
+    ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), strict=True,
+))  # fmt: skip
 _WORD = re.compile(r"\S+")
+
+
+def facts_of(task: Task) -> dict[str, str]:
+    """The task's facts that can be said: those whose name and value are not blank."""
+    return {name: value for name, value in task.facts.items() if name.strip() and value.strip()}
 
 
 def has_digit(word: str) -> bool:
@@ -19,8 +29,10 @@ def count_numbers(text: str) -> int:
 
 
 def spell_out(value: str) -> str:
-    """The value with whole numbers up to twelve as words."""
-    return " ".join(_NUMBERS[int(word)] if word.isdecimal() and int(word) < len(_NUMBERS) else word for word in value.split())
+    """The value with whole numbers up to twelve as words ("5 bags" gives "five bags", "007" stays)."""
+    words = value.split()
+    spelled = [_SPELLED.get(word, word) for word in words]
+    return value if spelled == words else " ".join(spelled)
 
 
 def number_of(value: str) -> str:
@@ -33,9 +45,20 @@ def number_of(value: str) -> str:
 
 
 def mentions(text: str, value: str) -> bool:
-    """Whether ``text`` (lower case) states the value, in digits or spelled out."""
+    """Whether ``text`` (lower case) states the value as words of its own, in digits or spelled out."""
     low = value.lower()
-    return low in text or spell_out(low) in text
+    return _stands_in(text, low) or _stands_in(text, spell_out(low))
+
+
+def _stands_in(text: str, words: str) -> bool:
+    """Whether the words occur in the text with no letter or digit right before or after them."""
+    at = text.find(words)
+    while at >= 0:
+        end = at + len(words)
+        if not text[max(at - 1, 0) : at].isalnum() and not text[end : end + 1].isalnum():
+            return True
+        at = text.find(words, at + 1)
+    return False
 
 
 def numbers_in(text: str) -> set[str]:

@@ -14,18 +14,23 @@ from dataclasses import dataclass
 
 from personaevo import definitions
 from personaevo.definitions import Domain, Phrase
+from personaevo.measure.fingerprint import EXCLUSIVE, REPEAT_RUN_WORDS
 from personaevo.records import Task
-from personaevo.simulate.facts import count_numbers, number_of, spell_out
+from personaevo.simulate.facts import count_numbers, facts_of, number_of, spell_out
 from personaevo.simulate.hearing import Heard, Hearing
 from personaevo.simulate.lengths import SHORT, LengthPlan
-from personaevo.simulate.wording import wording
+from personaevo.simulate.wording import filled, wording
 
-EXCLUSIVE = ("pushback_rate", "clarification_rate", "info_seeking_rate")
-FREE = ("politeness_rate", "formality_rate", "identity_confusion_rate", "uncertainty_rate", "certainty_rate", "emotion_rate", "accusatory_rate", "pivot_rate")
+FREE = (
+    "politeness_rate", "formality_rate", "identity_confusion_rate", "uncertainty_rate", "certainty_rate", "emotion_rate", "accusatory_rate",
+    "pivot_rate",
+)  # fmt: skip
 REACTIVE = frozenset({"pushback_rate", "emotion_rate", "accusatory_rate", "pivot_rate"})
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
+_ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})
 _AFTER_A_MISTAKE = 3.0
-REMINDER_WORDS = 4
+_REMINDER_WORDS = 4
+_STOPS = ".?!,"
 
 
 def resolve(dials: Mapping[str, float]) -> dict[str, float | None]:
@@ -35,7 +40,7 @@ def resolve(dials: Mapping[str, float]) -> dict[str, float | None]:
     return {name: dials.get(name, None if name in follow else dial.default) for name, dial in definitions.dials().items()}
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Part:
     """A piece of the turn being built, with its number of words."""
 
@@ -46,30 +51,33 @@ class Part:
 class AgendaUser:
     """One user in one dialogue. ``say(heard)`` gives the next turn, or None once the user has left.
 
-    Attributes ``outcome`` ("completed", "gave_up" or "" while talking), ``asked`` and ``answered`` (names of facts) tell how it went.
+    Attributes ``outcome`` ("completed", "gave_up" or "" while talking), ``goal_said``, ``asked`` (names of facts that were asked for) and
+    ``given`` (how often each fact was given) tell how it went.
     """
 
     def __init__(self, task: Task, dials: Mapping[str, float], domain: Domain, rng: random.Random) -> None:
-        self.task, self.domain, self.rng = task, domain, rng
+        self.domain, self.rng = domain, rng
+        self.goal, self.facts = task.goal.strip(), facts_of(task)
         self.wording = wording(domain.name)
         self.hearing = Hearing(task, domain)
         level = resolve(dials)
+        self.verbatim = (level["repetition_rate"] or 0.0) > definitions.dials()["repetition_rate"].default
         self.rates = {name: level[name] or 0.0 for name in (*FREE, *EXCLUSIVE, "ack_only_rate", "repetition_rate")}
         self.identifiers, self.extra_facts = level["identifiers_per_turn"] or 0.0, level["facts_per_turn"] or 0.0
         self.patience, self.slips = level["patience_turns"] or 1.0, level["slips_per_100_words"] or 0.0
+        self.spared = set(" ".join([self.goal, *self.facts, *self.facts.values()]).split()) if self.slips else set()
         self.lengths = LengthPlan(
-            level["words_per_turn"] or 1.0, level["verbosity_cv"] or 0.0, level["short_rate"], level["opening_words"], level["front_loading"],
-            domain.script.get("expected_turns", 8.0),
+            level["words_per_turn"] or 1.0, level["verbosity_cv"] or 0.0, level["short_rate"], level["opening_words"],
+            level["front_loading"], domain.script.get("expected_turns", 8.0),
         )  # fmt: skip
         self.acks_follow = level["ack_only_rate"] is None
         self.owed = dict.fromkeys(self.rates, 0.0)
         self.used: set[str] = set()
-        self.given: dict[str, int] = dict.fromkeys(task.facts, 0)
+        self.given = dict.fromkeys(self.facts, 0)
         self.sentences: list[str] = []
         self.acknowledged: list[Phrase] = []
         self.asked: set[str] = set()
-        self.turns = self.words = self.digits = 0
-        self.slack = 0
+        self.digits = self.slack = 0
         self.goal_said = self.leaving = False
         self.outcome = ""
 
@@ -81,15 +89,15 @@ class AgendaUser:
             return None
         heard_now = self.hearing.understand(heard, self.given)
         self.asked.update(heard_now.asked)
-        budget = self.lengths.next(self.turns, self.words, self.rng)
+        budget = self.lengths.next(self.rng)
         self.slack = 0 if budget <= SHORT else 2
         due = self._due(heard_now.misread is not None)
         bare = "ack_only_rate" in due or (self.acks_follow and budget < SHORT)
-        if self.turns >= self.patience and not heard_now.closing:
+        if self.lengths.turns >= self.patience and not heard_now.closing:
             parts = self._leave("gave_up", "give_up", budget)
         elif heard_now.closing and self.goal_said:
             parts = self._leave("completed", "close", budget, bare, due)
-        elif bare and not heard_now.asked and heard_now.misread is None and (self.goal_said or self.turns == 0):
+        elif bare and not heard_now.asked and heard_now.misread is None and (self.goal_said or self.lengths.turns == 0):
             parts = self._acknowledge(due)
         else:
             self._defer(due, {"ack_only_rate"})
@@ -98,12 +106,12 @@ class AgendaUser:
 
     def _turn(self, heard: Heard, budget: int, due: set[str]) -> list[Part]:
         """A turn with content: what the agenda asks for, the behaviors that are due, and filler up to the budget."""
-        return self._dressed([*self._core(heard, budget), *self._remind()], budget, due)
+        return self._dressed([*self._core(heard, budget), *self._remind(budget)], budget, due)
 
     def _core(self, heard: Heard, budget: int) -> list[Part]:
         if heard.misread is not None:
             return [self._fact(heard.misread, budget, "correct")]
-        if self.turns == 0 and (self.domain.opens == "agent" or budget <= SHORT):
+        if self.lengths.turns == 0 and (self.domain.opens == "agent" or budget <= SHORT):
             return [self._phrase("greet", min(budget, 3))]
         if heard.asked:
             return [self._fact(name, max(1, budget // len(heard.asked)), "fact") for name in heard.asked]
@@ -121,10 +129,10 @@ class AgendaUser:
         return self._dressed([self._phrase(purpose, budget)], budget, due or set())
 
     def _dressed(self, parts: list[Part], budget: int, due: set[str]) -> list[Part]:
-        """The parts, the behaviors that are due in any order, and filler up to the budget."""
+        """The parts, the behaviors that are due (what repeats first, as it takes most room, the rest in any order), and filler."""
         names = sorted(due)  # a set's order differs between processes
         self.rng.shuffle(names)
-        for name in names:
+        for name in sorted(names, key=lambda name: name != "repetition_rate"):
             parts += self._show(name, budget - sum(part.words for part in parts))
         return parts + self._fill(budget - sum(part.words for part in parts))
 
@@ -170,25 +178,27 @@ class AgendaUser:
         return [Part(phrase.text, phrase.words)]
 
     def _repeat(self, room: int) -> list[Part]:
-        """Says again what was said: the goal in other words around it, or an earlier sentence."""
-        goal_words = len(self.task.goal.split())
-        if self.goal_said and goal_words >= 4 and room >= goal_words:
+        """Says again what was said: the goal in other words around it, or, of a user who is to repeat a lot, an earlier sentence."""
+        goal_words = len(self.goal.split())
+        if self.goal_said and room >= goal_words >= REPEAT_RUN_WORDS:
             return [self._goal("restate", room)]
-        earlier = [text for text in self.sentences if 4 < len(text.split()) <= room]
-        if not earlier or self.turns == 0:
+        earlier = [text for text in self.sentences if REPEAT_RUN_WORDS <= len(text.split()) <= room] if self.verbatim else []
+        if not earlier:
             self.owed["repetition_rate"] += 1.0
             return []
         text = earlier[int(self.rng.random() * len(earlier))]
         return [Part(text, len(text.split()))]
 
     def _acknowledge(self, due: set[str]) -> list[Part]:
-        shows = frozenset(due & {"politeness_rate", "emotion_rate", "certainty_rate"})
-        bank = self.wording.ack(shows)
-        repeats = "repetition_rate" in due and bool(self.acknowledged)
-        self._defer(due, due - {"ack_only_rate", "repetition_rate" if repeats else ""} - (shows if bank is not self.wording.ack(frozenset()) else frozenset()))
+        """A bare acknowledgement, with the courtesy or feeling that is due if there is a form of it; what else is due stays owed."""
+        shows = frozenset(due & _ACK_CAN_SHOW)
+        bank, plain = self.wording.ack(shows), self.wording.ack(frozenset())
         phrase = bank.pick(self.rng, 1, SHORT, self.used)
-        if repeats:
+        shown = {"ack_only_rate", *(shows if bank is not plain else ())}
+        if "repetition_rate" in due and self.acknowledged:
             phrase = self.rng.choice(self.acknowledged)
+            shown.add("repetition_rate")
+        self._defer(due, due - shown)
         self.acknowledged.append(phrase)
         return [Part(phrase.text, phrase.words)]
 
@@ -199,14 +209,14 @@ class AgendaUser:
         return Part(phrase.text, phrase.words)
 
     def _goal(self, purpose: str, room: int) -> Part:
-        words = len(self.task.goal.split())
+        words = len(self.goal.split())
         phrase = self.wording[purpose].pick(self.rng, 0, max(room - words, 0), self.used)
-        return Part(phrase.text.replace("{goal}", self.task.goal), phrase.words + words)
+        return Part(filled(phrase.text, goal=self.goal), phrase.words + words)
 
     def _fact(self, name: str, room: int, purpose: str) -> Part:
         """One fact in words: always the task's own name and value (small numbers may be spelled out)."""
         self.given[name] += 1
-        return self._filled(purpose, name, self._spelled(self.task.facts[name]), room)
+        return self._filled(purpose, name, self._spelled(self.facts[name]), room)
 
     def _filled(self, purpose: str, name: str, value: str, room: int) -> Part:
         """A phrase of the purpose with the fact's value, and its name where there is room for it."""
@@ -217,11 +227,11 @@ class AgendaUser:
             slots += len(name.split())
             if phrase.words + slots > room:
                 phrase = bank.pick(self.rng, 0, max(room - slots, 0), self.used)
-        return Part(phrase.text.replace("{name}", name).replace("{value}", value), phrase.words + slots)
+        return Part(filled(phrase.text, name=name, value=value), phrase.words + slots)
 
     def _spelled(self, value: str) -> str:
         """The value as it is, or with small whole numbers as words when fewer numbers are wanted than were given."""
-        if self.digits + count_numbers(value) > self.identifiers * (self.turns + 1) + 0.5:
+        if self.digits + count_numbers(value) > self._wanted_digits() + 0.5:
             value = spell_out(value)
         self.digits += count_numbers(value)
         return value
@@ -230,22 +240,26 @@ class AgendaUser:
         """Facts that nobody asked for yet, about ``facts_per_turn`` of them."""
         count = int(self.extra_facts + self.rng.random())
         waiting = [name for name, times in self.given.items() if not times]
-        if self.identifiers * (self.turns + 1) < self.digits:
-            waiting.sort(key=lambda name: count_numbers(self.task.facts[name]))
+        if self._wanted_digits() < self.digits:
+            waiting.sort(key=lambda name: count_numbers(self.facts[name]))
         return [self._fact(name, max(2, room // 2), "fact") for name in waiting[:count]]
 
-    def _remind(self) -> list[Part]:
+    def _wanted_digits(self) -> float:
+        """Numbers that are to have been given by the end of this turn."""
+        return self.identifiers * (self.lengths.turns + 1)
+
+    def _remind(self, budget: int) -> list[Part]:
         """Gives a number, or gives it again, when fewer were given than the dial asks for (once it is known what it is about)."""
-        if not self.goal_said or self.identifiers * (self.turns + 1) < self.digits + self.rng.random():
+        if not self.goal_said or budget <= SHORT or self._wanted_digits() + 0.5 < self.digits + self.rng.random():
             return []
-        numbers = [name for name, value in self.task.facts.items() if count_numbers(value)]
+        numbers = [name for name, value in self.facts.items() if count_numbers(value)]
         if not numbers:
             return []
         name = self.rng.choice(numbers)
         if not self.given[name]:
-            return [self._fact(name, REMINDER_WORDS, "fact")]
+            return [self._fact(name, _REMINDER_WORDS, "fact")]
         self.digits += 1
-        return [self._filled("remind", name, number_of(self.task.facts[name]), REMINDER_WORDS)]
+        return [self._filled("remind", name, number_of(self.facts[name]), _REMINDER_WORDS)]
 
     def _fill(self, room: int) -> list[Part]:
         parts: list[Part] = []
@@ -259,18 +273,23 @@ class AgendaUser:
         return parts
 
     def _speak(self, parts: list[Part]) -> str:
-        """Joins the pieces (the agenda's first, the rest in any order), slips included, and keeps count."""
-        self.turns += 1
-        self.words += sum(part.words for part in parts)
-        texts = [part.text for part in parts]
-        text = " ".join(one if one[-1] in ".?!," else one + ("." if index == len(texts) - 1 or len(one) > 12 else ",") for index, one in enumerate(texts))
+        """Joins the pieces, slips included, and keeps count."""
+        parts = [part for part in parts if part.text.strip()] or [self._phrase("go_on", SHORT)]
+        self.lengths.said(sum(part.words for part in parts))
+        *first, last = [part.text for part in parts]
+        text = " ".join([*(one if one[-1] in _STOPS else one + ("." if len(one) > 12 else ",") for one in first), _ended(last)])
         return self._slip(text) if self.slips else text
 
     def _slip(self, text: str) -> str:
-        """Swaps two inner letters of some plain words."""
+        """Swaps two inner letters of some plain words; what the task is about is never misspelled."""
         words = text.split(" ")
         for index, word in enumerate(words):
-            if word.isalpha() and len(word) > 3 and self.rng.random() < self.slips / 50.0:
+            if word.isalpha() and len(word) > 3 and word not in self.spared and self.rng.random() < self.slips / 50.0:
                 at = 1 + int(self.rng.random() * (len(word) - 2))
-                words[index] = word[:at] + word[at + 1] + word[at] + word[at + 2 :] if at + 1 < len(word) else word
+                words[index] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
         return " ".join(words)
+
+
+def _ended(text: str) -> str:
+    """The text with a full stop, unless it ends with a mark of its own."""
+    return text if text[-1] in _STOPS else f"{text}."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -13,6 +15,12 @@ from personaevo.errors import ContentError
 
 _TRIES = 8
 _CHOICE = 8
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+def filled(text: str, **slots: str) -> str:
+    """The text with its slots filled (those not given stay); what is put in is never searched for slots."""
+    return _SLOT.sub(lambda slot: slots.get(slot[1], slot[0]), text)
 
 
 class Bank:
@@ -28,29 +36,31 @@ class Bank:
         return max((words for words in set(self.words) if self.words.count(words) >= _CHOICE), default=self.words[-1])
 
     def pick(self, rng: random.Random, least: int, most: int, used: set[str]) -> Phrase:
-        """A phrase of ``least`` to ``most`` fixed words, one of a family not yet in ``used`` if a few tries find it; failing that the nearest length."""
-        stop = bisect_right(self.words, most)
-        if stop == 0:
-            stop = bisect_right(self.words, self.words[0])
+        """A phrase of ``least`` to ``most`` fixed words whose family is not yet in ``used``; failing that one of the nearest length.
+
+        Only when every family is used does one come again.
+        """
+        stop = bisect_right(self.words, most) or bisect_right(self.words, self.words[0])
         start = min(bisect_left(self.words, least), bisect_left(self.words, self.words[stop - 1]))
-        phrase = self.phrases[start]
         for _ in range(_TRIES):
             phrase = self.phrases[start + int(rng.random() * (stop - start))]
             if phrase.family not in used:
                 break
+        else:
+            phrase = self._unused(start, stop, used) or phrase
         used.add(phrase.family)
         return phrase
+
+    def _unused(self, start: int, stop: int, used: set[str]) -> Phrase | None:
+        """The first unused phrase of the range, else the next shorter, else the next longer one."""
+        order = itertools.chain(range(start, stop), range(start - 1, -1, -1), range(stop, len(self.phrases)))
+        return next((self.phrases[index] for index in order if self.phrases[index].family not in used), None)
 
 
 class Wording:
     """All banks of one domain's user: ``wording["fact"]``, ``wording["marker.politeness_rate"]``."""
 
-    REQUIRED = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "ack", "go_on", "filler", "close", "give_up")
-
     def __init__(self, domain: Domain) -> None:
-        missing = [key for key in self.REQUIRED if not domain.user.get(key)]
-        if missing:
-            raise ContentError(f"fitness/domains/{domain.name}.toml: [user] needs wording for {', '.join(missing)}: see fitness/domains/README.md")
         self.banks = {key: Bank(phrases) for key, phrases in domain.user.items()}
         self.acks: dict[frozenset[str], Bank] = _by_what_they_show(domain.user["ack"])
 

@@ -1,0 +1,86 @@
+"""The genes of a persona program: what it says as literals, checked so that operators need not doubt it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from personaevo.definitions import dials
+from personaevo.programs.edit import literals, stored
+from personaevo.programs.personas import MAX_AXES
+
+
+@dataclass
+class Genes:
+    """What operators work on: a program's AXES (as dicts with ``name`` and ``dials``), LEVELS, COUPLINGS and KINDS."""
+
+    axes: list[dict[str, Any]]
+    levels: dict[str, list[float]] = field(default_factory=dict)
+    couplings: list[list[Any]] = field(default_factory=list)
+    kinds: list[dict[str, Any]] = field(default_factory=list)
+
+
+def genes_of(source: str) -> Genes | None:
+    """The genes of a program; None if it says them otherwise than the seed programs do: computed by code, assigned twice, of another
+    form, with dials that are unknown or out of range, or without any axis."""
+    found = literals(source)
+    parts = {name.lower(): found[name] for name in _FORMS if name in found}
+    if "axes" not in parts or not stored(source).isdisjoint(_FORMS.keys() - found.keys()):
+        return None
+    if not all(_FORMS[name](found[name]) for name in _FORMS if name in found):
+        return None
+    genes = Genes(**parts)
+    genes.axes = [{**axis, "dials": {name: list(ends) for name, ends in axis.get("dials", {}).items()}} for axis in genes.axes]
+    return genes
+
+
+def _are_axes(value: object) -> bool:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_AXES or not all(map(_is_axis, value)):
+        return False
+    return len({axis["name"] for axis in value}) == len(value)
+
+
+def _is_axis(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not isinstance(value.get("dials", {}), dict):
+        return False
+    return all(
+        name in dials() and _are_numbers(ends, dials()[name].low, dials()[name].high) and len(ends) == 2
+        for name, ends in value.get("dials", {}).items()
+    )
+
+
+def _are_levels(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and _are_numbers(knots, 0.0, 1.0) and len(knots) > 1 for name, knots in value.items()
+    )
+
+
+def _are_couplings(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 3 and _are_names(pair[:2]) and _are_numbers(pair[2:], -1.0, 1.0) for pair in value
+    )
+
+
+def _are_kinds(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(kind, dict) and _are_names(kind.get("axes")) and _are_numbers([kind.get("share")], 1e-9, 1e9) for kind in value
+    )
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _are_numbers(value: object, low: float, high: float) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(number, int | float) and not isinstance(number, bool) and low <= number <= high for number in value
+    )
+
+
+_FORMS: Mapping[str, Callable[[object], bool]] = {
+    "AXES": _are_axes,
+    "LEVELS": _are_levels,
+    "COUPLINGS": _are_couplings,
+    "KINDS": _are_kinds,
+}

@@ -1,0 +1,72 @@
+"""What the tests of the search share: a small configuration, evaluations made by hand, and a look at the processes left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from personaevo.config import SearchConfig
+from personaevo.evolve.select import Scored
+from personaevo.records import CellScore, Estimate, Evaluation
+
+SMALL: Mapping[str, Any] = {
+    "candidates": 12, "task_count": 4, "personas": 3, "test_tasks": 4, "test_personas": 3, "lag": 3, "jobs": 1, "seed": 5,
+}  # fmt: skip
+_SET_CHILD_SUBREAPER = 36
+_PATIENCE = 10.0
+
+
+def small(path: Path, **changes: Any) -> SearchConfig:
+    """A search of a second or two, written to ``path``."""
+    return SearchConfig(**{**SMALL, "archive": path, **changes})
+
+
+def scored(name: str, likeness: float = 0.5, cover: float = 0.5, cells: Mapping[int, float] | None = None, se: float = 0.0) -> Scored:
+    """A program with these objectives; ``cells`` maps a cell to the score there."""
+    values = {"human_likeness": likeness, "coverage": cover, "score": (likeness + cover) / 2, "task_preservation": 1.0}
+    objectives = {key: Estimate(value, se, value) for key, value in values.items()}
+    places = tuple(CellScore(cell, 0.1, score, 0.0) for cell, score in (cells or {}).items())
+    return Scored(name, Evaluation(name, "train", 12, 12, objectives, places))
+
+
+def descendants() -> set[int]:
+    """All living processes below this one."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                if state != "Z":
+                    parents[int(entry.name)] = int(parent)
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
+
+
+@contextmanager
+def family() -> Iterator[Callable[[], set[int]]]:
+    """While inside, orphans of processes started here become this process's own children (Linux: PR_SET_CHILD_SUBREAPER), so that
+    nobody can hide from ``left()``: the processes, started inside, that live on although nothing should keep them."""
+    prctl, before = ctypes.CDLL(None).prctl, descendants()
+    assert prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+    def left() -> set[int]:
+        end = time.monotonic() + _PATIENCE
+        while (found := descendants() - before) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
+
+    try:
+        yield left
+    finally:
+        prctl(_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        for pid in descendants() - before:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
