@@ -1,7 +1,7 @@
 """The panel that scores populations: the judge, the cells, and what people get on both.
 
 Objectives are shares of what the same number of held-out people get (1 is people, more earns nothing). Standard errors come from a
-jackknife that deletes whole ``generate`` calls, because the personas of one call depend on one another.
+bootstrap that draws whole ``generate`` calls, because the personas of one call depend on one another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from personaevo.judge.discriminator import Discriminator
 from personaevo.judge.reflection import reflect
 from personaevo.measure.coverage import Cells, chamfer, overlap, people_overlap
-from personaevo.measure.stats import jackknife_se
+from personaevo.measure.stats import bootstrap_se, bootstrap_weights
 from personaevo.records import CellScore, Episode, Estimate, Evaluation, Floats, Split
 
 _PEOPLE_DRAWS = 200
@@ -111,8 +111,8 @@ class Panel:
         raw = {"human_likeness": likeness, "coverage": cover, "score": (likeness + cover) / 2}
         capped = {name: min(1.0, float(values[0])) for name, values in shares.items()}
         capped["score"] = (capped["human_likeness"] + capped["coverage"]) / 2
-        objectives = {name: Estimate(capped[name], jackknife_se(values[1:]), float(raw[name][0])) for name, values in shares.items()}
-        objectives["task_preservation"] = Estimate(float(preserved[0]), jackknife_se(preserved[1:]), float(preserved[0]))
+        objectives = {name: Estimate(capped[name], table.se(values), float(raw[name][0])) for name, values in shares.items()}
+        objectives["task_preservation"] = Estimate(float(preserved[0]), table.se(preserved), float(preserved[0]))
         return objectives
 
     def _chamfer(self, episodes: Sequence[Episode], table: _Table) -> Estimate:
@@ -122,11 +122,12 @@ class Panel:
         return Estimate(value, 0.0, value)
 
     def _cell_scores(self, table: _Table) -> tuple[CellScore, ...]:
+        """Scores in the cells it reaches. A failed episode counts as one of likeness 0 in every cell, so that failing raises none."""
         reached = np.minimum(1.0, table.shares / self.cells.masses)
-        mean_likeness = table.likeness_in / np.maximum(table.counts_in, 1)
+        mean_likeness = table.likeness_in / np.maximum(table.counts_in + table.failed[:, None], 1)
         scores = reached * mean_likeness
         return tuple(
-            CellScore(cell, float(table.shares[0, cell]), float(scores[0, cell]), jackknife_se(scores[1:, cell]))
+            CellScore(cell, float(table.shares[0, cell]), float(scores[0, cell]), table.se(scores[:, cell]))
             for cell in range(len(self.cells))
             if table.counts_in[0, cell]
         )
@@ -134,32 +135,42 @@ class Panel:
 
 @dataclass(frozen=True)
 class _Table:
-    """Sums over the planned episodes; row 0 over all, row g + 1 without the g-th ``generate`` call (for the jackknife)."""
+    """Sums over the planned episodes; row 0 over all, the other rows over bootstrap draws of the ``generate`` calls."""
 
-    totals: Floats  # [groups + 1] planned episodes
-    p_human: Floats  # [groups + 1] sum of P(human)
-    preservation: Floats  # [groups + 1]
-    shares: Floats  # [groups + 1, cells] share of the planned episodes
-    counts_in: Floats  # [groups + 1, cells]
-    likeness_in: Floats  # [groups + 1, cells] sum of capped human-likeness
+    calls: int
+    totals: Floats  # [1 + draws] planned episodes
+    failed: Floats  # [1 + draws] failed episodes
+    p_human: Floats  # [1 + draws] sum of P(human)
+    preservation: Floats  # [1 + draws]
+    shares: Floats  # [1 + draws, cells] share of the planned episodes
+    counts_in: Floats  # [1 + draws, cells]
+    likeness_in: Floats  # [1 + draws, cells] sum of capped human-likeness
 
     @classmethod
     def of(cls, episodes: Sequence[Episode], cells: int, people_p_human: float) -> _Table:
         calls = list(dict.fromkeys(one.item.task_id for one in episodes))
-        group = np.array([calls.index(one.item.task_id) for one in episodes])
+        of_call = np.array([[float(one.item.task_id == call) for one in episodes] for call in calls])
         p_human = np.array([one.p_human or 0.0 for one in episodes])
         preserved = np.array([one.preservation if one.state == "completed" else 0.0 for one in episodes])
+        failed = np.array([float(one.state == "failed") for one in episodes])
         lies_in = np.zeros((len(episodes), cells))
         for index, one in enumerate(episodes):
             if one.cell is not None:
                 lies_in[index, one.cell] = 1.0
-        capped = np.minimum(1.0, p_human / people_p_human)
-        keep = np.vstack([np.ones(len(episodes)), *(group != g for g in range(len(calls)))])
-        totals = keep.sum(axis=1)
-        counts = keep @ lies_in
-        safe = np.maximum(totals, 1.0)[:, None]
-        return cls(totals, keep @ p_human, keep @ preserved, counts / safe, counts, keep @ (lies_in * capped[:, None]))
+        likeness_in = lies_in * np.minimum(1.0, p_human / people_p_human)[:, None]
+        weights = np.vstack([np.ones((1, len(calls))), bootstrap_weights(len(calls))])
+
+        def sums(values: Floats) -> Floats:
+            summed: Floats = weights @ (of_call @ values)
+            return summed
+
+        totals, counts = sums(np.ones(len(episodes))), sums(lies_in)
+        return cls(len(calls), totals, sums(failed), sums(p_human), sums(preserved), counts / totals[:, None], counts, sums(likeness_in))
 
     def mean_of(self, sums: Floats) -> Floats:
         """Means over the planned episodes."""
-        return sums / np.maximum(self.totals, 1.0)
+        return sums / self.totals
+
+    def se(self, values: Floats) -> float:
+        """Standard error of a statistic from its values over all rows."""
+        return bootstrap_se(values[1:], self.calls)

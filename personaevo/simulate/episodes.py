@@ -64,7 +64,7 @@ def _preservation(task: Task, user: AgendaUser, turns: Sequence[tuple[Role, str]
 
 
 def _own_numbers(task: Task, turns: Sequence[tuple[Role, str]]) -> float:
-    known = numbers_in(" ".join([task.goal, task.context, *task.facts.values()]))
+    known = numbers_in(" ".join([task.goal, task.context, *task.facts, *task.facts.values()]))
     stated: set[str] = set()
     for role, text in turns:
         if role == "assistant":

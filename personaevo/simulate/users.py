@@ -29,6 +29,8 @@ REACTIVE = frozenset({"pushback_rate", "emotion_rate", "accusatory_rate", "pivot
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
 _ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})
 _AFTER_A_MISTAKE = 3.0
+_MARKER_WORDS = 2  # what the agenda leaves for each behavior that is due
+_LEAST_FILLER = 2  # a turn that is not to be short gets at least so much, should the rest of it be short
 _REMINDER_WORDS = 4
 _STOPS = ".?!,"
 
@@ -106,7 +108,8 @@ class AgendaUser:
 
     def _turn(self, heard: Heard, budget: int, due: set[str]) -> list[Part]:
         """A turn with content: what the agenda asks for, the behaviors that are due, and filler up to the budget."""
-        return self._dressed([*self._core(heard, budget), *self._remind(budget)], budget, due)
+        room = max(1, budget - _MARKER_WORDS * len(due))
+        return self._dressed([*self._core(heard, room), *self._remind(budget)], budget, due)
 
     def _core(self, heard: Heard, budget: int) -> list[Part]:
         if heard.misread is not None:
@@ -134,7 +137,8 @@ class AgendaUser:
         self.rng.shuffle(names)
         for name in sorted(names, key=lambda name: name != "repetition_rate"):
             parts += self._show(name, budget - sum(part.words for part in parts))
-        return parts + self._fill(budget - sum(part.words for part in parts))
+        words = sum(part.words for part in parts)
+        return parts + self._fill(max(budget - words, _LEAST_FILLER if words <= SHORT < budget else 0))
 
     # -- behaviors that are due -----------------------------------------------------------------------------------------
 
@@ -219,14 +223,14 @@ class AgendaUser:
         return self._filled(purpose, name, self._spelled(self.facts[name]), room)
 
     def _filled(self, purpose: str, name: str, value: str, room: int) -> Part:
-        """A phrase of the purpose with the fact's value, and its name where there is room for it."""
-        bank = self.wording[purpose]
+        """A phrase of the purpose with the fact's value, and its name where there is room for it; a bare value is not said twice."""
+        bank, least = self.wording[purpose], int(self.given[name] > 1)
         slots = len(value.split())
-        phrase = bank.pick(self.rng, 0, max(room - slots, 0), self.used)
+        phrase = bank.pick(self.rng, least, max(room - slots, least), self.used)
         if "{name}" in phrase.text:
             slots += len(name.split())
             if phrase.words + slots > room:
-                phrase = bank.pick(self.rng, 0, max(room - slots, 0), self.used)
+                phrase = bank.pick(self.rng, least, max(room - slots, least), self.used)
         return Part(filled(phrase.text, name=name, value=value), phrase.words + slots)
 
     def _spelled(self, value: str) -> str:
@@ -250,7 +254,7 @@ class AgendaUser:
 
     def _remind(self, budget: int) -> list[Part]:
         """Gives a number, or gives it again, when fewer were given than the dial asks for (once it is known what it is about)."""
-        if not self.goal_said or budget <= SHORT or self._wanted_digits() + 0.5 < self.digits + self.rng.random():
+        if not (self.goal_said and self.lengths.turns) or budget <= SHORT or self._wanted_digits() + 0.5 < self.digits + self.rng.random():
             return []
         numbers = [name for name, value in self.facts.items() if count_numbers(value)]
         if not numbers:
@@ -283,8 +287,11 @@ class AgendaUser:
     def _slip(self, text: str) -> str:
         """Swaps two inner letters of some plain words; what the task is about is never misspelled."""
         words = text.split(" ")
-        for index, word in enumerate(words):
-            if word.isalpha() and len(word) > 3 and word not in self.spared and self.rng.random() < self.slips / 50.0:
+        plain = [index for index, word in enumerate(words) if len(word) > 3 and word.isalpha() and word not in self.spared]
+        chance = self.slips / 100.0 * len(words) / max(len(plain), 1)
+        for index in plain:
+            if self.rng.random() < chance:
+                word = words[index]
                 at = 1 + int(self.rng.random() * (len(word) - 2))
                 words[index] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
         return " ".join(words)
