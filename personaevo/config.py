@@ -61,8 +61,8 @@ class SearchConfig(BaseModel):
     archive: Path | None = None
     candidates: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     task_count: Annotated[int, Field(ge=2, le=1000)] = 10
-    personas: Annotated[int, Field(ge=1, le=100)] = 4
-    finalists: Annotated[int, Field(ge=1, le=1000)] = 8
+    personas: Annotated[int, Field(ge=1, le=100)] = 5
+    finalists: Annotated[int, Field(ge=1, le=1000)] = 5
     test_tasks: Annotated[int, Field(ge=2, le=1000)] = 20
     test_personas: Annotated[int, Field(ge=1, le=100)] = 5
     cells: Annotated[int, Field(ge=2, le=256)] = 16

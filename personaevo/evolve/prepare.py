@@ -27,8 +27,9 @@ _CONTROL_EPISODES = 400  # persona-free dialogues that the judge is trained agai
 
 @dataclass(frozen=True)
 class Bench:
-    """What candidates are measured on. ``train`` steers the search (the finals on their own episodes); ``test`` (other tasks, other people) is looked at once, at the end.
-    ``inputs`` are digests of the tasks, people, features, domain and seed program: a resumed search must have the same."""
+    """What candidates are measured on. ``train`` steers the search (the finals on their own episodes); ``test`` (other tasks, other people)
+    is looked at once, at the end. ``inputs`` are digests of the tasks, people, features, domain and seed program: a resumed search must
+    have the same."""
 
     domain: str
     losses: tuple[str, ...]

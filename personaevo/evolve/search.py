@@ -312,9 +312,10 @@ class Search:
         stored = tuple(self.archive.table(self.run_id))
         if stored and len(self.state.commits) == self.resumed:
             return stored
-        finals = play_finals(self.bench, self.workers, self._finalists())
+        finalists = self._finalists()
+        finals = play_finals(self.bench, self.workers, finalists) if len(finalists) > 1 else []
         self.state.episodes += sum(one.planned for one in finals)
-        best = self.state.asked[winner(finals, self.config.preservation_floor).program_id]
+        best = self.state.asked[winner(finals, self.config.preservation_floor).program_id] if finals else finalists[0]
         table = final_table(self.bench, self.workers, best)
         self.archive.write_table(self.run_id, table, finals)
         return table

@@ -67,7 +67,8 @@ class AgendaUser:
         self.rates = {name: level[name] or 0.0 for name in (*FREE, *EXCLUSIVE, "ack_only_rate", "repetition_rate")}
         self.identifiers, self.extra_facts = level["identifiers_per_turn"] or 0.0, level["facts_per_turn"] or 0.0
         self.patience, self.slips = level["patience_turns"] or 1.0, level["slips_per_100_words"] or 0.0
-        self.spared = set(" ".join([self.goal, *self.facts, *self.facts.values()]).split()) if self.slips else set()
+        stated = [self.goal, *self.facts, *self.facts.values(), *map(spell_out, self.facts.values())]
+        self.spared = set(" ".join(stated).split()) if self.slips else set()
         self.lengths = LengthPlan(
             level["words_per_turn"] or 1.0, level["verbosity_cv"] or 0.0, level["short_rate"], level["opening_words"],
             level["front_loading"], domain.script.get("expected_turns", 8.0),

@@ -11,12 +11,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from personaevo.config import SearchConfig
+from personaevo.evolve import search as search_module
+from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.select import Scored
+from personaevo.evolve.workers import Workers
 from personaevo.records import CellScore, Estimate, Evaluation
 
 SMALL: Mapping[str, Any] = {
-    "candidates": 12, "task_count": 4, "personas": 3, "test_tasks": 4, "test_personas": 3, "lag": 3, "jobs": 1, "seed": 5,
+    "candidates": 12, "task_count": 4, "personas": 3, "test_tasks": 4, "test_personas": 3, "finalists": 3, "lag": 3, "jobs": 1, "seed": 5,
 }  # fmt: skip
 _SET_CHILD_SUBREAPER = 36
 _PATIENCE = 10.0
@@ -25,6 +30,23 @@ _PATIENCE = 10.0
 def small(path: Path, **changes: Any) -> SearchConfig:
     """A search of a second or two, written to ``path``."""
     return SearchConfig(**{**SMALL, "archive": path, **changes})
+
+
+@contextmanager
+def prepared_once() -> Iterator[None]:
+    """While inside, searches that are measured on the same share what is prepared for them: most of the time of a small search."""
+    benches: dict[str, Bench] = {}
+
+    def shared(config: SearchConfig, workers: Workers) -> Bench:
+        same = {"candidates": 1, "operators": {}, "selection": "evolve", "lag": 1, "finalists": 1}
+        key = repr(config.recorded() | same)
+        if key not in benches:
+            benches[key] = prepare(config, workers)
+        return benches[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search_module, "prepare", shared)
+        yield
 
 
 def scored(name: str, likeness: float = 0.5, cover: float = 0.5, cells: Mapping[int, float] | None = None, se: float = 0.0) -> Scored:

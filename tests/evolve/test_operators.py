@@ -70,7 +70,8 @@ def test_children_keep_the_contract(sandbox: Sandbox, chain: list[str], seed: in
     genes = genes_of(child)
     assert genes is not None
     assert 1 <= len(genes.axes) <= MAX_AXES
-    assert all(dials()[name].low <= end <= dials()[name].high for axis in genes.axes for name, ends in axis["dials"].items() for end in ends)
+    ends = [(dials()[name], end) for axis in genes.axes for name, pair in axis["dials"].items() for end in pair]
+    assert all(dial.low <= end <= dial.high for dial, end in ends)
     assert all(0.0 <= knot <= 1.0 for knots in genes.levels.values() for knot in knots)
     assert {name for kind in genes.kinds for name in kind["axes"]} <= {axis["name"] for axis in genes.axes}
 

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def check_form(episode: Episode) -> None:
     assert episode.outcome in {"completed", "gave_up", "turn_limit"}
     assert 0.0 <= episode.preservation <= 1.0
     roles = [role for role, _ in episode.turns]
-    assert all(one != two for one, two in zip(roles, roles[1:], strict=False))
+    assert all(one != two for one, two in pairwise(roles))
 
 
 # -- the same again ------------------------------------------------------------------------------------------------------------
