@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import threading
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,33 +37,46 @@ def main() -> None:
     """Prints a line per kill, and at the end whether all digests are equal."""
     options = _options()
     chance = random.Random(options.seed)
+    settings: dict[str, Any] = {"candidates": options.candidates, "jobs": options.jobs, "seed": options.seed}
     with tempfile.TemporaryDirectory() as folder:
-        settings: dict[str, Any] = {"candidates": options.candidates, "jobs": options.jobs, "seed": options.seed}
-        begun = time.monotonic()
         expected = search(SearchConfig(**settings, archive=Path(folder) / "undisturbed.duckdb")).digest
-        life = time.monotonic() - begun + 1.5  # and the start of Python
         kills = ends = 0
         path = Path(folder) / "0.duckdb"
         while kills < options.kills or path.exists():
-            wanted = {**settings, "archive": str(path), "resume": path.exists()}
             before = _safe(path)
-            wait = chance.uniform(0.0, life) if kills < options.kills else None
-            said, digest = _run(wanted, wait)
+            moment = _Moment.drawn(chance, before, options.candidates) if kills < options.kills else None
+            said, digest = _run({**settings, "archive": str(path), "resume": path.exists()}, moment)
             if digest is None:
                 kills += 1
-                now = _safe(path)
-                lost = max([before, *said]) - now
-                assert wait is not None
-                print(
-                    f"kill {kills:2} after {wait:5.2f} s: {max([before, *said]):3} reported safe, {now:3} in the archive, lost {max(lost, 0)}"
-                )
-                assert lost <= 0, "something committed was lost"
+                now, safe = _safe(path), max([before, *said])
+                print(f"kill {kills:2} {moment}: {safe:3} reported safe, {now:3} in the archive", flush=True)
+                if now < safe:
+                    raise SystemExit("something committed was lost")
                 continue
             ends += 1
-            print(f"ended: digest {digest} {'equals' if digest == expected else 'DIFFERS from'} that of the undisturbed search", flush=True)
-            assert digest == expected
+            print(f"ended: digest {digest} (undisturbed: {expected})", flush=True)
+            if digest != expected:
+                raise SystemExit("the digest is not that of the undisturbed search")
             path = Path(folder) / f"{ends}.duckdb"
     print(f"{kills} kills, {ends} searches brought to their end: nothing lost, all digests equal to the undisturbed one")
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """So many seconds after so many candidates are reported as safe (0: after the start)."""
+
+    candidates: int
+    seconds: float
+
+    @classmethod
+    def drawn(cls, chance: random.Random, before: int, planned: int) -> _Moment:
+        """Mostly in the next half of what is left to do, now and then while it starts, or in the finals."""
+        if before >= planned or chance.random() < 0.2:
+            return cls(0, chance.uniform(0.0, 6.0))
+        return cls(chance.randint(before + 1, (before + planned + 1) // 2 + 1), chance.uniform(0.0, 0.1))
+
+    def __str__(self) -> str:
+        return f"{self.seconds:5.2f} s after " + (f"candidate {self.candidates:3}" if self.candidates else "the start    ")
 
 
 def _options() -> argparse.Namespace:
@@ -74,20 +88,27 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(settings: dict[str, Any], wait: float | None) -> tuple[list[int], str | None]:
-    """Runs a search, killed after ``wait`` seconds; returns what it said was safe, and its digest if it came to its end."""
-    process = subprocess.Popen([sys.executable, "-c", _SCRIPT, json.dumps(settings)], stdout=subprocess.PIPE, text=True)
-    timer = threading.Timer(wait, process.kill) if wait is not None else None
-    if timer is not None:
+def _run(settings: dict[str, Any], moment: _Moment | None) -> tuple[list[int], str | None]:
+    """Runs a search, killed at a moment; returns what it said was safe, and its digest if it came to its end."""
+    command = [sys.executable, "-W", "ignore", "-c", _SCRIPT, json.dumps(settings)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    assert process.stdout is not None
+    timer, start = threading.Timer(moment.seconds if moment else 0.0, process.kill), moment.candidates if moment else None
+    if start == 0:
         timer.start()
-    out, _ = process.communicate()
-    if timer is not None:
-        timer.cancel()
-    lines = [line for line in out.splitlines(keepends=True) if line.endswith("\n")]
-    digest = next((line.split()[1] for line in lines if line.startswith("digest")), None)
+    said, digest = [], None
+    for line in process.stdout:
+        if line.startswith("digest") and line.endswith("\n"):
+            digest = line.split()[1]
+        elif line.endswith("\n"):
+            said.append(int(line))
+            if said[-1] == start:
+                timer.start()
+    process.wait()
+    timer.cancel()
     if digest is None and process.returncode >= 0:
         raise SystemExit(f"the search failed with exit code {process.returncode}")
-    return [int(line) for line in lines if line.strip().isdigit()], digest
+    return said, digest
 
 
 def _safe(path: Path) -> int:

@@ -41,6 +41,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys((name for name, _, _ in PARTS), 0.0)
+        self.calls = dict.fromkeys(self.seconds, 0)
         self._inner = [0.0]
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,6 +49,7 @@ class Clock:
 
         def run(*args: Any, **kwargs: Any) -> Any:
             self._inner.append(0.0)
+            self.calls[name] += 1
             begun = time.perf_counter()
             try:
                 return function(*args, **kwargs)
@@ -87,7 +89,7 @@ def main() -> None:
         rate = result.episodes / result.seconds
         print(f"jobs {jobs}: {result.candidates} candidates, {result.episodes} episodes in {result.seconds:.1f} s: {rate:.0f} episodes/s")
     played = clock.seconds["simulate"] + clock.seconds["measure"]
-    print(f"simulating and measuring alone: {result.episodes / played:.0f} episodes/s per core, judge's and table's episodes not counted")
+    print(f"simulating and measuring alone: {clock.calls['simulate'] / played:.0f} episodes/s per core")
     for name, seconds in clock.seconds.items():
         print(f"  {name:30}{seconds / result.seconds:7.1%}")
     print(f"  {'the rest (table, selection)':30}{1 - sum(clock.seconds.values()) / result.seconds:7.1%}")

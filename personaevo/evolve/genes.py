@@ -26,7 +26,8 @@ def genes_of(source: str) -> Genes | None:
     form, with dials that are unknown or out of range, or without any axis."""
     found = literals(source)
     parts = {name.lower(): found[name] for name in _FORMS if name in found}
-    if "axes" not in parts or not stored(source).isdisjoint(_FORMS.keys() - found.keys()):
+    others = _FORMS.keys() - found.keys()
+    if "axes" not in parts or (others and not others.isdisjoint(stored(source))):
         return None
     if not all(_FORMS[name](found[name]) for name in _FORMS if name in found):
         return None

@@ -70,22 +70,18 @@ def change_number(parents: Parents, rng: random.Random) -> str | None:
 
 def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
     """Moves dials where the judge's remarks on the parent point, by factors of its own; adds an axis for a dial that none has."""
-    source, chosen = parents.source, [remark for remark in parents.remarks if rng.random() < _FOLLOW]
-    if not chosen:
+    chosen = [remark for remark in parents.remarks if rng.random() < _FOLLOW]
+    genes = genes_of(parents.source)
+    if not chosen or genes is None:
         return None
+    grown = False
     for remark in chosen:
-        genes = genes_of(source)
-        if genes is None:
-            return None
-        axes = genes.axes
-        holders = [axis["dials"] for axis in axes if remark.feature in axis["dials"]]
+        holders = [axis["dials"] for axis in genes.axes if remark.feature in axis["dials"]]
         if not holders:
-            source = _with_axis(source, [remark.feature], rng) or source
-            continue
+            grown |= _grow(genes, [remark.feature], rng)
         for ends in holders:
             ends[remark.feature] = _nudged(ends[remark.feature], dials()[remark.feature], remark.wanted, rng)
-        source = with_literal(source, "AXES", axes)
-    return source
+    return _grown(parents.source, genes) if grown else with_literal(parents.source, "AXES", genes.axes)
 
 
 def _nudged(ends: Sequence[float], dial: Dial, wanted: str, rng: random.Random) -> list[float]:
@@ -118,23 +114,27 @@ def add_axis(parents: Parents, rng: random.Random) -> str | None:
     genes = genes_of(parents.source)
     held = {name for axis in genes.axes for name in axis["dials"]} if genes else set()
     free = [name for name in dials() if name not in held] or list(dials())
-    return _with_axis(parents.source, rng.sample(free, min(len(free), rng.choice((1, 2)))), rng)
+    chosen = rng.sample(free, min(len(free), rng.choice((1, 2))))
+    return _grown(parents.source, genes) if genes and _grow(genes, chosen, rng) else None
 
 
-def _with_axis(source: str, chosen: Sequence[str], rng: random.Random) -> str | None:
-    """The program with one more axis, for all kinds of people or one; None if it has no axes or too many."""
-    genes = genes_of(source)
-    if genes is None or len(genes.axes) >= MAX_AXES:
-        return None
-    axes, levels, kinds = genes.axes, genes.levels, genes.kinds
-    name = _fresh("_and_".join(chosen), {axis["name"] for axis in axes})
+def _grow(genes: Genes, chosen: Sequence[str], rng: random.Random) -> bool:
+    """Adds an axis of these dials, for all kinds of people or one; False if there are too many axes."""
+    if len(genes.axes) >= MAX_AXES:
+        return False
+    name = _fresh("_and_".join(chosen), {axis["name"] for axis in genes.axes})
     ends = {dial: _end_points(dials()[dial], rng) for dial in chosen}
-    axes.append({"name": name, "definition": "moves " + " and ".join(chosen), "low": "", "high": "", "dials": ends})
-    levels[name] = list(rng.choice(SHAPES))
-    source = with_literal(with_literal(source, "AXES", axes), "LEVELS", levels)
-    for kind in kinds if rng.random() < 0.5 else kinds and [rng.choice(kinds)]:
+    genes.axes.append({"name": name, "definition": "moves " + " and ".join(chosen), "low": "", "high": "", "dials": ends})
+    genes.levels[name] = list(rng.choice(SHAPES))
+    for kind in genes.kinds if rng.random() < 0.5 else genes.kinds and [rng.choice(genes.kinds)]:
         kind["axes"].append(name)
-    return with_literal(source, "KINDS", kinds) if kinds else source
+    return True
+
+
+def _grown(source: str, genes: Genes) -> str:
+    """The source with genes that have an axis more."""
+    source = with_literal(with_literal(source, "AXES", genes.axes), "LEVELS", genes.levels)
+    return with_literal(source, "KINDS", genes.kinds) if genes.kinds else source
 
 
 def drop_axis(parents: Parents, rng: random.Random) -> str | None:
@@ -207,8 +207,7 @@ def cross(parents: Parents, rng: random.Random) -> str | None:
             own[name] = axis
         if rng.random() < 0.5:
             levels[name] = mate.levels.get(name, [0.0, 1.0])
-    source = with_literal(with_literal(parents.source, "AXES", list(own.values())), "LEVELS", levels)
-    return with_literal(source, "KINDS", kinds) if kinds else source
+    return _grown(parents.source, Genes(list(own.values()), levels, genes.couplings, kinds))
 
 
 def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
