@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from personaevo.evolve import select
 from personaevo.evolve.prepare import Bench
-from personaevo.evolve.rollout import roll_out
+from personaevo.evolve.rollout import play
 from personaevo.evolve.select import Scored
 from personaevo.evolve.workers import Workers
 from personaevo.records import Evaluation, Program
@@ -17,7 +17,7 @@ from personaevo.records import Evaluation, Program
 
 def play_finals(bench: Bench, workers: Workers, finalists: Sequence[Program]) -> list[Evaluation]:
     """Each finalist's evaluation on the final plan: train tasks, the people that steer the search, fresh seeds."""
-    played = workers.map(roll_out, [bench.rollout(program.source, bench.final_plan) for program in finalists])
+    played = play(workers, [bench.rollout(program.source, bench.final_plan) for program in finalists])
     return [bench.train.score(program.id, episodes)[0] for program, episodes in zip(finalists, played, strict=True)]
 
 

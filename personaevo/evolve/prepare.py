@@ -13,7 +13,7 @@ from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve.plan import Plan, make_plan
-from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.evolve.rollout import Rollout, play
 from personaevo.evolve.workers import Workers
 from personaevo.judge.discriminator import Discriminator, train
 from personaevo.judge.panel import Panel
@@ -161,8 +161,7 @@ class _Control:
 
     def episodes(self, plan: Plan) -> tuple[Episode, ...]:
         work = Rollout(None, plan, self.config.domain_place, self.people.losses)
-        played: tuple[Episode, ...] = self.workers.map(roll_out, [work])[0]
-        return played
+        return play(self.workers, [work])[0]
 
 
 def cell_names(cells: Cells) -> list[str]:

@@ -8,6 +8,7 @@ from functools import cache
 
 from personaevo import definitions
 from personaevo.evolve.plan import Plan
+from personaevo.evolve.workers import Workers
 from personaevo.measure.losses import apply_losses
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.personas import DialTable
@@ -64,6 +65,21 @@ def _generate(work: Rollout) -> dict[str, RunResult]:
 
 def _failed(item: PlanItem, result: RunResult) -> Episode:
     return Episode(item=item, state="failed", reason=result.reason, fault=result.fault or "program")
+
+
+def worth_another_try(episodes: Sequence[Episode]) -> bool:
+    """Whether the machine, rather than the program, may have spoiled some of them."""
+    return any(one.fault == "infrastructure" or (one.reason or "").startswith("time limit") for one in episodes)
+
+
+def play(workers: Workers, works: Sequence[Rollout]) -> list[tuple[Episode, ...]]:
+    """The episodes of each roll-out; where the machine may have spoiled some, all are played once more, alone.
+
+    Raises:
+        WorkerError: workers were lost twice.
+    """
+    played = workers.map(roll_out, works)
+    return [workers.map(roll_out, [work])[0] if worth_another_try(one) else one for work, one in zip(works, played, strict=True)]
 
 
 def spoiled(plan: Plan, reason: str) -> tuple[Episode, ...]:

@@ -29,7 +29,7 @@ from personaevo.evolve import select
 from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.recombine import Parents, breed, check_weights
-from personaevo.evolve.rollout import roll_out, spoiled
+from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.select import Scored
 from personaevo.evolve.table import final_table
 from personaevo.evolve.workers import LOST_TWICE, Workers
@@ -165,11 +165,6 @@ def free_name(domain: str) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def _worth_another_try(episode: Episode) -> bool:
-    """Whether the machine, rather than the program, may have spoiled the episode."""
-    return episode.fault == "infrastructure" or (episode.reason or "").startswith("time limit")
-
-
 def _bred(parent: Program, parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[Program, str]:
     """A child and its operators' names; the parent itself if the child is no program (too large, say)."""
     source, operator = breed(parents, weights, rng)
@@ -263,7 +258,7 @@ class Search:
         assert asked.future is not None
         try:
             episodes = asked.future.result()
-            if not any(_worth_another_try(one) for one in episodes):
+            if not worth_another_try(episodes):
                 return episodes
         except BrokenProcessPool:
             self.workers.stop(kill=True)

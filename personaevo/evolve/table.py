@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from personaevo.evolve.prepare import Bench
-from personaevo.evolve.rollout import roll_out
+from personaevo.evolve.rollout import play
 from personaevo.evolve.workers import Workers
 from personaevo.judge.panel import Panel
 from personaevo.measure.stats import student_factor
@@ -21,7 +21,7 @@ def final_table(bench: Bench, workers: Workers, best: Program) -> tuple[TableRow
     programs: Mapping[str, Program | None] = {"persona_free": None, "seed_program": bench.seed_program, "evolved": best}
     work = [bench.rollout(program.source if program else None, bench.test_plan) for program in programs.values()]
     rows = [humans(bench.test, len(bench.test_plan.items))]
-    for (row, program), episodes in zip(programs.items(), workers.map(roll_out, work), strict=True):
+    for (row, program), episodes in zip(programs.items(), play(workers, work), strict=True):
         evaluation, _ = bench.test.score(program.id if program else row, episodes)
         rows.append(TableRow(row, program.id if program else None, measures(evaluation, len(bench.test_plan.tasks))))
     return tuple(rows)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import ShutdownExecutorError
 
 from personaevo.errors import WorkerError
 
@@ -71,6 +72,9 @@ class Workers:
                 return self._sent(function, work)
             except BrokenProcessPool:  # a worker was lost since; what was under way says so itself
                 self.stop(kill=True)
+                return self._sent(function, work)
+            except ShutdownExecutorError:  # loky's executor is one per process: another search in this process ended it
+                self._executor = None
                 return self._sent(function, work)
         done: Future[Any] = Future()
         done.set_result(function(work))

@@ -9,10 +9,12 @@ import pytest
 from evolve_cases import small
 
 from personaevo.archive import Archive
+from personaevo.evolve import rollout as rollout_module
 from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.table import MEASURES, final_table
 from personaevo.evolve.workers import Workers
-from personaevo.records import TableRow
+from personaevo.records import Episode, TableRow
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,22 @@ def test_test_people_and_tasks_are_others(bench: Bench) -> None:
     assert bench.test.held_out is not None
     rows = {tuple(row) for row in np.round(bench.train.people, 12)}
     assert len(rows & {tuple(row) for row in np.round(bench.test.people, 12)}) < 0.1 * len(rows)  # a few people are alike
+
+
+def test_a_row_stopped_by_the_clock_is_played_again(bench: Bench, table: dict[str, TableRow], monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[str | None] = []
+
+    def slow(work: Rollout) -> tuple[Episode, ...]:
+        if work.source in stopped or work.source is None:
+            return roll_out(work)
+        stopped.append(work.source)
+        return tuple(Episode(item=item, state="failed", reason="time limit of 5 s", fault="program") for item in work.plan.items)
+
+    monkeypatch.setattr(rollout_module, "roll_out", slow)
+    with Workers(1) as workers:
+        again = final_table(bench, workers, bench.seed_program)
+    assert len(stopped) == 1
+    assert {row.row: row for row in again} == table
 
 
 def test_the_table_is_kept(finished_archive: Path) -> None:

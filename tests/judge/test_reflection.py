@@ -54,5 +54,5 @@ def test_a_behavior_has_one_remark_with_the_right_sign_and_no_number(shift: list
             assert (off[remark.feature] > 0) == (remark.wanted == "less")
         else:
             assert (scale[NAMES.index(remark.feature)] > 1) == (remark.wanted == "narrower")
-    far = [abs(off[remark.feature]) for remark in remarks if remark.wanted in {"less", "more"}]
+    far = [round(abs(off[remark.feature]), 9) for remark in remarks if remark.wanted in {"less", "more"}]
     assert far == sorted(far, reverse=True)
