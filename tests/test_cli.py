@@ -367,7 +367,7 @@ def test_interrupted_before_anything_was_saved() -> None:
     _, err = search.communicate(timeout=30)
     assert search.returncode in {128 + signal.SIGTERM, 130}  # inside DuckDB, any signal comes out as an interrupt
     assert "Traceback" not in err
-    assert err.startswith("Interrupted")
+    assert "Interrupted" in err
 
 
 def test_readers_see_a_search_under_way() -> None:

@@ -14,7 +14,7 @@ from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self
 
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import ShutdownExecutorError
 
 from personaevo.errors import WorkerError
@@ -97,7 +97,8 @@ class Workers:
 
     def _sent(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         if self._executor is None:
-            self._executor = get_reusable_executor(self.jobs, timeout=_IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),))
+            # not loky's reusable one, which is the same for a whole process: two searches at a time would end each other's workers
+            self._executor = ProcessPoolExecutor(self.jobs, timeout=_IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),))
         with _interrupts_held():
             future: Future[Any] = self._executor.submit(function, work)
         return future

@@ -1,0 +1,51 @@
+"""Worker processes: results in order, one process or several, side by side, and lost."""
+
+from __future__ import annotations
+
+import signal
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from personaevo.errors import WorkerError
+from personaevo.evolve.workers import LOST_TWICE, Workers, processors
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_come_in_order(jobs: int) -> None:
+    with Workers(jobs) as workers:
+        assert workers.map(abs, [-3, 1, -2]) == [3, 1, 2]
+        assert workers.map(abs, []) == []
+        assert workers.submit(abs, -7).result() == 7
+
+
+def test_errors_of_the_work_are_raised() -> None:
+    with Workers(2) as workers, pytest.raises(ZeroDivisionError):
+        workers.map((1).__truediv__, [1, 0])
+
+
+def test_two_at_a_time_do_not_end_each_other() -> None:
+    with Workers(2) as outer:
+        assert outer.map(abs, [-1]) == [1]
+        with Workers(2) as inner:
+            assert inner.map(abs, [-2]) == [2]
+        assert outer.map(abs, [-3]) == [3]
+
+
+def test_lost_workers_are_replaced() -> None:
+    with Workers(2) as workers:
+        with pytest.raises(BrokenProcessPool):
+            workers.submit(signal.raise_signal, signal.SIGKILL).result()
+        assert workers.map(abs, [-1, -2]) == [1, 2]
+
+
+def test_work_that_kills_is_given_up_in_one_line() -> None:
+    with Workers(2) as workers, pytest.raises(WorkerError) as caught:
+        workers.map(signal.raise_signal, [signal.SIGKILL])
+    assert str(caught.value) == LOST_TWICE
+    assert "\n" not in LOST_TWICE
+
+
+def test_there_is_a_processor() -> None:
+    assert processors() >= 1
+    assert Workers(None).jobs == processors()
