@@ -72,7 +72,7 @@ class SearchConfig(BaseModel):
     preservation_floor: Annotated[float, Field(ge=0, le=1)] = 0.9
     jobs: Annotated[int, Field(ge=1, le=1024)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    sandbox: Literal["weak"] = "weak"
+    sandbox: Literal["kernel", "weak"] = "kernel"
     resume: bool = False
 
     @model_validator(mode="before")

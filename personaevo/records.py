@@ -252,6 +252,41 @@ class Run:
     cells: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to a chat model."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one reply; ``cached_tokens`` are among ``input_tokens``."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a chat model answered: its text, the same parsed where a schema was given, and its cost in US dollars."""
+
+    text: str
+    parsed: Any = None
+    usage: Usage = Usage()
+    cost: float = 0.0
+
+
+class ChatModel(Protocol):
+    """A chat model, or a wrapper of one. ``sample`` tells equal questions apart whose answers shall be drawn independently."""
+
+    def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
+        """The model's answer."""
+        ...
+
+
 class Agent(Protocol):
     """The other side of the dialogue: the agent that is talked to."""
 

@@ -21,23 +21,27 @@ _LIBRARIES = ("numpy", "scipy", "scikit-learn", "deap", "duckdb", "pydantic", "j
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Try the sandbox on this machine and list versions; exit code 1 if a check fails."""
-    from personaevo.programs import TIER
-    from personaevo.programs.sandbox import self_test
+    from personaevo.programs.selftest import self_test
 
     checks = self_test()
+    holds = all(check.ok for check in checks)
+    tier = "kernel" if holds else "none"
     versions = {"personaevo": __version__, "python": platform.python_version(), "system": platform.platform(), **_installed()}
     if as_json:
         found = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
-        show_json({"sandbox": {"tier": TIER, "checks": found}, "versions": versions})
+        show_json({"sandbox": {"tier": tier, "checks": found}, "versions": versions})
     else:
-        show(f"sandbox ({TIER})")
+        show(f"sandbox ({tier})")
         for check in checks:
-            show(f"  {'ok    ' if check.ok else 'FAILED'}  {check.name:24} {one_line(check.detail)[:66]}")
+            show(f"  {'ok    ' if check.ok else 'FAILED'}  {check.name:30} {one_line(check.detail)[:60]}")
         show("versions")
         for name, version in versions.items():
             show(f"  {name:14} {version or 'not installed'}")
-    if not all(check.ok for check in checks):
-        say("Error: the sandbox does not keep its promises on this machine: run programs of others elsewhere")
+    if not holds:
+        say(
+            "Error: the kernel tier does not hold on this machine: 'pip install personaevo[wasm]' and --sandbox wasm, or, for programs "
+            "whose author you trust, --sandbox weak"
+        )
         context.exit(1)
 
 

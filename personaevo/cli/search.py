@@ -33,7 +33,7 @@ _COUNT = click.IntRange(min=1)
 @click.option("--personas", type=_COUNT, metavar="N", help="Personas for each task (default: 5).")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random (default: 0).")
-@click.option("--sandbox", type=click.Choice(["weak"]), help="What programs run in (default: weak; see 'doctor').")
+@click.option("--sandbox", type=click.Choice(["kernel", "weak"]), help="What programs run in (default: kernel; see 'doctor').")
 @click.option("--resume", is_flag=True, help="Continue the search in --archive; settings must be as they were, --candidates may grow.")
 @as_json
 @debuggable

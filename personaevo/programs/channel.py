@@ -1,4 +1,4 @@
-"""The parent's end of the socket to one child: a request out, frames in, under one deadline."""
+"""The parent's end of the socket to one child: requests out, frames in, under one deadline."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import secrets
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 _START_SECONDS = 20.0
-_SPOOFED = "the program wrote to the sandbox's own channel"
+_LONGEST_FAILURE = 300
+_HEADROOM = 1024
+SPOOFED = "protocol: the program wrote to the sandbox's own channel"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One frame: its kind (A axes, F failed to load, R records, E error), its JSON and the seconds waited for it."""
+    """One frame: its kind (see ``worker/run.py``), its JSON and the seconds waited for it."""
 
     kind: bytes
     body: bytes
@@ -46,20 +48,41 @@ class Channel:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._socket.close()
 
     def wait_ready(self) -> None:
-        """Return when the child stands under its limits. If it does not get there, it is not the program's fault."""
+        """Return when the child stands behind its walls. If it does not get there, it is not the program's fault."""
         if self._read(1) != b"!":
-            raise StoppedError("")
+            raise StoppedError(self._socket.recv(_LONGEST_FAILURE).decode(errors="replace"))
 
-    def ask(self, source: str, calls: Sequence[tuple[dict[str, Any], int, int]]) -> None:
-        """Send the program and its calls (task, n, seed); the program's time starts now."""
+    def ask(self, request: Mapping[str, Any]) -> None:
+        """Send what to run; the program's time starts now."""
         self._deadline = time.monotonic() + self._wall
-        body = json.dumps({"token": self._token.decode(), "source": source, "calls": calls}).encode()
+        self._write({"token": self._token.decode(), **request})
+
+    def reply(self, message: Mapping[str, str], waited: float) -> None:
+        """Answer a question of the program, after ``waited`` seconds that are not its own."""
+        self._deadline += waited
+        self._write(message)
+
+    def answer(self, kinds: bytes) -> Answer:
+        """The next frame, which must be of one of ``kinds``."""
+        start = time.monotonic()
+        size = struct.unpack(">I", self._read(4))[0]
+        head = len(self._token) + 1
+        if size < head:
+            raise StoppedError(SPOOFED)
+        if size > self._most + head + _HEADROOM:  # the child keeps to the limit itself, unless the program wrote this
+            raise StoppedError(f"output limit of {self._most / 1e6:g} MB")
+        frame = self._read(size)
+        kind = frame[head - 1 : head]
+        if not secrets.compare_digest(frame[: head - 1], self._token) or kind not in kinds:
+            raise StoppedError(SPOOFED)
+        return Answer(kind, frame[head:], time.monotonic() - start)
+
+    def _write(self, message: Mapping[str, Any]) -> None:
+        body = json.dumps(message).encode()
         view = memoryview(struct.pack(">I", len(body)) + body)
         while view:
             self._wait()
@@ -69,21 +92,6 @@ class Channel:
                 raise self._late() from None
             except OSError:
                 raise StoppedError("") from None
-
-    def answer(self, kinds: bytes) -> Answer:
-        """The next frame, which must be of one of ``kinds``."""
-        start = time.monotonic()
-        size = struct.unpack(">I", self._read(4))[0]
-        head = len(self._token) + 1
-        if size < head:
-            raise StoppedError(_SPOOFED)
-        if size > self._most + head + 1024:  # the child keeps to the limit itself, unless the program wrote this
-            raise StoppedError(f"output limit of {self._most / 1e6:g} MB")
-        frame = self._read(size)
-        kind = frame[head - 1 : head]
-        if not secrets.compare_digest(frame[: head - 1], self._token) or kind not in kinds:
-            raise StoppedError(_SPOOFED)
-        return Answer(kind, frame[head:], time.monotonic() - start)
 
     def _read(self, size: int) -> bytes:
         data = bytearray()

@@ -1,36 +1,38 @@
 """Running persona programs away from the host: the parent's side.
 
-A program runs in a child process of a fork server, under limits (``worker.harden``), and only JSON comes back. It runs
-twice, the second time in another server with another hash seed, other addresses and the calls in reversed order; a
-program that does not give the same personas both times failed, because nothing measured of it would hold again. Both
-hash seeds are fixed (0, whose results count, and 1), so the verdict and the personas are the same on every machine with
-the same Python.
+A program runs in a child process of a fork server, behind the walls of its tier (``walls.py``), and only JSON comes back. It runs twice,
+the second time in another server with another hash seed, other addresses and the calls in reversed order; a program that does not give
+the same personas both times failed, because nothing measured of it would hold again. Both hash seeds are fixed (0, whose results count,
+and 1), so the verdict and the personas are the same on every machine with the same Python.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import signal
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
-from personaevo.errors import ProgramError
-from personaevo.programs import personas
-from personaevo.programs.channel import Answer, Channel, StoppedError
+from personaevo.errors import ProgramError, SandboxError
+from personaevo.programs import attempts, personas, walls
+from personaevo.programs.answers import Answers, decode, difference, text
+from personaevo.programs.capability import Capability, ModelLimits, OtherQuestionError
+from personaevo.programs.channel import SPOOFED, Answer, Channel, StoppedError
 from personaevo.programs.personas import DialTable
 from personaevo.programs.server import Server, ServerLostError
 from personaevo.programs.source import MAX_BYTES
-from personaevo.records import Axis, RunResult, Task
+from personaevo.records import Axis, ChatModel, RunResult, Task
 
-TIER = "weak"
 _HASH_SEEDS = (0, 1)
-_LONGEST_REASON = 500
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+_RUNS_PER_SERVER = 1000
+_NO_KERNEL_TIER = (
+    "this machine cannot run programs in the kernel tier; it lacks {lacks}. Two ways out: 'pip install personaevo[wasm]' and "
+    "--sandbox wasm, or, if you trust whoever writes the programs, --sandbox weak (limits only)"
+)
+_OTHER_QUESTION = "it asked the model something else when repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +45,46 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pass:
-    """What one child answered: the AXES, the calls in the order asked, and why it answered no more."""
+class _Work:
+    """One program, what it is asked, and the model that it may ask."""
 
-    axes: bytes = b""
-    answers: tuple[Answer, ...] = ()
-    load_error: str | None = None
-    stopped: str | None = None
+    source: str
+    calls: Sequence[Call]
+    capability: Capability | None
 
 
 class Sandbox:
     """Runs persona programs in separate processes; a context manager.
 
-    ``dials`` are the dials that programs may set (default: any). Limits: ``wall_seconds`` for all calls of one
-    ``run`` or ``run_many`` together, in each of the two children; ``cpu_seconds`` of processor time per child (default:
-    the wall limit rounded up, plus 1); ``memory_mb`` of address space; ``output_mb`` of JSON per call.
+    ``dials`` are the dials that programs may set (default: any). ``tier`` is "kernel" (limits, Landlock and seccomp), "wasm", or "weak"
+    (limits only: for programs whose author is trusted). Limits: ``wall_seconds`` for all calls of one ``run`` or ``run_many`` together,
+    in each of the two children, waiting for the model not counted; ``cpu_seconds`` of processor time per child (default: the wall limit
+    rounded up, plus 1); ``memory_mb`` of address space; ``output_mb`` of JSON per call; ``model_limits`` for what a program asks a model.
 
-    The servers start on entering, or with the first run. One sandbox may be used from several threads (its runs take
-    turns) and after a fork (the new process starts servers of its own). It installs no signal handlers.
+    The servers start on entering, or with the first run, and again after a fault and every thousand programs; results do not depend on
+    it. One sandbox may be used from several threads (its runs take turns) and after a fork (the new process starts servers of its
+    own). It installs no signal handlers. A machine without the tier raises SandboxError when the servers start.
     """
 
     def __init__(
         self,
         dials: DialTable | None = None,
         *,
+        tier: walls.Tier = "kernel",
         wall_seconds: float = 5.0,
         cpu_seconds: int | None = None,
         memory_mb: float = 512,
         output_mb: float = 4,
+        model_limits: ModelLimits | None = None,
     ) -> None:
+        if tier not in walls.TIERS:
+            raise SandboxError(f"sandbox: expected one of {', '.join(walls.TIERS)}, got {tier!r}")
+        self.tier = tier
         self._dials = dials or DialTable()
         self._wall = wall_seconds
         self._cpu = cpu_seconds if cpu_seconds is not None else math.ceil(wall_seconds) + 1
         self._output_mb = output_mb
+        self._model_limits = model_limits or ModelLimits()
         self._limits = {
             "cpu_seconds": self._cpu,
             "memory_mb": memory_mb,
@@ -84,6 +93,7 @@ class Sandbox:
             "output_bytes": int(output_mb * 1e6),
         }
         self._servers: list[Server] = []
+        self._runs = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -91,9 +101,7 @@ class Sandbox:
             self._start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -105,11 +113,11 @@ class Sandbox:
         """The process ids of the running servers."""
         return [server.pid for server in self._servers if server.usable]
 
-    def run(self, source: str, task: Task | Mapping[str, Any], n: int, seed: int, model: None = None) -> RunResult:
-        """Run one call; see ``run_many``. ``model`` is reserved: programs are given None."""
-        return self.run_many(source, [Call(task, n, seed)])[0]
+    def run(self, source: str, task: Task | Mapping[str, Any], n: int, seed: int, model: ChatModel | None = None) -> RunResult:
+        """Run one call; see ``run_many``."""
+        return self.run_many(source, [Call(task, n, seed)], model)[0]
 
-    def run_many(self, source: str, calls: Sequence[Call]) -> list[RunResult]:
+    def run_many(self, source: str, calls: Sequence[Call], model: ChatModel | None = None) -> list[RunResult]:
         """Run all calls of one program, and again in reversed order in another process; one result per call.
 
         Nothing that a program does raises here: what it did wrong is the ``reason`` of a failed result with fault
@@ -118,91 +126,102 @@ class Sandbox:
         load, all fail. If the servers are lost twice in a row, unanswered calls fail with fault "infrastructure".
         ``seconds`` is the time of the call in the first run, 0 if it was not answered.
 
-        Raises SandboxError if no server can be started.
+        With a ``model``, the program's ``model.complete(prompt, system=None)`` asks it, in the first run; the second one must ask the
+        same and is given the same replies.
+
+        Raises SandboxError if no server can be started, and whatever ``model`` raises.
         """
         if not calls:
             return []
         refused = _refuse(source)
         if refused:
             return [_failed(refused) for _ in calls]
+        capability = Capability(model, self._model_limits) if model is not None else None
         with self._lock:
             try:
-                return self._with_restart(source, calls)
+                return self._with_restart(_Work(source, calls, capability))
             except BaseException:  # re-raised: interrupted in the middle, the servers' replies would be out of step
                 self._stop()
                 raise
 
-    def _with_restart(self, source: str, calls: Sequence[Call]) -> list[RunResult]:
+    def _with_restart(self, work: _Work) -> list[RunResult]:
         lost = ""
         for _ in range(2):
             try:
-                return self._both(source, calls)
+                self._start()
+                return self._both(work)
             except ServerLostError as error:
                 lost = f"the sandbox's server was lost twice: {error}"
                 self._stop()
-        return [RunResult(ok=False, reason=lost, fault="infrastructure") for _ in calls]
+        return [RunResult(ok=False, reason=lost, fault="infrastructure") for _ in work.calls]
 
-    def _both(self, source: str, calls: Sequence[Call]) -> list[RunResult]:
-        self._start()
-        first = self._pass(0, source, calls)
-        if first.load_error is not None or not first.answers:
+    def _both(self, work: _Work) -> list[RunResult]:
+        self._runs += 1
+        calls = work.calls
+        first = self._pass(0, work, range(len(calls)), "")
+        if first.load_error is not None or not first.calls:
             return [_failed(first.load_error or first.stopped or "") for _ in calls]
         # A single call is asked twice: what the program keeps between calls would show.
-        order = list(reversed(range(len(first.answers)))) if len(calls) > 1 else [0, 0]
-        second = self._pass(1, source, [calls[index] for index in order])
-        difference = _difference(first, second, order)
-        if difference:
-            reason = f"not deterministic: {difference}; use only task, n and rng, and keep nothing between calls"
+        order = list(reversed(range(len(first.calls)))) if len(calls) > 1 else [0, 0]
+        second = self._pass(1, work, order, first.code)
+        differs = difference(first, second, order) or (_OTHER_QUESTION if second.stopped == _OTHER_QUESTION else "")
+        if differs:
+            reason = f"not deterministic: {differs}; use only task, n and rng, and keep nothing between calls"
             return [_failed(reason) for _ in calls]
-        stopped = [first.stopped if index >= len(first.answers) else None for index in range(len(calls))]
-        for index in order[len(second.answers) :]:
+        stopped = [first.stopped if index >= len(first.calls) else None for index in range(len(calls))]
+        for index in order[len(second.calls) :]:
             stopped[index] = second.stopped
         return self._results(first, calls, stopped)
 
-    def _results(self, first: _Pass, calls: Sequence[Call], stopped: Sequence[str | None]) -> list[RunResult]:
+    def _results(self, first: Answers, calls: Sequence[Call], stopped: Sequence[str | None]) -> list[RunResult]:
         try:
-            axes = personas.axes(_decode(first.axes, "AXES"), self._dials)
+            axes = personas.axes(decode(first.axes, "AXES"), self._dials)
         except ProgramError as error:
             return [_failed(str(error)) for _ in calls]
         results = []
         for index, (call, reason) in enumerate(zip(calls, stopped, strict=True)):
-            results.append(_failed(reason) if reason else self._result(first.answers[index], call, axes))
+            results.append(_failed(reason) if reason else self._result(first.calls[index], call, axes))
         return results
 
     def _result(self, answer: Answer, call: Call, axes: Sequence[Axis]) -> RunResult:
         if answer.kind == b"E":
-            return _failed(_text(answer.body), answer.seconds)
+            return _failed(text(answer.body), answer.seconds)
         try:
-            made = personas.build(_decode(answer.body, "generate's result"), call.n, axes, self._dials)
+            made = personas.build(decode(answer.body, "generate's result"), call.n, axes, self._dials)
         except ProgramError as error:
             return _failed(str(error), answer.seconds)
         return RunResult(ok=True, personas=made, seconds=answer.seconds)
 
-    def _pass(self, number: int, source: str, calls: Sequence[Call]) -> _Pass:
-        """Run ``calls`` in one child of server ``number``. Raises ServerLostError."""
+    def _pass(self, number: int, work: _Work, order: Sequence[int], code: str) -> Answers:
+        """Make the calls in ``order`` in one child of server ``number``. Raises ServerLostError."""
         server = self._servers[number]
         with Channel(server.fork(), self._wall, int(self._output_mb * 1e6)) as channel:
             try:
                 channel.wait_ready()
             except StoppedError as stop:
-                raise ServerLostError("its child could not be put under its limits") from stop
-            answers: list[Answer] = []
-            axes, load_error, stopped = b"", None, None
-            try:
-                channel.ask(source, [(_task(call.task), call.n, call.seed) for call in calls])
-                answer = channel.answer(b"AF")
-                if answer.kind == b"F":
-                    load_error = _text(answer.body)
-                else:
-                    axes = answer.body
-                    while len(answers) < len(calls):
-                        answers.append(channel.answer(b"RE"))
-            except StoppedError as stop:
-                stopped = stop.reason
-            status = server.end(patient=stopped == "")
-        if stopped == "":
-            stopped = self._ending(status)
-        return _Pass(axes, tuple(answers), load_error, stopped)
+                raise ServerLostError(f"its child could not put up its walls: {stop.reason or 'it ended'}") from stop
+            said = self._conversation(channel, work, order, code)
+            status = server.end(patient=said.stopped == "")
+        return said if said.stopped != "" else replace(said, stopped=self._ending(status))
+
+    def _conversation(self, channel: Channel, work: _Work, order: Sequence[int], code: str) -> Answers:
+        """All that one child says until it has answered every call, or stops."""
+        made: list[Answer] = []
+        axes, again = b"", bool(code)
+        calls = [(_task(call.task), call.n, call.seed) for call in (work.calls[index] for index in order)]
+        try:
+            channel.ask({"source": work.source, "code": code, "calls": calls, "model": work.capability is not None})
+            answer = channel.answer(b"AF" if again else b"CF")
+            if answer.kind == b"C":
+                code, answer = answer.body.decode(errors="replace"), channel.answer(b"AF")
+            if answer.kind == b"F":
+                return Answers(load_error=text(answer.body))
+            axes = answer.body
+            for index in order:
+                made.append(_called(channel, work.capability, index, again))  # noqa: PERF401 - those made before a stop count
+        except StoppedError as stop:
+            return Answers(code, axes, tuple(made), stopped=stop.reason)
+        return Answers(code, axes, tuple(made))
 
     def _ending(self, status: int) -> str:
         """How a child ended that should have gone on."""
@@ -210,18 +229,21 @@ class Sandbox:
         if killed_by == signal.SIGXCPU:
             return f"processor time limit of {self._cpu} s"
         if killed_by:
-            return f"ended by signal {killed_by} ({signal.strsignal(killed_by) or 'unknown'})"
-        return "the program ended its own process"
+            return f"crash: ended by signal {killed_by} ({signal.strsignal(killed_by) or 'unknown'})"
+        return "crash: the program ended its own process"
 
     def _start(self) -> None:
-        if self._servers and all(server.usable for server in self._servers):
+        if self._runs < _RUNS_PER_SERVER and self._servers and all(server.usable for server in self._servers):
             return
         self._stop()
+        self._require()
+        settings = {**self._limits, **walls.plan(self.tier)}
         try:
             for seed in _HASH_SEEDS:  # both start at the same time
-                self._servers.append(Server(self._limits, seed))
+                self._servers.append(Server(settings, seed))
             for server in self._servers:
                 server.wait_ready()
+            self._probe()
         except BaseException:  # re-raised: whatever interrupts the start must not leave one server behind
             self._stop()
             raise
@@ -229,132 +251,61 @@ class Sandbox:
     def _stop(self) -> None:
         for server in self._servers:
             server.close()
-        self._servers = []
+        self._servers, self._runs = [], 0
+
+    def _require(self) -> None:
+        lacks = walls.missing() if self.tier == "kernel" else []
+        if lacks:
+            raise SandboxError(_NO_KERNEL_TIER.format(lacks="; ".join(lacks)))
+
+    def _probe(self) -> None:
+        """The kernel tier is tried out before it is relied on: a program attempts what none may do."""
+        if set(walls.TIERS[self.tier]) != set(walls.ALL):
+            return
+        try:
+            result = self._both(_Work(attempts.ATTEMPTS, [Call({}, 1, 0)], None))[0]
+        except ServerLostError as error:
+            raise SandboxError(_NO_KERNEL_TIER.format(lacks=error)) from error
+        if not result.ok or result.personas[0].description != attempts.NONE:
+            broken = result.personas[0].description if result.ok else result.reason
+            raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"walls that hold: a program {broken}"))
+
+
+def _called(channel: Channel, capability: Capability | None, index: int, again: bool) -> Answer:
+    """The answer to one call; the program's questions to the model on the way are answered."""
+    seconds, place = 0.0, 0
+    while True:
+        answer = channel.answer(b"REM" if capability else b"RE")
+        seconds += answer.seconds
+        if answer.kind != b"M" or capability is None:
+            return replace(answer, seconds=seconds)
+        before = capability.seconds
+        try:
+            reply = (capability.again if again else capability.ask)(index, place, _question(answer.body))
+        except OtherQuestionError:
+            raise StoppedError(_OTHER_QUESTION) from None
+        channel.reply(reply, capability.seconds - before)
+        place += 1
+
+
+def _question(body: bytes) -> tuple[str, str | None]:
+    try:
+        prompt, system = decode(body, "the question")
+    except (ProgramError, ValueError, TypeError):
+        raise StoppedError(SPOOFED) from None
+    if not isinstance(prompt, str) or not isinstance(system, str | None):
+        raise StoppedError(SPOOFED)
+    return prompt, system
 
 
 def _refuse(source: str) -> str | None:
     size = len(source.encode(errors="replace"))
-    return f"the program has {size:,} bytes; at most {MAX_BYTES:,} are allowed" if size > MAX_BYTES else None
+    return f"rule: the program has {size:,} bytes; at most {MAX_BYTES:,} are allowed" if size > MAX_BYTES else None
 
 
 def _task(task: Task | Mapping[str, Any]) -> dict[str, Any]:
     return task.for_program() if isinstance(task, Task) else dict(task)
 
 
-def _difference(first: _Pass, second: _Pass, order: Sequence[int]) -> str:
-    """How the second run contradicts the first; "" if it does not."""
-    if second.load_error is not None:
-        return f"it loaded once and then failed with {second.load_error}"
-    if second.answers and first.axes != second.axes:
-        return f"AXES{_where(first.axes, second.axes)} when the program was loaded again"
-    for index, again in zip(order, second.answers, strict=False):
-        before = first.answers[index]
-        if before.kind != again.kind:
-            return f"call {index} {_came(before)} and then {_came(again)}"
-        if again.kind == b"R" and before.body != again.body:
-            place = _where(before.body, again.body)
-            return f"call {index} gave other personas when repeated in another process (personas{place})"
-    return ""
-
-
-def _came(answer: Answer) -> str:
-    return "succeeded" if answer.kind == b"R" else f"failed with {_text(answer.body)}"
-
-
-def _where(first: bytes, second: bytes) -> str:
-    """The first place where two results differ, and both values."""
-    try:
-        return _compare(_decode(first, ""), _decode(second, ""))
-    except ProgramError:
-        return " differ"
-
-
-def _compare(first: Any, second: Any) -> str:
-    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
-        return next(
-            (f"[{key!r}]{_compare(first[key], second[key])}" for key in first if first[key] != second[key]), " differ"
-        )
-    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        pairs = enumerate(zip(first, second, strict=True))
-        return next((f"[{index}]{_compare(one, two)}" for index, (one, two) in pairs if one != two), " differ")
-    return f" was {json.dumps(first)[:60]} and then {json.dumps(second)[:60]}"
-
-
-def _decode(body: bytes, what: str) -> Any:
-    """JSON from the child, which may have been written by the program itself: nothing about it is trusted."""
-    try:
-        return json.loads(body, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ProgramError(f"{what} is not plain JSON: it is nested too deeply") from error
-    except ValueError as error:
-        raise ProgramError(f"{what} is not plain JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it contains {name}")
-
-
-def _text(body: bytes) -> str:
-    """The child's own words for what went wrong, fit to be stored and compared: one line without addresses."""
-    try:
-        text = json.loads(body)
-    except (ValueError, RecursionError):
-        text = None
-    if not isinstance(text, str):
-        return "the program wrote to the sandbox's own channel"
-    text = "".join(character if character.isprintable() else " " for character in text)
-    return _ADDRESS.sub("0x…", text)[:_LONGEST_REASON]
-
-
 def _failed(reason: str, seconds: float = 0.0) -> RunResult:
     return RunResult(ok=False, reason=reason, seconds=seconds, fault="program")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One property of the sandbox, tried out on this machine."""
-
-    name: str
-    ok: bool
-    detail: str
-
-
-_PROBE = """
-import enum
-os = enum.sys.modules["os"]
-AXES = []
-def probe():
-    {body}
-def generate(task, n, rng, model=None):
-    return [{{"description": str(probe())}}]
-"""
-_FORK = """try:
-        pid = os.fork()
-    except OSError as error:
-        return error.strerror
-    if pid == 0:
-        os._exit(0)
-    return "forked"
-"""
-# name, what the program does, and what the reason or description begins with if the sandbox holds
-_PROBES = (
-    ("runs honest programs", 'return "fine"', "fine"),
-    ("environment is empty", "return len(os.environ), os.getcwd()", "(0, '/')"),
-    ("opens no files", 'return os.open("/", 0)', "OSError: [Errno 24]"),
-    ("starts no processes", _FORK, "Resource temporarily unavailable"),
-    ("memory is limited", "return bytearray(2**40)", "memory limit"),
-    ("time is limited", "while True: pass", "time limit"),
-    ("output is limited", 'return "x" * 10**7', "output limit"),
-    ("chance is noticed", "return os.urandom(8)", "not deterministic"),
-)
-
-
-def self_test() -> list[Check]:
-    """Try the sandbox's promises on this machine, in about a second. Raises SandboxError if it cannot start at all."""
-    checks = []
-    with Sandbox(wall_seconds=0.5, memory_mb=256, output_mb=1) as sandbox:
-        for name, body, expected in _PROBES:
-            result = sandbox.run(_PROBE.format(body=body), {}, 1, 0)
-            seen = result.personas[0].description if result.ok else result.reason or ""
-            checks.append(Check(name, seen.startswith(expected), seen))
-    return checks

@@ -1,4 +1,4 @@
-"""The parent's handle on one fork server (``worker.py``)."""
+"""The parent's handle on one fork server (``worker/serve.py``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from pathlib import Path
 from personaevo.errors import SandboxError
 from personaevo.programs.rules import ALLOWED_IMPORTS
 
-_WORKER = Path(__file__).with_name("worker.py")
+_FOLDER = Path(__file__).parent
+# Isolated as with -I -S, spelled out because -I also ignores PYTHONHASHSEED. The package ``worker`` is imported from its folder, not
+# through personaevo: the server holds the standard library only.
+_BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from worker import serve; serve.main()"
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 20.0
 
@@ -28,14 +31,13 @@ class ServerLostError(Exception):
 class Server:
     """A running fork server.
 
-    Its interpreter is isolated as with ``-I -S``, spelled out because ``-I`` also ignores PYTHONHASHSEED, the one
-    variable of its environment (and cleared before any program runs): ``hash_seed`` fixes the order of sets.
+    PYTHONHASHSEED is the one variable of its environment (cleared before any program runs): ``hash_seed`` fixes the order of sets.
     """
 
     def __init__(self, limits: Mapping[str, object], hash_seed: int) -> None:
         ours, theirs = socket.socketpair()
         config = json.dumps({**limits, "modules": ALLOWED_IMPORTS})
-        command = [sys.executable or "python3", "-P", "-s", "-S", str(_WORKER), config]
+        command = [sys.executable or "python3", "-P", "-s", "-S", "-c", _BEGIN, str(_FOLDER), config]
         try:
             self._process = subprocess.Popen(  # close_fds is the default; the new session keeps Ctrl-C from the server
                 command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",

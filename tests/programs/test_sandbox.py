@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from personaevo.programs import Call, DialTable, Sandbox
-from personaevo.programs import sandbox as sandbox_module
 from personaevo.programs.rules import ALLOWED_IMPORTS
+from personaevo.programs.selftest import self_test
 from personaevo.records import Task
 
 TASK = {"goal": "book a table", "facts": {"people": "2"}, "context": "", "domain": "service"}
@@ -101,7 +101,7 @@ BAD = {
     "set as axes": ("AXES = {3}\ndef generate(*a): return []", "AXES: expected a list, got a value of type set"),
     "two parameters": ("AXES = []\ndef generate(task, n): return []", "TypeError: generate() takes 2"),
     "loops": (program("while True: pass"), "time limit of 1 s"),
-    "sleeps": (program("time.sleep(60)"), "time limit of 1 s"),
+    "sleeps": (program("time.sleep(60)"), "PermissionError: [Errno 1]"),
     "loops at import": ("while True: pass", "time limit of 1 s"),
     "nine of ten": (program("return [{'description': 'x'}] * (n - 1)"), "generate returned 9 personas; exactly n = 10"),
     "none": (program("pass"), "generate's result: expected a list, got a value of type NoneType"),
@@ -127,7 +127,7 @@ BAD = {
     "clock": (returning("time.time_ns()"), "not deterministic: call 0 gave other personas"),
     "counter": (returning("next(c)", "import itertools\nc = itertools.count()"), "not deterministic: "),
     "address": (returning("id(object())"), "not deterministic: "),
-    "entropy": (returning("os.urandom(4)"), "not deterministic: "),
+    "entropy": (returning("os.urandom(4)"), "PermissionError: [Errno 1]"),
     "unseeded": (returning("random.Random().random()", "import random"), "not deterministic: "),
     "set order": (returning("list({'a', 'b', 'c', 'd', 'e', 'f', 'g'})"), "not deterministic: "),
     "text hash": (returning("hash('a')"), "not deterministic: "),
@@ -138,18 +138,18 @@ BAD = {
     "exits": (program("os._exit(0)"), "the program ended its own process"),
     "sys.exit": (program("raise SystemExit(3)"), "SystemExit: 3, line 7 of the program"),
     "interrupts": (program("raise KeyboardInterrupt"), "KeyboardInterrupt, line 7"),
-    "kills itself": (program("os.kill(os.getpid(), 11)"), "ended by signal 11 (Segmentation fault)"),
-    "kills its group": (program("os.killpg(0, 9)"), "ended by signal 9 (Killed)"),
-    "hangs up": (program("os.close(3)\nwhile True: pass"), "ended by signal 9"),
+    "kills itself": (program("os.kill(os.getpid(), 11)"), "PermissionError: [Errno 1]"),
+    "kills its group": (program("os.killpg(0, 9)"), "PermissionError: [Errno 1]"),
+    "hangs up": (program("os.close(3)"), "PermissionError: [Errno 1]"),
     "writes to the channel": (program("os.write(3, b'x' * 100)\nreturn []"), "output limit of 1 MB"),
     "writes a frame": (program("os.write(3, b'\\0\\0\\0\\x20' + b'R' * 32)\nreturn []"), "the sandbox's own channel"),
-    "forks": (program("while True: os.fork()"), "BlockingIOError: [Errno 11]"),
+    "forks": (program("while True: os.fork()"), "PermissionError: [Errno 1]"),
     "starts threads": (
         program("enum.sys.modules['_thread'].start_new_thread(print, ())"),
         "RuntimeError: can't start new thread",
     ),
-    "opens a file": (program("open('/etc/passwd')"), "OSError: [Errno 24]"),
-    "imports": (program("import os"), "ImportError: import of os is refused; importable are bisect,"),
+    "opens a file": (program("open('/etc/passwd')"), "PermissionError: [Errno 1]"),
+    "imports": (program("import os"), "rule: import of os is refused; importable are bisect,"),
     "imports what is not there": (program("from collections import Missing"), "ImportError: cannot import name"),
     "recursion": (program("return generate(task, n, rng)"), "RecursionError: maximum recursion depth exceeded"),
     "huge integer": (program("return [{'description': 'x', 'dials': {'words_per_turn': 10**4000}}] * n"), "too large"),
@@ -191,7 +191,7 @@ def test_a_call_that_fails_fails_alone(box: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("end", "reason"),
-    [("while True: pass", "time limit of 1 s"), ("os._exit(1)", "the program ended its own process")],
+    [("while True: pass", "time limit of 1 s"), ("os._exit(1)", "crash: the program ended its own process")],
 )
 def test_calls_answered_before_the_end_count(box: Sandbox, end: str, reason: str) -> None:
     source = program(f"if n == 3:\n    {end}\nreturn [{{'description': 'x'}}] * n")
@@ -208,12 +208,11 @@ def test_state_between_calls_fails_all(box: Sandbox) -> None:
 
 
 def test_program_sees_an_empty_environment(box: Sandbox) -> None:
-    seen = box.run(returning("(dict(os.environ), os.getcwd(), enum.sys.path, __name__)"), TASK, 1, 0)
-    assert seen.personas[0].description == "({}, '/', [], 'program')"
+    seen = box.run(returning("(dict(os.environ), enum.sys.path, __name__)"), TASK, 1, 0)
+    assert seen.personas[0].description == "({}, [], 'program')"
 
 
 def test_self_test_holds() -> None:
-    checks = sandbox_module.self_test()
-    assert len(checks) >= 8
+    checks = self_test()
+    assert len(checks) >= 18
     assert [check for check in checks if not check.ok] == []
-    assert sandbox_module.TIER == "weak"

@@ -1,0 +1,84 @@
+"""A program's access to a model: its questions come as messages, the host asks, counts and may refuse."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from personaevo.records import ChatModel, Message
+
+Question = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """What one program may ask of its model, over all its calls of ``generate`` together: questions, tokens in and out, seconds of
+    waiting; and the characters of one question (prompt and system) and of one answer."""
+
+    calls: int = 100
+    tokens: int = 200_000
+    seconds: float = 300.0
+    question_characters: int = 50_000
+    answer_characters: int = 50_000
+
+
+class OtherQuestionError(Exception):
+    """The second run asked what the first did not; internal to the sandbox."""
+
+
+class Capability:
+    """One program's model. The first run's questions are asked; the second run must ask the same and gets the same answers."""
+
+    def __init__(self, model: ChatModel, limits: ModelLimits) -> None:
+        self._model = model
+        self._limits = limits
+        self._known: dict[tuple[int, int], tuple[Question, Mapping[str, str]]] = {}
+        self._calls = self._tokens = 0
+        self.seconds = 0.0
+
+    def ask(self, call: int, place: int, question: Question) -> Mapping[str, str]:
+        """The answer to the question number ``place`` of call ``call`` for the child: ``{"text"}`` or ``{"refused"}``. What the model
+        raises goes through."""
+        sample = Counter(known for (of, _), (known, _) in self._known.items() if of == call)[question]
+        answer = self._refusal(question) or self._asked(question, sample)
+        self._known[call, place] = question, answer
+        return answer
+
+    def again(self, call: int, place: int, question: Question) -> Mapping[str, str]:
+        """The same answer as in the first run. Raises OtherQuestionError if it was not asked there."""
+        known, answer = self._known.get((call, place), (None, {}))
+        if known != question:
+            raise OtherQuestionError
+        return answer
+
+    def _refusal(self, question: Question) -> Mapping[str, str] | None:
+        limits, size = self._limits, sum(len(part or "") for part in question)
+        if size > limits.question_characters:
+            return _refused(f"at most {limits.question_characters:,} characters a question, this one has {size:,}")
+        if self._calls >= limits.calls:
+            return _refused(f"at most {limits.calls:,} questions per program")
+        if self._tokens >= limits.tokens:
+            return _refused(f"at most {limits.tokens:,} tokens per program")
+        if self.seconds >= limits.seconds:
+            return _refused(f"at most {limits.seconds:g} s of answers per program")
+        return None
+
+    def _asked(self, question: Question, sample: int) -> Mapping[str, str]:
+        prompt, system = question
+        messages = [Message("system", system)] if system else []
+        start = time.monotonic()
+        try:
+            reply = self._model.reply([*messages, Message("user", prompt)], sample=sample)
+        finally:
+            self.seconds += time.monotonic() - start
+            self._calls += 1
+        self._tokens += reply.usage.input_tokens + reply.usage.output_tokens
+        if len(reply.text) > self._limits.answer_characters:
+            return _refused(f"at most {self._limits.answer_characters:,} characters an answer, this one has {len(reply.text):,}")
+        return {"text": reply.text}
+
+
+def _refused(limit: str) -> Mapping[str, str]:
+    return {"refused": f"model limit: {limit}"}

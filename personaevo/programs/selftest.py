@@ -1,0 +1,79 @@
+"""Does the sandbox keep its promises on this machine? Tried with programs that try to break them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from personaevo.errors import SandboxError
+from personaevo.programs import walls
+from personaevo.programs.attempts import ATTEMPTS, DEEDS, NONE
+from personaevo.programs.sandbox import Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One property of the sandbox, tried out on this machine."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+_PROBE = """
+import enum
+os = enum.sys.modules["os"]
+AXES = []
+def probe():
+    {body}
+def generate(task, n, rng, model=None):
+    return [{{"description": str(probe())}}]
+"""
+# name, what the program does, and what the reason or description begins with if the sandbox holds
+_PROBES = (
+    ("runs honest programs", 'return "fine"', "fine"),
+    ("environment is empty", "return len(os.environ)", "0"),
+    ("memory is limited", "return bytearray(2**40)", "memory limit"),
+    ("time is limited", "while True: pass", "time limit"),
+    ("output is limited", 'return "x" * 10**7', "output limit"),
+    ("chance is noticed", "return id(object())", "not deterministic"),
+)
+
+
+def self_test(tier: walls.Tier = "kernel") -> list[Check]:
+    """Try the promises of a tier on this machine, in about a second; what it lacks comes first."""
+    checks = list(_requirements()) if tier == "kernel" else []
+    if not all(check.ok for check in checks):
+        return checks
+    try:
+        with Sandbox(tier=tier, wall_seconds=0.5, memory_mb=256, output_mb=1) as sandbox:
+            checks += _deeds(sandbox) if tier == "kernel" else []
+            checks += _promises(sandbox)
+    except SandboxError as error:
+        checks.append(Check("starts", False, str(error)))
+    return checks
+
+
+def _requirements() -> Iterator[Check]:
+    lacks = walls.missing()
+    if lacks:
+        yield from (Check(lack.partition(" (")[0], False, f"missing: {lack}") for lack in lacks)
+        return
+    yield Check("Landlock", True, f"version {walls.landlock_abi()}")
+    yield Check("seccomp", True, f"filter for {platform.machine()}")
+
+
+def _deeds(sandbox: Sandbox) -> Iterator[Check]:
+    result = sandbox.run(ATTEMPTS, {}, 1, 0)
+    done = result.personas[0].description if result.ok else result.reason or ""
+    for name in DEEDS:
+        held = result.ok and (done == NONE or name not in done.split(", "))
+        yield Check(f"no program {name}", held, "not permitted" if held else done)
+
+
+def _promises(sandbox: Sandbox) -> Iterator[Check]:
+    for name, body, expected in _PROBES:
+        result = sandbox.run(_PROBE.format(body=body), {}, 1, 0)
+        seen = result.personas[0].description if result.ok else result.reason or ""
+        yield Check(name, seen.startswith(expected), seen)

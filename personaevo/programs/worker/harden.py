@@ -1,0 +1,85 @@
+"""The walls that a child puts up around itself before it sees the program. What they let through is the parent's business
+(``programs/walls.py``), which sends it as data; a wall that cannot be put up is an OSError."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+from typing import Any
+
+CHANNEL = 3
+NOBODY = 65534
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
+SECCOMP_MODE_FILTER = 2
+LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446  # the same on all architectures
+
+
+class Filter(ctypes.Structure):
+    """``struct sock_fprog``: number of instructions, and where they are."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
+class Walls:
+    """Prepared once, in the server; put up in every child."""
+
+    def __init__(self, limits: dict[str, Any]) -> None:
+        self.limits = limits
+        self.names = frozenset(limits["walls"])
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.prctl, self.syscall = libc.prctl, libc.syscall
+        if "landlock" in self.names:  # a ruleset without a rule allows nothing of what it handles
+            handled = bytes.fromhex(limits["landlock"])
+            self.ruleset = self.checked("Landlock", self.syscall(LANDLOCK_CREATE_RULESET, handled, len(handled), 0))
+        if "seccomp" in self.names:
+            code = bytes.fromhex(limits["seccomp"])
+            self.code = ctypes.create_string_buffer(code, len(code))
+            self.filter = ctypes.byref(Filter(len(code) // 8, ctypes.addressof(self.code)))
+
+    def put_up(self, server: int) -> None:
+        """In the child: all walls, the outermost last. What the child still has open is the channel and three times nothing."""
+        os.setsid()
+        if "user" in self.names and os.geteuid() == 0:
+            become_nobody()
+        if "limits" in self.names:
+            self.lower_limits()
+        self.checked("no_new_privs", self.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        self.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after the change of user, which clears it
+        if os.getppid() != server:  # it died before its death could be signaled to us
+            os._exit(1)
+        if "landlock" in self.names:
+            self.checked("Landlock", self.syscall(LANDLOCK_RESTRICT_SELF, self.ruleset, 0))
+        os.closerange(CHANNEL + 1, 64)
+        if "seccomp" in self.names:
+            self.checked("seccomp", self.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self.filter, 0, 0))
+
+    def lower_limits(self) -> None:
+        cpu, memory = self.limits["cpu_seconds"], self.limits["memory_bytes"]
+        for kind, soft, hard in (
+            (resource.RLIMIT_CPU, cpu, cpu + 1),
+            (resource.RLIMIT_AS, memory, memory),
+            (resource.RLIMIT_FSIZE, 0, 0),
+            (resource.RLIMIT_CORE, 0, 0),
+            (resource.RLIMIT_NPROC, 0, 0),  # no new process or thread
+            (resource.RLIMIT_NOFILE, CHANNEL + 1, CHANNEL + 1),  # no new file or socket
+        ):
+            most = resource.getrlimit(kind)[1]  # the host may run under limits of its own
+            free = most == resource.RLIM_INFINITY
+            resource.setrlimit(kind, (soft, hard) if free else (min(soft, most), min(hard, most)))
+
+    def checked(self, what: str, result: int) -> int:
+        if result < 0:
+            error = ctypes.get_errno()
+            raise OSError(error, f"{what}: {os.strerror(error)}")
+        return result
+
+
+def become_nobody() -> None:
+    """The limit on processes does not bind root. Without the right to change user, root stays: the self-test shows it."""
+    with contextlib.suppress(OSError):
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)

@@ -1,0 +1,211 @@
+"""Running one program: read the request, load the program, answer its calls. Standard library only; knows nothing of processes and walls.
+
+The request is one frame; answers are frames of (length, token of the run, kind, JSON): C the compiled program if it was not given, A its
+AXES, and for each call R its records or E why it failed; F instead of all that if it does not load; M a question to the model, which
+the parent answers with a frame.
+"""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import json
+import marshal
+import os
+import random
+import struct
+import sys
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Limits = dict[str, Any]
+
+MESSAGE = 300
+DEEPEST = 20
+
+
+class Link:
+    """The child's end of the channel."""
+
+    def __init__(self, reader: int, writer: int) -> None:
+        self.reader, self.writer, self.token = reader, writer, b""
+
+    def send(self, kind: bytes, body: str) -> None:
+        data = self.token + kind + body.encode()
+        view = memoryview(struct.pack(">I", len(data)) + data)
+        while view:
+            view = view[os.write(self.writer, view) :]
+
+    def receive(self) -> Any:
+        """The next frame from the parent."""
+        return json.loads(self.exactly(struct.unpack(">I", self.exactly(4))[0]))
+
+    def exactly(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            part = os.read(self.reader, min(size - len(data), 1 << 20))
+            if not part:
+                os._exit(1)
+            data += part
+        return bytes(data)
+
+
+def run_program(link: Link, limits: Limits) -> None:
+    request = link.receive()
+    link.token = request["token"].encode()
+    try:
+        module = load(code(request, link), limits["modules"])
+        axes = plain(module.AXES, "AXES", limits)
+    except BaseException as error:  # noqa: BLE001 - whatever the program raises, SystemExit included, is its result
+        link.send(b"F", json.dumps(describe(error, limits)))
+        return
+    link.send(b"A", axes)
+    model = Model(link) if request["model"] else None
+    for task, n, seed in request["calls"]:
+        random.seed(seed)  # the module's functions share one generator, which an earlier call has advanced
+        try:
+            body = plain(module.generate(task, n, random.Random(seed), model), "generate's result", limits)
+        except BaseException as error:  # noqa: BLE001 - as above; the other calls still count
+            link.send(b"E", json.dumps(describe(error, limits)))
+        else:
+            link.send(b"R", body)
+
+
+class RefusedError(Exception):
+    """A program or result that breaks the contract; the text says it all."""
+
+
+class RefusedImportError(RefusedError, ImportError):
+    """An import of what is not allowed; programs may try and do without."""
+
+
+class ModelRefusedError(Exception):
+    """The program's question to the model was not answered: a limit was reached, or it was not text."""
+
+
+class Model:
+    """What a program sees of the model: text in, text out. The parent asks it, counts, and may refuse."""
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def complete(self, prompt: object, system: object = None) -> str:
+        """The model's text. Raises ModelRefusedError when one of the program's limits is reached."""
+        if not isinstance(prompt, str) or not isinstance(system, (str, type(None))):
+            raise ModelRefusedError("complete(prompt, system=None) takes text")
+        self._link.send(b"M", json.dumps([prompt, system]))
+        reply = self._link.receive()
+        if "refused" in reply:
+            raise ModelRefusedError(reply["refused"])
+        return str(reply["text"])
+
+
+def code(request: dict[str, Any], link: Link) -> types.CodeType:
+    """The program compiled: by the first child that runs it, before it runs, for the second one too; compiling takes as long as running."""
+    if request["code"]:
+        return marshal.loads(base64.b64decode(request["code"]))  # type: ignore[no-any-return]
+    try:
+        made = compile(request["source"], "<program>", "exec", dont_inherit=True)
+    except (MemoryError, RecursionError):  # how the parser says it
+        raise RefusedError("rule: the program is nested too deeply; use loops or tables") from None
+    link.send(b"C", base64.b64encode(marshal.dumps(made)).decode())
+    return made
+
+
+def load(made: types.CodeType, allowed: list[str]) -> types.ModuleType:
+    """The program as a module. It is known to ``sys.modules``, where dataclasses and enums look for theirs."""
+    module = sys.modules["program"] = types.ModuleType("program")
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importer(frozenset(allowed))}
+    exec(made, module.__dict__)
+    if not hasattr(module, "AXES"):
+        raise RefusedError("rule: the program defines no AXES")
+    if not callable(getattr(module, "generate", None)):
+        raise RefusedError("rule: the program defines no function generate(task, n, rng, model)")
+    return module
+
+
+def importer(allowed: frozenset[str]) -> Callable[..., object]:
+    """The program's ``import``: a clear and repeatable answer to what it may not have. Not a wall."""
+
+    def limited_import(
+        name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+    ) -> object:
+        if level or name.split(".", maxsplit=1)[0] not in allowed:
+            listed = ", ".join(sorted(allowed - {"__future__"}))
+            raise RefusedImportError(f"rule: import of {name or 'a relative module'} is refused; importable are {listed}")
+        return __import__(name, globals, locals, fromlist, level)
+
+    return limited_import
+
+
+def plain(value: object, what: str, limits: Limits) -> str:
+    """``value`` as JSON text, keys sorted so that equal results have equal texts."""
+    if not isinstance(value, (list, tuple)):
+        raise RefusedError(f"{what}: expected a list, got a value of type {type(value).__name__}")
+    large = f"output limit of {limits['output_mb']:g} MB: {what} is larger as JSON"
+    if survey(value, what, (), limits["output_bytes"]) < 0:  # before it is written: that takes the memory several times
+        raise RefusedError(large)
+    try:
+        text = json.dumps(value, allow_nan=False, sort_keys=True)
+    except ValueError as error:  # e.g. an integer of too many digits
+        raise RefusedError(f"{what} is not plain JSON: {error}") from None
+    if len(text) > limits["output_bytes"]:
+        raise RefusedError(large)
+    return text
+
+
+def survey(value: object, what: str, path: tuple[object, ...], left: int) -> int:
+    """What is left of an allowance of ``left`` characters, negative as soon as it is used up; RefusedError at the first
+    part that JSON cannot say."""
+    left -= 2
+    parts: Iterable[tuple[object, object]] = ()
+    if isinstance(value, str):
+        left -= len(value)
+    elif isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, (list, tuple)):
+        parts = enumerate(value)
+    elif not (value is None or isinstance(value, (int, float))):
+        raise RefusedError(f"{what} is not plain JSON: {spell(path)} is of type {type(value).__name__}")
+    elif isinstance(value, float) and value - value != 0:
+        raise RefusedError(f"{what} is not plain JSON: {spell(path)} is {value}")
+    if len(path) > DEEPEST:
+        raise RefusedError(f"{what} is not plain JSON: it is nested too deeply")
+    for key, part in parts:
+        if isinstance(value, dict):
+            if not isinstance(key, str):
+                raise RefusedError(
+                    f"{what} is not plain JSON: {spell(path)} has a key of type {type(key).__name__}, not text"
+                )
+            left -= len(key)
+        left = survey(part, what, (*path, key), left)
+        if left < 0:
+            break
+    return left
+
+
+def spell(path: tuple[object, ...]) -> str:
+    return "".join(f"[{key!r:.40}]" for key in path)
+
+
+def describe(error: BaseException, limits: Limits) -> str:
+    """An exception of the program as one line, with the program's line where there is one."""
+    if isinstance(error, MemoryError):
+        return f"memory limit of {limits['memory_mb']:g} MB"
+    if isinstance(error, RefusedError):
+        return str(error)[:MESSAGE]
+    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<program>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    try:
+        text = str(error.msg if isinstance(error, SyntaxError) else error).strip().partition("\n")[0][:MESSAGE]
+    except BaseException:  # noqa: BLE001 - __str__ is the program's code too
+        text = "(its text cannot be had)"
+    place = f", line {line} of the program" if line else ""
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
