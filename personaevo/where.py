@@ -1,0 +1,263 @@
+"""The ``where`` language: a condition on named values, such as ``words_per_turn < 6 and pushback_rate > 0.2``.
+
+    condition  = all {"or" all}
+    all        = part {"and" part}
+    part       = {"not"} ("(" condition ")" | comparison)
+    comparison = value (("<" | "<=" | ">" | ">=" | "==" | "!=") value)+ | value ["not"] "in" "(" value {"," value} ")"
+    value      = name | number | text in single or double quotes
+
+Numbers compare with numbers, texts with texts and only by ``==``, ``!=`` and ``in``; every comparison involves a name. Text is read by
+the parser below and nothing else: it never becomes Python or SQL.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from personaevo.errors import ConfigError
+
+LONGEST = 2_000
+DEEPEST = 50
+
+Values = Mapping[str, float | str | None]
+Truth = bool | None  # None is unknown
+_ORDERINGS: Mapping[str, Callable[[Any, Any], bool]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_COMPARISONS = {"==": operator.eq, "!=": operator.ne, **_ORDERINGS}
+_KEYWORDS = ("and", "or", "not", "in")
+_TOKEN = re.compile(
+    r"(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[^\W\d]\w*)"
+    r"""|(?P<text>"[^"]*"|'[^']*')|(?P<sign>[<>=!]=|[<>(),])|(?P<other>\S)"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition that was read by ``parse``; ``text`` is what it was read from."""
+
+    text: str
+    _root: _Node
+
+    def matches(self, values: Values) -> bool:
+        """Whether the condition certainly holds.
+
+        A name that is missing, None or NaN is unknown, and so is every comparison with it. ``not`` unknown is unknown; ``and`` and
+        ``or`` are unknown where it matters (Kleene's logic). Unknown does not match.
+        """
+        return self._root.truth(values) is True
+
+
+def parse(text: str, kinds: Mapping[str, type]) -> Where:
+    """Read a condition. ``kinds`` has every name that may occur: ``str`` is text, any other type a number.
+
+    Raises:
+        ConfigError: the text is longer than 2,000 characters, nested deeper than 50 parentheses, or not a condition on these names;
+            one line with the character (from 1), what is there and what was expected.
+    """
+    if len(text) > LONGEST:
+        raise ConfigError(f"where: {len(text):,} characters; at most {LONGEST:,} are allowed: make it shorter")
+    return Where(text, _Parser(text, kinds).whole())
+
+
+# --- what is evaluated
+
+
+class _Node:
+    __slots__ = ()
+
+    def truth(self, values: Values) -> Truth:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A name, or what the expression itself says."""
+
+    kind: str
+    name: str | None = None
+    constant: float | str | None = None
+
+    def of(self, values: Values) -> float | str | None:
+        value = self.constant if self.name is None else values.get(self.name)
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Compare(_Node):
+    left: _Value
+    sign: str
+    right: _Value
+
+    def truth(self, values: Values) -> Truth:
+        left, right = self.left.of(values), self.right.of(values)
+        return None if left is None or right is None else _COMPARISONS[self.sign](left, right)
+
+
+@dataclass(frozen=True, slots=True)
+class _Not(_Node):
+    part: _Node
+
+    def truth(self, values: Values) -> Truth:
+        truth = self.part.truth(values)
+        return None if truth is None else not truth
+
+
+@dataclass(frozen=True, slots=True)
+class _Join(_Node):
+    """``decisive`` is what one part needs to decide the whole: False for ``and``, True for ``or``."""
+
+    decisive: bool
+    parts: tuple[_Node, ...]
+
+    def truth(self, values: Values) -> Truth:
+        truths = [part.truth(values) for part in self.parts]
+        return self.decisive if self.decisive in truths else None if None in truths else not self.decisive
+
+
+def _joined(decisive: bool, parts: list[_Node]) -> _Node:
+    return parts[0] if len(parts) == 1 else _Join(decisive, tuple(parts))
+
+
+# --- reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    place: int
+
+
+class _Parser:
+    """Recursive descent; the one recursion is a parenthesis, and those are counted."""
+
+    def __init__(self, text: str, kinds: Mapping[str, type]) -> None:
+        self._tokens = [_Token(match.lastgroup or "", match[0], match.start() + 1) for match in _TOKEN.finditer(text)]
+        self._end = _Token("end", "", len(text) + 1)
+        self._kinds = kinds
+        self._next = self._depth = 0
+
+    def whole(self) -> _Node:
+        node = self._condition()
+        if self._here.kind != "end":
+            raise self._expected("'and', 'or' or the end")
+        return node
+
+    def _condition(self) -> _Node:
+        return self._list("or", True, lambda: self._list("and", False, self._part))
+
+    def _list(self, word: str, decisive: bool, read: Callable[[], _Node]) -> _Node:
+        parts = [read()]
+        while self._took(word):
+            parts.append(read())
+        return _joined(decisive, parts)
+
+    def _part(self) -> _Node:
+        negated = False
+        while self._took("not"):
+            negated = not negated
+        node = self._group() if self._here.text == "(" else self._comparison()
+        return _Not(node) if negated else node
+
+    def _group(self) -> _Node:
+        if self._depth == DEEPEST:
+            raise self._error(f"parentheses are nested deeper than {DEEPEST}", "write it flatter")
+        self._depth += 1
+        self._take("(")
+        node = self._condition()
+        self._take(")", "'and', 'or' or ')'")
+        self._depth -= 1
+        return node
+
+    def _comparison(self) -> _Node:
+        left = self._value()
+        if self._took("not"):
+            if self._here.text != "in":
+                raise self._expected("'in' after 'not'")
+            return _Not(self._membership(left))
+        if self._here.text == "in":
+            return self._membership(left)
+        parts: list[_Node] = []
+        while self._here.text in _COMPARISONS:
+            sign = self._advance()
+            right = self._value()
+            parts.append(self._pair(left, sign, right))
+            left = right
+        if not parts:
+            raise self._expected("a comparison (<, <=, >, >=, ==, != or in)")
+        return _joined(False, parts)
+
+    def _membership(self, left: _Value) -> _Node:
+        sign = self._advance()
+        self._take("(", "'(' and a list, as in 'cell in (1, 2)'")
+        parts: list[_Node] = [self._pair(left, sign, self._value())]
+        while self._took(","):
+            parts.append(self._pair(left, sign, self._value()))
+        self._take(")", "',' or ')'")
+        return _joined(True, parts)
+
+    def _pair(self, left: _Value, sign: _Token, right: _Value) -> _Node:
+        if left.name is None and right.name is None:
+            raise self._error("two constants are compared", f"one side must be a name: {self._names()}", sign)
+        if left.kind != right.kind:
+            raise self._error(f"a {left.kind} is compared with a {right.kind}", "compare numbers with numbers, text with text", sign)
+        if left.kind == "text" and sign.text in _ORDERINGS:
+            raise self._error(f"text has no order for '{sign.text}'", "use ==, != or in", sign)
+        return _Compare(left, "==" if sign.text == "in" else sign.text, right)
+
+    def _value(self) -> _Value:
+        if self._here.kind not in ("number", "text", "name") or self._here.text in _KEYWORDS:
+            raise self._expected("a name, a number or text in quotes")
+        token = self._advance()
+        if token.kind == "text":
+            return _Value("text", constant=token.text[1:-1])
+        if token.kind == "name":
+            return self._named(token)
+        number = float(token.text)
+        if not math.isfinite(number):
+            raise self._error(f"the number {token.text[:40]} is too large", "write one below 1e308", token)
+        return _Value("number", constant=number)
+
+    def _named(self, token: _Token) -> _Value:
+        if token.text not in self._kinds:
+            close = difflib.get_close_matches(token.text, list(self._kinds), 3)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"names are: {self._names()}"
+            raise self._error(f"there is no name {token.text[:40]!r}", hint, token)
+        return _Value("text" if self._kinds[token.text] is str else "number", name=token.text)
+
+    def _names(self) -> str:
+        names = list(self._kinds)
+        return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+
+    # tokens
+
+    @property
+    def _here(self) -> _Token:
+        return self._tokens[self._next] if self._next < len(self._tokens) else self._end
+
+    def _advance(self) -> _Token:
+        token = self._here
+        self._next += 1
+        return token
+
+    def _took(self, text: str) -> bool:
+        found = self._here.text == text
+        self._next += found
+        return found
+
+    def _take(self, text: str, expected: str = "") -> None:
+        if not self._took(text):
+            raise self._expected(expected or f"'{text}'")
+
+    def _expected(self, what: str) -> ConfigError:
+        found = "it ends" if self._here.kind == "end" else f"there is {self._here.text[:40]!r}"
+        hint = "; write == to compare" if self._here.text == "=" else ""
+        return self._error(found, f"expected {what}{hint}")
+
+    def _error(self, problem: str, advice: str, token: _Token | None = None) -> ConfigError:
+        return ConfigError(f"where, character {(token or self._here).place}: {problem}; {advice}")
