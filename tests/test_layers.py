@@ -17,8 +17,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 # From the bottom up. A module or package of one layer may import those of the layers before its own, and nothing beside it.
 LAYERS = (
     {"errors"},
-    {"records"},
-    {"content", "config", "measure", "text"},
+    {"records", "text"},
+    {"content", "config", "measure", "where"},
+    {"injection"},
     {"readers", "definitions"},
     {"models", "programs", "archive"},
     {"simulate"},

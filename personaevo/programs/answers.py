@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 class Answers:
     """What one child answered: the compiled program, the AXES, the calls in the order asked, and why it answered no more."""
 
-    code: str = ""
+    code: bytes = b""
     axes: bytes = b""
     calls: tuple[Answer, ...] = ()
     load_error: str | None = None

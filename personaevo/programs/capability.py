@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from personaevo.records import ChatModel, Message
 
 Question = tuple[str, str | None]
+Ask = Callable[[int, int, Question], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Capability:
         self._limits = limits
         self._known: dict[tuple[int, int], tuple[Question, Mapping[str, str]]] = {}
         self._calls = self._tokens = 0
-        self.seconds = 0.0
+        self._seconds = 0.0
 
     def ask(self, call: int, place: int, question: Question) -> Mapping[str, str]:
         """The answer to the question number ``place`` of call ``call`` for the child: ``{"text"}`` or ``{"refused"}``. What the model
@@ -61,7 +62,7 @@ class Capability:
             return _refused(f"at most {limits.calls:,} questions per program")
         if self._tokens >= limits.tokens:
             return _refused(f"at most {limits.tokens:,} tokens per program")
-        if self.seconds >= limits.seconds:
+        if self._seconds >= limits.seconds:
             return _refused(f"at most {limits.seconds:g} s of answers per program")
         return None
 
@@ -72,7 +73,7 @@ class Capability:
         try:
             reply = self._model.reply([*messages, Message("user", prompt)], sample=sample)
         finally:
-            self.seconds += time.monotonic() - start
+            self._seconds += time.monotonic() - start
             self._calls += 1
         self._tokens += reply.usage.input_tokens + reply.usage.output_tokens
         if len(reply.text) > self._limits.answer_characters:

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ SPOOFED = "protocol: the program wrote to the sandbox's own channel"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One frame: its kind (see ``worker/run.py``), its JSON and the seconds waited for it."""
+    """One frame: its kind (see ``worker/run.py``), its body and the seconds waited for it."""
 
     kind: bytes
     body: bytes
@@ -35,8 +36,12 @@ class StoppedError(Exception):
         self.reason = reason
 
 
+class NotReadyError(Exception):
+    """The child could not put up its walls, for the reason given; "" if it just ended."""
+
+
 class Channel:
-    """Talks to one child; a context manager that closes the socket. Every method raises StoppedError."""
+    """Talks to one child; a context manager that closes the socket. Methods raise StoppedError."""
 
     def __init__(self, sock: socket.socket, wall_seconds: float, most_bytes: int) -> None:
         self._socket = sock
@@ -44,6 +49,7 @@ class Channel:
         self._deadline = time.monotonic() + _START_SECONDS
         self._most = most_bytes
         self._token = secrets.token_hex(8).encode()
+        self._buffer = bytearray()
 
     def __enter__(self) -> Self:
         return self
@@ -51,20 +57,22 @@ class Channel:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._socket.close()
 
-    def wait_ready(self) -> None:
-        """Return when the child stands behind its walls. If it does not get there, it is not the program's fault."""
-        if self._read(1) != b"!":
-            raise StoppedError(self._socket.recv(_LONGEST_FAILURE).decode(errors="replace"))
-
-    def ask(self, request: Mapping[str, Any]) -> None:
-        """Send what to run; the program's time starts now."""
+    def ask(self, request: Mapping[str, Any], code: bytes) -> None:
+        """Send what to run and the compiled program (b"" if it is not known), and return when the child stands behind its walls: the
+        program's time starts now. Raises NotReadyError if it does not get there, which is not the program's fault."""
+        try:
+            self._write(json.dumps({"token": self._token.decode(), **request}).encode(), code)
+            ready = self._read(1) == b"!"
+        except StoppedError as stop:
+            raise NotReadyError("") from stop
+        if not ready:
+            raise NotReadyError(self._rest())
         self._deadline = time.monotonic() + self._wall
-        self._write({"token": self._token.decode(), **request})
 
     def reply(self, message: Mapping[str, str], waited: float) -> None:
         """Answer a question of the program, after ``waited`` seconds that are not its own."""
         self._deadline += waited
-        self._write(message)
+        self._write(json.dumps(message).encode())
 
     def answer(self, kinds: bytes) -> Answer:
         """The next frame, which must be of one of ``kinds``."""
@@ -81,9 +89,8 @@ class Channel:
             raise StoppedError(SPOOFED)
         return Answer(kind, frame[head:], time.monotonic() - start)
 
-    def _write(self, message: Mapping[str, Any]) -> None:
-        body = json.dumps(message).encode()
-        view = memoryview(struct.pack(">I", len(body)) + body)
+    def _write(self, *frames: bytes) -> None:
+        view = memoryview(b"".join(struct.pack(">I", len(frame)) + frame for frame in frames))
         while view:
             self._wait()
             try:
@@ -94,19 +101,26 @@ class Channel:
                 raise StoppedError("") from None
 
     def _read(self, size: int) -> bytes:
-        data = bytearray()
-        while len(data) < size:
+        while len(self._buffer) < size:
             self._wait()
             try:
-                part = self._socket.recv(min(size - len(data), 1 << 20))
+                part = self._socket.recv(1 << 16)
             except TimeoutError:
                 raise self._late() from None
             except OSError:
                 raise StoppedError("") from None
             if not part:
                 raise StoppedError("")
-            data += part
-        return bytes(data)
+            self._buffer += part
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+    def _rest(self) -> str:
+        """What the child or its server wrote before hanging up."""
+        with suppress(StoppedError):
+            self._read(_LONGEST_FAILURE)
+        return self._buffer.decode(errors="replace")
 
     def _wait(self) -> None:
         left = self._deadline - time.monotonic()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -19,8 +20,8 @@ from typing import Any, Self
 from personaevo.errors import ProgramError, SandboxError
 from personaevo.programs import attempts, personas, walls
 from personaevo.programs.answers import Answers, decode, difference, text
-from personaevo.programs.capability import Capability, ModelLimits, OtherQuestionError
-from personaevo.programs.channel import SPOOFED, Answer, Channel, StoppedError
+from personaevo.programs.capability import Ask, Capability, ModelLimits, OtherQuestionError
+from personaevo.programs.channel import SPOOFED, Answer, Channel, NotReadyError, StoppedError
 from personaevo.programs.personas import DialTable
 from personaevo.programs.server import Server, ServerLostError
 from personaevo.programs.source import MAX_BYTES
@@ -28,6 +29,7 @@ from personaevo.records import Axis, ChatModel, RunResult, Task
 
 _HASH_SEEDS = (0, 1)
 _RUNS_PER_SERVER = 1000
+_CODES = 64
 _NO_KERNEL_TIER = (
     "this machine cannot run programs in the kernel tier; it lacks {lacks}. Two ways out: 'pip install personaevo[wasm]' and "
     "--sandbox wasm, or, if you trust whoever writes the programs, --sandbox weak (limits only)"
@@ -94,11 +96,15 @@ class Sandbox:
         }
         self._servers: list[Server] = []
         self._runs = 0
+        self._code: dict[str, bytes] = {}  # of the latest programs: what is run again need not be compiled again
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         with self._lock:
-            self._start()
+            try:
+                self._start()
+            except ServerLostError as error:
+                raise SandboxError(f"the sandbox's server was lost as it started: {error}; try again") from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -158,9 +164,10 @@ class Sandbox:
     def _both(self, work: _Work) -> list[RunResult]:
         self._runs += 1
         calls = work.calls
-        first = self._pass(0, work, range(len(calls)), "")
+        first = self._pass(0, work, range(len(calls)), self._code.get(work.source, b""))
         if first.load_error is not None or not first.calls:
             return [_failed(first.load_error or first.stopped or "") for _ in calls]
+        self._remember(work.source, first.code)
         # A single call is asked twice: what the program keeps between calls would show.
         order = list(reversed(range(len(first.calls)))) if len(calls) > 1 else [0, 0]
         second = self._pass(1, work, order, first.code)
@@ -172,6 +179,12 @@ class Sandbox:
         for index in order[len(second.calls) :]:
             stopped[index] = second.stopped
         return self._results(first, calls, stopped)
+
+    def _remember(self, source: str, code: bytes) -> None:
+        self._code.pop(source, None)
+        self._code[source] = code
+        if len(self._code) > _CODES:
+            del self._code[next(iter(self._code))]
 
     def _results(self, first: Answers, calls: Sequence[Call], stopped: Sequence[str | None]) -> list[RunResult]:
         try:
@@ -192,38 +205,40 @@ class Sandbox:
             return _failed(str(error), answer.seconds)
         return RunResult(ok=True, personas=made, seconds=answer.seconds)
 
-    def _pass(self, number: int, work: _Work, order: Sequence[int], code: str) -> Answers:
+    def _pass(self, number: int, work: _Work, order: Sequence[int], code: bytes) -> Answers:
         """Make the calls in ``order`` in one child of server ``number``. Raises ServerLostError."""
         server = self._servers[number]
         with Channel(server.fork(), self._wall, int(self._output_mb * 1e6)) as channel:
             try:
-                channel.wait_ready()
-            except StoppedError as stop:
-                raise ServerLostError(f"its child could not put up its walls: {stop.reason or 'it ended'}") from stop
-            said = self._conversation(channel, work, order, code)
-            status = server.end(patient=said.stopped == "")
-        return said if said.stopped != "" else replace(said, stopped=self._ending(status))
+                said = self._conversation(channel, number, work, order, code)
+            except NotReadyError as error:
+                raise ServerLostError(f"its child could not put up its walls ({error or 'it ended'})") from error
+            if said.stopped == "":
+                return replace(said, stopped=self._explained(server.ending()))
+            server.end()
+        return said
 
-    def _conversation(self, channel: Channel, work: _Work, order: Sequence[int], code: str) -> Answers:
+    def _conversation(self, channel: Channel, number: int, work: _Work, order: Sequence[int], code: bytes) -> Answers:
         """All that one child says until it has answered every call, or stops."""
         made: list[Answer] = []
-        axes, again = b"", bool(code)
+        axes = b""
+        ask = (work.capability.ask, work.capability.again)[number] if work.capability else None
         calls = [(_task(call.task), call.n, call.seed) for call in (work.calls[index] for index in order)]
         try:
-            channel.ask({"source": work.source, "code": code, "calls": calls, "model": work.capability is not None})
-            answer = channel.answer(b"AF" if again else b"CF")
+            channel.ask({"source": work.source, "calls": calls, "model": ask is not None}, code)
+            answer = channel.answer(b"AF" if code else b"CF")
             if answer.kind == b"C":
-                code, answer = answer.body.decode(errors="replace"), channel.answer(b"AF")
+                code, answer = answer.body, channel.answer(b"AF")
             if answer.kind == b"F":
                 return Answers(load_error=text(answer.body))
             axes = answer.body
             for index in order:
-                made.append(_called(channel, work.capability, index, again))  # noqa: PERF401 - those made before a stop count
+                made.append(_called(channel, ask, index))  # noqa: PERF401 - those made before a stop count
         except StoppedError as stop:
             return Answers(code, axes, tuple(made), stopped=stop.reason)
         return Answers(code, axes, tuple(made))
 
-    def _ending(self, status: int) -> str:
+    def _explained(self, status: int) -> str:
         """How a child ended that should have gone on."""
         killed_by = status & 0x7F
         if killed_by == signal.SIGXCPU:
@@ -265,26 +280,28 @@ class Sandbox:
         try:
             result = self._both(_Work(attempts.ATTEMPTS, [Call({}, 1, 0)], None))[0]
         except ServerLostError as error:
-            raise SandboxError(_NO_KERNEL_TIER.format(lacks=error)) from error
+            if str(error.__cause__ or ""):
+                raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"walls that stand: {error.__cause__}")) from error
+            raise
         if not result.ok or result.personas[0].description != attempts.NONE:
             broken = result.personas[0].description if result.ok else result.reason
             raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"walls that hold: a program {broken}"))
 
 
-def _called(channel: Channel, capability: Capability | None, index: int, again: bool) -> Answer:
+def _called(channel: Channel, ask: Ask | None, index: int) -> Answer:
     """The answer to one call; the program's questions to the model on the way are answered."""
     seconds, place = 0.0, 0
     while True:
-        answer = channel.answer(b"REM" if capability else b"RE")
+        answer = channel.answer(b"REM" if ask else b"RE")
         seconds += answer.seconds
-        if answer.kind != b"M" or capability is None:
+        if answer.kind != b"M" or ask is None:
             return replace(answer, seconds=seconds)
-        before = capability.seconds
+        start = time.monotonic()
         try:
-            reply = (capability.again if again else capability.ask)(index, place, _question(answer.body))
+            reply = ask(index, place, _question(answer.body))
         except OtherQuestionError:
             raise StoppedError(_OTHER_QUESTION) from None
-        channel.reply(reply, capability.seconds - before)
+        channel.reply(reply, time.monotonic() - start)
         place += 1
 
 

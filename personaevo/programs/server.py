@@ -31,7 +31,8 @@ class ServerLostError(Exception):
 class Server:
     """A running fork server.
 
-    PYTHONHASHSEED is the one variable of its environment (cleared before any program runs): ``hash_seed`` fixes the order of sets.
+    Its environment has two variables, cleared before any program runs: ``hash_seed`` fixes the order of sets, and symbols are resolved
+    at start, not in every child.
     """
 
     def __init__(self, limits: Mapping[str, object], hash_seed: int) -> None:
@@ -41,7 +42,7 @@ class Server:
         try:
             self._process = subprocess.Popen(  # close_fds is the default; the new session keeps Ctrl-C from the server
                 command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",
-                env={"PYTHONHASHSEED": str(hash_seed)}, start_new_session=True,
+                env={"PYTHONHASHSEED": str(hash_seed), "LD_BIND_NOW": "1"}, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             ours.close()
@@ -82,38 +83,40 @@ class Server:
         self._control.settimeout(_REPLY_SECONDS)
 
     def fork(self) -> socket.socket:
-        """Start a child; the socket talks to it. Raises ServerLostError."""
+        """Order a child; the socket talks to it, or hangs up. Raises ServerLostError."""
         ours, theirs = socket.socketpair()
         try:
             socket.send_fds(self._control, [b"R"], [theirs.fileno()], socket.MSG_NOSIGNAL)
-            error = self._reply()
-        except (OSError, ServerLostError) as lost:
+        except OSError as error:
             ours.close()
-            raise ServerLostError(str(lost)) from lost
+            raise ServerLostError(str(error)) from error
         finally:
             theirs.close()
-        if error:
-            ours.close()
-            raise ServerLostError(f"it cannot fork: {os.strerror(error)}")
         return ours
 
-    def end(self, patient: bool = False) -> int:
-        """End the child and whatever it started; its wait status. If ``patient``, it first has a moment to end itself,
-        so that the status is its own. Raises ServerLostError."""
-        try:
-            self._control.send(b"W" if patient else b"K", socket.MSG_NOSIGNAL)
-            return self._reply()
-        except OSError as error:
-            raise ServerLostError(str(error)) from error
+    def end(self) -> None:
+        """End the child and whatever it started. Raises ServerLostError."""
+        self._order(b"K")
 
-    def _reply(self) -> int:
+    def ending(self) -> int:
+        """The wait status of a child that hung up; it has a moment to end itself, so that the status is its own. Raises ServerLostError."""
+        self._order(b"W")
         data = b""
         while len(data) < 4:
-            part = self._control.recv(4 - len(data))
+            try:
+                part = self._control.recv(4 - len(data))
+            except OSError as error:
+                raise ServerLostError(str(error)) from error
             if not part:
                 raise ServerLostError("it ended")
             data += part
         return int(struct.unpack("<i", data)[0])
+
+    def _order(self, order: bytes) -> None:
+        try:
+            self._control.send(order, socket.MSG_NOSIGNAL)
+        except OSError as error:
+            raise ServerLostError(str(error)) from error
 
 
 def _close(control: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:

@@ -81,13 +81,14 @@ def test_nothing_leaks() -> None:
     with Sandbox(wall_seconds=0.2) as box:
         check_honest(box)
         servers = box.server_pids()
+        assert eventually(lambda: processes_below(os.getpid()) - before[0] == set(servers))
         inside = processes_below(os.getpid()), set(os.listdir("/proc/self/fd"))
         in_servers = [len(os.listdir(f"/proc/{pid}/fd")) for pid in servers]
         sources = [HONEST, RAISES, EXITS, FORKS]
         for number in range(200):
             box.run(LOOPS if number % 40 == 0 else sources[number % 4], TASK, 3, number)
         assert box.server_pids() == servers
-        assert (processes_below(os.getpid()), set(os.listdir("/proc/self/fd"))) == inside
+        assert eventually(lambda: (processes_below(os.getpid()), set(os.listdir("/proc/self/fd"))) == inside)
         assert [len(os.listdir(f"/proc/{pid}/fd")) for pid in servers] == in_servers
     assert (processes_below(os.getpid()), set(os.listdir("/proc/self/fd"))) == before
 

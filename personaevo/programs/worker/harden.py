@@ -8,6 +8,7 @@ import ctypes
 import os
 import resource
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 CHANNEL = 3
@@ -29,6 +30,8 @@ class Walls:
     def __init__(self, limits: dict[str, Any]) -> None:
         self.limits = limits
         self.names = frozenset(limits["walls"])
+        self.rlimits = [(kind, within(kind, soft, hard)) for kind, soft, hard in self.wanted()]
+        self.root = "user" in self.names and leave_groups()
         libc = ctypes.CDLL(None, use_errno=True)
         self.prctl, self.syscall = libc.prctl, libc.syscall
         if "landlock" in self.names:  # a ruleset without a rule allows nothing of what it handles
@@ -42,8 +45,8 @@ class Walls:
     def put_up(self, server: int) -> None:
         """In the child: all walls, the outermost last. What the child still has open is the channel and three times nothing."""
         os.setsid()
-        if "user" in self.names and os.geteuid() == 0:
-            become_nobody()
+        if self.root:
+            os.setresuid(NOBODY, NOBODY, NOBODY)
         if "limits" in self.names:
             self.lower_limits()
         self.checked("no_new_privs", self.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
@@ -57,18 +60,16 @@ class Walls:
             self.checked("seccomp", self.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self.filter, 0, 0))
 
     def lower_limits(self) -> None:
+        for kind, soft_and_hard in self.rlimits:
+            resource.setrlimit(kind, soft_and_hard)
+
+    def wanted(self) -> Iterator[tuple[int, int, int]]:
         cpu, memory = self.limits["cpu_seconds"], self.limits["memory_bytes"]
-        for kind, soft, hard in (
-            (resource.RLIMIT_CPU, cpu, cpu + 1),
-            (resource.RLIMIT_AS, memory, memory),
-            (resource.RLIMIT_FSIZE, 0, 0),
-            (resource.RLIMIT_CORE, 0, 0),
-            (resource.RLIMIT_NPROC, 0, 0),  # no new process or thread
-            (resource.RLIMIT_NOFILE, CHANNEL + 1, CHANNEL + 1),  # no new file or socket
-        ):
-            most = resource.getrlimit(kind)[1]  # the host may run under limits of its own
-            free = most == resource.RLIM_INFINITY
-            resource.setrlimit(kind, (soft, hard) if free else (min(soft, most), min(hard, most)))
+        yield resource.RLIMIT_CPU, cpu, cpu + 1
+        yield resource.RLIMIT_AS, memory, memory
+        yield resource.RLIMIT_FSIZE, 0, 0
+        yield resource.RLIMIT_NPROC, 0, 0  # no new process or thread
+        yield resource.RLIMIT_NOFILE, CHANNEL + 1, CHANNEL + 1  # no new file or socket
 
     def checked(self, what: str, result: int) -> int:
         if result < 0:
@@ -77,9 +78,19 @@ class Walls:
         return result
 
 
-def become_nobody() -> None:
-    """The limit on processes does not bind root. Without the right to change user, root stays: the self-test shows it."""
+def within(kind: int, soft: int, hard: int) -> tuple[int, int]:
+    """The host may run under limits of its own, which are not raised."""
+    most = resource.getrlimit(kind)[1]
+    return (soft, hard) if most == resource.RLIM_INFINITY else (min(soft, most), min(hard, most))
+
+
+def leave_groups() -> bool:
+    """In the server: whether its children are to change user too, as the limit on processes does not bind root. Without the right to do
+    so (a container may withhold it) root stays."""
+    if os.geteuid() != 0:
+        return False
     with contextlib.suppress(OSError):
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        return True
+    return False

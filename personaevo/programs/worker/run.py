@@ -1,13 +1,12 @@
 """Running one program: read the request, load the program, answer its calls. Standard library only; knows nothing of processes and walls.
 
-The request is one frame; answers are frames of (length, token of the run, kind, JSON): C the compiled program if it was not given, A its
-AXES, and for each call R its records or E why it failed; F instead of all that if it does not load; M a question to the model, which
-the parent answers with a frame.
+The request is two frames: JSON, and the compiled program if it is known. Answers are frames of (length, token of the run, kind, body): C
+the compiled program if it was not known, and as JSON A its AXES, and for each call R its records or E why it failed; F instead of all that
+if it does not load; M a question to the model, which the parent answers with a frame.
 """
 
 from __future__ import annotations
 
-import base64
 import builtins
 import json
 import marshal
@@ -31,15 +30,15 @@ class Link:
     def __init__(self, reader: int, writer: int) -> None:
         self.reader, self.writer, self.token = reader, writer, b""
 
-    def send(self, kind: bytes, body: str) -> None:
-        data = self.token + kind + body.encode()
+    def send(self, kind: bytes, body: bytes | str) -> None:
+        data = self.token + kind + (body.encode() if isinstance(body, str) else body)
         view = memoryview(struct.pack(">I", len(data)) + data)
         while view:
             view = view[os.write(self.writer, view) :]
 
-    def receive(self) -> Any:
+    def receive(self) -> bytes:
         """The next frame from the parent."""
-        return json.loads(self.exactly(struct.unpack(">I", self.exactly(4))[0]))
+        return self.exactly(struct.unpack(">I", self.exactly(4))[0])
 
     def exactly(self, size: int) -> bytes:
         data = bytearray()
@@ -52,10 +51,10 @@ class Link:
 
 
 def run_program(link: Link, limits: Limits) -> None:
-    request = link.receive()
+    request, known = json.loads(link.receive()), link.receive()
     link.token = request["token"].encode()
     try:
-        module = load(code(request, link), limits["modules"])
+        module = load(marshal.loads(known) if known else compiled(request["source"], link), limits["modules"])
         axes = plain(module.AXES, "AXES", limits)
     except BaseException as error:  # noqa: BLE001 - whatever the program raises, SystemExit included, is its result
         link.send(b"F", json.dumps(describe(error, limits)))
@@ -97,29 +96,27 @@ class Model:
         if not isinstance(prompt, str) or not isinstance(system, (str, type(None))):
             raise ModelRefusedError("complete(prompt, system=None) takes text")
         self._link.send(b"M", json.dumps([prompt, system]))
-        reply = self._link.receive()
+        reply = json.loads(self._link.receive())
         if "refused" in reply:
             raise ModelRefusedError(reply["refused"])
         return str(reply["text"])
 
 
-def code(request: dict[str, Any], link: Link) -> types.CodeType:
-    """The program compiled: by the first child that runs it, before it runs, for the second one too; compiling takes as long as running."""
-    if request["code"]:
-        return marshal.loads(base64.b64decode(request["code"]))  # type: ignore[no-any-return]
+def compiled(source: str, link: Link) -> types.CodeType:
+    """Compiling takes as long as running, so the parent gets the result, before anything of it has run, for the next child."""
     try:
-        made = compile(request["source"], "<program>", "exec", dont_inherit=True)
+        code = compile(source, "<program>", "exec", dont_inherit=True)
     except (MemoryError, RecursionError):  # how the parser says it
         raise RefusedError("rule: the program is nested too deeply; use loops or tables") from None
-    link.send(b"C", base64.b64encode(marshal.dumps(made)).decode())
-    return made
+    link.send(b"C", marshal.dumps(code))
+    return code
 
 
-def load(made: types.CodeType, allowed: list[str]) -> types.ModuleType:
+def load(code: types.CodeType, allowed: list[str]) -> types.ModuleType:
     """The program as a module. It is known to ``sys.modules``, where dataclasses and enums look for theirs."""
     module = sys.modules["program"] = types.ModuleType("program")
     module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importer(frozenset(allowed))}
-    exec(made, module.__dict__)
+    exec(code, module.__dict__)
     if not hasattr(module, "AXES"):
         raise RefusedError("rule: the program defines no AXES")
     if not callable(getattr(module, "generate", None)):

@@ -1,8 +1,8 @@
 """A fork server: modules are loaded once, here; each run is one forked child. The parent's orders come over a socket that is this
 process's stdin:
 
-    R + a socket   fork a child that talks over that socket     → errno of the fork, 0 if it went well
-    K              kill the child and all it started, now       → its wait status
+    R + a socket   fork a child that talks over that socket; what goes wrong is said there
+    K              kill the child and all it started, now
     W              the same, after it had a moment to end itself → its wait status
 
 End of file, or the end of the parent process, ends everything. The protocol has its own socket because stdin, stdout and stderr are
@@ -11,7 +11,6 @@ the program's, and go nowhere.
 
 from __future__ import annotations
 
-import array
 import contextlib
 import ctypes
 import gc
@@ -82,26 +81,23 @@ class Server:
         order, ancillary, _, _ = self.control.recvmsg(1, socket.CMSG_SPACE(4))
         if order == b"R":
             self.end(0.0)
-            fds = array.array("i")
-            for _, _, data in ancillary:
-                fds.frombytes(data[:4])
-            self.control.sendall(struct.pack("<i", self.fork(fds[0])))
-        elif order in (b"K", b"W"):
-            self.control.sendall(struct.pack("<i", self.end(PATIENCE if order == b"W" else 0.0)))
+            self.fork(*struct.unpack("i", ancillary[0][2]))
+        elif order == b"K":
+            self.end(0.0)
+        elif order == b"W":
+            self.control.sendall(struct.pack("<i", self.end(PATIENCE)))
         return bool(order)
 
-    def fork(self, channel: int) -> int:
+    def fork(self, channel: int) -> None:
         server = os.getpid()
         try:
             self.child = os.fork()
         except OSError as error:
-            os.close(channel)
-            return error.errno or -1
+            os.write(channel, FAILED + f"fork: {error.strerror}".encode())
         if self.child == 0:
             os.dup2(channel, CHANNEL)
             run_child(server, self.walls, self.limits)
         os.close(channel)
-        return 0
 
     def end(self, patience: float) -> int:
         """Kill the child with its group, then everything that it left behind; only then is its pid free again."""
@@ -143,6 +139,7 @@ def main() -> None:
     os.environ.clear()
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.register_at_fork = lambda **_: None  # ``random`` would seed itself anew in every child; ``run`` does it where it counts
     for module in (*limits["modules"], *PRELOAD):
         importlib.import_module(module)
     warnings.simplefilter("ignore")  # showing one would read files
@@ -150,6 +147,7 @@ def main() -> None:
     sys.meta_path[:] = sys.meta_path[:2]  # built-in and frozen: a search for files could only fail, and obscurely
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     server = Server(control, limits)
+    gc.set_threshold(20_000)
     gc.collect()
     gc.freeze()  # keeps the collector of a child from touching, and so copying, shared pages
     for fd in (0, 1, 2):
