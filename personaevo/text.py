@@ -1,15 +1,37 @@
-"""Text from files, programs and models, made safe to be shown on a terminal."""
+"""Text from files, programs and models is data: made safe to be shown on a terminal, and to stand in a model's prompt."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
+# What nobody sees although Python calls it printable: fillers, joiners and the selectors in which text can be hidden.
+_UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+_HIDDEN = re.compile(f"[{_UNSEEN}]")
 _BLANKS = frozenset(" \n\t\u00a0")
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,:#()-]{0,79}")
+_OPEN = re.compile(r"--- data: (.+) ---")
+_PREFIX = "| "
+# Chat templates give these a meaning of their own: <|im_start|>, <start_of_turn>, </s>, <<SYS>>, [INST], …
+_TEMPLATE = re.compile(
+    r"<(?=[|\uff5c])|<(?=<?/?[A-Za-z_][\w:-]*>)|(?<=[|\uff5c])(?=>)"
+    r"|\[(?=/?(?:INST|SYS|SYSTEM(?:_PROMPT)?|(?:AVAILABLE_)?TOOLS?(?:_\w+)?|UNUSED_TOKEN_\d+|gMASK|CLS|SEP|MASK|PAD|UNK|BOS|EOS)\])"
+)
+
+_ADDRESS_LOGIN = re.compile(r"(?<=://)[^\s/@?#]+@")
+_NAMED_SECRET = re.compile(
+    r"(?i)\b((?:api[_-]?key|secret|password|passwd)[\"']?\s*[=:]\s*[\"']?|(?:token|signature)=|bearer\s+)[^\s&\"'#,;]{4,}"
+)
+_KEY = re.compile(r"\b(?:sk|pk|rk|ghp|gho|hf|xox[abp])[-_][A-Za-z0-9_-]{12,}")
+_SHORTEST_SECRET = 8
 
 
 def plain(text: str) -> str:
     """The text with every character that could steer a terminal (control, bidirectional, invisible) written as an escape."""
-    if text.isprintable():
+    if text.isprintable() and not _HIDDEN.search(text):
         return text
-    return "".join(char if char.isprintable() or char in _BLANKS else _escaped(char) for char in text)
+    return "".join(_shown(char) for char in text)
 
 
 def one_line(text: str) -> str:
@@ -17,6 +39,71 @@ def one_line(text: str) -> str:
     return plain(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def _shown(char: str) -> str:
+    return char if char in _BLANKS or (char.isprintable() and not _HIDDEN.match(char)) else _escaped(char)
+
+
 def _escaped(char: str) -> str:
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# --- in prompts
+
+
+def quoted(label: str, text: str, longest: int = 8_000) -> str:
+    """``text`` as a block of data for a prompt, which nothing in it can close or imitate.
+
+    Between the two border lines every line begins with "| "; all line ends of Unicode count as such. Control, bidirectional and
+    invisible characters are written as escapes, and a blank is put into chat-template tokens (``< |im_start|>``). Of ``text`` the
+    first ``longest`` characters are kept; the closing line then says how many were cut. Equal arguments give equal blocks.
+
+    Raises:
+        ValueError: the label is not 1 to 80 letters, digits and simple signs: it is the caller's own words, never content.
+    """
+    if not _LABEL.fullmatch(label):
+        raise ValueError(f"label {label!r:.100}: expected 1 to 80 letters, digits, blanks or simple signs; content belongs into the text")
+    lines = (_PREFIX + _TEMPLATE.sub(r"\g<0> ", plain(line)) for line in text[:longest].splitlines())
+    cut = len(text) - longest
+    end = f"--- end of data: {label}{f' … ({cut:,} characters cut)' if cut > 0 else ''} ---"
+    return "\n".join([f"--- data: {label} ---", *lines, end])
+
+
+def split_blocks(prompt: str) -> tuple[str, list[tuple[str, str]]]:
+    """A prompt taken apart again: the text outside its blocks, and (label, text as quoted) of each block.
+
+    Raises:
+        ValueError: a block is not closed, or a line in it lacks the prefix.
+    """
+    outside: list[str] = []
+    blocks: list[tuple[str, str]] = []
+    lines = iter(prompt.splitlines())
+    for line in lines:
+        opened = _OPEN.fullmatch(line)
+        if opened:
+            blocks.append((opened[1], _block(opened[1], lines)))
+        else:
+            outside.append(line)
+    return "\n".join(outside), blocks
+
+
+def _block(label: str, lines: Iterable[str]) -> str:
+    inside: list[str] = []
+    for line in lines:
+        if line.startswith(f"--- end of data: {label}"):
+            return "\n".join(inside)
+        if not line.startswith(_PREFIX):
+            raise ValueError(f"block {label!r}: the line {line!r:.100} lacks the prefix")
+        inside.append(line.removeprefix(_PREFIX))
+    raise ValueError(f"block {label!r} is not closed")
+
+
+# --- secrets
+
+
+def without_secrets(text: str, values: Iterable[str] = ()) -> str:
+    """The text without logins in addresses, without what looks like a key, and without each of ``values`` (of 8 characters or more)."""
+    for value in sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True):
+        text = text.replace(value, "***")
+    text = _ADDRESS_LOGIN.sub("***@", text)
+    return _KEY.sub("***", _NAMED_SECRET.sub(r"\1***", text))

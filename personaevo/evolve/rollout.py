@@ -6,25 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from personaevo import definitions
+from personaevo import definitions, injection
 from personaevo.evolve.plan import Plan
 from personaevo.evolve.workers import Workers
 from personaevo.measure.losses import apply_losses
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.personas import DialTable
-from personaevo.records import Episode, Persona, PlanItem, RunResult
+from personaevo.records import Episode, Persona, PlanItem, RunResult, Tier
 from personaevo.simulate.episodes import run_episode
 
 
 @dataclass(frozen=True)
 class Rollout:
     """One piece of work: a program's source (None is the persona-free simulator), what to play, the domain (a name or an
-    absolute path: see ``definitions.domain``), and what the text is to lose."""
+    absolute path: see ``definitions.domain``), what the text is to lose, and the sandbox tier."""
 
     source: str | None
     plan: Plan
     domain: str
     losses: tuple[str, ...]
+    tier: Tier
 
 
 def dial_table() -> DialTable:
@@ -34,9 +35,9 @@ def dial_table() -> DialTable:
 
 
 @cache
-def _sandbox() -> Sandbox:
+def _sandbox(tier: Tier) -> Sandbox:
     """This process's sandbox, started when first needed; it ends with the process."""
-    return Sandbox(dial_table()).__enter__()
+    return Sandbox(dial_table(), tier=tier).__enter__()
 
 
 def roll_out(work: Rollout) -> tuple[Episode, ...]:
@@ -51,7 +52,7 @@ def roll_out(work: Rollout) -> tuple[Episode, ...]:
             episodes.append(_failed(item, result))
         else:
             persona: Persona | None = result.personas[item.slot] if result is not None else None
-            episodes.append(run_episode(tasks[item.task_id], persona, item, domain))
+            episodes.append(_refused(run_episode(tasks[item.task_id], persona, item, domain)))
     return _measured(episodes, work.losses)
 
 
@@ -59,12 +60,22 @@ def _generate(work: Rollout) -> dict[str, RunResult]:
     if work.source is None:
         return {}
     calls = [Call(task, work.plan.personas, work.plan.generate_seed(task.id)) for task in work.plan.tasks]
-    results = _sandbox().run_many(work.source, calls)
+    results = _sandbox(work.tier).run_many(work.source, calls)
     return {task.id: result for task, result in zip(work.plan.tasks, results, strict=True)}
 
 
 def _failed(item: PlanItem, result: RunResult) -> Episode:
     return Episode(item=item, state="failed", reason=result.reason, fault=result.fault or "program")
+
+
+def _refused(episode: Episode) -> Episode:
+    """The episode, failed if its user speaks to the judge or to a model instead of the agent: that must not pay."""
+    for number, (role, text) in enumerate(episode.turns, start=1):
+        flag = injection.find(text) if role == "user" else None
+        if flag is not None:
+            reason = f"turn {number}, by the user, is not said to the agent: '{flag.excerpt}' (pattern '{flag.pattern}': {flag.why})"
+            return replace(episode, state="failed", reason=reason, fault="program")
+    return episode
 
 
 def worth_another_try(episodes: Sequence[Episode]) -> bool:

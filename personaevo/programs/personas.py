@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from personaevo import injection
 from personaevo.errors import ProgramError
 from personaevo.records import Axis, Persona
 
@@ -34,8 +35,8 @@ def axes(raw: object, dials: DialTable) -> tuple[Axis, ...]:
     """Check a program's AXES.
 
     At most 24 dicts with a unique ``name`` and optionally ``definition``, ``low``, ``high`` (texts) and ``dials``
-    (dial → [value at level 0, value at level 1], both within the dial's range). Raises ProgramError, naming index and
-    field.
+    (dial → [value at level 0, value at level 1], both within the dial's range). A text that addresses the judge, the
+    mutator or a model is refused (see ``injection``). Raises ProgramError, naming index and field.
     """
     items = _list(raw, "AXES")
     if len(items) > MAX_AXES:
@@ -54,8 +55,8 @@ def build(records: object, n: int, axes: Sequence[Axis], dials: DialTable) -> tu
     …; unique), ``behaviors`` (axis → level in 0..1), ``dials`` (dial → value in its range) and ``policy``. Dials follow
     from the behaviors, linearly between an axis's two values, the mean where several axes set the same dial; those that
     the persona sets itself stand. A value out of range is refused and not clamped: clamping would evaluate a persona
-    that nobody proposed. A missing or blank policy is composed (see ``compose_policy``). Raises ProgramError, naming
-    index and field.
+    that nobody proposed. A missing or blank policy is composed (see ``compose_policy``). A text that addresses the
+    judge, the mutator or a model is refused (see ``injection``). Raises ProgramError, naming index and field.
     """
     items = _list(records, "generate's result")
     if len(items) != n:
@@ -93,7 +94,7 @@ def _axis(raw: object, where: str, dials: DialTable) -> Axis:
         if len(values) != 2:
             raise ProgramError(f"{place}: expected [value at level 0, value at level 1], got {len(values)} values")
         ends[dial] = (_dial(values[0], dial, f"{place}[0]", dials), _dial(values[1], dial, f"{place}[1]", dials))
-    texts = {key: _text(item.get(key, ""), f"{where}.{key}", MAX_TEXT) for key in ("definition", "low", "high")}
+    texts = {key: _said(item.get(key, ""), f"{where}.{key}", MAX_TEXT) for key in ("definition", "low", "high")}
     return Axis(name=_named(item["name"], f"{where}.name"), dials=ends, **texts)
 
 
@@ -102,7 +103,7 @@ def _persona(raw: object, index: int, axes: Mapping[str, Axis], dials: DialTable
     item = _dict(raw, where, _PERSONA_KEYS)
     if "description" not in item:
         raise ProgramError(f"{where}.description is missing; expected who this user is, in a sentence or two")
-    description = _text(item["description"], f"{where}.description", MAX_TEXT)
+    description = _said(item["description"], f"{where}.description", MAX_TEXT)
     if not description.strip():
         raise ProgramError(f"{where}.description is blank; expected who this user is, in a sentence or two")
     behaviors = {}
@@ -115,7 +116,7 @@ def _persona(raw: object, index: int, axes: Mapping[str, Axis], dials: DialTable
     values = _follow(behaviors, axes) | {
         dial: _dial(value, dial, f"{where}.dials[{dial!r}]", dials) for dial, value in own.items()
     }
-    policy = _text(item.get("policy", ""), f"{where}.policy", MAX_POLICY)
+    policy = _said(item.get("policy", ""), f"{where}.policy", MAX_POLICY)
     if not policy.strip():
         policy = compose_policy(behaviors, values, axes, dials)
         if len(policy) > MAX_POLICY:
@@ -170,8 +171,20 @@ def _text(value: object, where: str, longest: int) -> str:
     return value
 
 
+def _said(value: object, where: str, longest: int) -> str:
+    """A text that speaks of a person and to nobody."""
+    text = _text(value, where, longest)
+    flag = injection.find(text)
+    if flag is not None:
+        raise ProgramError(
+            f"{where}: '{flag.excerpt}' is not about a person (pattern '{flag.pattern}': {flag.why}); "
+            "write who this user is and how they behave, and address nobody"
+        )
+    return text
+
+
 def _named(value: object, where: str) -> str:
-    name = _text(value, where, MAX_NAME)
+    name = _said(value, where, MAX_NAME)
     if not name.strip():
         raise ProgramError(f"{where}: expected a name, got blank text")
     return name

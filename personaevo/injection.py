@@ -1,0 +1,159 @@
+"""Finds words to the judge, the mutator or the model behind an agent in what personas and simulated users say.
+
+The patterns are content: ``fitness/injection.toml``. They catch what is known and plain; what is not known is harmless as well, because
+prompts hold such texts as data only (``text.quoted``). A finding therefore costs its author, and nobody gains by evading.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+from personaevo import content
+from personaevo.errors import ContentError
+from personaevo.text import one_line
+
+_SHOWN = 60
+_LETTERS = 5
+_BEGINNINGS = re.compile(rf"\b\w{{1,{_LETTERS}}}|[<\[]")
+_CLASSES = re.compile(r"(\[(?:\\.|[^\]\\])*\])")
+_UNSEEN = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
+_SPACED_OUT = re.compile(r"\b(?:\w[^\w\n]{1,3}){5,}\w\b")
+_MIXED = re.compile(r"[a-z][013457@$!]+[a-z]|\b[013457@$!][a-z]+[013457@$!a-z]*[a-z]")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :,]?){10,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A finding: the pattern's name, why it is one, and the words that matched (folded, on one line, at most 60 characters)."""
+
+    pattern: str
+    why: str
+    excerpt: str
+
+
+@lru_cache(maxsize=2048)
+def find(text: str) -> Flag | None:
+    """The first pattern that the text matches, as it stands or decoded (spaced out, look-alikes, base64, hex, %xx, &#x;); None if none."""
+    for view in _views(text):
+        folded = _folded(view)
+        found = _match(folded, tight=False) or _disguised(folded)
+        if found is not None:
+            return found
+    return None
+
+
+def _views(text: str) -> Iterator[str]:
+    yield text
+    if "%" in text:
+        yield unquote(text)
+    if "&" in text:
+        yield html.unescape(text)
+    for match in _BASE64.finditer(text):
+        yield _decoded(match[0])
+    for match in _HEX.finditer(text):
+        yield bytes.fromhex(re.sub("[ :,]", "", match[0])).decode("utf-8", "replace")
+
+
+def _decoded(piece: str) -> str:
+    body = piece.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(body[: len(body) // 4 * 4 + (len(body) % 4 > 1) * (len(body) % 4)] + "=" * (-len(body) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _disguised(folded: str) -> Flag | None:
+    """Words whose letters stand apart, or have digits among them."""
+    joined = _SPACED_OUT.sub(lambda match: re.sub(r"\W", "", match[0]), folded)
+    found = _match(joined, tight=True) if joined != folded else None
+    if found is None and _MIXED.search(joined):
+        found = _match(joined.translate(_table("stand_ins")), tight=joined != folded)
+    return found
+
+
+def _match(folded: str, *, tight: bool) -> Flag | None:
+    beginnings = frozenset(_BEGINNINGS.findall(folded))
+    foreign = not folded.isascii() and any(char > "\x7f" and char.isalpha() for char in folded)
+    for rule in _rules():
+        if foreign if rule.foreign else tight or not rule.keys.isdisjoint(beginnings):
+            match = _compiled(rule.source, tight).search(folded)
+            if match:
+                return Flag(rule.name, rule.why, one_line(match[0].strip())[:_SHOWN])
+    return None
+
+
+def _folded(text: str) -> str:
+    """Lower case, without accents and what nobody sees, look-alike letters as Latin ones, underscores as blanks."""
+    if text.isascii():
+        return text.lower().replace("_", " ")
+    apart = unicodedata.normalize("NFKD", _UNSEEN.sub("", text))
+    kept = "".join(char for char in apart if unicodedata.category(char) not in ("Mn", "Mc", "Me", "Cf"))
+    whole = unicodedata.normalize("NFC", kept.casefold())
+    return whole.translate(_table("look_alikes")).translate(_boxed()).replace("_", " ")
+
+
+# --- the patterns
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One ``[[pattern]]``. Only texts with a word that begins like one of ``keys`` can match it; if it is ``foreign``, only those with
+    letters beyond ASCII."""
+
+    name: str
+    why: str
+    keys: frozenset[str]
+    foreign: bool
+    source: str
+
+
+@cache
+def _rules() -> tuple[_Rule, ...]:
+    table = content.toml("fitness", "injection.toml")
+    words: dict[str, str] = {}
+    for name, template in table["words"].items():
+        words[name] = _filled(template, words)
+    return tuple(_rule(row, words) for row in table["pattern"])
+
+
+def _rule(row: Mapping[str, Any], words: Mapping[str, str]) -> _Rule:
+    source = "|".join(_folded(_filled(one, words)) for one in row["any"])
+    keys = frozenset(key[:_LETTERS] for key in row.get("keys", ()))
+    return _Rule(row["name"], row["why"], keys, not source.isascii(), source)
+
+
+@cache
+def _compiled(source: str, tight: bool) -> re.Pattern[str]:
+    """The expression with blanks outside of character classes made what they stand for; ``tight``: nothing, if need be."""
+    parts = _CLASSES.split(source)
+    between = r"\W*" if tight else r"\W+"
+    made = (part if index % 2 else re.sub(" [?*]", r"\\W*", part).replace(" ", between) for index, part in enumerate(parts))
+    try:
+        return re.compile("".join(made))
+    except re.error as error:
+        raise ContentError(f"fitness/injection.toml: a pattern is not a regular expression ({error}): {source:.100}") from None
+
+
+def _filled(template: str, words: Mapping[str, str]) -> str:
+    return re.sub(r"\{([a-z]+)\}", lambda match: words[match[1]], template)
+
+
+@cache
+def _table(name: str) -> dict[int, str]:
+    return {ord(char): letter for letter, chars in content.toml("fitness", "injection.toml")[name].items() for char in chars}
+
+
+@cache
+def _boxed() -> dict[int, str]:
+    """Letters in squares and circles, which have no plain form of their own: 🅐, 🅰, 🇦."""
+    return {start + index: chr(ord("a") + index) for start in (0x1F150, 0x1F170, 0x1F1E6) for index in range(26)}
