@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from personaevo.errors import ConfigError
+from personaevo.records import Tier
 
 DEFAULT_OPERATORS: Mapping[str, float] = {
     "follow_remarks": 6.0,
@@ -27,7 +28,7 @@ DEFAULT_OPERATORS: Mapping[str, float] = {
 }
 
 # Settings that say where and how fast, not what: a resumed run may change them.
-NOT_RECORDED = ("domain_folder", "archive", "jobs", "resume", "candidates")
+NOT_RECORDED = ("domain_folder", "archive", "jobs", "resume", "candidates", "sandbox")
 
 
 class SearchConfig(BaseModel):
@@ -49,6 +50,7 @@ class SearchConfig(BaseModel):
         preservation_floor: programs below this task preservation cannot be parents, elites or best.
         jobs: worker processes; None is one per processor. Results do not depend on it.
         seed: of everything random.
+        sandbox: the tier that programs run in; results do not depend on it ("wasm" is another Python, which may differ).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +74,7 @@ class SearchConfig(BaseModel):
     preservation_floor: Annotated[float, Field(ge=0, le=1)] = 0.9
     jobs: Annotated[int, Field(ge=1, le=1024)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    sandbox: Literal["kernel", "weak"] = "kernel"
+    sandbox: Tier = "kernel"
     resume: bool = False
 
     @model_validator(mode="before")

@@ -31,6 +31,10 @@ class SandboxError(PersonaevoError):
     """The sandbox itself cannot run (the machine's fault, not the program's)."""
 
 
+class WeakSandboxWarning(UserWarning):
+    """Programs run where they could do harm, because the user chose so."""
+
+
 class WorkerError(PersonaevoError):
     """Worker processes are lost again and again (the machine's fault)."""
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Floats = NDArray[np.float64]
 Role = Literal["user", "assistant"]
 Split = Literal["train", "test"]
+Tier = Literal["kernel", "wasm", "weak"]
 _MANNER = "Manner: what you want and what you know stays as it is; how you say it is that of this person, throughout."
 
 
@@ -174,6 +175,7 @@ class Evaluation:
 
     ``split`` is "train" for the search and "test" for held-out tasks and people. ``objectives`` maps a name
     ("human_likeness", "coverage", "task_preservation", "score", "chamfer") to an Estimate. ``remarks`` are the judge's reflection.
+    ``tier`` is the sandbox tier that the program ran in, None if that was not recorded.
     """
 
     program_id: str
@@ -183,6 +185,7 @@ class Evaluation:
     objectives: Mapping[str, Estimate]
     cells: tuple[CellScore, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from personaevo.archive import Archive, Elite
 from personaevo.errors import ArchiveError, ConfigError, InputError, ProgramError
 from personaevo.evolve.rollout import dial_table
 from personaevo.programs import Call, Sandbox
-from personaevo.records import Persona, Task
+from personaevo.programs.sandbox import warn_of
+from personaevo.records import Persona, Task, Tier
 from personaevo.simulate.episodes import seed_of
 
 Strategy = Literal["human", "uniform"]
@@ -40,13 +41,15 @@ class SampledPersona(Persona):
 
 
 class PersonaSampler:
-    """Samples personas from the latest run of an archive. Its sandbox starts with the first sample and ends with the sampler.
+    """Samples personas from the latest run of an archive. Its sandbox, of the given tier, starts with the first sample and ends with the
+    sampler.
 
     Raises:
         ArchiveError: the archive cannot be read, or holds no elite yet.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, sandbox: Tier = "kernel") -> None:
+        warn_of(sandbox)
         with Archive.read(path) as archive:
             run = archive.run()
             self.elites: tuple[Elite, ...] = tuple(archive.elites(run.id))
@@ -54,7 +57,7 @@ class PersonaSampler:
         if not self.elites:
             raise ArchiveError(f"archive {os.fspath(path)} holds no elite yet: let its search go on, then sample")
         self.settings: Mapping[str, Any] = run.settings
-        self._sandbox = Sandbox(dial_table())
+        self._sandbox = Sandbox(dial_table(), tier=sandbox)
 
     @property
     def domain(self) -> str:
@@ -72,6 +75,7 @@ class PersonaSampler:
         Raises:
             InputError, ConfigError: an argument is not of the expected form.
             ProgramError: every program fails on the task.
+            SandboxError: this machine has not the sandbox tier.
         """
         wanted = _task(task, self.domain)
         if not 1 <= n <= MAX_PERSONAS:

@@ -129,7 +129,7 @@ def program(database: Database, prefix: str) -> dict[str, Any]:
         **{name: first[name] for name in shown},
         "proposals": [{name: row[name] for name in shown} for row in proposals],
         "evaluations": database.rows(
-            "SELECT run, number, split, planned, completed, objectives FROM evaluations JOIN candidates USING "
+            "SELECT run, number, split, planned, completed, objectives, tier FROM evaluations JOIN candidates USING "
             "(run, number) "
             "WHERE program = ? ORDER BY run DESC, number",
             [key],

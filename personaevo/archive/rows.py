@@ -75,7 +75,8 @@ def commit_from(row: Row) -> Commit:
     objectives = {name: Estimate(**estimate) for name, estimate in row["objectives"].items()}
     cells = tuple(CellScore(**cell) for cell in row["cells"])
     remarks = tuple(Remark(**remark) for remark in row["remarks"])
-    return Commit(candidate, Evaluation(program.id, row["split"], row["planned"], row["completed"], objectives, cells, remarks))
+    counts = row["split"], row["planned"], row["completed"]
+    return Commit(candidate, Evaluation(program.id, *counts, objectives, cells, remarks, row["tier"]))
 
 
 def episode_from(row: Row) -> Episode:
@@ -124,7 +125,7 @@ def finals_rows(run_id: int, version: int, finals: Sequence[Evaluation]) -> list
     """Rows of ``finals``, in the order given."""
     rows = []
     for position, one in enumerate(finals):
-        row = {key: value for key, value in _evaluation_row(one).items() if key in ("planned", "completed", "objectives")}
+        row = {key: value for key, value in _evaluation_row(one).items() if key in ("planned", "completed", "objectives", "tier")}
         rows.append({"run": run_id, "version": version, "position": position, "program": one.program_id, **row})
     return rows
 
@@ -167,6 +168,7 @@ def _candidate_row(candidate: Candidate) -> Row:
 def _evaluation_row(evaluation: Evaluation) -> Row:
     return {
         "split": evaluation.split,
+        "tier": evaluation.tier,
         "planned": int(evaluation.planned),
         "completed": int(evaluation.completed),
         "objectives": {

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable
+from personaevo.cli.shared import PATH, as_json, debuggable, sandbox_option, warnings_told
 from personaevo.text import one_line, plain
 
 if TYPE_CHECKING:
-    from personaevo.records import Task
+    from personaevo.records import Task, Tier
     from personaevo.sampler import SampledPersona, Strategy
 
 _SHOWN = ("id", "description", "behaviors", "dials", "policy", "program", "cell")
@@ -25,16 +25,18 @@ _SHOWN = ("id", "description", "behaviors", "dials", "policy", "program", "cell"
 @click.option("--task", metavar="FILE|TEXT", help="What they want: a goal, or a file of tasks (its first one; FILE:ID for another).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Equal seeds give equal personas.")
 @click.option("--strategy", type=click.Choice(["human", "uniform"]), default="human", help="Cells as people fill them, or all alike.")
+@sandbox_option
 @as_json
 @debuggable
-def sample(archive: Path, count: int, task: str | None, seed: int, strategy: Strategy, as_json: bool) -> None:
+def sample(archive: Path, count: int, task: str | None, seed: int, strategy: Strategy, sandbox: Tier | None, as_json: bool) -> None:
     """Draw personas from an archive, ready to be laid over a user simulator's prompt.
 
     Without --task they are made for the first held-out task of the archive's domain.
     """
     from personaevo.sampler import PersonaSampler
 
-    sampler = PersonaSampler(archive)
+    with warnings_told():
+        sampler = PersonaSampler(archive, sandbox=sandbox or "kernel")
     wanted = _task(task, sampler.settings)
     personas = sampler.sample(wanted, count, seed=seed, strategy=strategy)
     sampler.close()

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable, program_name
+from personaevo.cli.shared import PATH, as_json, debuggable, program_name, sandbox_option, warnings_told
 
 if TYPE_CHECKING:
     from personaevo.config import SearchConfig
@@ -33,7 +33,7 @@ _COUNT = click.IntRange(min=1)
 @click.option("--personas", type=_COUNT, metavar="N", help="Personas for each task (default: 5).")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random (default: 0).")
-@click.option("--sandbox", type=click.Choice(["kernel", "weak"]), help="What programs run in (default: kernel; see 'doctor').")
+@sandbox_option
 @click.option("--resume", is_flag=True, help="Continue the search in --archive; settings must be as they were, --candidates may grow.")
 @as_json
 @debuggable
@@ -74,7 +74,7 @@ def _searched(settings: SearchConfig) -> SearchResult:
     from personaevo.cli.progress import Display
     from personaevo.evolve.search import search as run_search
 
-    with Display(settings) as display:
+    with warnings_told(), Display(settings) as display:
         return run_search(settings, observe=display)
 
 

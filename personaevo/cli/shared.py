@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from personaevo.cli.output import say
+from personaevo.errors import WeakSandboxWarning
+
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+sandbox_option = click.option(
+    "--sandbox", type=click.Choice(["kernel", "wasm", "weak"]),
+    help="What programs run in (default: kernel; see 'doctor'). weak: only if you trust their author.",
+)  # fmt: skip
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -32,6 +41,15 @@ def debuggable(command: F) -> F:
 
     option = click.option("--debug", is_flag=True, expose_value=False, is_eager=True, callback=set_debug, help="Show tracebacks.")
     return option(command)
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Warnings of a sandbox without walls are a line on stderr, every time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", WeakSandboxWarning)
+        warnings.showwarning = lambda message, *_: say(f"Warning: {message}")
+        yield
 
 
 def program_name() -> str:

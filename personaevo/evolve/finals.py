@@ -18,7 +18,7 @@ from personaevo.records import Evaluation, Program
 def play_finals(bench: Bench, workers: Workers, finalists: Sequence[Program]) -> list[Evaluation]:
     """Each finalist's evaluation on the final plan: train tasks, the people that steer the search, fresh seeds."""
     played = play(workers, [bench.rollout(program.source, bench.final_plan) for program in finalists])
-    return [bench.train.score(program.id, episodes)[0] for program, episodes in zip(finalists, played, strict=True)]
+    return [bench.score(program.id, episodes)[0] for program, episodes in zip(finalists, played, strict=True)]
 
 
 def finalists_of(population: Sequence[Scored], count: int) -> list[Scored]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from personaevo.judge.discriminator import Discriminator, train
 from personaevo.judge.panel import Panel
 from personaevo.measure.coverage import Cells, tessellate
 from personaevo.programs.source import make_program
-from personaevo.records import Episode, Program, Task
+from personaevo.records import Episode, Evaluation, Program, Task, Tier
 from personaevo.reference import Reference
 
 _CONTROL_EPISODES = 400  # persona-free dialogues that the judge is trained against
@@ -40,10 +40,16 @@ class Bench:
     train: Panel
     test: Panel
     inputs: dict[str, str]
+    tier: Tier
 
     def rollout(self, source: str | None, plan: Plan) -> Rollout:
         """The piece of work that plays ``source`` on a plan."""
-        return Rollout(source, plan, self.domain, self.losses)
+        return Rollout(source, plan, self.domain, self.losses, self.tier)
+
+    def score(self, program_id: str, episodes: Sequence[Episode]) -> tuple[Evaluation, tuple[Episode, ...]]:
+        """A program's evaluation by the people that steer the search, and its episodes as judged."""
+        evaluation, judged = self.train.score(program_id, episodes)
+        return replace(evaluation, tier=self.tier), judged
 
     def cells(self) -> list[dict[str, Any]]:
         """The cells as the archive keeps them: number, name, people's mass, centroid (standardized)."""
@@ -88,6 +94,7 @@ def prepare(config: SearchConfig, workers: Workers) -> Bench:
             "features_digest": _digest(definitions.features(), list(definitions.dials().values())),
             "seed_program": seed_program.id,
         },
+        tier=config.sandbox,
     )
 
 
@@ -160,7 +167,7 @@ class _Control:
         return train(people.values, people.people, values, [episode.item.task_id for episode in episodes], self.config.seed)
 
     def episodes(self, plan: Plan) -> tuple[Episode, ...]:
-        work = Rollout(None, plan, self.config.domain_place, self.people.losses)
+        work = Rollout(None, plan, self.config.domain_place, self.people.losses, self.config.sandbox)
         return play(self.workers, [work])[0]
 
 

@@ -33,6 +33,7 @@ from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.select import Scored
 from personaevo.evolve.table import final_table
 from personaevo.evolve.workers import LOST_TWICE, Workers
+from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Episode, Program, Remark, Run, TableRow
 from personaevo.simulate.episodes import seed_of
@@ -108,12 +109,13 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
     """Runs or resumes a search and returns what it found; the archive holds everything.
 
     Raises:
-        PersonaevoError: an input, a setting or the archive cannot be used. What was committed before stays.
+        PersonaevoError: an input, a setting, the archive or the sandbox tier cannot be used. What was committed before stays.
     """
     started = time.monotonic()
     check_weights(config.operators)
     path = config.archive or free_name(config.domain)
     _check_place(path, resume=config.resume)
+    require(config.sandbox)
     with ExitStack() as stack:
         workers = stack.enter_context(Workers(config.jobs))
         archive = stack.enter_context(Archive.create_or_open(path)) if config.resume else None
@@ -276,7 +278,7 @@ class Search:
         return Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", reason))
 
     def _scored(self, asked: Asked, episodes: Sequence[Episode]) -> Commit:
-        evaluation, judged = self.bench.train.score(asked.program.id, episodes)
+        evaluation, judged = self.bench.score(asked.program.id, episodes)
         failure = next((one for one in judged if one.state == "failed"), None)
         candidate = Candidate(
             asked.number, asked.program, asked.parents, asked.operator, "evaluated" if evaluation.completed else "failed",

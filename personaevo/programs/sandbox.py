@@ -12,12 +12,13 @@ import math
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
-from personaevo.errors import ProgramError, SandboxError
+from personaevo.errors import ProgramError, SandboxError, WeakSandboxWarning
 from personaevo.programs import attempts, personas, walls
 from personaevo.programs.answers import Answers, decode, difference, text
 from personaevo.programs.capability import Ask, Capability, ModelLimits, OtherQuestionError
@@ -25,7 +26,7 @@ from personaevo.programs.channel import SPOOFED, Answer, Channel, NotReadyError,
 from personaevo.programs.personas import DialTable
 from personaevo.programs.server import Server, ServerLostError
 from personaevo.programs.source import MAX_BYTES
-from personaevo.records import Axis, ChatModel, RunResult, Task
+from personaevo.records import Axis, ChatModel, RunResult, Task, Tier
 
 _HASH_SEEDS = (0, 1)
 _RUNS_PER_SERVER = 1000
@@ -33,6 +34,10 @@ _CODES = 64
 _NO_KERNEL_TIER = (
     "this machine cannot run programs in the kernel tier; it lacks {lacks}. Two ways out: 'pip install personaevo[wasm]' and "
     "--sandbox wasm, or, if you trust whoever writes the programs, --sandbox weak (limits only)"
+)
+_WEAK = (
+    "the weak sandbox only limits time, memory and output: a program that means harm can reach your files and your network; "
+    "use it for programs whose author you trust"
 )
 _OTHER_QUESTION = "it asked the model something else when repeated"
 
@@ -72,7 +77,7 @@ class Sandbox:
         self,
         dials: DialTable | None = None,
         *,
-        tier: walls.Tier = "kernel",
+        tier: Tier = "kernel",
         wall_seconds: float = 5.0,
         cpu_seconds: int | None = None,
         memory_mb: float = 512,
@@ -212,7 +217,7 @@ class Sandbox:
             try:
                 said = self._conversation(channel, number, work, order, code)
             except NotReadyError as error:
-                raise ServerLostError(f"its child could not put up its walls ({error or 'it ended'})") from error
+                raise ServerLostError(f"its child could not put up its walls ({str(error) or 'it ended'})") from error
             if said.stopped == "":
                 return replace(said, stopped=self._explained(server.ending()))
             server.end()
@@ -286,6 +291,19 @@ class Sandbox:
         if not result.ok or result.personas[0].description != attempts.NONE:
             broken = result.personas[0].description if result.ok else result.reason
             raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"walls that hold: a program {broken}"))
+
+
+def require(tier: Tier) -> None:
+    """Try a tier on this machine. Raises SandboxError if it cannot be had; "weak" warns every time."""
+    warn_of(tier)
+    with Sandbox(tier=tier):
+        pass
+
+
+def warn_of(tier: Tier) -> None:
+    """WeakSandboxWarning, if it is the weak tier."""
+    if tier == "weak":
+        warnings.warn(_WEAK, WeakSandboxWarning, stacklevel=3)
 
 
 def _called(channel: Channel, ask: Ask | None, index: int) -> Answer:

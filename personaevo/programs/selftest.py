@@ -10,6 +10,7 @@ from personaevo.errors import SandboxError
 from personaevo.programs import walls
 from personaevo.programs.attempts import ATTEMPTS, DEEDS, NONE
 from personaevo.programs.sandbox import Sandbox
+from personaevo.records import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ _PROBES = (
 )
 
 
-def self_test(tier: walls.Tier = "kernel") -> list[Check]:
+def self_test(tier: Tier = "kernel") -> list[Check]:
     """Try the promises of a tier on this machine, in about a second; what it lacks comes first."""
     checks = list(_requirements()) if tier == "kernel" else []
     if not all(check.ok for check in checks):

@@ -11,9 +11,8 @@ import ctypes
 import platform
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-Tier = Literal["kernel", "wasm", "weak"]
 ALL = ("user", "limits", "landlock", "seccomp")
 TIERS: dict[str, tuple[str, ...]] = {"kernel": ALL, "weak": ("user", "limits")}
 
