@@ -76,7 +76,7 @@ def _where(first: bytes, second: bytes) -> str:
     """The first place where two results differ, and both values."""
     try:
         return _compare(decode(first, ""), decode(second, ""))
-    except ProgramError:
+    except (ProgramError, RecursionError):  # not JSON, or nested too deeply to be compared part by part
         return " differ"
 
 
