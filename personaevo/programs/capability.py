@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from personaevo.records import ChatModel, Message
 
 Question = tuple[str, str | None]
-Ask = Callable[[int, int, Question], Mapping[str, str]]
+Ask = Callable[[int, int, Question | None], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,23 @@ class Capability:
     def __init__(self, model: ChatModel, limits: ModelLimits) -> None:
         self._model = model
         self._limits = limits
-        self._known: dict[tuple[int, int], tuple[Question, Mapping[str, str]]] = {}
+        self._known: dict[tuple[int, int], tuple[Question | None, Mapping[str, str]]] = {}
         self._calls = self._tokens = 0
         self._seconds = 0.0
 
-    def ask(self, call: int, place: int, question: Question) -> Mapping[str, str]:
-        """The answer to the question number ``place`` of call ``call`` for the child: ``{"text"}`` or ``{"refused"}``. What the model
-        raises goes through."""
-        sample = Counter(known for (of, _), (known, _) in self._known.items() if of == call)[question]
-        answer = self._refusal(question) or self._asked(question, sample)
+    def ask(self, call: int, place: int, question: Question | None) -> Mapping[str, str]:
+        """The answer to the question number ``place`` of call ``call`` for the child: ``{"text"}`` or ``{"refused"}``; None tells that
+        no question follows. What the model raises goes through."""
+        answer: Mapping[str, str] = {}
+        if question is not None:
+            sample = Counter(known for (of, _), (known, _) in self._known.items() if of == call)[question]
+            answer = self._refusal(question) or self._asked(question, sample)
         self._known[call, place] = question, answer
         return answer
 
-    def again(self, call: int, place: int, question: Question) -> Mapping[str, str]:
-        """The same answer as in the first run. Raises OtherQuestionError if it was not asked there."""
-        known, answer = self._known.get((call, place), (None, {}))
+    def again(self, call: int, place: int, question: Question | None) -> Mapping[str, str]:
+        """The same answer as in the first run. Raises OtherQuestionError if that was asked something else."""
+        known, answer = self._known[call, place]
         if known != question:
             raise OtherQuestionError
         return answer
