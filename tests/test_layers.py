@@ -41,6 +41,7 @@ OWNERS = {
     "tqdm": "cli",
     "openai": "models",
     "anthropic": "models",
+    "wasmtime": "programs.worker.wasm_serve",
 }
 OUTSIDE = "programs/worker/"  # runs in the sandbox's server and children, without the package
 EVERYWHERE = {"numpy", "pydantic"}

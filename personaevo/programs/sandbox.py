@@ -9,6 +9,7 @@ and 1), so the verdict and the personas are the same on every machine with the s
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
@@ -19,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from personaevo.errors import ProgramError, SandboxError, WeakSandboxWarning
-from personaevo.programs import attempts, personas, walls
+from personaevo.programs import attempts, personas, walls, wasm
 from personaevo.programs.answers import Answers, decode, difference, text
 from personaevo.programs.capability import Ask, Capability, ModelLimits, OtherQuestionError
 from personaevo.programs.channel import SPOOFED, Answer, Channel, NotReadyError, StoppedError
@@ -250,6 +251,8 @@ class Sandbox:
             return f"processor time limit of {self._cpu} s"
         if killed_by:
             return f"crash: ended by signal {killed_by} ({signal.strsignal(killed_by) or 'unknown'})"
+        if self.tier == "wasm" and os.waitstatus_to_exitcode(status) == wasm.TRAPPED:
+            return "crash: the program nests calls too deeply, or uses what it has not: clocks, chance, files, its process"
         return "crash: the program ended its own process"
 
     def _start(self) -> None:
@@ -257,7 +260,7 @@ class Sandbox:
             return
         self._stop()
         self._require()
-        settings = {**self._limits, **walls.plan(self.tier)}
+        settings = {**self._limits, **walls.plan(self.tier), **(wasm.plan() if self.tier == "wasm" else {})}
         try:
             for seed in _HASH_SEEDS:  # both start at the same time
                 self._servers.append(Server(settings, seed))

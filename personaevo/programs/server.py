@@ -12,14 +12,15 @@ import sys
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from personaevo.errors import SandboxError
 from personaevo.programs.rules import ALLOWED_IMPORTS
 
 _FOLDER = Path(__file__).parent
 # Isolated as with -I -S, spelled out because -I also ignores PYTHONHASHSEED. The package ``worker`` is imported from its folder, not
-# through personaevo: the server holds the standard library only.
-_BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from worker import serve; serve.main()"
+# through personaevo: the server holds the standard library only, and what its tier needs ("packages": the folders to import that from).
+_BEGIN = "import sys; sys.path += sys.argv[1].split('\\n'); from worker import {server}; {server}.main()"
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 20.0
 
@@ -35,10 +36,11 @@ class Server:
     at start, not in every child.
     """
 
-    def __init__(self, limits: Mapping[str, object], hash_seed: int) -> None:
+    def __init__(self, limits: Mapping[str, Any], hash_seed: int) -> None:
         ours, theirs = socket.socketpair()
-        config = json.dumps({**limits, "modules": ALLOWED_IMPORTS})
-        command = [sys.executable or "python3", "-P", "-s", "-S", "-c", _BEGIN, str(_FOLDER), config]
+        config = json.dumps({**limits, "modules": ALLOWED_IMPORTS, "hash_seed": hash_seed})
+        begin, folders = _BEGIN.format(server=limits["server"]), "\n".join([str(_FOLDER), *limits["packages"]])
+        command = [sys.executable or "python3", "-P", "-s", "-S", "-c", begin, folders, config]
         try:
             self._process = subprocess.Popen(  # close_fds is the default; the new session keeps Ctrl-C from the server
                 command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",

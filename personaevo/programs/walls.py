@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 ALL = ("user", "limits", "landlock", "seccomp")
-TIERS: dict[str, tuple[str, ...]] = {"kernel": ALL, "weak": ("user", "limits")}
+# The wall of the wasm tier is WebAssembly (``wasm.py``); these stand around it.
+TIERS: dict[str, tuple[str, ...]] = {"kernel": ALL, "wasm": ("user", "limits"), "weak": ("user", "limits")}
 
 # --- Landlock: linux/landlock.h ------------------------------------------------------------------------------------
 
@@ -118,7 +119,7 @@ def has_seccomp() -> bool:
 def plan(tier: str) -> Mapping[str, Any]:
     """The tier's walls for a server's settings: their names, and the data of those that need some."""
     names = TIERS[tier]
-    data: dict[str, Any] = {"walls": names}
+    data: dict[str, Any] = {"walls": names, "server": "serve", "packages": []}
     if "landlock" in names:
         data["landlock"] = landlock_ruleset(landlock_abi()).hex()
     if "seccomp" in names:

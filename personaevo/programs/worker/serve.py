@@ -25,9 +25,12 @@ import struct
 import sys
 import time
 import warnings
+from collections.abc import Callable
 
 from .harden import CHANNEL, Walls
 from .run import Limits, Link, run_program
+
+Runner = Callable[[Link, Limits], None]
 
 READY, FAILED = b"!", b"?"
 PATIENCE = 0.5
@@ -36,7 +39,7 @@ PR_SET_CHILD_SUBREAPER = 36
 PRELOAD = ("unicodedata", "encodings.ascii", "encodings.latin_1", "copy", "weakref", "numbers", "operator", "linecache")
 
 
-def run_child(server: int, walls: Walls, limits: Limits) -> None:
+def run_child(server: int, walls: Walls, runner: Runner, limits: Limits) -> None:
     """Put up the walls, run the program, answer. Ends the process; nothing of the server's state is unwound."""
     try:
         try:
@@ -45,7 +48,7 @@ def run_child(server: int, walls: Walls, limits: Limits) -> None:
             os.write(CHANNEL, FAILED + str(error).encode())
             return
         os.write(CHANNEL, READY)
-        run_program(Link(CHANNEL, CHANNEL), limits)
+        runner(Link(CHANNEL, CHANNEL), limits)
     finally:
         os._exit(0)
 
@@ -53,8 +56,9 @@ def run_child(server: int, walls: Walls, limits: Limits) -> None:
 class Server:
     """Forks one child at a time."""
 
-    def __init__(self, control: socket.socket, limits: Limits) -> None:
+    def __init__(self, control: socket.socket, runner: Runner, limits: Limits) -> None:
         self.control = control
+        self.runner = runner
         self.limits = limits
         self.walls = Walls(limits)
         self.child = 0
@@ -96,7 +100,7 @@ class Server:
             os.write(channel, FAILED + f"fork: {error.strerror}".encode())
         if self.child == 0:
             os.dup2(channel, CHANNEL)
-            run_child(server, self.walls, self.limits)
+            run_child(server, self.walls, self.runner, self.limits)
         os.close(channel)
 
     def end(self, patience: float) -> int:
@@ -132,7 +136,8 @@ def children() -> list[int]:
         return [int(pid) for pid in file.read().split()]
 
 
-def main() -> None:
+def main(begin: Callable[[Limits], Runner] = lambda _: run_program) -> None:
+    """``begin`` prepares the server and says how its children run a program; it may change the limits."""
     limits = json.loads(sys.argv[2])
     control = socket.socket(fileno=os.dup(0))
     null = os.open("/dev/null", os.O_RDWR)
@@ -142,11 +147,12 @@ def main() -> None:
     os.register_at_fork = lambda **_: None  # ``random`` would seed itself anew in every child; ``run`` does it where it counts
     for module in (*limits["modules"], *PRELOAD):
         importlib.import_module(module)
+    runner = begin(limits)
     warnings.simplefilter("ignore")  # showing one would read files
     sys.path.clear()
     sys.meta_path[:] = sys.meta_path[:2]  # built-in and frozen: a search for files could only fail, and obscurely
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    server = Server(control, limits)
+    server = Server(control, runner, limits)
     gc.set_threshold(20_000)
     gc.collect()
     gc.freeze()  # keeps the collector of a child from touching, and so copying, shared pages
