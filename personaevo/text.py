@@ -89,8 +89,9 @@ def split_blocks(prompt: str) -> tuple[str, list[tuple[str, str]]]:
 
 def _block(label: str, lines: Iterable[str]) -> str:
     inside: list[str] = []
+    end = re.compile(rf"--- end of data: {re.escape(label)}( … \([\d,]+ characters cut\))? ---")
     for line in lines:
-        if line.startswith(f"--- end of data: {label}"):
+        if end.fullmatch(line):
             return "\n".join(inside)
         if not line.startswith(_PREFIX):
             raise ValueError(f"block {label!r}: the line {line!r:.100} lacks the prefix")

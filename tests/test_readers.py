@@ -373,16 +373,39 @@ def test_damaged_gzip(tmp_path: Path) -> None:
 
 
 def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    long_turn = put(tmp_path / "turn.jsonl", GOOD, {"id": "e", "turns": said("a", "x" * 1_000_001)})
-    assert "line 2: field 'turns.1.content': expected at most 1,000,000 characters" in refusal(
+    long_turn = put(tmp_path / "turn.jsonl", GOOD, {"id": "e", "turns": said("a", "x" * 100_001)})
+    assert "line 2: field 'turns.1.content': expected at most 100,000 characters" in refusal(
         read_dialogues, long_turn
     )
     long_line = put(tmp_path / "line.jsonl", GOOD, " " * (10 * 2**20 + 1))
     assert "line 2: expected at most 10 MB in a line" in refusal(read_dialogues, long_line)
+    monkeypatch.setattr("personaevo.readers.files.MAX_DOCUMENT_BYTES", 2**20)
+    big = put(tmp_path / "big.json", [{"id": "e", "goal": "x" * 2**20}])
+    assert "expected at most 1 MB in one JSON value, got 1 MB; split the file" in refusal(read_tasks, big)
     monkeypatch.setattr("personaevo.readers.files.MAX_FILE_BYTES", 2**20)
     bomb = tmp_path / "bomb.gz"
     bomb.write_bytes(gzip.compress(b" " * 2**24))
     assert "expected at most 1 MB unpacked, got more; split the file" in refusal(read_dialogues, bomb)
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "words"),
+    [
+        (read_dialogues, {"id": "a", "turns": said(*["x"] * 10_001)}, "field 'turns': expected at most 10,000 entries, got 10,001"),
+        (read_dialogues, {"simulations": [{"id": "a", "messages": [0] * 10_001}]}, "field 'messages': expected at most 10,000 entries"),
+        (read_dialogues, {"a": {"conversation": [0] * 10_001}}, "'a': field 'conversation': expected at most 10,000 entries"),
+        (read_tasks, {"id": "a", "goal": "x" * 20_001}, "field 'goal': expected at most 20,000 characters, got 20,001; shorten it"),
+        (read_tasks, {"id": "a", "goal": "go", "context": "x" * 20_001}, "field 'context': expected at most 20,000 characters"),
+        (read_tasks, {"id": "a", "goal": "go", "facts": {"x" * 20_001: ""}}, "field 'facts.xxx"),
+        (read_tasks, {"id": "a", "goal": "go", "facts": dict.fromkeys(map(str, range(201)), "")}, "field 'facts': expected at most 200"),
+        (read_tasks, [{"id": str(number), "goal": "go"} for number in range(100_001)], "expected at most 100,000 tasks, got more"),
+        (read_dialogues, {"id": "a", "turns": json.loads("[" * 400 + "]" * 400)}, "got a list with 1 entry"),
+    ],
+)  # fmt: skip
+def test_counts_and_texts_are_bounded(tmp_path: Path, read: Any, value: Any, words: str) -> None:
+    message = refusal(read, put(tmp_path / "big.json", value))
+    assert words in message
+    assert len(message) < 400
 
 
 def test_reading_needs_no_classifier() -> None:

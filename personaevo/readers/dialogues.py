@@ -11,7 +11,8 @@ from personaevo.readers import files
 from personaevo.readers.files import Row
 from personaevo.records import Dialogue
 
-MAX_TURN_CHARS = 1_000_000
+MAX_TURNS = 10_000
+MAX_TURN_CHARS = 100_000
 _MARKERS = re.compile(r"###(?:STOP|TRANSFER|OUT-OF-SCOPE)###")
 _COMMANDS = re.compile(r"^\s*(?:\\tau |\\reward|/stop\s*$)")
 _CANVAS = "<|canvas|>"
@@ -28,7 +29,7 @@ def read_dialogues(path: str | Path) -> list[Dialogue]:
 
     Raises:
         InputError: the file cannot be read, holds no dialogue, or one is not of the expected form; ids must differ, and
-            no turn may be over 1,000,000 characters.
+            no dialogue may have over 10,000 turns or messages, and no turn over 100,000 characters.
     """
     path = Path(path)
     found = list(_folder(path) if path.is_dir() else _file(path))
@@ -81,6 +82,8 @@ def _whole(row: Row, path: Path) -> Iterator[tuple[Dialogue, str]]:
 
 
 def _dialogue(row: Row, path: Path) -> tuple[Dialogue, str]:
+    if isinstance(files.fields(row, path).get("turns"), list):
+        files.entries(row, "turns", path, MAX_TURNS)  # before each is looked at
     return files.record(Dialogue, files.fields(row, path), row, path), row.where
 
 
@@ -97,7 +100,7 @@ def _simulation(row: Row, path: Path, domain: str) -> tuple[Dialogue, str]:
     given = files.text(row, "id", path)
     values = {
         "id": given or f"{task}-{files.text(row, 'trial', path) or '0'}",
-        "turns": _spoken(files.entries(row, "messages", path), path),
+        "turns": _spoken(files.entries(row, "messages", path, MAX_TURNS), path),
         "source": "tau2",
         "domain": domain,
         "task": task or None,
@@ -107,7 +110,7 @@ def _simulation(row: Row, path: Path, domain: str) -> tuple[Dialogue, str]:
 
 
 def _usi(identity: str, row: Row, path: Path) -> tuple[Dialogue, str]:
-    turns = _spoken(files.entries(row, "conversation", path), path)
+    turns = _spoken(files.entries(row, "conversation", path, MAX_TURNS), path)
     return files.record(
         Dialogue, {"id": identity, "turns": turns, "source": "tau-usi", "user_kind": "human"}, row, path
     ), row.where

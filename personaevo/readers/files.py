@@ -17,6 +17,7 @@ from personaevo.errors import InputError
 from personaevo.records import Record
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
 MAX_LINE_BYTES = 10 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _SHOWN = 60
@@ -35,10 +36,14 @@ class Row:
 
 def short(value: object) -> str:
     """The value on one line, cut to what fits into a message."""
-    if isinstance(value, (dict, list)) and len(value) > 8:
-        return f"{'an object' if isinstance(value, dict) else 'a list'} with {len(value)} entries"
+    if isinstance(value, (dict, list)) and (len(value) > 8 or any(isinstance(entry, (dict, list)) for entry in _entries(value))):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} with {len(value)} {'entry' if len(value) == 1 else 'entries'}"
     text = repr(value[: 2 * _SHOWN] if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _entries(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def fault(path: Path, where: str, problem: str) -> InputError:
@@ -77,8 +82,12 @@ def parse(data: bytes, path: Path, where: str) -> Any:
     """The JSON value in ``data``.
 
     Raises:
-        InputError: not UTF-8, not JSON, nested too deeply, or with half a character (a lone surrogate) in a text.
+        InputError: over 128 MB, not UTF-8, not JSON, nested too deeply, or with half a character (a lone surrogate) in a
+            text.
     """
+    if len(data) > MAX_DOCUMENT_BYTES:
+        size = f"expected at most {MAX_DOCUMENT_BYTES >> 20} MB in one JSON value, got {len(data) / 2**20:.0f} MB"
+        raise fault(path, where, f"{size}; split the file, or write JSON lines")
     try:
         value = json.loads(data.decode("utf-8"))
         if _HALF.search(data):
@@ -139,15 +148,17 @@ def load(path: Path) -> Row | Iterator[Row]:
     return lines(data, path) if several or ".jsonl" in path.suffixes else Row(parse(body, path, ""), "")
 
 
-def entries(row: Row, key: str, path: Path) -> list[Row]:
+def entries(row: Row, key: str, path: Path, most: int | None = None) -> list[Row]:
     """The list under ``key`` of an object (or the value itself, with ``key`` empty), entry by entry.
 
     Raises:
-        InputError: there is no such list.
+        InputError: there is no such list, or it has more than ``most`` entries.
     """
     value = row.value.get(key) if key else row.value
     if not isinstance(value, list):
         raise fault(path, row.where, f"field '{key}': expected a list, got {short(value)}")
+    if most is not None and len(value) > most:
+        raise fault(path, row.where, f"field '{key}': expected at most {most:,} entries, got {len(value):,}; leave some out")
     return [Row(entry, f"{row.where} {key}[{index}]".strip()) for index, entry in enumerate(value)]
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from personaevo import injection
+from personaevo.errors import InputError
 from personaevo.readers import files, wording
 from personaevo.readers.files import Row
 from personaevo.records import Split, Task
 
+MAX_TASKS = 100_000
+MAX_FACTS = 200
 MAX_TEXT_CHARS = 20_000
 
 
@@ -23,7 +28,9 @@ def read_tasks(path: str | Path) -> list[Task]:
     beside the file lists under "test"; without such a list about half of the tasks, by a hash of their ids.
 
     Raises:
-        InputError: the file cannot be read, holds no task, or a task is not of the expected form; ids must differ.
+        InputError: the file cannot be read, holds no task or over 100,000, or a task is not of the expected form: ids must
+            differ, a text has at most 20,000 characters, a task at most 200 facts, and what users are to say (goal, facts)
+            speaks to no judge or model (see ``injection``), as every dialogue about it would fail.
     """
     path = Path(path)
     if path.is_dir():
@@ -31,6 +38,8 @@ def read_tasks(path: str | Path) -> list[Task]:
     rows = _rows(path)
     if not rows:
         raise files.fault(path, "", "expected at least one task, got none")
+    if len(rows) > MAX_TASKS:
+        raise files.fault(path, "", f"expected at most {MAX_TASKS:,} tasks, got more; leave some out")
     listed = _listed(path) if any("user_scenario" in files.fields(row, path) for row in rows) else None
     tasks = [_task(row, path, listed) for row in rows]
     files.distinct(((task.id, row.where) for task, row in zip(tasks, rows, strict=True)), path)
@@ -40,7 +49,7 @@ def read_tasks(path: str | Path) -> list[Task]:
 def _rows(path: Path) -> list[Row]:
     loaded = files.load(path)
     if not isinstance(loaded, Row):
-        return list(loaded)
+        return list(islice(loaded, MAX_TASKS + 1))
     if isinstance(loaded.value, list):
         return files.entries(loaded, "", path)
     return files.entries(loaded, "tasks", path) if "tasks" in loaded.value else [loaded]
@@ -59,7 +68,23 @@ def _listed(path: Path) -> frozenset[str] | None:
 
 def _task(row: Row, path: Path, listed: frozenset[str] | None) -> Task:
     values = files.fields(row, path)
-    return files.record(Task, _from_tau2(row, path, listed) if "user_scenario" in values else values, row, path)
+    task = files.record(Task, _from_tau2(row, path, listed) if "user_scenario" in values else values, row, path)
+    _check(task, row, path)
+    return task
+
+
+def _check(task: Task, row: Row, path: Path) -> None:
+    if len(task.facts) > MAX_FACTS:
+        raise files.fault(path, row.where, f"field 'facts': expected at most {MAX_FACTS}, got {len(task.facts):,}; leave some out")
+    said = {"goal": task.goal, **{f"facts.{name[:40]}": f"{name}: {value}" for name, value in task.facts.items()}}
+    for field, text in {**said, "id": task.id, "context": task.context, "domain": task.domain, "group": task.group}.items():
+        if len(text) > MAX_TEXT_CHARS:
+            raise _too_long(path, row.where, field, len(text))
+    for field, text in said.items():
+        flag = injection.find(text)
+        if flag is not None:
+            problem = f"'{flag.excerpt}' would not be said to the agent ({flag.why}; pattern '{flag.pattern}'); reword it"
+            raise files.fault(path, row.where, f"field '{field}': {problem}")
 
 
 def _from_tau2(row: Row, path: Path, listed: frozenset[str] | None) -> dict[str, Any]:
@@ -90,12 +115,12 @@ def _from_tau2(row: Row, path: Path, listed: frozenset[str] | None) -> dict[str,
 def _text(row: Row, key: str, path: Path) -> str:
     text = files.text(row, key, path)
     if len(text) > MAX_TEXT_CHARS:
-        raise files.fault(
-            path,
-            row.where,
-            f"field '{key}': expected at most {MAX_TEXT_CHARS:,} characters, got {len(text):,}; shorten it",
-        )
+        raise _too_long(path, row.where, key, len(text))
     return text
+
+
+def _too_long(path: Path, where: str, field: str, length: int) -> InputError:
+    return files.fault(path, where, f"field '{field}': expected at most {MAX_TEXT_CHARS:,} characters, got {length:,}; shorten it")
 
 
 def _split(identity: str, listed: frozenset[str] | None) -> Split:
