@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,14 @@ class Script:
     """Starts the script above, and reads what it says."""
 
     def __init__(self, folder: Path) -> None:
-        self.file, self.archive = folder / "script.py", folder / "a.duckdb"
+        self.file, self.archive, self.temporary = folder / "script.py", folder / "a.duckdb", folder / "temporary"
+        self.temporary.mkdir()
         self.file.write_text(SCRIPT, encoding="utf-8")
 
     def start(self, *, lose: tuple[int, ...] = (), **changes: Any) -> subprocess.Popen[str]:
         config = {**SMALL, "archive": str(self.archive), **changes}
         command = [sys.executable, "-W", "ignore", str(self.file), json.dumps({"config": config, "lose": lose})]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary)}
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.file.parent)
 
     def digest(self, process: subprocess.Popen[str]) -> str:
@@ -71,6 +73,16 @@ class Script:
             if line.strip().isdigit() and int(line) >= at_least:
                 return int(line)
         raise AssertionError("the search ended before")
+
+    def leftovers(self, process: subprocess.Popen[str]) -> list[str]:
+        """Files and semaphores of a search that is over. The semaphores of a killed one are removed by another process, soon after."""
+        deadline = time.monotonic() + 10
+        while (found := self._leftovers(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    def _leftovers(self, pid: int) -> list[str]:
+        return [str(file) for file in (*self.temporary.iterdir(), *Path("/dev/shm").glob(f"*loky-{pid}-*"))]
 
     def commits(self) -> int:
         with Archive.read(self.archive) as archive:
@@ -110,6 +122,7 @@ def test_killed_and_interrupted_again_and_again(script: Script, digest: str, lef
         process.communicate(timeout=30)
         assert process.returncode not in (0, None)
         assert not left()
+        assert script.leftovers(process) == []
         assert script.commits() >= safe
     assert script.digest(script.start(jobs=2, resume=True)) == digest
     assert not left()
