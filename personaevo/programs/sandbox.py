@@ -315,20 +315,22 @@ def _called(channel: Channel, ask: Ask | None, index: int) -> Answer:
     while True:
         answer = channel.answer(b"REM" if ask else b"RE")
         seconds += answer.seconds
-        if answer.kind != b"M" or ask is None:
-            return replace(answer, seconds=seconds)
         start = time.monotonic()
         try:
-            reply = ask(index, place, _question(answer.body))
+            reply = ask(index, place, _question(answer)) if ask else {}
         except OtherQuestionError:
             raise StoppedError(_OTHER_QUESTION) from None
+        if answer.kind != b"M":
+            return replace(answer, seconds=seconds)
         channel.reply(reply, time.monotonic() - start)
         place += 1
 
 
-def _question(body: bytes) -> tuple[str, str | None]:
+def _question(answer: Answer) -> tuple[str, str | None] | None:
+    if answer.kind != b"M":
+        return None
     try:
-        prompt, system = decode(body, "the question")
+        prompt, system = decode(answer.body, "the question")
     except (ProgramError, ValueError, TypeError):
         raise StoppedError(SPOOFED) from None
     if not isinstance(prompt, str) or not isinstance(system, str | None):
