@@ -251,9 +251,8 @@ class Sandbox:
             return f"processor time limit of {self._cpu} s"
         if killed_by:
             return f"crash: ended by signal {killed_by} ({signal.strsignal(killed_by) or 'unknown'})"
-        if self.tier == "wasm" and os.waitstatus_to_exitcode(status) == wasm.TRAPPED:
-            return "crash: the program nests calls too deeply, or uses what it has not: clocks, chance, files, its process"
-        return "crash: the program ended its own process"
+        known = wasm.ENDINGS if self.tier == "wasm" else {}
+        return known.get(os.waitstatus_to_exitcode(status), "crash: the program ended its own process")
 
     def _start(self) -> None:
         if self._runs < _RUNS_PER_SERVER and self._servers and all(server.usable for server in self._servers):

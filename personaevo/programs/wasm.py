@@ -27,7 +27,11 @@ from personaevo.errors import SandboxError
 from personaevo.programs.rules import ALLOWED_IMPORTS
 from personaevo.programs.worker.serve import PRELOAD
 
-TRAPPED = 70  # as in worker/wasm_serve.py, which cannot be imported without the extra
+# How children end whose program trapped; the statuses are those of worker/wasm_serve.py, which cannot be imported without the extra.
+ENDINGS = {
+    70: "crash: calls nested too deeply",
+    71: "crash: the program wanted what there is not in the wasm tier: clocks, chance, files or its process",
+}
 _PACKAGES = {"wasmtime": "wasmtime", "componentize-py": "componentize_py"}
 _MACHINES = ("x86_64", "aarch64")
 _SEEDS = (0, 1)
@@ -41,7 +45,7 @@ from worker import wasm_guest
 KEPT = wasm_guest.prepare({modules}, {seed})
 class WitWorld:
     def run(self, limits: str) -> None:
-        wasm_guest.run(wit_world.send, wit_world.receive, limits)
+        wasm_guest.run_program(wit_world.send, wit_world.receive, limits)
 """
 _COMPONENTIZE = "import sys; sys.path += sys.argv.pop(1).split('\\n'); import componentize_py; componentize_py.script()"
 _TRANSLATE = "import sys; sys.path += sys.argv[1].split('\\n'); from worker import wasm_serve; wasm_serve.translate(*sys.argv[2:])"

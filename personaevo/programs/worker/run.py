@@ -20,6 +20,7 @@ from typing import Any
 
 Limits = dict[str, Any]
 
+FILENAME = "<program>"
 MESSAGE = 300
 DEEPEST = 20
 
@@ -105,7 +106,7 @@ class Model:
 def compiled(source: str, link: Link) -> types.CodeType:
     """Compiling takes as long as running, so the parent gets the result, before anything of it has run, for the next child."""
     try:
-        code = compile(source, "<program>", "exec", dont_inherit=True)
+        code = compile(source, FILENAME, "exec", dont_inherit=True)
     except (MemoryError, RecursionError):  # how the parser says it
         raise RefusedError("rule: the program is nested too deeply; use loops or tables") from None
     link.send(b"C", marshal.dumps(code))
@@ -197,7 +198,7 @@ def describe(error: BaseException, limits: Limits) -> str:
     line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<program>":
+        if trace.tb_frame.f_code.co_filename == FILENAME:
             line = trace.tb_lineno
         trace = trace.tb_next
     try:

@@ -11,12 +11,12 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from .run import Link, run_program
+from . import run
 
 _SIZES = range(1, 513)  # those that CPython's own allocator serves
 
 
-class GuestLink(Link):
+class GuestLink(run.Link):
     """The channel, which the host holds. Frames are text, one character a byte: lists of bytes cross the border one by one."""
 
     def __init__(self, send: Callable[[str], None], receive: Callable[[], str]) -> None:
@@ -42,6 +42,7 @@ def prepare(modules: Sequence[str], seed: int) -> list[bytes]:
     the result is to be kept for that."""
     for module in modules:
         importlib.import_module(module)
+    run.FILENAME = "<program\ud800>"  # no file can have this name: the parser would look for it to show the line of an error
     warnings.simplefilter("ignore")
     sys.path.clear()
     sys.meta_path[:] = sys.meta_path[:2]
@@ -52,6 +53,6 @@ def prepare(modules: Sequence[str], seed: int) -> list[bytes]:
     return [bytes(size) for size in _SIZES for _ in range(seed)]
 
 
-def run(send: Callable[[str], None], receive: Callable[[], str], limits: str) -> None:
+def run_program(send: Callable[[str], None], receive: Callable[[], str], limits: str) -> None:
     """Run the program that is asked for, and answer."""
-    run_program(GuestLink(send, receive), json.loads(limits))
+    run.run_program(GuestLink(send, receive), json.loads(limits))

@@ -14,7 +14,7 @@ from . import serve
 from .harden import CHANNEL
 from .run import Limits, Link
 
-TRAPPED = 70  # exit status of a child whose program did what the guest has no means for
+NESTED, DENIED = 70, 71  # exit statuses of children whose program trapped
 IMPORTS = {"send", "receive"}
 
 
@@ -57,8 +57,8 @@ class Guest:
         self.link = link
         try:
             self.entry(self.store, json.dumps(limits))
-        except WasmtimeError:
-            os._exit(TRAPPED)
+        except WasmtimeError as error:
+            os._exit(NESTED if "call stack exhausted" in str(error) else DENIED)
 
 
 def begin(limits: Limits) -> serve.Runner:
