@@ -272,7 +272,8 @@ class _Names:
                 self.keep |= scope.bound & scope.loaded  # may mean the outer variable until the class binds it
         self.spelled: set[str] = set().union(*(self._spelled_in(scope, call) for scope, call in finder.calls))
         self.prefix = "v"
-        staying = [name for scope, name in finder.seen if self.stays(scope, name)]
+        staying = {name for scope, name in finder.seen if self.stays(scope, name)}
+        staying.update(*(self._passed_on(scope, call) for scope, call in finder.calls))
         while any(re.fullmatch(rf"{self.prefix}\d+", name) for name in staying):
             self.prefix += "_"
 
@@ -307,6 +308,12 @@ class _Names:
             called = [function] if function else [n for n in self.scopes if isinstance(n, (*_FUNCTIONS, ast.Lambda))]
             spelled |= {parameter.arg for node in called for parameter in parameters(node.args)}
         return spelled
+
+    def _passed_on(self, scope: Scope, call: ast.Call) -> set[str]:
+        """Keywords of ``call`` that stay: a parameter of this name would take what is not meant for it."""
+        function = self.called(scope, call)
+        known = self.keywords[function] if function else set()
+        return {keyword.arg for keyword in call.keywords if keyword.arg} - known
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

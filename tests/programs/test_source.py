@@ -219,6 +219,15 @@ def test_new_names_avoid_names_that_stay() -> None:
     assert normal == "v_0 = v0\nv_1 = v_0"
 
 
+@pytest.mark.parametrize("call", ["f(v1=1)", "g = f\ng(v1=1)", "import functools\nfunctools.partial(f, v1=1)()"])
+def test_new_names_avoid_keywords_that_stay(call: str) -> None:
+    normal = source.normalize(f"def f(x=2, **rest):\n    emit(x, rest)\n{call}\n")
+    said: list[object] = []
+    exec(normal, {"emit": lambda *words: said.append(words)})
+    assert said == [(2, {"v1": 1})]
+    assert source.normalize(normal) == normal
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
