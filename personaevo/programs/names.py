@@ -219,6 +219,7 @@ class _Finder(_Walk):
             self.scope.bound.add(name)
 
     def visit_Global(self, node: ast.Global) -> None:
+        self.seen.update((self.scope, name) for name in node.names)  # perhaps nobody binds it
         self.scope.outer.update(dict.fromkeys(node.names, "global"))
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> None:

@@ -217,6 +217,7 @@ def test_different(one: str, two: str) -> None:
 def test_new_names_avoid_names_that_stay() -> None:
     normal = source.normalize("a = v0\nb = a\n")
     assert normal == "v_0 = v0\nv_1 = v_0"
+    assert source.normalize("a = 1\nglobal v0\n") == "v_0 = 1\nglobal v0"
 
 
 @pytest.mark.parametrize("call", ["f(v1=1)", "g = f\ng(v1=1)", "import functools\nfunctools.partial(f, v1=1)()"])
