@@ -51,8 +51,9 @@ def with_literal(source: str, name: str, value: Any) -> str:
 
 
 def with_function(source: str, name: str, text: str) -> str | None:
-    """The source with the module-level function ``name``, decorators included, replaced by ``text``; None if there is no such function."""
-    for node in _tree(source).body:
+    """The source with the module-level function ``name``, decorators included, replaced by ``text``; None if there is no such function.
+    Of several, the last one is replaced: it is the one that counts."""
+    for node in reversed(_tree(source).body):
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return _replaced(source, _first_line(node), 0, node, text.strip("\n"))
     return None

@@ -58,3 +58,4 @@ def test_functions_are_replaced_with_their_decorators() -> None:
     assert edited == "# one\ndef f(b):\n    return 2\n\n\ndef g():\n    def f(): pass\n"
     assert ast.parse(edited)
     assert with_function(source, "h", "def h(): pass") is None
+    assert with_function("def f(): 1\ndef f(): 2\n", "f", "def f(): 3") == "def f(): 1\ndef f(): 3\n"
