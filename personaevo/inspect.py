@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from personaevo import programs
 from personaevo.archive import Archive, Elite
-from personaevo.errors import ArchiveError
+from personaevo.errors import ArchiveError, ProgramError
 from personaevo.measure.stats import student_factor
 from personaevo.records import Measure, Run, TableRow
 from personaevo.text import one_line, plain
@@ -120,6 +121,7 @@ def program_text(archive: Archive, prefix: str) -> str:
         _scores(archive, found["evaluations"]),
         _cells(found["cells"]),
         [plain(found["source"].rstrip())],
+        _rules(found["source"]),
         *(_persona(persona) for persona in found["personas"]),
         _episode("best", found["best"]),
         _episode("worst", found["worst"]) if found["worst"] != found["best"] else [],
@@ -141,11 +143,21 @@ def _scores(archive: Archive, evaluations: Iterable[Mapping[str, Any]]) -> list[
     lines = []
     for one in evaluations:
         tasks = int(archive.run(one["run"]).settings.get("task_count", 2))
-        lines.append(f"scores on {one['split']} tasks, {one['completed']} of {one['planned']} planned episodes (± half the 95 % interval):")
+        where = f"{one['split']} tasks, {one['completed']} of {one['planned']} planned episodes, sandbox {one_line(str(one['tier']))}"
+        lines.append(f"scores on {where} (± half the 95 % interval):")
         for name, value in one["objectives"].items():
             half = f"± {student_factor(tasks - 1) * value['se']:.3f}" if value["se"] else " " * 7
             lines.append(f"  {one_line(name).replace('_', ' '):18} {value['value']:.3f} {half}  raw {value['raw']:.3f}")
     return lines
+
+
+def _rules(source: str) -> list[str]:
+    """What the static rules would have said to the author."""
+    try:
+        findings = programs.check(programs.parse(source))
+    except ProgramError as error:
+        return [f"rules: {one_line(str(error))}"]
+    return ["rules:", *(f"  line {finding.line}: {one_line(finding.message)}" for finding in findings)] if findings else []
 
 
 def _cells(cells: Sequence[Mapping[str, Any]]) -> list[str]:

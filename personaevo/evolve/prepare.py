@@ -13,11 +13,12 @@ from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve.plan import Plan, make_plan
-from personaevo.evolve.rollout import Rollout, play
+from personaevo.evolve.rollout import Rollout, dial_table, play
 from personaevo.evolve.workers import Workers
 from personaevo.judge.discriminator import Discriminator, train
 from personaevo.judge.panel import Panel
 from personaevo.measure.coverage import Cells, tessellate
+from personaevo.programs import Call, Sandbox
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Evaluation, Program, Task, Tier
 from personaevo.reference import Reference
@@ -149,6 +150,20 @@ def load_program(config: SearchConfig) -> Program:
         raise ConfigError(f"seed program {path} cannot be read ({reason.lower()}): give a Python file") from None
     except ProgramError as error:
         raise ProgramError(f"seed program {path}: {error}") from None
+
+
+def try_seed_program(bench: Bench) -> None:
+    """Run the seed program on its tasks: a search from a program that cannot run is a wasted evening.
+
+    Raises:
+        ProgramError: it fails on all of them, with the first reason.
+    """
+    plan = bench.train_plan
+    calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks]
+    with Sandbox(dial_table(), tier=bench.tier) as sandbox:
+        results = sandbox.run_many(bench.seed_program.source, calls)
+    if all(result.fault == "program" for result in results):
+        raise ProgramError(f"the seed program fails on every task: {results[0].reason}")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError, ProgramError
 from personaevo.evolve import select
 from personaevo.evolve.finals import finalists_of, play_finals, winner
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import Bench, prepare, try_seed_program
 from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.select import Scored
@@ -120,7 +120,8 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
         workers = stack.enter_context(Workers(config.jobs))
         archive = stack.enter_context(Archive.create_or_open(path)) if config.resume else None
         bench = prepare(config, workers)
-        if archive is None:  # only now: a mistake in the settings must not leave an empty archive
+        if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
+            try_seed_program(bench)
             archive = stack.enter_context(Archive.create_or_open(path))
         run = _begin(archive, config, bench)
         hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started)

@@ -35,7 +35,7 @@ BAD: Mapping[str, tuple[str, str]] = {
     "NaN dials": ("    return [{'description': 'x', 'dials': {'words_per_turn': float('nan')}}] * n", "is nan"),
     "wrong type": ("    return {'description': 'x'}", "expected a list"),
     "100 MB": ("    return [{'description': 'x' * 10**8}] * n", "limit"),
-    "chance": ("    return [{'description': enum.sys.modules['os'].urandom(8).hex()} for _ in range(n)]", "not deterministic"),
+    "chance": ("    return [{'description': str(id(object()))} for _ in range(n)]", "not deterministic"),
     "memory": ("    return [bytearray(2**40)]", "memory limit"),
     "ends itself": ("    enum.sys.modules['os']._exit(0)", ""),
     "no generate": ("    pass\ndel generate", "generate"),
@@ -50,7 +50,7 @@ def bad(kind: str) -> str:
 def impatient() -> Iterator[None]:
     """A sandbox that waits for half a second only."""
     with prepared_once(), pytest.MonkeyPatch.context() as patch, Sandbox(dial_table(), wall_seconds=0.5) as box:
-        patch.setattr(rollout_module, "_sandbox", lambda: box)
+        patch.setattr(rollout_module, "_sandbox", lambda tier: box)
         yield
 
 
@@ -79,15 +79,22 @@ def test_bad_programs_fail_and_the_search_goes_on(tmp_path: Path, monkeypatch: p
     assert result.best.id not in {commit.candidate.program.id for commit in commits[1 : len(BAD) + 1]}
 
 
-def test_a_bad_seed_program_is_recorded(tmp_path: Path) -> None:
+def test_a_seed_program_that_fails_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(bad("one too few"), encoding="utf-8")
-    result = search(small(tmp_path / "a.duckdb", candidates=3, program=tmp_path / "bad.py"))
-    with Archive.read(result.archive) as archive:
-        first = archive.commits(1)[0].candidate
-    assert (first.state, first.fault) == ("failed", "program")
-    row = next(row for row in result.table if row.row == "seed_program")
-    measure = row.measures["score"]
-    assert (measure.completed, measure.planned, measure.mean) == (0, 12, 0.0)
+    with pytest.raises(ProgramError, match=r"the seed program fails on every task: generate returned 2 personas; exactly n = 3"):
+        search(small(tmp_path / "a.duckdb", program=tmp_path / "bad.py"))
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+def test_a_seed_program_that_fails_on_some_tasks_is_recorded(tmp_path: Path) -> None:
+    """What it breaks counts as the worst."""
+    head = "def generate(task, n, rng, model=None):\n"
+    fails = SEED.replace(head, f"{head}    assert rng.random() < 0.7\n")
+    assert fails != SEED
+    (tmp_path / "bad.py").write_text(fails, encoding="utf-8")
+    result = search(small(tmp_path / "a.duckdb", candidates=1, program=tmp_path / "bad.py", task_count=6, seed=1))
+    measure = next(row for row in result.table if row.row == "seed_program").measures["score"]
+    assert 0 < measure.completed < measure.planned
 
 
 def test_seed_programs_that_are_none(tmp_path: Path) -> None:

@@ -193,8 +193,7 @@ def describe(error: BaseException, limits: Limits) -> str:
     """An exception of the program as one line, with the program's line where there is one."""
     if isinstance(error, MemoryError):
         return f"memory limit of {limits['memory_mb']:g} MB"
-    if isinstance(error, RefusedError):
-        return str(error)[:MESSAGE]
+    refused = isinstance(error, RefusedError)
     line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:
@@ -206,4 +205,5 @@ def describe(error: BaseException, limits: Limits) -> str:
     except BaseException:  # noqa: BLE001 - __str__ is the program's code too
         text = "(its text cannot be had)"
     place = f", line {line} of the program" if line else ""
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+    kind = "" if refused else type(error).__name__
+    return f"{kind}{': ' * bool(kind and text)}{text}{place}"
