@@ -20,8 +20,7 @@ CONTRACT_NAMES = frozenset({"AXES", "generate"})
 _BUILTINS = frozenset(dir(builtins))
 _REFLECTION_NAMES = frozenset({"locals", "globals", "vars", "dir", "eval", "exec", "compile", "__import__"})
 _REFLECTION_ATTRIBUTES = frozenset(
-    f"__{name}__"
-    for name in ("name", "qualname", "code", "globals", "dict", "kwdefaults", "annotations", "doc", "module")
+    f"__{name}__" for name in ("name", "qualname", "code", "globals", "dict", "kwdefaults", "annotations", "doc", "module")
 )
 _TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")
 
@@ -224,6 +223,10 @@ class _Finder(_Walk):
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
         self.scope.outer.update(dict.fromkeys(node.names, "nonlocal"))
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self.scope.loaded.update({node.target.id} if isinstance(node.target, ast.Name) else ())
+        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:

@@ -196,6 +196,8 @@ def test_same(one: str, two: str) -> None:
         ("def f(**k): return k\nf(a=1)", "def f(**k): return k\nf(b=1)"),
         ("x = 1\ndef f():\n    x = 2\n    return x", "x = 1\ndef f():\n    global x\n    x = 2\n    return x"),
         ("x = 1\ny = 2\nclass A:\n    x = x", "x = 1\ny = 2\nclass A:\n    x = y"),
+        ("x = 1\ny = 2\nclass A:\n    x += 1", "x = 1\ny = 2\nclass A:\n    y += 1"),
+        ("a = b = x = 1\nclass A:\n    x += 1", "b = x = a = 1\nclass A:\n    x += 1"),
         ("def f(): pass\nx = f.__name__", "def g(): pass\nx = g.__name__"),
         ("x = 1\ny = globals()['x']", "z = 1\ny = globals()['x']"),
         ("def f():\n    'a'\nx = f.__doc__", "def f():\n    'b'\nx = f.__doc__"),
