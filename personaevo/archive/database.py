@@ -10,18 +10,21 @@ from typing import Any
 
 import duckdb
 
-from personaevo import content
+from personaevo.archive import bounds, catalog
 from personaevo.archive.rows import Row, as_json
-from personaevo.errors import ArchiveBusyError, ArchiveError, ArchiveVersionError, ContentError
+from personaevo.errors import ArchiveBusyError, ArchiveError
 
 # Readable by DuckDB 1.4 and later.
 _NEW = "STORAGE_VERSION 'v1.4.0'"
-# No downloads of extensions. One thread: a commit is small (two threads are slower), and workers need the other cores.
+# No extensions. One thread: a commit is small (two threads are slower), and workers need the other cores.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "memory_limit": "2GB",
     "threads": 1,
 }
+_OWN_FILES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")  # that DuckDB makes of a database
 _FILE_HEADER = 3 * 4096  # bytes before the first block
 
 
@@ -32,23 +35,31 @@ class Database:
         self.path = path
         self._connection: duckdb.DuckDBPyConnection | None = duckdb.connect(config=_CONFIG)
         self._inserts: dict[str, str] = {}
+        self.schema = 0  # the version of the file's schema
 
     @classmethod
-    def attach(cls, path: Path, *, readonly: bool) -> Database:
+    def attach(cls, path: Path, *, readonly: bool, copy: Path | None = None) -> Database:
         """Open an existing archive file; read-only leaves every byte as it is.
 
+        From then on the connection reaches no other file, but ``copy`` (for ``copy_to``), and its settings are locked.
+
         Raises:
-            ArchiveError: the file is damaged, not an archive or cannot be opened.
+            ArchiveError: the file is damaged, not an archive that personaevo wrote, or cannot be opened.
             ArchiveVersionError: it was made by a newer personaevo.
             ArchiveBusyError: another process has it open.
         """
         database = cls(path)
         try:
             database.execute(f"SET temp_directory = {_quoted(path.with_name(path.name + '.tmp'))}")
-            database.execute(f"ATTACH {_quoted(path)} AS archive {'(READ_ONLY)' if readonly else ''}")
-            database.execute("USE archive")
+            ours = [] if readonly else [path] if copy is None else [path, copy]
+            files = ", ".join(_quoted(file.with_name(file.name + end)) for file in ours for end in _OWN_FILES)
+            database.execute(f"SET allowed_paths = [{files}]")
+            database.execute(f"ATTACH {_quoted(path)} AS archive (TYPE duckdb{', READ_ONLY' if readonly else ''})")
+            database.execute("SET enable_external_access = false")
+            database.execute("SET lock_configuration = true")
             _check_length(database)
-            _check_schema(database)
+            database.schema = catalog.check(database.execute, path)
+            database.execute("USE archive")
         except BaseException:
             database.close()
             raise
@@ -135,14 +146,20 @@ class Database:
                 with suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                     self._connection.execute("ROLLBACK")
 
+    def check(self, table: str, where: str = "true", parameters: Sequence[object] = (), *, streamed: bool = False) -> None:
+        """Look at the values of rows that are about to be read, all at once or ``streamed``.
+
+        Raises:
+            ArchiveError: one is not what a search writes, or there are too many.
+        """
+        bounds.check(self.execute(bounds.query(table, where), parameters)[0], table, self.path, streamed=streamed)
+
     def migrate(self) -> None:
         """Bring the schema up to the present, each step in one transaction."""
-        known = migrations()
-        for number in range(schema(self) + 1, len(known) + 1):
+        for number in range(self.schema + 1, len(catalog.migrations()) + 1):
             with self.transaction():
-                self.execute(known[number - 1].read_text(encoding="utf-8"))
-                self.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER NOT NULL, name VARCHAR NOT NULL)")
-                self.execute("INSERT INTO migrations VALUES (?, ?)", [number, known[number - 1].stem])
+                catalog.migrate(self.execute, number)
+            self.schema = number
 
     def copy_to(self, target: Path) -> None:
         """Write a complete copy of the present state to a new file; nothing is left there if that fails."""
@@ -184,7 +201,7 @@ class Database:
     def _insert_statement(self, table: str) -> str:
         columns = self.execute(
             "SELECT column_name, data_type FROM duckdb_columns() "
-            "WHERE database_name = 'archive' AND table_name = ? ORDER BY column_index",
+            "WHERE database_name = 'archive' AND schema_name = 'main' AND table_name = ? ORDER BY column_index",
             [table],
         )
         shape = ", ".join(f'"{name}" {kind}' for name, kind in columns)
@@ -192,28 +209,6 @@ class Database:
         rows = f"SELECT unnest(CAST(CAST(? AS JSON) AS STRUCT({shape})[])) AS r"
         self._inserts[table] = f"INSERT INTO {table} SELECT {names} FROM ({rows})"
         return self._inserts[table]
-
-
-def migrations() -> list[Path]:
-    """The migration files in order.
-
-    Raises:
-        ContentError: they are not numbered 0001, 0002, … without gaps.
-    """
-    folder = content.root("archive") / "migrations"
-    files = sorted(folder.glob("*.sql"))
-    if not files or any(not file.name.startswith(f"{number:04}_") for number, file in enumerate(files, 1)):
-        raise ContentError(f"{folder} must hold migrations numbered 0001_, 0002_, … without gaps: reinstall personaevo")
-    return files
-
-
-def schema(database: Database) -> int:
-    """The schema version of an archive; 0 if it has none."""
-    if not database.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = 'archive' AND table_name = 'migrations'"
-    ):
-        return 0
-    return int(database.execute("SELECT coalesce(max(number), 0) FROM migrations")[0][0])
 
 
 def remove_file(path: Path) -> None:
@@ -233,20 +228,6 @@ def _check_length(database: Database) -> None:
     length = database.path.stat().st_size
     if length < expected:
         raise _explained(database.path, f"Corrupt: cut short to {length} bytes, at least {expected} expected")
-
-
-def _check_schema(database: Database) -> None:
-    version, known = schema(database), len(migrations())
-    if version == 0:
-        raise ArchiveError(
-            f"{database.path} is a DuckDB database, but not an archive: expected a file that personaevo search "
-            "wrote; give another --archive"
-        )
-    if version > known:
-        raise ArchiveVersionError(
-            f"archive {database.path} has schema {version}, this personaevo knows up to {known}: upgrade "
-            "personaevo to open it"
-        )
 
 
 def _quoted(path: Path) -> str:

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from personaevo.archive import lock
-from personaevo.archive.database import Database, migrations, remove_file, schema
+from personaevo.archive.catalog import migrations
+from personaevo.archive.database import Database, remove_file
 from personaevo.archive.snapshot import draft_file, snapshot_file
 from personaevo.errors import ArchiveBusyError, ArchiveError
 
@@ -32,7 +33,7 @@ def for_writing(path: Path) -> tuple[Database, lock.Lock]:
             _create(path)
         else:
             _inspect(path)
-        database = Database.attach(path, readonly=False)
+        database = Database.attach(path, readonly=False, copy=draft_file(path))
         try:
             database.migrate()
         except BaseException:
@@ -88,7 +89,7 @@ def _readable(file: Path) -> Database:
         raise FileNotFoundError(file)
     database = Database.attach(file, readonly=True)
     try:
-        if schema(database) < len(migrations()):
+        if database.schema < len(migrations()):
             database.move_to_memory()
             database.migrate()
     except BaseException:

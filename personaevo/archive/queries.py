@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from personaevo.archive import digest
-from personaevo.archive.database import Database, schema
+from personaevo.archive import bounds, digest
+from personaevo.archive.database import Database
 from personaevo.archive.rows import Row
 from personaevo.errors import ArchiveError
 from personaevo.records import Run
@@ -42,12 +41,15 @@ class Elite:
 
 def runs(database: Database) -> list[Run]:
     """All runs, oldest first."""
+    database.check("runs")
     found = database.rows("SELECT run, settings, cells FROM runs ORDER BY run")
-    return [Run(row["run"], json.loads(row["settings"]), tuple(json.loads(row["cells"]))) for row in found]
+    return [Run(row["run"], *bounds.settings_and_cells(row, database.path)) for row in found]
 
 
 def elites(database: Database, run_id: int) -> list[Elite]:
     """The best lower bound in each cell that any program of the run reaches, by cell; ties go to the earliest."""
+    for table in ("runs", "candidates", "evaluations"):
+        database.check(table, "run = ?", [run_id])
     found = database.rows(
         "SELECT cell, name, mass, number, program AS program_id, share, score, se, low FROM elites WHERE run = ? "
         "ORDER BY cell",
@@ -67,7 +69,7 @@ def summary(database: Database) -> dict[str, Any]:
         for table in ("programs", "evaluations", "episodes")
     }
     return {
-        "schema": schema(database),
+        "schema": database.schema,
         "domain": latest.settings.get("domain") if latest else None,
         "runs": len(known),
         **counts,
@@ -79,6 +81,7 @@ def summary(database: Database) -> dict[str, Any]:
 
 def run_digests(database: Database) -> dict[int, int]:
     """The stored digest of each run that has commits."""
+    database.check("candidates")
     found = database.execute("SELECT run, arg_max(digest, seq) FROM candidates GROUP BY run")
     return {run: int(text, 16) for run, text in found}
 
@@ -89,6 +92,8 @@ def verified_digest(database: Database) -> str:
     Raises:
         ArchiveError: a commit's rows are not those that were committed.
     """
+    for table in bounds.TABLES:
+        database.check(table, streamed=True)
     sums: dict[tuple[int, int], int] = defaultdict(int)
     order: list[tuple[int, int, str]] = []
     for row in database.stream(CANDIDATES + "ORDER BY c.seq"):
@@ -117,11 +122,17 @@ def verified_digest(database: Database) -> str:
 def program(database: Database, prefix: str) -> dict[str, Any]:
     """One program in full (see ``Archive.program``)."""
     key = _resolved(database, prefix)
+    runs(database)
+    database.check("evaluations")
+    database.check("programs", "id = ?", [key])
+    database.check("candidates", "program = ?", [key])
     proposals = database.rows(
         CANDIDATES + "WHERE c.program = ? ORDER BY c.state = 'duplicate', c.run DESC, c.number", [key]
     )
     first = proposals[0]
     where = [first["run"], first["number"]]
+    for table in ("personas", "episodes"):
+        database.check(table, "run = ? AND number = ?", where)
     shown = ("run", "number", "parents", "operator", "state", "reason", "fault")
     return {
         "id": key,
@@ -150,7 +161,8 @@ def program(database: Database, prefix: str) -> dict[str, Any]:
 
 def _resolved(database: Database, prefix: str) -> str:
     found = [
-        row[0] for row in database.execute("SELECT id FROM programs WHERE starts_with(id, ?) ORDER BY id", [prefix])
+        row[0]
+        for row in database.execute("SELECT left(id, 200) FROM programs WHERE starts_with(id, ?) ORDER BY id", [prefix])
     ]
     if prefix in found or len(found) == 1:
         return str(prefix if prefix in found else found[0])

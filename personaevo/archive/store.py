@@ -214,6 +214,9 @@ class Archive:
 
     def commits(self, run_id: int) -> list[Commit]:
         """What a run committed, by candidate number, without the episodes: what a resumed search needs to know."""
+        for table in ("candidates", "evaluations"):
+            self._database.check(table, "run = ?", [self.run(run_id).id])
+        self._database.check("programs")
         found = self._database.rows(
             f"SELECT c.*, e.* EXCLUDE (run, number) FROM ({queries.CANDIDATES}WHERE c.run = ?) AS c "
             "LEFT JOIN evaluations AS e ON (e.run, e.number) = (c.run, c.number) ORDER BY c.number",
@@ -223,6 +226,8 @@ class Archive:
 
     def episodes(self, run_id: int, number: int) -> tuple[Episode, ...]:
         """The episodes of one candidate with their personas, in the order of committing; none if nothing was run."""
+        for table in ("episodes", "personas"):
+            self._database.check(table, "run = ? AND number = ?", [self.run(run_id).id, number])
         found = self._database.rows(
             queries.EPISODES + "WHERE e.run = ? AND e.number = ? ORDER BY e.rowid", [self.run(run_id).id, number]
         )
@@ -230,6 +235,7 @@ class Archive:
 
     def table(self, run_id: int) -> list[TableRow]:
         """The final table of a run; empty until it is written."""
+        self._database.check("final_tables", "run = ?", [self.run(run_id).id])
         found = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", [self.run(run_id).id])
         return [table_row_from(row) for row in found]
 
@@ -250,8 +256,10 @@ class Archive:
 
     def sources(self, program_ids: Iterable[str]) -> dict[str, str]:
         """The source of each of these programs, as first proposed; unknown ids are left out."""
+        wanted = [list(program_ids)]
+        self._database.check("programs", "list_contains(?, id)", wanted)
         sql = "SELECT id, source FROM programs WHERE list_contains(?, id)"
-        return {str(key): str(source) for key, source in self._database.execute(sql, [list(program_ids)])}
+        return {str(key): str(source) for key, source in self._database.execute(sql, wanted)}
 
     def program(self, prefix: str) -> dict[str, Any]:
         """One program by its id or the beginning of it, with everything that happened to it.

@@ -18,6 +18,7 @@ from personaevo.archive import Archive
 from personaevo.errors import ArchiveError, ArchiveVersionError
 
 ROOT = content.root("archive").parent
+NEXT = 1 + len(list((content.root("archive") / "migrations").glob("*.sql")))
 OPENERS = [Archive.read, Archive.create_or_open]
 
 
@@ -98,11 +99,11 @@ def test_missing_file_is_not_made_by_reading(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def second_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Makes this personaevo one that knows a second migration; undone by ``monkeypatch.undo``."""
+def next_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes this personaevo one that knows one migration more; undone by ``monkeypatch.undo``."""
     folder = tmp_path / "content"
     shutil.copytree(content.root("archive"), folder)
-    (folder / "migrations" / "0002_more.sql").write_text(
+    (folder / "migrations" / f"{NEXT:04}_more.sql").write_text(
         "ALTER TABLE runs ADD COLUMN note VARCHAR; CREATE TABLE extra (x INTEGER);"
     )
     return lambda: monkeypatch.setattr(content, "root", lambda name: folder)
@@ -111,33 +112,33 @@ def second_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 @pytest.mark.parametrize("opener", OPENERS)
 def test_newer_schema(
     tmp_path: Path,
-    second_schema: Callable[[], None],
+    next_schema: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
     opener: Callable[[Path], Archive],
 ) -> None:
     path = tmp_path / "here" / "a.duckdb"
     path.parent.mkdir()
-    second_schema()
+    next_schema()
     make(path)
     monkeypatch.undo()
-    assert "has schema 2, this personaevo knows up to 1: upgrade" in refused(opener, path, ArchiveVersionError)
+    assert f"has schema {NEXT}, this personaevo knows up to {NEXT - 1}: upgrade" in refused(opener, path, ArchiveVersionError)
 
 
 def test_older_schema_is_read_as_it_is_and_migrated_for_writing(
-    tmp_path: Path, second_schema: Callable[[], None]
+    tmp_path: Path, next_schema: Callable[[], None]
 ) -> None:
     path = tmp_path / "here" / "a.duckdb"
     path.parent.mkdir()
     make(path)
     before = contents(path.parent)
-    second_schema()
+    next_schema()
     with Archive.read(path) as archive:
-        assert archive.summary()["schema"] == 2
+        assert archive.summary()["schema"] == NEXT
         assert len(archive.elites()) == 4
         digest = archive.verify_digest()
     assert contents(path.parent) == before
     with Archive.create_or_open(path) as archive:
-        assert archive.summary()["schema"] == 2
+        assert archive.summary()["schema"] == NEXT
         archive.commit(1, a_commit(2))
     with Archive.read(path) as archive:
         assert archive.verify_digest() != digest
@@ -146,7 +147,7 @@ def test_older_schema_is_read_as_it_is_and_migrated_for_writing(
 def test_a_failing_creation_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "content"
     shutil.copytree(content.root("archive"), folder)
-    (folder / "migrations" / "0002_wrong.sql").write_text("CREATE TABLE (")
+    (folder / "migrations" / f"{NEXT:04}_wrong.sql").write_text("CREATE TABLE (")
     monkeypatch.setattr(content, "root", lambda name: folder)
     path = tmp_path / "here" / "a.duckdb"
     path.parent.mkdir()

@@ -11,6 +11,7 @@ import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_table, scored
 
 from personaevo.archive import Archive
+from personaevo.archive.catalog import migrations
 from personaevo.errors import ArchiveError
 from personaevo.records import Candidate, Commit, Estimate, PlanItem, Program
 
@@ -155,7 +156,7 @@ def test_summary(archive: Archive) -> None:
     archive.commit(run.id, scored(0, [(0.5, 0.01), (0.0, 0.0), (0.4, 0.1)]))
     archive.commit(run.id, a_failure(1))
     assert archive.summary() == {
-        "schema": 1,
+        "schema": len(migrations()),
         "domain": "service",
         "runs": 1,
         "programs": 2,

@@ -1,0 +1,160 @@
+"""What stored values may be. A file may have been written by anybody: the rows that are asked for are checked before they are taken.
+
+The bounds are wide enough for everything that a search writes, and narrow enough that no row costs much memory or breaks a calculation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from personaevo.archive.rows import Row
+from personaevo.config import SearchConfig
+from personaevo.errors import ArchiveError
+
+MAX_SOURCE_BYTES = 64 * 1024  # programs.source.MAX_BYTES
+MAX_ROWS = 2_000_000
+_NAME, _TEXT, _JSON = 80_000, 1_000_000, 16_000_000  # bytes
+
+
+def _name(column: str) -> str:
+    return f"strlen({column}) <= {_NAME}"
+
+
+def _text(column: str) -> str:
+    return f"({column} IS NULL OR strlen({column}) <= {_TEXT})"
+
+
+def _all(values: str, condition: str) -> str:
+    """For every value of a list (or none): the condition on ``x``."""
+    return f"len({values}) <= 10000 AND len(list_filter({values}, lambda x: ({condition}) IS NOT TRUE)) = 0"
+
+
+def _share(column: str) -> str:
+    return f"({column} IS NULL OR {column} BETWEEN 0 AND 1)"
+
+
+def _map(column: str, numbers: str) -> str:
+    """A map from names to finite numbers, or to structures with these fields."""
+    finite = " AND ".join(f"isfinite({x})" for x in numbers.split())
+    return f"{_all(f'map_values({column})', finite)} AND {_all(f'map_keys({column})', 'strlen(x) <= 1000')}"
+
+
+_COUNTS = {"planned": "planned BETWEEN 0 AND 1e9", "completed": "completed BETWEEN 0 AND planned"}
+_OBJECTIVES = _map("objectives", "x.value x.se x.raw")
+_TIER = "tier IS NULL OR strlen(tier) <= 80"
+_FAULT = "fault IS NULL OR fault IN ('program', 'infrastructure')"
+_PLACE = {"task": _name("task"), "slot": "slot >= 0"}
+_EXPECTED: Mapping[str, Mapping[str, str]] = {
+    "runs": {
+        "run": "run >= 1",
+        "settings": f"strlen(settings) <= {_JSON} AND json_valid(settings) AND json_type(settings) = 'OBJECT'",
+        "cells": f"strlen(cells) <= {_JSON} AND json_valid(cells) AND json_type(cells) = 'ARRAY'",
+    },
+    "programs": {"id": "strlen(id) BETWEEN 1 AND 200", "source": f"strlen(source) <= {MAX_SOURCE_BYTES}"},
+    "candidates": {
+        "number": "number >= 0",
+        "program": "strlen(program) BETWEEN 1 AND 200",
+        "variant": f"variant IS NULL OR strlen(variant) <= {MAX_SOURCE_BYTES}",
+        "parents": _all("parents", "strlen(x) <= 200"),
+        "operator": _name("operator"),
+        "state": "state IN ('evaluated', 'failed', 'duplicate')",
+        "reason": _text("reason"),
+        "fault": _FAULT,
+        "digest": "regexp_full_match(digest, '[0-9a-f]{32}')",
+    },
+    "evaluations": {
+        "split": "split IN ('train', 'test')",
+        **_COUNTS,
+        "objectives": _OBJECTIVES,
+        "cells": _all("cells", "x.cell >= 0 AND isfinite(x.share) AND isfinite(x.score) AND isfinite(x.se)"),
+        "remarks": _all("remarks", "strlen(x.feature) <= 1000 AND strlen(x.wanted) <= 1000"),
+        "tier": _TIER,
+    },
+    "episodes": {
+        **_PLACE,
+        "seed": "seed >= 0",
+        "state": "state IN ('completed', 'failed')",
+        "turns": _all("turns", f"x.role IN ('user', 'assistant') AND strlen(x.content) <= {_TEXT}"),
+        "outcome": _name("outcome"),
+        "fingerprint": "fingerprint IS NULL OR " + _all("fingerprint", "isfinite(x)"),
+        "preservation": _share("preservation"),
+        "p_human": _share("p_human"),
+        "cell": "cell IS NULL OR cell >= 0",
+        "persona": "persona IS NULL OR " + _name("persona"),
+        "reason": _text("reason"),
+        "fault": _FAULT,
+    },
+    "personas": {
+        **_PLACE,
+        "id": _name("id"),
+        "description": _text("description"),
+        "behaviors": _map("behaviors", "x"),
+        "dials": _map("dials", "x"),
+        "policy": _text("policy"),
+    },
+    "final_tables": {
+        "row": _name('"row"'),
+        "program": "program IS NULL OR strlen(program) <= 200",
+        "measures": _map("measures", "x.mean x.low x.high x.raw")
+        + " AND " + _all("map_values(measures)", "x.planned >= 0 AND x.completed BETWEEN 0 AND x.planned"),
+    },
+    "finals": {"program": "strlen(program) <= 200", **_COUNTS, "objectives": _OBJECTIVES, "tier": _TIER},
+}  # fmt: skip
+TABLES = tuple(_EXPECTED)
+
+
+def query(table: str, where: str) -> str:
+    """Asks how many rows of ``table`` fulfil ``where``, and how often each column of them is not what it may be."""
+    checks = ", ".join(f"count(*) FILTER (({condition}) IS NOT TRUE)" for condition in _EXPECTED[table].values())
+    return f"SELECT count(*), {checks} FROM {table} WHERE {where}"
+
+
+def check(found: Sequence[int], table: str, path: object, *, streamed: bool) -> None:
+    """Judges the answer to ``query``; rows that are streamed may be any number.
+
+    Raises:
+        ArchiveError: too many rows, or a value that no search writes; names the table and the column.
+    """
+    wrong = next((column for column, count in zip(_EXPECTED[table], found[1:], strict=True) if count), None)
+    if wrong is not None:
+        raise _damaged(path, f"table '{table}' holds a value of '{wrong}' that no search writes")
+    if found[0] > MAX_ROWS and not streamed:
+        raise _damaged(path, f"table '{table}' holds {found[0]:,} rows; at most {MAX_ROWS:,} can be read at once")
+
+
+def settings_and_cells(row: Row, path: object) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    """The settings and cells of a row of ``runs``.
+
+    Raises:
+        ArchiveError: they are nested too deeply, or not what a search records.
+    """
+    try:
+        settings, cells = json.loads(row["settings"]), tuple(json.loads(row["cells"]))
+        SearchConfig.model_validate({name: value for name, value in settings.items() if name in SearchConfig.model_fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise _damaged(path, f"the setting '{name[:80]}' of run {row['run']} is not what a search records") from None
+    except (RecursionError, ValueError):
+        raise _damaged(path, f"settings or cells of run {row['run']} are not JSON that a search records") from None
+    if not all(_is_cell(cell) for cell in cells):
+        raise _damaged(path, f"the cells of run {row['run']} are not what a search records")
+    return settings, cells
+
+
+def _is_cell(cell: Any) -> bool:
+    """Number, name and people's share; whatever else is noted of a cell is not used from the file."""
+    if not isinstance(cell, dict):
+        return False
+    number, name, mass = cell.get("cell"), cell.get("name"), cell.get("mass")
+    if not isinstance(number, int) or not isinstance(name, str) or not isinstance(mass, int | float):
+        return False
+    return number >= 0 and 0 <= mass <= 1
+
+
+def _damaged(path: object, problem: str) -> ArchiveError:
+    return ArchiveError(f"archive {path}: {problem}; restore a copy, or do not use this file")
