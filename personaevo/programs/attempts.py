@@ -14,7 +14,6 @@ DEEDS = {
     "starts threads": "thread.start_new_thread(print, ())",
     "starts programs": 'os.execv("/bin/true", ["true"])',
     "sends signals": "os.kill(1, 0)",
-    "sleeps": 'enum.sys.modules["time"].sleep(0)',
     "draws entropy": "os.getrandom(8)",
 }
 NONE = "does nothing of this"

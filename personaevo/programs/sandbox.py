@@ -64,10 +64,11 @@ class _Work:
 class Sandbox:
     """Runs persona programs in separate processes; a context manager.
 
-    ``dials`` are the dials that programs may set (default: any). ``tier`` is "kernel" (limits, Landlock and seccomp), "wasm", or "weak"
-    (limits only: for programs whose author is trusted). Limits: ``wall_seconds`` for all calls of one ``run`` or ``run_many`` together,
-    in each of the two children, waiting for the model not counted; ``cpu_seconds`` of processor time per child (default: the wall limit
-    rounded up, plus 1); ``memory_mb`` of address space; ``output_mb`` of JSON per call; ``model_limits`` for what a program asks a model.
+    ``dials`` are the dials that programs may set (default: any). ``tier`` is "kernel" (limits, Landlock, seccomp, no clock), "wasm", or
+    "weak" (limits only: for programs whose author is trusted). Limits: ``wall_seconds`` for all calls of one ``run`` or ``run_many``
+    together, in each of the two children, waiting for the model not counted; ``cpu_seconds`` of processor time per child (default: the
+    wall limit rounded up, plus 1); ``memory_mb`` of address space; ``output_mb`` of JSON per call; ``model_limits`` for what a program
+    asks a model.
 
     The servers start on entering, or with the first run, and again after a fault and every thousand programs; results do not depend on
     it. One sandbox may be used from several threads (its runs take turns) and after a fork (the new process starts servers of its

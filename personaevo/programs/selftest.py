@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from personaevo.errors import SandboxError
@@ -35,11 +35,12 @@ def generate(task, n, rng, model=None):
 _PROBES = (
     ("runs honest programs", 'return "fine"', "fine"),
     ("environment is empty", "return len(os.environ)", "0"),
-    ("memory is limited", "return bytearray(2**40)", "memory limit"),
+    ("memory is limited", "return bytearray(2**30)", "memory limit"),
     ("time is limited", "while True: pass", "time limit"),
     ("output is limited", 'return "x" * 10**7', "output limit"),
     ("chance is noticed", "return id(object())", "not deterministic"),
 )
+_CLOCK = ("clocks stand still", 'return enum.sys.modules["time"].clock_gettime(5)', "0.0")
 
 
 def self_test(tier: Tier = "kernel") -> list[Check]:
@@ -50,7 +51,7 @@ def self_test(tier: Tier = "kernel") -> list[Check]:
     try:
         with Sandbox(tier=tier, wall_seconds=0.5, memory_mb=256, output_mb=1) as sandbox:
             checks += _deeds(sandbox) if tier == "kernel" else []
-            checks += _promises(sandbox)
+            checks += _promises(sandbox, (*_PROBES, _CLOCK) if tier == "kernel" else _PROBES)
     except SandboxError as error:
         checks.append(Check("starts", False, str(error)))
     return checks
@@ -73,8 +74,8 @@ def _deeds(sandbox: Sandbox) -> Iterator[Check]:
         yield Check(f"no program {name}", held, "not permitted" if held else done)
 
 
-def _promises(sandbox: Sandbox) -> Iterator[Check]:
-    for name, body, expected in _PROBES:
+def _promises(sandbox: Sandbox, probes: Iterable[tuple[str, str, str]]) -> Iterator[Check]:
+    for name, body, expected in probes:
         result = sandbox.run(_PROBE.format(body=body), {}, 1, 0)
         seen = result.personas[0].description if result.ok else result.reason or ""
         yield Check(name, seen.startswith(expected), seen)

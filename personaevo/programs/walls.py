@@ -2,7 +2,7 @@
 
 Landlock (Linux 5.13) denies files, and with newer kernels TCP, and signals and abstract sockets beyond the child. It does not cover UDP,
 Unix sockets and much else: the seccomp filter does, an allow-list of what an interpreter needs that computes and talks over one socket.
-Both need no rights and no package.
+Both need no rights and no package. The clock, which is read without a call, is stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-ALL = ("user", "limits", "landlock", "seccomp")
+ALL = ("user", "limits", "landlock", "clock", "seccomp")
 # The wall of the wasm tier is WebAssembly (``wasm.py``); these stand around it.
 TIERS: dict[str, tuple[str, ...]] = {"kernel": ALL, "wasm": ("user", "limits"), "weak": ("user", "limits")}
 
@@ -46,12 +46,11 @@ def landlock_ruleset(abi: int) -> bytes:
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _ARCHITECTURES = tuple(_AUDIT_ARCH)
 _X32 = 0x40000000
-# Numbers on x86-64 and aarch64. No file, socket, process, thread, signal, sleep or entropy; time only because it can be had without a call.
+# Numbers on x86-64 and aarch64. No file, socket, process, thread, signal, clock or entropy.
 _SYSCALLS = {
     "read": (0, 63), "write": (1, 64), "writev": (20, 66),
     "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "mremap": (25, 216), "brk": (12, 214), "madvise": (28, 233),
     "futex": (202, 98), "rt_sigreturn": (15, 139), "restart_syscall": (219, 128), "exit": (60, 93), "exit_group": (231, 94),
-    "clock_gettime": (228, 113), "gettimeofday": (96, 169),
 }  # fmt: skip
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _PROT_EXEC, _MAP_ANONYMOUS = 0x4, 0x20

@@ -17,6 +17,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata, util
@@ -35,6 +36,7 @@ ENDINGS = {
 _PACKAGES = {"wasmtime": "wasmtime", "componentize-py": "componentize_py"}
 _MACHINES = ("x86_64", "aarch64")
 _SEEDS = (0, 1)
+_UNUSED_SECONDS = 14 * 86400
 _HOME = Path(__file__).parent
 _PARTS = ("__init__.py", "run.py", "wasm_guest.py")
 _WORLD = """package personaevo:sandbox;
@@ -64,9 +66,9 @@ def versions() -> str:
     return ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)
 
 
-def made() -> bool:
+def made(kept: Path | None = None) -> bool:
     """Whether the guests are there already; if not, the first start takes about half a minute."""
-    return all((folder() / f"{seed}.cwasm").exists() for seed in _SEEDS)
+    return all(((kept or folder()) / f"{seed}.cwasm").exists() for seed in _SEEDS)
 
 
 def folder() -> Path:
@@ -85,10 +87,12 @@ def plan() -> Mapping[str, Any]:
     lacks = missing()
     if lacks:
         raise SandboxError(f"the wasm tier needs {'; '.join(lacks)}")
-    if not made():
-        _make(folder())
-    _distrust(folder())
-    return {"server": "wasm_serve", "packages": _packages(), "guests": str(folder())}
+    kept = folder()
+    if not made(kept):
+        _make(kept)
+    _distrust(kept)
+    os.utime(kept)  # in use: see _forget
+    return {"server": "wasm_serve", "packages": _packages(), "guests": str(kept)}
 
 
 def _packages() -> list[str]:
@@ -111,8 +115,16 @@ def _make(kept: Path) -> None:
         with _alone(kept) as work:
             for seed in _SEEDS:
                 _make_guest(work, kept / f"{seed}.cwasm", seed)
+        _forget(kept.parent)
     except OSError as error:
         raise SandboxError(f"the wasm tier cannot keep its guests in {kept}: {error}") from error
+
+
+def _forget(cache: Path) -> None:
+    """Remove the guests of versions that no sandbox used for a while."""
+    for kept in cache.glob("wasm-*"):
+        if time.time() - kept.stat().st_mtime > _UNUSED_SECONDS:
+            shutil.rmtree(kept, ignore_errors=True)
 
 
 @contextmanager

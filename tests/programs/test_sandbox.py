@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import textwrap
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ import pytest
 from personaevo.programs import Call, DialTable, Sandbox
 from personaevo.programs.rules import ALLOWED_IMPORTS
 from personaevo.programs.selftest import self_test
-from personaevo.records import Task
+from personaevo.records import Task, Tier
 
 TASK = {"goal": "book a table", "facts": {"people": "2"}, "context": "", "domain": "service"}
 HONEST = """
@@ -124,15 +125,14 @@ BAD = {
     "much output": (program("return ['x' * (100 * 2**20)]"), "output limit of 1 MB"),
     "many outputs": (program("return ['x' * 1000] * 10**6"), "output limit of 1 MB"),
     "memory in small parts": (program("return [bytearray(2**25) for _ in range(10**6)]"), "memory limit of 256 MB"),
-    "clock": (returning("time.time_ns()"), "not deterministic: call 0 gave other personas"),
+    "clock": (returning("time.time_ns()"), "PermissionError: [Errno 1]"),
     "counter": (returning("next(c)", "import itertools\nc = itertools.count()"), "not deterministic: "),
     "address": (returning("id(object())"), "not deterministic: "),
     "entropy": (returning("os.urandom(4)"), "PermissionError: [Errno 1]"),
-    "unseeded": (returning("random.Random().random()", "import random"), "not deterministic: "),
     "set order": (returning("list({'a', 'b', 'c', 'd', 'e', 'f', 'g'})"), "not deterministic: "),
     "text hash": (returning("hash('a')"), "not deterministic: "),
     "random axes": (
-        returning("1").replace("AXES = []", "AXES = [{'name': str(time.time_ns())}]"),
+        returning("1").replace("AXES = []", "AXES = [{'name': str(id(object()))}]"),
         "not deterministic: AXES[0]['name'] was",
     ),
     "exits": (program("os._exit(0)"), "the program ended its own process"),
@@ -173,6 +173,26 @@ def test_bad_program_fails_with_a_reason(box: Sandbox, name: str) -> None:
     assert result.fault == "program"
     assert result.personas == ()
     check_honest(box)
+
+
+@pytest.mark.parametrize("tier", ["kernel", "weak"])
+def test_there_is_no_source_of_chance(tier: Tier) -> None:
+    """Generators made without a seed begin alike, everywhere; copies are as their originals."""
+    several = "random.Random().random(), random.seed() or random.random(), type('R', (random.Random,), {})().random()"
+    copied = "enum.sys.modules['copy'].deepcopy(rng).random() == rng.random()"
+    with Sandbox(tier=tier) as box:
+        seen = box.run(returning(f"({several}, {copied})", "import random"), TASK, 1, 0)
+    first = random.Random(0).random()
+    assert seen.personas[0].description == str((first, first, first, True))
+
+
+def test_clocks_stand_still(box: Sandbox) -> None:
+    """The coarse ones are read from memory, which is empty; the others need a system call, which is refused."""
+    clocks = "time.clock_gettime(5), time.clock_gettime(6), time.gmtime()[0]"
+    assert box.run(returning(f"({clocks})"), TASK, 1, 0).personas[0].description == "(0.0, 0.0, 1970)"
+    for clock in ("time.time()", "time.monotonic()", "time.perf_counter()", "time.strftime('%Y', time.localtime(None))"):
+        result = box.run(returning(clock), TASK, 1, 0)
+        assert not result.ok or "1970" in result.personas[0].description
 
 
 def test_prints_go_nowhere(box: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:

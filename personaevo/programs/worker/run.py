@@ -7,6 +7,7 @@ if it does not load; M a question to the model, which the parent answers with a 
 
 from __future__ import annotations
 
+import _random
 import builtins
 import json
 import marshal
@@ -101,6 +102,18 @@ class Model:
         if "refused" in reply:
             raise ModelRefusedError(reply["refused"])
         return str(reply["text"])
+
+
+def without_chance() -> None:
+    """There is no source of chance: generators made without a seed all begin alike. Copies of generators are made so, then set."""
+    new, seed = _random.Random.__new__, random.Random.seed
+
+    def seeded(self: random.Random, a: Any = None, version: int = 2) -> None:
+        seed(self, 0 if a is None else a, version)
+
+    random.Random.__new__ = staticmethod(lambda cls, *_, **__: new(cls, 0))  # type: ignore[assignment]
+    random.Random.seed = seeded  # type: ignore[method-assign]
+    random.seed = random._inst.seed  # type: ignore[attr-defined]
 
 
 def compiled(source: str, link: Link) -> types.CodeType:

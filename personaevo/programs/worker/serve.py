@@ -28,7 +28,7 @@ import warnings
 from collections.abc import Callable
 
 from .harden import CHANNEL, Walls
-from .run import Limits, Link, run_program
+from .run import Limits, Link, run_program, without_chance
 
 Runner = Callable[[Link, Limits], None]
 
@@ -144,9 +144,10 @@ def main(begin: Callable[[Limits], Runner] = lambda _: run_program) -> None:
     os.environ.clear()
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.register_at_fork = lambda **_: None  # ``random`` would seed itself anew in every child; ``run`` does it where it counts
+    os.register_at_fork = lambda **_: None  # ``random`` would seed itself anew in every child
     for module in (*limits["modules"], *PRELOAD):
         importlib.import_module(module)
+    without_chance()
     runner = begin(limits)
     warnings.simplefilter("ignore")  # showing one would read files
     sys.path.clear()

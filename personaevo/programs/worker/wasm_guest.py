@@ -42,6 +42,7 @@ def prepare(modules: Sequence[str], seed: int) -> list[bytes]:
     the result is to be kept for that."""
     for module in modules:
         importlib.import_module(module)
+    run.without_chance()
     run.FILENAME = "<program\ud800>"  # no file can have this name: the parser would look for it to show the line of an error
     warnings.simplefilter("ignore")
     sys.path.clear()
