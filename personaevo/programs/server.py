@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import socket
@@ -10,7 +11,8 @@ import struct
 import subprocess
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ _FOLDER = Path(__file__).parent
 # Isolated as with -I -S, spelled out because -I also ignores PYTHONHASHSEED. The package ``worker`` is imported from its folder, not
 # through personaevo: the server holds the standard library only, and what its tier needs ("packages": the folders to import that from).
 _BEGIN = "import sys; sys.path += sys.argv[1].split('\\n'); from worker import {server}; {server}.main()"
+_ADDR_NO_RANDOMIZE, _ADDR_COMPAT_LAYOUT, _ASK = 0x0040000, 0x0200000, 0xFFFFFFFF  # linux/personality.h
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 20.0
 
@@ -42,10 +45,11 @@ class Server:
         begin, folders = _BEGIN.format(server=limits["server"]), "\n".join([str(_FOLDER), *limits["packages"]])
         command = [sys.executable or "python3", "-P", "-s", "-S", "-c", begin, folders, config]
         try:
-            self._process = subprocess.Popen(  # close_fds is the default; the new session keeps Ctrl-C from the server
-                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",
-                env={"PYTHONHASHSEED": str(hash_seed), "LD_BIND_NOW": "1"}, start_new_session=True,
-            )  # fmt: skip
+            with _fixed_addresses(hash_seed):
+                self._process = subprocess.Popen(  # close_fds is the default; the new session keeps Ctrl-C from the server
+                    command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",
+                    env={"PYTHONHASHSEED": str(hash_seed), "LD_BIND_NOW": "1"}, start_new_session=True,
+                )  # fmt: skip
         except OSError as error:
             ours.close()
             raise SandboxError(f"the sandbox's server cannot be started with {command[0]}: {error}") from error
@@ -119,6 +123,20 @@ class Server:
             self._control.send(order, socket.MSG_NOSIGNAL)
         except OSError as error:
             raise ServerLostError(str(error)) from error
+
+
+@contextmanager
+def _fixed_addresses(seed: int) -> Iterator[None]:
+    """What this thread starts inside gets the same addresses every time, so that programs cannot draw chance from them, but others with
+    another seed (0 or 1). A container may refuse it; then they are random."""
+    personality = ctypes.CDLL(None).personality
+    personality.argtypes = [ctypes.c_ulong]
+    before = personality(_ASK) & _ASK
+    personality(before | _ADDR_NO_RANDOMIZE | seed * _ADDR_COMPAT_LAYOUT)
+    try:
+        yield
+    finally:
+        personality(before)
 
 
 def _close(control: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:

@@ -6,13 +6,14 @@ import pickle
 import random
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from personaevo.programs import Call, DialTable, Sandbox
 from personaevo.programs.rules import ALLOWED_IMPORTS
 from personaevo.programs.selftest import self_test
-from personaevo.records import Task, Tier
+from personaevo.records import RunResult, Task, Tier
 
 TASK = {"goal": "book a table", "facts": {"people": "2"}, "context": "", "domain": "service"}
 HONEST = """
@@ -193,6 +194,21 @@ def test_clocks_stand_still(box: Sandbox) -> None:
     for clock in ("time.time()", "time.monotonic()", "time.perf_counter()", "time.strftime('%Y', time.localtime(None))"):
         result = box.run(returning(clock), TASK, 1, 0)
         assert not result.ok or "1970" in result.personas[0].description
+
+
+def test_addresses_differ_between_the_two_runs_and_never_otherwise() -> None:
+    """What a program draws from one bit of an address may agree by chance; then it is at least no chance."""
+    things = ("object()", "[]", "task", "rng", "generate", "(lambda: 0)", "'x' * 1000", "type('A', (), {})")
+    whole = [returning(f"id({thing})") for thing in things]
+    bits = [returning(f"[id(thing) >> {bit} & 1 for thing in ({', '.join(things)},)]") for bit in (4, 8, 12, 20, 30)]
+
+    def verdicts() -> list[RunResult]:
+        with Sandbox() as box:
+            return [replace(box.run(source, TASK, 1, 0), seconds=0.0) for source in (*whole, *bits)]
+
+    first = verdicts()
+    assert all((result.reason or "").startswith("not deterministic") for result in first[: len(whole)])
+    assert verdicts() == verdicts() == first
 
 
 def test_prints_go_nowhere(box: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:

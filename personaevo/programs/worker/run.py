@@ -111,9 +111,9 @@ def without_chance() -> None:
     def seeded(self: random.Random, a: Any = None, version: int = 2) -> None:
         seed(self, 0 if a is None else a, version)
 
-    random.Random.__new__ = staticmethod(lambda cls, *_, **__: new(cls, 0))  # type: ignore[assignment]
+    random.Random.__new__ = staticmethod(lambda cls, *_, **__: new(cls, 0))  # type: ignore[method-assign, call-arg]
     random.Random.seed = seeded  # type: ignore[method-assign]
-    random.seed = random._inst.seed  # type: ignore[attr-defined]
+    random.seed = random._inst.seed
 
 
 def compiled(source: str, link: Link) -> types.CodeType:

@@ -136,6 +136,12 @@ def children() -> list[int]:
         return [int(pid) for pid in file.read().split()]
 
 
+def other_addresses(seed: int) -> list[object]:
+    """Servers with different seeds have different addresses as long as the result is kept: it takes the next blocks of all sizes."""
+    sizes = (*range(1, 513), *range(513, 8192, 16))
+    return [*(object() for _ in range(seed * 1000)), *(bytes(size) for size in sizes for _ in range(seed))]
+
+
 def main(begin: Callable[[Limits], Runner] = lambda _: run_program) -> None:
     """``begin`` prepares the server and says how its children run a program; it may change the limits."""
     limits = json.loads(sys.argv[2])
@@ -154,6 +160,7 @@ def main(begin: Callable[[Limits], Runner] = lambda _: run_program) -> None:
     sys.meta_path[:] = sys.meta_path[:2]  # built-in and frozen: a search for files could only fail, and obscurely
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     server = Server(control, runner, limits)
+    apart = other_addresses(limits["hash_seed"])
     gc.set_threshold(20_000)
     gc.collect()
     gc.freeze()  # keeps the collector of a child from touching, and so copying, shared pages
@@ -161,3 +168,4 @@ def main(begin: Callable[[Limits], Runner] = lambda _: run_program) -> None:
         os.dup2(null, fd)
     os.close(null)
     server.serve()
+    del apart
