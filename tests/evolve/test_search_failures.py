@@ -142,3 +142,22 @@ def test_failing_never_pays(bench: Bench, played: tuple[Episode, ...], crashes: 
         assert broken.objectives[name].value <= whole.objectives[name].value + 1e-12
     before = {cell.cell: cell.score for cell in whole.cells}
     assert all(cell.score <= before[cell.cell] + 1e-12 for cell in broken.cells)
+
+
+def test_knowing_the_seeds_of_the_search_does_not_win_it(bench: Bench) -> None:
+    """A program that behaves well only where it recognizes the generator has the search's score there, and loses it in the finals."""
+    known = [random.Random(bench.train_plan.generate_seed(task.id)).random() for task in bench.train_plan.tasks]
+    body = "def generate(task, n, rng, model=None):\n"
+    assert body in SEED
+    cheat = SEED.replace(body, "def _generate(task, n, rng, model=None):\n") + (
+        f"\nKNOWN = {known}\n\n{body}    state = rng.getstate()\n    seen = rng.random() in KNOWN\n    rng.setstate(state)\n"
+        "    return _generate(task, n, rng, model) if seen else [{'description': 'anyone'} for _ in range(n)]\n"
+    )
+    scores = {}
+    for name, source in {"honest": SEED, "cheat": cheat}.items():
+        for plan in (bench.train_plan, bench.final_plan):
+            evaluation, _ = bench.score(name, roll_out(bench.rollout(source, plan)))
+            assert evaluation.completed == evaluation.planned
+            scores[name, plan is bench.final_plan] = evaluation.objectives["score"].value
+    assert scores["cheat", False] == scores["honest", False]
+    assert scores["cheat", True] < 0.5 * scores["honest", True]
