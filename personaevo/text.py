@@ -19,7 +19,7 @@ _TEMPLATE = re.compile(
     r"|\[(?=/?(?:INST|SYS|SYSTEM(?:_PROMPT)?|(?:AVAILABLE_)?TOOLS?(?:_\w+)?|UNUSED_TOKEN_\d+|gMASK|CLS|SEP|MASK|PAD|UNK|BOS|EOS)\])"
 )
 
-_ADDRESS_LOGIN = re.compile(r"(?<=://)[^\s/@?#]+@")
+_ADDRESS_LOGIN = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*:/{1,2})[^\s/@?#]+@")  # a path has lost one of the slashes
 _NAMED_SECRET = re.compile(
     r"(?i)\b((?:api[_-]?key|secret|password|passwd)[\"']?\s*[=:]\s*[\"']?|(?:token|signature)=|bearer\s+)[^\s&\"'#,;]{4,}"
 )
@@ -106,5 +106,5 @@ def without_secrets(text: str, values: Iterable[str] = ()) -> str:
     """The text without logins in addresses, without what looks like a key, and without each of ``values`` (of 8 characters or more)."""
     for value in sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True):
         text = text.replace(value, "***")
-    text = _ADDRESS_LOGIN.sub("***@", text)
+    text = _ADDRESS_LOGIN.sub(r"\1***@", text)
     return _KEY.sub("***", _NAMED_SECRET.sub(r"\1***", text))

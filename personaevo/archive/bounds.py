@@ -24,6 +24,10 @@ def _name(column: str) -> str:
     return f"strlen({column}) <= {_NAME}"
 
 
+def _id(column: str) -> str:
+    return f"regexp_full_match({column}, '[A-Za-z0-9_.-]{{1,200}}')"
+
+
 def _text(column: str) -> str:
     return f"({column} IS NULL OR strlen({column}) <= {_TEXT})"
 
@@ -54,12 +58,12 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "settings": f"strlen(settings) <= {_JSON} AND json_valid(settings) AND json_type(settings) = 'OBJECT'",
         "cells": f"strlen(cells) <= {_JSON} AND json_valid(cells) AND json_type(cells) = 'ARRAY'",
     },
-    "programs": {"id": "strlen(id) BETWEEN 1 AND 200", "source": f"strlen(source) <= {MAX_SOURCE_BYTES}"},
+    "programs": {"id": _id("id"), "source": f"strlen(source) <= {MAX_SOURCE_BYTES}"},
     "candidates": {
         "number": "number >= 0",
-        "program": "strlen(program) BETWEEN 1 AND 200",
+        "program": _id("program"),
         "variant": f"variant IS NULL OR strlen(variant) <= {MAX_SOURCE_BYTES}",
-        "parents": _all("parents", "strlen(x) <= 200"),
+        "parents": _all("parents", _id("x")),
         "operator": _name("operator"),
         "state": "state IN ('evaluated', 'failed', 'duplicate')",
         "reason": _text("reason"),
@@ -97,12 +101,12 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "policy": _text("policy"),
     },
     "final_tables": {
-        "row": _name('"row"'),
-        "program": "program IS NULL OR strlen(program) <= 200",
+        "row": _id('"row"'),
+        "program": "program IS NULL OR " + _id("program"),
         "measures": _map("measures", "x.mean x.low x.high x.raw")
         + " AND " + _all("map_values(measures)", "x.planned >= 0 AND x.completed BETWEEN 0 AND x.planned"),
     },
-    "finals": {"program": "strlen(program) <= 200", **_COUNTS, "objectives": _OBJECTIVES, "tier": _TIER},
+    "finals": {"program": _id("program"), **_COUNTS, "objectives": _OBJECTIVES, "tier": _TIER},
 }  # fmt: skip
 TABLES = tuple(_EXPECTED)
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
 import click
 
-from personaevo import __version__
+from personaevo import __version__, secrecy
 from personaevo.cli.archive import archive
 from personaevo.cli.doctor import doctor
 from personaevo.cli.domain import domain
-from personaevo.cli.output import say
+from personaevo.cli.output import say, say_lines
 from personaevo.cli.reference import reference
 from personaevo.cli.sample import sample
 from personaevo.cli.search import search
@@ -37,7 +38,9 @@ for _command in (search, sample, archive, reference, domain, doctor):
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and ends the process."""
+    """Runs the command line and ends the process, of which no core is dumped. It may be what holds the keys."""
+    secrecy.close_process()
+    warnings.showwarning = _warn
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -62,7 +65,7 @@ def _told(error: Exception, shared: Shared) -> int:
     if isinstance(error, OSError):
         _drop_output()  # it may be stdout that cannot be written
     if shared.debug and not isinstance(error, click.UsageError):
-        traceback.print_exception(error)
+        say_lines("".join(traceback.format_exception(error)).rstrip())
     say(f"Error: {_line(error)}")
     return error.exit_code if isinstance(error, click.ClickException) else 1
 
@@ -80,6 +83,10 @@ def _line(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{(error.strerror or str(error) or type(error).__name__).lower()}"
     return f"something unforeseen, {type(error).__name__}: {error}. Run it again with --debug and report what it shows"
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
+    say(f"Warning: {message} ({category.__name__})")
 
 
 def _drop_output() -> None:

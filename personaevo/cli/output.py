@@ -1,27 +1,41 @@
-"""Results to stdout, everything else to stderr."""
+"""Results to stdout, everything else to stderr. Whatever is shown is made safe for a terminal here, whoever wrote it."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from typing import Any
 
 import click
 
-from personaevo.text import one_line
+from personaevo.text import one_line, plain, without_secrets
+
+_NAMES_OF_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
 
 
 def say(text: str) -> None:
-    """One line to stderr, safe for a terminal."""
-    click.echo(one_line(text), err=True)
+    """One line to stderr."""
+    click.echo(one_line(_discreet(text)), err=True)
+
+
+def say_lines(text: str) -> None:
+    """Several lines to stderr."""
+    click.echo(plain(_discreet(text)), err=True)
 
 
 def show(text: str) -> None:
-    """A result to stdout; stored text in it has been made plain."""
-    click.echo(text)
+    """A result to stdout. Stored text in it that must not bring lines of its own has been made ``one_line`` before."""
+    click.echo(plain(text))
 
 
 def show_json(value: Any) -> None:
-    """One JSON object to stdout, in ASCII, so that it is safe for terminals and pipes alike."""
-    json.dump(value, sys.stdout, indent=2, allow_nan=False)
-    sys.stdout.write("\n")
+    """One JSON object to stdout, in printable ASCII, so that it is safe for terminals and pipes alike."""
+    text = json.dumps(value, indent=2, allow_nan=False)
+    sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")
+
+
+def _discreet(text: str) -> str:
+    """Without passwords in addresses, and without what the environment holds under names like API_KEY or FOO_TOKEN."""
+    return without_secrets(text, [value for name, value in os.environ.items() if _NAMES_OF_SECRETS.search(name.upper())])

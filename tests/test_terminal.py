@@ -1,0 +1,121 @@
+"""Whatever stands in an archive, a file or a file's name: nothing that steers a terminal reaches stdout or stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from personaevo.archive import Archive
+from personaevo.cli import app
+from personaevo.cli.output import say, show, show_json
+from personaevo.records import Candidate, CellScore, Commit, Episode, Estimate, Evaluation, Measure, Persona, PlanItem, Program, TableRow
+
+EVIL = (
+    "\x1b[2J\x1b[31mred \x1b]52;c;ZXZpbA==\x07 \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\ \x9b2J \u202egnp.exe\u202c \u2066x\u2069 a\bb c\rd "
+    "e\x0bf\x0cg \x85h \u2028i \u200bj \x7fk \ufeffl \U000e0041m"
+)
+RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e01ef]")
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def hostile() -> Iterator[Path]:
+    """An archive whose every text is hostile, under such a name."""
+    path = Path(f"{EVIL.translate({ord('/'): None, 92: None})[:60]}.duckdb")  # DuckDB takes a backslash for a slash
+    program = Program("abc123", f"# {EVIL}\nAXES = []\n")
+    persona = Persona(id=EVIL, description=EVIL, behaviors={EVIL: 0.5}, dials={EVIL: 1.0}, policy=f"{EVIL}\n{EVIL}")
+    episode = Episode(
+        PlanItem(EVIL, 0, 1), "completed", (("user", EVIL), ("assistant", EVIL)), EVIL, (1.0,), 1.0, 0.5, 0, persona,
+    )  # fmt: skip
+    failed = Episode(PlanItem(EVIL, 1, 2), "failed", reason=EVIL, fault="program")
+    values = {name: Estimate(1.0, 0.1, 1.0) for name in ("score", "task_preservation", EVIL)}
+    evaluation = Evaluation(program.id, "train", 2, 1, values, (CellScore(0, 0.5, 0.5, 0.1),))
+    with Archive.create_or_open(path) as archive:
+        run = archive.begin_run({"domain": EVIL, "tasks": EVIL, EVIL: EVIL}, [{"cell": 0, "name": EVIL, "mass": 1.0}])
+        archive.commit(run.id, Commit(Candidate(0, program, (), EVIL, "evaluated", EVIL), evaluation, (episode, failed)))
+        archive.write_table(run.id, [TableRow("evolved", program.id, {EVIL: Measure(1.0, 0.9, 1.0, 1.0, 1, 1)})])
+    yield path
+
+
+def said(capsys: Capture, arguments: list[str], code: int = 0) -> str:
+    """What a command prints, after looking at it."""
+    assert app.run(arguments) == code
+    out, err = capsys.readouterr()
+    assert RAW.findall(out) + RAW.findall(err) == []
+    return out + err
+
+
+def test_archive_summary_and_show(capsys: Capture, hostile: Path) -> None:
+    assert "\\x1b[2J" in said(capsys, ["archive", "summary", str(hostile)])
+    text = said(capsys, ["archive", "show", str(hostile), "abc"])
+    assert text.count("\\x1b]52;c;ZXZpbA==\\x07") >= 8
+    assert "\\u202egnp.exe" in text
+    assert "persona " in said(capsys, ["archive", "show", str(hostile)])
+
+
+@pytest.mark.parametrize("command", [["summary"], ["show"]])
+def test_json_is_printable_ascii(capsys: Capture, hostile: Path, command: list[str]) -> None:
+    text = said(capsys, ["archive", *command, str(hostile), "--json"])
+    assert text.isascii()
+    assert json.loads(text)["domain" if command == ["summary"] else "operator"] == EVIL  # nothing is lost
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["archive", "show", EVIL], ["archive", "summary", EVIL], ["archive", "show", "{file}", EVIL], [EVIL], ["search", f"--{EVIL}"],
+        ["search", EVIL], ["search", "--tasks", EVIL], ["search", "--human", EVIL], ["search", "--program", EVIL], ["search", "--seed", EVIL],
+        ["search", "--domain", EVIL], ["search", "--domain", f"./{EVIL}"], ["search", "--resume", "--archive", EVIL], ["sample", EVIL],
+        ["sample", "{file}"], ["sample", "{file}", "--task", "go"], ["sample", "{file}", "--task", f"./{EVIL}"], ["reference", "show", EVIL],
+        ["reference", "build", EVIL, "--domain", "x", "--license", "x", "--out", "x"], ["domain", "new", EVIL],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("debug", [False, True])
+def test_errors(capsys: Capture, hostile: Path, arguments: list[str], debug: bool) -> None:
+    words = [word.replace("/", "\u2044") if word == EVIL else word.format(file=hostile) if "{file}" in word else word for word in arguments]
+    extra = ["--debug"] if debug and words[0] in ("search", "sample") else []
+    code = app.run([*words, *extra])
+    out, err = capsys.readouterr()
+    assert code in (1, 2), out
+    assert RAW.findall(out) + RAW.findall(err) == []
+    assert err.splitlines()[-1].startswith("Error: ")
+
+
+def test_errors_in_files(capsys: Capture) -> None:
+    Path("t.jsonl").write_text(json.dumps({"id": EVIL, "goal": 3, EVIL: 1}) + "\n" + EVIL, encoding="utf-8")
+    Path("c.toml").write_text(f"domain = '{EVIL[:0]}'\nx = [", encoding="utf-8")
+    Path("p.py").write_text(f"x = '{EVIL}' (", encoding="utf-8")
+    Path(os.fsdecode(b"\xff\x1b[2J.jsonl")).write_text("{", encoding="utf-8")
+    for arguments in (["--tasks", "t.jsonl"], ["c.toml"], ["--program", "p.py"], ["--tasks", os.fsdecode(b"\xff\x1b[2J.jsonl")]):
+        assert said(capsys, ["search", *arguments, "--jobs", "1", "--debug"], 1).splitlines()[-1].startswith("Error: ")
+
+
+def test_the_three_ways_out(capsys: Capture) -> None:
+    say(EVIL + "\n\t")
+    show(EVIL)
+    show_json({EVIL: [EVIL, "\ud800"]})
+    out, err = capsys.readouterr()
+    assert RAW.findall(out) + RAW.findall(err) == []
+    assert err.count("\n") == 1
+
+
+def test_warnings(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", app._warn)
+        warnings.warn(EVIL, stacklevel=1)
+    err = capsys.readouterr().err
+    assert RAW.findall(err) == []
+    assert err.startswith("Warning: \\x1b[2J")
+    assert err.endswith("(UserWarning)\n")
