@@ -75,10 +75,11 @@ def test_json_is_printable_ascii(capsys: Capture, hostile: Path, command: list[s
     "arguments",
     [
         ["archive", "show", EVIL], ["archive", "summary", EVIL], ["archive", "show", "{file}", EVIL], [EVIL], ["search", f"--{EVIL}"],
-        ["search", EVIL], ["search", "--tasks", EVIL], ["search", "--human", EVIL], ["search", "--program", EVIL], ["search", "--seed", EVIL],
-        ["search", "--domain", EVIL], ["search", "--domain", f"./{EVIL}"], ["search", "--resume", "--archive", EVIL], ["sample", EVIL],
-        ["sample", "{file}"], ["sample", "{file}", "--task", "go"], ["sample", "{file}", "--task", f"./{EVIL}"], ["reference", "show", EVIL],
-        ["reference", "build", EVIL, "--domain", "x", "--license", "x", "--out", "x"], ["domain", "new", EVIL],
+        ["search", EVIL], ["search", "--tasks", EVIL], ["search", "--human", EVIL], ["search", "--program", EVIL],
+        ["search", "--seed", EVIL], ["search", "--domain", EVIL], ["search", "--domain", f"./{EVIL}"],
+        ["search", "--resume", "--archive", EVIL],
+        ["sample", EVIL], ["sample", "{file}"], ["sample", "{file}", "--task", "go"], ["sample", "{file}", "--task", f"./{EVIL}"],
+        ["reference", "show", EVIL], ["reference", "build", EVIL, "--domain", "x", "--license", "x", "--out", "x"], ["domain", "new", EVIL],
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("debug", [False, True])

@@ -85,7 +85,9 @@ def _line(error: Exception) -> str:
     return f"something unforeseen, {type(error).__name__}: {error}. Run it again with --debug and report what it shows"
 
 
-def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _warn(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: str | None = None
+) -> None:
     say(f"Warning: {message} ({category.__name__})")
 
 
