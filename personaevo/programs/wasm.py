@@ -2,10 +2,11 @@
 
 componentize-py (Bytecode Alliance) brings the interpreter and keeps its memory as it is after loading ``worker/wasm_guest.py``; wasmtime
 compiles that to machine code. Both come with the extra ``wasm``, and nothing is fetched after that. Made once, for each hash seed, in about
-half a minute, and kept below the user's ~/.cache.
+a minute, and kept below the user's ~/.cache (66 MB).
 
 A guest's hashes are drawn when it is made: programs that depend on the order of sets fail as elsewhere, but not with the same differences.
-Otherwise equal programs give equal personas in all tiers, as far as the versions of Python agree on ``random``.
+Otherwise equal programs give equal personas in all tiers, as far as the versions of Python agree and the C libraries do: ``math.sin``,
+``cos``, ``tanh``, ``erf`` and ``pow``, and so ``random.gauss``, may differ in the last digit; hashes of integers have 32 bits.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ _TRANSLATE = "import sys; sys.path += sys.argv[1].split('\\n'); from worker impo
 
 def missing() -> list[str]:
     """What the tier needs and this machine has not; empty if it has everything."""
-    lacks = [f"{name} (pip install 'personaevo[wasm]')" for name, module in _PACKAGES.items() if util.find_spec(module) is None]
+    packages = " and ".join(name for name, module in _PACKAGES.items() if util.find_spec(module) is None)
+    lacks = [f"{packages} (pip install 'personaevo[wasm]')"] if packages else []
     if platform.system() != "Linux" or platform.machine() not in _MACHINES:
         lacks.append(f"Linux on x86-64 or aarch64 (this is {platform.system()} on {platform.machine()})")
     return lacks
@@ -67,7 +69,7 @@ def versions() -> str:
 
 
 def made(kept: Path | None = None) -> bool:
-    """Whether the guests are there already; if not, the first start takes about half a minute."""
+    """Whether the guests are there already; if not, the first start takes about a minute."""
     return all(((kept or folder()) / f"{seed}.cwasm").exists() for seed in _SEEDS)
 
 
