@@ -44,7 +44,7 @@ def test_installation_finds_its_content(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:  # what pip install --target --no-deps does with a pure wheel
         packed.extractall(tmp_path / "site")
     code = (
-        "import personaevo; from personaevo import content, definitions, reference; from personaevo.archive.database import migrations\n"
+        "import personaevo; from personaevo import content, definitions, reference; from personaevo.archive.catalog import migrations\n"
         "print(personaevo.__file__); print(content.root('seeds'))\n"
         "print(definitions.domain_names(), len(reference.packaged('service')) > 1000, len(migrations()) > 0)\n"
         "from personaevo.cli.app import run; raise SystemExit(run(['domain', 'new', 'clinic']))"
