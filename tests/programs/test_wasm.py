@@ -220,9 +220,12 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_wasm
 def test_no_attack_has_an_effect_that_it_has_not_in_the_kernel_tier() -> None:
+    """What had an effect is tried again: on a busy machine one may have been late."""
     count, found = _attack("wasm")
     assert count > 100
-    assert not found or set(found) <= set(_attack("kernel", *found)[1]), found
+    if found:
+        again = _attack("wasm", *found)[1]
+        assert set(again) <= set(_attack("kernel", *found)[1]), again
 
 
 def _attack(tier: str, *names: str) -> Any:
