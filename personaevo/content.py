@@ -46,5 +46,5 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ContentError(f"{path} is missing: expected a TOML file") from None
     except OSError as error:
         raise ContentError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, too deep, or an integer of too many digits
         raise ContentError(f"{path} is not readable as TOML: {error}") from None

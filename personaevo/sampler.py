@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from personaevo.archive import Archive, Elite
 from personaevo.errors import ArchiveError, ConfigError, InputError, ProgramError
 from personaevo.evolve.rollout import dial_table
-from personaevo.programs import Call, Sandbox
+from personaevo.programs import Call, Sandbox, program_id
 from personaevo.programs.sandbox import warn_of
 from personaevo.records import Persona, Task, Tier
 from personaevo.simulate.episodes import seed_of
@@ -75,6 +75,7 @@ class PersonaSampler:
         Raises:
             InputError, ConfigError: an argument is not of the expected form.
             ProgramError: every program fails on the task.
+            ArchiveError: a stored program is not the one that was scored.
             SandboxError: this machine has not the sandbox tier.
         """
         wanted = _task(task, self.domain)
@@ -108,6 +109,8 @@ class PersonaSampler:
 
     def _pool(self, program: str, task: Task, count: int, seed: int) -> list[Persona]:
         """At least one persona, ``count`` different ones if a few further calls bring them. Calls are as large as in the search."""
+        if program_id(self._sources[program]) != program:
+            raise ArchiveError(f"the archive's program {program} has another source than that: it was changed; get the archive again")
         size = int(self.settings.get("personas", 5))
         made, at_most = 0, _MORE * math.ceil(count / size)
         pool: dict[str, Persona] = {}

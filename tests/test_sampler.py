@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from personaevo.archive import Archive, Elite
 from personaevo.errors import ArchiveError, ConfigError, InputError, ProgramError
+from personaevo.programs import program_id
 from personaevo.records import Persona, Task
 from personaevo.sampler import PersonaSampler, _draw
 
@@ -43,10 +45,17 @@ def test_no_repetition_before_the_pool_is_used_up(sampler: PersonaSampler) -> No
     assert len({persona.model_dump_json(include={"behaviors", "dials", "policy"}) for persona in personas}) == 200
 
 
+def test_a_changed_program_is_not_run(finished_archive: Path) -> None:
+    sampler = PersonaSampler(finished_archive)
+    sampler._sources = {program: f"{source}\nMORE = 1\n" for program, source in sampler._sources.items()}
+    with pytest.raises(ArchiveError, match="has another source than that: it was changed"):
+        sampler.sample(GOAL, 1)
+
+
 def test_a_program_of_one_persona_repeats_it(finished_archive: Path) -> None:
     sampler = PersonaSampler(finished_archive)
     same = "AXES = []\ndef generate(task, n, rng, model=None):\n    return [{'description': 'always the same'} for _ in range(n)]\n"
-    sampler._sources = dict.fromkeys(sampler._sources, same)
+    sampler.elites, sampler._sources = _all_made_by(sampler, same)
     assert {persona.description for persona in sampler.sample(GOAL, 7)} == {"always the same"}
 
 
@@ -61,13 +70,20 @@ def test_cells_are_drawn_as_people_fill_them() -> None:
 def test_a_failing_program_is_passed_over(finished_archive: Path) -> None:
     sampler = PersonaSampler(finished_archive)
     broken = "AXES = []\ndef generate(task, n, rng, model=None):\n    raise ValueError('not this task')\n"
-    programs = sorted({elite.program_id for elite in sampler.elites})
-    sampler._sources = {**sampler._sources, programs[0]: broken}
-    if len(programs) > 1:
-        assert programs[0] not in {persona.program for persona in sampler.sample(GOAL, 20)}
-    sampler._sources = dict.fromkeys(programs, broken)
+    id_of_broken = program_id(broken)
+    first = sampler.elites[0].program_id
+    elites = tuple(replace(elite, program_id=id_of_broken) if elite.program_id == first else elite for elite in sampler.elites)
+    if len({elite.program_id for elite in elites}) > 1:
+        sampler.elites, sampler._sources = elites, {**sampler._sources, id_of_broken: broken}
+        assert id_of_broken not in {persona.program for persona in sampler.sample(GOAL, 20)}
+    sampler.elites, sampler._sources = _all_made_by(sampler, broken)
     with pytest.raises(ProgramError, match=r"every program of the archive fails on 'move my booking.*not this task"):
         sampler.sample(GOAL, 2)
+
+
+def _all_made_by(sampler: PersonaSampler, source: str) -> tuple[tuple[Elite, ...], dict[str, str]]:
+    program = program_id(source)
+    return tuple(replace(elite, program_id=program) for elite in sampler.elites), {program: source}
 
 
 def test_wrong_arguments(sampler: PersonaSampler) -> None:

@@ -79,7 +79,7 @@ def _default_task(settings: Mapping[str, Any]) -> Task:
     file, domain = settings.get("tasks"), str(settings.get("domain"))
     if file is None and domain in domain_names():
         file = domain_files(domain).tasks
-    if file is None or not Path(file).exists():
+    if file is None or not Path(file).is_file():
         raise InputError(f"the tasks of the domain '{domain}' are not at hand: say what the personas want with --task FILE|TEXT")
     tasks = read_tasks(file)
     return next((task for task in tasks if task.split == "test"), tasks[0])

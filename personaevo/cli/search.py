@@ -96,7 +96,7 @@ def _tell_what_is_saved(context: click.Context, settings: SearchConfig) -> None:
         say("Interrupted before the first candidate: nothing was saved.")
         return
     say(f"Interrupted: {saved} of {settings.candidates} candidates are saved in {settings.archive}. To go on:")
-    click.echo(f"  {_resuming(context, settings)}", err=True)
+    say(f"  {_resuming(context, settings)}")
 
 
 def _resuming(context: click.Context, settings: SearchConfig) -> str:

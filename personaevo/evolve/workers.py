@@ -18,6 +18,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import ShutdownExecutorError
 
 from personaevo.errors import WorkerError
+from personaevo.secrecy import close_process
 
 _IDLE_SECONDS = 300
 _WATCH_SECONDS = 1.0
@@ -31,6 +32,7 @@ def processors() -> int:
 
 def _begin(parent: int) -> None:
     """A worker's start. Ctrl-C is for the parent, which ends its workers in order; if the parent is killed, they end by themselves."""
+    close_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
