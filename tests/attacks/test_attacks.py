@@ -1,0 +1,47 @@
+"""Hostile programs: in the open every one of them does harm, behind all walls none."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+from tests.attacks import trial
+from tests.attacks.arrangements import ALL, OPEN
+from tests.attacks.judge import summary
+from tests.attacks.suite import ATTACKS, label
+
+USERS = [pytest.param(None, id="this user"), *([pytest.param(trial.ORDINARY, id="ordinary user")] if os.geteuid() == 0 else [])]
+# What gets through all walls today, and why; whoever closes a hole takes it out of here.
+KNOWN = {
+    "clock: local time": "the clock needs no system call; two runs of a program within the same minute agree",
+    "state: place among the calls": "a child is told all calls at once, and the second run's order mirrors the first one's",
+    "state: middle of the calls": "the second run's order mirrors the first one's",
+    "state: number of calls": "a child is told all calls at once",
+    "state: seeds of the other calls": "a child is told all calls at once",
+    "model: half a character asked": "a question may hold half a surrogate pair, which a client cannot send",
+    "model: half a character as system": "as above",
+    "model: half a character asked in its name": "as above",
+}
+
+
+def test_there_are_enough_of_all_kinds() -> None:
+    assert len({label(attack) for attack in ATTACKS}) == len(ATTACKS) >= 130
+    assert len({attack.source for attack in ATTACKS}) == len(ATTACKS)
+    assert min(Counter(attack.category.partition(":")[0] for attack in ATTACKS).values()) >= 5
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_all_walls_stop_all_attacks(user: int | None) -> None:
+    found = trial.run([ALL], user=user)[ALL]
+    assert len(found) == sum(user is None or not attack.root for attack in ATTACKS if os.geteuid() == 0 or not attack.root)
+    through = summary(found)
+    assert {name: kinds for name, kinds in through.items() if name not in KNOWN} == {}
+    assert set(KNOWN) - set(through) == set(), "these no longer get through: take them out of KNOWN"
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_in_the_open_every_attack_has_an_effect(user: int | None) -> None:
+    found = trial.run([OPEN], user=user)[OPEN]
+    assert [name for name, kinds in found.items() if not kinds] == []
