@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from personaevo.errors import ConfigError
 from personaevo.records import Tier
@@ -27,8 +28,20 @@ DEFAULT_OPERATORS: Mapping[str, float] = {
     "drop_axis": 0.1,
 }
 
+MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows with the square of what is nested in it
+
 # Settings that say where and how fast, not what: a resumed run may change them.
 NOT_RECORDED = ("domain_folder", "archive", "jobs", "resume", "candidates", "sandbox")
+
+
+def _without_nul(path: Path) -> Path:
+    if "\0" in str(path):
+        raise PydanticCustomError("nul", "A path has no NUL character")
+    return path
+
+
+_File = Annotated[Path, AfterValidator(_without_nul)]
+_Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class SearchConfig(BaseModel):
@@ -55,12 +68,12 @@ class SearchConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    domain: Annotated[str, Field(min_length=1)] = "service"
-    domain_folder: Path | None = None
-    tasks: Path | None = None
-    human: Path | None = None
-    program: Path | None = None
-    archive: Path | None = None
+    domain: _Name = "service"
+    domain_folder: _File | None = None
+    tasks: _File | None = None
+    human: _File | None = None
+    program: _File | None = None
+    archive: _File | None = None
     candidates: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     task_count: Annotated[int, Field(ge=2, le=1000)] = 10
     personas: Annotated[int, Field(ge=1, le=100)] = 5
@@ -108,23 +121,36 @@ def make_config(values: Mapping[str, Any]) -> SearchConfig:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         if first["type"] != "extra_forbidden":
-            raise ConfigError(f"setting '{name}': {first['msg'].lower()}, got {first.get('input')!r}") from None
+            raise ConfigError(f"setting {name!r:.80}: {first['msg'].lower()}, got {_shown(first.get('input'))}") from None
         known = [field for field in SearchConfig.model_fields if field != "domain_folder"]
         close = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean '{close[0]}'?" if close else f"settings are: {', '.join(known)}"
-        raise ConfigError(f"unknown setting '{name}'; {hint}") from None
+        raise ConfigError(f"unknown setting {name!r:.80}; {hint}") from None
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.100}"
+    except ValueError:  # an integer of more digits than Python writes
+        return f"a value of type {type(value).__name__}"
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The settings of a TOML file, not yet validated.
 
     Raises:
-        ConfigError: the file is missing or is not TOML.
+        ConfigError: the file is missing, larger than 10 kB or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ConfigError(f"configuration file {path} has more than {MAX_BYTES:,} bytes; give a file of settings")
+        return tomllib.loads(data.decode())
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise ConfigError(f"configuration file {path}: {reason}; give an existing TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"configuration file {path} is nested too deeply; settings are plain values and one table of them") from None
+    except ValueError as error:  # not TOML, not UTF-8, or an integer of more digits than Python reads
         raise ConfigError(f"configuration file {path} is not TOML: {error}") from None
