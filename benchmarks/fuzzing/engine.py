@@ -156,17 +156,17 @@ class Fuzzer:
 
     def _shrunk(self, case: bytes, error: BaseException) -> bytes:
         """The case without the parts that the same failure does not need."""
-        size, place = len(case) // 2, 0
+        size, place = len(case), 0
         for _ in range(SHRINKING if not isinstance(error, HangError) else 0):
+            if place >= len(case):
+                size, place = size // 2, 0
             if not size:
                 break
             shorter = case[:place] + case[place + size :]
             if self._fails_alike(shorter, error):
                 case = shorter
-            elif place + size < len(case):
-                place += size
             else:
-                size, place = size // 2, 0
+                place += size
         return case
 
     def _fails_alike(self, case: bytes, error: BaseException) -> bool:
