@@ -60,6 +60,8 @@ class Capability:
         limits, size = self._limits, sum(len(part or "") for part in question)
         if size > limits.question_characters:
             return _refused(f"at most {limits.question_characters:,} characters a question, this one has {size:,}")
+        if any("\ud800" <= character <= "\udfff" for part in question for character in part or ""):
+            return _refused("text, this question contains half a surrogate pair")
         if self._calls >= limits.calls:
             return _refused(f"at most {limits.calls:,} questions per program")
         if self._tokens >= limits.tokens:

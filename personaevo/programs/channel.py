@@ -7,7 +7,7 @@ import secrets
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -68,6 +68,10 @@ class Channel:
         if not ready:
             raise NotReadyError(self._rest())
         self._deadline = time.monotonic() + self._wall
+
+    def call(self, arguments: Sequence[object]) -> None:
+        """Ask for one call of ``generate``. One at a time: a program is to know nothing of the others."""
+        self._write(json.dumps(arguments).encode())
 
     def reply(self, message: Mapping[str, str], waited: float) -> None:
         """Answer a question of the program, after ``waited`` seconds that are not its own."""

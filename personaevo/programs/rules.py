@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 
 ALLOWED_IMPORTS = (
     "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "json", "math",
@@ -13,6 +17,7 @@ ALLOWED_IMPORTS = (
 
 _NO_CODE = "write the code out"
 _NO_FILES = "work with task, n, rng and model only"
+_OWN_DICT = "use a dict of your own"
 _REFUSED_NAMES = {
     "eval": _NO_CODE,
     "exec": _NO_CODE,
@@ -21,16 +26,34 @@ _REFUSED_NAMES = {
     "open": _NO_FILES,
     "input": _NO_FILES,
     "breakpoint": _NO_FILES,
+    "help": _NO_FILES,
     "exit": "return from generate",
     "quit": "return from generate",
-    "globals": "use a dict of your own",
-    "locals": "use a dict of your own",
-    "vars": "use a dict of your own",
+    "globals": _OWN_DICT,
+    "locals": _OWN_DICT,
+    "vars": _OWN_DICT,
+    "dir": _OWN_DICT,
     "id": "number things yourself: addresses differ from run to run",
     "hash": "use rng, or a sum over ord(character): hashes differ from run to run",
 }
-_ALLOWED_DUNDER_ATTRIBUTES = frozenset({"__init__"})
-_ALLOWED_DUNDER_NAMES = frozenset({"__name__"})
+# Methods that classes define and call in their bases, and what describes a function or class in text. Every other __name__ is refused.
+_ALLOWED_DUNDERS = frozenset(
+    f"__{name}__"
+    for name in (
+        "init post_init new call enter exit repr str format bool len iter next contains getitem setitem delitem missing reversed "
+        "eq ne lt le gt ge add radd iadd sub rsub mul rmul truediv floordiv mod divmod pow neg pos abs round floor ceil trunc int float index "
+        "and or xor invert setattr getattr name qualname doc members match_args slots main future annotations"
+    ).split()
+)
+_ALLOWED_DUNDER_NAMES = frozenset({"__name__", "__doc__"})
+_PLAIN = "use plain functions, dicts and lists"
+_FRAMES = re.compile(r"(?:gi|cr|ag)_(?:frame|code|yieldfrom|await|origin)|[ft]b?_(?:back|frame|globals|locals|builtins|code|trace|next)|co_\w+")
+_SOURCES = {"SystemRandom", "urandom", "getrandom", "getrandbytes", "token_bytes", "token_hex", "uuid1", "uuid4"}
+_CLOCKS = {"time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "process_time", "clock_gettime", "localtime", "utcnow"}
+_REPEATABLE = "equal inputs must give equal personas"
+_BY_NAME = frozenset({"getattr", "setattr", "delattr"})
+_DUNDER = re.compile(r"__[A-Za-z_]+?__")
+_FIELD = re.compile(r"\{[^{}.\[]*[.\[]([^{}!:]*)")  # what a format string looks up in a value
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,23 +66,32 @@ class Finding:
 
 def check(tree: ast.Module) -> list[Finding]:
     """What in a program breaks the rules, by line; empty if nothing does."""
+    nodes = list(ast.walk(tree))
+    modules = _imported_modules(nodes)
+    own = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     findings = [*_contract(tree)]
-    modules = _imported_modules(tree)
-    own = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    own |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            findings += [
-                _refused_import(node.lineno, alias.name) for alias in node.names if not _is_allowed(alias.name)
-            ]
-        elif isinstance(node, ast.ImportFrom):
-            findings += _from_import(node)
-        elif isinstance(node, ast.Name) and node.id not in own:
-            findings += _name(node)
-        elif isinstance(node, ast.Attribute):
-            findings += _attribute(node, modules)
+    for node in nodes:
+        findings += _broken(node, modules, own)
     return sorted(set(findings))
+
+
+def _broken(node: ast.AST, modules: Mapping[str, str], own: Container[str]) -> Iterable[Finding]:
+    match node:
+        case ast.Import():
+            return [_refused_import(node.lineno, alias.name) for alias in node.names if not _is_allowed(alias.name)]
+        case ast.ImportFrom():
+            return _from_import(node)
+        case ast.Name(id=name) if name not in own:
+            return _name(node)
+        case ast.Attribute():
+            return _attribute(node, modules)
+        case ast.Call(func=ast.Name(id=name), args=[_, wanted, *_]) if name in _BY_NAME and name not in own:
+            return _by_name(name, wanted)
+        case ast.Constant(value=str(text)):
+            return _text(node.lineno, text)
+    return ()
 
 
 def _contract(tree: ast.Module) -> Iterator[Finding]:
@@ -121,20 +153,29 @@ def _from_import(node: ast.ImportFrom) -> Iterator[Finding]:
     for alias in node.names:
         if alias.name == "*":
             yield Finding(node.lineno, f"from {node.module} import * is refused: name what you need")
+        elif _refusal(alias.name):
+            yield Finding(node.lineno, f"{node.module}.{alias.name} is refused: {_refusal(alias.name)}")
         elif node.module != "__future__":
-            yield from _member(node.lineno, node.module or "", alias.name)
+            yield from _member(node.lineno, node.module or "", [alias.name])
 
 
-def _imported_modules(tree: ast.Module) -> dict[str, str]:
-    aliases = (alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names)
-    return {alias.asname or alias.name.split(".")[0]: alias.name for alias in aliases}
+def _imported_modules(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names if _is_allowed(alias.name)]
+    return {alias.asname or alias.name.split(".")[0]: alias.name if alias.asname else alias.name.split(".")[0] for alias in aliases}
 
 
-def _member(line: int, module: str, name: str) -> Iterator[Finding]:
-    if name == "SystemRandom":
-        yield Finding(line, "SystemRandom is refused: equal inputs must give equal personas; use rng")
-    elif name.startswith("_"):
-        yield Finding(line, f"{module}.{name} is refused: it is private to the module; use the module's public names")
+def _member(line: int, module: str, path: Sequence[str]) -> Iterator[Finding]:
+    """What is wrong with ``module.path[0].path[1]…``."""
+    value: object = sys.modules.get(module) or import_module(module)
+    for place, name in enumerate(path):
+        spelled = ".".join([module, *path[: place + 1]])
+        value = getattr(value, name, None)
+        if name.startswith("_") and not _is_dunder(name):
+            yield Finding(line, f"{spelled} is refused: it is private to the module; use the module's public names")
+            return
+        if isinstance(value, ModuleType) and not value.__name__.startswith(f"{module}."):
+            yield Finding(line, f"{spelled} is refused: it is another module; import what you need, of what is importable, by its name")
+            return
 
 
 def _name(node: ast.Name) -> Iterator[Finding]:
@@ -144,12 +185,46 @@ def _name(node: ast.Name) -> Iterator[Finding]:
         yield Finding(node.lineno, f"{node.id} is refused: {_NO_FILES}")
 
 
-def _attribute(node: ast.Attribute, modules: dict[str, str]) -> Iterator[Finding]:
-    if _is_dunder(node.attr):
-        if node.attr not in _ALLOWED_DUNDER_ATTRIBUTES:
-            yield Finding(node.lineno, f"the attribute {node.attr} is refused: use plain functions, dicts and lists")
-    elif isinstance(node.value, ast.Name) and node.value.id in modules:
-        yield from _member(node.lineno, modules[node.value.id], node.attr)
+def _attribute(node: ast.Attribute, modules: Mapping[str, str]) -> Iterator[Finding]:
+    reason = _refusal(node.attr)
+    if reason:
+        yield Finding(node.lineno, f"the attribute {node.attr} is refused: {reason}")
+        return
+    path: list[str] = []
+    root: ast.expr = node
+    while isinstance(root, ast.Attribute):
+        path.insert(0, root.attr)
+        root = root.value
+    if isinstance(root, ast.Name) and root.id in modules:
+        yield from _member(node.lineno, modules[root.id], path)
+
+
+def _refusal(name: str) -> str:
+    """Why no program may look up an attribute of this name, and what to do; "" if it may."""
+    if _is_dunder(name):
+        return "" if name in _ALLOWED_DUNDERS else _PLAIN
+    if _FRAMES.fullmatch(name):
+        return "it leads into the interpreter; pass what a function needs as an argument"
+    if name == "mro":
+        return f"it leads to all classes; {_PLAIN}"
+    if name in _SOURCES:
+        return f"{_REPEATABLE}; use rng"
+    return f"{_REPEATABLE}, at any time; take what varies from rng" if name in _CLOCKS else ""
+
+
+def _by_name(function: str, wanted: ast.expr) -> Iterator[Finding]:
+    if not (isinstance(wanted, ast.Constant) and isinstance(wanted.value, str)):
+        yield Finding(wanted.lineno, f"{function} with a computed name is refused: use a dict (dataclasses.asdict makes one), or write the name")
+    elif _refusal(wanted.value):
+        yield Finding(wanted.lineno, f"{function} of {wanted.value} is refused: {_refusal(wanted.value)}")
+
+
+def _text(line: int, text: str) -> Iterator[Finding]:
+    """Texts that name what may not be looked up: for ``str.format`` and the like."""
+    looked_up = {name for field in _FIELD.findall(text) for name in re.findall(r"\w+", field)}
+    for name in sorted({*_DUNDER.findall(text), *looked_up}):
+        if _refusal(name):
+            yield Finding(line, f"a text that names {name} is refused: programs may not look it up; format plain values")
 
 
 def _is_dunder(name: str) -> bool:

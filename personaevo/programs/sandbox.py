@@ -175,8 +175,7 @@ class Sandbox:
         if first.load_error is not None or not first.calls:
             return [_failed(first.load_error or first.stopped or "") for _ in calls]
         self._remember(work.source, first.code)
-        # A single call is asked twice: what the program keeps between calls would show.
-        order = list(reversed(range(len(first.calls)))) if len(calls) > 1 else [0, 0]
+        order = _other_order(len(first.calls))
         second = self._pass(1, work, order, first.code)
         differs = difference(first, second, order) or (_OTHER_QUESTION if second.stopped == _OTHER_QUESTION else "")
         if differs:
@@ -230,9 +229,8 @@ class Sandbox:
         made: list[Answer] = []
         axes = b""
         ask = (work.capability.ask, work.capability.again)[number] if work.capability else None
-        calls = [(_task(call.task), call.n, call.seed) for call in (work.calls[index] for index in order)]
         try:
-            channel.ask({"source": work.source, "calls": calls, "model": ask is not None}, code)
+            channel.ask({"source": work.source, "model": ask is not None}, code)
             answer = channel.answer(b"AF" if code else b"CF")
             if answer.kind == b"C":
                 code, answer = answer.body, channel.answer(b"AF")
@@ -240,7 +238,9 @@ class Sandbox:
                 return Answers(load_error=text(answer.body))
             axes = answer.body
             for index in order:
-                made.append(_called(channel, ask, index))  # noqa: PERF401 - those made before a stop count
+                call = work.calls[index]
+                channel.call([_task(call.task), call.n, call.seed])
+                made.append(_called(channel, ask, index))
         except StoppedError as stop:
             return Answers(code, axes, tuple(made), stopped=stop.reason)
         return Answers(code, axes, tuple(made))
@@ -307,6 +307,13 @@ def warn_of(tier: Tier) -> None:
     """WeakSandboxWarning, if it is the weak tier."""
     if tier == "weak":
         warnings.warn(_WEAK, WeakSandboxWarning, stacklevel=3)
+
+
+def _other_order(count: int) -> list[int]:
+    """Calls in an order in which each has another place, and each comes before those that it came after: what a program keeps from one
+    call to the next would show. The middle one of an odd number has its place in both orders, so it is made once more, first."""
+    order = list(reversed(range(count)))
+    return [count // 2, *order] if count % 2 else order
 
 
 def _called(channel: Channel, ask: Ask | None, index: int) -> Answer:

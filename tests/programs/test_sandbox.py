@@ -239,8 +239,35 @@ def test_calls_answered_before_the_end_count(box: Sandbox, end: str, reason: str
 def test_state_between_calls_fails_all(box: Sandbox) -> None:
     source = returning("len(seen)", "seen = []").replace("    return", "    seen.append(1)\n    return")
     results = box.run_many(source, [Call(TASK, 1, 0), Call(TASK, 1, 0), Call(TASK, 1, 0)])
-    assert all("not deterministic: call 2 gave" in (result.reason or "") for result in results)
-    assert 'personas[0][\'description\'] was "3" and then "1"' in (results[0].reason or "")
+    assert all("not deterministic: call 1 gave" in (result.reason or "") for result in results)
+    assert 'personas[0][\'description\'] was "2" and then "1"' in (results[0].reason or "")
+
+
+PLACES = {
+    "first": "place == 0", "second": "place == 1", "third": "place == 2", "even": "place % 2 == 0", "not the first": "place > 0",
+    "after another": "any(one[1] < seed for one in seen)", "seen before": "seed in [one[1] for one in seen]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize("name", PLACES)
+def test_no_call_can_depend_on_the_others(box: Sandbox, name: str, count: int) -> None:
+    """Neither on its place nor on what was asked before: where a program does, the calls all fail, or it made no difference."""
+    before = "seen = []\n"
+    body = f"place, seed = len(seen), rng.random()\nodd = {PLACES[name]}\nseen.append((n, seed))\nreturn [{{'description': str(odd)}}]"
+    results = box.run_many(program(body, before), [Call(TASK, 1, seed) for seed in range(count)])
+    alone = [box.run_many(program(body, before), [Call(TASK, 1, seed)])[0] for seed in range(count)]
+    for many, one in zip(results, alone, strict=True):
+        assert not many.ok or not one.ok or many.personas == one.personas
+
+
+def test_a_child_is_told_one_call_at_a_time(box: Sandbox) -> None:
+    """Whatever a program finds in memory, the calls still to come are not there."""
+    look = "frame, found = enum.sys._getframe(), ''\nwhile frame: found, frame = found + str(frame.f_locals), frame.f_back\n"
+    look += "nothing = 'com' + 'ing' not in found or 'com' + 'ing' in task['goal']\n"
+    source = program(look + "return [{'description': str(nothing)}]")
+    results = box.run_many(source, [Call({"goal": goal}, 1, 0) for goal in ("now", "coming 1", "coming 2", "coming 3")])
+    assert [persona.description for result in results for persona in result.personas] == ["True"] * 4
 
 
 def test_program_sees_an_empty_environment(box: Sandbox) -> None:

@@ -1,8 +1,8 @@
 """Running one program: read the request, load the program, answer its calls. Standard library only; knows nothing of processes and walls.
 
-The request is two frames: JSON, and the compiled program if it is known. Answers are frames of (length, token of the run, kind, body): C
-the compiled program if it was not known, and as JSON A its AXES, and for each call R its records or E why it failed; F instead of all that
-if it does not load; M a question to the model, which the parent answers with a frame.
+The request is two frames: JSON, and the compiled program if it is known; then comes a frame for each call. Answers are frames of (length,
+token of the run, kind, body): C the compiled program if it was not known, and as JSON A its AXES, or F if it does not load, and for each
+call R its records or E why it failed; M a question to the model, which the parent answers with a frame.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def run_program(link: Link, limits: Limits) -> None:
         return
     link.send(b"A", axes)
     model = Model(link) if request["model"] else None
-    for task, n, seed in request["calls"]:
+    while True:  # until the parent has heard enough
+        task, n, seed = json.loads(link.receive())
         random.seed(seed)  # the module's functions share one generator, which an earlier call has advanced
         try:
             body = plain(module.generate(task, n, random.Random(seed), model), "generate's result", limits)
