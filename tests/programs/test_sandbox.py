@@ -261,15 +261,6 @@ def test_no_call_can_depend_on_the_others(box: Sandbox, name: str, count: int) -
         assert not many.ok or not one.ok or many.personas == one.personas
 
 
-def test_a_child_is_told_one_call_at_a_time(box: Sandbox) -> None:
-    """Whatever a program finds in memory, the calls still to come are not there."""
-    look = "frame, found = enum.sys._getframe(), ''\nwhile frame: found, frame = found + str(frame.f_locals), frame.f_back\n"
-    look += "nothing = 'com' + 'ing' not in found or 'com' + 'ing' in task['goal']\n"
-    source = program(look + "return [{'description': str(nothing)}]")
-    results = box.run_many(source, [Call({"goal": goal}, 1, 0) for goal in ("now", "coming 1", "coming 2", "coming 3")])
-    assert [persona.description for result in results for persona in result.personas] == ["True"] * 4
-
-
 def test_program_sees_an_empty_environment(box: Sandbox) -> None:
     seen = box.run(returning("(dict(os.environ), enum.sys.path, __name__)"), TASK, 1, 0)
     assert seen.personas[0].description == "({}, [], 'program')"
