@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -41,15 +40,18 @@ _ALLOWED_DUNDERS = frozenset(
     f"__{name}__"
     for name in (
         "init post_init new call enter exit repr str format bool len iter next contains getitem setitem delitem missing reversed "
-        "eq ne lt le gt ge add radd iadd sub rsub mul rmul truediv floordiv mod divmod pow neg pos abs round floor ceil trunc int float index "
-        "and or xor invert setattr getattr name qualname doc members match_args slots main future annotations"
+        "eq ne lt le gt ge add radd iadd sub rsub mul rmul truediv floordiv mod divmod pow neg pos abs round floor ceil trunc "
+        "int float index and or xor invert setattr getattr name qualname doc members match_args slots main future annotations"
     ).split()
 )
 _ALLOWED_DUNDER_NAMES = frozenset({"__name__", "__doc__"})
 _PLAIN = "use plain functions, dicts and lists"
-_FRAMES = re.compile(r"(?:gi|cr|ag)_(?:frame|code|yieldfrom|await|origin)|[ft]b?_(?:back|frame|globals|locals|builtins|code|trace|next)|co_\w+")
-_SOURCES = {"SystemRandom", "urandom", "getrandom", "getrandbytes", "token_bytes", "token_hex", "uuid1", "uuid4"}
-_CLOCKS = {"time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "process_time", "clock_gettime", "localtime", "utcnow"}
+_INTERPRETER = re.compile(
+    "(?:gi|cr|ag)_(?:frame|code|yieldfrom|await|origin|suspended)|f_(?:back|globals|locals|builtins|code|trace|lasti)|tb_(?:frame|next|lasti)"
+    "|co_(?:code|consts|names|varnames|freevars|cellvars|filename|flags|lines|positions|firstlineno)"
+)
+_SOURCES = frozenset({"SystemRandom", "urandom", "getrandom"})
+_CLOCKS = frozenset({"time_ns", "perf_counter", "perf_counter_ns", "monotonic_ns", "clock_gettime", "utcnow"})
 _REPEATABLE = "equal inputs must give equal personas"
 _BY_NAME = frozenset({"getattr", "setattr", "delattr"})
 _DUNDER = re.compile(r"__[A-Za-z_]+?__")
@@ -77,7 +79,7 @@ def check(tree: ast.Module) -> list[Finding]:
     return sorted(set(findings))
 
 
-def _broken(node: ast.AST, modules: Mapping[str, str], own: Container[str]) -> Iterable[Finding]:
+def _broken(node: ast.AST, modules: Mapping[str, Sequence[str]], own: Container[str]) -> Iterable[Finding]:
     match node:
         case ast.Import():
             return [_refused_import(node.lineno, alias.name) for alias in node.names if not _is_allowed(alias.name)]
@@ -156,24 +158,26 @@ def _from_import(node: ast.ImportFrom) -> Iterator[Finding]:
         elif _refusal(alias.name):
             yield Finding(node.lineno, f"{node.module}.{alias.name} is refused: {_refusal(alias.name)}")
         elif node.module != "__future__":
-            yield from _member(node.lineno, node.module or "", [alias.name])
+            yield from _member(node.lineno, [*(node.module or "").split("."), alias.name])
 
 
-def _imported_modules(nodes: Iterable[ast.AST]) -> dict[str, str]:
+def _imported_modules(nodes: Iterable[ast.AST]) -> dict[str, list[str]]:
+    """The path of the module that each imported name means."""
     aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names if _is_allowed(alias.name)]
-    return {alias.asname or alias.name.split(".")[0]: alias.name if alias.asname else alias.name.split(".")[0] for alias in aliases}
+    paths = [(alias, alias.name.split(".")) for alias in aliases]
+    return {alias.asname or path[0]: path if alias.asname else path[:1] for alias, path in paths}
 
 
-def _member(line: int, module: str, path: Sequence[str]) -> Iterator[Finding]:
-    """What is wrong with ``module.path[0].path[1]…``."""
-    value: object = sys.modules.get(module) or import_module(module)
-    for place, name in enumerate(path):
-        spelled = ".".join([module, *path[: place + 1]])
-        value = getattr(value, name, None)
+def _member(line: int, path: Sequence[str]) -> Iterator[Finding]:
+    """What is wrong with ``path[0].path[1]…``, path[0] being an importable module."""
+    value: object = import_module(path[0])
+    for place, name in enumerate(path[1:], 2):
+        if not isinstance(value, ModuleType):
+            return
+        value, spelled = vars(value).get(name), ".".join(path[:place])  # not getattr, which may warn
         if name.startswith("_") and not _is_dunder(name):
             yield Finding(line, f"{spelled} is refused: it is private to the module; use the module's public names")
-            return
-        if isinstance(value, ModuleType) and not value.__name__.startswith(f"{module}."):
+        elif isinstance(value, ModuleType) and not value.__name__.startswith(f"{path[0]}."):
             yield Finding(line, f"{spelled} is refused: it is another module; import what you need, of what is importable, by its name")
             return
 
@@ -185,7 +189,7 @@ def _name(node: ast.Name) -> Iterator[Finding]:
         yield Finding(node.lineno, f"{node.id} is refused: {_NO_FILES}")
 
 
-def _attribute(node: ast.Attribute, modules: Mapping[str, str]) -> Iterator[Finding]:
+def _attribute(node: ast.Attribute, modules: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     reason = _refusal(node.attr)
     if reason:
         yield Finding(node.lineno, f"the attribute {node.attr} is refused: {reason}")
@@ -196,14 +200,14 @@ def _attribute(node: ast.Attribute, modules: Mapping[str, str]) -> Iterator[Find
         path.insert(0, root.attr)
         root = root.value
     if isinstance(root, ast.Name) and root.id in modules:
-        yield from _member(node.lineno, modules[root.id], path)
+        yield from _member(node.lineno, [*modules[root.id], *path])
 
 
 def _refusal(name: str) -> str:
     """Why no program may look up an attribute of this name, and what to do; "" if it may."""
     if _is_dunder(name):
         return "" if name in _ALLOWED_DUNDERS else _PLAIN
-    if _FRAMES.fullmatch(name):
+    if _INTERPRETER.fullmatch(name):
         return "it leads into the interpreter; pass what a function needs as an argument"
     if name == "mro":
         return f"it leads to all classes; {_PLAIN}"
@@ -214,7 +218,7 @@ def _refusal(name: str) -> str:
 
 def _by_name(function: str, wanted: ast.expr) -> Iterator[Finding]:
     if not (isinstance(wanted, ast.Constant) and isinstance(wanted.value, str)):
-        yield Finding(wanted.lineno, f"{function} with a computed name is refused: use a dict (dataclasses.asdict makes one), or write the name")
+        yield Finding(wanted.lineno, f"{function} with a computed name is refused: write the name, or use a dict (dataclasses.asdict)")
     elif _refusal(wanted.value):
         yield Finding(wanted.lineno, f"{function} of {wanted.value} is refused: {_refusal(wanted.value)}")
 
