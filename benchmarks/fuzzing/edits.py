@@ -163,7 +163,7 @@ def _behavior(text: str) -> tuple[list[str], str]:
     said: list[str] = []
 
     def emit(value: object) -> object:
-        said.append(repr(value) if isinstance(value, int | float | str | list | tuple | dict) else "object")
+        said.append(_plain(value))
         if len(said) > 50:
             raise StopIteration
         return value
@@ -174,12 +174,16 @@ def _behavior(text: str) -> tuple[list[str], str]:
             warnings.simplefilter("ignore")
             exec(compile(text, "<fuzzed>", "exec", dont_inherit=True), space)
     except BaseException as error:  # noqa: BLE001 - whatever a program raises is what it does
-        return [_plain(words) for words in said], type(error).__name__
-    return [_plain(words) for words in said], ""
+        return said, type(error).__name__
+    return said, ""
 
 
-def _plain(words: str) -> str:
-    return re.sub("<[^>]*>", "<>", words)
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__}({', '.join(map(_plain, value[:9]))})"
+    if isinstance(value, dict):
+        return _plain(list(value.items()))
+    return repr(value) if isinstance(value, int | float | str) else "object"
 
 
 def _corpus() -> tuple[bytes, ...]:
