@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import click
 
 from personaevo import __version__
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import as_json, debuggable
+from personaevo.cli.shared import announce, as_json, debuggable, sandbox_option
 from personaevo.text import one_line
 
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "deap", "duckdb", "pydantic", "joblib", "click", "tqdm", "openai", "anthropic")
+if TYPE_CHECKING:
+    from personaevo.records import Tier
+
+_LIBRARIES = (
+    "numpy", "scipy", "scikit-learn", "deap", "duckdb", "pydantic", "joblib", "click", "tqdm", "openai", "anthropic", "wasmtime",
+    "componentize-py",
+)  # fmt: skip
 
 
 @click.command()
+@sandbox_option
 @as_json
 @debuggable
 @click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
+def doctor(context: click.Context, sandbox: Tier | None, as_json: bool) -> None:
     """Try the sandbox on this machine and list versions; exit code 1 if a check fails."""
     from personaevo.programs.selftest import self_test
 
-    checks = self_test()
+    wanted: Tier = sandbox or "kernel"
+    announce(wanted)
+    checks = self_test(wanted)
     holds = all(check.ok for check in checks)
-    tier = "kernel" if holds else "none"
+    tier = wanted if holds else "none"
     versions = {"personaevo": __version__, "python": platform.python_version(), "system": platform.platform(), **_installed()}
     if as_json:
         found = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
@@ -38,10 +48,8 @@ def doctor(context: click.Context, as_json: bool) -> None:
         for name, version in versions.items():
             show(f"  {name:14} {version or 'not installed'}")
     if not holds:
-        say(
-            "Error: the kernel tier does not hold on this machine: 'pip install personaevo[wasm]' and --sandbox wasm, or, for programs "
-            "whose author you trust, --sandbox weak"
-        )
+        others = "Others: kernel; wasm, after pip install 'personaevo[wasm]'; weak, for programs whose author you trust"
+        say(f"Error: the {wanted} tier does not hold on this machine. {others}")
         context.exit(1)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable, sandbox_option, warnings_told
+from personaevo.cli.shared import PATH, announce, as_json, debuggable, sandbox_option, warnings_told
 from personaevo.text import one_line, plain
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def sample(archive: Path, count: int, task: str | None, seed: int, strategy: Str
     """
     from personaevo.sampler import PersonaSampler
 
+    announce(sandbox or "kernel")
     with warnings_told():
         sampler = PersonaSampler(archive, sandbox=sandbox or "kernel")
     wanted = _task(task, sampler.settings)

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable, program_name, sandbox_option, warnings_told
+from personaevo.cli.shared import PATH, announce, as_json, debuggable, program_name, sandbox_option, warnings_told
 
 if TYPE_CHECKING:
     from personaevo.config import SearchConfig
@@ -74,6 +74,7 @@ def _searched(settings: SearchConfig) -> SearchResult:
     from personaevo.cli.progress import Display
     from personaevo.evolve.search import search as run_search
 
+    announce(settings.sandbox)
     with warnings_told(), Display(settings) as display:
         return run_search(settings, observe=display)
 

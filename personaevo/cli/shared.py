@@ -43,6 +43,15 @@ def debuggable(command: F) -> F:
     return option(command)
 
 
+def announce(tier: str) -> None:
+    """What takes long is announced: the guests of the wasm tier are made once."""
+    if tier == "wasm":
+        from personaevo.programs import wasm
+
+        if not wasm.missing() and not wasm.made():
+            say("making the WebAssembly Python that programs run in: about a minute, once")
+
+
 @contextmanager
 def warnings_told() -> Iterator[None]:
     """Warnings of a sandbox without walls are a line on stderr, every time."""
