@@ -20,7 +20,7 @@ import threading
 import time
 from dataclasses import astuple, dataclass
 
-from benchmarks.fuzzing.engine import Fuzzer
+from benchmarks.fuzzing.engine import Fuzzer, shown
 
 TARGETS = ("protocol", "validator", "edits", "where", "config")
 MEMORY = 3 * 2**30  # a case that wants more is a finding, not the end of the machine
@@ -52,7 +52,7 @@ class Note:
             self._map = mmap.mmap(file.fileno(), NOTE)
 
     def __call__(self, case: object) -> None:
-        text = repr(case).encode(errors="backslashreplace")[: NOTE - 8]
+        text = shown(case).encode(errors="backslashreplace")[: NOTE - 8]
         self._map[: 8 + len(text)] = len(text).to_bytes(8, "big") + text
 
     @staticmethod
@@ -76,7 +76,7 @@ def inside(name: str, seconds: float, seed: int, note: str) -> int:
     rate, lines = fuzzer.cases / spent, f"{fuzzer.reached} of {len(fuzzer.lines.all)} lines"
     print(f"{name}: {fuzzer.cases:,} cases in {spent:.0f} s ({rate:.0f}/s), {lines} reached, {len(fuzzer.findings) + len(leaks)} findings")
     for finding in fuzzer.findings.values():
-        print(f"--- {name}, case: {finding.case!r:.3000}\n{finding.trace}")
+        print(f"--- {name}, case: {shown(finding.case):.3000}\n{finding.trace}")
     print(*leaks, sep="\n", end="\n" if leaks else "")
     return 1 if fuzzer.findings or leaks else 0
 

@@ -131,7 +131,7 @@ def make_config(values: Mapping[str, Any]) -> SearchConfig:
 def _shown(value: object) -> str:
     try:
         return f"{value!r:.100}"
-    except ValueError:  # an integer of more digits than Python writes
+    except (ValueError, RecursionError):  # an integer of more digits than Python writes, or deeply nested
         return f"a value of type {type(value).__name__}"
 
 

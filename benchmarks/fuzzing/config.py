@@ -26,9 +26,7 @@ def attempt(data: bytes) -> None:
     """Any bytes: as a file, and as the words of a command line that names it."""
     FILE.write_bytes(data)
     try:
-        values = config.read_config(FILE)
-        json.dumps(values, default=str)
-        _is_sound(make_config(values))
+        _is_sound(make_config(config.read_config(FILE)))
     except PersonaevoError as error:
         _is_line(str(error))
     _command_line(data.decode("utf-8", "surrogateescape").replace("\0", "").split("\n"))  # as the system passes words on
@@ -97,7 +95,8 @@ EXAMPLES = (
 WORDS = (
     b"=", b"[", b"[[", b"]", b"{", b"}", b'"', b"'''", b"\n", b"#", b".", b",", b"\0", b"\xff", b"9" * 5000, b"1e999", b"nan", b"-inf",
     b"0x", b"1_0",
-    b"1979-05-27T07:32:00Z", b"25:00:00", b"\\u0000", b"\\uD800", b"\\x", b"a.b.c.", b"x = [", b"operators = {", b"domain = ", b'"./x"',
+    b"1979-05-27T07:32:00Z", b"25:00:00", b"\\u0000", b"\\uD800", b"\\x", b"a.b.c.", b"tasks.a.b.c.", b"x = [", b"operators = {",
+    b"domain = ", b'"./x"',
     b"--", b"-h",
     *(option.encode() + b"\n" for option in OPTIONS), *(f"\n{field} = ".encode() for field in SearchConfig.model_fields), b"\x1b",
 )  # fmt: skip

@@ -181,6 +181,16 @@ class Fuzzer:
         return self._rng.choice(self._corpus)
 
 
+def shown(case: object) -> str:
+    """``repr``, of long integers too."""
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        return repr(case)
+    finally:
+        sys.set_int_max_str_digits(limit)
+
+
 def _flip(data: bytes, rng: random.Random, fuzzer: Fuzzer) -> bytes:
     at = rng.randrange(len(data) or 1)
     return data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]

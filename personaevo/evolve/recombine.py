@@ -269,9 +269,9 @@ def check_weights(weights: Mapping[str, float]) -> None:
     """Raises ConfigError unless all weights are finite and not negative, of known operators, and one is positive."""
     unknown = [name for name in weights if name not in OPERATORS]
     if unknown:
-        raise ConfigError(f"setting 'operators': unknown operator '{unknown[0]}'; operators are: {', '.join(OPERATORS)}")
+        raise ConfigError(f"setting 'operators': unknown operator {unknown[0]!r:.80}; operators are: {', '.join(OPERATORS)}")
     if not weights or not all(0 <= weight < math.inf for weight in weights.values()) or not any(weights.values()):
-        raise ConfigError(f"setting 'operators': weights must be finite, not negative and not all 0, got {dict(weights)}")
+        raise ConfigError(f"setting 'operators': weights must be finite, not negative and not all 0, got {dict(weights)!r:.400}")
 
 
 def breed(parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[str, str]:

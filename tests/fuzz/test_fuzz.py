@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from benchmarks import fuzz
-from benchmarks.fuzzing import edits, engine, protocol
+from benchmarks.fuzzing import config, edits, engine, protocol
 from benchmarks.fuzzing.engine import Fuzzer, HangError, Target
 
 
@@ -37,6 +37,18 @@ def test_deep_answers_that_differ(depth: int) -> None:
 @pytest.mark.parametrize("text", ["def g(**a):\n    a = 1\n", "@print\ndef f(): pass\nf = 1\ndef f(): 2\n", "x = '\x0c'; A = 1\r\n"])
 def test_edits_found_before(text: str) -> None:
     edits.attempt(text.encode())
+
+
+SETTINGS = (
+    "x = " + "[" * 5000, "a." * 4900 + "b = 1", "tasks." + "a." * 4800 + "b = 1", "seed = " + "9" * 5000, "a." * 30_000,
+    "'\\u0000' = 1", 'tasks = "a\\u0000b"', 'domain = "\\u0000"', f"domain = '{'x' * 3000}'", f"[operators]\n{'x' * 3000} = 1", "\0",
+    '"\\n" = 1', '"\\u001b" = 1',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SETTINGS, ids=range(len(SETTINGS)))
+def test_settings_found_before(text: str) -> None:
+    config.attempt(text.encode())
 
 
 # --- the fuzzer
