@@ -46,6 +46,7 @@ class Echo:
 def effects(attack: Attack, field: Range, boxes: Sequence[Box]) -> set[str]:
     """Run an attack in every box, each with calls of its own, until it has an effect; the names of its effects."""
     source, accepted, found = attack.text(field.plants), dict[int, str](), set[str]()
+    serving = [box for box in boxes if box.server_pids()]
     for box, calls in zip(boxes, ROUNDS, strict=True):
         results, found = _run(source, calls, box)
         found |= field.changes() | _read(results, calls, field)
@@ -55,7 +56,7 @@ def effects(attack: Attack, field: Range, boxes: Sequence[Box]) -> set[str]:
         if found or not good:
             break
     if found:
-        _settle(field, boxes)
+        _settle(field, serving)
     return found
 
 

@@ -69,10 +69,8 @@ _ENTROPY = {
     "own process": "return os.getpid()",
     "parent process": "return os.getppid()",
     "thread": "return door('_thread').get_ident()",
-    "one bit of chance": "return os.urandom(1)[0] & 1",
-    "rare chance": "return os.urandom(1)[0] < 32",
-    "one bit of an address": "return id(object()) >> 22 & 1",
-    "one bit of a process": "return os.getpid() >> 1 & 1",
+    "a little chance": "return os.urandom(1)[0] & 7",
+    "a little of an address": "return id(object()) >> 20 & 255",
 }
 _LEFT = {
     "shared memory": "return native().shmget($key, 4096, 0o1600) * 0",

@@ -52,9 +52,9 @@ _REACH = {
     "return '$proof' if os.sched_getaffinity(os.getppid()) == set(one) else ''",
     "schedule of another": "each(lambda pid: os.sched_setscheduler(pid, 3, os.sched_param(0)), $victims)",
     "disk priority of another": "libc = native()\neach(lambda pid: libc.syscall($nr_ioprio_set, 1, pid, 3 << 13), $victims)",
-    "out-of-memory score of another": "room()\nfor pid in ($victims):\n    try:\n"
+    "out-of-memory score of another": "room()\nfor pid in ($victims,):\n    try:\n"
     "        with open('/proc/%d/oom_score_adj' % pid, 'w') as file:\n            file.write('900')\n    except OSError:\n        pass",
-    "descriptor of another": "room()\nlibc = native()\nfor pid in ($victims):\n"
+    "descriptor of another": "room()\nlibc = native()\nfor pid in ($victims,):\n"
     "    fd = libc.syscall(438, libc.syscall(434, pid, 0), $descriptor, 0)\n"
     "    if fd >= 0:\n        os.write(fd, b'x')",
     "existence of another": "os.kill($host, 0)\nreturn '$proof'",

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -24,7 +25,7 @@ from tests.attacks.suite import ATTACKS, label
 
 ORDINARY = 12345
 _ROOT_FOLDER = Path(__file__).parents[2]
-_SET_DUMPABLE = 4
+_SET_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
 Found = dict[str, dict[str, list[str]]]  # arrangement → attack → effects
 
 
@@ -73,6 +74,8 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     if order["user"] is not None:
         _become(order["user"], order["python"])
+    signal.signal(signal.SIGTERM, lambda *given: sys.exit("ended"))  # cleans up
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)  # after the change of user, which clears it
     able = [attack for attack in ATTACKS if os.geteuid() == 0 or not attack.root]
     chosen = [attack for attack in able if order["attacks"] is None or label(attack) in order["attacks"]]
     found: Found = {}

@@ -45,7 +45,7 @@ class Victim:
             os.setresuid(user, user, user)
         LIBC.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         LIBC.prctl(_SET_DUMPABLE, 1, 0, 0, 0)
-        for number in (signal.SIGUSR1, signal.SIGIO):
+        for number in (signal.SIGUSR1, signal.SIGIO, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.write(told, b"!")
         os.closerange(3, descriptor)
