@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from personaevo.records import ChatModel, Message
 
 Question = tuple[str, str | None]
-Ask = Callable[[int, int, Question | None], Mapping[str, str]]
+Answered = tuple[Mapping[str, str], float]  # {"text"} or {"refused"} for the child, and the seconds that the model took
+Ask = Callable[[int, int, Question | None], Answered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +37,29 @@ class Capability:
     def __init__(self, model: ChatModel, limits: ModelLimits) -> None:
         self._model = model
         self._limits = limits
-        self._known: dict[tuple[int, int], tuple[Question | None, Mapping[str, str]]] = {}
+        self._known: dict[tuple[int, int], tuple[bytes, Mapping[str, str]]] = {}
+        self._samples: Counter[tuple[int, bytes]] = Counter()
         self._calls = self._tokens = 0
         self._seconds = 0.0
 
-    def ask(self, call: int, place: int, question: Question | None) -> Mapping[str, str]:
-        """The answer to the question number ``place`` of call ``call`` for the child: ``{"text"}`` or ``{"refused"}``; None tells that
-        no question follows. What the model raises goes through."""
-        answer: Mapping[str, str] = {}
+    def ask(self, call: int, place: int, question: Question | None) -> Answered:
+        """The answer to the question number ``place`` of call ``call``; None tells that no question follows. What the model raises goes
+        through."""
+        mark, answer, before = _mark(question), dict[str, str](), self._seconds
         if question is not None:
-            sample = Counter(known for (of, _), (known, _) in self._known.items() if of == call)[question]
-            answer = self._refusal(question) or self._asked(question, sample)
-        self._known[call, place] = question, answer
-        return answer
+            answer = self._refusal(question) or self._asked(question, self._samples[call, mark])
+            self._samples[call, mark] += 1
+        self._known[call, place] = mark, answer
+        return answer, self._seconds - before
 
-    def again(self, call: int, place: int, question: Question | None) -> Mapping[str, str]:
+    def again(self, call: int, place: int, question: Question | None) -> Answered:
         """The same answer as in the first run. Raises OtherQuestionError if that was asked something else."""
-        known, answer = self._known[call, place]
-        if known != question:
+        mark, answer = self._known[call, place]
+        if mark != _mark(question):
             raise OtherQuestionError
-        return answer
+        return answer, 0.0
 
-    def _refusal(self, question: Question) -> Mapping[str, str] | None:
+    def _refusal(self, question: Question) -> dict[str, str] | None:
         limits, size = self._limits, sum(len(part or "") for part in question)
         if size > limits.question_characters:
             return _refused(f"at most {limits.question_characters:,} characters a question, this one has {size:,}")
@@ -70,7 +73,7 @@ class Capability:
             return _refused(f"at most {limits.seconds:g} s of answers per program")
         return None
 
-    def _asked(self, question: Question, sample: int) -> Mapping[str, str]:
+    def _asked(self, question: Question, sample: int) -> dict[str, str]:
         prompt, system = question
         messages = [Message("system", system)] if system else []
         start = time.monotonic()
@@ -85,5 +88,10 @@ class Capability:
         return {"text": reply.text}
 
 
-def _refused(limit: str) -> Mapping[str, str]:
+def _refused(limit: str) -> dict[str, str]:
     return {"refused": f"model limit: {limit}"}
+
+
+def _mark(question: Question | None) -> bytes:
+    """A question by its digest: a program may ask huge ones, and many."""
+    return hashlib.blake2b(repr(question).encode(), digest_size=16).digest() if question is not None else b""

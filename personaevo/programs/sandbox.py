@@ -12,7 +12,6 @@ import math
 import os
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -322,14 +321,13 @@ def _called(channel: Channel, ask: Ask | None, index: int) -> Answer:
     while True:
         answer = channel.answer(b"REM" if ask else b"RE")
         seconds += answer.seconds
-        start = time.monotonic()
         try:
-            reply = ask(index, place, _question(answer)) if ask else {}
+            reply, waited = ask(index, place, _question(answer)) if ask else ({}, 0.0)
         except OtherQuestionError:
             raise StoppedError(_OTHER_QUESTION) from None
         if answer.kind != b"M":
             return replace(answer, seconds=seconds)
-        channel.reply(reply, time.monotonic() - start)
+        channel.reply(reply, waited)
         place += 1
 
 
