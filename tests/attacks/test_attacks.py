@@ -13,10 +13,6 @@ from tests.attacks.judge import summary
 from tests.attacks.suite import ATTACKS, label
 
 USERS = [pytest.param(None, id="this user"), *([pytest.param(trial.ORDINARY, id="ordinary user")] if os.geteuid() == 0 else [])]
-# What gets through all walls today, and why; whoever closes a hole takes it out of here.
-KNOWN = {
-    "model: huge questions": "questions that are refused for their length are kept in full, to compare them with the second run's",
-}
 
 
 def test_there_are_enough_of_all_kinds() -> None:
@@ -29,9 +25,7 @@ def test_there_are_enough_of_all_kinds() -> None:
 def test_all_walls_stop_all_attacks(user: int | None) -> None:
     found = trial.run([ALL], user=user)[ALL]
     assert len(found) == sum(user is None or not attack.root for attack in ATTACKS if os.geteuid() == 0 or not attack.root)
-    through = summary(found)
-    assert {name: kinds for name, kinds in through.items() if name not in KNOWN} == {}
-    assert set(KNOWN) - set(through) == set(), "these no longer get through: take them out of KNOWN"
+    assert summary(found) == {}
 
 
 @pytest.mark.parametrize("user", USERS)
