@@ -287,7 +287,7 @@ class Sandbox:
         try:
             result = self._both(_Work(attempts.ATTEMPTS, [Call({}, 1, 0)], None))[0]
         except ServerLostError as error:
-            if str(error.__cause__ or ""):
+            if isinstance(error.__cause__, NotReadyError) and str(error.__cause__):
                 raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"walls that stand: {error.__cause__}")) from error
             raise
         if not result.ok or result.personas[0].description != attempts.NONE:
