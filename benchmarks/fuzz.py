@@ -3,7 +3,7 @@
 Targets: protocol (what children write to the parent), validator (AXES and personas), edits (source of programs), where, config. Each
 runs in a process of its own, half of the time on cases made by hypothesis and half on mutated ones, which the lines reached guide. What
 ends with anything but a value or an error of the project is a finding: it is printed with the case that shows it, and the exit code is
-1. So is a crash of the interpreter, a case of more than five seconds, and a file, thread or 100 MB left over.
+1. So is a crash of the interpreter, a case of more than five seconds of processor time, and a file, thread or 100 MB left over.
 """
 
 from __future__ import annotations

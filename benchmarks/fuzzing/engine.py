@@ -1,7 +1,7 @@
 """The fuzzer: one target, cases made by hypothesis and by mutation, and what became of them.
 
 A finding is a case whose check raises: the project's own errors are values to a target, so whatever comes out of it is a defect. So is a
-case that takes more than five seconds. Mutation keeps inputs that reach lines not reached before and mutates those too.
+case that takes more than five seconds of processor time. Mutation keeps inputs that reach lines not reached before and mutates those too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis.strategies import SearchStrategy
 
-CASE_SECONDS = 5.0
+CASE_SECONDS = 5.0  # of processor time
+WAITING_SECONDS = 60.0
 SHRINKING = 300
 
 
@@ -245,13 +246,16 @@ def _kind(error: BaseException) -> str:
 
 
 def _within(check: Callable[[Any], object], case: object) -> None:
-    signal.signal(signal.SIGALRM, _hang)
-    signal.setitimer(signal.ITIMER_REAL, CASE_SECONDS, 1.0)  # again: in a destructor, say, the exception would be lost
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, CASE_SECONDS), (signal.ITIMER_REAL, signal.SIGALRM, WAITING_SECONDS))
+    for timer, number, seconds in timers:
+        signal.signal(number, _hang)
+        signal.setitimer(timer, seconds, 1.0)  # again: in a destructor, say, the exception would be lost
     try:
         check(case)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer, _, _ in timers:
+            signal.setitimer(timer, 0)
 
 
 def _hang(number: int, frame: FrameType | None) -> None:
-    raise HangError(f"more than {CASE_SECONDS:g} s")
+    raise HangError(f"more than {CASE_SECONDS:g} s of processor time, or {WAITING_SECONDS:g} s of waiting")

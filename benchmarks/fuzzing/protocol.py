@@ -210,4 +210,4 @@ WORDS = (
     TOKEN, NEXT, SILENT, b"!", b"R", b"E", b"\0\0\0\x11", b"\xff\xff\xff\xff", b"[", b"{", b'"', b"NaN", b"\\ud800", b"1e999", b"\0",
     frame(b"R", BODIES[0]), frame(b"M", BODIES[3]), frame(b"E", BODIES[4]), b'"\\u001b[31m"',
 )  # fmt: skip
-TARGET = Target((channel, answers, sandbox, capability), EXAMPLES, WORDS, attempt, st.tuples(STREAM, STREAM), streams)
+TARGET = Target((channel, answers, sandbox, capability), EXAMPLES, WORDS, attempt, st.tuples(STREAM, STREAM), streams, longest=20_000)
