@@ -71,7 +71,8 @@ SETTINGS = st.dictionaries(
 )
 OPTIONS = [option for parameter in command.search.params for option in parameter.opts]
 VALUE = st.sampled_from(["1", "0", "-1", "x", "kernel", "weak", "9" * 30, "a/b", ".", "x" * 300, "\udc80", "\x1b"])
-WORD = st.sampled_from([*OPTIONS, str(FILE), "--", "-", "--no", "--seed=3"]) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+ANY = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+WORD = st.sampled_from([*OPTIONS, str(FILE), "--", "-", "--no", "--seed=3"]) | ANY
 GIVEN = st.tuples(st.sampled_from(OPTIONS), VALUE).map(list) | st.lists(WORD, min_size=1, max_size=1)
 COMMAND = st.lists(GIVEN, max_size=4).map(lambda parts: [word for part in parts for word in part])
 CASES = st.tuples(SETTINGS, COMMAND)
