@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 from personaevo.errors import ConfigError
 from personaevo.records import Tier
@@ -36,7 +35,7 @@ NOT_RECORDED = ("domain_folder", "archive", "jobs", "resume", "candidates", "san
 
 def _without_nul(path: Path) -> Path:
     if "\0" in str(path):
-        raise PydanticCustomError("nul", "A path has no NUL character")
+        raise ValueError("a path has no NUL character")
     return path
 
 
@@ -121,7 +120,8 @@ def make_config(values: Mapping[str, Any]) -> SearchConfig:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         if first["type"] != "extra_forbidden":
-            raise ConfigError(f"setting {name!r:.80}: {first['msg'].lower()}, got {_shown(first.get('input'))}") from None
+            reason = first["msg"].removeprefix("Value error, ").lower()
+            raise ConfigError(f"setting {name!r:.80}: {reason}, got {_shown(first.get('input'))}") from None
         known = [field for field in SearchConfig.model_fields if field != "domain_folder"]
         close = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean '{close[0]}'?" if close else f"settings are: {', '.join(known)}"
