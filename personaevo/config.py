@@ -39,8 +39,14 @@ def _without_nul(path: Path) -> Path:
     return path
 
 
+def _shows(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("a name has no control characters")
+    return name
+
+
 _File = Annotated[Path, AfterValidator(_without_nul)]
-_Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_shows)]
 
 
 class SearchConfig(BaseModel):
