@@ -41,7 +41,7 @@ _FLOODS = {
     "standard error": f"for _ in range(64):\n    os.write(2, {_BLOCK})",
     "print": "for _ in range(64):\n    print('x' * (1 << 20), flush=True, file=open(1, 'w', closefd=False))",
     "channel": f"for _ in range(64):\n    send({_BLOCK})",
-    "one frame": "send(frame(token(), b'R', b'[' + b' ' * (16 << 20) + b']'))",
+    "one frame": "send(frame(token(), b'R', b'[' + b' ' * (24 << 20) + b']'))",
     "many small frames": "part = frame(token(), b'R', b'[]') * 10_000\nwhile True:\n    send(part)",
     "many failures": "part = frame(token(), b'E', b'\"x\"') * 10_000\nfor _ in range(300):\n    send(part)",
     "length without content": "send((1 << 31).to_bytes(4, 'big'))\nfor _ in range(64):\n    send(b'x' * (1 << 20))",
