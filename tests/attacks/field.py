@@ -206,6 +206,9 @@ class Range:
         """What is left of a run. Servers end their children when told to, which the host does not wait for."""
         end = time.monotonic() + _GRACE
         while (strangers := self._strangers()) and time.monotonic() < end:
+            for pid in strangers:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)  # the dead are no survivors
             time.sleep(0.001)
         return strangers
 

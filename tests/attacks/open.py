@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from personaevo.programs import Call
@@ -153,8 +153,8 @@ class Open:
 
 def _answers(frames: list[Frame], count: int, lost: str | None) -> list[Believed]:
     answers = [_believed(kind, body) for kind, body in frames if kind in (b"A", b"R", b"E")][1:]
-    missing = Believed(False, reason="no answer", fault=lost)
-    return [*answers, *[missing] * count][:count]
+    missing = Believed(False, reason="no answer")
+    return [replace(answer, fault=lost) for answer in [*answers, *[missing] * count][:count]]
 
 
 def _believed(kind: bytes, body: bytes) -> Believed:

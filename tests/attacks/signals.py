@@ -21,9 +21,9 @@ _SIGNALS = {
     "stop the server": "os.kill(server, 19)",
     "end the server": "os.kill(server, 15)",
     "crash the server": "os.kill(server, 11)",
-    # On input from the host the kernel signals whom the descriptor's owner is said to be.
+    # On input that nobody waits for the kernel signals whom the descriptor's owner is said to be.
     "descriptor that signals": "fcntl = door('fcntl')\nfcntl.fcntl(3, 8, $host)\nfcntl.fcntl(3, 10, 10)\n"
-    "fcntl.fcntl(3, 4, fcntl.fcntl(3, 3) | 0o20000)\nmodel.complete('x')",
+    "fcntl.fcntl(3, 4, fcntl.fcntl(3, 3) | 0o24000)\ntry:\n    model.complete('x')\nexcept BlockingIOError:\n    door('time').sleep(0.05)",
 }
 _THREADS = {
     "thread": "done = []\nstart = door('_thread').start_new_thread\nstart(done.append, (1,))\ndoor('time').sleep(0.05)\n"
