@@ -18,7 +18,6 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.definitions import domain_files
-from personaevo.records import TableRow
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -156,16 +155,6 @@ def test_doctor(capsys: Capture) -> None:
     assert found["sandbox"]["tier"] == "kernel"
     assert all(check["ok"] for check in found["sandbox"]["checks"])
     assert {"personaevo", "python", "numpy", "duckdb"} <= found["versions"].keys()
-
-
-def test_stored_text_cannot_steer_the_terminal(capsys: Capture) -> None:
-    with Archive.create_or_open("evil.duckdb") as archive:
-        archive.begin_run({"domain": "\x1b]0;owned\x07"}, [{"cell": 0, "name": "\x1b[2J", "mass": 1.0}])
-        archive.write_table(1, [TableRow("humans", None, {})])
-    assert run(["archive", "summary", "evil.duckdb"]) == 0
-    out = capsys.readouterr().out
-    assert "\x1b" not in out
-    assert "\\x1b[2J" in out
 
 
 # --- bad input: one line, the right exit code, and no file is harmed

@@ -20,6 +20,11 @@ _LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "deap", "duckdb", "pydantic", "joblib", "click", "tqdm", "openai", "anthropic", "wasmtime",
     "componentize-py",
 )  # fmt: skip
+_TIERS = {
+    "kernel": "--sandbox kernel",
+    "wasm": "--sandbox wasm, after pip install 'personaevo[wasm]'",
+    "weak": "--sandbox weak, for programs whose author you trust",
+}
 
 
 @click.command()
@@ -48,8 +53,8 @@ def doctor(context: click.Context, sandbox: Tier | None, as_json: bool) -> None:
         for name, version in versions.items():
             show(f"  {name:14} {version or 'not installed'}")
     if not holds:
-        others = "Others: kernel; wasm, after pip install 'personaevo[wasm]'; weak, for programs whose author you trust"
-        say(f"Error: the {wanted} tier does not hold on this machine. {others}")
+        others = "; ".join(words for name, words in _TIERS.items() if name != wanted)
+        say(f"Error: the {wanted} tier does not hold on this machine; others: {others}")
         context.exit(1)
 
 

@@ -74,13 +74,14 @@ _FRAMES = {
     + "\nenum.sys.setprofile(see)\nrng.choice([1, 2])\nenum.sys.setprofile(None)",
 }
 _FORMAT = {
-    "environment of os": "import random\nreturn [{'description': '{0._os.environ}'.format(random)[:1900]}] * n",
+    "environment of os": "import random\ntext = '{0._os.environ}'.format(random)\n"
+    "return [{'description': text[text.find('$variable'):][:1900] or 'x'}] * n",
     "environment by modules": "import enum\nreturn [{'description': '{0.sys.modules[os].environ[$variable]}'.format(enum)}] * n",
     "environment by a method": "return [{'description': '{0.seed.__func__.__globals__[_os].environ[$variable]}'.format(rng)}] * n",
     "environment by a formatter": "import string, enum\n"
     "found, _ = string.Formatter().get_field('0.sys.modules[os].environ', [enum], {})\nreturn [{'description': found['$variable']}] * n",
-    "environment by format_map": "import enum\n"
-    "return [{'description': '{e.sys.modules[posix].environ}'.format_map({'e': enum})[:1900]}] * n",
+    "environment by format_map": "import enum\ntext = '{e.sys.modules[posix].environ}'.format_map({'e': enum})\n"
+    "return [{'description': text[text.find('$variable'):][:1900] or 'x'}] * n",
 }
 
 ATTACKS = [

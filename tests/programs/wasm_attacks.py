@@ -17,7 +17,7 @@ def main() -> None:
     """The tier and the names of the attacks (default: all) are the arguments."""
     tier, *chosen = sys.argv[1:]
     os.environ[VARIABLE] = f"sk-{secrets.token_hex(16)}"
-    boxes = [Sandbox(DIALS, tier=tier, wall_seconds=0.25, cpu_seconds=1, memory_mb=256, output_mb=1) for _ in ROUNDS]  # type: ignore[arg-type]
+    boxes = [Sandbox(DIALS, tier=tier, wall_seconds=0.25, cpu_seconds=1, memory_mb=160, output_mb=1) for _ in ROUNDS]  # type: ignore[arg-type]
     with Range() as field:
         for box in boxes:
             box.__enter__()

@@ -8,13 +8,14 @@ import os
 from pathlib import Path
 
 from wasmtime import Config, Engine, Store, WasmtimeError
-from wasmtime.component import Component, Instance, Linker
+from wasmtime.component import Component, Func, Instance, Linker
 
 from . import serve
 from .harden import CHANNEL
 from .run import Limits, Link
 
 NESTED, DENIED = 70, 71  # exit statuses of children whose program trapped
+_ROOM = 1 << 30  # bytes
 IMPORTS = {"send", "receive"}
 
 
@@ -26,9 +27,10 @@ def engine() -> Engine:
     return Engine(config)
 
 
-def translate(source: str, target: str) -> None:
-    """Compile a guest to machine code."""
+def translate(source: str, target: str) -> int:
+    """Compile a guest to machine code; what tells the order in which it keeps sets."""
     Path(target).write_bytes(Component.from_file(engine(), source).serialize())
+    return Guest(target, _ROOM).order()
 
 
 class Guest:
@@ -41,9 +43,8 @@ class Guest:
         self.link = Link(CHANNEL, CHANNEL)
         self.store = Store(made)
         self.store.set_limits(memory_size=memory_bytes)
-        entry = self._instance(component, made).get_func(self.store, "run")
-        assert entry is not None, "the guest exports it"
-        self.entry = entry
+        self.instance = self._instance(component, made)
+        self.entry = self._exported("run")
 
     def _instance(self, component: Component, made: Engine) -> Instance:
         linker = Linker(made)
@@ -51,6 +52,15 @@ class Guest:
             root.add_func("send", lambda _, frame: self.link.send(b"", frame.encode("latin-1")))
             root.add_func("receive", lambda _: self.link.receive().decode("latin-1"))
         return linker.instantiate(self.store, component)
+
+    def _exported(self, name: str) -> Func:
+        function = self.instance.get_func(self.store, name)
+        assert function is not None, "the guest exports it"
+        return function
+
+    def order(self) -> int:
+        """See ``wasm_guest.order``."""
+        return int(self._exported("order")(self.store))
 
     def run(self, link: Link, limits: Limits) -> None:
         """In the child. Ends it if the program traps: the instance is of no use then."""
