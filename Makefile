@@ -1,5 +1,6 @@
 # make search   set up what is missing, then run the main job
 # make test     set up what is missing, then pass the tests
+# make slow     the tests that take minutes each
 # make bench    what is measured, and how
 
 # Python 3.11 or newer; say PYTHON=... to choose one.
@@ -9,17 +10,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --no-compile
 
+# The tests of one file stay together: some look at all that a file's processes leave behind.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help search test lint bench clean
+.PHONY: help search test slow lint bench clean
 
 help:
-	@sed -n 's/^# //p' Makefile | sed -n 1,3p
+	@sed -n 's/^# //p' Makefile | sed -n 1,4p
 
 search: $(VENV)/runtime
 	$(BIN)/personaevo search $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
+
+slow: $(VENV)/dev
+	$(BIN)/python -m pytest -q -m slow $(ARGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

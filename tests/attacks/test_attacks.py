@@ -28,6 +28,7 @@ def test_all_walls_stop_all_attacks(user: int | None) -> None:
     assert summary(found) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", USERS)
 def test_in_the_open_every_attack_has_an_effect(user: int | None) -> None:
     found = trial.run([OPEN], user=user)[OPEN]

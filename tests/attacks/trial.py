@@ -19,8 +19,9 @@ from typing import Any
 
 from personaevo.programs import server
 from tests.attacks.arrangements import ARRANGEMENTS, standing
+from tests.attacks.attack import Attack
 from tests.attacks.field import VARIABLE, Range
-from tests.attacks.judge import effects
+from tests.attacks.judge import Box, effects
 from tests.attacks.suite import ATTACKS, label
 
 ORDINARY = 12345
@@ -83,8 +84,14 @@ def main() -> None:
         with Range() as field, standing(ARRANGEMENTS[name]) as boxes:
             field.servers = lambda boxes=boxes: [pid for box in boxes for pid in box.server_pids()]  # type: ignore[misc]
             field.changes()
-            found[name] = {label(attack): sorted(effects(attack, field, boxes)) for attack in chosen}
+            found[name] = {label(attack): sorted(_tried(attack, field, boxes)) for attack in chosen}
     print(json.dumps(found))  # noqa: T201
+
+
+def _tried(attack: Attack, field: Range, boxes: Sequence[Box]) -> set[str]:
+    """Its effects. Whatever was only late is tried again: the machine may have been busy."""
+    found = effects(attack, field, boxes)
+    return effects(attack, field, boxes) if found == {"late"} else found
 
 
 def _become(user: int, python: dict[str, Any]) -> None:

@@ -115,7 +115,7 @@ def test_without_a_main_guard(script: Script, digest: str, left: Callable[[], se
 def test_killed_and_interrupted_again_and_again(script: Script, digest: str, left: Callable[[], set[int]]) -> None:
     """What was committed is still there, whatever ends the search; the processes it had end with it; the end is the same."""
     safe = 0
-    for jobs, ending in ((2, signal.SIGKILL), (1, signal.SIGINT), (1, signal.SIGKILL)):
+    for jobs, ending in ((2, signal.SIGKILL), (1, signal.SIGINT)):
         process = script.start(jobs=jobs, resume=safe > 0)
         safe = script.safe_after(process, safe + random.randint(1, 2))
         process.send_signal(ending)

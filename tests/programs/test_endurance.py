@@ -16,11 +16,11 @@ from personaevo.records import RunResult, Tier
 def test_a_short_life(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
     if tier == "kernel" and walls.missing():
         pytest.skip(f"this machine lacks {walls.missing()}")
-    monkeypatch.setattr(endurance, "EVERY", 15)  # all hostile programs once
-    life = live(300, tier)
+    monkeypatch.setattr(endurance, "EVERY", 5)  # all hostile programs once
+    life = live(100, tier)
     assert problems(life) == []
     assert {name for name, _ in life.failures} == set(endurance.HOSTILE)
-    assert sum(life.failures.values()) == 300 // 15
+    assert sum(life.failures.values()) == 100 // 5
 
 
 HELD = Held(processes=3, host_files=8, server_files=12, host_mb=45.0, servers_mb=15.0, temporary=0, semaphores=0)
