@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         code = app.main(list(arguments), prog_name=program_name(), standalone_mode=False, obj=shared)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # the latter while modules are loaded or on the way out
         say("Interrupted.")
         return 130
     except BrokenPipeError:

@@ -92,7 +92,7 @@ def standing(arrangement: Arrangement) -> Iterator[list[Box]]:
 def _take_down(wall: str, limits: dict[str, Any], stack: contextlib.ExitStack) -> None:
     """Take one of the parent's walls down, for as long as the stack lasts."""
     if wall == "deadline":
-        limits["wall_seconds"] = 4 * LATE
+        limits["wall_seconds"] = 1.2 * LATE
     if wall == "output":
         limits["output_mb"] = 100
     if wall == "token":
