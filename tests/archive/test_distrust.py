@@ -145,7 +145,7 @@ VALUES = {
     "a negative seed": ("UPDATE episodes SET seed = -1", "'seed'"),
     "a role that is none": ("UPDATE episodes SET turns = [{'role': 'system' || chr(27), 'content': 'x'}]", "'turns'"),
     "a huge turn": ("UPDATE episodes SET turns = [{'role': 'user', 'content': repeat('x', 1000001)}]", "'turns'"),
-    "a million turns": ("UPDATE episodes SET turns = list_resize(turns, 1000000, turns[1]) WHERE rowid = (SELECT min(rowid) FROM episodes)", "'turns'"),
+    "a million turns": ("UPDATE episodes SET turns = list_resize(turns, 1000000, turns[1]) WHERE rowid = 0", "'turns'"),
     "a P(human) of two": ("UPDATE episodes SET p_human = 2", "'p_human'"),
     "NaN in a fingerprint": ("UPDATE episodes SET fingerprint = ['nan'::DOUBLE]", "'fingerprint'"),
     "a huge policy": ("UPDATE personas SET policy = repeat('x', 1000001)", "'policy'"),
