@@ -166,8 +166,10 @@ def _text(value: object, where: str, longest: int) -> str:
         raise ProgramError(f"{where}: {len(value):,} characters; at most {longest:,} are allowed: shorten it")
     if "\0" in value:
         raise ProgramError(f"{where}: contains a NUL character; remove it")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ProgramError(f"{where}: contains half a surrogate pair, which is not text; remove it")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ProgramError(f"{where}: contains half a surrogate pair, which is not text; remove it") from None
     return value
 
 
