@@ -30,7 +30,12 @@ DEFAULT_OPERATORS: Mapping[str, float] = {
 MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows with the square of what is nested in it
 
 # Settings that say where and how fast, not what: a resumed run may change them.
-NOT_RECORDED = ("domain_folder", "archive", "jobs", "resume", "candidates", "sandbox")
+NOT_RECORDED = (
+    "domain_folder", "archive", "jobs", "resume", "candidates", "sandbox", "max_usd", "max_tokens", "max_calls", "prices", "replay", "at_once",
+    "per_minute", "model_seconds",
+)  # fmt: skip
+ROLES = ("mutator", "generator", "reflector", "user", "agent")
+LATER = ("judge", "analyst", "refiner")  # roles that nothing asks yet
 
 
 def _without_nul(path: Path) -> Path:
@@ -43,6 +48,15 @@ def _shows(name: str) -> str:
     if not name.isprintable():
         raise ValueError("a name has no control characters")
     return name
+
+
+def _has_roles(models: dict[str, str]) -> dict[str, str]:
+    for role in models:
+        if role in LATER:
+            raise ValueError(f"the role {role} comes later; roles are {', '.join(ROLES)}")
+        if role not in ROLES:
+            raise ValueError(f"no such role as {role!r:.40}; roles are {', '.join(ROLES)}")
+    return {role: text for role, text in sorted(models.items()) if text != "embedded"}
 
 
 _File = Annotated[Path, AfterValidator(_without_nul)]
@@ -69,6 +83,16 @@ class SearchConfig(BaseModel):
         jobs: worker processes; None is one per processor. Results do not depend on it.
         seed: of everything random.
         sandbox: the tier that programs run in; results do not depend on it ("wasm" is another Python, which may differ).
+        models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for a server of one's own; the other roles are embedded.
+        agent: the agent that users talk to, in place of the embedded or a model: "module:function" or an HTTP address.
+        overlay: where a persona stands in the prompt of a user that a model plays: "after" the task or "before" it.
+        control_dialogues: persona-free dialogues that the judge is trained against, for train and test each; None is 400, or 60 where
+            a model plays user or agent.
+        max_usd, max_tokens, max_calls: what models may cost in all, resumed parts included; the search stops in order before it is more.
+        prices: a file of prices that comes before ``archive/prices.toml``.
+        replay: an archive whose recorded answers take the place of all models.
+        at_once, per_minute: calls at a time, and calls a minute, of each address.
+        model_seconds: how long one answer may take.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,6 +117,18 @@ class SearchConfig(BaseModel):
     jobs: Annotated[int, Field(ge=1, le=1024)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     sandbox: Tier = "kernel"
+    models: Annotated[dict[str, str], AfterValidator(_has_roles)] = Field(default_factory=dict)
+    agent: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_shows)] | None = None
+    overlay: Literal["after", "before"] = "after"
+    control_dialogues: Annotated[int, Field(ge=20, le=100_000)] | None = None
+    max_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    max_calls: Annotated[int, Field(ge=0)] | None = None
+    prices: _File | None = None
+    replay: _File | None = None
+    at_once: Annotated[int, Field(ge=1, le=1024)] = 16
+    per_minute: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    model_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
     resume: bool = False
 
     @model_validator(mode="before")

@@ -39,6 +39,26 @@ class WorkerError(PersonaevoError):
     """Worker processes are lost again and again (the machine's fault)."""
 
 
+class ModelError(PersonaevoError):
+    """A chat model gave nothing that can be used; names the role, the model and the address."""
+
+
+class ModelSetupError(ModelError):
+    """Asking again cannot help: the key, the model's name, the address or the request itself is refused."""
+
+
+class ModelUnavailableError(ModelError):
+    """The server does not answer, or is overloaded, and was asked often enough. A later try may succeed."""
+
+
+class ReplyError(ModelError):
+    """This one answer cannot be used: refused, empty, too long for the model, or not of the form asked for."""
+
+
+class BudgetError(PersonaevoError):
+    """The next call of a model could exceed what may be spent."""
+
+
 class ArchiveError(PersonaevoError):
     """An archive cannot be opened, read or written."""
 

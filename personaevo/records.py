@@ -274,12 +274,39 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a chat model answered: its text, the same parsed where a schema was given, and its cost in US dollars."""
+    """What a chat model answered: its text, the same parsed where a schema was given, and its cost in US dollars. ``cut`` tells that the
+    answer reached the limit of tokens before its end."""
 
     text: str
     parsed: Any = None
     usage: Usage = Usage()
     cost: float = 0.0
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One answer of a model as the archive keeps it. ``key`` is a digest of everything that the answer depends on, the sample index
+    included; ``candidate`` is the proposal that it was made for, None if for all; ``seconds`` from the first attempt to the answer."""
+
+    key: str
+    role: str
+    model: str
+    candidate: int | None
+    reply: Reply
+    seconds: float
+
+
+class Store(Protocol):
+    """Where answers are kept: what was paid for once is not paid for again. Safe to use from several threads."""
+
+    def get(self, key: str) -> Reply | None:
+        """The answer kept under a key."""
+        ...
+
+    def put(self, call: ModelCall) -> None:
+        """Keep an answer."""
+        ...
 
 
 class ChatModel(Protocol):

@@ -106,6 +106,19 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "measures": _map("measures", "x.mean x.low x.high x.raw")
         + " AND " + _all("map_values(measures)", "x.planned >= 0 AND x.completed BETWEEN 0 AND x.planned"),
     },
+    "model_calls": {
+        "key": "regexp_full_match(\"key\", '[0-9a-f]{32}')",
+        "role": _name('"role"'),
+        "model": _name("model"),
+        "candidate": "candidate IS NULL OR candidate >= 0",
+        "text": _text('"text"'),
+        "cut": "cut IS NOT NULL",
+        "input_tokens": "input_tokens BETWEEN 0 AND 1e12",
+        "cached_tokens": "cached_tokens BETWEEN 0 AND input_tokens",
+        "output_tokens": "output_tokens BETWEEN 0 AND 1e12",
+        "cost": "cost BETWEEN 0 AND 1e9",
+        "seconds": "seconds BETWEEN 0 AND 1e9",
+    },
     "finals": {"program": _id("program"), **_COUNTS, "objectives": _OBJECTIVES, "tier": _TIER},
 }  # fmt: skip
 TABLES = tuple(_EXPECTED)

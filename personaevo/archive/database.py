@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,18 @@ class Database:
         with _told(self.path):
             done = self._open().execute(sql, list(parameters))
             return [column[0] for column in done.description or ()], done.fetchall()
+
+    def side(self) -> Callable[[str, Sequence[object]], list[tuple[Any, ...]]]:
+        """What asks over a connection of its own, which may be used beside this one, by one thread at a time."""
+        with _told(self.path):
+            cursor = self._open().cursor()
+            cursor.execute("USE archive")
+
+        def ask(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+            with _told(self.path):
+                return cursor.execute(sql, list(parameters)).fetchall()
+
+        return ask
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Append rows; their keys are columns, missing ones become NULL.

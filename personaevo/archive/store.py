@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from personaevo.archive import digest, opening, queries
+from personaevo.archive.calls import Calls
 from personaevo.archive.database import Database
 from personaevo.archive.lock import Lock
 from personaevo.archive.queries import Elite
@@ -41,6 +42,9 @@ class _Known:
     digests: dict[int, int] = field(default_factory=dict)
 
 
+_MODEL_CALLS = 3  # the schema that has them
+
+
 class Archive:
     """One archive file, open for writing (``create_or_open``) or reading (``read``); a context manager.
 
@@ -55,6 +59,7 @@ class Archive:
         self._publisher = publisher
         self._owner = os.getpid()
         self._known = _Known()
+        self._calls: Calls | None = None
 
     @classmethod
     def create_or_open(cls, path: str | os.PathLike[str]) -> Self:
@@ -189,6 +194,19 @@ class Archive:
             ArchiveError: it cannot be written; the last one stays.
         """
         self._writable().publish()
+
+    def calls(self) -> Calls:
+        """The answers of models that it holds, and a place for more; one object for all.
+
+        Raises:
+            ArchiveError: they cannot be read, or the archive was made before answers were kept.
+        """
+        if self._calls is None:
+            if self._database.schema < _MODEL_CALLS:
+                raise ArchiveError(f"archive {self.path} was made before answers of models were kept: it is no recording")
+            self._database.check("model_calls", streamed=True)
+            self._calls = Calls(self._database)
+        return self._calls
 
     # --- reading
 

@@ -1,0 +1,180 @@
+"""What the two providers' adapters share: a loop that the clients live in, a total deadline, and the clients' errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel
+
+from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
+from personaevo.models.spec import ModelSpec
+from personaevo.records import Message, Reply
+
+Value = TypeVar("Value")
+LONGEST_REPLY = 400_000  # characters
+_REFUSED = {
+    401: "the key is refused", 403: "the key may not use it", 404: "there is no such model or address", 402: "the account has no credit",
+}  # fmt: skip
+_OVERLOADED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_TOO_LONG = ("context_length", "context length", "prompt is too long", "too many tokens", "maximum context", "request_too_large")
+_NO_CREDIT = ("insufficient_quota", "credit balance")
+
+
+class TransientError(ModelUnavailableError):
+    """A failure that asking again may mend. ``kind`` is its name in reports ("429", "timeout", …), ``after`` the seconds that the server
+    asked to wait for, None if it did not; ``unreachable`` if nothing was there at all."""
+
+    def __init__(self, message: str, kind: str, after: float | None = None, *, unreachable: bool = False) -> None:
+        super().__init__(message)
+        self.kind, self.after, self.unreachable = kind, after, unreachable
+
+
+class Loop:
+    """An event loop in a thread of its own, for clients that are asynchronous; callers wait in theirs."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="models", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Value], seconds: float) -> Value:
+        """The coroutine's result. Raises TimeoutError after ``seconds`` in all: a client's own limits are between two bytes."""
+        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, seconds), self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Ends what still runs, and the thread."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+        self._loop.close()
+
+    async def _end(self) -> None:
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a model is asked: seconds for one answer in all, tokens that an answer may have, and how the model is called in errors."""
+
+    seconds: float
+    output_tokens: int
+    label: str
+
+
+class Adapter(ABC):
+    """One model by one client. ``library`` is the client's package; both have errors of the same names."""
+
+    library: ClassVar[Any]
+
+    def __init__(self, spec: ModelSpec, loop: Loop, terms: Terms) -> None:
+        self.spec, self.terms = spec, terms
+        self._loop = loop
+
+    @cached_property
+    def client(self) -> Any:
+        """Made when first asked for, in the loop's thread."""
+        return self._client()
+
+    def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
+        """Ask once. With a ``schema`` the server is asked for that form if it can; the text is not parsed here.
+
+        Raises:
+            TransientError: asking again may help. ModelSetupError: it cannot. ReplyError: refused, or too long.
+        """
+        label, library = self.terms.label, self.library
+        try:
+            return self._read(self._loop.run(self._ask(messages, schema), self.terms.seconds))
+        except (TimeoutError, library.APITimeoutError):
+            raise TransientError(f"{label}: no answer within {self.terms.seconds:g} s", "timeout") from None
+        except library.APIConnectionError as error:
+            raise unreachable(label, error) from error
+        except library.APIStatusError as error:
+            if self._can_do_with_less(error):
+                return self.reply(messages, schema=schema, sample=sample)
+            raise status_error(label, error.status_code, error.response.text, error.response.headers) from error
+        except ModelError:
+            raise
+        except Exception as error:
+            if any(word in str(error) for word in ("api_key", "authentication method")):
+                raise ModelSetupError(f"{label}: there is no key; set {self.spec.provider.upper()}_API_KEY") from None
+            raise TransientError(f"{label}: a reply that is not of the protocol ({type(error).__name__})", "broken reply") from error
+
+    @abstractmethod
+    def _client(self) -> Any: ...
+
+    @abstractmethod
+    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None) -> Any: ...
+
+    @abstractmethod
+    def _read(self, answer: Any) -> Reply: ...
+
+    def _can_do_with_less(self, error: Any) -> bool:
+        """Whether the server refused something that is not needed, and is not asked for any more."""
+        return False
+
+
+def label_of(role: str, spec: ModelSpec) -> str:
+    """Role, model and address, as errors name them."""
+    place = spec.url or {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}.get(spec.provider, "")
+    return f"{role} {spec.provider}:{spec.name} at {place}"
+
+
+def status_error(label: str, status: int, body: str, headers: Mapping[str, str]) -> ModelError:
+    """An HTTP status other than 200 as the error that says whether to ask again."""
+    said = body.lower()
+    if any(words in said for words in _TOO_LONG) or status == 413:
+        return ReplyError(f"{label}: the prompt is too long for the model")
+    if status in _REFUSED or any(words in said for words in _NO_CREDIT):
+        return ModelSetupError(f"{label}: {_REFUSED.get(status, 'the account has no credit')} (status {status}); {_advice(status)}")
+    if status in _OVERLOADED or status >= 500:
+        return TransientError(f"{label}: status {status}", str(status), retry_after(headers))
+    return ModelSetupError(f"{label}: the server refuses the request (status {status}): {body[:200]!r}")
+
+
+def _advice(status: int) -> str:
+    if status == 404:
+        return "check the name after PROVIDER: and the address after @"
+    return "set OPENAI_API_KEY or ANTHROPIC_API_KEY to a valid key" if status in (401, 403) else "add credit, or choose another model"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to wait for: ``retry-after-ms``, or ``retry-after`` in seconds or as a date; None if it does not say."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        text = headers.get("retry-after", "")
+        return max(0.0, float(text)) if text else None
+    except ValueError:
+        when = email.utils.parsedate_tz(headers.get("retry-after", ""))
+        return max(0.0, email.utils.mktime_tz(when) - time.time()) if when else None
+
+
+def unreachable(label: str, error: BaseException) -> TransientError:
+    """Nothing listens there, or the connection broke."""
+    cause = error.__cause__ or error
+    reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
+    refused = "refused" in reason.lower() or "connect" in type(cause).__name__.lower()
+    return TransientError(f"{label}: cannot be reached ({reason[:120]})", "connection", unreachable=refused)
+
+
+def bounded(label: str, text: str) -> str:
+    """An answer's text. Raises ReplyError if it is larger than any may be."""
+    if len(text) > LONGEST_REPLY:
+        raise ReplyError(f"{label}: an answer of {len(text):,} characters; at most {LONGEST_REPLY:,} are read")
+    return text.encode("utf-8", "replace").decode().replace("\0", "")

@@ -1,0 +1,134 @@
+"""What models cost: booked per role, and held back before each call, so that no limit is ever exceeded."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from personaevo.errors import BudgetError
+from personaevo.models.prices import Price
+from personaevo.records import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most so much, for the whole search: US dollars, tokens in and out, answered calls. None is no limit."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A sum: answered calls, tokens, US dollars, and seconds from the first attempt of each to its answer."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in and out."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass
+class Account:
+    """What one role did: what it spent, answers that were known already, failed attempts by kind."""
+
+    spent: Spent = Spent()
+    known: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+class Ledger:
+    """The books of one search; safe to use from several threads. ``before`` is what was spent on it earlier."""
+
+    def __init__(self, budget: Budget | None = None, before: Mapping[str, Spent] | None = None) -> None:
+        self._budget = budget or Budget()
+        self._changed = threading.Condition()
+        self._held = Spent()
+        self._accounts: dict[str, Account] = {role: Account(spent) for role, spent in (before or {}).items()}
+
+    @contextmanager
+    def hold(self, most: Usage, price: Price | None) -> Iterator[None]:
+        """Keeps back what a call may cost at most while it is under way; waits for others that end if there may then be room.
+
+        Raises:
+            BudgetError: there is not enough left.
+        """
+        asked = _spent(most, price, 0.0)
+        with self._changed:
+            while (over := self._over(self.total() + self._held + asked)) is not None:
+                if self._held.calls == 0 or self._over(self.total() + asked) is not None:
+                    raise BudgetError(over)
+                self._changed.wait()
+            self._held += asked
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held += _negative(asked)
+                if self._held.calls == 0:
+                    self._held = Spent()  # sums of floats drift
+                self._changed.notify_all()
+
+    def book(self, role: str, usage: Usage, price: Price | None, seconds: float) -> float:
+        """Write down an answer; its cost in US dollars."""
+        spent = _spent(usage, price, seconds)
+        with self._changed:
+            self._account(role).spent += spent
+        return spent.usd
+
+    def note_known(self, role: str) -> None:
+        """An answer that was there already."""
+        with self._changed:
+            self._account(role).known += 1
+
+    def note_failure(self, role: str, kind: str) -> None:
+        """A failed attempt."""
+        with self._changed:
+            self._account(role).failures[kind] += 1
+
+    def total(self) -> Spent:
+        """What all roles spent."""
+        with self._changed:
+            return sum((account.spent for account in self._accounts.values()), Spent())
+
+    def accounts(self) -> dict[str, Account]:
+        """Each role's account, as it is now."""
+        with self._changed:
+            return {role: Account(account.spent, account.known, Counter(account.failures)) for role, account in self._accounts.items()}
+
+    def _account(self, role: str) -> Account:
+        return self._accounts.setdefault(role, Account())
+
+    def _over(self, sum_: Spent) -> str | None:
+        """Which limit a sum exceeds, in words."""
+        limits = self._budget
+        spent = self.total()
+        if limits.usd is not None and sum_.usd > limits.usd:
+            return f"the next call could exceed --max-usd {limits.usd:g}: {spent.usd:.4f} are spent"
+        if limits.tokens is not None and sum_.tokens > limits.tokens:
+            return f"the next call could exceed --max-tokens {limits.tokens:,}: {spent.tokens:,} are spent"
+        if limits.calls is not None and sum_.calls > limits.calls:
+            return f"the next call would exceed --max-calls {limits.calls:,}"
+        return None
+
+
+def _spent(usage: Usage, price: Price | None, seconds: float) -> Spent:
+    return Spent(1, usage.input_tokens, usage.cached_tokens, usage.output_tokens, price.of(usage) if price else 0.0, seconds)
+
+
+def _negative(spent: Spent) -> Spent:
+    return replace(Spent(), **{name: -getattr(spent, name) for name in spent.__dataclass_fields__})

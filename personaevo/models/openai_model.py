@@ -1,0 +1,63 @@
+"""The chat completions protocol: OpenAI, and whatever speaks it (vLLM, Ollama, llama.cpp, OpenRouter)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import openai
+from pydantic import BaseModel
+
+from personaevo.errors import ModelSetupError, ReplyError
+from personaevo.models.adapter import Adapter, TransientError, bounded
+from personaevo.models.answers import strict_schema
+from personaevo.records import Message, Reply, Usage
+
+_NO_KEY = "none"  # a server of one's own needs none, but the client wants one
+_NOT_ABLE = (400, 422, 501)
+_ABOUT_SCHEMAS = ("response_format", "json_schema", "schema", "guided")
+
+
+class OpenAIModel(Adapter):
+    """One model behind the chat completions protocol. A server that cannot be asked for a schema is asked without, from then on."""
+
+    library: ClassVar[Any] = openai
+    _schemas = True
+
+    def _client(self) -> Any:
+        options: dict[str, Any] = {"base_url": self.spec.url, "max_retries": 0, "timeout": self.terms.seconds}
+        try:
+            return openai.AsyncOpenAI(**options)
+        except openai.OpenAIError:
+            if self.spec.url is None:
+                raise ModelSetupError(f"{self.terms.label}: there is no key; set OPENAI_API_KEY") from None
+            return openai.AsyncOpenAI(api_key=_NO_KEY, **options)
+
+    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None) -> Any:
+        options: dict[str, Any] = {"max_completion_tokens" if self.spec.url is None else "max_tokens": self.terms.output_tokens}
+        if schema is not None and self._schemas:
+            form = {"name": schema.__name__, "schema": strict_schema(schema), "strict": True}
+            options["response_format"] = {"type": "json_schema", "json_schema": form}
+        said: Any = [{"role": message.role, "content": message.content} for message in messages]
+        return await self.client.chat.completions.create(model=self.spec.name, messages=said, **options)
+
+    def _can_do_with_less(self, error: Any) -> bool:
+        able = self._schemas
+        if error.status_code in _NOT_ABLE and any(word in error.response.text for word in _ABOUT_SCHEMAS):
+            self._schemas = False
+        return able and not self._schemas
+
+    def _read(self, answer: Any) -> Reply:
+        label = self.terms.label
+        if not answer.choices:
+            raise TransientError(f"{label}: a reply without a choice", "empty reply")
+        choice = answer.choices[0]
+        if choice.message.refusal or choice.finish_reason == "content_filter":
+            raise ReplyError(f"{label}: the model refuses: {str(choice.message.refusal or 'filtered')[:200]!r}")
+        if not isinstance(choice.message.content, str):
+            raise TransientError(f"{label}: a reply without text", "empty reply")
+        used = answer.usage
+        details = used.prompt_tokens_details if used else None
+        cached = (details.cached_tokens or 0) if details else 0
+        usage = Usage(used.prompt_tokens or 0, used.completion_tokens or 0, cached) if used else Usage()
+        return Reply(bounded(label, choice.message.content), usage=usage, cut=choice.finish_reason == "length")

@@ -1,0 +1,65 @@
+"""What tokens cost: a table in content (``archive/prices.toml``), and one of the user's own over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from personaevo import content
+from personaevo.errors import ConfigError
+from personaevo.models.spec import ModelSpec
+from personaevo.records import Usage
+
+_Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+
+class Price(BaseModel):
+    """US dollars per million tokens, for the models that a pattern fits; ``cached`` is for input that the provider had kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    input: _Dollars
+    output: _Dollars
+    cached: _Dollars | None = None
+
+    def of(self, usage: Usage) -> float:
+        """US dollars for so many tokens."""
+        cached = min(usage.cached_tokens, usage.input_tokens)
+        kept = self.input if self.cached is None else self.cached
+        return ((usage.input_tokens - cached) * self.input + cached * kept + usage.output_tokens * self.output) / 1e6
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    price: list[Price] = Field(default_factory=list)
+
+
+def read(own: Path | None = None) -> tuple[Price, ...]:
+    """The prices, those of the file ``own`` first.
+
+    Raises:
+        ConfigError: the file is not of the form.
+        ContentError: it cannot be read, or is no TOML.
+    """
+    known = _table(content.root("archive") / "prices.toml")
+    return (*(_table(own) if own else ()), *known)
+
+
+def price_of(prices: Sequence[Price], spec: ModelSpec) -> Price | None:
+    """The first price whose pattern fits; None if there is none. Models at an address of one's own have only prices of one's own."""
+    return next((price for price in prices if fnmatchcase(str(spec), price.model)), None)
+
+
+def _table(path: Path) -> tuple[Price, ...]:
+    try:
+        return tuple(_Table.model_validate(content.read_toml(path)).price)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"prices {path}: {place}: {first['msg'].lower()}; see archive/prices.toml for the form") from None

@@ -1,0 +1,104 @@
+"""The models of one search: each role's, with everything around it.
+
+    Structured( Paid( Retrying( Limited( adapter ))))     from the outside in: the form asked for; known and paid answers; attempts; places
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from types import TracebackType
+from typing import Self
+
+from personaevo.errors import ConfigError
+from personaevo.models.adapter import Adapter, Loop, Terms, label_of
+from personaevo.models.ledger import Budget, Ledger, Spent
+from personaevo.models.limits import Gate, Limited
+from personaevo.models.prices import Price, price_of
+from personaevo.models.retry import Patience, Retrying
+from personaevo.models.spec import EMBEDDED, ModelSpec
+from personaevo.models.wrappers import Books, Offline, Paid, Structured
+from personaevo.records import ChatModel, Store
+
+_OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800}
+_ADAPTERS = {"openai": "OpenAIModel", "anthropic": "AnthropicModel"}
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How models are asked: calls at a time and per minute for each endpoint, seconds for one answer in all, and how often."""
+
+    at_once: int = 16
+    per_minute: float | None = None
+    seconds: float = 120.0
+    patience: Patience = field(default_factory=Patience)
+
+
+class Models:
+    """A context manager; ``role(name)`` gives the model of a role, None where that is embedded.
+
+    ``offline`` answers from the store only. Clients are made when first asked; importing them takes a second.
+    """
+
+    def __init__(
+        self, specs: Mapping[str, ModelSpec], store: Store, *, prices: Sequence[Price] = (), budget: Budget | None = None,
+        before: Mapping[str, Spent] | None = None, conduct: Conduct | None = None, offline: bool = False,
+    ) -> None:  # fmt: skip
+        self._specs, self._prices, self._offline = dict(specs), tuple(prices), offline
+        self._conduct = conduct or Conduct()
+        self.ledger = Ledger(budget, before)
+        self._books = Books(self.ledger, store)
+        self._gates: dict[str, Gate] = {}
+        self._made: dict[str, ChatModel] = {}
+        self._loop: Loop | None = None
+        if budget is not None and budget.usd is not None and not offline:
+            self._check_prices()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    @property
+    def any(self) -> bool:
+        """Whether any role is played by a model."""
+        return any(spec != EMBEDDED for spec in self._specs.values())
+
+    def role(self, name: str) -> ChatModel | None:
+        """The role's model, None if it is embedded."""
+        spec = self._specs.get(name, EMBEDDED)
+        if spec == EMBEDDED:
+            return None
+        if name not in self._made:
+            self._made[name] = self._model(name, spec)
+        return self._made[name]
+
+    def _model(self, role: str, spec: ModelSpec) -> ChatModel:
+        label = label_of(role, spec)
+        terms = Terms(self._conduct.seconds, _OUTPUT_TOKENS[role], label)
+        asked: ChatModel = Offline(label) if self._offline else self._remote(role, spec, terms)
+        price = price_of(self._prices, spec)
+        paid = Paid(asked, role, str(spec), output_tokens=terms.output_tokens, price=price, books=self._books)
+        return Structured(paid, label)
+
+    def _remote(self, role: str, spec: ModelSpec, terms: Terms) -> ChatModel:
+        if self._loop is None:
+            self._loop = Loop()
+        conduct = self._conduct
+        gate = self._gates.setdefault(spec.endpoint, Gate(conduct.at_once, conduct.per_minute))
+        module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
+        adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, terms)
+        return Retrying(Limited(adapter, gate), conduct.patience, partial(self.ledger.note_failure, role))
+
+    def _check_prices(self) -> None:
+        for role, spec in self._specs.items():
+            if spec != EMBEDDED and price_of(self._prices, spec) is None:
+                raise ConfigError(
+                    f"--max-usd needs the price of {role} {spec}: put it into a file like archive/prices.toml (0 if it costs nothing) "
+                    "and give that with --prices FILE"
+                )

@@ -1,0 +1,65 @@
+"""Which model plays a role: ``embedded``, ``openai:NAME``, ``anthropic:NAME``, each of the latter also at an address of its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from personaevo.errors import ConfigError
+
+Provider = Literal["embedded", "openai", "anthropic"]
+_REMOTE = ("openai", "anthropic")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}")
+_EXPECTED = "expected embedded, openai:NAME or anthropic:NAME, with @http://HOST:PORT/PATH for a server of your own"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model's provider (whose protocol it speaks), name and, for a server of one's own, address."""
+
+    provider: Provider
+    name: str = ""
+    url: str | None = None
+
+    def __str__(self) -> str:
+        """As it was written."""
+        return self.provider if self.provider == "embedded" else f"{self.provider}:{self.name}" + (f"@{self.url}" if self.url else "")
+
+    @property
+    def endpoint(self) -> str:
+        """What limits are kept for: calls to the same endpoint share them."""
+        return f"{self.provider}@{self.url or ''}"
+
+
+EMBEDDED = ModelSpec("embedded")
+
+
+def parse(text: str) -> ModelSpec:
+    """Read ``PROVIDER:NAME[@URL]``.
+
+    Raises:
+        ConfigError: it is not of this form, or the address holds a login or a query (a key belongs into the environment).
+    """
+    if text == "embedded":
+        return EMBEDDED
+    provider, _, rest = text.partition(":")
+    name, at, url = rest.partition("@")
+    if provider not in _REMOTE or not _NAME.fullmatch(name):
+        raise ConfigError(f"model {text!r:.120}: {_EXPECTED}")
+    assert provider in get_args(Provider)
+    return ModelSpec("openai" if provider == "openai" else "anthropic", name, _address(url) if at else None)
+
+
+def _address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no address at all, or an impossible port
+        usable = False
+    if not usable or not url.isprintable():
+        raise ConfigError(f"model address {url!r:.120}: {_EXPECTED}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError("model address: it holds a login or a query; keys come from OPENAI_API_KEY and ANTHROPIC_API_KEY alone")
+    return url.rstrip("/")
