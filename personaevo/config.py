@@ -31,8 +31,8 @@ MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows wit
 
 # Settings that say where and how fast, not what: a resumed run may change them.
 NOT_RECORDED = (
-    "domain_folder", "archive", "jobs", "resume", "candidates", "sandbox", "max_usd", "max_tokens", "max_calls", "prices", "replay", "at_once",
-    "per_minute", "model_seconds",
+    "domain_folder", "archive", "jobs", "resume", "candidates", "sandbox", "max_usd", "max_tokens", "max_calls", "prices", "replay",
+    "at_once", "per_minute", "model_seconds",
 )  # fmt: skip
 ROLES = ("mutator", "generator", "reflector", "user", "agent")
 LATER = ("judge", "analyst", "refiner")  # roles that nothing asks yet

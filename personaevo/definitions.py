@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -21,6 +22,7 @@ MAX_EXPANSIONS = 512
 USER_SAYS = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "ack", "go_on", "filler", "close", "give_up")
 AGENT_SAYS = ("ask", "again", "inform", "answer", "readback", "sorry", "confirm", "resolve", "more", "bye")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
+_PART = re.compile(r"^## +(\S+)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,26 @@ def dials() -> dict[str, Dial]:
 def _dial(row: Mapping[str, Any]) -> Dial:
     low, high = map(float, row["range"])
     return Dial(row["name"], low, high, float(row["default"]), row.get("scale", "linear"), row["say"])
+
+
+@cache
+def prompt(name: str, *needed: str) -> Mapping[str, str]:
+    """The parts of ``fitness/prompts/NAME.md`` by their headings (``## part``), with slots such as ``{goal}`` open. What stands before
+    the first heading is for readers of the file.
+
+    Raises:
+        ContentError: the file is missing or cannot be read, or one of the ``needed`` parts is missing or blank.
+    """
+    path = content.root("fitness") / "prompts" / f"{name}.md"
+    try:
+        _, *pieces = _PART.split(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContentError(f"{path} cannot be read: {error}") from None
+    parts = {heading: text.strip() for heading, text in zip(pieces[::2], pieces[1::2], strict=True)}
+    missing = [part for part in needed if not parts.get(part)]
+    if missing:
+        raise ContentError(f"{path}: expected text under the headings {', '.join(f'## {part}' for part in missing)}")
+    return MappingProxyType(parts)
 
 
 def fingerprint(dialogues: Iterable[Dialogue | Sequence[str]]) -> Fingerprints:

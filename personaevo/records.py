@@ -237,13 +237,18 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What one sandboxed ``generate`` call came to."""
+    """What one sandboxed ``generate`` call came to: n personas, None where a member failed."""
 
     ok: bool
-    personas: tuple[Persona, ...] = ()
+    personas: tuple[Persona | None, ...] = ()
     reason: str | None = None
     seconds: float = 0.0
     fault: Literal["program", "infrastructure"] | None = None
+
+    @property
+    def made(self) -> list[Persona]:
+        """The personas that are there."""
+        return [persona for persona in self.personas if persona is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class PersonaSampler:
         for number, result in zip(numbers, self._sandbox.run_many(self._sources[program], calls), strict=True):
             if not result.ok:
                 raise ProgramError(f"program {program[:12]}: {result.reason}")
-            personas = list(result.personas)
+            personas = result.made
             random.Random(seed_of(seed, program, number, "shuffle")).shuffle(personas)
             for persona in personas:
                 yield persona.model_copy(update={"id": f"{program[:8]}-{number}-{persona.id}"})

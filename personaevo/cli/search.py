@@ -12,13 +12,19 @@ from click.core import ParameterSource
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
 from personaevo.cli.shared import PATH, announce, as_json, debuggable, program_name, sandbox_option, warnings_told
+from personaevo.errors import BudgetError
 
 if TYPE_CHECKING:
     from personaevo.config import SearchConfig
     from personaevo.evolve.search import SearchResult
 
+NOTE_OF_MODELS = "Scores are with the models named above; other models give others."
 NOTE = "Scores are with the embedded engine; they say nothing about users played by language models."
 _COUNT = click.IntRange(min=1)
+_MODEL = (
+    "Who plays a role (repeatable): mutator, generator, reflector, user or agent = openai:NAME or anthropic:NAME, with @URL for a server "
+    "of your own (default of each: embedded)."
+)
 
 
 @click.command()
@@ -34,22 +40,37 @@ _COUNT = click.IntRange(min=1)
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random (default: 0).")
 @sandbox_option
+@click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
+@click.option("--agent", metavar="MODULE:FUNCTION|URL", help="The agent to talk to: a function of messages, or an HTTP chat endpoint.")
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
+@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls of models.")
+@click.option("--prices", type=PATH, metavar="FILE", help="Prices that come before those known (see archive/prices.toml).")
+@click.option("--replay", type=PATH, metavar="ARCHIVE", help="Take all answers of models from this archive; nothing is asked.")
+@click.option("--dry-run", is_flag=True, help="Say what would be asked of models and what it may cost, and stop.")
 @click.option("--resume", is_flag=True, help="Continue the search in --archive; settings must be as they were, --candidates may grow.")
 @as_json
 @debuggable
 @click.pass_context
-def search(context: click.Context, /, config: Path | None, as_json: bool, **given: Any) -> None:
+def search(context: click.Context, /, config: Path | None, as_json: bool, dry_run: bool, **given: Any) -> None:
     """Evolve persona programs until their users behave like people.
 
     CONFIG.toml may hold every setting; options on the command line come before it. Progress goes to stderr, the final table to stdout.
     """
     with Interrupts() as interrupts:
         settings = _settings(context, config, given)
+        if dry_run:
+            _show_plan(settings, as_json=as_json)
+            return
         try:
             result = _searched(settings)
         except KeyboardInterrupt:
             _tell_what_is_saved(context, settings)
             context.exit(interrupts.exit_code)
+        except BudgetError as error:
+            say(f"Stopped: {error}.")
+            _tell_what_is_saved(context, settings, "To go on, with a higher limit:")
+            context.exit(1)
     if as_json:
         show_json(_as_object(result))
     else:
@@ -62,12 +83,23 @@ def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) 
     from personaevo.evolve.search import free_name
 
     over = {name: value for name, value in given.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    settings = make_config({**(read_config(path) if path else {}), **over})
+    file = read_config(path) if path else {}
+    if "models" in over:
+        over["models"] = {**(file.get("models") or {}), **_models(context, over["models"])}
+    settings = make_config({**file, **over})
     if settings.archive is not None:
         return settings
     if settings.resume:
         raise click.UsageError("--resume needs --archive FILE: the archive whose search is to be continued", context)
     return settings.model_copy(update={"archive": free_name(settings.domain)})
+
+
+def _models(context: click.Context, given: tuple[str, ...]) -> dict[str, str]:
+    """``ROLE=MODEL`` as a mapping."""
+    for text in given:
+        if not all(text.partition("=")):
+            raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini", context)
+    return {role: model for role, _, model in (text.partition("=") for text in given)}
 
 
 def _searched(settings: SearchConfig) -> SearchResult:
@@ -79,8 +111,8 @@ def _searched(settings: SearchConfig) -> SearchResult:
         return run_search(settings, observe=display)
 
 
-def _tell_what_is_saved(context: click.Context, settings: SearchConfig) -> None:
-    """After an interruption: how much is safe, and how to go on."""
+def _tell_what_is_saved(context: click.Context, settings: SearchConfig, how: str = "To go on:") -> None:
+    """After a stop: how much is safe, and how to go on."""
     from personaevo.archive import Archive
     from personaevo.errors import PersonaevoError
 
@@ -96,7 +128,7 @@ def _tell_what_is_saved(context: click.Context, settings: SearchConfig) -> None:
     if not settings.archive.exists():
         say("Interrupted before the first candidate: nothing was saved.")
         return
-    say(f"Interrupted: {saved} of {settings.candidates} candidates are saved in {settings.archive}. To go on:")
+    say(f"Interrupted: {saved} of {settings.candidates} candidates are saved in {settings.archive}. {how}")
     say(f"  {_resuming(context, settings)}")
 
 
@@ -110,13 +142,15 @@ def _resuming(context: click.Context, settings: SearchConfig) -> str:
         value = context.params.get(name)
         if isinstance(parameter, click.Argument):
             words.append(str(value))
+        elif parameter.multiple:
+            words += [word for one in value or () for word in (parameter.opts[0], str(one))]
         else:
             words += [parameter.opts[0]] if value is True else [parameter.opts[0], str(value)]
     return f"{program_name()} {shlex.join(['search', *words, '--archive', str(settings.archive), '--resume'])}"
 
 
 def _show(result: SearchResult) -> None:
-    from personaevo.inspect import table_text
+    from personaevo.inspect import spending_text, table_text
     from personaevo.text import one_line
 
     file = shlex.quote(one_line(str(result.archive)))
@@ -124,12 +158,14 @@ def _show(result: SearchResult) -> None:
     rate = f"{result.candidates:,} candidates, {result.episodes:,} episodes, {result.seconds:.0f} s"
     show("\nOn held-out tasks and people (share of what people get ± half its 95 % interval, raw value in brackets):")
     show(f"\n{table_text(result.table)}")
-    show(f"\n{NOTE}\n\nArchive: {file} ({rate}). Try next:")
+    if result.spending:
+        show(f"\nWhat models did and cost, in all:\n\n{spending_text(result.spending)}")
+    show(f"\n{NOTE_OF_MODELS if result.spending else NOTE}\n\nArchive: {file} ({rate}). Try next:")
     show(f"  {name} archive summary {file}\n  {name} archive show {file} {best[:12]}\n  {name} sample {file} -n 5")
 
 
 def _as_object(result: SearchResult) -> dict[str, Any]:
-    from personaevo.inspect import table_object
+    from personaevo.inspect import spending_object, table_object
 
     return {
         "archive": str(result.archive),
@@ -140,4 +176,29 @@ def _as_object(result: SearchResult) -> dict[str, Any]:
         "best": {"id": result.best.id, "source": result.best.source},
         "table": table_object(result.table),
         "digest": result.digest,
+        "models": spending_object(result.spending),
     }
+
+
+def _show_plan(settings: SearchConfig, *, as_json: bool) -> None:
+    """What would be asked of models."""
+    from personaevo.evolve.estimate import estimate
+
+    planned = estimate(settings)
+    if as_json:
+        rows = [
+            {"role": one.role, "model": one.model, "calls": one.calls, "input_tokens": one.usage.input_tokens,
+             "output_tokens": one.usage.output_tokens, "usd": one.usd}
+            for one in planned
+        ]  # fmt: skip
+        show_json({"planned": rows, "usd": sum(one.usd or 0.0 for one in planned)})
+        return
+    if not planned:
+        show("No role is played by a model: nothing would be asked, nothing would be paid.")
+        return
+    show(f"{'role':12}{'model':36}{'calls':>10}{'tokens in':>14}{'tokens out':>12}{'US $':>12}")
+    for one in planned:
+        usd = "no price" if one.usd is None else f"{one.usd:,.2f}"
+        show(f"{one.role:12}{one.model:36}{one.calls:10,}{one.usage.input_tokens:14,}{one.usage.output_tokens:12,}{usd:>12}")
+    total = sum(one.usd or 0.0 for one in planned)
+    show(f"\nAbout {total:,.2f} US dollars, estimated from the domain's usual dialogues at four characters a token; nothing was asked.")

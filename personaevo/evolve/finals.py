@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from personaevo.evolve import select
+from personaevo.evolve.crew import Crew
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
 from personaevo.evolve.select import Scored
@@ -15,7 +16,7 @@ from personaevo.evolve.workers import Workers
 from personaevo.records import Evaluation, Program
 
 
-def play_finals(bench: Bench, workers: Workers, finalists: Sequence[Program]) -> list[Evaluation]:
+def play_finals(bench: Bench, workers: Workers | Crew, finalists: Sequence[Program]) -> list[Evaluation]:
     """Each finalist's evaluation on the final plan: train tasks, the people that steer the search, fresh seeds."""
     played = play(workers, [bench.rollout(program.source, bench.final_plan) for program in finalists])
     return [bench.score(program.id, episodes)[0] for program, episodes in zip(finalists, played, strict=True)]

@@ -12,6 +12,8 @@ import numpy as np
 from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
+from personaevo.evolve.cast import Cast
+from personaevo.evolve.crew import Crew
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.rollout import Rollout, dial_table, play
 from personaevo.evolve.workers import Workers
@@ -23,7 +25,8 @@ from personaevo.programs.source import make_program
 from personaevo.records import Episode, Evaluation, Program, Task, Tier
 from personaevo.reference import Reference
 
-_CONTROL_EPISODES = 400  # persona-free dialogues that the judge is trained against
+# Persona-free dialogues that the judge is trained against: with the embedded engine, and where each costs model calls.
+_CONTROL_DIALOGUES, _CONTROL_DIALOGUES_OF_MODELS = 400, 60
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,11 @@ class Bench:
     test: Panel
     inputs: dict[str, str]
     tier: Tier
+    cast: Cast | None = None
 
-    def rollout(self, source: str | None, plan: Plan) -> Rollout:
+    def rollout(self, source: str | None, plan: Plan, candidate: int | None = None) -> Rollout:
         """The piece of work that plays ``source`` on a plan."""
-        return Rollout(source, plan, self.domain, self.losses, self.tier)
+        return Rollout(source, plan, self.domain, self.losses, self.tier, self.cast, candidate)
 
     def score(self, program_id: str, episodes: Sequence[Episode]) -> tuple[Evaluation, tuple[Episode, ...]]:
         """A program's evaluation by the people that steer the search, and its episodes as judged."""
@@ -61,8 +65,9 @@ class Bench:
         ]
 
 
-def prepare(config: SearchConfig, workers: Workers) -> Bench:
-    """Loads, checks and trains. The people are split in two halves by person: one steers, one is kept for the end.
+def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None) -> Bench:
+    """Loads, checks and trains. The people are split in two halves by person: one steers, one is kept for the end. ``cast`` plays, where
+    that is not the embedded engine.
 
     Raises:
         InputError, ConfigError, ReferenceDataError: something given cannot be used.
@@ -73,7 +78,7 @@ def prepare(config: SearchConfig, workers: Workers) -> Bench:
     people = load_people(config)
     search_half, test_half = reference.split(people, config.seed)
     cells = tessellate(search_half.values, config.cells, config.seed)
-    control = _Control(config, people, workers)
+    control = _Control(config, people, workers, cast)
     train_judge = control.judge(search_half, tasks["train"], "train")
     test_judge = control.judge(test_half, tasks["test"], "test")
     held_out = Panel(
@@ -96,12 +101,18 @@ def prepare(config: SearchConfig, workers: Workers) -> Bench:
             "seed_program": seed_program.id,
         },
         tier=config.sandbox,
+        cast=cast,
     )
 
 
 def _digest(*things: object) -> str:
     """A short digest of plain records (their ``repr``)."""
     return hashlib.blake2b(repr(things).encode(), digest_size=8).hexdigest()
+
+
+def control_dialogues(config: SearchConfig, *, models: bool) -> int:
+    """How many persona-free dialogues the judge is trained against; ``models`` tells whether each costs calls."""
+    return config.control_dialogues or (_CONTROL_DIALOGUES_OF_MODELS if models else _CONTROL_DIALOGUES)
 
 
 def load_tasks(config: SearchConfig) -> dict[str, list[Task]]:
@@ -160,8 +171,9 @@ def try_seed_program(bench: Bench) -> None:
     """
     plan = bench.train_plan
     calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks]
+    generator = bench.cast.generator if bench.cast else None
     with Sandbox(dial_table(), tier=bench.tier) as sandbox:
-        results = sandbox.run_many(bench.seed_program.source, calls)
+        results = sandbox.run_many(bench.seed_program.source, calls, generator)
     if all(result.fault == "program" for result in results):
         raise ProgramError(f"the seed program fails on every task: {results[0].reason}")
 
@@ -172,17 +184,20 @@ class _Control:
 
     config: SearchConfig
     people: Reference
-    workers: Workers
+    workers: Workers | Crew
+    cast: Cast | None
 
     def judge(self, people: Reference, tasks: Sequence[Task], purpose: str) -> Discriminator:
-        each = max(1, _CONTROL_EPISODES // len(tasks))
-        plan = make_plan(tasks, at_most=len(tasks), personas=each, seed=self.config.seed, purpose=f"control {purpose}")
-        episodes = self.episodes(plan)
+        played = self.cast is not None and bool(self.cast.make_user or self.cast.make_agent)
+        wanted = control_dialogues(self.config, models=played)
+        count = min(len(tasks), wanted)
+        plan = make_plan(tasks, at_most=count, personas=max(1, wanted // count), seed=self.config.seed, purpose=f"control {purpose}")
+        episodes = [one for one in self.episodes(plan) if one.state == "completed"]
         values = np.array([episode.fingerprint for episode in episodes])
         return train(people.values, people.people, values, [episode.item.task_id for episode in episodes], self.config.seed)
 
     def episodes(self, plan: Plan) -> tuple[Episode, ...]:
-        work = Rollout(None, plan, self.config.domain_place, self.people.losses, self.config.sandbox)
+        work = Rollout(None, plan, self.config.domain_place, self.people.losses, self.config.sandbox, self.cast)
         return play(self.workers, [work])[0]
 
 

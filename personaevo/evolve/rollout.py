@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 from personaevo import definitions, injection
+from personaevo.errors import ReplyError
+from personaevo.evolve.cast import Cast
+from personaevo.evolve.crew import Crew
 from personaevo.evolve.plan import Plan
 from personaevo.evolve.workers import Workers
 from personaevo.measure.losses import apply_losses
+from personaevo.models import made_for
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.personas import DialTable
 from personaevo.records import Episode, Persona, PlanItem, RunResult, Tier
@@ -19,13 +23,16 @@ from personaevo.simulate.episodes import run_episode
 @dataclass(frozen=True)
 class Rollout:
     """One piece of work: a program's source (None is the persona-free simulator), what to play, the domain (a name or an
-    absolute path: see ``definitions.domain``), what the text is to lose, and the sandbox tier."""
+    absolute path: see ``definitions.domain``), what the text is to lose, and the sandbox tier; with models, who plays, and for which
+    candidate."""
 
     source: str | None
     plan: Plan
     domain: str
     losses: tuple[str, ...]
     tier: Tier
+    cast: Cast | None = None
+    candidate: int | None = None
 
 
 def dial_table() -> DialTable:
@@ -42,25 +49,41 @@ def _sandbox(tier: Tier) -> Sandbox:
 
 def roll_out(work: Rollout) -> tuple[Episode, ...]:
     """All planned episodes, in the plan's order. What the program breaks is a failed episode with the reason; nothing is raised for it."""
-    results = _generate(work)
-    domain = definitions.domain(work.domain)
-    tasks = {task.id: task for task in work.plan.tasks}
-    episodes = []
-    for item in work.plan.items:
-        result = results.get(item.task_id)
-        if result is not None and not result.ok:
-            episodes.append(_failed(item, result))
-        else:
-            persona: Persona | None = result.personas[item.slot] if result is not None else None
-            episodes.append(_refused(run_episode(tasks[item.task_id], persona, item, domain)))
+    with made_for(work.candidate):
+        results = _generate(work)
+    jobs = [partial(_played, work, item, results.get(item.task_id)) for item in work.plan.items]
+    episodes = [job() for job in jobs] if work.cast is None else work.cast.all(jobs)
     return _measured(episodes, work.losses)
+
+
+def _played(work: Rollout, item: PlanItem, result: RunResult | None) -> Episode:
+    """One episode; ``result`` is what the program generated for its task, None for the persona-free simulator."""
+    if result is not None and not result.ok:
+        return _failed(item, result)
+    persona: Persona | None = result.personas[item.slot] if result is not None else None
+    if result is not None and persona is None:
+        return Episode(item=item, state="failed", reason=f"the program gave no persona for slot {item.slot}", fault="program")
+    task = next(task for task in work.plan.tasks if task.id == item.task_id)
+    domain = definitions.domain(work.domain)
+    if work.cast is None:
+        return _refused(run_episode(task, persona, item, domain))
+    with made_for(work.candidate):
+        cast = work.cast
+        try:
+            return _refused(run_episode(task, persona, item, domain, make_user=cast.make_user, make_agent=cast.make_agent))
+        except ReplyError as error:  # a refusal, say: asked again it would be the same
+            return Episode(item=item, state="failed", persona=persona, reason=str(error), fault="program")
 
 
 def _generate(work: Rollout) -> dict[str, RunResult]:
     if work.source is None:
         return {}
     calls = [Call(task, work.plan.personas, work.plan.generate_seed(task.id)) for task in work.plan.tasks]
-    results = _sandbox(work.tier).run_many(work.source, calls)
+    if work.cast is None:
+        results = _sandbox(work.tier).run_many(work.source, calls)
+    else:
+        with work.cast.boxes.one() as box:
+            results = box.run_many(work.source, calls, work.cast.generator)
     return {task.id: result for task, result in zip(work.plan.tasks, results, strict=True)}
 
 
@@ -83,7 +106,7 @@ def worth_another_try(episodes: Sequence[Episode]) -> bool:
     return any(one.fault == "infrastructure" or (one.reason or "").startswith("time limit") for one in episodes)
 
 
-def play(workers: Workers, works: Sequence[Rollout]) -> list[tuple[Episode, ...]]:
+def play(workers: Workers | Crew, works: Sequence[Rollout]) -> list[tuple[Episode, ...]]:
     """The episodes of each roll-out; where the machine may have spoiled some, all are played once more, alone.
 
     Raises:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError, ProgramError
 from personaevo.evolve import select
+from personaevo.evolve.company import Company, wanted
+from personaevo.evolve.crew import Crew
+from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.prepare import Bench, prepare, try_seed_program
 from personaevo.evolve.recombine import Parents, breed, check_weights
@@ -33,6 +36,7 @@ from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.select import Scored
 from personaevo.evolve.table import final_table
 from personaevo.evolve.workers import LOST_TWICE, Workers
+from personaevo.models import Account
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Episode, Program, Remark, Run, TableRow
@@ -57,7 +61,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found. ``table`` is the final table on held-out tasks and people; ``best`` the program that won the finals."""
+    """What a search found. ``table`` is the final table on held-out tasks and people; ``best`` the program that won the finals;
+    ``spending`` what each role's model did and cost, in all."""
 
     archive: Path
     seed: int
@@ -67,17 +72,20 @@ class SearchResult:
     digest: str
     best: Program
     table: tuple[TableRow, ...]
+    spending: Mapping[str, Account] = field(default_factory=dict)
 
 
 @dataclass
 class Asked:
-    """A candidate under way. ``future`` is None for a duplicate, of which nothing is run."""
+    """A candidate under way. ``future`` is None for a duplicate, of which nothing is run. Of one that a model writes, ``program`` is its
+    parent until it is ``developed``."""
 
     number: int
     program: Program
     parents: tuple[str, ...]
     operator: str
     future: Future[tuple[Episode, ...]] | None
+    developed: Future[Developed] | None = None
 
 
 @dataclass
@@ -117,17 +125,40 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
     _check_place(path, resume=config.resume)
     require(config.sandbox)
     with ExitStack() as stack:
-        workers = stack.enter_context(Workers(config.jobs))
-        archive = stack.enter_context(Archive.create_or_open(path)) if config.resume else None
-        bench = prepare(config, workers)
-        if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
+        company = _company(config, path, stack)
+        workers = company.crew if company else stack.enter_context(Workers(config.jobs))
+        archive = company.archive if company else None
+        if archive is None and config.resume:
+            archive = stack.enter_context(Archive.create_or_open(path))
+        bench = prepare(config, workers, company.cast if company else None)
+        if not config.resume:
             try_seed_program(bench)
+        if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
         run = _begin(archive, config, bench)
-        hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started)
+        hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started, company)
         hunt.resume(archive.commits(run.id))
         hunt.loop()
         return hunt.result(path, archive, hunt.table())
+
+
+def _company(config: SearchConfig, path: Path, stack: ExitStack) -> Company | None:
+    """With models, those and the archive that keeps their answers; it is open before the first is asked, and removed if there was none."""
+    if not wanted(config):
+        return None
+    if not config.resume:
+        stack.callback(_remove_if_empty, path)
+    return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path))))
+
+
+def _remove_if_empty(path: Path) -> None:
+    """A search that came to nothing leaves nothing."""
+    with suppress(ArchiveError):
+        with Archive.read(path) as archive:
+            if archive.runs() or archive.query("SELECT count(*) FROM model_calls")[1][0][0]:
+                return
+        for left in (path, path.with_name(path.name + ".lock"), path.with_name(path.name + ".snapshot")):
+            left.unlink(missing_ok=True)
 
 
 def _check_place(path: Path, *, resume: bool) -> None:
@@ -181,13 +212,16 @@ class Search:
     """One search under way."""
 
     def __init__(
-        self, config: SearchConfig, bench: Bench, workers: Workers, archive: Archive, run_id: int,
-        observe: Callable[[Progress], None], started: float,
+        self, config: SearchConfig, bench: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
+        observe: Callable[[Progress], None], started: float, company: Company | None = None,
     ) -> None:  # fmt: skip
         self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
         self.observe, self.started = observe, started
         self.state = State()
         self.resumed = 0
+        self.company = company
+        rewrites = company is not None and company.role("mutator") is not None
+        self.developer = Developer(company, bench, archive, run_id, self.state.asked) if company is not None and rewrites else None
         self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
 
     def resume(self, commits: Sequence[Commit]) -> None:
@@ -211,13 +245,23 @@ class Search:
 
     def ask(self, number: int) -> Asked:
         """The candidate's program; unless its normalized source is known, its episodes are begun."""
+        if self.developer is not None and number > 0:
+            return self._written(number, self.developer)
         program, parents, operator = self._proposal(number)
         known = program.id in self.state.asked
         if known:
             program = self.state.asked[program.id]
         else:
             self.state.asked[program.id] = program
-        return Asked(number, program, parents, operator, None if known else self._play(program))
+        return Asked(number, program, parents, operator, None if known else self._play(program, number))
+
+    def _written(self, number: int, developer: Developer) -> Asked:
+        """A candidate that a model writes."""
+        up_to = number - self.config.lag
+        population = self.state.population(up_to, self.config.preservation_floor)
+        rng = random.Random(seed_of(self.config.seed, number, "brief"))
+        brief = developer.brief(number, self.state.commits[: max(up_to + 1, 0)], population, lambda rng: self._chosen(population, rng), rng)
+        return Asked(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
 
     def _proposal(self, number: int) -> tuple[Program, tuple[str, ...], str]:
         if number == 0:
@@ -236,40 +280,60 @@ class Search:
     def _parent(self, population: Sequence[Scored], rng: random.Random) -> tuple[Program, Sequence[Remark]]:
         """A parent and the judge's remarks on it: half by NSGA-II, half by the cells they own; by chance and without remarks in the
         control; the seed program before there are results."""
-        if not population:
+        chosen = self._chosen(population, rng)
+        if chosen is None:
             return self.bench.seed_program, ()
-        if self.config.selection == "random":
-            return self.state.asked[rng.choice(population).program_id], ()
-        chosen = select.nsga2(population, rng) if rng.random() < 0.5 else select.owner(population, self.masses, rng)
-        return self.state.asked[chosen.program_id], chosen.evaluation.remarks
+        return self.state.asked[chosen.program_id], () if self.config.selection == "random" else chosen.evaluation.remarks
 
-    def _play(self, program: Program) -> Future[tuple[Episode, ...]]:
-        return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan))
+    def _chosen(self, population: Sequence[Scored], rng: random.Random) -> Scored | None:
+        if not population:
+            return None
+        if self.config.selection == "random":
+            return rng.choice(population)
+        return select.nsga2(population, rng) if rng.random() < 0.5 else select.owner(population, self.masses, rng)
+
+    def _play(self, program: Program, candidate: int) -> Future[tuple[Episode, ...]]:
+        return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan, candidate))
 
     # -- evaluate ---------------------------------------------------------------------------------------------------------
 
     def evaluate(self, under_way: deque[Asked]) -> Commit:
         """The oldest candidate's outcome, scored."""
         asked = under_way[0]
-        commit = self._known(asked) if asked.future is None else self._scored(asked, self._episodes(under_way))
+        refused = self._settled(asked) if asked.developed is not None else ""
+        if refused:
+            commit = Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "failed", refused, "program"))
+        else:
+            commit = self._known(asked) if asked.future is None else self._scored(asked, self._episodes(under_way))
         under_way.popleft()
         return commit
+
+    def _settled(self, asked: Asked) -> str:
+        """What a model wrote becomes the candidate's program; why there is none, if so."""
+        assert asked.developed is not None
+        developed = self.workers.result(asked.developed)
+        if developed.program is None:
+            return developed.reason
+        asked.program, asked.future = developed.program, Future()
+        asked.future.set_result(developed.episodes)
+        return ""
 
     def _episodes(self, under_way: deque[Asked]) -> tuple[Episode, ...]:
         """The oldest candidate's episodes. What time or a lost worker spoiled is played once more, alone."""
         asked = under_way[0]
         assert asked.future is not None
         try:
-            episodes = asked.future.result()
+            episodes = self.workers.result(asked.future)
             if not worth_another_try(episodes):
                 return episodes
         except BrokenProcessPool:
             self.workers.stop(kill=True)
             for other in list(under_way)[1:]:
-                other.future = self._play(other.program) if other.future is not None else None
+                other.future = self._play(other.program, other.number) if other.future is not None else None
         wait([other.future for other in under_way if other.future is not None and other is not asked])
         try:
-            return self._play(asked.program).result()
+            again: tuple[Episode, ...] = self.workers.result(self._play(asked.program, asked.number))
+            return again
         except BrokenProcessPool:
             self.workers.stop(kill=True)
             return spoiled(self.bench.train_plan, LOST_TWICE)
@@ -292,6 +356,8 @@ class Search:
     def tell(self, commit: Commit) -> None:
         """One transaction in the archive; then the search knows it too."""
         self.archive.commit(self.run_id, commit)
+        if self.company is not None:
+            self.company.flush()
         self.state.tell(commit)
 
     def progress(self) -> Progress:
@@ -329,4 +395,5 @@ class Search:
         seconds = time.monotonic() - self.started
         best = self.state.asked[next(row.program_id for row in table if row.program_id and row.row == "evolved")]
         digest = archive.digest(self.run_id)
-        return SearchResult(path, self.config.seed, len(self.state.commits), self.state.episodes, seconds, digest, best, table)
+        spending = self.company.models.ledger.accounts() if self.company is not None else {}
+        return SearchResult(path, self.config.seed, len(self.state.commits), self.state.episodes, seconds, digest, best, table, spending)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from personaevo.evolve.crew import Crew
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
 from personaevo.evolve.workers import Workers
@@ -16,7 +17,7 @@ from personaevo.records import Estimate, Evaluation, Measure, Program, TableRow
 MEASURES = ("human_likeness", "coverage", "score", "task_preservation", "chamfer")
 
 
-def final_table(bench: Bench, workers: Workers, best: Program) -> tuple[TableRow, ...]:
+def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> tuple[TableRow, ...]:
     """All rows over the same number of held-out episodes; none of them steered anything."""
     programs: Mapping[str, Program | None] = {"persona_free": None, "seed_program": bench.seed_program, "evolved": best}
     work = [bench.rollout(program.source if program else None, bench.test_plan) for program in programs.values()]

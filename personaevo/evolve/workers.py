@@ -97,6 +97,10 @@ class Workers:
         except BrokenProcessPool:
             raise WorkerError(LOST_TWICE) from None
 
+    def result(self, future: Future[Any]) -> Any:
+        """The future's result, when it is there."""
+        return future.result()
+
     def _sent(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         if self._executor is None:
             # not loky's reusable one, which is the same for a whole process: two searches at a time would end each other's workers

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from personaevo.judge.discriminator import Discriminator
-from personaevo.judge.reflection import reflect
+from personaevo.judge.reflection import Gap, gaps, reflect
 from personaevo.measure.coverage import Cells, chamfer, overlap, people_overlap
 from personaevo.measure.stats import bootstrap_se, bootstrap_weights
 from personaevo.records import CellScore, Episode, Estimate, Evaluation, Floats, Split
@@ -91,6 +91,10 @@ class Panel:
         completed = sum(one.state == "completed" for one in episodes)
         remarks = reflect(np.array([one.fingerprint for one in judged if one.state == "completed"]), self.people, self.names)
         return Evaluation(program_id, self.split, n, completed, objectives, self._cell_scores(table), remarks), judged
+
+    def gaps(self, episodes: Sequence[Episode]) -> tuple[Gap, ...]:
+        """Where the completed episodes differ from the people that steer, behavior by behavior, in words and numbers."""
+        return gaps(np.array([one.fingerprint for one in episodes if one.state == "completed"]), self.people, self.names)
 
     def _judged(self, episodes: Sequence[Episode]) -> tuple[Episode, ...]:
         done = [index for index, one in enumerate(episodes) if one.state == "completed"]

@@ -7,6 +7,7 @@ still has to find out how far.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,3 +31,35 @@ def reflect(population: Floats, people: Floats, names: Sequence[str]) -> tuple[R
         elif abs(ratio[index]) > _WORTH_SPREAD:
             found.append((abs(float(ratio[index])) / 2, Remark(name, "narrower" if ratio[index] > 0 else "wider")))
     return tuple(remark for _, remark in sorted(found, key=lambda entry: -entry[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One behavior of a population beside people's: means and spreads (standard deviations) in the feature's unit, and what to do about
+    it in words ("people show more of it")."""
+
+    feature: str
+    people_mean: float
+    people_sd: float
+    mean: float
+    sd: float
+    words: str
+
+
+_WORDS = {
+    "more": "people show more of it",
+    "less": "people show less of it",
+    "wider": "people differ more in it",
+    "narrower": "people differ less in it",
+}
+
+
+def gaps(population: Floats, people: Floats, names: Sequence[str]) -> tuple[Gap, ...]:
+    """The remarks on ``population[n, d]`` with their numbers, for a model that rewrites the program."""
+    columns = {name: index for index, name in enumerate(names)}
+    found = []
+    for remark in reflect(population, people, names):
+        ours, theirs = population[:, columns[remark.feature]], people[:, columns[remark.feature]]
+        means, spreads = (float(theirs.mean()), float(ours.mean())), (float(theirs.std()), float(ours.std()))
+        found.append(Gap(remark.feature, means[0], spreads[0], means[1], spreads[1], _WORDS[remark.wanted]))
+    return tuple(found)

@@ -1,9 +1,14 @@
 """Chat models: OpenAI, Anthropic and whatever speaks their protocols, with retries, limits, a ledger and answers that are kept."""
 
 from personaevo.models.ledger import Account, Budget, Ledger, Spent
+from personaevo.models.prices import price_of
+from personaevo.models.prices import read as read_prices
 from personaevo.models.retry import Patience
 from personaevo.models.session import Conduct, Models
 from personaevo.models.spec import EMBEDDED, ModelSpec, parse
 from personaevo.models.wrappers import made_for
 
-__all__ = ["EMBEDDED", "Account", "Budget", "Conduct", "Ledger", "ModelSpec", "Models", "Patience", "Spent", "made_for", "parse"]
+__all__ = [
+    "EMBEDDED", "Account", "Budget", "Conduct", "Ledger", "ModelSpec", "Models", "Patience", "Spent", "made_for", "parse", "price_of",
+    "read_prices",
+]  # fmt: skip

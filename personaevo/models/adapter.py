@@ -19,6 +19,7 @@ from personaevo.models.spec import ModelSpec
 from personaevo.records import Message, Reply
 
 Value = TypeVar("Value")
+NO_KEY = "none"  # a server of one's own needs none, but the clients want one
 LONGEST_REPLY = 400_000  # characters
 _REFUSED = {
     401: "the key is refused", 403: "the key may not use it", 404: "there is no such model or address", 402: "the account has no credit",
@@ -47,7 +48,11 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, Value], seconds: float) -> Value:
         """The coroutine's result. Raises TimeoutError after ``seconds`` in all: a client's own limits are between two bytes."""
-        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, seconds), self._loop)
+        try:
+            future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, seconds), self._loop)
+        except RuntimeError:  # closed
+            work.close()
+            raise
         try:
             return future.result()
         except BaseException:

@@ -10,7 +10,7 @@ import anthropic
 from pydantic import BaseModel
 
 from personaevo.errors import ReplyError
-from personaevo.models.adapter import Adapter, TransientError, bounded
+from personaevo.models.adapter import NO_KEY, Adapter, TransientError, bounded
 from personaevo.models.answers import strict_schema
 from personaevo.records import Message, Reply, Usage
 
@@ -23,7 +23,11 @@ class AnthropicModel(Adapter):
     library: ClassVar[Any] = anthropic
 
     def _client(self) -> Any:
-        return anthropic.AsyncAnthropic(base_url=self.spec.url, max_retries=0, timeout=self.terms.seconds)
+        options: dict[str, Any] = {"base_url": self.spec.url, "max_retries": 0, "timeout": self.terms.seconds}
+        client = anthropic.AsyncAnthropic(**options)
+        if self.spec.url is not None and not client.api_key and not client.auth_token:
+            return anthropic.AsyncAnthropic(api_key=NO_KEY, **options)
+        return client
 
     async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None) -> Any:
         options: dict[str, Any] = {}

@@ -58,6 +58,7 @@ class Ledger:
         self._budget = budget or Budget()
         self._changed = threading.Condition()
         self._held = Spent()
+        self._closed = False
         self._accounts: dict[str, Account] = {role: Account(spent) for role, spent in (before or {}).items()}
 
     @contextmanager
@@ -70,9 +71,11 @@ class Ledger:
         asked = _spent(most, price, 0.0)
         with self._changed:
             while (over := self._over(self.total() + self._held + asked)) is not None:
-                if self._held.calls == 0 or self._over(self.total() + asked) is not None:
+                if self._closed or self._held.calls == 0 or self._over(self.total() + asked) is not None:
                     raise BudgetError(over)
                 self._changed.wait()
+            if self._closed:
+                raise BudgetError("the search is ending: nothing new is asked")
             self._held += asked
         try:
             yield
@@ -82,6 +85,13 @@ class Ledger:
                 if self._held.calls == 0:
                     self._held = Spent()  # sums of floats drift
                 self._changed.notify_all()
+
+    def close(self, grace: float) -> None:
+        """No new calls from now on; waits up to ``grace`` seconds for those under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._held.calls == 0, timeout=grace)
 
     def book(self, role: str, usage: Usage, price: Price | None, seconds: float) -> float:
         """Write down an answer; its cost in US dollars."""

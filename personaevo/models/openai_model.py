@@ -9,11 +9,10 @@ import openai
 from pydantic import BaseModel
 
 from personaevo.errors import ModelSetupError, ReplyError
-from personaevo.models.adapter import Adapter, TransientError, bounded
+from personaevo.models.adapter import NO_KEY, Adapter, TransientError, bounded
 from personaevo.models.answers import strict_schema
 from personaevo.records import Message, Reply, Usage
 
-_NO_KEY = "none"  # a server of one's own needs none, but the client wants one
 _NOT_ABLE = (400, 422, 501)
 _ABOUT_SCHEMAS = ("response_format", "json_schema", "schema", "guided")
 
@@ -31,7 +30,7 @@ class OpenAIModel(Adapter):
         except openai.OpenAIError:
             if self.spec.url is None:
                 raise ModelSetupError(f"{self.terms.label}: there is no key; set OPENAI_API_KEY") from None
-            return openai.AsyncOpenAI(api_key=_NO_KEY, **options)
+            return openai.AsyncOpenAI(api_key=NO_KEY, **options)
 
     async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None) -> Any:
         options: dict[str, Any] = {"max_completion_tokens" if self.spec.url is None else "max_tokens": self.terms.output_tokens}

@@ -53,7 +53,7 @@ def read(own: Path | None = None) -> tuple[Price, ...]:
 
 def price_of(prices: Sequence[Price], spec: ModelSpec) -> Price | None:
     """The first price whose pattern fits; None if there is none. Models at an address of one's own have only prices of one's own."""
-    return next((price for price in prices if fnmatchcase(str(spec), price.model)), None)
+    return next((price for price in prices if fnmatchcase(str(spec), price.model) and ("@" in price.model or spec.url is None)), None)
 
 
 def _table(path: Path) -> tuple[Price, ...]:

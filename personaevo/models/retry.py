@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-import time
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -30,10 +30,10 @@ class Patience:
 
 
 class Retrying:
-    """A model that is asked again where that may help; ``note(kind)`` hears of each failed attempt."""
+    """A model that is asked again where that may help; ``note(kind)`` hears of each failed attempt. No more once ``stopping`` is set."""
 
-    def __init__(self, model: ChatModel, patience: Patience, note: Callable[[str], None]) -> None:
-        self._model, self._patience, self._note = model, patience, note
+    def __init__(self, model: ChatModel, patience: Patience, note: Callable[[str], None], stopping: threading.Event) -> None:
+        self._model, self._patience, self._note, self._stopping = model, patience, note, stopping
         self._random = random.Random()  # of pauses only: no result depends on it
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
@@ -58,4 +58,5 @@ class Retrying:
             wish = f"; it asks to wait {error.after:.0f} s" if error.after else ""
             raise ModelUnavailableError(f"{error} ({failed} attempts{wish})") from error
         pause = self._random.uniform(0.0, min(patience.longest_pause, patience.first_pause * 2 ** (failed - 1)))
-        time.sleep(max(pause, (error.after or 0.0) * self._random.uniform(1.0, 1.1)))
+        if self._stopping.wait(max(pause, (error.after or 0.0) * self._random.uniform(1.0, 1.1))):
+            raise ModelUnavailableError(f"{error} (not asked again: the search is ending)") from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,6 +54,7 @@ class Models:
         self._gates: dict[str, Gate] = {}
         self._made: dict[str, ChatModel] = {}
         self._loop: Loop | None = None
+        self._stopping = threading.Event()
         if budget is not None and budget.usd is not None and not offline:
             self._check_prices()
 
@@ -60,6 +62,12 @@ class Models:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop(0.0)
+
+    def stop(self, grace: float) -> None:
+        """No new calls; those under way have ``grace`` seconds to end, and are cut short then."""
+        self.ledger.close(grace)
+        self._stopping.set()
         if self._loop is not None:
             self._loop.close()
             self._loop = None
@@ -93,7 +101,7 @@ class Models:
         gate = self._gates.setdefault(spec.endpoint, Gate(conduct.at_once, conduct.per_minute))
         module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
         adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, terms)
-        return Retrying(Limited(adapter, gate), conduct.patience, partial(self.ledger.note_failure, role))
+        return Retrying(Limited(adapter, gate), conduct.patience, partial(self.ledger.note_failure, role), self._stopping)
 
     def _check_prices(self) -> None:
         for role, spec in self._specs.items():

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message
 
 Question = tuple[str, str | None]
@@ -79,6 +80,8 @@ class Capability:
         start = time.monotonic()
         try:
             reply = self._model.reply([*messages, Message("user", prompt)], sample=sample)
+        except ReplyError:
+            return {"refused": "the model gave no answer that can be used"}
         finally:
             self._seconds += time.monotonic() - start
             self._calls += 1

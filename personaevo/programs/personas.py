@@ -48,22 +48,24 @@ def axes(raw: object, dials: DialTable) -> tuple[Axis, ...]:
     return found
 
 
-def build(records: object, n: int, axes: Sequence[Axis], dials: DialTable) -> tuple[Persona, ...]:
+def build(records: object, n: int, axes: Sequence[Axis], dials: DialTable) -> tuple[Persona | None, ...]:
     """Check what ``generate`` returned and complete it.
 
-    ``records`` must be a list of exactly ``n`` dicts with a ``description`` and optionally ``id`` (default "p0", "p1",
-    …; unique), ``behaviors`` (axis → level in 0..1), ``dials`` (dial → value in its range) and ``policy``. Dials follow
-    from the behaviors, linearly between an axis's two values, the mean where several axes set the same dial; those that
-    the persona sets itself stand. A value out of range is refused and not clamped: clamping would evaluate a persona
-    that nobody proposed. A missing or blank policy is composed (see ``compose_policy``). A text that addresses the
-    judge, the mutator or a model is refused (see ``injection``). Raises ProgramError, naming index and field.
+    ``records`` must be a list of exactly ``n`` entries: None for a member that failed (not for all), else a dict with a ``description``
+    and optionally ``id`` (default "p0", "p1", …; unique), ``behaviors`` (axis → level in 0..1), ``dials`` (dial → value in its range) and
+    ``policy``. Dials follow from the behaviors, linearly between an axis's two values, the mean where several axes set the same dial; those
+    that the persona sets itself stand. A value out of range is refused and not clamped: clamping would evaluate a persona that nobody
+    proposed. A missing or blank policy is composed (see ``compose_policy``). A text that addresses the judge, the mutator or a model is
+    refused (see ``injection``). Raises ProgramError, naming index and field.
     """
     items = _list(records, "generate's result")
     if len(items) != n:
         raise ProgramError(f"generate returned {len(items)} personas; exactly n = {n} are expected")
+    if n and all(item is None for item in items):
+        raise ProgramError("generate returned no persona, only None: every member failed")
     by_name = {axis.name: axis for axis in axes}
-    personas = tuple(_persona(item, index, by_name, dials) for index, item in enumerate(items))
-    _unique([persona.id for persona in personas], "personas", "id")
+    personas = tuple(None if item is None else _persona(item, index, by_name, dials) for index, item in enumerate(items))
+    _unique([persona.id for persona in personas if persona is not None], "personas", "id")
     return personas
 
 

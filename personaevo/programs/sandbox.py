@@ -290,8 +290,8 @@ class Sandbox:
             if isinstance(error.__cause__, NotReadyError) and str(error.__cause__):
                 raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"walls that stand: {error.__cause__}")) from error
             raise
-        if not result.ok or result.personas[0].description != attempts.NONE:
-            broken = result.personas[0].description if result.ok else result.reason
+        if not result.ok or result.made[0].description != attempts.NONE:
+            broken = result.made[0].description if result.ok else result.reason
             raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"walls that hold: a program {broken}"))
 
 

@@ -68,7 +68,7 @@ def _requirements() -> Iterator[Check]:
 
 def _deeds(sandbox: Sandbox) -> Iterator[Check]:
     result = sandbox.run(ATTEMPTS, {}, 1, 0)
-    done = result.personas[0].description if result.ok else result.reason or ""
+    done = result.made[0].description if result.ok else result.reason or ""
     for name in DEEDS:
         held = result.ok and (done == NONE or name not in done.split(", "))
         yield Check(f"no program {name}", held, "not permitted" if held else done)
@@ -77,5 +77,5 @@ def _deeds(sandbox: Sandbox) -> Iterator[Check]:
 def _promises(sandbox: Sandbox, probes: Iterable[tuple[str, str, str]]) -> Iterator[Check]:
     for name, body, expected in probes:
         result = sandbox.run(_PROBE.format(body=body), {}, 1, 0)
-        seen = result.personas[0].description if result.ok else result.reason or ""
+        seen = result.made[0].description if result.ok else result.reason or ""
         yield Check(name, seen.startswith(expected), seen)

@@ -4,15 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from personaevo.definitions import Domain
+from personaevo.errors import PersonaevoError
+from personaevo.measure.fingerprint import words_of
 from personaevo.records import Agent, Episode, Persona, PlanItem, Role, Task
 from personaevo.simulate.agents import ScriptedAgent
-from personaevo.simulate.facts import numbers_in
+from personaevo.simulate.facts import has_digit, numbers_in
 from personaevo.simulate.users import AgendaUser
 
 DEFAULT_TURN_LIMIT = 24
+_DRESSED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=\d)\.0+(?!\d)")
+_PIECE = re.compile(r"[^\W_]+")
+_UNIT = re.compile(r"(?<=\d)(?:st|nd|rd|th|am|pm)$")
+
+
+class EpisodeError(PersonaevoError):
+    """A dialogue cannot go on: one of its sides fails, or has nothing to say. It costs the episode, not the search."""
+
+
+class User(Protocol):
+    """One user in one dialogue. ``outcome`` is "completed" or "gave_up" once the user leaves, "" before; ``asked`` holds the names of facts
+    that the agent asked for, ``given`` how often each fact was given; ``goal_said`` tells whether the goal was."""
+
+    outcome: str
+    goal_said: bool
+    asked: set[str]
+    given: dict[str, int]
+
+    def say(self, heard: str | None) -> str | None:
+        """The next turn after the agent's text (None at the very start), or None once the user has left."""
+        ...
+
+
+MakeUser = Callable[[Task, Persona | None, PlanItem, Domain], User]
+MakeAgent = Callable[[Task, PlanItem, Domain], Agent]
 
 
 def seed_of(*parts: object) -> int:
@@ -21,27 +50,54 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def run_episode(task: Task, persona: Persona | None, item: PlanItem, domain: Domain, agent: Agent | None = None) -> Episode:
-    """Plays one dialogue; ``persona`` None is the persona-free simulator, ``agent`` None the domain's scripted agent.
+def run_episode(
+    task: Task,
+    persona: Persona | None,
+    item: PlanItem,
+    domain: Domain,
+    agent: Agent | None = None,
+    *,
+    make_user: MakeUser | None = None,
+    make_agent: MakeAgent | None = None,
+) -> Episode:
+    """Plays one dialogue; ``persona`` None is the persona-free simulator.
 
-    The same arguments give the same dialogue. The episode comes back without fingerprint and P(human): those are measured later.
+    ``make_user`` None is the agenda-based user. The agent is ``agent`` if there is one, else what ``make_agent`` makes, else the domain's
+    scripted agent. With these defaults the same arguments give the same dialogue; models are asked with the same messages and sample.
+
+    What an ``EpisodeError`` ends is a failed episode: with its message as the reason, the infrastructure's fault, and the turns so far.
+    Errors of a model are raised as they are. The episode comes back without fingerprint and P(human): those are measured later.
     """
-    dials = persona.dials if persona is not None else {}
-    user = AgendaUser(task, dials, domain, random.Random(seed_of(item.seed, "user")))
-    partner = agent if agent is not None else ScriptedAgent(task, domain, random.Random(seed_of(item.seed, "agent")))
-    turns = _talk(user, partner, domain)
+    turns: list[tuple[Role, str]] = []
+    try:
+        user = (make_user or _agenda_user)(task, persona, item, domain)
+        partner = agent if agent is not None else (make_agent or _scripted_agent)(task, item, domain)
+        _talk(user, partner, domain, turns, answer_farewell=make_user is None and make_agent is None)
+        if make_user is not None:
+            _check_words(turns)
+    except EpisodeError as error:
+        return Episode(item=item, state="failed", turns=tuple(turns), persona=persona, reason=str(error), fault="infrastructure")
     return Episode(
         item=item,
         state="completed",
         turns=tuple(turns),
         outcome=user.outcome or "turn_limit",
-        preservation=_preservation(task, user, turns),
+        preservation=_preservation(task, user, turns, numbers_in if make_user is None else spoken_numbers),
         persona=persona,
     )
 
 
-def _talk(user: AgendaUser, agent: Agent, domain: Domain) -> list[tuple[Role, str]]:
-    turns: list[tuple[Role, str]] = []
+def _agenda_user(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
+    dials = persona.dials if persona is not None else {}
+    return AgendaUser(task, dials, domain, random.Random(seed_of(item.seed, "user")))
+
+
+def _scripted_agent(task: Task, item: PlanItem, domain: Domain) -> Agent:
+    return ScriptedAgent(task, domain, random.Random(seed_of(item.seed, "agent")))
+
+
+def _talk(user: User, agent: Agent, domain: Domain, turns: list[tuple[Role, str]], *, answer_farewell: bool) -> None:
+    """Appends to ``turns``. Unless ``answer_farewell``, the agent is not asked once the user has left: nobody would hear the answer."""
     heard = agent.reply(turns) if domain.opens == "agent" else None
     if heard is not None:
         turns.append(("assistant", heard))
@@ -50,28 +106,42 @@ def _talk(user: AgendaUser, agent: Agent, domain: Domain) -> list[tuple[Role, st
         if said is None:
             break
         turns.append(("user", said))
+        if user.outcome and not answer_farewell:
+            break
         heard = agent.reply(turns)
         if heard is None:
             break
         turns.append(("assistant", heard))
-    return turns
 
 
-def _preservation(task: Task, user: AgendaUser, turns: Sequence[tuple[Role, str]]) -> float:
+def _check_words(turns: Sequence[tuple[Role, str]]) -> None:
+    """What cannot be measured is not a completed dialogue."""
+    if not any(words_of([text for role, text in turns if role == "user"])):
+        raise EpisodeError("the user left without a word")
+
+
+def _preservation(task: Task, user: User, turns: Sequence[tuple[Role, str]], numbers: Callable[[str], set[str]]) -> float:
     """Mean of three checks: numbers stated are the task's own (or the agent's), asked-for facts were given, the goal was said and not
     given up."""
-    return (_own_numbers(task, turns) + _asked_given(user.asked, user.given) + (user.goal_said and user.outcome != "gave_up")) / 3.0
+    own = _own_numbers(task, turns, numbers)
+    return (own + _asked_given(user.asked, user.given) + (user.goal_said and user.outcome != "gave_up")) / 3.0
 
 
-def _own_numbers(task: Task, turns: Sequence[tuple[Role, str]]) -> float:
-    known = numbers_in(" ".join([task.goal, task.context, *task.facts, *task.facts.values()]))
+def _own_numbers(task: Task, turns: Sequence[tuple[Role, str]], numbers: Callable[[str], set[str]]) -> float:
+    known = numbers(" ".join([task.goal, task.context, *task.facts, *task.facts.values()]))
     stated: set[str] = set()
     for role, text in turns:
         if role == "assistant":
-            known |= numbers_in(text)
+            known |= numbers(text)
         else:
-            stated |= numbers_in(text)
+            stated |= numbers(text)
     return len(stated & known) / len(stated) if stated else 1.0
+
+
+def spoken_numbers(text: str) -> set[str]:
+    """The numbers and codes of free text, bare of how they are dressed: "the 14th" is 14, "$1,200.00" 1200 and "555-0142" 555 and 0142."""
+    bare = _DRESSED.sub("", text.lower())
+    return {_UNIT.sub("", word) for word in _PIECE.findall(bare) if has_digit(word)}
 
 
 def _asked_given(asked: set[str], given: Mapping[str, int]) -> float:

@@ -1,0 +1,87 @@
+"""A search with models: who plays, the threads they play in, and the archive's place for their answers."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from personaevo.archive import Archive, Recording
+from personaevo.config import SearchConfig
+from personaevo.errors import BudgetError
+from personaevo.evolve.cast import Boxes, Cast
+from personaevo.evolve.crew import Crew
+from personaevo.evolve.rollout import dial_table
+from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
+from personaevo.programs import Sandbox
+from personaevo.records import ChatModel, Store
+from personaevo.simulate.episodes import MakeAgent, MakeUser
+from personaevo.simulate.model_users import model_user
+from personaevo.simulate.partners import model_agent, resolve_agent
+
+_MORE_PLAYERS = 1.5  # than calls at a time: some are always between two calls
+
+
+def wanted(config: SearchConfig) -> bool:
+    """Whether anything but the embedded engine plays."""
+    return bool(config.models or config.agent)
+
+
+class Company:
+    """A context manager over an archive that is open for writing. When it ends with a BudgetError, calls under way are waited for and kept;
+    with any other error they are cut short."""
+
+    def __init__(self, config: SearchConfig, archive: Archive) -> None:
+        runs = archive.runs()
+        self._run_id = runs[-1].id if runs else 1
+        self._config = config
+        self.archive = archive
+        self._calls = archive.calls()
+        self._stack = ExitStack()
+        self.models = Models(
+            {role: parse(text) for role, text in config.models.items()}, self._store(), prices=read_prices(config.prices),
+            budget=Budget(config.max_usd, config.max_tokens, config.max_calls), before=self._before(),
+            conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None,
+        )  # fmt: skip
+        self.crew = Crew(config.lag + 2, max(2, int(config.at_once * _MORE_PLAYERS)), self.flush)
+        boxes = Boxes(lambda: Sandbox(dial_table(), tier=config.sandbox))
+        self._stack.callback(boxes.close)
+        self.cast = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, boxes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self.models.stop(self._config.model_seconds if isinstance(error, BudgetError) else 0.0)
+            self.crew.stop(kill=kind is not None)
+        finally:
+            self._stack.close()
+            self.flush()
+
+    def role(self, name: str) -> ChatModel | None:
+        """The model of a role, None where it is embedded."""
+        return self.models.role(name)
+
+    def flush(self) -> None:
+        """Write down the answers that came since. Raises ArchiveError."""
+        self._calls.flush(self._run_id)
+
+    def _store(self) -> Store:
+        if self._config.replay is None:
+            return self._calls
+        recording = self._stack.enter_context(Archive.read(self._config.replay))
+        return Recording(self._calls, recording.calls())
+
+    def _before(self) -> dict[str, Spent]:
+        return {role: Spent(*sums) for role, sums in self._calls.sums(self._run_id).items()}
+
+    def _make_user(self) -> MakeUser | None:
+        model = self.role("user")
+        return None if model is None else model_user(model, position=self._config.overlay)
+
+    def _make_agent(self) -> MakeAgent | None:
+        if self._config.agent is not None:
+            return resolve_agent(self._config.agent)
+        model = self.role("agent")
+        return None if model is None else model_agent(model)

@@ -1,0 +1,200 @@
+"""Candidates by a model: from the brief to the program, one after the other where their order counts, and its dialogues."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from personaevo.archive import Archive
+from personaevo.evolve import rewrite, select
+from personaevo.evolve.company import Company
+from personaevo.evolve.prepare import Bench
+from personaevo.evolve.rewrite import Brief, Pair, Proposal
+from personaevo.evolve.rollout import roll_out
+from personaevo.evolve.select import Scored
+from personaevo.models import made_for
+from personaevo.programs import Call
+from personaevo.programs.shingles import likeness, shingles
+from personaevo.records import ChatModel, Commit, Episode, Message, Program, Reply
+
+_TOO_ALIKE = 0.995  # of the syntax tree's shingles: the same but for a name of an axis, say
+_INSPIRATION = 2
+_PAIRS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Developed:
+    """What came of a brief: the program with its episodes, or None and the reason why nothing could be used."""
+
+    program: Program | None
+    reason: str = ""
+    episodes: tuple[Episode, ...] = ()
+
+
+@dataclass
+class _Chain:
+    """Candidates are made known in the order of their numbers, whoever is ready first: what is new does not depend on time."""
+
+    settled: dict[int, threading.Event] = field(default_factory=dict)
+
+    def wait(self, number: int) -> None:
+        before = self.settled.get(number - 1)
+        if before is not None:
+            before.wait()
+
+
+class Stub:
+    """Stands for the model in a dry run: answers whatever is asked with text that a program may take for what it wanted."""
+
+    def reply(self, messages: Sequence[Message], *, schema: object = None, sample: int = 0) -> Reply:
+        """The words that the question shows as keys of JSON, each with some text; a list of them where it asks for several."""
+        return Reply(rewrite.stub_answer(messages[-1].content))
+
+
+class Developer:
+    """Breeds by the mutator's model. ``known`` are all programs that were made known, by id."""
+
+    def __init__(self, company: Company, bench: Bench, archive: Archive, run_id: int, known: dict[str, Program]) -> None:
+        mutator = company.role("mutator")
+        assert mutator is not None, "asked for by the caller"
+        self._mutator, self._reflector = mutator, company.role("reflector")
+        self._company, self._bench, self._archive, self._run_id, self._known = company, bench, archive, run_id, known
+        self._shingles: dict[str, frozenset[int]] = {}
+        self._chain = _Chain()
+
+    # -- in the search's thread ---------------------------------------------------------------------------------------------
+
+    def begin(self, brief: Brief) -> Future[Developed]:
+        """Ask for a program, and play it, in a thread."""
+        self._chain.settled[brief.number] = threading.Event()
+        return self._company.crew.submit(self._develop, brief)
+
+    def brief(self, number: int, commits: Sequence[Commit], population: Sequence[Scored], pick: Callable[[random.Random], Scored | None],
+              rng: random.Random) -> Brief:  # fmt: skip
+        """What the mutator is told for a candidate; ``commits`` and ``population`` are those that it may know."""
+        repairable = [one for one in commits if one.candidate.state == "failed" and one.candidate.fault == "program" and one.evaluation]
+        chosen = pick(rng)
+        mate = pick(rng)
+        mates = chosen is not None and mate is not None and mate.program_id != chosen.program_id
+        operator = rewrite.choose(rng, failed=bool(repairable), mates=mates)
+        if operator == "repair":
+            broken = rng.choice(repairable).candidate
+            return Brief("repair", number, broken.program, None, error=broken.reason or "")
+        if chosen is None:
+            return Brief(operator, number, self._bench.seed_program, None)
+        by_id = {one.candidate.program.id: one for one in commits if one.candidate.state == "evaluated"}
+        commit = by_id[chosen.program_id]
+        episodes = self._archive.episodes(self._run_id, commit.candidate.number)
+        return Brief(
+            operator, number, self._known[chosen.program_id], chosen.evaluation, self._bench.train.gaps(episodes),
+            self._pairs(commit, by_id, episodes),
+            mate=self._known[mate.program_id] if mate is not None and operator == "crossover" else None,
+            mate_score=mate.evaluation.objectives["score"].value if mate is not None else 0.0,
+            inspiration=self._inspiration(population, chosen, rng), attempts=_attempts(commits, chosen),
+        )  # fmt: skip
+
+    def _pairs(self, commit: Commit, by_id: Mapping[str, Commit], episodes: Sequence[Episode]) -> tuple[Pair, ...]:
+        """Contrasts: child against parent on the same task and slot, and the best against the worst episode of a task."""
+        if self._reflector is None:
+            return ()
+        pairs = []
+        parent = by_id.get(commit.candidate.parents[0]) if commit.candidate.parents else None
+        if parent is not None:
+            before = {(one.item.task_id, one.item.slot): one for one in self._archive.episodes(self._run_id, parent.candidate.number)}
+            both = [(one, before.get((one.item.task_id, one.item.slot))) for one in episodes]
+            pairs += _widest([("child and parent", one, other) for one, other in both if other is not None])
+        best: dict[str, Episode] = {}
+        for one in sorted(episodes, key=_human):
+            best[one.item.task_id] = one
+        pairs += _widest([("best and worst", best[one.item.task_id], one) for one in episodes])
+        return tuple(pairs[:_PAIRS])
+
+    def _inspiration(self, population: Sequence[Scored], chosen: Scored, rng: random.Random) -> tuple[tuple[str, Program], ...]:
+        """Elites of other cells."""
+        names = {cell["cell"]: cell["name"] for cell in self._bench.cells()}
+        held = [(cell, owner) for cell, owner in sorted(select.elites(population).items()) if owner.program_id != chosen.program_id]
+        drawn = rng.sample(held, min(_INSPIRATION, len(held)))
+        return tuple((names[cell], self._known[owner.program_id]) for cell, owner in drawn)
+
+    # -- in a thread of its own ---------------------------------------------------------------------------------------------
+
+    def _develop(self, brief: Brief) -> Developed:
+        settled = self._chain.settled[brief.number]
+        try:
+            with made_for(brief.number):
+                proposal = rewrite.propose(brief, self._mutator, self._reflector, self._dry_run)
+                self._chain.wait(brief.number)
+                proposal = self._new(brief, proposal)
+        finally:
+            settled.set()
+        if proposal.program is None:
+            return Developed(None, proposal.refusal)
+        work = self._bench.rollout(proposal.program.source, self._bench.train_plan, brief.number)
+        return Developed(proposal.program, episodes=roll_out(work))
+
+    def _new(self, brief: Brief, proposal: Proposal) -> Proposal:
+        """The proposal, made known. One that is too much like a known program is asked for once more, and refused if it is so again."""
+        problem = ""
+        for attempt in (brief, None):
+            if proposal.program is None:
+                return proposal
+            problem = self._alike(proposal.program)
+            if not problem:
+                self._known[proposal.program.id] = proposal.program
+                return proposal
+            if attempt is not None:
+                proposal = rewrite.propose(attempt.told(problem), self._mutator, None, self._dry_run)
+        return Proposal(None, problem)
+
+    def _alike(self, program: Program) -> str:
+        """How a program is too much like one that is known; "" if it is new."""
+        if program.id in self._known:
+            return f"it does the same as the known program {program.id}"
+        own = shingles(program.source)
+        for key, other in list(self._known.items()):
+            if key not in self._shingles:
+                self._shingles[key] = shingles(other.source)
+            if likeness(own, self._shingles[key]) > _TOO_ALIKE:
+                return f"it is nearly the same as the known program {key}"
+        return ""
+
+    def _dry_run(self, program: Program) -> str:
+        """What goes wrong when the program runs once, before anything is paid for; "" if nothing does."""
+        plan = self._bench.train_plan
+        model: ChatModel | None = Stub() if self._company.cast.generator is not None else None
+        calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:2]]
+        with self._company.cast.boxes.one() as box:
+            results = box.run_many(program.source, calls, model)
+        return next((result.reason or "it fails" for result in results if not result.ok), "")
+
+
+def _human(episode: Episode) -> float:
+    return episode.p_human if episode.p_human is not None else -1.0
+
+
+def _widest(pairs: Sequence[tuple[str, Episode, Episode]]) -> list[Pair]:
+    """The pair that differs most, as better and worse; none if nothing differs."""
+    found = [
+        Pair(kind, *((one, other) if _human(one) >= _human(other) else (other, one)))
+        for kind, one, other in pairs
+        if one.turns and other.turns and _human(one) != _human(other)
+    ]
+    return sorted(found, key=lambda pair: _human(pair.worse) - _human(pair.better))[:1]
+
+
+def _attempts(commits: Sequence[Commit], parent: Scored) -> tuple[str, ...]:
+    """What was tried on a parent and gave no better score, the latest first."""
+    score = parent.evaluation.objectives["score"].value
+    said = []
+    for one in reversed(commits):
+        if parent.program_id not in one.candidate.parents or one.candidate.state == "duplicate":
+            continue
+        if one.evaluation is None or one.candidate.state == "failed":
+            said.append(f"{one.candidate.operator}: failed, {one.candidate.reason}")
+        elif one.evaluation.objectives["score"].value <= score:
+            worst = ", ".join(f"{remark.feature} {remark.wanted}" for remark in one.evaluation.remarks[:3])
+            said.append(f"{one.candidate.operator}: score {one.evaluation.objectives['score'].value:.2f}; people then show: {worst}")
+    return tuple(said)

@@ -1,0 +1,71 @@
+"""What a search would ask of models: for ``--dry-run``, without asking anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from personaevo import definitions
+from personaevo.config import SearchConfig
+from personaevo.evolve import rewrite
+from personaevo.evolve.prepare import control_dialogues, load_program, load_tasks
+from personaevo.evolve.rewrite import Brief
+from personaevo.models import parse, price_of, read_prices
+from personaevo.records import Usage
+from personaevo.simulate.model_users import system_prompt
+from personaevo.simulate.partners import agent_prompt
+
+_CHARACTERS_PER_TOKEN = 4.0
+_TURN_TOKENS, _POLICY_TOKENS, _PROGRAM_CALL_TOKENS = 40, 300, 600
+_PROGRAM_SHARE = 0.6  # of the program's size: what an answer of the mutator has, edits being shorter than whole programs
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one role would be asked: calls, tokens in and out, and US dollars (None without a price)."""
+
+    role: str
+    model: str
+    calls: int
+    usage: Usage
+    usd: float | None
+
+
+def estimate(config: SearchConfig) -> list[Planned]:
+    """An estimate for each role that a model plays: dialogues of the domain's usual length, four characters a token, no answer known yet.
+
+    Raises:
+        InputError, ConfigError, ProgramError: what the search itself would raise for its settings and files.
+    """
+    tasks = load_tasks(config)["train"]
+    domain = definitions.domain(config.domain_place)
+    program = load_program(config)
+    dialogues = _dialogues(config)
+    turns = float(domain.script.get("expected_turns", 8.0))
+    heard = _TURN_TOKENS * turns  # on average half of a dialogue of two sides stands in a prompt
+    written = sum(len(message.content) for message in rewrite.question(Brief("edit", 0, program, None), "")) / _CHARACTERS_PER_TOKEN
+    answer = _PROGRAM_SHARE * len(program.source) / _CHARACTERS_PER_TOKEN
+    user = len(system_prompt(tasks[0], None, domain)) / _CHARACTERS_PER_TOKEN + _POLICY_TOKENS + heard
+    agent = len(agent_prompt(tasks[0], domain)) / _CHARACTERS_PER_TOKEN + heard
+    generated = (config.candidates + config.finalists + 2) * config.task_count * (config.personas + 1)
+    each = {
+        "mutator": (config.candidates - 1, written, answer),
+        "reflector": (config.candidates - 1, 3_000.0, 300.0),
+        "generator": (generated if "complete" in program.source else 0, float(_PROGRAM_CALL_TOKENS), float(_POLICY_TOKENS)),
+        "user": (round(dialogues * turns), user, float(_TURN_TOKENS)),
+        "agent": (round(dialogues * turns), agent, float(_TURN_TOKENS)),
+    }
+    return [_planned(config, role, *each[role]) for role in config.models]
+
+
+def _dialogues(config: SearchConfig) -> int:
+    """All dialogues of the search: control, candidates, finals, table."""
+    final = config.test_tasks * config.test_personas
+    control = 2 * control_dialogues(config, models=bool({"user", "agent"} & set(config.models) or config.agent))
+    return control + config.candidates * config.task_count * config.personas + (config.finalists + 3) * final
+
+
+def _planned(config: SearchConfig, role: str, calls: int, tokens_in: float, tokens_out: float) -> Planned:
+    spec = parse(config.models[role])
+    usage = Usage(round(calls * tokens_in), round(calls * tokens_out))
+    price = price_of(read_prices(config.prices), spec)
+    return Planned(role, str(spec), calls, usage, None if price is None else price.of(usage))

@@ -1,0 +1,212 @@
+"""Operators by a model: a targeted edit, a rewrite, a crossover of two programs, the repair of one that failed.
+
+A *brief* holds all that the model is told; it is made of results that are the same for any number of workers, so equal searches ask equal
+questions.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from personaevo import definitions
+from personaevo.errors import ProgramError, ReplyError
+from personaevo.judge.reflection import Gap
+from personaevo.programs import patch, rules
+from personaevo.programs.personas import MAX_AXES
+from personaevo.programs.source import MAX_BYTES, make_program, parse
+from personaevo.records import ChatModel, Episode, Evaluation, Message, Program
+from personaevo.text import quoted
+
+WEIGHTS = {"edit": 5.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
+_LONGEST_PROGRAM, _LONGEST_DIALOGUE, _LONGEST_REFLECTION, _LONGEST_ERROR = 40_000, 3_000, 3_000, 1_000
+_GAPS, _ATTEMPTS = 8, 5
+Check = Callable[[Program], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two episodes of one task, and what they stand for ("child and parent", "best and worst")."""
+
+    kind: str
+    better: Episode
+    worse: Episode
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the mutator is told. ``attempts`` say what was tried on the parent and did not help; ``error`` is for a repair."""
+
+    operator: str
+    number: int
+    parent: Program
+    evaluation: Evaluation | None
+    gaps: Sequence[Gap] = ()
+    pairs: Sequence[Pair] = ()
+    mate: Program | None = None
+    mate_score: float = 0.0
+    inspiration: Sequence[tuple[str, Program]] = ()
+    attempts: Sequence[str] = ()
+    error: str = ""
+
+    def told(self, problem: str) -> Brief:
+        """The same, where a first proposal was no news."""
+        return replace(self, attempts=(f"just now: {problem}; propose something else", *self.attempts))
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The ids of the programs that the child comes from."""
+        return (self.parent.id,) if self.mate is None else (self.parent.id, self.mate.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What came of a brief: a program, or why there is none."""
+
+    program: Program | None
+    refusal: str = ""
+
+
+def choose(rng: random.Random, *, failed: bool, mates: bool) -> str:
+    """An operator's name; repairs need something that failed, crossovers a second program."""
+    able = {name: weight for name, weight in WEIGHTS.items() if (failed or name != "repair") and (mates or name != "crossover")}
+    return rng.choices(list(able), weights=list(able.values()))[0]
+
+
+def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, check: Check) -> Proposal:
+    """Ask for a program. One that cannot be used is sent back once, with the reason; ``check`` says what else is wrong ("" is nothing).
+
+    Errors of the models go through, but for a ReplyError: that is a refusal.
+    """
+    try:
+        messages = question(brief, reflect(brief, reflector))
+        refusal = ""
+        for _ in range(2):
+            reply = mutator.reply(messages)
+            program, refusal = _read(brief, reply.text, check)
+            if program is not None:
+                return Proposal(program)
+            again = _part("again", problem=quoted("problem", refusal, _LONGEST_ERROR))
+            messages = [*messages, Message("assistant", reply.text or "(nothing)"), Message("user", again)]
+    except ReplyError as error:
+        refusal = str(error)
+    return Proposal(None, refusal)
+
+
+def reflect(brief: Brief, reflector: ChatModel | None) -> str:
+    """What the reflector makes of the pairs; "" without one, or without pairs: then the gaps are all the reflection there is."""
+    if reflector is None or not brief.pairs:
+        return ""
+    parts = definitions.prompt("reflector", "rules", "question")
+    pairs = "\n\n".join(_pair(number, pair) for number, pair in enumerate(brief.pairs, 1))
+    asked = parts["question"].replace("{gaps}", gaps_text(brief.gaps)).replace("{pairs}", pairs)
+    reply = reflector.reply([Message("system", parts["rules"]), Message("user", asked)])
+    return reply.text[:_LONGEST_REFLECTION]
+
+
+def question(brief: Brief, reflection: str) -> list[Message]:
+    """The messages for the mutator: what is the same for a whole search first."""
+    asked = [_parent(brief, reflection)]
+    if brief.inspiration:
+        programs = "\n\n".join(_program(f"best at: {_plain(cell)}", program) for cell, program in brief.inspiration)
+        asked.append(_part("inspiration", programs=programs))
+    if brief.attempts:
+        asked.append(_part("tried", attempts=quoted("attempts", "\n".join(brief.attempts[:_ATTEMPTS]))))
+    asked.append(_task(brief))
+    return [Message("system", _rules()), Message("user", "\n\n".join(asked))]
+
+
+def gaps_text(gaps: Sequence[Gap]) -> str:
+    """Behaviors in words and numbers, a line each."""
+    lines = [
+        f"- {gap.feature}: people {gap.people_mean:.3g} (spread {gap.people_sd:.2g}), these users {gap.mean:.3g} (spread {gap.sd:.2g}): "
+        f"{gap.words}"
+        for gap in gaps[:_GAPS]
+    ]
+    return "\n".join(lines) or "- nothing stands out"
+
+
+def _read(brief: Brief, text: str, check: Check) -> tuple[Program | None, str]:
+    """The program that an answer comes to, or what is wrong with it."""
+    try:
+        source = patch.apply(brief.parent.source, text) if brief.operator == "edit" else patch.whole(text)
+        program = make_program(source)
+        findings = rules.check(parse(source))
+    except ProgramError as error:
+        return None, str(error)
+    if findings:
+        return None, "; ".join(f"line {finding.line}: {finding.message}" for finding in findings[:3])
+    problem = check(program)
+    return (None, problem) if problem else (program, "")
+
+
+def _rules() -> str:
+    dials = "\n".join(
+        f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.say.replace('{value', '{x')}" for dial in definitions.dials().values()
+    )
+    return _part("rules", dials=dials, most_axes=str(MAX_AXES), most_bytes=f"{MAX_BYTES:,}")
+
+
+def _parent(brief: Brief, reflection: str) -> str:
+    found = brief.evaluation.objectives if brief.evaluation else {}
+    shares = {name: f"{found[key].value:.2f}" if key in found else "unknown" for name, key in _SHARES.items()}
+    said = quoted("what conversations show", reflection) if reflection else ""
+    return _part("parent", program=_program("program", brief.parent), gaps=gaps_text(brief.gaps), reflection=said, **shares)
+
+
+_SHARES = {"score": "score", "likeness": "human_likeness", "coverage": "coverage"}
+
+
+def _task(brief: Brief) -> str:
+    angles = [line.removeprefix("- ") for line in definitions.prompt("mutator", "angles")["angles"].splitlines() if line.startswith("- ")]
+    slots = {"angle": angles[brief.number % len(angles)], "error": quoted("error", brief.error, _LONGEST_ERROR)}
+    if brief.mate is not None:
+        slots |= {"mate": _program("second program", brief.mate), "mate_score": f"{brief.mate_score:.2f}"}
+    return _part(brief.operator, **slots)
+
+
+def _pair(number: int, pair: Pair) -> str:
+    return "\n".join(
+        f"Pair {number} ({pair.kind}), {name}:\n" + quoted(f"conversation {number} {name}", _dialogue(episode), _LONGEST_DIALOGUE)
+        for name, episode in (("better", pair.better), ("worse", pair.worse))
+    )
+
+
+def _dialogue(episode: Episode) -> str:
+    return "\n".join(f"{role}: {' '.join(text.split())}" for role, text in episode.turns)
+
+
+def _program(label: str, program: Program) -> str:
+    return quoted(label, program.source, _LONGEST_PROGRAM)
+
+
+def _plain(cell: str) -> str:
+    """A cell's name as a label may have it."""
+    return "".join(char if char.isalnum() or char in " ,-" else " " for char in cell)[:60].strip() or "some"
+
+
+def _part(name: str, **slots: str) -> str:
+    text = definitions.prompt("mutator", name)[name]
+    pieces = text.split("{")
+    filled = [pieces[0]]
+    for piece in pieces[1:]:  # one pass: what fills a slot is not looked at again
+        slot, closed, rest = piece.partition("}")
+        filled.append(slots[slot] + rest if closed and slot in slots else "{" + piece)
+    return "".join(filled)
+
+
+_KEY = re.compile(r'"([a-z_]{1,30})" *:')
+_COUNT = re.compile(r"\bexactly (\d{1,3})\b")
+
+
+def stub_answer(asked: str) -> str:
+    """An answer for a dry run, without a model: a JSON list of as many objects as are asked for, with the keys that the question shows, or
+    some plain sentences."""
+    keys = list(dict.fromkeys(_KEY.findall(asked)))
+    if not keys:
+        return "You write as people write, in your own words and at your own pace. " * 14
+    count = _COUNT.search(asked)
+    return json.dumps([{key: f"{key} {number}" for key in keys} for number in range(int(count[1]) if count else 1)])

@@ -1,0 +1,258 @@
+"""Simulated users played by a chat model: what it is told, what is taken from its answers, and how the dialogue went, as far as text shows.
+
+The roles are flipped for the model: the agent's turns are its "user" messages, its own turns are "assistant" messages. Task texts and
+personas stand in its prompt as data only. What ends the dialogue is decided here: the model's end marker, or the persona's patience.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from personaevo.definitions import Domain, prompt
+from personaevo.measure.fingerprint import words_of
+from personaevo.records import ChatModel, Message, Persona, PlanItem, Role, Task
+from personaevo.simulate.episodes import EpisodeError, MakeUser, User, spoken_numbers
+from personaevo.simulate.facts import facts_of, mentions
+from personaevo.simulate.hearing import Hearing
+from personaevo.simulate.wording import filled
+from personaevo.text import quoted
+
+Position = Literal["before", "after"]
+
+MAX_TURN = 4_000  # characters of one turn of the user
+_MAX_READ = 200_000  # characters of a reply that are looked at
+_MAX_PERSONA = 12_000  # a description and a policy of the greatest length
+_NOTHING = "(nothing)"
+_PEELS = 3  # labels, quotation marks and markers may be wrapped around each other
+
+_END = re.compile(r"[*_`]{0,3}(?:\[ ?DONE ?(?:: ?(?P<why>\w{1,20}) ?)?\]|###\s?STOP\s?###)[*_`]{0,3}\.?", re.IGNORECASE)
+_THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.IGNORECASE | re.DOTALL)
+_REST_OF_A_THOUGHT = re.compile(r"\A.*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
+_DIRECTION = re.compile(r"\[(?=\s{0,3}stage\s{1,3}direction)", re.IGNORECASE)
+_QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("«", "»"), ("„", "“"))
+_NAMES = {
+    "user": "(?:simulated )?(?:user|customer|client|caller|human)",
+    "assistant": (
+        "(?:(?:(?:customer )?(?:service|support)|ai) )?(?:agent|assistant|representative|rep|(?:chat)?bot)|customer (?:service|support)"
+    ),
+}
+_LABELS = {role: rf"[ \t]{{0,8}}[*_\[(]{{0,3}}(?:{names})[*_\])]{{0,3}}[ \t]?:[*_]{{0,3}}" for role, names in _NAMES.items()}
+_OWN = {role: re.compile(rf"\A{label}", re.IGNORECASE) for role, label in _LABELS.items()}
+_ON_A_LINE = {role: re.compile(rf"^{label}", re.IGNORECASE | re.MULTILINE) for role, label in _LABELS.items()}
+
+_STEM = 5  # letters by which words are compared: "change" and "changing", "canceled" and "cancelled"
+_MOST_OF_A_FACT = 2 / 3
+_SHORTEST_CODE = 4
+_FUNCTION_WORDS = frozenset(
+    "a about all am an and any are around as at be been but by can do for from get give had has have her his how i if in into is it its "
+    "just me more most my no not of off on or our out over she he so some than that the their them then there these they this those to "
+    "up us was we were what when which who will with would you your".split()
+)
+
+
+# -- what a model says, made one turn ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One turn as it was said, without end markers (``text`` may be empty), and whether it ``ended`` the dialogue; ``hopeless``: because
+    the speaker gave up."""
+
+    text: str
+    ended: bool = False
+    hopeless: bool = False
+
+
+def without_markers(text: str, longest: int) -> Spoken:
+    """The text without end markers (``[DONE]``, ``[DONE: hopeless]``, ``###STOP###``), trimmed, of at most ``longest`` characters, and fit
+    to be stored: no NUL, no half surrogate pairs."""
+    text = text[:_MAX_READ].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    reasons = [found["why"] for found in _END.finditer(text)]
+    return Spoken(_END.sub("", text).strip()[:longest].rstrip(), bool(reasons), any(reasons))
+
+
+def one_turn(reply: str, speaker: Role, longest: int = MAX_TURN) -> Spoken:
+    """What a model said as ``speaker``: without thoughts, end markers, a label before it and quotation marks around it. Where the text
+    goes on as the other side, it is cut, and what stands there ends nothing."""
+    text = _REST_OF_A_THOUGHT.sub("", _THOUGHTS.sub("", reply[:_MAX_READ]))
+    other = _ON_A_LINE["assistant" if speaker == "user" else "user"].search(text)
+    spoken = without_markers(text[: other.start()] if other else text, _MAX_READ)
+    text = spoken.text
+    for _ in range(_PEELS):
+        text = _unquoted(_OWN[speaker].sub("", text, count=1).strip())
+    return Spoken(text[:longest].rstrip(), spoken.ended, spoken.hopeless)
+
+
+def _unquoted(text: str) -> str:
+    """The text without quotation marks around the whole of it; those of two quotations in it stay."""
+    for first, last in _QUOTES:
+        inner = text[1:-1]
+        if len(text) > 2 and text[0] == first and text[-1] == last and first not in inner and last not in inner:
+            return inner.strip()
+    return text
+
+
+def ask(model: ChatModel, messages: Sequence[Message], speaker: Role, sample: int, longest: int = MAX_TURN) -> Spoken:
+    """The model's next turn as ``speaker``. A model that says nothing, without ending the dialogue either, is asked once more, as the next
+    sample.
+
+    Raises:
+        EpisodeError: it said nothing again.
+    """
+    for attempt in (sample, sample + 1):
+        spoken = one_turn(model.reply(tuple(messages), sample=attempt).text, speaker, longest)
+        if spoken.text or spoken.ended:
+            return spoken
+    raise EpisodeError(f"the {'user' if speaker == 'user' else 'agent'} model said nothing")
+
+
+def heard_text(text: str) -> str:
+    """What the other side said, unable to pass for a stage direction."""
+    return _DIRECTION.sub("(", text)
+
+
+def sample_of(item: PlanItem) -> int:
+    """The sample index of every call of an episode: other slots and seeds are drawn independently."""
+    return item.seed % 2**31
+
+
+# -- what the model is told ----------------------------------------------------------------------------------------------------
+
+
+def system_prompt(task: Task, persona: Persona | None, domain: Domain, position: Position = "after") -> str:
+    """The system prompt of the user's model: the rules, then the task and, before or after it, the persona (left out if there is none)."""
+    parts = prompt("user", "rules", "task", "persona", "opening", "last")
+    facts = "\n".join(f"{_flat(name)}: {_flat(value)}" for name, value in facts_of(task).items())
+    about = filled(
+        parts["task"],
+        setting=quoted("setting", _flat(domain.title)),
+        goal=quoted("goal", task.goal.strip()),
+        facts=quoted("facts", facts or _NOTHING),
+        context=quoted("situation", task.context.strip() or _NOTHING),
+    )
+    blocks = [about]
+    if persona is not None:
+        text = "\n".join(part for part in (persona.description.strip(), persona.policy.strip()) if part)
+        blocks.insert(0 if position == "before" else 1, filled(parts["persona"], persona=quoted("persona", text, _MAX_PERSONA)))
+    return "\n\n".join([parts["rules"], *blocks])
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+# -- the user ------------------------------------------------------------------------------------------------------------------
+
+
+class ModelUser:
+    """One user in one dialogue, played by a chat model. ``say(heard)`` gives the next turn, or None once the user has left.
+
+    ``outcome`` is "completed" when the model says that it is done, "gave_up" when it says that it is hopeless or when the persona's dial
+    ``patience_turns`` is used up: after so many turns it is asked for one last turn (one turn later if the agent just asked whether that
+    was all). ``asked``, ``given`` and ``goal_said`` are what text shows: see ``states`` and ``GoalHeard``.
+    """
+
+    def __init__(
+        self, model: ChatModel, task: Task, persona: Persona | None, domain: Domain, *, sample: int = 0, position: Position = "after"
+    ) -> None:
+        self.model, self.sample = model, sample
+        self.directions = prompt("user", "opening", "last")
+        self.messages = [Message("system", system_prompt(task, persona, domain, position))]
+        self.patience = persona.dials.get("patience_turns", math.inf) if persona is not None else math.inf
+        self.hearing, self.facts = Hearing(task, domain), facts_of(task)
+        self.goal = GoalHeard(task.goal)
+        self.given = dict.fromkeys(self.facts, 0)
+        self.asked: set[str] = set()
+        self.turns = 0
+        self.goal_said = False
+        self.outcome = ""
+
+    def say(self, heard: str | None) -> str | None:
+        """The next turn after the agent's text ``heard`` (None at the very start).
+
+        Raises:
+            EpisodeError: the model said nothing, twice. Its own errors are raised as they are.
+        """
+        if self.outcome:
+            return None
+        understood = self.hearing.understand(heard, self.given)
+        self.asked.update(understood.asked)
+        over = self.turns - self.patience
+        if over >= 1 or (over >= 0 and not understood.closing):
+            return self._last_turn(heard)
+        self.messages.append(Message("user", self.directions["opening"] if heard is None else heard_text(heard)))
+        spoken = ask(self.model, self.messages, "user", self.sample)
+        if spoken.ended:
+            self.outcome = "gave_up" if spoken.hopeless else "completed"
+        return self._said(spoken.text)
+
+    def _last_turn(self, heard: str | None) -> str | None:
+        """Leaves; a model that finds no words for it leaves without."""
+        self.messages.append(Message("user", "\n\n".join([heard_text(heard or ""), self.directions["last"]]).strip()))
+        reply = self.model.reply(tuple(self.messages), sample=self.sample)
+        self.outcome = "gave_up"
+        return self._said(one_turn(reply.text, "user").text)
+
+    def _said(self, text: str) -> str | None:
+        if not text:
+            return None
+        self.messages.append(Message("assistant", text))
+        self.turns += 1
+        for name, value in self.facts.items():
+            self.given[name] += states(text, value)
+        self.goal_said = self.goal.after(text)
+        return text
+
+
+def model_user(model: ChatModel, position: Position = "after") -> MakeUser:
+    """Makes users played by the model for ``run_episode``; ``position`` tells where a persona is laid, before or after the task."""
+
+    def make(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
+        return ModelUser(model, task, persona, domain, sample=sample_of(item), position=position)
+
+    return make
+
+
+# -- what a model user's words come to -----------------------------------------------------------------------------------------
+
+
+def states(text: str, value: str) -> bool:
+    """Whether the text gives a fact's value: as it stands, as the same code with other gaps, or all its numbers with two thirds of its
+    other words (function words do not count, and words are compared by their first five letters)."""
+    if mentions(text.lower(), value):
+        return True
+    numbers, words = spoken_numbers(value), _stems(value)
+    code = _squeezed(value)
+    if numbers and len(code) >= _SHORTEST_CODE and code in _squeezed(text):
+        return True
+    if not numbers <= spoken_numbers(text):
+        return False
+    found = len(words & _stems(text))
+    return found >= _MOST_OF_A_FACT * len(words) if words else bool(numbers)
+
+
+class GoalHeard:
+    """Whether a goal has been said, over one turn or several: more than half of its content words were."""
+
+    def __init__(self, goal: str) -> None:
+        self.words = _stems(goal) | spoken_numbers(goal)
+        self.missing = set(self.words)
+
+    def after(self, text: str) -> bool:
+        """Whether it has been said once the text is said too."""
+        self.missing -= _stems(text) | spoken_numbers(text)
+        return 2 * len(self.missing) < len(self.words) or not self.words
+
+
+def _stems(text: str) -> set[str]:
+    """The beginnings of the text's content words; words with a digit are numbers or codes and do not count."""
+    words = words_of([text])[0]
+    return {word[:_STEM] for word in words if word not in _FUNCTION_WORDS and not any(map(str.isdigit, word))}
+
+
+def _squeezed(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
