@@ -1,5 +1,7 @@
 """Fuzzing what reads and edits programs: any text is refused or read; edits change what they mean to; the normal form does the same.
 
+Any text is also taken for a model's reply: it changes a program as it says, or is refused in one line.
+
 Generated programs are also run, as they are and normalized, and must do the same: they call ``emit``, a name that they do not bind.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,15 +18,20 @@ from hypothesis import strategies as st
 from benchmarks.fuzzing.engine import Target
 from personaevo import content
 from personaevo.errors import ProgramError
-from personaevo.programs import edit, names, rules, source
+from personaevo.programs import edit, names, patch, rules, source
 
 NEW = {"a": [1.5, "ä\n'", {"k": None}], "b": ["x" * 200]}
+SHORT = (
+    "import math\n\n\ndef f(a):\n\tb = a  \n\treturn b\n\n\n"
+    "def generate(task, n, rng, model):\n    b = a\n\n    return '<|x|>\x0c\x1b'\n"
+)
 FUNCTION = "def f(x, *, y=1):\n    return x\n"
 
 
 def attempt(data: bytes) -> None:
     """Any text."""
     text = data.decode("utf-8", "surrogateescape")
+    _replies(text)
     try:
         tree = source.parse(text)
         normal = source.normalize(text)
@@ -36,6 +44,35 @@ def attempt(data: bytes) -> None:
     for name in (*list(edit.literals(text))[:4], "NOT_THERE"):
         _replaces(text, tree, name)
     _replaces_function(text, tree)
+
+
+def _replies(text: str) -> None:
+    """As a reply, as a program that a reply edits, and both."""
+    for program in (SHORT, text):
+        edited = _refused_or(patch.apply, program, text)
+        assert edited is None or (edited != program and len(edited.encode(errors="surrogatepass")) <= source.MAX_BYTES), edited
+    found = _refused_or(patch.whole, text)
+    assert found is None or found.strip(), text
+    lines = text.splitlines(keepends=True)
+    begin = len(text) % (len(lines) or 1)
+    for end in (begin + 1, begin + 3) if text.strip() else ():
+        _edits(lines, begin, end)
+
+
+def _edits(lines: list[str], begin: int, end: int) -> None:
+    """Some lines get another one after them: there and nowhere else, or they are refused."""
+    search = "".join(f"{line}\n" for line in "".join(lines[begin:end]).splitlines())
+    edited = _refused_or(patch.apply, "".join(lines), f"<<<<<<< SEARCH\n{search}=======\n{search}# new\n>>>>>>> REPLACE\n")
+    before = [line.splitlines()[0] for line in lines]
+    assert edited is None or edited.splitlines() == [*before[:end], "# new", *before[end:]] or "======" in search, edited
+
+
+def _refused_or(function: Callable[..., str], *arguments: str) -> str | None:
+    try:
+        return function(*arguments)
+    except ProgramError as error:
+        assert str(error).isprintable() and len(str(error)) < 500, str(error)
+        return None
 
 
 def _is_normal(text: str, normal: str) -> None:
@@ -80,6 +117,10 @@ def _replaces_function(text: str, tree: ast.Module) -> None:
             place = max(tree.body.index(node) for node in functions if node.name == function.name)
             before[place] = ast.dump(ast.parse(FUNCTION).body[0])
             assert [ast.dump(node) for node in ast.parse(edited).body] == before, edited
+
+
+class Reply(str):
+    """A reply of a model, and no program."""
 
 
 # --- generated programs
@@ -148,8 +189,24 @@ def _whole(start: str, lines: list[str], guarded: bool) -> str:
 PROGRAMS = st.builds(_whole, st.sampled_from(START), _body(3), st.booleans())
 
 
+# --- generated replies
+
+_LINES = SHORT.splitlines(keepends=True)
+PIECES = st.sampled_from([
+    "<<<<<<< SEARCH\n", "<<<<<<< SEARCH\n", "=======\n", "=======\n", ">>>>>>> REPLACE\n", ">>>>>>> REPLACE\n", "  =======\n",
+    "```python\n", "```\n", "~~~\n", "\n", "\n", "| \n", "so:\n", "\x0c", "'''\n", "return '< |x|>\n", "\\x1b'\n",
+    *_LINES, *(f"    {line}" for line in _LINES), *(f"{line.strip()}\n" for line in _LINES), *(f"| {line}" for line in _LINES),
+])  # fmt: skip
+HALVES = st.lists(PIECES, min_size=1, max_size=4).map("".join)
+WHOLE_BLOCKS = st.builds("<<<<<<< SEARCH\n{}=======\n{}>>>>>>> REPLACE\n".format, HALVES, HALVES)
+REPLIES = st.lists(PIECES | WHOLE_BLOCKS, max_size=8).map("".join).map(Reply)
+
+
 def check(text: str) -> None:
-    """Programs that are often valid."""
+    """Programs that are often valid, and replies."""
+    if isinstance(text, Reply):
+        _replies(text)
+        return
     attempt(text.encode())
     try:
         normal = source.normalize(text)
@@ -186,10 +243,18 @@ def _plain(value: object) -> str:
     return repr(value) if isinstance(value, int | float | str) else "object"
 
 
+_ENDS = b"A = 'x'; B = {1: 2}\r\n@f\r\ndef f(): pass\r\n", "s = '\x0c\u2028ä'\nA = [\n  'ö'\n]\n".encode()
+
+
 def _corpus() -> tuple[bytes, ...]:
     seed = (content.root("seeds") / "program.py").read_bytes()
+    reply = (
+        "So:\n<<<<<<< SEARCH\nimport math\n=======\nimport json\n>>>>>>> REPLACE\n  <<<<<<< SEARCH\n  b = a\n  return '< |x|>\n  =======\n"
+        "  c\n  >>>>>>> REPLACE\n<<<<<<< SEARCH\n| def f(a):\n|\n| \tb = a\n=======\n| def f(a):\n=======\n>>>>>>> REPLACE\n"
+    )
+    blocks = "1.\n  ```python\n  def generate():\n      s = '''\n  ```\n  '''\n  ```\n~~~json\n{}\n~~~\n| x = 1\n"
     short = b"# c\nimport math as m\nA = 1  # one\n\n\ndef f(x=(1,)):\n    'd'\n    return [x for x in A]\n\n\nb: list = [1, 2.5, 'x']\n"
-    return seed, short, b"A = 'x'; B = {1: 2}\r\n@f\r\ndef f(): pass\r\n", "s = '\x0c\u2028ä'\nA = [\n  'ö'\n]\n".encode()
+    return seed, short, reply.encode(), blocks.encode(), *_ENDS
 
 
 WORDS = (
@@ -200,5 +265,7 @@ WORDS = (
     b"9" * 5000, b"1e999", b"0x", b"1j", b"\xed\xa0\x80", b"# coding: latin-1\n", b"*", b"**", b"await ", b"yield ", b"match x:\n case ",
     b"\\\n",
     b"global A\n", b"from __future__ import annotations\n", b"import a.b\n", b"print(", b"\xc2\xaa", b"\xef\xbc\xa1", b"rb'", b"1_0",
+    b"<<<<<<< SEARCH\n", b"\n=======\n",
+    b">>>>>>> REPLACE\n", b"| ", b"\n| ", b"```python\n", b"\n```\n", b"~~~", b"import math\n", b"<|x|>",
 )  # fmt: skip
-TARGET = Target((edit, source, names, rules), _corpus(), WORDS, attempt, PROGRAMS, check, longest=6_000)
+TARGET = Target((edit, patch, source, names, rules), _corpus(), WORDS, attempt, PROGRAMS | REPLIES, check, longest=6_000)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -16,11 +18,13 @@ from pydantic import BaseModel
 
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models.spec import ModelSpec
-from personaevo.records import Message, Reply
+from personaevo.records import Message, Reply, Usage
 
 Value = TypeVar("Value")
 NO_KEY = "none"  # a server of one's own needs none, but the clients want one
-LONGEST_REPLY = 400_000  # characters
+LONGEST_REPLY = 250_000  # characters, of up to four bytes: the archive takes a megabyte
+_MOST_TOKENS = 10**9  # of one reply; more is nonsense
+_SLACK = 5.0  # seconds that a busy loop may be late
 _REFUSED = {
     401: "the key is refused", 403: "the key may not use it", 404: "there is no such model or address", 402: "the account has no credit",
 }  # fmt: skip
@@ -42,9 +46,15 @@ class Loop:
     """An event loop in a thread of its own, for clients that are asynchronous; callers wait in theirs."""
 
     def __init__(self) -> None:
+        self._clients: list[Any] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="models", daemon=True)
         self._thread.start()
+
+    def keep(self, client: Any) -> Any:
+        """The client, which is closed with the loop."""
+        self._clients.append(client)
+        return client
 
     def run(self, work: Coroutine[Any, Any, Value], seconds: float) -> Value:
         """The coroutine's result. Raises TimeoutError after ``seconds`` in all: a client's own limits are between two bytes."""
@@ -54,13 +64,13 @@ class Loop:
             work.close()
             raise
         try:
-            return future.result()
+            return future.result(seconds + _SLACK)  # a loop that is just closing answers never
         except BaseException:
             future.cancel()
             raise
 
     def close(self) -> None:
-        """Ends what still runs, and the thread."""
+        """Ends what still runs, the clients and the thread."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
@@ -71,6 +81,8 @@ class Loop:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for client in self._clients:
+            await client.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +106,7 @@ class Adapter(ABC):
     @cached_property
     def client(self) -> Any:
         """Made when first asked for, in the loop's thread."""
-        return self._client()
+        return self._loop.keep(self._client())
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         """Ask once. With a ``schema`` the server is asked for that form if it can; the text is not parsed here.
@@ -112,7 +124,8 @@ class Adapter(ABC):
         except library.APIStatusError as error:
             if self._can_do_with_less(error):
                 return self.reply(messages, schema=schema, sample=sample)
-            raise status_error(label, error.status_code, error.response.text, error.response.headers) from error
+            said = self._without_key(error.response.text)
+            raise status_error(label, error.status_code, said, error.response.headers) from None  # the client's error repeats the body
         except ModelError:
             raise
         except Exception as error:
@@ -129,6 +142,14 @@ class Adapter(ABC):
     @abstractmethod
     def _read(self, answer: Any) -> Reply: ...
 
+    def _without_key(self, text: str) -> str:
+        """What a server said, should it repeat the key that it got."""
+        keys = (getattr(self.client, name, None) for name in ("api_key", "auth_token"))
+        for key in keys:
+            if isinstance(key, str) and key not in ("", NO_KEY):
+                text = text.replace(key, "(key)")
+        return text
+
     def _can_do_with_less(self, error: Any) -> bool:
         """Whether the server refused something that is not needed, and is not asked for any more."""
         return False
@@ -143,7 +164,7 @@ def label_of(role: str, spec: ModelSpec) -> str:
 def status_error(label: str, status: int, body: str, headers: Mapping[str, str]) -> ModelError:
     """An HTTP status other than 200 as the error that says whether to ask again."""
     said = body.lower()
-    if any(words in said for words in _TOO_LONG) or status == 413:
+    if status == 413 or (status != 429 and any(words in said for words in _TOO_LONG)):  # 429: too many tokens per minute
         return ReplyError(f"{label}: the prompt is too long for the model")
     if status in _REFUSED or any(words in said for words in _NO_CREDIT):
         return ModelSetupError(f"{label}: {_REFUSED.get(status, 'the account has no credit')} (status {status}); {_advice(status)}")
@@ -160,22 +181,31 @@ def _advice(status: int) -> str:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the server asks to wait for: ``retry-after-ms``, or ``retry-after`` in seconds or as a date; None if it does not say."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        with suppress(ValueError):
+            seconds = float(headers.get(name, "")) * unit
+            return None if math.isnan(seconds) else max(0.0, seconds)
     try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        text = headers.get("retry-after", "")
-        return max(0.0, float(text)) if text else None
-    except ValueError:
-        when = email.utils.parsedate_tz(headers.get("retry-after", ""))
-        return max(0.0, email.utils.mktime_tz(when) - time.time()) if when else None
+        when = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, when.timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def unreachable(label: str, error: BaseException) -> TransientError:
     """Nothing listens there, or the connection broke."""
     cause = error.__cause__ or error
     reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
-    refused = "refused" in reason.lower() or "connect" in type(cause).__name__.lower()
+    refused = "refused" in reason.lower() or type(cause).__name__ == "ConnectError"
     return TransientError(f"{label}: cannot be reached ({reason[:120]})", "connection", unreachable=refused)
+
+
+def counted(read: int | None, written: int | None, cached: int | None) -> Usage:
+    """Tokens as a server reports them; what it does not report is 0. Raises ValueError if they are no counts: the books need some."""
+    counts = [0 if count is None else count for count in (read, written, cached)]
+    if any(type(count) is not int or not 0 <= count <= _MOST_TOKENS for count in counts) or counts[2] > counts[0]:
+        raise ValueError(f"usage {counts!r:.200}: expected numbers of tokens")
+    return Usage(*counts)
 
 
 def bounded(label: str, text: str) -> str:

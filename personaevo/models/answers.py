@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -14,8 +15,9 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 _FENCE = re.compile(r"```[a-zA-Z0-9]*\s*\n(.*?)(?:```|\Z)", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
-_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-_STRINGS = re.compile(r'("(?:[^"\\]|\\.)*")', re.DOTALL)
+# A string, also one without an end, or a trailing comma; possessive: linear in time.
+_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+"?)|,(?=\s*[}\]])', re.DOTALL)
+_NAMED, _NOTES = ("properties", "$defs"), ("default", "title")
 _MOST_STARTS = 8  # places at which JSON is looked for
 LONGEST = 200_000  # characters of an answer that are looked at
 
@@ -26,13 +28,15 @@ def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
     return closed
 
 
-def _closed(node: Any) -> Any:
+def _closed(node: Any, *, named: bool = False) -> Any:
+    """``named``: the keys are names that a model gave, not words of JSON Schema."""
     if isinstance(node, list):
         return [_closed(part) for part in node]
     if not isinstance(node, dict):
         return node
-    notes = ("default", "title")  # unless they are properties of that name
-    made = {key: _closed(value) for key, value in node.items() if key not in notes or isinstance(value, dict)}
+    if named:
+        return {name: _closed(part) for name, part in node.items()}
+    made = {key: _closed(value, named=key in _NAMED) for key, value in node.items() if key not in _NOTES}
     if node.get("type") == "object" and "properties" in node:
         made |= {"additionalProperties": False, "required": list(node["properties"])}
     return made
@@ -44,15 +48,15 @@ def parse(text: str, schema: type[Answer]) -> Answer:
     Raises:
         ValueError: there is none, in words for the model that wrote it.
     """
-    problem = "it holds no JSON"
+    problem = ""
     for piece in _pieces(text[:LONGEST]):
         try:
             return schema.model_validate(piece)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"])) or "the whole"
-            problem = f"{place}: {first['msg'].lower()}"
-    raise ValueError(problem)
+            problem = problem or f"{place}: {first['msg'].lower()}"  # of the outermost piece, not of what is inside
+    raise ValueError(problem or "it holds no JSON")
 
 
 def _pieces(text: str) -> Iterator[Any]:
@@ -68,22 +72,23 @@ def _pieces(text: str) -> Iterator[Any]:
 
 
 def _loaded(text: str) -> Any:
-    """The value, None if it is not JSON even without trailing commas. NaN and the like are none."""
-    for form in (text, _without_trailing_commas(text)):
+    """The value, None if it is not JSON even without trailing commas. NaN and the like are none; half characters become "?"."""
+    for form in (text, _TRAILING_COMMA.sub(r"\1", text)):
         try:
-            return json.loads(form, parse_constant=lambda name: None)
+            value = json.loads(form, parse_constant=lambda name: None, parse_float=_finite)
+            return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) if "\\u" in form else value
         except (ValueError, RecursionError):
             continue
     return None
 
 
-def _without_trailing_commas(text: str) -> str:
-    parts = _STRINGS.split(text)
-    return "".join(part if index % 2 else _TRAILING_COMMA.sub(r"\1", part) for index, part in enumerate(parts))
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def _balanced(text: str, start: int) -> str:
-    """From an opening bracket to the one that closes it; to the end if none does."""
+    """From an opening bracket to the one that closes it; empty if none does."""
     depth, inside, escaped = 0, False, False
     for index in range(start, len(text)):
         char = text[index]
@@ -95,4 +100,4 @@ def _balanced(text: str, start: int) -> str:
         depth += (char in "{[") - (char in "}]")
         if depth == 0:
             return text[start : index + 1]
-    return text[start:]
+    return ""

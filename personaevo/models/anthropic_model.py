@@ -10,9 +10,9 @@ import anthropic
 from pydantic import BaseModel
 
 from personaevo.errors import ReplyError
-from personaevo.models.adapter import NO_KEY, Adapter, TransientError, bounded
+from personaevo.models.adapter import NO_KEY, Adapter, TransientError, bounded, counted
 from personaevo.models.answers import strict_schema
-from personaevo.records import Message, Reply, Usage
+from personaevo.records import Message, Reply
 
 _TOOL = "answer"
 
@@ -50,7 +50,7 @@ class AnthropicModel(Adapter):
             raise TransientError(f"{label}: a reply without content", "empty reply")
         used = answer.usage
         cached, written = used.cache_read_input_tokens or 0, used.cache_creation_input_tokens or 0
-        usage = Usage(used.input_tokens + cached + written, used.output_tokens, cached)
+        usage = counted(used.input_tokens + cached + written, used.output_tokens, cached)
         return Reply(bounded(label, inputs[0] if inputs else "".join(texts)), usage=usage, cut=answer.stop_reason == "max_tokens")
 
 

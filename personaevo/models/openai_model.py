@@ -9,7 +9,7 @@ import openai
 from pydantic import BaseModel
 
 from personaevo.errors import ModelSetupError, ReplyError
-from personaevo.models.adapter import NO_KEY, Adapter, TransientError, bounded
+from personaevo.models.adapter import NO_KEY, Adapter, TransientError, bounded, counted
 from personaevo.models.answers import strict_schema
 from personaevo.records import Message, Reply, Usage
 
@@ -41,10 +41,11 @@ class OpenAIModel(Adapter):
         return await self.client.chat.completions.create(model=self.spec.name, messages=said, **options)
 
     def _can_do_with_less(self, error: Any) -> bool:
-        able = self._schemas
-        if error.status_code in _NOT_ABLE and any(word in error.response.text for word in _ABOUT_SCHEMAS):
-            self._schemas = False
-        return able and not self._schemas
+        asked = b'"response_format"' in error.request.content  # by this question: others may be under way
+        if not asked or error.status_code not in _NOT_ABLE or not any(word in error.response.text for word in _ABOUT_SCHEMAS):
+            return False
+        self._schemas = False
+        return True
 
     def _read(self, answer: Any) -> Reply:
         label = self.terms.label
@@ -57,6 +58,6 @@ class OpenAIModel(Adapter):
             raise TransientError(f"{label}: a reply without text", "empty reply")
         used = answer.usage
         details = used.prompt_tokens_details if used else None
-        cached = (details.cached_tokens or 0) if details else 0
-        usage = Usage(used.prompt_tokens or 0, used.completion_tokens or 0, cached) if used else Usage()
+        cached = details.cached_tokens if details else None
+        usage = counted(used.prompt_tokens, used.completion_tokens, cached) if used else Usage()
         return Reply(bounded(label, choice.message.content), usage=usage, cut=choice.finish_reason == "length")

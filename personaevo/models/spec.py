@@ -47,19 +47,19 @@ def parse(text: str) -> ModelSpec:
     provider, _, rest = text.partition(":")
     name, at, url = rest.partition("@")
     if provider not in _REMOTE or not _NAME.fullmatch(name):
-        raise ConfigError(f"model {text!r:.120}: {_EXPECTED}")
+        raise ConfigError(f"model {text.partition('@')[0]!r:.120}: {_EXPECTED}")  # after it may stand a login
     assert provider in get_args(Provider)
     return ModelSpec("openai" if provider == "openai" else "anthropic", name, _address(url) if at else None)
 
 
 def _address(url: str) -> str:
+    if any(mark in url for mark in "@?#"):  # first of all: what is refused for another reason is repeated
+        raise ConfigError("model address: it holds a login or a query; keys come from OPENAI_API_KEY and ANTHROPIC_API_KEY alone")
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # no address at all, or an impossible port
         usable = False
-    if not usable or not url.isprintable():
+    if not usable or not url.isprintable() or " " in url:
         raise ConfigError(f"model address {url!r:.120}: {_EXPECTED}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError("model address: it holds a login or a query; keys come from OPENAI_API_KEY and ANTHROPIC_API_KEY alone")
     return url.rstrip("/")

@@ -94,10 +94,13 @@ class _Block:
         return f"block {self.number}"
 
     def halves(self) -> Iterator[tuple[list[_Line], list[_Line]]]:
-        """SEARCH and REPLACE, with each separator taken as their border; the longest SEARCH first."""
+        """SEARCH and REPLACE, with each separator taken as their border; the longest SEARCH first. If all of SEARCH has the prefix of quoted
+        lines, it is tried without as well: then REPLACE needs none either."""
         for border in range(len(self.parts) - 1, 0, -1):
             search, (_, *replace) = (list(chain.from_iterable(parts)) for parts in (self.parts[:border], self.parts[border:]))
-            yield _unquoted(search, replace)
+            yield search, replace
+            if _is_quoted(line.text for line in search):
+                yield [_Line(_bare(text), end) for text, end in search], [_Line(_bare(text), end) for text, end in replace]
 
 
 def _line(whole: str) -> _Line:
@@ -174,13 +177,6 @@ class _Opened:
     def _is(self, marker: re.Pattern[str], line: _Line) -> bool:
         match = marker.fullmatch(line.text)
         return match is not None and match[1] == self._indent
-
-
-def _unquoted(search: list[_Line], replace: list[_Line]) -> tuple[list[_Line], list[_Line]]:
-    """Without the prefix of quoted lines, if all of SEARCH has it: then none of REPLACE needs it."""
-    if not _is_quoted(line.text for line in search):
-        return search, replace
-    return [_Line(_bare(text), end) for text, end in search], [_Line(_bare(text), end) for text, end in replace]
 
 
 def _is_quoted(lines: Iterable[str]) -> bool:
@@ -483,7 +479,7 @@ def whole(reply: str) -> str:
     text = _plain(lines)
     if _GENERATE.search(text) and _reads(text):
         return text
-    blocks = list(_fenced(lines))
+    blocks = [block for block in _fenced(lines) if block.text.strip()]
     if not blocks:
         return _unfenced(text)
     defining = [block for block in blocks if _GENERATE.search(block.text)]

@@ -70,7 +70,7 @@ def test_replaces_the_lines_that_search_names(search: str, replace: str, gone: t
         ("a\n" * 9, "a\n", "matches 9 places (exactly), beginning in lines 1, 2, 3, 4, 5, …;"),
         ("a\n" * 5000, "a\n" * 2000, "matches 100 or more places"),
         (PROGRAM, "x = 7\n", '"x = 7", matches 0 places of the program: no line of the program is "x = 7"'),
-        (PROGRAM, "import math\n\n\nx = 7\n", 'begins with "import math", matches 0 places of the program: no line of the program is "x = 7"'),
+        (PROGRAM, "import math\n\n\nx = 7\n", 'begins with "import math", matches 0 places of the program: no line of the program is'),
         (PROGRAM, "def g(a):\nreturn a\n", "its lines are there, but not in this order or indentation"),
         (PROGRAM, "def f(a):\n  x = 1\n", "its lines are there"),
         (PROGRAM, PROGRAM + "more\n" * 40, "longer than the program"),
@@ -195,6 +195,7 @@ def test_lines_copied_from_a_prompt(first: int, last: int, strip: str) -> None:
 def test_the_prefix_counts_only_if_all_lines_of_search_have_it() -> None:
     assert "matches 0 places" in refusal(PROGRAM, block("| def f(a):\n    x = 1\n", "y\n"))
     assert apply(PROGRAM, block("| import math\n", "import re\n")) == PROGRAM.replace("math", "re")
+    assert apply("a\n| a\n", block("| a\n", "| b\n")) == "a\n| b\n"  # code, as it stands there
     assert apply("x = (1\n  | 2)\n", block("  | 2)\n", "  | 3)\n")) == "x = (1\n  | 3)\n"
 
 
@@ -243,7 +244,7 @@ GOOD = block("import math\n", "import re\n")
         ("<<<<<<< ORIGINAL\nimport math\n=======\nimport re\n>>>>>>> UPDATED\n", "no block"),
         (GOOD + "<<<<<<< SEARCH\nimport re\n", "block 2 (line 6 of the reply) is not closed"),
         (GOOD + "<<<<<<< SEARCH\nimport re\n=======\nimport", "block 2 (line 6 of the reply) is not closed"),
-        ("<<<<<<< SEARCH\nimport math\n=======\nimport re\n" + GOOD, "block 1 (line 1 of the reply) is not closed when the next one begins"),
+        ("<<<<<<< SEARCH\nimport math\n=======\nimport re\n" + GOOD, "block 1 (line 1 of the reply) is not closed when the next"),
         ("<<<<<<< SEARCH\nimport math\n" + GOOD, "block 1 (line 1 of the reply) is not closed when the next one begins"),
         ("<<<<<<< SEARCH\nimport math\n>>>>>>> REPLACE\n", "has no line ======="),
         ("<<<<<<< SEARCH\n    =======\n>>>>>>> REPLACE\n", "has no line ======="),
@@ -320,8 +321,8 @@ def test_edits_of_the_seed_program(data: st.DataObject) -> None:
 
 
 PIECES = st.sampled_from(
-    ["<<<<<<< SEARCH\n", "=======\n", ">>>>>>> REPLACE\n", "a\n", "  a\n", "b \n", "\n", "\tb\n", "\r", "\x0c", "| a\n", "é\ud800\n", "\0\n",
-     "```python\n", "```\n", "~~~\n", "def generate():\n", "'''\n", " ", "<|x|>\n", "\u2028", "x" * 300]
+    ["<<<<<<< SEARCH\n", "=======\n", ">>>>>>> REPLACE\n", "a\n", "  a\n", "b \n", "\n", "\tb\n", "\r", "\x0c", "| a\n", "\0\n",
+     "é\ud800\n", "```python\n", "```\n", "~~~\n", "def generate():\n", "'''\n", " ", "<|x|>\n", "\u2028", "x" * 300]
 )  # fmt: skip
 
 
@@ -340,6 +341,9 @@ def many(text: str, size: int = 1_000_000) -> str:
     return (text * (size // len(text) + 1))[:size]
 
 
+REPEATED = (
+    "<<<<<<< SEARCH\nx\n", "=======\n", block("", ""), "<", " ", "\u2028", "```\n", "```python\nx(\n```\n", "~~~\n```\n", "| \n",
+)  # fmt: skip
 HOSTILE: dict[str, Callable[[], tuple[str, str]]] = {
     "places": lambda: ("a\n" * 32_000, block("a\n" * 16_000, "b\n")),
     "nearly": lambda: ("a\nb\n" * 16_000, block("a\nb\n" * 8_000 + "a\na\n", "b\n")),
@@ -350,10 +354,7 @@ HOSTILE: dict[str, Callable[[], tuple[str, str]]] = {
         "a\n\n" * 21_000 + "".join(f"u{i}\n\nw{i}\n" for i in range(MAX_BLOCKS)),
         "".join(block(f"u{i}\nw{i}\n", f"v{i}\n") for i in range(MAX_BLOCKS)),
     ),
-    **{
-        repr(text[:18]): lambda text=text: ("x\n" * 32_000, many(text))  # type: ignore[misc]
-        for text in ("<<<<<<< SEARCH\nx\n", "=======\n", block("", ""), "<", " ", "\u2028", "```\n", "```python\nx(\n```\n", "~~~\n```\n", "| \n")
-    },
+    **{repr(text[:18]): lambda text=text: ("x\n" * 32_000, many(text)) for text in REPEATED},  # type: ignore[misc]
     "fences": lambda: ("", "~~~python\nx(\n" * 900 + "```\n" * 200_000 + "~~~\n" * 900),
     "parsing": lambda: ("", many("```python\n" + "a;" * 20_000 + "\n```\n")),
 }
@@ -422,6 +423,7 @@ def test_which_of_several_blocks() -> None:
         ("I am sorry, but I cannot do that.", "no block from ```python"),
         ("I am sorry, but\n```\n", "no program itself"),
         ("```\n```python", "never closed"),
+        ("```python\n\n```\n", "no program itself"),
         (f"Here:\n```python\n{SMALL}", "line 2 of the reply opens a block that is never closed"),
         (f"```python\n{SMALL[:40]}", "line 1 of the reply opens a block that is never closed"),
         (f"```python\n{SMALL}```\nor\n```python\ndef gen", "line 9 of the reply opens a block that is never closed"),

@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -64,16 +65,17 @@ def test_different_programs_are_told_apart(one: str, two: str) -> None:
 
 @pytest.mark.parametrize("one", REAL)
 def test_programs_that_share_more_are_more_alike(one: str) -> None:
-    assert likeness(shingles(REAL[one]), shingles(REAL[one])) == 1.0
-    for two in REAL:
-        value = likeness(shingles(REAL[one]), shingles(REAL[two]))
-        assert value == likeness(shingles(REAL[two]), shingles(REAL[one]))
-        if one != two and not one.startswith("program") and not two.startswith("program"):
-            assert value < 0.35
-        elif one != two and one.startswith("program") and two.startswith("program"):
+    own = shingles(REAL[one])
+    for two, source in REAL.items():
+        other = shingles(source)
+        value = likeness(own, other)
+        assert value == likeness(other, own)
+        if one == two:
+            assert value == 1.0
+        elif one.startswith("program") and two.startswith("program"):
             assert 0.5 < value < 1.0
-        elif one != two and f"program with {two}" != one and f"program with {one}" != two:
-            assert value < 0.2
+        elif two not in one and one not in two:
+            assert value < 0.35
 
 
 def test_likeness_falls_with_every_change() -> None:
@@ -86,7 +88,8 @@ def test_likeness_falls_with_every_change() -> None:
         for number, match in sorted(enumerate(places[:count]), key=lambda pair: -pair[1].start()):
             source = f"{source[: match.start()]}{0.1111 + number / 1000:.4f}{source[match.end() :]}"
         values.append(likeness(shingles(SEED), shingles(source)))
-    assert all(later < earlier for earlier, later in zip(values, values[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(values))  # equal, if all around a number has been changed before
+    assert values[0] > values[1] > values[5] > values[15] > values[-1]
     assert 0.2 < values[-1] < 0.7
 
 
@@ -101,7 +104,7 @@ def test_sizes(size: int) -> None:
     own = shingles(SEED, size)
     assert likeness(own, shingles(normalize(SEED), size)) == 1.0
     assert likeness(own, shingles(SEED.replace("0.66", "0.7"), size)) < 1.0
-    assert len(own) > 100 or size == 5000 or size == 1
+    assert (len(own) > 100) == (1 < size < 5000)
     assert len(shingles("", size)) == 2  # the module and the program as a whole
 
 

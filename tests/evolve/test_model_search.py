@@ -1,0 +1,229 @@
+"""Whole searches with models, over real sockets and with the real clients, against the loopback server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from examples.model_server import Fault, Faults, ModelServer, person_or_agent
+from personaevo.archive import Archive
+from personaevo.config import SearchConfig, make_config
+from personaevo.errors import BudgetError, ConfigError, ModelError, ModelSetupError, ModelUnavailableError, PersonaevoError
+from personaevo.evolve.search import SearchResult, search
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = {"OPENAI_API_KEY": "sk-proj-c4n4ryAAAAAAAAAAAAAA", "ANTHROPIC_API_KEY": "sk-ant-c4n4ryBBBBBBBBBBBB"}
+PRICES = '[[price]]\nmodel = "*@*"\ninput = 1.0\noutput = 4.0\ncached = 0.1\n'
+Run = Callable[..., SearchResult]
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModelServer]:
+    with ModelServer(person_or_agent, keep=20_000) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(server: ModelServer) -> Iterator[None]:
+    yield
+    server.fault = None
+    server.latency_seconds = 0.0
+
+
+def settings(server: ModelServer, **more: object) -> SearchConfig:
+    """Every role by a model, on both providers; small."""
+    openai, anthropic = f"openai:small@{server.openai_url}", f"anthropic:large@{server.url}"
+    values: dict[str, object] = {
+        "archive": Path("here.duckdb"), "candidates": 6, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 1,
+        "control_dialogues": 20, "seed": 3, "model_seconds": 5.0, "program": ROOT / "seeds" / "two_stage.py",
+        "models": {"mutator": anthropic, "reflector": openai, "generator": anthropic, "user": openai, "agent": anthropic},
+    }  # fmt: skip
+    return make_config({**values, **more})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Path]:
+    """The search as it is when nothing happens, and its archive."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        path = tmp_path_factory.mktemp("undisturbed") / "a.duckdb"
+        return search(settings(server, archive=path)), path
+
+
+def calls(path: Path) -> list[tuple[str, int]]:
+    """Each role's answers in an archive."""
+    with Archive.read(path) as archive:
+        return archive.query('SELECT "role", count(*)::INTEGER FROM model_calls GROUP BY 1 ORDER BY 1')[1]  # type: ignore[return-value]
+
+
+def test_every_role_is_played_by_its_model(undisturbed: tuple[SearchResult, Path]) -> None:
+    result, path = undisturbed
+    assert [role for role, _ in calls(path)] == ["agent", "generator", "mutator", "reflector", "user"]
+    with Archive.read(path) as archive:
+        archive.verify_digest()
+        commits = archive.commits(1)
+        episodes = archive.episodes(1, 0)
+        assert archive.query("SELECT count(DISTINCT candidate) FROM model_calls WHERE \"role\" = 'mutator'")[1] == [(5,)]
+    assert len(commits) == 6
+    assert {commit.candidate.operator for commit in commits} - {"seed"} <= {"edit", "rewrite", "crossover", "repair"}
+    assert sum(commit.candidate.state == "evaluated" for commit in commits) >= 4
+    assert all(one.state == "completed" and 100 <= len(one.persona.policy.split()) <= 300 for one in episodes if one.persona)
+    assert {role: one.spent.calls for role, one in result.spending.items()} == dict(calls(path))
+    assert result.spending["user"].spent.cached_tokens > 0
+
+
+def test_nothing_is_paid_for_twice(server: ModelServer, undisturbed: tuple[SearchResult, Path]) -> None:
+    """An equal search in the same archive's answers asks nothing, and faults cost only attempts."""
+    result, path = undisturbed
+    with Archive.read(path) as archive:
+        assert archive.query('SELECT count(*) - count(DISTINCT "key") FROM model_calls')[1] == [(0,)]
+    before = server.counters.answered.total()
+    server.fault = Faults({"429": 0.06, "429 retry-after": 0.04, "500": 0.05, "hang": 0.005}, seed=1)
+    again = search(settings(server, model_seconds=1.0))
+    assert again.digest == result.digest
+    assert calls(Path("here.duckdb")) == calls(path)
+    asked = sum(one.spent.calls for one in again.spending.values())
+    assert server.counters.answered.total() - before == asked
+    kinds = {kind for one in again.spending.values() for kind in one.failures}
+    assert kinds >= {"429", "500", "timeout"}
+
+
+def test_replayed_with_the_network_off(undisturbed: tuple[SearchResult, Path], server: ModelServer) -> None:
+    result, path = undisturbed
+    server.stop()
+    try:
+        replayed = search(settings(server, replay=path))
+    finally:
+        server.start()
+    assert replayed.digest == result.digest
+    assert all(one.spent.calls == 0 and one.known > 0 for one in replayed.spending.values())
+    again = search(settings(server, archive=Path("again.duckdb"), replay=Path("here.duckdb")))  # what was replayed is a recording too
+    assert again.digest == result.digest
+
+
+def test_replay_of_another_search_is_told(undisturbed: tuple[SearchResult, Path], server: ModelServer) -> None:
+    with pytest.raises(ModelError, match="the recording holds no answer to this question"):
+        search(settings(server, replay=undisturbed[1], seed=4))
+    assert not Path("here.duckdb").exists()
+
+
+def test_a_server_that_dies_ends_the_search_in_order(undisturbed: tuple[SearchResult, Path], server: ModelServer) -> None:
+    result, _ = undisturbed
+    with _dying(server, 150) as died:
+        place = r"^(user openai:small|agent anthropic:large|generator anthropic:large) at http://127\.0\.0\.1:\d+(/v1)?: cannot be reached"
+        with pytest.raises(ModelUnavailableError, match=place):
+            search(settings(server))
+        assert time.monotonic() - died[0] < 20
+    kept = sum(count for _, count in calls(Path("here.duckdb")))
+    assert kept >= 140
+    resumed = search(settings(server, resume=True))
+    assert resumed.digest == result.digest
+    assert sum(one.spent.calls for one in resumed.spending.values()) == sum(one.spent.calls for one in result.spending.values())
+
+
+@contextmanager
+def _dying(server: ModelServer, answers: int) -> Iterator[list[float]]:
+    """The server stops after so many more answers, and is there again at the end; when it did."""
+    end, died = server.counters.answered.total() + answers, list[float]()
+
+    def watch() -> None:
+        while server.counters.answered.total() < end:
+            time.sleep(0.002)
+        died.append(time.monotonic())
+        server.stop()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield died
+    finally:
+        watcher.join()
+        server.start()
+
+
+def test_nobody_there(server: ModelServer) -> None:
+    models = {"user": "openai:small@http://127.0.0.1:9/v1"}
+    with pytest.raises(ModelUnavailableError, match=r"user openai:small at http://127.0.0.1:9/v1: cannot be reached"):
+        search(settings(server, models=models, program=None))
+    assert not Path("here.duckdb").exists()
+
+
+@pytest.mark.parametrize(("kind", "words"), [("401", "the key is refused"), ("404 model", "there is no such model")])
+def test_what_cannot_succeed_is_asked_once(server: ModelServer, kind: str, words: str) -> None:
+    server.fault = lambda request, attempt: Fault(kind)
+    before = sum(server.counters.requests.values())
+    with pytest.raises(ModelSetupError, match=words):
+        search(settings(server, models={"mutator": f"openai:small@{server.openai_url}"}, program=None))
+    assert sum(server.counters.requests.values()) - before <= 4  # those under way at the same time
+
+
+def test_a_budget_is_never_exceeded_and_can_be_raised(undisturbed: tuple[SearchResult, Path], server: ModelServer) -> None:
+    Path("prices.toml").write_text(PRICES)
+    with pytest.raises(BudgetError, match=r"the next call could exceed --max-usd 0.1: 0\.\d+ are spent"):
+        search(settings(server, prices=Path("prices.toml"), max_usd=0.1))
+    with Archive.read("here.duckdb") as archive:
+        spent = archive.query("SELECT sum(cost) FROM model_calls")[1][0][0]
+    assert 0.04 < spent <= 0.1
+    raised = search(settings(server, prices=Path("prices.toml"), max_usd=100.0, resume=True))
+    assert raised.digest == undisturbed[0].digest
+    assert sum(one.spent.usd for one in raised.spending.values()) > 0.1
+
+
+@pytest.mark.parametrize("limit", [{"max_calls": 100}, {"max_tokens": 60_000}])
+def test_other_budgets(server: ModelServer, limit: dict[str, int]) -> None:
+    with pytest.raises(BudgetError, match=next(iter(limit)).replace("_", "-")):
+        search(settings(server, **limit))
+    with Archive.read("here.duckdb") as archive:
+        count, tokens = archive.query("SELECT count(*), sum(input_tokens + output_tokens) FROM model_calls")[1][0]
+    assert 0 < count <= limit.get("max_calls", 10**9)
+    assert tokens <= limit.get("max_tokens", 10**9)
+
+
+def test_a_budget_in_dollars_needs_prices(server: ModelServer) -> None:
+    with pytest.raises(ConfigError, match="--max-usd needs the price of"):
+        search(settings(server, max_usd=1.0))
+    assert not Path("here.duckdb").exists()
+
+
+def test_keys_are_nowhere(undisturbed: tuple[SearchResult, Path], server: ModelServer) -> None:
+    """The server says the key in its refusals; it is in no error, and in no byte of an archive."""
+    server.fault = lambda request, attempt: Fault("401")
+    with pytest.raises(PersonaevoError) as caught:
+        search(settings(server))
+    assert "c4n4ry" not in str(caught.value)
+    for path in (undisturbed[1], *Path().iterdir()):
+        assert b"c4n4ry" not in path.read_bytes()
+    assert any("c4n4ry" in value for _, value in server.counters.keys)  # they did get there
+
+
+def test_a_refusing_mutator_spoils_only_candidates(server: ModelServer) -> None:
+    models = {"mutator": f"openai:small@{server.openai_url}"}
+    server.fault = lambda request, attempt: Fault("refusal")
+    result = search(settings(server, models=models, program=None, candidates=4))
+    with Archive.read("here.duckdb") as archive:
+        states = [(commit.candidate.state, commit.candidate.reason or "") for commit in archive.commits(1)]
+    assert [state for state, _ in states] == ["evaluated", "failed", "failed", "failed"]
+    assert all("the model refuses" in reason for _, reason in states[1:])
+    assert result.best.id == result.table[2].program_id
+
+
+def test_an_agent_of_ones_own(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine.py").write_text("def talk(messages):\n    return 'Done. Anything else?' if len(messages) > 1 else 'What is it about?'\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    search(settings(server, models={}, agent="mine:talk", program=None, candidates=2))
+    with Archive.read("here.duckdb") as archive:
+        said = {text for one in archive.episodes(1, 0) for role, text in one.turns if role == "assistant"}
+    assert said <= {"Done. Anything else?", "What is it about?"}
