@@ -25,6 +25,8 @@ _SHOWN = 60
 _LETTERS = 5
 _BEGINNINGS = re.compile(rf"\b\w{{1,{_LETTERS}}}|[<\[]")
 _CLASSES = re.compile(r"(\[(?:\\.|[^\]\\])*\])")
+_SOME_WORDS = re.compile(r"\(\?:(?:\\w\+ | \\w\+)\)(?:\{0,(\d)\}|\?|\*)\??")
+_WORD = 12  # letters
 _UNSEEN = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
 _SPACED_OUT = re.compile(r"\b(?:\w[^\w\n]{1,3}){5,}\w\b")
 _MIXED = re.compile(r"[a-z][013457@$!]+[a-z]|\b[013457@$!][a-z]+[013457@$!a-z]*[a-z]")
@@ -134,7 +136,11 @@ def _rule(row: Mapping[str, Any], words: Mapping[str, str]) -> _Rule:
 
 @cache
 def _compiled(source: str, tight: bool) -> re.Pattern[str]:
-    """The expression with blanks outside of character classes made what they stand for; ``tight``: nothing, if need be."""
+    """The expression with blanks outside of character classes made what they stand for; ``tight``: nothing, if need be. Where words have no
+    borders, "some words" is any text of their length: words would be looked for in all places of one another, without end."""
+    if tight:
+        source = _SOME_WORDS.sub(lambda match: rf"[\w\W]{{0,{_WORD * int(match[1] or 1)}}}?", source)
+        source = source.replace(r"\w+", rf"\w{{1,{_WORD}}}").replace(r"\w*", rf"\w{{0,{_WORD}}}")
     parts = _CLASSES.split(source)
     between = r"\W*" if tight else r"\W+"
     made = (part if index % 2 else re.sub(" [?*]", r"\\W*", part).replace(" ", between) for index, part in enumerate(parts))

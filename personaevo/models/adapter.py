@@ -58,9 +58,11 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, Value], seconds: float) -> Value:
         """The coroutine's result. Raises TimeoutError after ``seconds`` in all: a client's own limits are between two bytes."""
+        limited = asyncio.wait_for(work, seconds)
         try:
-            future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, seconds), self._loop)
+            future = asyncio.run_coroutine_threadsafe(limited, self._loop)
         except RuntimeError:  # closed
+            limited.close()
             work.close()
             raise
         try:
@@ -116,7 +118,8 @@ class Adapter(ABC):
         """
         label, library = self.terms.label, self.library
         try:
-            return self._read(self._loop.run(self._ask(messages, schema), self.terms.seconds))
+            sent = [Message(message.role, _encodable(message.content)) for message in messages]
+            return self._read(self._loop.run(self._ask(sent, schema), self.terms.seconds))
         except (TimeoutError, library.APITimeoutError):
             raise TransientError(f"{label}: no answer within {self.terms.seconds:g} s", "timeout") from None
         except library.APIConnectionError as error:
@@ -129,7 +132,7 @@ class Adapter(ABC):
         except ModelError:
             raise
         except Exception as error:
-            if any(word in str(error) for word in ("api_key", "authentication method")):
+            if any(word in f"{type(error).__name__} {error}" for word in ("api_key", "authentication method", "CredentialsError")):
                 raise ModelSetupError(f"{label}: there is no key; set {self.spec.provider.upper()}_API_KEY") from None
             raise TransientError(f"{label}: a reply that is not of the protocol ({type(error).__name__})", "broken reply") from error
 
@@ -203,13 +206,18 @@ def unreachable(label: str, error: BaseException) -> TransientError:
 def counted(read: int | None, written: int | None, cached: int | None) -> Usage:
     """Tokens as a server reports them; what it does not report is 0. Raises ValueError if they are no counts: the books need some."""
     counts = [0 if count is None else count for count in (read, written, cached)]
-    if any(type(count) is not int or not 0 <= count <= _MOST_TOKENS for count in counts) or counts[2] > counts[0]:
+    if any(type(count) is not int or not 0 <= count <= _MOST_TOKENS for count in counts):
         raise ValueError(f"usage {counts!r:.200}: expected numbers of tokens")
-    return Usage(*counts)
+    return Usage(counts[0], counts[1], min(counts[2], counts[0]))
 
 
 def bounded(label: str, text: str) -> str:
     """An answer's text. Raises ReplyError if it is larger than any may be."""
     if len(text) > LONGEST_REPLY:
         raise ReplyError(f"{label}: an answer of {len(text):,} characters; at most {LONGEST_REPLY:,} are read")
-    return text.encode("utf-8", "replace").decode().replace("\0", "")
+    return _encodable(text).replace("\0", "")
+
+
+def _encodable(text: str) -> str:
+    """The text with a question mark for each half of a character."""
+    return text.encode("utf-8", "replace").decode()

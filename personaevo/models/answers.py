@@ -18,7 +18,8 @@ _OPENING = re.compile(r"[{\[]")
 # A string, also one without an end, or a trailing comma; possessive: linear in time.
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+"?)|,(?=\s*[}\]])', re.DOTALL)
 _NAMED, _NOTES = ("properties", "$defs"), ("default", "title")
-_MOST_STARTS = 8  # places at which JSON is looked for
+_MOST_STARTS = 8  # places at which JSON is looked for, and fences
+_DEEPEST = 200
 LONGEST = 200_000  # characters of an answer that are looked at
 
 
@@ -61,7 +62,7 @@ def parse(text: str, schema: type[Answer]) -> Answer:
 
 def _pieces(text: str) -> Iterator[Any]:
     """All JSON values that may be meant: the text, what is fenced, and what begins at a bracket."""
-    for body in (text, *(match[1] for match in _FENCE.finditer(text))):
+    for body in (text, *(match[1] for match in islice(_FENCE.finditer(text), _MOST_STARTS))):
         value = _loaded(body.strip())
         if value is not None:
             yield value
@@ -88,7 +89,7 @@ def _finite(text: str) -> float | None:
 
 
 def _balanced(text: str, start: int) -> str:
-    """From an opening bracket to the one that closes it; empty if none does."""
+    """From an opening bracket to the one that closes it; empty if none does, or what is between is nested too deeply."""
     depth, inside, escaped = 0, False, False
     for index in range(start, len(text)):
         char = text[index]
@@ -100,4 +101,6 @@ def _balanced(text: str, start: int) -> str:
         depth += (char in "{[") - (char in "}]")
         if depth == 0:
             return text[start : index + 1]
+        if depth > _DEEPEST:
+            break
     return ""

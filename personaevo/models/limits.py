@@ -8,24 +8,33 @@ from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel
 
+from personaevo.errors import BudgetError
 from personaevo.records import ChatModel, Message, Reply
 
 
 class Gate:
-    """Lets ``at_once`` through at a time, and at most ``per_minute`` (evenly spaced), if that is given."""
+    """Lets ``at_once`` through at a time, and at most ``per_minute`` (evenly spaced), if that is given.
 
-    def __init__(self, at_once: int, per_minute: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    Raises:
+        BudgetError: ``stopping`` was set while someone waited for a turn.
+    """
+
+    def __init__(
+        self, at_once: int, per_minute: float | None = None, clock: Callable[[], float] = time.monotonic,
+        stopping: threading.Event | None = None,
+    ) -> None:  # fmt: skip
         self._places = threading.BoundedSemaphore(at_once)
         self._interval = 60.0 / per_minute if per_minute else 0.0
-        self._clock = clock
+        self._clock, self._stopping = clock, stopping or threading.Event()
         self._lock = threading.Lock()
         self._next = 0.0
 
     def __enter__(self) -> None:
         self._places.acquire()
         wait = self._turn()
-        if wait > 0:
-            time.sleep(wait)
+        if wait > 0 and self._stopping.wait(wait):
+            self._places.release()
+            raise BudgetError("the search is ending: nothing new is asked")
 
     def __exit__(self, *error: object) -> None:
         self._places.release()

@@ -98,7 +98,7 @@ class Models:
         if self._loop is None:
             self._loop = Loop()
         conduct = self._conduct
-        gate = self._gates.setdefault(spec.endpoint, Gate(conduct.at_once, conduct.per_minute))
+        gate = self._gates.setdefault(spec.endpoint, Gate(conduct.at_once, conduct.per_minute, stopping=self._stopping))
         module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
         adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, terms)
         return Retrying(Limited(adapter, gate), conduct.patience, partial(self.ledger.note_failure, role), self._stopping)

@@ -52,7 +52,7 @@ class Question:
 
     def most(self) -> Usage:
         """More tokens than it can cost: no tokenizer makes more than one of a byte."""
-        size = sum(len(message.content.encode()) + _MESSAGE_TOKENS for message in self.messages)
+        size = sum(len(message.content.encode("utf-8", "surrogatepass")) + _MESSAGE_TOKENS for message in self.messages)
         form = len(json.dumps(answers.strict_schema(self.schema))) + 2 * _MESSAGE_TOKENS if self.schema else 0
         return Usage(size + form, self.output_tokens)
 

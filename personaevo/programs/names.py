@@ -246,6 +246,10 @@ class _Finder(_Walk):
         self.scope.parameters.update(parameter.arg for parameter in parameters(args))
         super()._bind_parameters(args)
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self.keep.add(node.name)  # what a class's objects say of themselves begins with it: dataclasses, enums
+        super().visit_ClassDef(node)
+
     def visit_Call(self, node: ast.Call) -> None:
         self.calls.append((self.scope, node))
         self.generic_visit(node)

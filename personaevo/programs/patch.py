@@ -66,10 +66,10 @@ def apply(source: str, reply: str) -> str:
             cannot be shifted; nothing is changed; the program has more than 64 kB, before or after any block. One line that says which
             block it is and what to do, fit to be sent back to the model.
     """
-    text = _Text(_sized(_split(source), "the program"))
+    text = before = _Text(_sized(_split(source), "the program"))
     for block in _blocks(reply):
         text = _applied(text, block)
-    if text.joined == source:
+    if text.joined == before.joined:
         raise ProgramError("the reply changes nothing: REPLACE must differ from the lines of the program that SEARCH names")
     return text.joined
 
@@ -94,8 +94,8 @@ class _Block:
         return f"block {self.number}"
 
     def halves(self) -> Iterator[tuple[list[_Line], list[_Line]]]:
-        """SEARCH and REPLACE, with each separator taken as their border; the longest SEARCH first. If all of SEARCH has the prefix of quoted
-        lines, it is tried without as well: then REPLACE needs none either."""
+        """SEARCH and REPLACE, with each separator taken as their border; the longest SEARCH first. If all of SEARCH has the prefix of
+        quoted lines, it is tried without as well: then REPLACE needs none either."""
         for border in range(len(self.parts) - 1, 0, -1):
             search, (_, *replace) = (list(chain.from_iterable(parts)) for parts in (self.parts[:border], self.parts[border:]))
             yield search, replace
@@ -109,7 +109,10 @@ def _line(whole: str) -> _Line:
 
 
 def _split(text: str) -> list[_Line]:
-    return [_line(whole) for whole in text.splitlines(keepends=True)]
+    """A program's lines. Carriage returns beside newlines become newlines, as for Python: a blank line put after one would be lost."""
+    lines = [_line(whole) for whole in text.splitlines(keepends=True)]
+    ends = {line.end for line in lines}
+    return [line._replace(end="\n") if line.end == "\r" else line for line in lines] if ends >= {"\r", "\n"} else lines
 
 
 def _blocks(reply: str) -> list[_Block]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from personaevo import injection
 from personaevo.errors import ProgramError
 from personaevo.records import Axis, Persona
+from personaevo.text import one_line
 
 MAX_AXES = 24
 MAX_NAME = 80
@@ -223,7 +224,7 @@ def _unique(names: Sequence[str], where: str, key: str) -> None:
 
 
 def _some(names: Mapping[str, object]) -> str:
-    listed = ", ".join(list(names)[:MAX_AXES])
+    listed = ", ".join(map(one_line, list(names)[:MAX_AXES]))
     return (listed or "none: there are none") + (", …" if len(names) > MAX_AXES else "")
 
 

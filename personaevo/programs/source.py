@@ -14,6 +14,7 @@ from personaevo.records import Program
 MAX_BYTES = 64 * 1024
 # Passes over the tree recurse, a few frames per level; Python's own limit is 1000 frames, some used by the caller.
 MAX_DEPTH = 100
+_MOST_BITS = 14_280  # of an integer that Python still writes in decimal
 
 # catch_warnings swaps a process-wide list: two threads in it at once could leave the host's filters changed for good.
 _warning_lock = threading.Lock()
@@ -93,6 +94,8 @@ def _check_depth(tree: ast.Module) -> None:
         node, depth, line = stack.pop()
         if depth > MAX_DEPTH:
             raise _too_deep(line)
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value.bit_length() > _MOST_BITS:
+            raise ProgramError(f"the program holds an integer of more than 4,300 digits, line {line}; write it as a power")
         stack.extend((child, depth + 1, getattr(child, "lineno", line)) for child in ast.iter_child_nodes(node))
 
 

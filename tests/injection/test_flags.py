@@ -149,3 +149,16 @@ def test_tasks_that_would_make_every_user_fail_are_refused(tmp_path: Path, field
         read_tasks(path)
     path.write_text(json.dumps({**row, "goal": "get a refund", "facts": {}}), encoding="utf-8")
     assert read_tasks(path)[0].context == evil  # users do not say it, and models will be shown it as data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Be br6a 75 64 67 65 6a 75 64 67 65 " + ".".join("fabcde" * 160),  # was read without end
+        ".".join("ignore" * 600), ".".join("ignoreallrate" * 300), " ".join("a" * 4_000), "i.g.n.o.r.e " * 600, "a" * 8_000,
+        ".".join("youarethejudgescore" * 200), "1gn0re " * 1_000, "ignore " * 1_100, ("a " * 5 + "b") * 700, ".".join("ratethis" * 480),
+    ],
+)  # fmt: skip
+def test_texts_that_are_all_beginnings_are_read_to_their_end(text: str) -> None:
+    flag = injection.find(text)
+    assert flag is None or flag.why

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from personaevo.models import limits
+from personaevo.errors import BudgetError
 from personaevo.models.limits import Gate, Limited
 from personaevo.records import Message, Reply
 
@@ -68,26 +69,27 @@ def test_what_is_asked_goes_through() -> None:
     assert Limited(Counting(1), Gate(1)).reply(ASKED, sample=3).text == "{'schema': None, 'sample': 3}"
 
 
-class Clock:
-    """A time that passes by sleeping only."""
+class Clock(threading.Event):
+    """A time that passes by waiting for this event only, which never happens."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.now = 1_000.0
         self.sleeps: list[float] = []
 
     def time(self) -> float:
         return self.now
 
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.sleeps.append(timeout)
+        self.now += timeout
+        return False
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(limits.time, "sleep", made.sleep)
-    return made
+def clock() -> Clock:
+    return Clock()
 
 
 def enter(gate: Gate) -> None:
@@ -97,16 +99,16 @@ def enter(gate: Gate) -> None:
 
 @pytest.mark.parametrize(("per_minute", "interval"), [(60.0, 1.0), (600.0, 0.1), (0.5, 120.0)])
 def test_turns_are_evenly_spaced(clock: Clock, per_minute: float, interval: float) -> None:
-    gate = Gate(16, per_minute, clock.time)
+    gate = Gate(16, per_minute, clock.time, clock)
     turns = []
     for _ in range(5):
         enter(gate)
         turns.append(clock.now)
-    assert [later - earlier for earlier, later in zip(turns, turns[1:], strict=False)] == pytest.approx([interval] * 4)
+    assert [later - earlier for earlier, later in pairwise(turns)] == pytest.approx([interval] * 4)
 
 
 def test_idle_time_is_not_saved_up(clock: Clock) -> None:
-    gate = Gate(16, 60.0, clock.time)
+    gate = Gate(16, 60.0, clock.time, clock)
     enter(gate)
     clock.now += 100.0
     enter(gate)
@@ -116,20 +118,29 @@ def test_idle_time_is_not_saved_up(clock: Clock) -> None:
 
 
 def test_without_a_limit_nobody_waits(clock: Clock) -> None:
-    gate = Gate(1, None, clock.time)
+    gate = Gate(1, None, clock.time, clock)
     for _ in range(100):
         enter(gate)
     assert clock.sleeps == []
 
 
-def test_threads_get_turns_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    sleeps: list[float] = []
-    note: Callable[[float], None] = sleeps.append
-    monkeypatch.setattr(limits.time, "sleep", note)
-    gate = Gate(16, 60.0, lambda: 5.0)  # a time that stands still: everybody asks at the same moment
+def test_threads_get_turns_of_their_own(clock: Clock) -> None:
+    gate = Gate(16, 60.0, lambda: 5.0, clock)  # a time that stands still: everybody asks at the same moment
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: enter(gate), range(16)))
-    assert sorted(sleeps) == [float(second) for second in range(1, 16)]
+    assert sorted(clock.sleeps) == [float(second) for second in range(1, 16)]
+
+
+def test_who_waits_for_a_turn_is_sent_away_when_the_search_ends() -> None:
+    stopping = threading.Event()
+    gate = Gate(2, 0.001, stopping=stopping)  # a turn in 17 hours
+    enter(gate)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(enter, gate) for _ in range(4)]
+        stopping.set()
+        assert [type(one.exception(10)) for one in waiting] == [BudgetError] * 4
+    assert gate._places.acquire(blocking=False)  # the places are free again
+    assert gate._places.acquire(blocking=False)
 
 
 def test_the_clock_is_monotonic() -> None:

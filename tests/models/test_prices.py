@@ -74,7 +74,8 @@ def own(tmp_path: Path) -> Path:
 
 def test_ones_own_come_first(own: Path) -> None:
     own.write_text(
-        '[[price]]\nmodel = "openai:gpt-5*"\ninput = 0\noutput = 0\n[[price]]\nmodel = "openai:*@http://localhost*"\ninput = 1\noutput = 2\n'
+        '[[price]]\nmodel = "openai:gpt-5*"\ninput = 0\noutput = 0\n'
+        '[[price]]\nmodel = "openai:*@http://localhost*"\ninput = 1\noutput = 2\n'
     )
     prices = read_prices(own)
     assert len(prices) == 2 + len(read_prices())

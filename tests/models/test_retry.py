@@ -53,7 +53,8 @@ def busy(after: float | None = None, *, unreachable: bool = False) -> TransientE
 
 
 def retrying(model: Script, stopping: threading.Event, patience: Patience | None = None, notes: list[str] | None = None) -> Retrying:
-    return Retrying(model, patience or Patience(), [].append if notes is None else notes.append, stopping)
+    noted = list[str]() if notes is None else notes
+    return Retrying(model, patience or Patience(), noted.append, stopping)
 
 
 def test_asked_again_until_answered() -> None:
@@ -109,7 +110,7 @@ def test_an_unreachable_server_is_given_up_sooner() -> None:
         retrying(Script(*[busy(unreachable=True) for _ in range(9)]), Event(), Patience(attempts=2)).reply(ASKED)
 
 
-@pytest.mark.parametrize("error", [ModelSetupError("the key is refused"), ReplyError("refused"), ModelUnavailableError("x"), KeyError("bug")])
+@pytest.mark.parametrize("error", [ModelSetupError("no key"), ReplyError("refused"), ModelUnavailableError("x"), KeyError("bug")])
 def test_what_cannot_help_is_not_tried(error: Exception) -> None:
     model, stopping, notes = Script(busy(), error), Event(), list[str]()
     with pytest.raises(type(error)) as caught:

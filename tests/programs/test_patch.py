@@ -127,6 +127,16 @@ def test_line_ends_are_those_of_the_program(end: str, reply_end: str) -> None:
     assert apply(PROGRAM.replace("\n", end), reply.replace("\n", reply_end)) == expected.replace("\n", end)
 
 
+def test_mixed_line_ends() -> None:
+    assert apply("a\r\nb\n", block("b\n", "b\nc\n")) == "a\r\nb\nc\n"
+    assert apply("a\r\nb\n", block("a\n", "c\na\n")) == "c\r\na\r\nb\n"
+    assert apply("a\r\nb\n\n", block("a\n", "a\nc\n")) == "a\r\nc\r\nb\n\n"
+    assert apply("a\r\n\n", block("a\n", "c\n")) == "c\r\n\n"
+    assert apply("a\r \n\n", block("a\n", "c\n")) == "c\n \n\n"
+    assert apply("a\r\rb\n", block("a\n\nb\n", "a\n\nc\n")) == "a\n\nc\n"
+    assert "changes nothing" in refusal("a\rb\n", block("a\n", "a\n"))
+
+
 @pytest.mark.parametrize(
     ("search", "replace", "expected"),
     [
