@@ -131,6 +131,12 @@ class SearchConfig(BaseModel):
     model_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
     resume: bool = False
 
+    @model_validator(mode="after")
+    def _has_one_agent(self) -> SearchConfig:
+        if self.agent is not None and "agent" in self.models:
+            raise ValueError("the agent is given twice: as a model and by 'agent'; leave one out")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _split_domain(cls, values: Any) -> Any:

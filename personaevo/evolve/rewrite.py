@@ -122,7 +122,7 @@ def question(brief: Brief, reflection: str) -> list[Message]:
 def gaps_text(gaps: Sequence[Gap]) -> str:
     """Behaviors in words and numbers, a line each."""
     lines = [
-        f"- {gap.feature}: people {gap.people_mean:.3g} (spread {gap.people_sd:.2g}), these users {gap.mean:.3g} (spread {gap.sd:.2g}): "
+        f"- {gap.feature}: people {gap.people_mean:.3g} ({gap.people_sd:.2g}), these users {gap.mean:.3g} ({gap.sd:.2g}): "
         f"{gap.words}"
         for gap in gaps[:_GAPS]
     ]

@@ -1,0 +1,148 @@
+"""How busy a search keeps a model's server, and what that takes: ``python -m benchmarks.models [--calls 2000] [--latency 0.2]``.
+
+The loopback server of ``examples/model_server.py`` answers after a fixed time, in a process of its own. Reported are the calls it answered
+as a share of those that so many at a time can have in that time; and the memory of this process and all below it (PSS, summed) over the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from benchmarks.endurance import memory
+from personaevo.archive import Archive
+from personaevo.config import make_config
+from personaevo.evolve.cast import Cast
+from personaevo.evolve.company import Company
+from personaevo.evolve.plan import make_plan
+from personaevo.evolve.prepare import load_program, load_tasks
+from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.models import adapter
+
+ROOT = Path(__file__).resolve().parents[1]
+AT_ONCE = 16
+
+
+@contextmanager
+def server(latency: float) -> Iterator[tuple[str, int]]:
+    """Its address and process; it ends with the block."""
+    command = [sys.executable, str(ROOT / "examples" / "model_server.py"), "--port", "0", "--latency", str(latency)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        addresses = [word.rstrip(",;") for word in line.split() if word.startswith("http")]
+        yield next(address for address in addresses if address.endswith("/v1")), process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Watch:
+    """Notes the end of every call, and the memory every half second."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ends: list[float] = []  # when calls ended
+        self.memory: list[float] = []
+        self.server = 0  # its process, which is not ours to count
+
+    @property
+    def answered(self) -> int:
+        """Calls that ended."""
+        return len(self.ends)
+
+    def note(self) -> None:
+        """A call ended."""
+        with self.lock:
+            self.ends.append(time.monotonic())
+
+    def utilization(self, latency: float) -> float:
+        """Of what ``AT_ONCE`` places could have answered, from the moment when all were taken first to the last 5 % of the calls, when work
+        runs out."""
+        start, stop = self.ends[AT_ONCE], self.ends[int(len(self.ends) * 0.95)]
+        answers = int(len(self.ends) * 0.95) - AT_ONCE
+        return answers * latency / (stop - start) / AT_ONCE
+
+
+def below(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in task.read_text().split():
+                found += below(int(child))
+    return found
+
+
+def main() -> None:
+    """Plays dialogues of the seed program with users and agent by a model until so many calls were made."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--latency", type=float, default=0.2, help="seconds of an answer")
+    given = parser.parse_args()
+    watch = Watch()
+    asked = adapter.Adapter.reply
+
+    def counted(self: adapter.Adapter, *messages: object, **named: object) -> object:
+        try:
+            return asked(self, *messages, **named)  # type: ignore[arg-type]
+        finally:
+            watch.note()
+
+    adapter.Adapter.reply = counted  # type: ignore[method-assign, assignment]
+    with server(given.latency) as (url, watch.server), tempfile.TemporaryDirectory() as folder:
+        _play(url, Path(folder), given, watch)
+
+
+def _play(url: str, folder: Path, given: argparse.Namespace, watch: Watch) -> None:
+    models = {"user": f"openai:a@{url}", "agent": f"openai:b@{url}"}
+    config = make_config({"models": models, "archive": folder / "a.duckdb", "at_once": AT_ONCE})
+    program, tasks = load_program(config), load_tasks(config)["train"]
+    with Archive.create_or_open(folder / "a.duckdb") as archive, Company(config, archive) as company:
+        done = threading.Event()
+        watcher = threading.Thread(target=_watch_memory, args=(watch, done))
+        watcher.start()
+        begun = time.monotonic()
+        number = 0
+        while watch.answered < given.calls:
+            plans = [make_plan(tasks, at_most=10, personas=5, seed=number + i, purpose="train") for i in range(4)]
+            company.crew.map(roll_out, [_work(company.cast, program.source, plan) for plan in plans])
+            number += 4
+        seconds = time.monotonic() - begun
+        done.set()
+        watcher.join()
+    quarter = max(1, len(watch.memory) // 4)
+    first, last = statistics.median(watch.memory[quarter : 2 * quarter]), statistics.median(watch.memory[-quarter:])
+    print(f"{watch.answered:,} calls in {seconds:.1f} s, {watch.answered / seconds:.0f} a second, {AT_ONCE} at a time")
+    print(f"the server was {watch.utilization(given.latency):.1%} as busy as {AT_ONCE} calls at a time can keep it, while there was work")
+    print(f"memory (PSS of this process and all below): second quarter {first:.1f} MB, last quarter {last:.1f} MB")
+
+
+def _work(cast: Cast, source: str, plan: object) -> Rollout:
+    return Rollout(source, plan, "service", (), "kernel", cast)  # type: ignore[arg-type]
+
+
+def _watch_memory(watch: Watch, done: threading.Event) -> None:
+    while not done.wait(0.5):
+        watch.memory.append(sum(_held(pid) for pid in below(os.getpid()) if pid != watch.server))
+
+
+def _held(pid: int) -> float:
+    try:
+        return memory(pid, "Pss")
+    except (OSError, IndexError):  # it ended meanwhile
+        return 0.0
+
+
+if __name__ == "__main__":
+    main()
