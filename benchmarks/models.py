@@ -1,7 +1,7 @@
 """How busy a search keeps a model's server, and what that takes: ``python -m benchmarks.models [--calls 2000] [--latency 0.2]``.
 
 The loopback server of ``examples/model_server.py`` answers after a fixed time, in a process of its own. Reported are the calls it answered
-as a share of those that so many at a time can have in that time; and the memory of this process and all below it (PSS, summed) over the run.
+as a share of those that so many at a time can have in that time; and the memory of this process and all below it (PSS, summed).
 """
 
 from __future__ import annotations

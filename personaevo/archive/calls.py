@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from personaevo.archive.database import Database
@@ -71,6 +72,7 @@ class Recording:
         """The answer of either."""
         found = self._own.get(key)
         if found is None and (found := self._other.get(key)) is not None:
+            found = replace(found, cost=0.0)  # it was paid for elsewhere
             self._own.put(ModelCall(key, "recording", "recording", None, found, 0.0))
         return found
 

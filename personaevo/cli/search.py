@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from personaevo.config import SearchConfig
     from personaevo.evolve.search import SearchResult
 
-NOTE_OF_MODELS = "Scores are with the models named above; other models give others."
 NOTE = "Scores are with the embedded engine; they say nothing about users played by language models."
 _COUNT = click.IntRange(min=1)
 _MODEL = (
@@ -42,7 +41,7 @@ _MODEL = (
 @sandbox_option
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
 @click.option("--agent", metavar="MODULE:FUNCTION|URL", help="The agent to talk to: a function of messages, or an HTTP chat endpoint.")
-@click.option("--overlay", type=click.Choice(["after", "before"]), help="Where a persona stands in the prompt of a user's model (default: after).")
+@click.option("--overlay", type=click.Choice(["after", "before"]), help="Place of a persona in the prompt of a model user (default: after).")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
 @click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls of models.")
@@ -75,7 +74,7 @@ def search(context: click.Context, /, config: Path | None, as_json: bool, dry_ru
     if as_json:
         show_json(_as_object(result))
     else:
-        _show(result)
+        _show(result, settings)
 
 
 def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) -> SearchConfig:
@@ -150,7 +149,18 @@ def _resuming(context: click.Context, settings: SearchConfig) -> str:
     return f"{program_name()} {shlex.join(['search', *words, '--archive', str(settings.archive), '--resume'])}"
 
 
-def _show(result: SearchResult) -> None:
+def _note(settings: SearchConfig) -> str:
+    """What the scores are about."""
+    from personaevo.text import one_line
+
+    players = {**settings.models, **({"agent": settings.agent} if settings.agent else {})}
+    if not players:
+        return NOTE
+    named = ", ".join(f"{role} {one_line(player)}" for role, player in players.items())
+    return f"Scores are with {named} (all else is embedded); others give others."
+
+
+def _show(result: SearchResult, settings: SearchConfig) -> None:
     from personaevo.inspect import spending_text, table_text
     from personaevo.text import one_line
 
@@ -161,7 +171,7 @@ def _show(result: SearchResult) -> None:
     show(f"\n{table_text(result.table)}")
     if result.spending:
         show(f"\nWhat models did and cost, in all:\n\n{spending_text(result.spending)}")
-    show(f"\n{NOTE_OF_MODELS if result.spending else NOTE}\n\nArchive: {file} ({rate}). Try next:")
+    show(f"\n{_note(settings)}\n\nArchive: {file} ({rate}). Try next:")
     show(f"  {name} archive summary {file}\n  {name} archive show {file} {best[:12]}\n  {name} sample {file} -n 5")
 
 
