@@ -41,7 +41,7 @@ _MODEL = (
 @sandbox_option
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
 @click.option("--agent", metavar="MODULE:FUNCTION|URL", help="The agent to talk to: a function of messages, or an HTTP chat endpoint.")
-@click.option("--overlay", type=click.Choice(["after", "before"]), help="Place of a persona in the prompt of a model user (default: after).")
+@click.option("--overlay", type=click.Choice(["after", "before"]), help="Place of a persona in a model user's prompt (default: after).")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
 @click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls of models.")

@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -255,13 +256,14 @@ def test_a_recording_gives_answers_of_either_and_keeps_copies(tmp_path: Path, ar
         run = own.begin_run(SETTINGS, CELLS)
         own.calls().put(call(2))
         recording = Recording(own.calls(), calls)
-        assert [recording.get(key(number)) for number in (1, 2, 3)] == [call(1).reply, call(2).reply, None]
+        copied = replace(call(1).reply, cost=0.0)  # it was paid for elsewhere
+        assert [recording.get(key(number)) for number in (1, 2, 3)] == [copied, call(2).reply, None]
         recording.put(call(4))
         own.calls().flush(run.id)
-        assert [own.calls().get(key(number)) for number in (1, 2, 3, 4)] == [call(1).reply, call(2).reply, None, call(4).reply]
+        assert [own.calls().get(key(number)) for number in (1, 2, 3, 4)] == [copied, call(2).reply, None, call(4).reply]
         assert written(own) == 3
         rows = own._database.rows('SELECT "role", model, candidate, cost, seconds FROM model_calls WHERE "key" = ?', [key(1)])
-        assert rows == [{"role": "recording", "model": "recording", "candidate": None, "cost": 0.25, "seconds": 0.0}]
+        assert rows == [{"role": "recording", "model": "recording", "candidate": None, "cost": 0.0, "seconds": 0.0}]
     assert written(archive) == 1
     assert calls.get(key(4)) is None
 
