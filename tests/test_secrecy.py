@@ -71,7 +71,9 @@ def check(*outputs: bytes) -> None:
 
 
 def test_a_search_and_what_is_shown_of_it() -> None:
-    search = started(["search", *SMALL, "--candidates", "3", "--json"])
+    """Its first program looks for them as well."""
+    Path("thief.py").write_text(THIEF, encoding="utf-8")
+    search = started(["search", *SMALL, "--candidates", "2", "--program", "thief.py", "--json"])
     copied: list[bytes] = []
 
     def watch() -> None:
@@ -91,19 +93,11 @@ def test_a_search_and_what_is_shown_of_it() -> None:
     assert search.returncode == 0, outputs[1]
     assert copied
     check(*outputs, *copied)
-    for arguments in (["summary", "here.duckdb"], ["show", "here.duckdb"], ["show", "here.duckdb", "x", "--debug"]):
-        check(*started(["archive", *arguments]).communicate(timeout=60))
-
-
-def test_a_program_that_looks_for_them() -> None:
-    Path("thief.py").write_text(THIEF, encoding="utf-8")
-    search = started(["search", *SMALL, "--candidates", "2", "--program", "thief.py"])
-    outputs = search.communicate(timeout=300)
-    assert search.returncode == 0, outputs[1]
-    check(*outputs)
     with Archive.read("here.duckdb") as archive:
         seen = {one.persona.description for one in archive.episodes(1, 0) if one.persona}
     assert seen == {"seen: "}
+    for arguments in (["summary", "here.duckdb"], ["show", "here.duckdb"], ["show", "here.duckdb", "x", "--debug"]):
+        check(*started(["archive", *arguments]).communicate(timeout=60))
 
 
 def test_an_interrupted_search() -> None:

@@ -37,7 +37,7 @@ def prepared_once() -> Iterator[None]:
     """While inside, searches that are measured on the same share what is prepared for them: most of the time of a small search."""
     benches: dict[str, Bench] = {}
 
-    def shared(config: SearchConfig, workers: Workers) -> Bench:
+    def shared(config: SearchConfig, workers: Workers, cast: None = None) -> Bench:
         same = {"candidates": 1, "operators": {}, "selection": "evolve", "lag": 1, "finalists": 1}
         key = repr(config.recorded() | same)
         if key not in benches:

@@ -110,8 +110,7 @@ def test_replayed_with_the_network_off(undisturbed: tuple[SearchResult, Path], s
         server.start()
     assert replayed.digest == result.digest
     assert all(one.spent.calls == 0 and one.known > 0 for one in replayed.spending.values())
-    again = search(settings(server, archive=Path("again.duckdb"), replay=Path("here.duckdb")))  # what was replayed is a recording too
-    assert again.digest == result.digest
+    assert sum(count for _, count in calls(Path("here.duckdb"))) == sum(count for _, count in calls(path))  # it is a recording too
 
 
 def test_replay_of_another_search_is_told(undisturbed: tuple[SearchResult, Path], server: ModelServer) -> None:

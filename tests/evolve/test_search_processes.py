@@ -112,6 +112,7 @@ def test_without_a_main_guard(script: Script, digest: str, left: Callable[[], se
     assert not left()
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_again_and_again(script: Script, digest: str, left: Callable[[], set[int]]) -> None:
     """What was committed is still there, whatever ends the search; the processes it had end with it; the end is the same."""
     safe = 0

@@ -12,7 +12,7 @@ from personaevo.programs import walls
 from personaevo.records import RunResult, Tier
 
 
-@pytest.mark.parametrize("tier", ["kernel", "weak"])
+@pytest.mark.parametrize("tier", ["kernel", pytest.param("weak", marks=pytest.mark.slow)])
 def test_a_short_life(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
     if tier == "kernel" and walls.missing():
         pytest.skip(f"this machine lacks {walls.missing()}")

@@ -219,6 +219,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(check.name, check.ok) for check in self_test("wasm")] == [("starts", False)]
 
 
+@pytest.mark.slow
 @needs_wasm
 def test_no_attack_has_an_effect_that_it_has_not_in_the_kernel_tier() -> None:
     """What had an effect is tried again: on a busy machine one may have been late."""
