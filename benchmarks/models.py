@@ -1,13 +1,15 @@
 """How busy a search keeps a model's server, and what that takes: ``python -m benchmarks.models [--calls 2000] [--latency 0.2]``.
 
-The loopback server of ``examples/model_server.py`` answers after a fixed time, in a process of its own. Reported are the calls it answered
-as a share of those that so many at a time can have in that time; and the memory of this process and all below it (PSS, summed).
+The loopback server of ``examples/model_server.py`` waits a fixed time before it answers, in a process of its own. Reported are the calls
+as a share of those that so many at a time could have in that time if nothing but the wait took any; how many requests the server had at
+a time on average, beginning and end included; and the memory of this process and all below it (PSS, summed).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from personaevo.models import adapter
 
 ROOT = Path(__file__).resolve().parents[1]
 AT_ONCE = 16
+_CALLS_OF_A_PLAN = 490  # about: 50 dialogues
 
 
 @contextmanager
@@ -43,8 +46,8 @@ def server(latency: float) -> Iterator[tuple[str, int]]:
         addresses = [word.rstrip(",;") for word in line.split() if word.startswith("http")]
         yield next(address for address in addresses if address.endswith("/v1")), process.pid
     finally:
-        process.terminate()
-        process.wait()
+        process.send_signal(signal.SIGINT)
+        print(f"the server: {process.communicate()[0].strip()}")
 
 
 class Watch:
@@ -85,7 +88,7 @@ def below(pid: int) -> list[int]:
 
 
 def main() -> None:
-    """Plays dialogues of the seed program with users and agent by a model until so many calls were made."""
+    """Plays dialogues of the seed program with users and agent by a model: about so many calls."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds of an answer")
@@ -113,18 +116,16 @@ def _play(url: str, folder: Path, given: argparse.Namespace, watch: Watch) -> No
         watcher = threading.Thread(target=_watch_memory, args=(watch, done))
         watcher.start()
         begun = time.monotonic()
-        number = 0
-        while watch.answered < given.calls:
-            plans = [make_plan(tasks, at_most=10, personas=5, seed=number + i, purpose="train") for i in range(4)]
-            company.crew.map(roll_out, [_work(company.cast, program.source, plan) for plan in plans])
-            number += 4
+        count = -(-given.calls // _CALLS_OF_A_PLAN)
+        plans = [make_plan(tasks, at_most=10, personas=5, seed=seed, purpose="train") for seed in range(count)]
+        company.crew.map(roll_out, [_work(company.cast, program.source, plan) for plan in plans])
         seconds = time.monotonic() - begun
         done.set()
         watcher.join()
     quarter = max(1, len(watch.memory) // 4)
     first, last = statistics.median(watch.memory[quarter : 2 * quarter]), statistics.median(watch.memory[-quarter:])
     print(f"{watch.answered:,} calls in {seconds:.1f} s, {watch.answered / seconds:.0f} a second, {AT_ONCE} at a time")
-    print(f"the server was {watch.utilization(given.latency):.1%} as busy as {AT_ONCE} calls at a time can keep it, while there was work")
+    print(f"{watch.utilization(given.latency):.1%} of what {AT_ONCE} places can answer in that time, until work ran out")
     print(f"memory (PSS of this process and all below): second quarter {first:.1f} MB, last quarter {last:.1f} MB")
 
 

@@ -1081,7 +1081,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threading.Event().wait()
     server.stop()
     seen = server.counters
-    print(f"\n{seen.requests.total()} requests, {seen.answered.total()} answered, {seen.faults.total()} faults")
+    average = seen.utilization(1) if seen.first is not None else 0.0
+    print(f"\n{seen.requests.total()} requests, {seen.answered.total()} answered, {seen.faults.total()} faults, {average:.2f} at a time")
     return 0
 
 
