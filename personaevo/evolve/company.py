@@ -14,11 +14,13 @@ from personaevo.evolve.crew import Crew
 from personaevo.evolve.rollout import dial_table
 from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
+from personaevo.programs.capability import ModelLimits
 from personaevo.records import ChatModel, Store
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 from personaevo.simulate.model_users import model_user
 from personaevo.simulate.partners import model_agent, resolve_agent
 
+_QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # of one persona; of one question
 _MORE_PLAYERS = 1.5  # than calls at a time: some are always between two calls
 
 
@@ -44,7 +46,7 @@ class Company:
             conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None,
         )  # fmt: skip
         self.crew = Crew(config.lag + 2, max(2, int(config.at_once * _MORE_PLAYERS)), self.flush)
-        boxes = Boxes(lambda: Sandbox(dial_table(), tier=config.sandbox))
+        boxes = Boxes(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=_limits(config)))
         self._stack.callback(boxes.close)
         self.cast = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, boxes)
 
@@ -85,3 +87,9 @@ class Company:
             return resolve_agent(self._config.agent)
         model = self.role("agent")
         return None if model is None else model_agent(model)
+
+
+def _limits(config: SearchConfig) -> ModelLimits:
+    """What a program may ask of its model on a whole plan: for each ``generate`` some questions a persona and some for all together."""
+    calls = _QUESTIONS * (max(config.personas, config.test_personas) + 1) * max(config.task_count, config.test_tasks)
+    return ModelLimits(calls, calls * _TOKENS, calls * _SECONDS)

@@ -171,9 +171,12 @@ def try_seed_program(bench: Bench) -> None:
     """
     plan = bench.train_plan
     calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks]
-    generator = bench.cast.generator if bench.cast else None
-    with Sandbox(dial_table(), tier=bench.tier) as sandbox:
-        results = sandbox.run_many(bench.seed_program.source, calls, generator)
+    if bench.cast is not None:
+        with bench.cast.boxes.one() as box:
+            results = box.run_many(bench.seed_program.source, calls, bench.cast.generator)
+    else:
+        with Sandbox(dial_table(), tier=bench.tier) as sandbox:
+            results = sandbox.run_many(bench.seed_program.source, calls)
     if all(result.fault == "program" for result in results):
         raise ProgramError(f"the seed program fails on every task: {results[0].reason}")
 

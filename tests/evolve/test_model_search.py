@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,20 @@ def test_nothing_is_paid_for_twice(server: ModelServer, undisturbed: tuple[Searc
     assert server.counters.answered.total() - before == asked
     kinds = {kind for one in again.spending.values() for kind in one.failures}
     assert kinds >= {"429", "500", "timeout"}
+
+
+@pytest.mark.slow
+def test_fifty_candidates_under_faults(server: ModelServer) -> None:
+    """A tenth of all attempts meets 429, a twentieth 500, two in a hundred hang."""
+    calm = search(settings(server, candidates=50))
+    server.fault = Faults({"429": 0.05, "429 retry-after": 0.05, "500": 0.05, "hang": 0.02}, seed=2)
+    stormy = search(settings(server, candidates=50, archive=Path("storm.duckdb"), model_seconds=1.0))
+    assert stormy.digest == calm.digest
+    assert calls(Path("storm.duckdb")) == calls(Path("here.duckdb"))
+    failures = sum((one.failures for one in stormy.spending.values()), Counter[str]())
+    assert failures.keys() == {"429", "500", "timeout"}
+    asked = sum(one.spent.calls for one in stormy.spending.values())
+    assert 0.10 < failures.total() / (asked + failures.total()) < 0.25
 
 
 def test_replayed_with_the_network_off(undisturbed: tuple[SearchResult, Path], server: ModelServer) -> None:
