@@ -42,4 +42,7 @@ def test_what_a_wall_stops_gets_through_without_it(wall: str) -> None:
     found = trial.run([with_it, without], STOPS[wall])
     assert set(found[with_it]) == set(STOPS[wall])
     assert [name for name, kinds in found[with_it].items() if kinds] == []
-    assert [name for name, kinds in found[without].items() if not kinds] == []
+    slow = [name for name, kinds in found[without].items() if not kinds]  # on a busy machine the deadline may come before the harm
+    for _ in range(3):
+        slow = [name for name, kinds in trial.run([without], slow)[without].items() if not kinds] if slow else []
+    assert slow == []
