@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from personaevo.archive import digest, opening, queries
 from personaevo.archive.calls import Calls
-from personaevo.archive.database import Database
+from personaevo.archive.database import Database, remove_file
 from personaevo.archive.lock import Lock
 from personaevo.archive.queries import Elite
 from personaevo.archive.rows import (
@@ -97,6 +97,15 @@ class Archive:
         place = Path(path).resolve()
         database, held = opening.for_reading(place)
         return cls(place, database, held, None)
+
+    @classmethod
+    def remove_if_empty(cls, path: str | os.PathLike[str]) -> None:
+        """Remove an archive without runs and answers of models; one that holds something, or cannot be read, stays."""
+        with suppress(ArchiveError):
+            with cls.read(path) as archive:
+                empty = not archive.runs() and not archive.query("SELECT count(*) FROM model_calls")[1][0][0]
+            if empty:
+                remove_file(Path(path).resolve())
 
     def close(self) -> None:
         """Close the file and let others have it. A second call does nothing, nor does one in a forked child."""

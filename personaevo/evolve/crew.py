@@ -18,7 +18,6 @@ class Crew:
     """
 
     def __init__(self, directors: int, players: int, meanwhile: Callable[[], None]) -> None:
-        self.jobs = players
         self.players = ThreadPoolExecutor(players, "player")
         self._directors = ThreadPoolExecutor(directors, "director")
         self._meanwhile = meanwhile

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from personaevo.archive import Archive
 from personaevo.evolve import rewrite, select
@@ -23,6 +25,8 @@ from personaevo.records import ChatModel, Commit, Episode, Message, Program, Rep
 _TOO_ALIKE = 0.99  # of the syntax tree's shingles; one changed number of a program of 3 kB leaves 0.95
 _INSPIRATION = 2
 _PAIRS = 2
+_KEY = re.compile(r'"([a-z_]{1,30})" *:')
+_COUNT = re.compile(r"\bexactly (\d{1,3})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +38,17 @@ class Developed:
     episodes: tuple[Episode, ...] = ()
 
 
-@dataclass
-class _Chain:
-    """Candidates are made known in the order of their numbers, whoever is ready first: what is new does not depend on time."""
-
-    settled: dict[int, threading.Event] = field(default_factory=dict)
-
-    def wait(self, number: int) -> None:
-        before = self.settled.get(number - 1)
-        if before is not None:
-            before.wait()
-
-
 class Stub:
     """Stands for the model in a dry run: answers whatever is asked with text that a program may take for what it wanted."""
 
     def reply(self, messages: Sequence[Message], *, schema: object = None, sample: int = 0) -> Reply:
-        """The words that the question shows as keys of JSON, each with some text; a list of them where it asks for several."""
-        return Reply(rewrite.stub_answer(messages[-1].content))
+        """A JSON list of as many objects as are asked for, with the keys that the question shows, or some plain sentences."""
+        asked = messages[-1].content
+        keys = list(dict.fromkeys(_KEY.findall(asked)))
+        if not keys:
+            return Reply("You write as people write, in your own words and at your own pace. " * 14)
+        count = _COUNT.search(asked)
+        return Reply(json.dumps([{key: f"{key} {number}" for key in keys} for number in range(int(count[1]) if count else 1)]))
 
 
 class Developer:
@@ -63,13 +60,14 @@ class Developer:
         self._mutator, self._reflector = mutator, company.role("reflector")
         self._company, self._bench, self._archive, self._run_id, self._known = company, bench, archive, run_id, known
         self._shingles: dict[str, frozenset[int]] = {}
-        self._chain = _Chain()
+        # Candidates are made known in the order of their numbers, whoever is ready first: what is new does not depend on time.
+        self._settled: dict[int, threading.Event] = {}
 
     # -- in the search's thread ---------------------------------------------------------------------------------------------
 
     def begin(self, brief: Brief) -> Future[Developed]:
         """Ask for a program, and play it, in a thread."""
-        self._chain.settled[brief.number] = threading.Event()
+        self._settled[brief.number] = threading.Event()
         return self._company.crew.submit(self._develop, brief)
 
     def brief(self, number: int, commits: Sequence[Commit], population: Sequence[Scored], pick: Callable[[random.Random], Scored | None],
@@ -122,11 +120,13 @@ class Developer:
     # -- in a thread of its own ---------------------------------------------------------------------------------------------
 
     def _develop(self, brief: Brief) -> Developed:
-        settled = self._chain.settled[brief.number]
+        settled = self._settled[brief.number]
         try:
             with made_for(brief.number):
                 proposal = rewrite.propose(brief, self._mutator, self._reflector, self._dry_run)
-                self._chain.wait(brief.number)
+                before = self._settled.get(brief.number - 1)
+                if before is not None:
+                    before.wait()
                 proposal = self._new(brief, proposal)
         finally:
             settled.set()

@@ -6,9 +6,7 @@ questions.
 
 from __future__ import annotations
 
-import json
 import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +17,7 @@ from personaevo.programs import patch, rules
 from personaevo.programs.personas import MAX_AXES
 from personaevo.programs.source import MAX_BYTES, make_program, parse
 from personaevo.records import ChatModel, Episode, Evaluation, Message, Program
+from personaevo.simulate.wording import filled
 from personaevo.text import quoted
 
 WEIGHTS = {"edit": 5.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
@@ -102,7 +101,7 @@ def reflect(brief: Brief, reflector: ChatModel | None) -> str:
         return ""
     parts = definitions.prompt("reflector", "rules", "question")
     pairs = "\n\n".join(_pair(number, pair) for number, pair in enumerate(brief.pairs, 1))
-    asked = parts["question"].replace("{gaps}", gaps_text(brief.gaps)).replace("{pairs}", pairs)
+    asked = filled(parts["question"], gaps=gaps_text(brief.gaps), pairs=pairs)
     reply = reflector.reply([Message("system", parts["rules"]), Message("user", asked)])
     return reply.text[:_LONGEST_REFLECTION]
 
@@ -144,9 +143,7 @@ def _read(brief: Brief, text: str, check: Check) -> tuple[Program | None, str]:
 
 
 def _rules() -> str:
-    dials = "\n".join(
-        f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.say.replace('{value', '{x')}" for dial in definitions.dials().values()
-    )
+    dials = "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.say}" for dial in definitions.dials().values())
     return _part("rules", dials=dials, most_axes=str(MAX_AXES), most_bytes=f"{MAX_BYTES:,}")
 
 
@@ -189,24 +186,4 @@ def _plain(cell: str) -> str:
 
 
 def _part(name: str, **slots: str) -> str:
-    text = definitions.prompt("mutator", name)[name]
-    pieces = text.split("{")
-    filled = [pieces[0]]
-    for piece in pieces[1:]:  # one pass: what fills a slot is not looked at again
-        slot, closed, rest = piece.partition("}")
-        filled.append(slots[slot] + rest if closed and slot in slots else "{" + piece)
-    return "".join(filled)
-
-
-_KEY = re.compile(r'"([a-z_]{1,30})" *:')
-_COUNT = re.compile(r"\bexactly (\d{1,3})\b")
-
-
-def stub_answer(asked: str) -> str:
-    """An answer for a dry run, without a model: a JSON list of as many objects as are asked for, with the keys that the question shows, or
-    some plain sentences."""
-    keys = list(dict.fromkeys(_KEY.findall(asked)))
-    if not keys:
-        return "You write as people write, in your own words and at your own pace. " * 14
-    count = _COUNT.search(asked)
-    return json.dumps([{key: f"{key} {number}" for key in keys} for number in range(int(count[1]) if count else 1)])
+    return filled(definitions.prompt("mutator", name)[name], **slots)

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,18 +147,8 @@ def _company(config: SearchConfig, path: Path, stack: ExitStack) -> Company | No
     if not wanted(config):
         return None
     if not config.resume:
-        stack.callback(_remove_if_empty, path)
+        stack.callback(Archive.remove_if_empty, path)  # a search that came to nothing leaves nothing
     return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path))))
-
-
-def _remove_if_empty(path: Path) -> None:
-    """A search that came to nothing leaves nothing."""
-    with suppress(ArchiveError):
-        with Archive.read(path) as archive:
-            if archive.runs() or archive.query("SELECT count(*) FROM model_calls")[1][0][0]:
-                return
-        for left in (path, path.with_name(path.name + ".lock"), path.with_name(path.name + ".snapshot")):
-            left.unlink(missing_ok=True)
 
 
 def _check_place(path: Path, *, resume: bool) -> None:

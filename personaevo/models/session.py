@@ -72,11 +72,6 @@ class Models:
             self._loop.close()
             self._loop = None
 
-    @property
-    def any(self) -> bool:
-        """Whether any role is played by a model."""
-        return any(spec != EMBEDDED for spec in self._specs.values())
-
     def role(self, name: str) -> ChatModel | None:
         """The role's model, None if it is embedded."""
         spec = self._specs.get(name, EMBEDDED)

@@ -366,7 +366,6 @@ def specs(**texts: str) -> dict[str, Any]:
 def test_roles(gates: list[Gate]) -> None:
     store = Memory()
     with Models(specs(user="openai:m", agent="embedded", mutator="anthropic:n@http://host"), store, prices=[PRICE]) as models:
-        assert models.any
         assert models.role("agent") is None
         assert models.role("reflector") is None
         user, mutator = models.role("user"), models.role("mutator")
@@ -385,7 +384,6 @@ def test_roles(gates: list[Gate]) -> None:
 def test_without_any_model_there_is_no_thread(gates: list[Gate]) -> None:
     before = loops()
     with Models(specs(user="embedded"), Memory()) as models:
-        assert not models.any
         assert models.role("user") is None
         assert loops() == before
 
