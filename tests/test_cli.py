@@ -349,7 +349,8 @@ def test_interrupted_before_anything_was_saved() -> None:
     time.sleep(2.0)
     search.send_signal(signal.SIGTERM)
     _, err = search.communicate(timeout=30)
-    assert search.returncode in {128 + signal.SIGTERM, 130}  # inside DuckDB, any signal comes out as an interrupt
+    # Inside DuckDB, any signal comes out as an interrupt; while Python runs a text (as dataclasses do), as an end by Ctrl-C's signal.
+    assert search.returncode in {128 + signal.SIGTERM, 130, -signal.SIGINT}
     assert "Traceback" not in err
     assert "Interrupted" in err
 
