@@ -1,4 +1,4 @@
-"""``personaevo archive``: looking into an archive, also while a search writes it."""
+"""``archive summary`` and ``archive show``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from pathlib import Path
 
 import click
 
+from personaevo.cli.archive.group import archive
 from personaevo.cli.output import show, show_json
 from personaevo.cli.shared import PATH, as_json, debuggable
-
-
-@click.group()
-def archive() -> None:
-    """Look into an archive, also while a search writes it."""
 
 
 @archive.command()
