@@ -355,10 +355,11 @@ def _rewriter(request: Request, dice: random.Random) -> str | None:
     return f"One number changed.\n\n<<<<<<< SEARCH\n{old_text}\n=======\n{new_text}\n>>>>>>> REPLACE\n"
 
 
-def _critic(request: Request, dice: random.Random) -> str:
-    """Some remarks of one who compares conversations."""
-    remarks = ("turns are too long", "turns are too even", "everything is told at once", "mistakes are forgiven", "all sound alike")
-    return "\n".join(f"- In the worse ones {remark}." for remark in dice.sample(remarks, 3))
+def _critic(request: Request, dice: random.Random) -> str | Json:
+    """Some contrasts of one who compares conversations, in the form asked for."""
+    remarks = ("Turns are too long.", "Turns are too even.", "Everything is told at once.", "Mistakes are forgiven.", "All sound alike.")
+    contrasts = [{"worse": remark, "change": "Vary it from person to person."} for remark in dice.sample(remarks, 3)]
+    return {"contrasts": contrasts} if request.schema else "\n".join(f"- {one['worse']}" for one in contrasts)
 
 
 def _proposer(request: Request, dice: random.Random) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PersonaevoError(Exception):
     """Base of every error that personaevo raises on purpose; its text is one line for a person to read."""
@@ -52,7 +54,12 @@ class ModelUnavailableError(ModelError):
 
 
 class ReplyError(ModelError):
-    """This one answer cannot be used: refused, empty, too long for the model, or not of the form asked for."""
+    """This one answer cannot be used: refused, empty, too long for the model, or not of the form asked for. ``usage`` is what it took
+    (``records.Usage``), None if nothing was counted."""
+
+    def __init__(self, message: str, usage: Any = None) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 class BudgetError(PersonaevoError):

@@ -280,13 +280,14 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a chat model answered: its text, the same parsed where a schema was given, and its cost in US dollars. ``cut`` tells that the
-    answer reached the limit of tokens before its end."""
+    answer reached the limit of tokens before its end, ``refusal`` why there is none that can be used ("" if there is)."""
 
     text: str
     parsed: Any = None
     usage: Usage = Usage()
     cost: float = 0.0
     cut: bool = False
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,11 +113,17 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "candidate": "candidate IS NULL OR candidate >= 0",
         "text": _text('"text"'),
         "cut": "cut IS NOT NULL",
+        "refusal": _text("refusal"),
         "input_tokens": "input_tokens BETWEEN 0 AND 1e12",
         "cached_tokens": "cached_tokens BETWEEN 0 AND input_tokens",
         "output_tokens": "output_tokens BETWEEN 0 AND 1e12",
         "cost": "cost BETWEEN 0 AND 1e9",
         "seconds": "seconds BETWEEN 0 AND 1e9",
+    },
+    "pruned": {
+        "episodes": "episodes BETWEEN 0 AND 1e9",
+        "personas": "personas BETWEEN 0 AND 1e9",
+        "digest": "regexp_full_match(digest, '[0-9a-f]{32}')",
     },
     "finals": {"program": _id("program"), **_COUNTS, "objectives": _OBJECTIVES, "tier": _TIER},
 }  # fmt: skip

@@ -11,7 +11,7 @@ from personaevo.archive.database import Database
 from personaevo.archive.rows import Row
 from personaevo.records import ModelCall, Reply, Usage
 
-_ANSWER = 'SELECT "text", cut, input_tokens, output_tokens, cached_tokens, cost FROM model_calls WHERE "key" = ? LIMIT 1'
+_ANSWER = 'SELECT "text", cut, refusal, input_tokens, output_tokens, cached_tokens, cost FROM model_calls WHERE "key" = ? LIMIT 1'
 _SUMS = (
     'SELECT "role", sum(calls)::BIGINT, sum(input_tokens)::BIGINT, sum(cached_tokens)::BIGINT, sum(output_tokens)::BIGINT, sum(cost), '
     'sum(seconds) FROM model_costs WHERE run = ? GROUP BY "role" ORDER BY "role"'
@@ -35,8 +35,8 @@ class Calls:
                 return self._waiting[key].reply
             if key not in self._known:
                 return None
-            text, cut, *tokens, cost = self._side(_ANSWER, [key])[0]
-            return Reply(str(text), usage=Usage(*map(int, tokens)), cost=float(cost), cut=bool(cut))
+            text, cut, refusal, *tokens, cost = self._side(_ANSWER, [key])[0]
+            return Reply(str(text), usage=Usage(*map(int, tokens)), cost=float(cost), cut=bool(cut), refusal=refusal or "")
 
     def put(self, call: ModelCall) -> None:
         """Keep an answer; it is written with the next ``flush``."""
@@ -82,9 +82,9 @@ class Recording:
 
 
 def _row(run_id: int, call: ModelCall) -> Row:
-    used = call.reply.usage
+    reply, used = call.reply, call.reply.usage
     return {
-        "key": call.key, "run": run_id, "role": call.role, "model": call.model, "candidate": call.candidate, "text": call.reply.text,
-        "cut": call.reply.cut, "input_tokens": used.input_tokens, "cached_tokens": used.cached_tokens, "output_tokens": used.output_tokens,
-        "cost": call.reply.cost, "seconds": call.seconds,
+        "key": call.key, "run": run_id, "role": call.role, "model": call.model, "candidate": call.candidate, "text": reply.text,
+        "cut": reply.cut, "refusal": reply.refusal or None, "input_tokens": used.input_tokens, "cached_tokens": used.cached_tokens,
+        "output_tokens": used.output_tokens, "cost": reply.cost, "seconds": call.seconds,
     }  # fmt: skip

@@ -65,6 +65,8 @@ class Display:
 
     def _text(self, now: Progress) -> str:
         parts = [_best(now, self.config.task_count), f"cells {now.cells_held}/{now.cells_total}"]
+        if now.spent is not None:
+            parts.append(f"{now.spent.calls:,} calls, {now.spent.tokens:,} tokens, ${now.spent.usd:.2f}")
         assert self._first is not None
         spent, done = time.monotonic() - self._began, now.done - self._first.done
         if spent > 0 and done:

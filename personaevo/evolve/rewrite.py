@@ -9,6 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import BaseModel, Field
 
 from personaevo import definitions
 from personaevo.errors import ProgramError, ReplyError
@@ -24,6 +27,23 @@ WEIGHTS = {"edit": 5.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
 _LONGEST_PROGRAM, _LONGEST_DIALOGUE, _LONGEST_REFLECTION, _LONGEST_ERROR = 40_000, 3_000, 3_000, 1_000
 _GAPS, _ATTEMPTS = 8, 5
 Check = Callable[[Program], str]
+
+
+class Contrast(BaseModel):
+    """One point of the reflector: what users of the worse conversations do, and what their generator should change."""
+
+    worse: str
+    change: str
+
+
+class Reflection(BaseModel):
+    """The form of the reflector's answer."""
+
+    contrasts: Annotated[list[Contrast], Field(min_length=1)]
+
+    def text(self) -> str:
+        """A line for each point."""
+        return "\n".join(f"- Worse: {one.worse} Change: {one.change}" for one in self.contrasts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +122,9 @@ def reflect(brief: Brief, reflector: ChatModel | None) -> str:
     parts = definitions.prompt("reflector", "rules", "question")
     pairs = "\n\n".join(_pair(number, pair) for number, pair in enumerate(brief.pairs, 1))
     asked = filled(parts["question"], gaps=gaps_text(brief.gaps), pairs=pairs)
-    reply = reflector.reply([Message("system", parts["rules"]), Message("user", asked)])
-    return reply.text[:_LONGEST_REFLECTION]
+    reply = reflector.reply([Message("system", parts["rules"]), Message("user", asked)], schema=Reflection)
+    reflection: Reflection = reply.parsed
+    return reflection.text()[:_LONGEST_REFLECTION]
 
 
 def question(brief: Brief, reflection: str) -> list[Message]:

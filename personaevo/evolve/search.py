@@ -36,7 +36,7 @@ from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.select import Scored
 from personaevo.evolve.table import final_table
 from personaevo.evolve.workers import LOST_TWICE, Workers
-from personaevo.models import Account
+from personaevo.models import Account, Spent
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Episode, Program, Remark, Run, TableRow
@@ -48,7 +48,7 @@ SEED_OPERATOR = "seed"
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the search stands after a commit: for a progress display."""
+    """Where the search stands after a commit: for a progress display. ``spent`` is what models did and cost; None if there are none."""
 
     done: int
     planned: int
@@ -57,6 +57,7 @@ class Progress:
     cells_total: int
     episodes: int
     seconds: float
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True)
@@ -357,7 +358,8 @@ class Search:
         seconds = time.monotonic() - self.started
         held = len(select.elites(population))
         done, planned, cells = len(self.state.commits), self.config.candidates, len(self.masses)
-        return Progress(done, planned, best, held, cells, self.state.episodes, seconds)
+        spent = self.company.models.ledger.total() if self.company is not None else None
+        return Progress(done, planned, best, held, cells, self.state.episodes, seconds, spent)
 
     # -- the end ----------------------------------------------------------------------------------------------------------
 

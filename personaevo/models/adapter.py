@@ -211,11 +211,11 @@ def counted(read: int | None, written: int | None, cached: int | None) -> Usage:
     return Usage(counts[0], counts[1], min(counts[2], counts[0]))
 
 
-def bounded(label: str, text: str) -> str:
-    """An answer's text. Raises ReplyError if it is larger than any may be."""
+def answered(label: str, text: str, usage: Usage, *, cut: bool) -> Reply:
+    """An answer. Raises ReplyError if its text is larger than any may be."""
     if len(text) > LONGEST_REPLY:
-        raise ReplyError(f"{label}: an answer of {len(text):,} characters; at most {LONGEST_REPLY:,} are read")
-    return _encodable(text).replace("\0", "")
+        raise ReplyError(f"{label}: an answer of {len(text):,} characters; at most {LONGEST_REPLY:,} are read", usage)
+    return Reply(_encodable(text).replace("\0", ""), usage=usage, cut=cut)
 
 
 def _encodable(text: str) -> str:

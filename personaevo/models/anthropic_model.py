@@ -10,7 +10,7 @@ import anthropic
 from pydantic import BaseModel
 
 from personaevo.errors import ReplyError
-from personaevo.models.adapter import NO_KEY, Adapter, TransientError, bounded, counted
+from personaevo.models.adapter import NO_KEY, Adapter, TransientError, answered, counted
 from personaevo.models.answers import strict_schema
 from personaevo.records import Message, Reply
 
@@ -42,16 +42,16 @@ class AnthropicModel(Adapter):
 
     def _read(self, answer: Any) -> Reply:
         label = self.terms.label
+        used = answer.usage
+        cached, written = used.cache_read_input_tokens or 0, used.cache_creation_input_tokens or 0
+        usage = counted(used.input_tokens + cached + written, used.output_tokens, cached)
         if answer.stop_reason == "refusal":
-            raise ReplyError(f"{label}: the model refuses")
+            raise ReplyError(f"{label}: the model refuses", usage)
         texts = [block.text for block in answer.content if block.type == "text"]
         inputs = [json.dumps(block.input) for block in answer.content if block.type == "tool_use"]
         if not texts and not inputs:
             raise TransientError(f"{label}: a reply without content", "empty reply")
-        used = answer.usage
-        cached, written = used.cache_read_input_tokens or 0, used.cache_creation_input_tokens or 0
-        usage = counted(used.input_tokens + cached + written, used.output_tokens, cached)
-        return Reply(bounded(label, inputs[0] if inputs else "".join(texts)), usage=usage, cut=answer.stop_reason == "max_tokens")
+        return answered(label, inputs[0] if inputs else "".join(texts), usage, cut=answer.stop_reason == "max_tokens")
 
 
 def _alternating(messages: Sequence[Message]) -> list[dict[str, str]]:

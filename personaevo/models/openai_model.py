@@ -9,7 +9,7 @@ import openai
 from pydantic import BaseModel
 
 from personaevo.errors import ModelSetupError, ReplyError
-from personaevo.models.adapter import NO_KEY, Adapter, TransientError, bounded, counted
+from personaevo.models.adapter import NO_KEY, Adapter, TransientError, answered, counted
 from personaevo.models.answers import strict_schema
 from personaevo.records import Message, Reply, Usage
 
@@ -51,13 +51,17 @@ class OpenAIModel(Adapter):
         label = self.terms.label
         if not answer.choices:
             raise TransientError(f"{label}: a reply without a choice", "empty reply")
-        choice = answer.choices[0]
+        choice, usage = answer.choices[0], _usage(answer.usage)
         if choice.message.refusal or choice.finish_reason == "content_filter":
-            raise ReplyError(f"{label}: the model refuses: {str(choice.message.refusal or 'filtered')[:200]!r}")
+            raise ReplyError(f"{label}: the model refuses: {str(choice.message.refusal or 'filtered')[:200]!r}", usage)
         if not isinstance(choice.message.content, str):
             raise TransientError(f"{label}: a reply without text", "empty reply")
-        used = answer.usage
-        details = used.prompt_tokens_details if used else None
-        cached = details.cached_tokens if details else None
-        usage = counted(used.prompt_tokens, used.completion_tokens, cached) if used else Usage()
-        return Reply(bounded(label, choice.message.content), usage=usage, cut=choice.finish_reason == "length")
+        return answered(label, choice.message.content, usage, cut=choice.finish_reason == "length")
+
+
+def _usage(used: Any) -> Usage:
+    """Tokens, where the server counts them."""
+    if not used:
+        return Usage()
+    details = used.prompt_tokens_details
+    return counted(used.prompt_tokens, used.completion_tokens, details.cached_tokens if details else None)

@@ -100,22 +100,29 @@ class Paid:
         """The known answer, or a new one.
 
         Raises:
-            BudgetError: a new one could exceed what may be spent. Errors of the model go through.
+            BudgetError: a new one could exceed what may be spent.
+            ReplyError: the model refuses; that is kept as well, with what it cost. Other errors of the model go through.
         """
         question = Question(self._name, messages, schema, sample, self._output_tokens)
         key = question.key()
         with self._books.keys.alone(key):
-            known = self._books.store.get(key)
-            if known is not None:
+            reply = self._books.store.get(key)
+            if reply is None:
+                reply = self._asked(question, key)
+            else:
                 self._books.ledger.note_known(self._role)
-                return known
-            return self._asked(question, key)
+        if reply.refusal:
+            raise ReplyError(reply.refusal)
+        return reply
 
     def _asked(self, question: Question, key: str) -> Reply:
         ledger = self._books.ledger
         with ledger.hold(question.most(), self._price):
             begun = time.monotonic()
-            reply = self._model.reply(question.messages, schema=question.schema, sample=question.sample)
+            try:
+                reply = self._model.reply(question.messages, schema=question.schema, sample=question.sample)
+            except ReplyError as error:
+                reply = Reply("", usage=error.usage or Usage(), refusal=str(error))
             seconds = time.monotonic() - begun
             reply = replace(reply, cost=ledger.book(self._role, reply.usage, self._price, seconds))
             self._books.store.put(ModelCall(key, self._role, self._name, _candidate.get(), reply, seconds))

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from personaevo.errors import ProgramError
-from personaevo.programs.source import normalize, program_id
+from personaevo.programs.source import normal_tree, program_id
 
 _NUMBERED = re.compile(r"v_*\d+")  # what normalize calls the author's variables
 _NAMING = frozenset({"id", "arg", "asname", "rest", "names"})
@@ -42,10 +41,7 @@ def shingles(source: str, size: int = 5) -> frozenset[int]:
     """
     if size < 1:
         raise ValueError(f"size {size}: expected the number of nodes of a shingle, at least 1")
-    try:
-        tree, whole = ast.parse(normalize(source)), program_id(source)
-    except (ValueError, SyntaxError) as error:  # the normal form has a number of more digits than Python converts, say
-        raise ProgramError(f"the program cannot be written in normal form: {error}; use shorter numbers and simpler texts") from error
+    tree, whole = normal_tree(source), program_id(source)
     nodes = list(_nodes(tree))
     runs = (nodes[start : start + size] for start in range(max(1, len(nodes) - size + 1)))
     return frozenset({int(whole, 16), *map(_hashed, runs)})

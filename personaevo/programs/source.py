@@ -16,8 +16,9 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 100
 _MOST_BITS = 14_280  # of an integer that Python still writes in decimal
 
-# catch_warnings swaps a process-wide list: two threads in it at once could leave the host's filters changed for good.
-_warning_lock = threading.Lock()
+# CPython 3.11 counts the depth of all threads' syntax trees together, and raises SystemError if two are made at once. And catch_warnings
+# swaps a process-wide list: two threads in it at once could leave the host's filters changed for good.
+_one_at_a_time = threading.Lock()
 
 
 def parse(source: str) -> ast.Module:
@@ -46,6 +47,16 @@ def normalize(source: str) -> str:
     is a program that does the same and is its own normalized form. Raises ProgramError as ``parse`` does.
     """
     return ast.unparse(ast.fix_missing_locations(_normal_tree(source)))
+
+
+def normal_tree(source: str) -> ast.Module:
+    """The tree of the normalized program as Python reads it back. Raises ProgramError as ``parse`` does, or if it cannot be read back."""
+    try:
+        normal = normalize(source)
+        with _one_at_a_time:
+            return ast.parse(normal)
+    except (ValueError, SyntaxError) as error:  # it has a number of more digits than Python converts, say
+        raise ProgramError(f"the program cannot be written in normal form: {error}; use shorter numbers and simpler texts") from error
 
 
 def program_id(source: str) -> str:
@@ -78,7 +89,7 @@ def _check_text(source: str) -> None:
 
 
 def _compile(source: str) -> ast.Module:
-    with _warning_lock, warnings.catch_warnings():
+    with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # e.g. invalid escapes: the author's business, not the host's
         tree = ast.parse(source)
         _check_depth(tree)  # before compiling, which recurses in C

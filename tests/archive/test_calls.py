@@ -74,9 +74,9 @@ def test_texts_come_back_as_they_were(tmp_path: Path, text: str) -> None:
 
 
 def test_the_longest_reply_can_be_read_back(tmp_path: Path) -> None:
-    from personaevo.models.adapter import LONGEST_REPLY, bounded  # noqa: PLC0415
+    from personaevo.models.adapter import LONGEST_REPLY, answered  # noqa: PLC0415
 
-    text = bounded("m", "😀" * LONGEST_REPLY)
+    text = answered("m", "😀" * LONGEST_REPLY, Usage(), cut=False).text
     with Archive.create_or_open(tmp_path / "b.duckdb") as archive:
         run = archive.begin_run(SETTINGS, CELLS)
         archive.calls().put(call(1, text=text))
@@ -122,7 +122,7 @@ def test_all_columns(archive: Archive, calls: Calls) -> None:
     rows = archive._database.rows('SELECT * FROM model_calls ORDER BY "role" = \'user\'')
     assert rows[0] == {
         "key": key(1), "run": 1, "role": "mutator", "model": "openai:m@http://host", "candidate": 7, "text": "answer 1", "cut": True,
-        "input_tokens": 101, "cached_tokens": 40, "output_tokens": 50, "cost": 0.25, "seconds": 1.5,
+        "refusal": None, "input_tokens": 101, "cached_tokens": 40, "output_tokens": 50, "cost": 0.25, "seconds": 1.5,
     }  # fmt: skip
     assert rows[1]["candidate"] is None
 

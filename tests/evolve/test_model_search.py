@@ -241,3 +241,35 @@ def test_an_agent_of_ones_own(server: ModelServer, monkeypatch: pytest.MonkeyPat
     with Archive.read("here.duckdb") as archive:
         said = {text for one in archive.episodes(1, 0) for role, text in one.turns if role == "assistant"}
     assert said <= {"Done. Anything else?", "What is it about?"}
+
+
+def test_refusals_are_kept_and_paid_for_once(server: ModelServer) -> None:
+    """A refusal is an answer too: it is in the books, and a replay meets it again with the network off."""
+    models = {"mutator": f"openai:small@{server.openai_url}", "user": f"anthropic:large@{server.url}"}
+    small: dict[str, object] = {"models": models, "program": None, "candidates": 4}
+    server.fault = Faults({"refusal": 0.1}, seed=4)
+    first = search(settings(server, **small))
+    with Archive.read("here.duckdb") as archive:
+        roles = archive.query('SELECT DISTINCT "role" FROM model_calls WHERE refusal IS NOT NULL ORDER BY 1')[1]
+        failed = archive.query("SELECT count(*) FROM episodes WHERE reason LIKE '%the model refuses%'")[1][0][0]
+    assert roles
+    assert failed > 0
+    server.fault = None
+    server.stop()
+    try:
+        again = search(settings(server, replay=Path("here.duckdb"), archive=Path("again.duckdb"), **small))
+    finally:
+        server.start()
+    assert again.digest == first.digest
+    assert all(one.spent.calls == 0 for one in again.spending.values())
+
+
+def test_two_stages_with_the_embedded_user(server: ModelServer) -> None:
+    """Only the programs ask a model; users and agent are the embedded ones."""
+    result = search(settings(server, models={"generator": f"openai:small@{server.openai_url}"}, candidates=3))
+    assert [role for role, _ in calls(Path("here.duckdb"))] == ["generator"]
+    with Archive.read("here.duckdb") as archive:
+        episodes = archive.episodes(1, 0)
+        assert archive.commits(1)[0].candidate.state == "evaluated"
+    assert all(one.state == "completed" for one in episodes)
+    assert {row.row for row in result.table} == {"humans", "persona_free", "seed_program", "evolved"}

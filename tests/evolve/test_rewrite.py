@@ -55,6 +55,9 @@ BLOCK = (
 )
 
 
+CONTRASTS = '{"contrasts": [{"worse": "Turns are too even.", "change": "Draw their length anew for each."}]}'
+
+
 class Scripted:
     """Answers from a list, an error by raising it; keeps what it was asked."""
 
@@ -67,7 +70,7 @@ class Scripted:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return Reply(answer)
+        return Reply(answer, parsed=schema.model_validate_json(answer) if schema else None)
 
 
 def shown(messages: Sequence[Message]) -> str:
@@ -76,7 +79,7 @@ def shown(messages: Sequence[Message]) -> str:
 
 def golden() -> dict[str, str]:
     """Every prompt of the three roles."""
-    reflector = Scripted("- Turns are too even.")
+    reflector = Scripted(CONTRASTS)
     said = reflect(BRIEFS["edit"], reflector)
     mutator = {f"mutator_{name}.txt": shown(question(brief, said if name == "edit" else "")) for name, brief in BRIEFS.items()}
     return {**mutator, "reflector.txt": shown(reflector.asked[0]), "generator.txt": "".join(map(shown, _asked_by_the_seed()))}
@@ -165,8 +168,9 @@ def test_a_model_that_refuses_spoils_the_candidate_only() -> None:
 
 
 def test_reflection_is_what_the_reflector_says_or_the_gaps_alone() -> None:
-    reflector = Scripted("- Less polite. " * 1_000)
-    assert len(reflect(BRIEFS["edit"], reflector)) == 3_000
+    assert reflect(BRIEFS["edit"], Scripted(CONTRASTS)) == "- Worse: Turns are too even. Change: Draw their length anew for each."
+    long = CONTRASTS.replace("even.", "even. " * 1_000)
+    assert len(reflect(BRIEFS["edit"], Scripted(long))) == 3_000
     assert reflect(BRIEFS["edit"], None) == reflect(BRIEFS["rewrite"], Scripted()) == ""
 
 

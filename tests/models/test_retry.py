@@ -12,9 +12,9 @@ import pytest
 
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import Patience, parse
-from personaevo.models.adapter import LONGEST_REPLY, TransientError, bounded, label_of, retry_after, status_error, unreachable
+from personaevo.models.adapter import LONGEST_REPLY, TransientError, answered, label_of, retry_after, status_error, unreachable
 from personaevo.models.retry import Retrying
-from personaevo.records import Message, Reply
+from personaevo.records import Message, Reply, Usage
 
 ASKED = [Message("user", "hello")]
 LABEL = "mutator openai:m at http://host/v1"
@@ -270,7 +270,8 @@ def test_unreachable(cause: Exception, nothing_there: bool, reason: str) -> None
 
 
 def test_texts_are_bounded_and_can_be_kept() -> None:
-    assert bounded(LABEL, "a\0b\ud800c") == "ab?c"
-    assert len(bounded(LABEL, "x" * LONGEST_REPLY)) == LONGEST_REPLY
-    with pytest.raises(ReplyError, match=f"an answer of {LONGEST_REPLY + 1:,} characters"):
-        bounded(LABEL, "x" * (LONGEST_REPLY + 1))
+    assert answered(LABEL, "a\0b\ud800c", Usage(3), cut=True) == Reply("ab?c", usage=Usage(3), cut=True)
+    assert len(answered(LABEL, "x" * LONGEST_REPLY, Usage(), cut=False).text) == LONGEST_REPLY
+    with pytest.raises(ReplyError, match=f"an answer of {LONGEST_REPLY + 1:,} characters") as caught:
+        answered(LABEL, "x" * (LONGEST_REPLY + 1), Usage(3), cut=False)
+    assert caught.value.usage == Usage(3)

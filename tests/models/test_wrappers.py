@@ -112,11 +112,23 @@ def test_equal_questions_at_the_same_time_are_paid_once() -> None:
 
 def test_after_an_error_the_next_one_asks_itself() -> None:
     store = Memory()
-    model = paid(Scripted(ReplyError("refused"), "well"), Books(Ledger(), store))
-    with pytest.raises(ReplyError):
+    model = paid(Scripted(ModelError("away"), "well"), Books(Ledger(), store))
+    with pytest.raises(ModelError):
         model.reply(ASKED)
     assert store.puts == []
     assert model.reply(ASKED).text == "well"
+
+
+def test_a_refusal_is_an_answer() -> None:
+    """It is booked with what it took, kept, and not asked for again."""
+    store, ledger = Memory(), Ledger()
+    model = paid(Scripted(ReplyError("refused", Usage(7, 2))), Books(ledger, store))
+    for _ in range(2):
+        with pytest.raises(ReplyError, match="refused"):
+            model.reply(ASKED)
+    account = ledger.accounts()["user"]
+    assert (account.spent.calls, account.spent.tokens, account.known) == (1, 9, 1)
+    assert [call.reply.refusal for call in store.puts] == ["refused"]
 
 
 BASE: dict[str, Any] = {"model": "openai:m", "messages": ASKED, "schema": Part, "sample": 0, "output_tokens": 100}
