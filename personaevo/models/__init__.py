@@ -1,5 +1,6 @@
 """Chat models: OpenAI, Anthropic and whatever speaks their protocols, with retries, limits, a ledger and answers that are kept."""
 
+from personaevo.models.kept import Kept
 from personaevo.models.ledger import Account, Budget, Ledger, Spent
 from personaevo.models.prices import price_of
 from personaevo.models.prices import read as read_prices
@@ -9,6 +10,6 @@ from personaevo.models.spec import EMBEDDED, ModelSpec, parse
 from personaevo.models.wrappers import made_for
 
 __all__ = [
-    "EMBEDDED", "Account", "Budget", "Conduct", "Ledger", "ModelSpec", "Models", "Patience", "Spent", "made_for", "parse", "price_of",
+    "EMBEDDED", "Account", "Budget", "Conduct", "Kept", "Ledger", "ModelSpec", "Models", "Patience", "Spent", "made_for", "parse", "price_of",
     "read_prices",
 ]  # fmt: skip

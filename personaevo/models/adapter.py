@@ -8,7 +8,8 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,8 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
-from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
+from personaevo.errors import BudgetError, ModelError, ModelSetupError, ModelUnavailableError, ReplyError
+from personaevo.models.limits import Gate
 from personaevo.models.spec import ModelSpec
 from personaevo.records import Message, Reply, Usage
 
@@ -24,7 +26,7 @@ Value = TypeVar("Value")
 NO_KEY = "none"  # a server of one's own needs none, but the clients want one
 LONGEST_REPLY = 250_000  # characters, of up to four bytes: the archive takes a megabyte
 _MOST_TOKENS = 10**9  # of one reply; more is nonsense
-_SLACK = 5.0  # seconds that a busy loop may be late
+_ENDING = "the search is ending: nothing new is asked"
 _REFUSED = {
     401: "the key is refused", 403: "the key may not use it", 404: "there is no such model or address", 402: "the account has no credit",
 }  # fmt: skip
@@ -47,6 +49,8 @@ class Loop:
 
     def __init__(self) -> None:
         self._clients: list[Any] = []
+        self._lock = threading.Lock()
+        self._closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="models", daemon=True)
         self._thread.start()
@@ -56,23 +60,34 @@ class Loop:
         self._clients.append(client)
         return client
 
-    def run(self, work: Coroutine[Any, Any, Value], seconds: float) -> Value:
-        """The coroutine's result. Raises TimeoutError after ``seconds`` in all: a client's own limits are between two bytes."""
-        limited = asyncio.wait_for(work, seconds)
+    def run(self, make: Callable[[], Coroutine[Any, Any, Value]], gate: Gate, seconds: float) -> Value:
+        """The result of the coroutine that is made when there is a place for it.
+
+        Raises:
+            TimeoutError: it took more than ``seconds`` from then on: a client's own limits are between two bytes.
+            BudgetError: the loop was closed before.
+        """
+
+        async def placed() -> Value:
+            async with gate, asyncio.timeout(seconds):
+                return await make()
+
+        with self._lock:  # what comes after the end would never be answered
+            if self._closed:
+                raise BudgetError(_ENDING)
+            future = asyncio.run_coroutine_threadsafe(placed(), self._loop)
         try:
-            future = asyncio.run_coroutine_threadsafe(limited, self._loop)
-        except RuntimeError:  # closed
-            limited.close()
-            work.close()
-            raise
-        try:
-            return future.result(seconds + _SLACK)  # a loop that is just closing answers never
+            return future.result()
+        except CancelledError:
+            raise BudgetError(_ENDING) from None
         except BaseException:
             future.cancel()
             raise
 
     def close(self) -> None:
         """Ends what still runs, the clients and the thread."""
+        with self._lock:
+            self._closed = True
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
@@ -101,9 +116,9 @@ class Adapter(ABC):
 
     library: ClassVar[Any]
 
-    def __init__(self, spec: ModelSpec, loop: Loop, terms: Terms) -> None:
+    def __init__(self, spec: ModelSpec, loop: Loop, gate: Gate, terms: Terms) -> None:
         self.spec, self.terms = spec, terms
-        self._loop = loop
+        self._loop, self._gate = loop, gate
 
     @cached_property
     def client(self) -> Any:
@@ -111,15 +126,16 @@ class Adapter(ABC):
         return self._loop.keep(self._client())
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
-        """Ask once. With a ``schema`` the server is asked for that form if it can; the text is not parsed here.
+        """Ask once, when there is a place. With a ``schema`` the server is asked for that form if it can; the text is not parsed here.
 
         Raises:
             TransientError: asking again may help. ModelSetupError: it cannot. ReplyError: refused, or too long.
+            BudgetError: the search is ending.
         """
         label, library = self.terms.label, self.library
         try:
             sent = [Message(message.role, _encodable(message.content)) for message in messages]
-            return self._read(self._loop.run(self._ask(sent, schema), self.terms.seconds))
+            return self._read(self._loop.run(lambda: self._ask(sent, schema), self._gate, self.terms.seconds))
         except (TimeoutError, library.APITimeoutError):
             raise TransientError(f"{label}: no answer within {self.terms.seconds:g} s", "timeout") from None
         except library.APIConnectionError as error:
@@ -129,7 +145,7 @@ class Adapter(ABC):
                 return self.reply(messages, schema=schema, sample=sample)
             said = self._without_key(error.response.text)
             raise status_error(label, error.status_code, said, error.response.headers) from None  # the client's error repeats the body
-        except ModelError:
+        except (ModelError, BudgetError):
             raise
         except Exception as error:
             if any(word in f"{type(error).__name__} {error}" for word in ("api_key", "authentication method", "CredentialsError")):

@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
-from collections.abc import Callable, Sequence
-
-from pydantic import BaseModel
-
-from personaevo.errors import BudgetError
-from personaevo.records import ChatModel, Message, Reply
+from collections.abc import Awaitable, Callable
 
 
 class Gate:
     """Lets ``at_once`` through at a time, and at most ``per_minute`` (evenly spaced), if that is given.
 
-    Raises:
-        BudgetError: ``stopping`` was set while someone waited for a turn.
+    An asynchronous context manager: the event loop hands a place on at the moment when it becomes free; threads had to be woken first.
     """
 
     def __init__(
         self, at_once: int, per_minute: float | None = None, clock: Callable[[], float] = time.monotonic,
-        stopping: threading.Event | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:  # fmt: skip
-        self._places = threading.BoundedSemaphore(at_once)
+        self._places = asyncio.Semaphore(at_once)
         self._interval = 60.0 / per_minute if per_minute else 0.0
-        self._clock, self._stopping = clock, stopping or threading.Event()
-        self._lock = threading.Lock()
+        self._clock, self._sleep = clock, sleep
         self._next = 0.0
 
-    def __enter__(self) -> None:
-        self._places.acquire()
-        wait = self._turn()
-        if wait > 0 and self._stopping.wait(wait):
+    async def __aenter__(self) -> None:
+        await self._places.acquire()
+        try:
+            wait = self._turn()
+            if wait > 0:
+                await self._sleep(wait)
+        except BaseException:
             self._places.release()
-            raise BudgetError("the search is ending: nothing new is asked")
+            raise
 
-    def __exit__(self, *error: object) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._places.release()
 
     def _turn(self) -> float:
         """Seconds until the next free moment, which is taken."""
-        with self._lock:
-            now = self._clock()
-            turn = max(now, self._next)
-            self._next = turn + self._interval
-            return turn - now
-
-
-class Limited:
-    """A model behind a gate that it shares with others of its endpoint. Inside of retries: who waits to ask again takes no place."""
-
-    def __init__(self, model: ChatModel, gate: Gate) -> None:
-        self._model, self._gate = model, gate
-
-    def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
-        """The model's answer, when there is a place."""
-        with self._gate:
-            return self._model.reply(messages, schema=schema, sample=sample)
+        now = self._clock()
+        turn = max(now, self._next)
+        self._next = turn + self._interval
+        return turn - now

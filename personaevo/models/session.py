@@ -1,6 +1,6 @@
 """The models of one search: each role's, with everything around it.
 
-    Structured( Paid( Retrying( Limited( adapter ))))     from the outside in: the form asked for; known and paid answers; attempts; places
+    Structured( Paid( Retrying( adapter )))     from the outside in: the form asked for; known and paid answers; attempts; the client
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Self
 from personaevo.errors import ConfigError
 from personaevo.models.adapter import Adapter, Loop, Terms, label_of
 from personaevo.models.ledger import Budget, Ledger, Spent
-from personaevo.models.limits import Gate, Limited
+from personaevo.models.limits import Gate
 from personaevo.models.prices import Price, price_of
 from personaevo.models.retry import Patience, Retrying
 from personaevo.models.spec import EMBEDDED, ModelSpec
@@ -93,10 +93,10 @@ class Models:
         if self._loop is None:
             self._loop = Loop()
         conduct = self._conduct
-        gate = self._gates.setdefault(spec.endpoint, Gate(conduct.at_once, conduct.per_minute, stopping=self._stopping))
+        gate = self._gates.setdefault(spec.endpoint, Gate(conduct.at_once, conduct.per_minute))
         module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
-        adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, terms)
-        return Retrying(Limited(adapter, gate), conduct.patience, partial(self.ledger.note_failure, role), self._stopping)
+        adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, gate, terms)
+        return Retrying(adapter, conduct.patience, partial(self.ledger.note_failure, role), self._stopping)
 
     def _check_prices(self) -> None:
         for role, spec in self._specs.items():

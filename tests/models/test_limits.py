@@ -2,89 +2,71 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from personaevo.errors import BudgetError
-from personaevo.models.limits import Gate, Limited
-from personaevo.records import Message, Reply
-
-ASKED = [Message("user", "hello")]
+from personaevo.models.adapter import Loop
+from personaevo.models.limits import Gate
 
 
 class Counting:
-    """A model that remembers how many asked it at the same time; each is answered when ``enough`` are there, or after a moment."""
+    """Remembers how many were inside of a gate at the same time; each goes on when ``enough`` are there."""
 
     def __init__(self, enough: int) -> None:
         self.most = self.now = self.calls = 0
-        self._enough = threading.Barrier(enough)
-        self._lock = threading.Lock()
+        self._enough = asyncio.Barrier(enough)
 
-    def reply(self, messages: Sequence[Message], **options: Any) -> Reply:
-        with self._lock:
+    async def visit(self, gate: Gate) -> None:
+        async with gate:
             self.now += 1
             self.calls += 1
             self.most = max(self.most, self.now)
-        self._enough.wait(10)
-        with self._lock:
+            await asyncio.wait_for(self._enough.wait(), 10)
             self.now -= 1
-        return Reply(str(options))
+
+
+async def _all_visit(gate: Gate, places: int, count: int) -> Counting:
+    counting = Counting(places)
+    await asyncio.gather(*(counting.visit(gate) for _ in range(count)))
+    return counting
 
 
 @pytest.mark.parametrize("places", [1, 4, 16])
 def test_at_most_so_many_at_once_and_as_many(places: int) -> None:
-    model = Counting(places)
-    limited = Limited(model, Gate(places))
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda _: limited.reply(ASKED), range(32)))
-    assert (model.most, model.calls) == (places, 32)
-
-
-def test_models_share_a_gate() -> None:
-    model, gate = Counting(3), Gate(3)
-    both = [Limited(model, gate), Limited(model, gate)]
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda number: both[number % 2].reply(ASKED), range(30)))
-    assert model.most == 3
+    counting = asyncio.run(_all_visit(Gate(places), places, 32))
+    assert (counting.most, counting.calls) == (places, 32)
 
 
 def test_a_place_is_given_back_after_an_error() -> None:
-    class Failing:
-        def reply(self, messages: Sequence[Message], **_: Any) -> Reply:
+    async def fail(gate: Gate) -> None:
+        async with gate:
             raise ValueError("no")
 
-    limited = Limited(Failing(), Gate(1))
+    gate = Gate(1)
     for _ in range(3):
         with pytest.raises(ValueError, match="no"):
-            limited.reply(ASKED)
+            asyncio.run(fail(gate))
 
 
-def test_what_is_asked_goes_through() -> None:
-    assert Limited(Counting(1), Gate(1)).reply(ASKED, sample=3).text == "{'schema': None, 'sample': 3}"
-
-
-class Clock(threading.Event):
-    """A time that passes by waiting for this event only, which never happens."""
+class Clock:
+    """A time that passes by sleeping only."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.now = 1_000.0
         self.sleeps: list[float] = []
 
     def time(self) -> float:
         return self.now
 
-    def wait(self, timeout: float | None = None) -> bool:
-        assert timeout is not None
-        self.sleeps.append(timeout)
-        self.now += timeout
-        return False
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
 
 
 @pytest.fixture
@@ -92,14 +74,18 @@ def clock() -> Clock:
     return Clock()
 
 
-def enter(gate: Gate) -> None:
-    with gate:
+async def _pass(gate: Gate) -> None:
+    async with gate:
         pass
+
+
+def enter(gate: Gate) -> None:
+    asyncio.run(_pass(gate))
 
 
 @pytest.mark.parametrize(("per_minute", "interval"), [(60.0, 1.0), (600.0, 0.1), (0.5, 120.0)])
 def test_turns_are_evenly_spaced(clock: Clock, per_minute: float, interval: float) -> None:
-    gate = Gate(16, per_minute, clock.time, clock)
+    gate = Gate(16, per_minute, clock.time, clock.sleep)
     turns = []
     for _ in range(5):
         enter(gate)
@@ -108,7 +94,7 @@ def test_turns_are_evenly_spaced(clock: Clock, per_minute: float, interval: floa
 
 
 def test_idle_time_is_not_saved_up(clock: Clock) -> None:
-    gate = Gate(16, 60.0, clock.time, clock)
+    gate = Gate(16, 60.0, clock.time, clock.sleep)
     enter(gate)
     clock.now += 100.0
     enter(gate)
@@ -118,29 +104,54 @@ def test_idle_time_is_not_saved_up(clock: Clock) -> None:
 
 
 def test_without_a_limit_nobody_waits(clock: Clock) -> None:
-    gate = Gate(1, None, clock.time, clock)
+    gate = Gate(1, None, clock.time, clock.sleep)
     for _ in range(100):
         enter(gate)
     assert clock.sleeps == []
 
 
-def test_threads_get_turns_of_their_own(clock: Clock) -> None:
-    gate = Gate(16, 60.0, lambda: 5.0, clock)  # a time that stands still: everybody asks at the same moment
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda _: enter(gate), range(16)))
+def test_all_get_turns_of_their_own(clock: Clock) -> None:
+    gate = Gate(16, 60.0, lambda: 5.0, clock.sleep)  # a time that stands still: everybody asks at the same moment
+
+    async def together() -> None:
+        await asyncio.gather(*(_pass(gate) for _ in range(16)))
+
+    asyncio.run(together())
     assert sorted(clock.sleeps) == [float(second) for second in range(1, 16)]
 
 
-def test_who_waits_for_a_turn_is_sent_away_when_the_search_ends() -> None:
-    stopping = threading.Event()
-    gate = Gate(2, 0.001, stopping=stopping)  # a turn in 17 hours
-    enter(gate)
+def test_who_waits_is_sent_away_when_the_search_ends() -> None:
+    """For a turn, and for a place."""
+    loop, gate = Loop(), Gate(2, 0.001)  # a turn in 17 hours
+
+    async def nothing() -> None: ...
+
+    loop.run(nothing, gate, 1.0)
     with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(enter, gate) for _ in range(4)]
-        stopping.set()
+        waiting = [pool.submit(loop.run, nothing, gate, 1.0) for _ in range(4)]
+        _until(gate._places.locked)
+        loop.close()
         assert [type(one.exception(10)) for one in waiting] == [BudgetError] * 4
-    assert gate._places.acquire(blocking=False)  # the places are free again
-    assert gate._places.acquire(blocking=False)
+    assert gate._places._value == 2  # the places are free again
+    with pytest.raises(BudgetError):
+        loop.run(nothing, gate, 1.0)
+
+
+def test_waiting_for_a_place_is_not_an_answer_that_takes_too_long() -> None:
+    loop, gate = Loop(), Gate(1)
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(loop.run, lambda: asyncio.sleep(0.05), gate, 0.15) for _ in range(4)]:
+            done.result(10)
+        with pytest.raises(TimeoutError):
+            loop.run(lambda: asyncio.sleep(5), gate, 0.05)
+    loop.close()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_the_clock_is_monotonic() -> None:

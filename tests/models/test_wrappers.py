@@ -13,9 +13,9 @@ import pytest
 from pydantic import BaseModel
 
 from personaevo.errors import BudgetError, ConfigError, ModelError, ReplyError
-from personaevo.models import Budget, Conduct, Ledger, Models, Spent, made_for, parse, session
+from personaevo.models import Budget, Conduct, Ledger, Models, Spent, made_for, parse
 from personaevo.models.adapter import Adapter
-from personaevo.models.limits import Gate, Limited
+from personaevo.models.limits import Gate
 from personaevo.models.prices import Price
 from personaevo.models.wrappers import Books, Keys, Offline, Paid, Question, Structured
 from personaevo.records import ChatModel, Message, ModelCall, Reply, Usage
@@ -331,13 +331,15 @@ def test_offline_there_are_only_known_answers() -> None:
 
 
 class Fake(Adapter):
-    """An adapter that is never asked over a network; all that were made are in ``made``."""
+    """An adapter that is never asked over a network; all that were made are in ``made``, and their gates in ``gates``."""
 
     made: list[Fake] = []  # noqa: RUF012 - emptied by the fixture
+    gates: list[Gate] = []  # noqa: RUF012
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         Fake.made.append(self)
+        Fake.gates.append(self._gate)
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         return Reply('{"label": "x"}', usage=Usage(10, 5))
@@ -352,18 +354,12 @@ class Fake(Adapter):
 
 @pytest.fixture
 def gates(monkeypatch: pytest.MonkeyPatch) -> list[Gate]:
-    """Adapters are fakes, and the gates that models get are noted."""
-    noted: list[Gate] = []
-
-    def limited(model: ChatModel, gate: Gate) -> Limited:
-        noted.append(gate)
-        return Limited(model, gate)
-
+    """Adapters are fakes, and the gates that they get are noted."""
     Fake.made.clear()
-    monkeypatch.setattr(session, "Limited", limited)
+    Fake.gates.clear()
     monkeypatch.setattr("personaevo.models.openai_model.OpenAIModel", Fake)
     monkeypatch.setattr("personaevo.models.anthropic_model.AnthropicModel", Fake)
-    return noted
+    return Fake.gates
 
 
 def loops() -> int:
@@ -417,9 +413,7 @@ def test_models_of_one_endpoint_share_a_gate(gates: list[Gate]) -> None:
     user, agent, mutator, generator = gates
     assert user is agent
     assert len({id(user), id(mutator), id(generator)}) == 3
-    for _ in range(3):
-        assert user._places.acquire(blocking=False)
-    assert not user._places.acquire(blocking=False)
+    assert user._places._value == 3
 
 
 def test_equal_questions_of_two_roles_are_paid_by_the_first(gates: list[Gate]) -> None:
