@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help search test slow lint bench clean
+.PHONY: help search test slow lint browser bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile | sed -n 1,4p
@@ -22,7 +22,7 @@ help:
 search: $(VENV)/runtime
 	$(BIN)/personaevo search $(ARGS)
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
 
 slow: $(VENV)/dev
@@ -31,6 +31,13 @@ slow: $(VENV)/dev
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The page of archive report is looked at in a real browser.
+SUDO := $(shell test "$$(id -u)" = 0 || command -v sudo)
+browser:
+	@command -v chromium >/dev/null || { echo "installing chromium for the tests of archive report (once)" >&2; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium; } || \
+		{ echo "the tests need chromium, and apt-get could not install it: install it so that the command chromium is found" >&2; exit 1; }
 
 bench:
 	@echo "Each prints its figures: $(BIN)/python -m benchmarks.NAME (after make test)"

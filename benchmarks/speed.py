@@ -29,7 +29,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("breed", search_module, "_bred"),
     ("sandbox", rollout, "_generate"),
     ("simulate", rollout, "run_episode"),
-    ("measure", rollout, "_measured"),
+    ("measure", rollout, "measured"),
     ("judge", Panel, "score"),
     ("archive (rest)", Archive, "commit"),
     ("publish snapshots", Publisher, "publish"),

@@ -907,7 +907,7 @@ class ModelServer:
         self._end = lambda: loop.call_soon_threadsafe(ended.set)
         try:
             server = await asyncio.start_server(self._connection, "127.0.0.1", self.port, backlog=256)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             ready.set_exception(error)
             return
         ready.set_result(server.sockets[0].getsockname()[1])

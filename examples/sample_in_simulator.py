@@ -1,4 +1,4 @@
-"""Draws personas from an archive into one's own simulator: ``python examples/sample_in_simulator.py ARCHIVE``.
+"""Draws personas from an archive into one's own simulator: ``python examples/sample_in_simulator.py [ARCHIVE]``.
 
 A persona changes how the user talks, never what the user wants: lay its overlay over the prompt that holds the task.
 """
@@ -10,7 +10,13 @@ import personaevo as pe
 TASK = {"goal": "move my flight to the evening", "facts": {"booking reference": "QK7L2"}, "context": "", "domain": "service"}
 PROMPT = "You are a customer. You want to move your flight to the evening; your booking reference is QK7L2."
 
-sampler = pe.PersonaSampler(sys.argv[1])
-for persona in sampler.sample(TASK, n=3, seed=1):
-    print(f"--- {persona.description} (program {persona.program}, cell {persona.cell_name})")
-    print(persona.overlay(PROMPT))
+# The name of a packaged archive, or a file that a search wrote.
+with pe.PersonaSampler(sys.argv[1] if len(sys.argv) > 1 else "service") as sampler:
+    # A task of its own: the archive's programs make personas for it, and each is tried out in one dialogue.
+    for persona in sampler.sample(TASK, n=2, seed=1):
+        print(f"--- {persona.description} (program {persona.program}, asked for the kind '{persona.cell_name}')")
+        print(persona.overlay(PROMPT))
+
+    # Without a task: stored personas, chosen by how they behaved in the search.
+    for persona in sampler.sample(n=2, seed=1, where="words_per_turn < 8", strategy="uniform"):
+        print(f"--- {persona.cell_name}: {persona.measured['words_per_turn']:.1f} words a message ({persona.task})")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from personaevo.measure.coverage import coverage
     from personaevo.records import Dialogue, Persona, Task
     from personaevo.sampler import PersonaSampler
+    from personaevo.stress import stress_agent
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "coverage",
     "fingerprint",
     "search",
+    "stress_agent",
 ]
 
 _HOME = {
@@ -46,6 +48,7 @@ _HOME = {
     "coverage": "personaevo.measure.coverage",
     "fingerprint": "personaevo.definitions",
     "search": "personaevo.evolve.search",
+    "stress_agent": "personaevo.stress",
 }
 
 

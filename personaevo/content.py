@@ -24,6 +24,11 @@ def root(name: str) -> Path:
     raise ContentError(f"content folder '{name}' is missing beside {_PACKAGE}: reinstall personaevo")
 
 
+def archives() -> dict[str, Path]:
+    """The packaged archives by name: what a search found in each installed domain, made by ``python -m benchmarks.package_archives``."""
+    return {path.stem: path for path in sorted((root("archive") / "packaged").glob("*.duckdb"))}
+
+
 @cache
 def toml(folder: str, name: str) -> dict[str, Any]:
     """The parsed TOML file ``name`` of a content folder.

@@ -47,8 +47,8 @@ class Flag:
 def find(text: str) -> Flag | None:
     """The first pattern that the text matches, as it stands or decoded (spaced out, look-alikes, base64, hex, %xx, &#x;); None if none."""
     for view in _views(text):
-        folded = _folded(view)
-        found = _match(folded, tight=False) or _disguised(folded)
+        flat = folded(view)
+        found = _match(flat, tight=False) or _disguised(flat)
         if found is not None:
             return found
     return None
@@ -94,7 +94,7 @@ def _match(folded: str, *, tight: bool) -> Flag | None:
     return None
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Lower case, without accents and what nobody sees, look-alike letters as Latin ones, underscores as blanks."""
     if text.isascii():
         return text.lower().replace("_", " ")
@@ -129,7 +129,7 @@ def _rules() -> tuple[_Rule, ...]:
 
 
 def _rule(row: Mapping[str, Any], words: Mapping[str, str]) -> _Rule:
-    source = "|".join(_folded(_filled(one, words)) for one in row["any"])
+    source = "|".join(folded(_filled(one, words)) for one in row["any"])
     keys = frozenset(key[:_LETTERS] for key in row.get("keys", ()))
     return _Rule(row["name"], row["why"], keys, not source.isascii(), source)
 

@@ -90,6 +90,10 @@ class Persona(Record):
     dials: dict[str, float] = Field(default_factory=dict)
     policy: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON-able values."""
+        return self.model_dump(mode="json")
+
     def overlay(self, prompt: str) -> str:
         """A user simulator's prompt with this persona laid over it: goal and facts stay as the prompt has them, the manner changes."""
         block = "\n".join(part for part in (_MANNER, self.description.strip(), self.policy.strip()) if part)

@@ -59,6 +59,11 @@ class Reference:
     def __len__(self) -> int:
         return len(self.people)
 
+    @property
+    def digest(self) -> str:
+        """A short digest of the figures: what a run records of the people it was measured against."""
+        return hashlib.blake2b(repr((self.values.tolist(),)).encode(), digest_size=8).hexdigest()
+
 
 class _Header(Record):
     """First line of a reference file."""

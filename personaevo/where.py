@@ -16,9 +16,13 @@ import difflib
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from personaevo.errors import ConfigError
 
@@ -26,8 +30,9 @@ LONGEST = 2_000
 DEEPEST = 50
 
 Values = Mapping[str, float | str | None]
-Truth = bool | None  # None is unknown
-_ORDERINGS: Mapping[str, Callable[[Any, Any], bool]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+Columns = Mapping[str, NDArray[Any]]
+Truths = tuple[Any, Any]  # where it certainly holds, and where it certainly fails; elsewhere it is unknown
+_ORDERINGS: Mapping[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _COMPARISONS = {"==": operator.eq, "!=": operator.ne, **_ORDERINGS}
 _KEYWORDS = ("and", "or", "not", "in")
 _TOKEN = re.compile(
@@ -38,18 +43,35 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition that was read by ``parse``; ``text`` is what it was read from."""
+    """A condition that was read by ``parse``; ``text`` is what it was read from.
+
+    A name that is missing, None or NaN is unknown, and so is every comparison with it. ``not`` unknown is unknown; ``and`` and ``or`` are
+    unknown where it matters (Kleene's logic). Unknown does not match.
+
+    Many rows are asked at a time: ``columns`` maps names to arrays of ``count`` values, numbers as floats (NaN is unknown), text as
+    objects (None is unknown).
+    """
 
     text: str
     _root: _Node
+    _parts: tuple[tuple[str, _Node], ...]  # what "and" joins, as it was written
 
     def matches(self, values: Values) -> bool:
-        """Whether the condition certainly holds.
+        """Whether the condition certainly holds for one row."""
+        known = {name: value for name, value in values.items() if value is not None}
+        return bool(self.mask({name: column([value]) for name, value in known.items()}, 1)[0])
 
-        A name that is missing, None or NaN is unknown, and so is every comparison with it. ``not`` unknown is unknown; ``and`` and
-        ``or`` are unknown where it matters (Kleene's logic). Unknown does not match.
-        """
-        return self._root.truth(values) is True
+    def mask(self, columns: Columns, count: int) -> NDArray[np.bool_]:
+        """Where it certainly holds: one boolean for each row."""
+        return _whole(self._root.truths(columns)[0], count)
+
+    def excluded(self, columns: Columns, count: int) -> NDArray[np.bool_]:
+        """Where it certainly fails, whatever the values not known yet will be."""
+        return _whole(self._root.truths(columns)[1], count)
+
+    def parts(self, columns: Columns, count: int) -> list[tuple[str, int]]:
+        """The parts that "and" joins, as written, each with the number of rows that it alone matches."""
+        return [(text, int(_whole(node.truths(columns)[0], count).sum())) for text, node in self._parts]
 
 
 def parse(text: str, kinds: Mapping[str, type]) -> Where:
@@ -61,7 +83,18 @@ def parse(text: str, kinds: Mapping[str, type]) -> Where:
     """
     if len(text) > LONGEST:
         raise ConfigError(f"where: {len(text):,} characters; at most {LONGEST:,} are allowed: make it shorter")
-    return Where(text, _Parser(text, kinds).whole())
+    return _Parser(text, kinds).whole()
+
+
+def column(values: Sequence[float | str | None]) -> NDArray[Any]:
+    """The values of one name as ``Where`` takes them: objects if there is text among them, else floats."""
+    if any(isinstance(value, str) for value in values):
+        return np.array(values, dtype=object)
+    return np.array([math.nan if value is None else value for value in values], dtype=float)
+
+
+def _whole(truth: Any, count: int) -> NDArray[np.bool_]:
+    return np.array(np.broadcast_to(truth, count))
 
 
 # --- what is evaluated
@@ -70,7 +103,7 @@ def parse(text: str, kinds: Mapping[str, type]) -> Where:
 class _Node:
     __slots__ = ()
 
-    def truth(self, values: Values) -> Truth:
+    def truths(self, columns: Columns) -> Truths:
         raise NotImplementedError
 
 
@@ -82,9 +115,9 @@ class _Value:
     name: str | None = None
     constant: float | str | None = None
 
-    def of(self, values: Values) -> float | str | None:
-        value = self.constant if self.name is None else values.get(self.name)
-        return None if isinstance(value, float) and math.isnan(value) else value
+    def of(self, columns: Columns) -> Any:
+        """A column, a constant, or None for a name without a column."""
+        return self.constant if self.name is None else columns.get(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +126,29 @@ class _Compare(_Node):
     sign: str
     right: _Value
 
-    def truth(self, values: Values) -> Truth:
-        left, right = self.left.of(values), self.right.of(values)
-        return None if left is None or right is None else _COMPARISONS[self.sign](left, right)
+    def truths(self, columns: Columns) -> Truths:
+        left, right = self.left.of(columns), self.right.of(columns)
+        if left is None or right is None:
+            return np.False_, np.False_
+        known = _known(left) & _known(right)
+        holds = np.asarray(_COMPARISONS[self.sign](left, right), dtype=bool)
+        return known & holds, known & ~holds
+
+
+def _known(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return np.True_
+    nothing: Any = None
+    return np.not_equal(value, nothing).astype(bool) if value.dtype == object else ~np.isnan(value)
 
 
 @dataclass(frozen=True, slots=True)
 class _Not(_Node):
     part: _Node
 
-    def truth(self, values: Values) -> Truth:
-        truth = self.part.truth(values)
-        return None if truth is None else not truth
+    def truths(self, columns: Columns) -> Truths:
+        holds, fails = self.part.truths(columns)
+        return fails, holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +158,11 @@ class _Join(_Node):
     decisive: bool
     parts: tuple[_Node, ...]
 
-    def truth(self, values: Values) -> Truth:
-        truths = [part.truth(values) for part in self.parts]
-        return self.decisive if self.decisive in truths else None if None in truths else not self.decisive
+    def truths(self, columns: Columns) -> Truths:
+        holds, fails = zip(*(part.truths(columns) for part in self.parts), strict=True)
+        if self.decisive:
+            return reduce(operator.or_, holds), reduce(operator.and_, fails)
+        return reduce(operator.and_, holds), reduce(operator.or_, fails)
 
 
 def _joined(decisive: bool, parts: list[_Node]) -> _Node:
@@ -137,16 +183,19 @@ class _Parser:
     """Recursive descent; the one recursion is a parenthesis, and those are counted."""
 
     def __init__(self, text: str, kinds: Mapping[str, type]) -> None:
+        self._text = text
         self._tokens = [_Token(match.lastgroup or "", match[0], match.start() + 1) for match in _TOKEN.finditer(text)]
         self._end = _Token("end", "", len(text) + 1)
         self._kinds = kinds
         self._next = self._depth = 0
+        self._written: dict[int, str] = {}  # how each part was written, by the identity of its node
 
-    def whole(self) -> _Node:
+    def whole(self) -> Where:
         node = self._condition()
         if self._here.kind != "end":
             raise self._expected("'and', 'or' or the end")
-        return node
+        parts = node.parts if isinstance(node, _Join) and not node.decisive and id(node) not in self._written else (node,)
+        return Where(self._text, node, tuple((self._written.get(id(part), self._text.strip()), part) for part in parts))
 
     def _condition(self) -> _Node:
         return self._list("or", True, lambda: self._list("and", False, self._part))
@@ -158,11 +207,14 @@ class _Parser:
         return _joined(decisive, parts)
 
     def _part(self) -> _Node:
-        negated = False
+        negated, begin = False, self._here.place
         while self._took("not"):
             negated = not negated
         node = self._group() if self._here.text == "(" else self._comparison()
-        return _Not(node) if negated else node
+        node = _Not(node) if negated else node
+        last = self._tokens[self._next - 1]
+        self._written[id(node)] = self._text[begin - 1 : last.place - 1 + len(last.text)]
+        return node
 
     def _group(self) -> _Node:
         if self._depth == DEEPEST:

@@ -115,20 +115,43 @@ def test_sample(capsys: Capture, finished_archive: Path) -> None:
     first = capsys.readouterr().out
     personas = json.loads(first)["personas"]
     assert len(personas) == 3
-    assert list(personas[0]) == ["id", "description", "behaviors", "dials", "policy", "program", "cell"]
+    assert list(personas[0])[:7] == ["id", "description", "behaviors", "dials", "policy", "program", "cell"]
     assert run(["sample", str(finished_archive), "-n", "3", "--task", "get a refund", "--json"]) == 0
     assert capsys.readouterr().out == first
     assert run(["sample", str(finished_archive)]) == 0
     said = capsys.readouterr()
     assert said.out.count("(cell ") == 5
-    assert said.err.startswith("5 personas who want to ")
+    assert said.out.startswith("5 personas from ")
+    assert "Found with the embedded engine" in said.err
 
 
 def test_sample_for_a_task_of_a_file(capsys: Capture, finished_archive: Path) -> None:
     tasks = domain_files("service").tasks
     assert run(["sample", str(finished_archive), "-n", "1", "--task", f"{tasks}:service-media-07"]) == 0
-    assert "report a missing magazine issue" in capsys.readouterr().err
+    assert "task      service-media-07: report a missing magazine issue" in capsys.readouterr().out
     assert "no task has the id 'x'" in fails(capsys, ["sample", str(finished_archive), "--task", f"{tasks}:x"])
+
+
+def test_sample_in_other_formats(capsys: Capture, finished_archive: Path) -> None:
+    drawn = ["sample", str(finished_archive), "-n", "3", "--where", "words_per_turn < 50"]
+    assert run([*drawn, "--format", "json"]) == 0
+    personas = json.loads(capsys.readouterr().out)["personas"]
+    assert run([*drawn, "--format", "jsonl"]) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == personas
+    assert run([*drawn, "--format", "mirrorbench"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(persona["policy"] in row["metadata"]["persona"] for row, persona in zip(rows, personas, strict=True))
+    assert "exclude each other" in fails(capsys, [*drawn, "--json", "--format", "jsonl"], 2)
+
+
+def test_sample_that_cannot_be(capsys: Capture, finished_archive: Path) -> None:
+    file = str(finished_archive)
+    assert "no packaged archive of that name (packaged: " in fails(capsys, ["sample", "servce"])
+    assert "there is no name 'words'" in fails(capsys, ["sample", file, "--where", "words < 3"])
+    assert "'words_per_turn < 0' matches none of them" in fails(capsys, ["sample", file, "--where", "words_per_turn < 0"])
+    assert "expected generator=MODEL" in fails(capsys, ["sample", file, "--model", "user=openai:any"], 2)
+    assert "expected embedded, openai:NAME" in fails(capsys, ["sample", file, "--model", "generator=gpt"])
+    assert "is not one of" in fails(capsys, ["sample", file, "--strategy", "best"], 2)
 
 
 def test_reference_build_and_show(capsys: Capture) -> None:

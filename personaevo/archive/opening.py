@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from personaevo.archive import lock
@@ -33,7 +35,7 @@ def for_writing(path: Path) -> tuple[Database, lock.Lock]:
             _create(path)
         else:
             _inspect(path)
-        database = Database.attach(path, readonly=False, copy=draft_file(path))
+        database = Database.attach(path, readonly=False, beside=[draft_file(path)])
         try:
             database.migrate()
         except BaseException:
@@ -45,8 +47,9 @@ def for_writing(path: Path) -> tuple[Database, lock.Lock]:
     return database, held
 
 
-def for_reading(path: Path) -> tuple[Database, lock.Lock | None]:
-    """Open an archive for reading, or, while it is being written, its snapshot. Never changes either.
+def for_reading(path: Path, beside: Sequence[Path] = ()) -> tuple[Database, lock.Lock | None]:
+    """Open an archive for reading, or, while it is being written, its snapshot. Never changes either. The files ``beside`` it may be
+    written to.
 
     A snapshot that a killed writer left is not used: the lock died with the writer, and the file itself is newer.
     An archive of an older schema is read through a migrated copy in memory.
@@ -61,7 +64,7 @@ def for_reading(path: Path) -> tuple[Database, lock.Lock | None]:
         if not path.is_file():
             raise ArchiveError(f"archive {path} does not exist: expected a file that personaevo search wrote")
         try:
-            return _read_once(path)
+            return _read_once(path, beside)
         except (BlockingIOError, FileNotFoundError, ArchiveBusyError):
             if time.monotonic() - begun > _PATIENCE:
                 raise ArchiveBusyError(
@@ -71,23 +74,23 @@ def for_reading(path: Path) -> tuple[Database, lock.Lock | None]:
         time.sleep(_PAUSE)
 
 
-def _read_once(path: Path) -> tuple[Database, lock.Lock | None]:
+def _read_once(path: Path, beside: Sequence[Path]) -> tuple[Database, lock.Lock | None]:
     try:
         held = lock.shared(path)
     except BlockingIOError:
-        return _readable(snapshot_file(path)), None
+        return _readable(snapshot_file(path), beside), None
     try:
-        return _readable(path), held
+        return _readable(path, beside), held
     except BaseException:
         if held is not None:
             held.release()
         raise
 
 
-def _readable(file: Path) -> Database:
+def _readable(file: Path, beside: Sequence[Path]) -> Database:
     if not file.exists():
         raise FileNotFoundError(file)
-    database = Database.attach(file, readonly=True)
+    database = Database.attach(file, readonly=True, beside=beside)
     try:
         if database.schema < len(migrations()):
             database.move_to_memory()
@@ -96,6 +99,39 @@ def _readable(file: Path) -> Database:
         database.close()
         raise
     return database
+
+
+@contextmanager
+def closing(database: Database, held: lock.Lock | None) -> Iterator[None]:
+    """Closes what ``for_writing`` or ``for_reading`` opened when the block ends."""
+    try:
+        yield
+    finally:
+        database.close()
+        if held is not None:
+            held.release()
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Where to write a new archive that shall be at ``path``: it gets that name when the block ends well, and is removed if not.
+
+    Raises:
+        ArchiveError: something is at ``path``, or it cannot be made.
+    """
+    held = lock.exclusive(path)
+    draft = _new_file(path)
+    try:
+        remove_file(draft)
+        if path.exists():
+            raise ArchiveError(f"{path} exists: give the name of a new file")
+        yield draft
+        os.rename(draft, path)
+    except OSError as error:
+        raise ArchiveError(f"cannot make archive {path}: {error.strerror}") from error
+    finally:
+        remove_file(draft)
+        held.release()
 
 
 def _create(path: Path) -> None:

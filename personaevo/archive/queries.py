@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from personaevo.archive import bounds, digest
 from personaevo.archive.database import Database
-from personaevo.archive.rows import Row
+from personaevo.archive.rows import Row, episode_from
 from personaevo.errors import ArchiveError
-from personaevo.records import Run
+from personaevo.records import Episode, Run
 
 # Programs are stored once; a proposal with another text of the same program keeps its own.
 CANDIDATES = (
@@ -21,6 +23,7 @@ EPISODES = (
     "ON (p.run, p.number, p.task, p.slot, p.id) = (e.run, e.number, e.task, e.slot, e.persona) "
 )
 _PERSONAS_SHOWN = 3
+_CANDIDATES_AT_ONCE = 50
 _MATCHES_NAMED = 5
 
 
@@ -79,6 +82,18 @@ def summary(database: Database) -> dict[str, Any]:
     }
 
 
+def episodes(database: Database, run_id: int) -> Iterator[tuple[int, tuple[Episode, ...]]]:
+    """Each candidate that has episodes, with them (see ``Archive.all_episodes``)."""
+    for table in ("episodes", "personas"):
+        database.check(table, "run = ?", [run_id], streamed=True)
+    last = database.execute("SELECT coalesce(max(number), -1) FROM episodes WHERE run = ?", [run_id])[0][0]
+    for first in range(0, last + 1, _CANDIDATES_AT_ONCE):
+        numbers = [first, first + _CANDIDATES_AT_ONCE - 1]
+        rows = database.rows(f"{EPISODES}WHERE e.run = ? AND e.number BETWEEN ? AND ? ORDER BY e.number, e.rowid", [run_id, *numbers])
+        for number, some in groupby(rows, key=lambda row: int(row["number"])):
+            yield number, tuple(map(episode_from, some))
+
+
 def run_digests(database: Database) -> dict[int, int]:
     """The stored digest of each run that has commits."""
     database.check("candidates")
@@ -94,17 +109,10 @@ def verified_digest(database: Database) -> str:
     """
     for table in bounds.TABLES:
         database.check(table, streamed=True)
-    sums: dict[tuple[int, int], int] = defaultdict(int)
-    order: list[tuple[int, int, str]] = []
-    for row in database.stream(CANDIDATES + "ORDER BY c.seq"):
-        order.append((row["run"], row["number"], row["digest"]))
-        sums[row["run"], row["number"]] += digest.row_hash("candidates", row)
-    for table in ("evaluations", "episodes", "personas"):
-        for row in database.stream(f"SELECT * FROM {table}"):
-            sums[row["run"], row["number"]] += digest.row_hash(table, row)
+    order, sums = commit_sums(database)
     totals: dict[int, int] = defaultdict(int)
     for run, number, stored in order:
-        totals[run] += sums.pop((run, number))
+        totals[run] += sums.pop((run, number), 0)
         if digest.as_text(totals[run]) != stored:
             raise ArchiveError(
                 f"archive {database.path} was changed: from candidate {number} of run {run} on, its rows do not "
@@ -117,6 +125,22 @@ def verified_digest(database: Database) -> str:
             f"{sorted(sums)[:3]}"
         )
     return digest.as_text(sum(totals.values()))
+
+
+def commit_sums(database: Database) -> tuple[list[tuple[int, int, str]], dict[tuple[int, int], int]]:
+    """The commits (run, candidate, stored digest) in their order, and the sum of the hashes of each candidate's rows, with those of rows
+    that were left out by ``compact``."""
+    sums: dict[tuple[int, int], int] = defaultdict(int)
+    order: list[tuple[int, int, str]] = []
+    for row in database.stream(CANDIDATES + "ORDER BY c.seq"):
+        order.append((row["run"], row["number"], row["digest"]))
+        sums[row["run"], row["number"]] += digest.row_hash("candidates", row)
+    for table in ("evaluations", "episodes", "personas"):
+        for row in database.stream(f"SELECT * FROM {table}"):
+            sums[row["run"], row["number"]] += digest.row_hash(table, row)
+    for row in database.stream("SELECT * FROM pruned"):
+        sums[row["run"], row["number"]] += int(row["digest"], 16)
+    return order, sums
 
 
 def program(database: Database, prefix: str) -> dict[str, Any]:

@@ -130,6 +130,12 @@ def finals_rows(run_id: int, version: int, finals: Sequence[Evaluation]) -> list
     return rows
 
 
+def final_from(row: Row) -> Evaluation:
+    """The evaluation of a finalist, from its row of ``finals``."""
+    objectives = {name: Estimate(**estimate) for name, estimate in row["objectives"].items()}
+    return Evaluation(row["program"], "train", row["planned"], row["completed"], objectives, tier=row["tier"])
+
+
 def table_row_from(row: Row) -> TableRow:
     """A row of the final table."""
     return TableRow(row["row"], row["program"], {name: Measure(**measure) for name, measure in row["measures"].items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,16 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from personaevo.archive import digest, opening, queries
+from personaevo.archive import digest, integrity, opening, queries
 from personaevo.archive.calls import Calls
 from personaevo.archive.database import Database, remove_file
+from personaevo.archive.integrity import Finding
 from personaevo.archive.lock import Lock
+from personaevo.archive.population import Population, population
 from personaevo.archive.queries import Elite
 from personaevo.archive.rows import (
     Row,
     as_json,
     commit_from,
     episode_from,
+    final_from,
     finals_rows,
     rows_of,
     table_row_from,
@@ -123,9 +126,7 @@ class Archive:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     # --- writing
@@ -143,9 +144,7 @@ class Archive:
             raise ArchiveError(f"settings and cells of a run must be plain JSON values: {error}") from error
         run_id = 1 + int(self._database.execute("SELECT coalesce(max(run), 0) FROM runs")[0][0])
         with self._database.transaction():
-            self._database.execute(
-                "INSERT INTO runs (run, settings, cells, begun) VALUES (?, ?, ?, ?)", [run_id, *texts, _now()]
-            )
+            self._database.execute("INSERT INTO runs (run, settings, cells, begun) VALUES (?, ?, ?, ?)", [run_id, *texts, _now()])
         self._known.numbers[run_id] = set()
         self._publish_if_due()
         return self.run(run_id)
@@ -162,10 +161,7 @@ class Archive:
         if numbers is None:
             raise self._no_run(run_id)
         if commit.candidate.number in numbers:
-            raise ArchiveError(
-                f"candidate {commit.candidate.number} of run {run_id} was committed before: a candidate is "
-                "committed once"
-            )
+            raise ArchiveError(f"candidate {commit.candidate.number} of run {run_id} was committed before: a candidate is committed once")
         rows, added = rows_of(run_id, commit)
         total = (self._known.digests.get(run_id, 0) + added) % digest.MODULUS
         row = rows["candidates"][0]
@@ -231,9 +227,7 @@ class Archive:
         """
         known = self.runs()
         if not known:
-            raise ArchiveError(
-                f"archive {self.path} holds no run yet: `personaevo search --archive {self.path}` adds one"
-            )
+            raise ArchiveError(f"archive {self.path} holds no run yet: `personaevo search --archive {self.path}` adds one")
         found = known[-1:] if run_id is None else [run for run in known if run.id == run_id]
         if not found:
             raise self._no_run(run_id)
@@ -241,24 +235,28 @@ class Archive:
 
     def commits(self, run_id: int) -> list[Commit]:
         """What a run committed, by candidate number, without the episodes: what a resumed search needs to know."""
+        known = [self.run(run_id).id]
         for table in ("candidates", "evaluations"):
-            self._database.check(table, "run = ?", [self.run(run_id).id])
+            self._database.check(table, "run = ?", known)
         self._database.check("programs")
         found = self._database.rows(
             f"SELECT c.*, e.* EXCLUDE (run, number) FROM ({queries.CANDIDATES}WHERE c.run = ?) AS c "
             "LEFT JOIN evaluations AS e ON (e.run, e.number) = (c.run, c.number) ORDER BY c.number",
-            [self.run(run_id).id],
+            known,
         )
         return [commit_from(row) for row in found]
 
     def episodes(self, run_id: int, number: int) -> tuple[Episode, ...]:
         """The episodes of one candidate with their personas, in the order of committing; none if nothing was run."""
+        wanted = [self.run(run_id).id, number]
         for table in ("episodes", "personas"):
-            self._database.check(table, "run = ? AND number = ?", [self.run(run_id).id, number])
-        found = self._database.rows(
-            queries.EPISODES + "WHERE e.run = ? AND e.number = ? ORDER BY e.rowid", [self.run(run_id).id, number]
-        )
-        return tuple(episode_from(row) for row in found)
+            self._database.check(table, "run = ? AND number = ?", wanted)
+        found = self._database.rows(queries.EPISODES + "WHERE e.run = ? AND e.number = ? ORDER BY e.rowid", wanted)
+        return tuple(map(episode_from, found))
+
+    def all_episodes(self, run_id: int) -> Iterator[tuple[int, tuple[Episode, ...]]]:
+        """``episodes`` of every candidate of a run that has some, by number; read piece by piece."""
+        return queries.episodes(self._database, self.run(run_id).id)
 
     def table(self, run_id: int) -> list[TableRow]:
         """The final table of a run; empty until it is written."""
@@ -266,9 +264,24 @@ class Archive:
         found = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", [self.run(run_id).id])
         return [table_row_from(row) for row in found]
 
+    def finals(self, run_id: int) -> list[Evaluation]:
+        """The finals that the best program of the final table won: each finalist's evaluation on fresh episodes, as they were played."""
+        self._database.check("finals", "run = ?", [self.run(run_id).id])
+        found = self._database.rows(
+            "SELECT * FROM finals WHERE (run, version) IN (SELECT (run, max(version)) FROM final_tables GROUP BY run) AND run = ? "
+            "ORDER BY position",
+            [self.run(run_id).id],
+        )
+        return [final_from(row) for row in found]
+
     def elites(self, run_id: int | None = None) -> list[Elite]:
         """The best program of each cell that a run (the latest, if none is given) reaches, by cell."""
         return queries.elites(self._database, self.run(run_id).id)
+
+    def population(self, run_id: int | None = None) -> Population:
+        """The elites of a run, by cell, and the personas of these and of its best program (that of the final table, if it holds the floor
+        of task preservation): each whose own episode completed and lies in a cell, with what was measured; by candidate, slot and task."""
+        return population(self._database, self.run(run_id).id)
 
     def summary(self) -> dict[str, Any]:
         """What the archive holds, in the shape of ``archive summary --json``.
@@ -313,15 +326,24 @@ class Archive:
         """
         return queries.verified_digest(self._database)
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Column names and rows of a query of the reader's own (tables and views: see ``archive/migrations``).
+    def disagreements(self) -> list[Finding]:
+        """What does not fit together in the stored rows, digests included; see ``personaevo.verify`` for the rest."""
+        return integrity.find(self._database)
+
+    def pruned(self, run_id: int) -> frozenset[int]:
+        """The candidates of a run whose episodes and personas were left out by ``archive compact --elites``."""
+        found = self._database.execute("SELECT number FROM pruned WHERE run = ?", [self.run(run_id).id])
+        return frozenset(number for (number,) in found)
+
+    def query(self, sql: str, parameters: Sequence[object] = (), limit: int | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and rows (at most ``limit``) of a query of the reader's own (tables and views: see ``archive/migrations``).
 
         Raises:
-            ArchiveError: the query is not valid, or the archive is open for writing (a query could then change it).
+            ArchiveError: it is not one valid query that only reads, or the archive is open for writing.
         """
         if self._publisher is not None:
             raise ArchiveError(f"archive {self.path} is open for writing: open it with Archive.read to query it")
-        return self._database.table(sql, parameters)
+        return self._database.table(sql, parameters, limit)
 
     # --- inside
 
@@ -329,9 +351,7 @@ class Archive:
         if self._publisher is None:
             raise ArchiveError(f"archive {self.path} is open for reading: open it with Archive.create_or_open to write")
         if self._owner != os.getpid():  # DuckDB would take the rows and lose them
-            raise ArchiveError(
-                f"archive {self.path} was opened by process {self._owner}: only that process may write it"
-            )
+            raise ArchiveError(f"archive {self.path} was opened by process {self._owner}: only that process may write it")
         return self._publisher
 
     def _no_run(self, run_id: int | None) -> ArchiveError:
@@ -351,9 +371,7 @@ class Archive:
 
     def _remember(self) -> None:
         known = _Known(digests=queries.run_digests(self._database))
-        known.sources = {
-            key: bytes.fromhex(text) for key, text in self._database.execute("SELECT id, md5(source) FROM programs")
-        }
+        known.sources = {key: bytes.fromhex(text) for key, text in self._database.execute("SELECT id, md5(source) FROM programs")}
         known.numbers = {run.id: set() for run in self.runs()}
         for seq, run_id, number in self._database.execute("SELECT seq, run, number FROM candidates"):
             known.seq = max(known.seq, seq)
@@ -368,9 +386,7 @@ class Archive:
 
 
 def _md5(text: str) -> bytes:
-    return hashlib.md5(
-        text.encode(), usedforsecurity=False
-    ).digest()  # a comparison with what DuckDB's md5() says, nothing more
+    return hashlib.md5(text.encode(), usedforsecurity=False).digest()  # a comparison with what DuckDB's md5() says, nothing more
 
 
 def _now() -> datetime:

@@ -24,6 +24,7 @@ from personaevo.cli.reference import reference
 from personaevo.cli.sample import sample
 from personaevo.cli.search import search
 from personaevo.cli.shared import Shared, program_name
+from personaevo.cli.stress import stress
 from personaevo.errors import PersonaevoError
 
 
@@ -33,7 +34,7 @@ def app() -> None:
     """Evolves persona programs: populations of simulated users that behave like real people."""
 
 
-for _command in (search, sample, archive, reference, domain, doctor):
+for _command in (search, sample, stress, archive, reference, domain, doctor):
     app.add_command(_command)
 
 

@@ -6,12 +6,16 @@ import json
 import os
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from personaevo.text import one_line, plain, without_secrets
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_NARROWEST = 40  # columns: less is taken for this
 _NAMES_OF_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
 
 
@@ -28,6 +32,22 @@ def say_lines(text: str) -> None:
 def show(text: str) -> None:
     """A result to stdout. Stored text in it that must not bring lines of its own has been made ``one_line`` before."""
     click.echo(plain(text))
+
+
+def show_view(view: RenderableType) -> None:
+    """A page of rich to stdout, as wide as the terminal (else ``COLUMNS``, or 80), in colors on a terminal without ``NO_COLOR``.
+
+    Whatever its parts were made of: no text in it is read as markup, and none of it reaches the terminal but as ``plain``.
+    """
+    from rich.console import Console
+    from rich.segment import Segment, Segments
+
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    console.width = max(console.width, _NARROWEST)
+    safe = [Segment(plain(segment.text), segment.style) for segment in console.render(view)]
+    with console.capture() as captured:
+        console.print(Segments(safe), end="", crop=False)
+    sys.stdout.write(captured.get())
 
 
 def show_json(value: Any) -> None:

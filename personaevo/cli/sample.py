@@ -2,58 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, announce, as_json, debuggable, sandbox_option, warnings_told
+from personaevo.cli.shared import PATH, announce, as_json, debuggable, program_name, sandbox_option, warnings_told
 from personaevo.text import one_line, plain
 
 if TYPE_CHECKING:
+    from personaevo.models import Models
     from personaevo.records import Task, Tier
-    from personaevo.sampler import SampledPersona, Strategy
+    from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
 
-_SHOWN = ("id", "description", "behaviors", "dials", "policy", "program", "cell")
+_WIDEST = 120
+_ROLE = "generator="
+_DRAWN = {"human": "kinds of users as people are", "uniform": "all kinds of users alike", "hard": "users with whom agents fail"}
 
 
 @click.command()
-@click.argument("archive", type=PATH)
+@click.argument("archive", metavar="ARCHIVE|NAME")
 @click.option("-n", "count", type=click.IntRange(1, 100_000), default=5, show_default=True, metavar="N", help="How many personas.")
-@click.option("--task", metavar="FILE|TEXT", help="What they want: a goal, or a file of tasks (its first one; FILE:ID for another).")
+@click.option("--task", metavar="FILE|TEXT", help="What they want: a goal, the id of a task of the archive, or a file of tasks (its first "
+              "one; FILE:ID for another). Default: any task of the archive.")  # fmt: skip
+@click.option("--where", metavar="EXPR", help="Only those that fit, such as 'words_per_turn < 6 and cell in (1, 2)'.")
+@click.option("--strategy", type=click.Choice(list(_DRAWN)), default="human", show_default=True,
+              help="Kinds of users (cells) as people fill them, all alike, or those with whom agents fail.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Equal seeds give equal personas.")
-@click.option("--strategy", type=click.Choice(["human", "uniform"]), default="human", help="Cells as people fill them, or all alike.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "jsonl", "mirrorbench"]), help="How to print them (default: text); "
+              "the last two are JSON lines, of which MirrorBench's carry the persona as metadata.persona.")  # fmt: skip
+@click.option("--model", metavar="generator=MODEL", help="What programs may ask for a new task: openai:NAME or anthropic:NAME, with @URL.")
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before the model costs more.")
+@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls.")
+@click.option("--prices", type=PATH, metavar="FILE", help="Prices that come before those known (see archive/prices.toml).")
 @sandbox_option
 @as_json
 @debuggable
-def sample(archive: Path, count: int, task: str | None, seed: int, strategy: Strategy, sandbox: Tier | None, as_json: bool) -> None:
+def sample(archive: str, count: int, sandbox: Tier | None, form: str | None, as_json: bool, **given: Any) -> None:
     """Draw personas from an archive, ready to be laid over a user simulator's prompt.
 
-    Without --task they are made for the first held-out task of the archive's domain.
+    ARCHIVE is a file, or the name of a packaged archive. Personas of its own tasks are stored, with what was measured of them; for another
+    task its programs are run in the sandbox. --where may name every feature (as measured), the axes of the programs, cell, cell_name,
+    task, outcome, p_human and preservation; what is unset never matches.
     """
+    form = _form(form, as_json=as_json)
+    with _models(given) as models, warnings_told():
+        personas, sampler = _sampled(archive, count, sandbox or "kernel", models, given)
+    if form == "json":
+        show_json({"personas": [persona.to_dict() for persona in personas]})
+    elif form == "text":
+        _show(personas, sampler, given)
+    else:
+        _show_lines(personas, sampler, form)
+
+
+def _form(form: str | None, *, as_json: bool) -> str:
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} exclude each other")
+    return "json" if as_json else form or "text"
+
+
+@contextmanager
+def _models(given: dict[str, Any]) -> Iterator[Models | None]:
+    """What programs may ask; None without --model."""
+    text = given["model"]
+    if text is None:
+        yield None
+        return
+    if not text.startswith(_ROLE):
+        raise click.UsageError(f"--model {text}: expected generator=MODEL, such as generator=openai:gpt-4o-mini; no other role is asked")
+    from personaevo.models import Budget, Kept, Models, parse, read_prices
+
+    budget = Budget(given["max_usd"], given["max_tokens"], given["max_calls"])
+    with Models({"generator": parse(text.removeprefix(_ROLE))}, Kept(), prices=read_prices(given["prices"]), budget=budget) as models:
+        yield models
+
+
+def _sampled(
+    archive: str, count: int, sandbox: Tier, models: Models | None, given: dict[str, Any]
+) -> tuple[list[SampledPersona], PersonaSampler]:
     from personaevo.sampler import PersonaSampler
 
-    announce(sandbox or "kernel")
-    with warnings_told():
-        sampler = PersonaSampler(archive, sandbox=sandbox or "kernel")
-    wanted = _task(task, sampler.settings)
-    personas = sampler.sample(wanted, count, seed=seed, strategy=strategy)
-    sampler.close()
-    if as_json:
-        show_json({"personas": [persona.model_dump(mode="json", include=set(_SHOWN)) for persona in personas]})
-        return
-    say(f"{count} personas who want to {wanted if isinstance(wanted, str) else wanted.goal}")
-    for persona in personas:
-        show(_text(persona))
+    announce(sandbox)
+    with PersonaSampler(archive, sandbox=sandbox, models=models) as sampler:
+        strategy: Strategy = given["strategy"]
+        personas = sampler.sample(_task(given["task"]), count, seed=given["seed"], strategy=strategy, where=given["where"])
+    return personas, sampler
 
 
-def _task(given: str | None, settings: Mapping[str, Any]) -> Task | str:
+def _task(given: str | None) -> Task | str | None:
+    if given is None:
+        return None
     from personaevo.readers import read_tasks
 
-    if given is None:
-        return _default_task(settings)
     name, _, wanted = given.rpartition(":")
     if name and Path(name).is_file():
         return _named(read_tasks(name), name, wanted)
@@ -71,23 +119,38 @@ def _named(tasks: list[Task], file: str, wanted: str) -> Task:
     return found
 
 
-def _default_task(settings: Mapping[str, Any]) -> Task:
-    """The first held-out task of the search's own tasks, else of its domain's."""
-    from personaevo.definitions import domain_files, domain_names
-    from personaevo.errors import InputError
-    from personaevo.readers import read_tasks
+def _show_lines(personas: Sequence[SampledPersona], sampler: PersonaSampler, form: Any) -> None:
+    from personaevo.sampler.formats import rows
 
-    file, domain = settings.get("tasks"), str(settings.get("domain"))
-    if file is None and domain in domain_names():
-        file = domain_files(domain).tasks
-    if file is None or not Path(file).is_file():
-        raise InputError(f"the tasks of the domain '{domain}' are not at hand: say what the personas want with --task FILE|TEXT")
-    tasks = read_tasks(file)
-    return next((task for task in tasks if task.split == "test"), tasks[0])
+    for row in rows(personas, form, sampler.goals()):
+        show(json.dumps(row, allow_nan=False))
 
 
-def _text(persona: SampledPersona) -> str:
-    levels = ", ".join(f"{one_line(name)} {level:.2f}" for name, level in persona.behaviors.items())
-    head = f"{one_line(persona.id)}  (cell {persona.cell}: {one_line(persona.cell_name)}; program {persona.program[:12]})"
-    body = [one_line(persona.description), *([levels] if levels else []), *(f"| {line}" for line in plain(persona.policy).splitlines())]
-    return "\n".join([head, *(f"  {line}" for line in body), ""])
+def _show(personas: Sequence[SampledPersona], sampler: PersonaSampler, given: dict[str, Any]) -> None:
+    """For people: who each is, how it behaved, and the text for a simulator."""
+    name, width = one_line(sampler.archive), min(_WIDEST, shutil.get_terminal_size((100, 24)).columns)
+    head = f"{len(personas)} persona{'s' if len(personas) > 1 else ''} from {name}: {_DRAWN[given['strategy']]}, seed {given['seed']}"
+    show("\n".join(textwrap.wrap(head, width)))
+    goals = {**sampler.goals(), "given": given["task"] or ""}
+    for number, persona in enumerate(personas, start=1):
+        show(f"\n{_text(number, persona, goals.get(persona.task, ''), width)}")
+    if not sampler.settings.get("models") and not sampler.settings.get("agent"):
+        say("Found with the embedded engine. To see them played by a model of yours:")
+        say(f"  {program_name()} stress {name} --agent MODULE:FUNCTION --model user=openai:NAME")
+
+
+def _text(number: int, persona: SampledPersona, goal: str, width: int) -> str:
+    fields = {
+        "kind": f"{persona.cell_name} (cell {persona.cell})",
+        "task": f"{persona.task}{f': {goal}' if goal else ''}",
+        "measured": ", ".join(f"{name} {value:.2g}" for name, value in persona.measured.items() if value) or "nothing",
+        "id": f"{persona.id} of program {persona.program[:12]}",
+    }
+    lines = [line for label, text in fields.items() if text for line in _field(label, one_line(text), width)]
+    policy = [f"  | {line}" for text in plain(persona.policy).splitlines() for line in textwrap.wrap(text, max(width - 4, 20)) or [""]]
+    title = textwrap.wrap(f"{number}. {one_line(persona.description)}", width, subsequent_indent="   ")
+    return "\n".join([*title, *lines, *policy])
+
+
+def _field(label: str, text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=f"  {label:<10}", subsequent_indent=" " * 12)

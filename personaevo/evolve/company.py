@@ -11,10 +11,10 @@ from personaevo.config import SearchConfig
 from personaevo.errors import BudgetError
 from personaevo.evolve.cast import Boxes, Cast
 from personaevo.evolve.crew import Crew
-from personaevo.evolve.rollout import dial_table
 from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
 from personaevo.programs.capability import ModelLimits
+from personaevo.programs.dials import dial_table
 from personaevo.records import ChatModel, Store
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 from personaevo.simulate.model_users import model_user

@@ -15,12 +15,13 @@ from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDa
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.crew import Crew
 from personaevo.evolve.plan import Plan, make_plan
-from personaevo.evolve.rollout import Rollout, dial_table, play
+from personaevo.evolve.rollout import Rollout, play
 from personaevo.evolve.workers import Workers
 from personaevo.judge.discriminator import Discriminator, train
 from personaevo.judge.panel import Panel
 from personaevo.measure.coverage import Cells, tessellate
 from personaevo.programs import Call, Sandbox
+from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Evaluation, Program, Task, Tier
 from personaevo.reference import Reference
@@ -93,16 +94,20 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
         train=Panel("train", train_judge, cells, search_half.values, None, people.names, config.seed),
         test=held_out,
-        inputs={
-            "tasks_digest": _digest(tasks),
-            "people_digest": _digest(people.values.tolist()),
-            "domain_digest": _digest(definitions.domain(config.domain_place).content()),
-            "features_digest": _digest(definitions.features(), list(definitions.dials().values())),
-            "seed_program": seed_program.id,
-        },
+        inputs=input_digests(config, tasks, people) | {"seed_program": seed_program.id},
         tier=config.sandbox,
         cast=cast,
     )
+
+
+def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Reference) -> dict[str, str]:
+    """Digests of what a run is measured with, under the names of its settings: tasks, people, domain, features."""
+    return {
+        "tasks_digest": _digest(tasks),
+        "people_digest": people.digest,
+        "domain_digest": _digest(definitions.domain(config.domain_place).content()),
+        "features_digest": _digest(definitions.features(), list(definitions.dials().values())),
+    }
 
 
 def _digest(*things: object) -> str:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 
-from personaevo import definitions, injection
+from personaevo import definitions
 from personaevo.errors import ReplyError
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.crew import Crew
 from personaevo.evolve.plan import Plan
 from personaevo.evolve.workers import Workers
-from personaevo.measure.losses import apply_losses
 from personaevo.models import made_for
 from personaevo.programs import Call, Sandbox
-from personaevo.programs.personas import DialTable
+from personaevo.programs.dials import dial_table
 from personaevo.records import Episode, Persona, PlanItem, RunResult, Tier
 from personaevo.simulate.episodes import run_episode
+from personaevo.simulate.measuring import measured, refused
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,6 @@ class Rollout:
     candidate: int | None = None
 
 
-def dial_table() -> DialTable:
-    """The dials that programs may set, as the sandbox checks them."""
-    dials = definitions.dials().values()
-    return DialTable({dial.name: (dial.low, dial.high) for dial in dials}, {dial.name: dial.say for dial in dials})
-
-
 @cache
 def _sandbox(tier: Tier) -> Sandbox:
     """This process's sandbox, started when first needed; it ends with the process."""
@@ -53,7 +47,7 @@ def roll_out(work: Rollout) -> tuple[Episode, ...]:
         results = _generate(work)
     jobs = [partial(_played, work, item, results.get(item.task_id)) for item in work.plan.items]
     episodes = [job() for job in jobs] if work.cast is None else work.cast.all(jobs)
-    return _measured(episodes, work.losses)
+    return measured(episodes, work.losses)
 
 
 def _played(work: Rollout, item: PlanItem, result: RunResult | None) -> Episode:
@@ -66,11 +60,11 @@ def _played(work: Rollout, item: PlanItem, result: RunResult | None) -> Episode:
     task = next(task for task in work.plan.tasks if task.id == item.task_id)
     domain = definitions.domain(work.domain)
     if work.cast is None:
-        return _refused(run_episode(task, persona, item, domain))
+        return refused(run_episode(task, persona, item, domain))
     with made_for(work.candidate):
         cast = work.cast
         try:
-            return _refused(run_episode(task, persona, item, domain, make_user=cast.make_user, make_agent=cast.make_agent))
+            return refused(run_episode(task, persona, item, domain, make_user=cast.make_user, make_agent=cast.make_agent))
         except ReplyError as error:  # a refusal, say: asked again it would be the same
             return Episode(item=item, state="failed", persona=persona, reason=str(error), fault="program")
 
@@ -91,16 +85,6 @@ def _failed(item: PlanItem, result: RunResult) -> Episode:
     return Episode(item=item, state="failed", reason=result.reason, fault=result.fault or "program")
 
 
-def _refused(episode: Episode) -> Episode:
-    """The episode, failed if its user speaks to the judge or to a model instead of the agent: that must not pay."""
-    for number, (role, text) in enumerate(episode.turns, start=1):
-        flag = injection.find(text) if role == "user" else None
-        if flag is not None:
-            reason = f"turn {number}, by the user, is not said to the agent: '{flag.excerpt}' (pattern '{flag.pattern}': {flag.why})"
-            return replace(episode, state="failed", reason=reason, fault="program")
-    return episode
-
-
 def worth_another_try(episodes: Sequence[Episode]) -> bool:
     """Whether the machine, rather than the program, may have spoiled some of them."""
     return any(one.fault == "infrastructure" or (one.reason or "").startswith("time limit") for one in episodes)
@@ -119,14 +103,3 @@ def play(workers: Workers | Crew, works: Sequence[Rollout]) -> list[tuple[Episod
 def spoiled(plan: Plan, reason: str) -> tuple[Episode, ...]:
     """All planned episodes, failed by the infrastructure."""
     return tuple(Episode(item=item, state="failed", reason=reason, fault="infrastructure") for item in plan.items)
-
-
-def _measured(episodes: Sequence[Episode], losses: tuple[str, ...]) -> tuple[Episode, ...]:
-    """The completed episodes with their fingerprints, after the text lost what the reference's text lost."""
-    done = [index for index, one in enumerate(episodes) if one.state == "completed"]
-    texts = [[apply_losses(text, losses) for role, text in episodes[index].turns if role == "user"] for index in done]
-    values = definitions.features().measure(texts).values
-    measured = list(episodes)
-    for row, index in enumerate(done):
-        measured[index] = replace(measured[index], fingerprint=tuple(map(float, values[row])))
-    return tuple(measured)

@@ -166,7 +166,7 @@ def _begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
     """The run to continue, or a new one.
 
     Raises:
-        ArchiveError: the archive's run was made with other settings, tasks, people or another seed program.
+        ArchiveError: the archive's run was made with other settings, tasks, people or another seed program, or lacks what is needed.
     """
     wanted = config.recorded() | bench.inputs
     runs = archive.runs()
@@ -180,6 +180,11 @@ def _begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
         raise ArchiveError(
             f"archive {archive.path} was made with {name} = {settings.get(name)!r}, now it is {wanted[name]!r}: "
             "resume with the same settings and files, or begin another archive"
+        )
+    if "mutator" in config.models and archive.pruned(runs[-1].id):
+        raise ArchiveError(
+            f"archive {archive.path} lacks dialogues that the mutator would be shown, left out by 'archive compact --elites': "
+            "resume the archive as it was before, or begin another"
         )
     return runs[-1]
 

@@ -1,8 +1,16 @@
-"""What an archive holds, for people: as text, and as plain values for ``--json``."""
+"""What an archive holds, for people: as pages for a terminal (``…_view``, of rich), and as plain values for ``--json`` (``…_object``)."""
 
-from personaevo.inspect.program import best_id, program_text
+from personaevo.inspect.diff import difference, difference_object, difference_view
+from personaevo.inspect.elites import elites, elites_object, elites_view
+from personaevo.inspect.find import best_id, find
+from personaevo.inspect.lineage import Family
+from personaevo.inspect.program import portrait, portrait_view
 from personaevo.inspect.spending import spending_object, spending_text
-from personaevo.inspect.summary import summary_text
+from personaevo.inspect.summary import summary_view
 from personaevo.inspect.table import table_object, table_text
+from personaevo.inspect.tree import descendants_view, trunk_view
 
-__all__ = ["best_id", "program_text", "spending_object", "spending_text", "summary_text", "table_object", "table_text"]
+__all__ = [
+    "Family", "best_id", "descendants_view", "difference", "difference_object", "difference_view", "elites", "elites_object", "elites_view",
+    "find", "portrait", "portrait_view", "spending_object", "spending_text", "summary_view", "table_object", "table_text", "trunk_view",
+]  # fmt: skip

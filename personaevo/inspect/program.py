@@ -1,104 +1,185 @@
-"""``archive show``: one program with all that is known of it. Stored text never reaches a terminal raw (``text.plain``)."""
+"""``archive show``: one program with all that is known of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from personaevo import programs
 from personaevo.archive import Archive
-from personaevo.errors import ArchiveError, ProgramError
-from personaevo.inspect.words import SHORT_ID, count
+from personaevo.errors import ProgramError
+from personaevo.inspect import layout
+from personaevo.inspect.lineage import tasks_of
 from personaevo.measure.stats import student_factor
-from personaevo.text import one_line, plain
+
+_COSTS = ("role", "model", "calls", "input_tokens", "output_tokens", "usd", "seconds")
+_WANTED = {
+    "more": "people show more of", "less": "people show less of", "wider": "people differ more in", "narrower": "people differ less in",
+}  # fmt: skip
 
 
-def best_id(archive: Archive) -> str:
-    """The best program of the latest run: that of its final table, else the best evaluated one so far by search score.
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A program: ``Archive.program`` with, of the candidate that is shown, the judge's ``remarks`` (the worst first), ``failures`` of its
+    dialogues (reason, fault, how many) and ``costs`` (of each role and model) added; and on how many tasks each run scored."""
 
-    Raises:
-        ArchiveError: there is none yet.
-    """
-    run = archive.run()
-    named = [row.program_id for row in archive.table(run.id) if row.row == "evolved" and row.program_id]
-    if named:
-        return named[0]
-    floor = float(run.settings.get("preservation_floor", 0.0))
-    scored = [
-        (commit.evaluation.objectives["score"].value, -commit.candidate.number, commit.candidate.program.id)
-        for commit in archive.commits(run.id)
-        if commit.evaluation is not None and commit.evaluation.objectives["task_preservation"].value >= floor
-    ]
-    if not scored:
-        raise ArchiveError(f"archive {archive.path} has no evaluated program yet: let its search go on")
-    return max(scored)[2]
+    found: Mapping[str, Any]
+    tasks: Mapping[int, int]
+
+    def as_object(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return dict(self.found)
 
 
-def program_text(archive: Archive, prefix: str) -> str:
-    """``archive show ID``: one program with where it comes from, what it scored, the cells it owns, and how its users talk.
+def portrait(archive: Archive, program_id: str) -> Portrait:
+    """All that is known of a program.
 
     Raises:
         ArchiveError: no program or several begin so.
     """
-    found = archive.program(prefix)
-    sections = [
+    found = archive.program(program_id)
+    place = [found["run"], found["number"]]
+    remarks = archive.query("SELECT unnest(remarks) FROM evaluations WHERE run = ? AND number = ? AND split = 'train'", place)[1]
+    costs = archive.query(
+        'SELECT "role", model, sum(calls)::BIGINT, sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT, sum(cost), sum(seconds) '
+        "FROM model_costs WHERE run = ? AND candidate = ? GROUP BY ALL HAVING isfinite(sum(cost)) AND isfinite(sum(seconds)) ORDER BY ALL",
+        place,
+    )[1]
+    failed = Counter((one.reason, one.fault) for one in archive.episodes(*place) if one.state == "failed")
+    more = {
+        "remarks": [remark for (remark,) in remarks],
+        "failures": [{"reason": reason, "fault": fault, "dialogues": times} for (reason, fault), times in failed.most_common()],
+        "costs": [dict(zip(_COSTS, row, strict=True)) for row in costs],
+    }
+    return Portrait(found | more, {run.id: tasks_of(run) for run in archive.runs()})
+
+
+def portrait_view(shown: Portrait) -> RenderableType:
+    """The whole page. The source is printed as it is stored, without a margin, so that it can be copied."""
+    found = shown.found
+    parts = [
         _origin(found),
-        _scores(archive, found["evaluations"]),
-        _cells(found["cells"]),
-        [plain(found["source"].rstrip())],
-        _rules(found["source"]),
+        *(_scores(one, shown.tasks.get(one["run"], 2)) for one in found["evaluations"]),
+        _cells(found["cells"], shown.tasks),
+        *_remarks(found["remarks"]),
+        *_failures(found["failures"]),
+        *_costs(found["costs"]),
+        layout.code(found["source"]),
+        *_rules(found["source"]),
         *(_persona(persona) for persona in found["personas"]),
-        _episode("best", found["best"]),
-        _episode("worst", found["worst"]) if found["worst"] != found["best"] else [],
+        *_episodes(found),
     ]
-    return "\n\n".join("\n".join(section) for section in sections if section)
+    return layout.page(parts)
 
 
-def _origin(found: Mapping[str, Any]) -> list[str]:
-    parents = ", ".join(one_line(parent)[:SHORT_ID] for parent in found["parents"])
-    bred = f"{one_line(found['operator'])} of {parents}" if parents else one_line(found["operator"])
-    lines = [f"program   {one_line(found['id'])}", f"candidate {found['number']} of run {found['run']}: {found['state']}; made by: {bred}"]
+def _origin(found: Mapping[str, Any]) -> RenderableType:
+    parents = ", ".join(parent[: layout.SHORT_ID] for parent in found["parents"])
+    made = layout.operator(found["operator"]).append_text(layout.text(f" of {parents}" if parents else ""))
+    state = layout.BAD if found["state"] == "failed" else ""
+    rows: list[tuple[str, RenderableType]] = [
+        ("program", layout.text(found["id"], layout.KEY)),
+        ("candidate", layout.text(f"{found['number']} of run {found['run']}: {found['state']}", state)),
+        ("made by", made),
+    ]
     if found["reason"]:
-        lines.append(f"reason    {one_line(found['reason'])} (fault: {found['fault']})")
+        rows.append(("reason", layout.text(f"{found['reason']} (fault: {found['fault']})")))
     again = len(found["proposals"]) - 1
-    return [*lines, f"proposed  {count(again, 'time')} more"] if again else lines
+    return layout.labels([*rows, ("proposed", Text(f"{layout.count(again, 'time')} more"))] if again else rows)
 
 
-def _scores(archive: Archive, evaluations: Iterable[Mapping[str, Any]]) -> list[str]:
-    lines = []
-    for one in evaluations:
-        tasks = int(archive.run(one["run"]).settings.get("task_count", 2))
-        where = f"{one['split']} tasks, {one['completed']} of {one['planned']} planned episodes, sandbox {one_line(str(one['tier']))}"
-        lines.append(f"scores on {where} (± half the 95 % interval):")
-        for name, value in one["objectives"].items():
-            half = f"± {student_factor(tasks - 1) * value['se']:.3f}" if value["se"] else " " * 7
-            lines.append(f"  {one_line(name).replace('_', ' '):18} {value['value']:.3f} {half}  raw {value['raw']:.3f}")
-    return lines
+def _scores(one: Mapping[str, Any], tasks: int) -> RenderableType:
+    made = layout.table("", "share", "95 % interval", "raw", words=("",))
+    for name, value in one["objectives"].items():
+        half = student_factor(tasks - 1) * value["se"]
+        interval = f"[{value['value'] - half:.3f}, {value['value'] + half:.3f}]" if half else "-"
+        made.add_row(layout.name(name.replace("_", " ")), *map(layout.text, (f"{value['value']:.3f}", interval, f"{value['raw']:.3f}")))
+    counted = f"{one['completed']} of {one['planned']} planned episodes"
+    return layout.section(f"scores on {one['split']} tasks of run {one['run']}, {counted}, sandbox {one['tier'] or '-'}", made)
 
 
-def _rules(source: str) -> list[str]:
+def _cells(cells: Sequence[Mapping[str, Any]], tasks: Mapping[int, int]) -> RenderableType:
+    if not cells:
+        return layout.section("owns no cell")
+    made = layout.table("cell", "people", "score", "share", "marked by", words=("marked by",))
+    for cell in cells:
+        half = student_factor(tasks.get(cell["run"], 2) - 1) * cell["se"]
+        figures = cell["cell"], f"{cell['mass'] or 0:.0%}", f"{cell['score']:.2f} ± {half:.2f}", f"{cell['share']:.0%}"
+        made.add_row(*map(layout.text, figures), layout.name(cell["name"]))
+    return layout.section("cells it owns", made)
+
+
+def _remarks(remarks: Sequence[Mapping[str, str]]) -> Iterator[RenderableType]:
+    """The judge's reflection in words, the worst first within each line."""
+    by_direction: dict[str, list[str]] = {}
+    for remark in remarks:
+        by_direction.setdefault(remark["wanted"], []).append(remark["feature"])
+    said = [
+        layout.text(f"{_WANTED.get(wanted, wanted)}: {', '.join(feature.replace('_', ' ') for feature in features)}")
+        for wanted, features in by_direction.items()
+    ]
+    if said:
+        yield layout.section("what the judge remarked", *said)
+
+
+def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    said = [layout.text(f"{layout.count(one['dialogues'], 'dialogue')}: {one['reason']} (fault: {one['fault']})") for one in failures]
+    if said:
+        yield layout.section("what failed", *said)
+
+
+def _costs(costs: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    if not costs:
+        return
+    made = layout.table("role", "model", "calls", "tokens in", "out", "US $", "s/call", words=("role", "model"))
+    for one in costs:
+        figures = f"{one['calls']:,}", f"{one['input_tokens']:,}", f"{one['output_tokens']:,}", f"{one['usd']:.4f}"
+        per_call = f"{one['seconds'] / max(one['calls'], 1):.2f}"
+        made.add_row(layout.name(one["role"]), layout.name(one["model"]), *map(layout.text, (*figures, per_call)))
+    yield layout.section("what models did and cost for it", made)
+
+
+def _rules(source: str) -> Iterator[RenderableType]:
     """What the static rules would have said to the author."""
     try:
         findings = programs.check(programs.parse(source))
+        said = [f"line {finding.line}: {finding.message}" for finding in findings]
     except ProgramError as error:
-        return [f"rules: {one_line(str(error))}"]
-    return ["rules:", *(f"  line {finding.line}: {one_line(finding.message)}" for finding in findings)] if findings else []
+        said = [str(error)]
+    if said:
+        yield layout.section("rules", *map(layout.text, said))
 
 
-def _cells(cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    named = [f"  {cell['cell']:>3}  {cell['mass'] or 0:>4.0%} of people  {one_line(str(cell['name']))}" for cell in cells]
-    return ["cells it owns:", *named] if named else ["owns no cell"]
+def _persona(persona: Mapping[str, Any]) -> RenderableType:
+    head = layout.text(f"persona {persona['id']}", layout.HEADING)
+    head.append_text(layout.text(f" for task {persona['task']}: {persona['description']}", "not bold"))
+    levels = ", ".join(f"{name} {level:.2f}" for name, level in persona["behaviors"].items())
+    parts = [layout.text(levels, layout.FAINT)] if levels else []
+    return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in [*parts, layout.lines(persona["policy"])]))
 
 
-def _persona(persona: Mapping[str, Any]) -> list[str]:
-    levels = ", ".join(f"{one_line(name)} {level:.2f}" for name, level in persona["behaviors"].items())
-    head = f"persona {one_line(persona['id'])} for task {one_line(persona['task'])}: {one_line(persona['description'])}"
-    return [head, *([f"  {levels}"] if levels else []), *(f"  | {line}" for line in plain(persona["policy"]).splitlines())]
+def _episodes(found: Mapping[str, Any]) -> Iterator[RenderableType]:
+    if found["best"] is not None:
+        yield _episode("best", found["best"])
+    elif not found["personas"] and any(one["completed"] for one in found["evaluations"]):
+        yield layout.note("the archive does not hold its dialogues any more")
+    if found["worst"] is not None and found["worst"] != found["best"]:
+        yield _episode("worst", found["worst"])
 
 
-def _episode(title: str, episode: Mapping[str, Any] | None) -> list[str]:
-    if episode is None:
-        return []
-    figures = f"P(human) {episode['p_human']:.2f}, task preservation {episode['preservation']:.2f}, {one_line(episode['outcome'])}"
-    lines = [f"{title} dialogue: task {one_line(episode['task'])}, persona {one_line(episode['persona'] or '-')}; {figures}"]
-    return lines + [f"  {turn['role'] + ':':10} {one_line(turn['content'])}" for turn in episode["turns"]]
+def _episode(title: str, episode: Mapping[str, Any]) -> RenderableType:
+    figures = f"P(human) {episode['p_human']:.2f}, task preservation {episode['preservation'] or 0:.2f}, {episode['outcome']}"
+    said = Table.grid(padding=(0, 1, 0, 0))
+    said.add_column(no_wrap=True)
+    said.add_column(overflow="fold")
+    for turn in episode["turns"]:
+        user = turn["role"] == "user"
+        said.add_row(layout.text(f"{turn['role']}:", layout.KEY if user else layout.FAINT), layout.text(turn["content"]))
+    about = f"task {episode['task']}, persona {episode['persona'] or '-'}; {figures}"
+    return layout.section(f"{title} dialogue", layout.text(about, layout.FAINT), said)

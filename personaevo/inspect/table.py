@@ -1,4 +1,4 @@
-"""The final table of a search, as text and as plain values."""
+"""The final table of a search, for a terminal, as text, and as plain values."""
 
 from __future__ import annotations
 
@@ -6,22 +6,34 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.table import Table
+
+from personaevo.inspect import layout
 from personaevo.records import Measure, TableRow
 
 COLUMNS = ("human_likeness", "coverage", "score", "task_preservation")
 _ROWS = {"persona_free": "persona-free", "seed_program": "seed program"}
+_WIDTH = 100  # of the table as text
+
+
+def table_view(rows: Sequence[TableRow]) -> Table:
+    """The final table: share ± half the width of its 95 % interval (raw value), and how many planned episodes were completed."""
+    figures = [name.replace("_", " ") for name in COLUMNS]
+    made = layout.table("", *figures, "episodes", words=figures, gap=1)
+    made.columns[0].justify = "left"
+    for column in made.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        counted = next(iter(row.measures.values()), None)
+        episodes = f"{counted.completed}/{counted.planned}" if counted else "-"
+        entries = [layout.text(_entry(row.measures.get(name))) for name in COLUMNS]
+        made.add_row(layout.text(_ROWS.get(row.row, row.row)), *entries, layout.text(episodes))
+    return made
 
 
 def table_text(rows: Sequence[TableRow]) -> str:
-    """The final table: share ± half the width of its 95 % interval (raw value), and how many planned episodes were completed."""
-    header = [f"{'':12}", *(f"{name.replace('_', ' '):>19}" for name in ("human-likeness", *COLUMNS[1:])), "  episodes"]
-    lines = ["".join(header)]
-    for row in rows:
-        cells = [f"{_entry(row.measures.get(name)):>19}" for name in COLUMNS]
-        counted = next(iter(row.measures.values()), None)
-        episodes = f"{counted.completed}/{counted.planned}" if counted else "-"
-        lines.append(f"{_ROWS.get(row.row, row.row):12}{''.join(cells)}{episodes:>10}")
-    return "\n".join(lines)
+    """The same as text, at most 100 characters wide."""
+    return layout.as_text(table_view(rows), _WIDTH)
 
 
 def _entry(measure: Measure | None) -> str:

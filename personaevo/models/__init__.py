@@ -10,6 +10,6 @@ from personaevo.models.spec import EMBEDDED, ModelSpec, parse
 from personaevo.models.wrappers import made_for
 
 __all__ = [
-    "EMBEDDED", "Account", "Budget", "Conduct", "Kept", "Ledger", "ModelSpec", "Models", "Patience", "Spent", "made_for", "parse", "price_of",
-    "read_prices",
+    "EMBEDDED", "Account", "Budget", "Conduct", "Kept", "Ledger", "ModelSpec", "Models", "Patience", "Spent", "made_for", "parse",
+    "price_of", "read_prices",
 ]  # fmt: skip

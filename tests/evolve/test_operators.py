@@ -18,8 +18,8 @@ from personaevo.errors import ConfigError
 from personaevo.evolve import recombine
 from personaevo.evolve.genes import MAX_AXES, genes_of
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
-from personaevo.evolve.rollout import dial_table
 from personaevo.programs import Call, Sandbox
+from personaevo.programs.dials import dial_table
 from personaevo.programs.edit import literals
 from personaevo.programs.source import make_program, program_id
 from personaevo.records import Remark

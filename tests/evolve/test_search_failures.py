@@ -19,10 +19,11 @@ from personaevo.evolve import rollout as rollout_module
 from personaevo.evolve import search as search_module
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.recombine import Parents, breed
-from personaevo.evolve.rollout import dial_table, roll_out
+from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
 from personaevo.evolve.workers import Workers
 from personaevo.programs import Sandbox
+from personaevo.programs.dials import dial_table
 from personaevo.records import Episode
 
 SEED = (content.root("seeds") / "program.py").read_text(encoding="utf-8")

@@ -72,7 +72,7 @@ def alternatives() -> list[tuple[str, str]]:
     words: dict[str, str] = {}
     for name, template in table["words"].items():
         words[name] = injection._filled(template, words)
-    return [(row["name"], injection._folded(injection._filled(one, words))) for row in table["pattern"] for one in row["any"]]
+    return [(row["name"], injection.folded(injection._filled(one, words))) for row in table["pattern"] for one in row["any"]]
 
 
 @pytest.mark.parametrize("index", range(len(alternatives())))

@@ -1,4 +1,4 @@
-"""``archive summary`` and ``archive show``."""
+"""``archive summary``, ``elites``, ``show``, ``lineage`` and ``diff``."""
 
 from __future__ import annotations
 
@@ -7,42 +7,113 @@ from pathlib import Path
 import click
 
 from personaevo.cli.archive.group import archive
-from personaevo.cli.output import show, show_json
+from personaevo.cli.output import show_json, show_view
 from personaevo.cli.shared import PATH, as_json, debuggable
+
+_file = click.argument("file", type=PATH, metavar="ARCHIVE")
+_id = click.argument("program", metavar="[ID]", required=False)
+_run = click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", help="Which search of the archive (default: the latest).")
 
 
 @archive.command()
-@click.argument("file", type=PATH, metavar="ARCHIVE")
+@_file
 @as_json
 @debuggable
 def summary(file: Path, as_json: bool) -> None:
     """What it holds: programs, cells and their elites, the final table."""
     from personaevo.archive import Archive
-    from personaevo.inspect import summary_text
+    from personaevo.inspect import summary_view
 
     with Archive.read(file) as opened:
         if as_json:
             show_json(opened.summary())
         else:
-            show(summary_text(opened))
+            show_view(summary_view(opened))
+
+
+@archive.command("elites")
+@_file
+@_run
+@as_json
+@debuggable
+def show_elites(file: Path, run_id: int | None, as_json: bool) -> None:
+    """Every cell: what marks the people in it, how many they are, and the program that is best there."""
+    from personaevo.archive import Archive
+    from personaevo.inspect import elites, elites_object, elites_view
+
+    with Archive.read(file) as opened:
+        found = elites(opened, run_id)
+    if as_json:
+        show_json(elites_object(found))
+    else:
+        show_view(elites_view(found))
 
 
 @archive.command("show")
-@click.argument("file", type=PATH, metavar="ARCHIVE")
-@click.argument("program", metavar="[ID]", required=False)
+@_file
+@_id
+@_run
 @as_json
 @debuggable
-def show_program(file: Path, program: str | None, as_json: bool) -> None:
-    """One program in full: source, scores, cells, personas, its best and worst dialogue.
+def show_program(file: Path, program: str | None, run_id: int | None, as_json: bool) -> None:
+    """One program in full: source, scores, cells, remarks, personas, its best and worst dialogue, what it cost.
 
-    ID may be the beginning of an id. Without one, the best program of the final table, or of all so far.
+    ID may be the beginning of an id, or cell:3 for the elite of cell 3. Without one, the best program of the final table, or of all so far.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import best_id, program_text
+    from personaevo.inspect import find, portrait, portrait_view
 
     with Archive.read(file) as opened:
-        wanted = program or best_id(opened)
-        if as_json:
-            show_json(opened.program(wanted))
-        else:
-            show(program_text(opened, wanted))
+        found = portrait(opened, find(opened, program, run_id)[1])
+    if as_json:
+        show_json(found.as_object())
+    else:
+        show_view(portrait_view(found))
+
+
+@archive.command()
+@_file
+@_id
+@_run
+@click.option("--descendants", is_flag=True, help="What was bred from it, in place of where it comes from.")
+@as_json
+@debuggable
+def lineage(file: Path, program: str | None, run_id: int | None, descendants: bool, as_json: bool) -> None:
+    """Where a program comes from: its ancestors from the seed program on, and what each step gained.
+
+    ID as for 'show'. Gains are differences of search scores; those within noise are marked.
+    """
+    from personaevo.archive import Archive
+    from personaevo.inspect import Family, descendants_view, find, trunk_view
+
+    with Archive.read(file) as opened:
+        run, wanted = find(opened, program, run_id)
+        family = Family.of(opened, run.id)
+    if as_json:
+        steps = family.below(wanted) if descendants else family.trunk(wanted)
+        show_json({"run": run.id, "program": wanted, "steps": [step.as_object() for step in steps]})
+    else:
+        show_view(descendants_view(family, wanted) if descendants else trunk_view(family, wanted))
+
+
+@archive.command()
+@_file
+@click.argument("program", metavar="A")
+@click.argument("base", metavar="[B]", required=False)
+@_run
+@as_json
+@debuggable
+def diff(file: Path, program: str, base: str | None, run_id: int | None, as_json: bool) -> None:
+    """What changed from program B (A's first parent, if none is given) to A: text, behavior, objectives.
+
+    A and B as ID for 'show'.
+    """
+    from personaevo.archive import Archive
+    from personaevo.inspect import difference, difference_object, difference_view
+
+    with Archive.read(file) as opened:
+        found = difference(opened, program, base, run_id)
+    if as_json:
+        show_json(difference_object(found))
+    else:
+        show_view(difference_view(found))

@@ -1,0 +1,163 @@
+"use strict";
+// Text from the archive is data: it becomes part of the page by h(), as text, and in no other way.
+
+const $ = (id) => document.getElementById(id);
+
+/** An element with attributes (functions are listeners) and children (text, elements; null and false are left out). */
+function h(tag, attributes, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (typeof value === "function") made.addEventListener(name, value);
+    else if (name === "style") Object.assign(made.style, value);
+    else if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+async function unpacked(id) {
+  const letters = atob($(id).textContent);
+  const bytes = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+  $(id).remove();
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+const percent = (share, digits = 0) => `${(share * 100).toFixed(digits)}\u00a0%`;
+const fixed = (value, digits = 2) => (typeof value === "number" ? value.toFixed(digits) : String(value ?? ""));
+const words = (name) => name.replaceAll("_", " ");
+const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+
+function link(number, text) {
+  return h("button", { type: "button", class: "link", click: () => window.dispatchEvent(new CustomEvent("choose", { detail: number })) }, text);
+}
+
+// --- tables
+
+function table(columns, rows, caption) {
+  const numeric = columns.map((_, at) => rows.every((row) => row[at] === undefined || row[at] === null || typeof row[at] === "number"));
+  const shown = (value) => (typeof value === "number" ? (Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(3)) : value ?? "–");
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+    h("table", {},
+      h("thead", {}, h("tr", {}, columns.map((name, at) => h("th", { scope: "col", class: numeric[at] && "number" }, name)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((_, at) => h("td", { class: numeric[at] && "number" }, shown(row[at]))))))));
+}
+
+/** A table that is made when it is opened: some are long. */
+function folded(label, columns, rows) {
+  const place = h("details", {}, h("summary", {}, label));
+  place.addEventListener("toggle", () => place.children.length === 1 && place.append(table(columns, rows, label)));
+  return place;
+}
+
+/** Mean and interval, as text and as a bar from 0 to 1. */
+function measure(value, low, high) {
+  return h("span", { class: "measure" }, h("b", {}, fixed(value)), " ", h("span", { class: "quiet" }, `[${fixed(low)}, ${fixed(high)}]`),
+    h("span", { class: "track", "aria-hidden": "true" },
+      h("i", { style: { left: `${low * 100}%`, width: `${(high - low) * 100}%` } }), h("u", { style: { left: `calc(${value * 100}% - 1px)` } })));
+}
+
+function showResult(data) {
+  const rows = Object.fromEntries(data.table.map((row) => [row.row, row]));
+  const score = (row) => row?.measures.score;
+  const best = data.programs.find((one) => one.number === data.best);
+  if (score(rows.evolved)) {
+    const { mean, low, high } = score(rows.evolved);
+    $("headline").append(
+      "The best program, ", link(best.number, best.id.slice(0, 8)), `, gets ${percent(mean)} of what real people get (95 % interval ${percent(low)} to ${percent(high)})`,
+      score(rows.persona_free) ? `; the same simulator without personas gets ${percent(score(rows.persona_free).mean)}` : "",
+      score(rows.seed_program) ? `, the program that the search began with ${percent(score(rows.seed_program).mean)}.` : ".");
+  } else if (best) {
+    $("headline").append("The search has not ended: there is no final table yet. Best so far by search score: ", link(best.number, best.id.slice(0, 8)), ".");
+  } else {
+    $("headline").append("No program has been evaluated yet.");
+  }
+  const columns = ["score", "human_likeness", "coverage", "task_preservation"];
+  if (data.table.length) {
+    $("final-table").append(h("table", {},
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "on held-out tasks and people"), columns.map((name) => h("th", { scope: "col" }, words(name))), h("th", { scope: "col", class: "number" }, "dialogues"))),
+      h("tbody", {}, data.table.map((row) => finalRow(row, columns)))));
+  }
+  $("facts").append(...data.facts.flatMap(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]));
+  $("players").textContent = data.players;
+  if (data.finals.length) showFinals(data);
+}
+
+function finalRow(row, columns) {
+  const counted = Object.values(row.measures)[0];
+  const cell = (name) => {
+    const found = row.measures[name];
+    return h("td", {}, found ? measure(found.mean, found.low, found.high) : h("span", { class: "quiet" }, "not measured"));
+  };
+  return h("tr", { class: row.row === "evolved" && "best" }, h("th", { scope: "row" }, row.name), columns.map(cell),
+    h("td", { class: "number" }, counted ? `${counted.completed}/${counted.planned}` : "–"));
+}
+
+function showFinals(data) {
+  const rows = [...data.finals].sort((a, b) => b.objectives.score[0] - a.objectives.score[0]);
+  const columns = ["score", "human_likeness", "coverage"];
+  $("finals").append(h("h2", {}, "Why this one: the finals"),
+    h("p", {}, `The best of many scores is partly luck. So the ${rows.length} best programs of the search were scored again on ${rows[0].planned} fresh dialogues each, and the best of them there was taken.`),
+    h("div", { class: "scroll" }, h("table", {},
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "finalist"), columns.map((name) => h("th", { scope: "col" }, `${words(name)} in the finals`)), h("th", { scope: "col", class: "number" }, "score in the search"))),
+      h("tbody", {}, rows.map((row) => h("tr", {},
+        h("th", { scope: "row" }, row.number === null ? row.id : link(row.number, row.id), row.number === data.best ? " ← best" : ""),
+        columns.map((name) => h("td", {}, row.objectives[name] ? measure(...row.objectives[name]) : "–")),
+        h("td", { class: "number" }, fixed(data.programs[data.at.get(row.number)]?.objectives.score?.[0], 3))))))));
+}
+
+// --- the map of cells
+
+const SMALL = 480; // tiles of the map below this part of its area, in hundredths of a percent, say less
+// Cividis between its ends, dark for high scores, so that white and black text stay readable.
+const RAMP = [[253, 234, 69], [203, 186, 105], [166, 157, 117], [124, 123, 120], [87, 93, 109], [53, 69, 108], [0, 42, 102]];
+
+function shade(score) {
+  const at = Math.min(0.999, Math.max(0, score)) * (RAMP.length - 1);
+  const [from, to, part] = [RAMP[Math.floor(at)], RAMP[Math.floor(at) + 1], at % 1];
+  const mixed = from.map((value, index) => Math.round(value + (to[index] - value) * part));
+  const light = mixed[0] * 0.299 + mixed[1] * 0.587 + mixed[2] * 0.114;
+  return { background: `rgb(${mixed})`, color: light > 118 ? "#111" : "#fff" };
+}
+
+function tile(cell, choose) {
+  const [left, top, width, height] = cell.box.map((value) => `${value}%`);
+  const elite = cell.elite;
+  const said = elite ? `its elite is ${elite.id}, score ${fixed(elite.score)}, interval ${fixed(elite.low)} to ${fixed(elite.high)}` : "no program reaches it";
+  return h("button", {
+    type: "button", class: ["tile", !elite && "empty", cell.box[2] * cell.box[3] < SMALL && "small"].filter(Boolean).join(" "), style: { left, top, width, height, ...(elite ? shade(elite.score) : {}) }, tabindex: -1,
+    title: `${cell.name}\n${percent(cell.mass, 1)} of people, ${percent(cell.best_share, 1)} of the best program's dialogues\n${said}`,
+    "aria-label": `cell ${cell.cell}: ${cell.name}; ${percent(cell.mass, 1)} of people; ${said}`, "aria-disabled": elite ? null : "true",
+    click: () => elite && choose(elite.number, cell.cell),
+  }, h("b", {}, `${cell.cell} · ${cell.name}`), h("span", {}, `${percent(cell.mass)} of people`), h("span", { class: "more" }, `best program ${percent(cell.best_share)}`), h("span", { class: "score" }, elite ? fixed(elite.score) : "empty"));
+}
+
+function showCells(data, choose) {
+  const cells = data.cells, held = cells.filter((cell) => cell.elite);
+  const mass = (some) => some.reduce((sum, cell) => sum + cell.mass, 0);
+  const overlap = cells.reduce((sum, cell) => sum + Math.min(cell.mass, cell.best_share), 0);
+  const missing = [...cells].sort((a, b) => (b.mass - b.best_share) - (a.mass - a.best_share))[0];
+  $("cells-words").append(cells.length ? `People's ways of behaving fall into ${cells.length} cells, named after what marks them. Each tile is a cell; on a wide screen it is as large as the share of people in it. ` +
+    `${held.length} of ${cells.length} cells, with ${percent(mass(held))} of people, have a program whose users behave so; the large number is the score there of the best of them, the cell's elite. ` +
+    `The best program alone lays its users over people with an overlap of ${percent(overlap)}` +
+    (missing && missing.mass > missing.best_share ? `; it has too few who are “${missing.name}” (${percent(missing.best_share)} of its dialogues, ${percent(missing.mass)} of people).` : ".") : "There are no cells in this run.");
+  if (!cells.length) return;
+  const made = [...cells].sort((a, b) => b.mass - a.mass).map((cell) => tile(cell, choose));
+  made[0].tabIndex = 0;
+  $("map").append(...made);
+  $("map").addEventListener("keydown", (event) => roam(event, made));
+  $("map-key").append("score 0 ", h("span", { class: "ramp", style: { background: `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((x) => shade(x).background).join(", ")})` } }), " 1 · hatched: no program reaches the cell");
+  $("cells-table").append(folded("The same as a table", ["cell", "people who are", "people", "best program", "elite", "score", "low", "high"],
+    cells.map((cell) => [cell.cell, cell.name, percent(cell.mass, 1), percent(cell.best_share, 1), cell.elite?.id ?? "none", cell.elite?.score, cell.elite?.low, cell.elite?.high])));
+}
+
+/** Arrow keys, Home and End move the focus among buttons of which one is in the tab order. */
+function roam(event, buttons) {
+  const at = buttons.indexOf(document.activeElement);
+  const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+  if (to === undefined || at < 0) return;
+  event.preventDefault();
+  const next = buttons[Math.min(buttons.length - 1, Math.max(0, to))];
+  buttons[at].tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}

@@ -1,0 +1,57 @@
+"""A plain chat loop: a model plays the user, with a persona laid over its prompt, another the agent.
+
+    python examples/model_server.py --port 8000 &      # or any server that speaks OpenAI's protocol
+    python examples/chat_loop.py [ARCHIVE] --base-url http://127.0.0.1:8000/v1 [--model NAME] [-n 2]
+
+Without --base-url it is OpenAI itself, with the key from OPENAI_API_KEY.
+"""
+
+import argparse
+
+import openai
+
+import personaevo as pe
+
+FACTS = {"booking reference": "QK7L2", "name": "Ada Brook"}
+TASK = pe.Task(id="seat", goal="move my flight to the evening", facts=FACTS, domain="service")
+USER = f"""You are the user in a conversation with an agent.
+Goal: {TASK.goal}
+What you know:
+| booking reference: QK7L2
+| name: Ada Brook
+Say one turn at a time. When you have what you came for, or give up, end your last turn with [DONE]."""
+AGENT = "You are the agent in a conversation with a user. You serve the customers of an airline. End your last turn with [DONE]."
+LONGEST = 20  # turns
+
+
+def said(client: openai.OpenAI, model: str, system: str, turns: list[tuple[str, str]], speaker: str) -> str:
+    """The speaker's next turn: to a model its own turns are the assistant's, those of the other side the user's."""
+    messages = [{"role": "assistant" if who == speaker else "user", "content": text} for who, text in turns]
+    opening = [] if messages else [{"role": "user", "content": "(the agent is listening)"}]
+    asked = [{"role": "system", "content": system}, *opening, *messages]
+    return client.chat.completions.create(model=model, messages=asked).choices[0].message.content or "[DONE]"
+
+
+def talk(client: openai.OpenAI, model: str, persona: pe.Persona) -> list[tuple[str, str]]:
+    """One dialogue: (who, text) in order."""
+    turns: list[tuple[str, str]] = []
+    prompts = {"user": persona.overlay(USER), "agent": AGENT}
+    while len(turns) < LONGEST and not (turns and "[DONE]" in turns[-1][1]):
+        speaker = "agent" if len(turns) % 2 else "user"
+        turns.append((speaker, said(client, model, prompts[speaker], turns, speaker)))
+    return [(who, text.replace("[DONE]", "").strip()) for who, text in turns]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="A chat loop with personas.")
+    parser.add_argument("archive", nargs="?", default="service")
+    parser.add_argument("--base-url")
+    parser.add_argument("--model", default="gpt-4o-mini")
+    parser.add_argument("-n", type=int, default=2)
+    given = parser.parse_args()
+    key = {"base_url": given.base_url, "api_key": "none needed"} if given.base_url else {}
+    with openai.OpenAI(**key) as openai_client:
+        for one in pe.PersonaSampler(given.archive).sample(TASK, n=given.n, seed=1):
+            print(f"--- {one.description} (cell {one.cell_name})")
+            for who, text in talk(openai_client, given.model, one):
+                print(f"  {who:6} {text}")

@@ -1,0 +1,192 @@
+"""Whether an archive's rows fit together: what names something names what is there, counts are counts, and the digests add up. Reads only.
+
+Each check is a query that gives what disagrees: (where, what was found, what was expected).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from personaevo.archive import bounds, digest, queries
+from personaevo.archive.catalog import VERSIONS, migrations
+from personaevo.archive.database import Database
+from personaevo.errors import ArchiveError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One disagreement: its kind, where it is, what was found there and what was expected. Stored text may be part of all three."""
+
+    kind: str
+    where: str
+    found: str
+    expected: str
+
+
+def _candidate(table: str) -> str:
+    """SQL for the place of a row."""
+    return f"format('run {{}}, candidate {{}}', {table}.run, {table}.number)"
+
+
+def _slot(table: str) -> str:
+    return f"format('run {{}}, candidate {{}}, task {{}}, slot {{}}', {table}.run, {table}.number, left({table}.task, 80), {table}.slot)"
+
+
+def _orphans(table: str) -> str:
+    """Rows of a table that belong to no candidate that was evaluated."""
+    return f"""
+    SELECT {_candidate('t')}, format('{{}} of its {table}', count(*)), 'none: there is no such candidate, or it was not evaluated'
+    FROM {table} AS t WHERE NOT EXISTS (FROM candidates AS c WHERE c.run = t.run AND c.number = t.number AND c.state <> 'duplicate')
+    GROUP BY t.run, t.number"""
+
+
+def _unknown_program(table: str, column: str) -> str:
+    """Rows that name a program which the run never proposed."""
+    return f"""
+    SELECT format('run {{}}, {table}, row {{}}', t.run, t.position), 'program ' || t.{column}, 'a program that the run proposed'
+    FROM {table} AS t
+    WHERE t.{column} IS NOT NULL AND NOT EXISTS (FROM candidates AS c WHERE c.run = t.run AND c.program = t.{column})"""
+
+
+_CELL = "NOT EXISTS (FROM cells AS c WHERE c.run = t.run AND c.cell = {})"
+_CHECKS: tuple[tuple[str, str], ...] = (
+    ("candidate", f"""
+    SELECT {_candidate('c')}, format('committed {{}} times', count(*)), 'once' FROM candidates AS c
+    GROUP BY c.run, c.number HAVING count(*) > 1"""),
+    ("candidate", """
+    SELECT format('run {}', run), format('candidates up to {}, {} of them missing', max(number), max(number) + 1 - count(DISTINCT number)),
+           'all of them' FROM candidates GROUP BY run HAVING count(DISTINCT number) <> max(number) + 1"""),
+    ("candidate", """
+    SELECT format('commit {}', seq), format('{} candidates', count(*)), 'one' FROM candidates GROUP BY seq HAVING count(*) > 1"""),
+    ("candidate", f"""
+    SELECT {_candidate('c')}, 'a run that is not there', 'a stored run' FROM candidates AS c WHERE run NOT IN (SELECT run FROM runs)"""),
+    ("program", f"""
+    SELECT {_candidate('c')}, 'program ' || c.program, 'a stored program' FROM candidates AS c
+    WHERE c.program NOT IN (SELECT id FROM programs)"""),
+    ("program", """
+    SELECT 'program ' || id, 'proposed by nobody', 'a program of some candidate' FROM programs
+    WHERE id NOT IN (SELECT program FROM candidates)"""),
+    ("program", """
+    SELECT 'program ' || id, format('stored {} times', count(*)), 'once' FROM programs GROUP BY id HAVING count(*) > 1"""),
+    ("parent", f"""
+    SELECT {_candidate('t')}, 'parent ' || t.parent, 'a program that was committed before it'
+    FROM (SELECT run, number, seq, unnest(parents) AS parent FROM candidates) AS t
+    WHERE NOT EXISTS (FROM candidates AS c WHERE c.run = t.run AND c.program = t.parent AND c.number < t.number AND c.seq < t.seq)"""),
+    ("state", f"""
+    SELECT {_candidate('t')}, 'a program that is new', 'one that was proposed before: its state is "duplicate"' FROM candidates AS t
+    WHERE t.state = 'duplicate' AND NOT EXISTS (FROM candidates AS c WHERE c.run = t.run AND c.program = t.program AND c.number < t.number)
+    """),
+    ("state", f"""
+    SELECT {_candidate('t')}, format('{{}}, {{}} of {{}} episodes completed', t.state, e.completed, e.planned),
+           'evaluated where an episode completed, else failed'
+    FROM candidates AS t JOIN evaluations AS e USING (run, number) WHERE (t.state = 'evaluated') <> (e.completed > 0)"""),
+    ("evaluation", f"""
+    SELECT {_candidate('t')}, 'no evaluation', 'one: its state is "evaluated"' FROM candidates AS t
+    WHERE t.state = 'evaluated' AND NOT EXISTS (FROM evaluations AS e WHERE e.run = t.run AND e.number = t.number)"""),
+    ("evaluation", f"""
+    SELECT {_candidate('t')}, format('{{}} evaluations', count(*)), 'one' FROM evaluations AS t GROUP BY t.run, t.number HAVING count(*) > 1
+    """),
+    *(("orphan", _orphans(table)) for table in ("evaluations", "episodes", "personas", "pruned")),
+    ("episode", f"""
+    SELECT {_slot('t')}, format('{{}} episodes', count(*)), 'one' FROM episodes AS t
+    GROUP BY t.run, t.number, t.task, t.slot HAVING count(*) > 1"""),
+    ("episode", f"""
+    SELECT {_slot('t')}, t.state || CASE WHEN t.state = 'failed' THEN ', with measured values' ELSE ', without measured values' END,
+           'measured values where it completed, a reason where it failed'
+    FROM episodes AS t
+    WHERE CASE WHEN t.state = 'failed' THEN coalesce(t.fingerprint IS NOT NULL OR t.p_human IS NOT NULL OR t.reason = '', true)
+               ELSE t.fingerprint IS NULL OR t.preservation IS NULL OR t.p_human IS NULL OR t.cell IS NULL OR t.reason IS NOT NULL END"""),
+    ("persona", f"""
+    SELECT {_slot('t')}, format('persona {{}}, which is not there', left(t.persona, 80)), 'a stored persona' FROM episodes AS t
+    WHERE t.persona IS NOT NULL AND NOT EXISTS (
+        FROM personas AS p WHERE p.run = t.run AND p.number = t.number AND p.task = t.task AND p.slot = t.slot AND p.id = t.persona)"""),
+    ("persona", f"""
+    SELECT {_slot('t')}, format('persona {{}}, which no episode has', left(t.id, 80)), 'a persona of an episode' FROM personas AS t
+    WHERE NOT EXISTS (
+        FROM episodes AS e WHERE e.run = t.run AND e.number = t.number AND e.task = t.task AND e.slot = t.slot AND e.persona = t.id)"""),
+    ("persona", f"""
+    SELECT {_slot('t')}, format('persona {{}} {{}} times', left(t.id, 80), count(*)), 'once' FROM personas AS t
+    GROUP BY t.run, t.number, t.task, t.slot, t.id HAVING count(*) > 1"""),
+    ("cell", f"""
+    SELECT {_slot('t')}, format('cell {{}}', t.cell), 'a cell of the run' FROM episodes AS t
+    WHERE t.cell IS NOT NULL AND {_CELL.format('t.cell')}"""),
+    ("cell", f"""
+    SELECT {_candidate('t')}, format('a score in cell {{}}', t.c.cell), 'a cell of the run'
+    FROM (SELECT run, number, unnest(evaluations.cells) AS c FROM evaluations) AS t WHERE {_CELL.format('t.c.cell')}"""),
+    ("final table", _unknown_program("final_tables", "program")),
+    ("final table", _unknown_program("finals", "program")),
+    ("final table", """
+    SELECT format('run {}, final_tables, row {}', run, position), 'no program', 'that of the row "' || "row" || '"' FROM final_tables
+    WHERE program IS NULL AND "row" IN ('seed_program', 'evolved')"""),
+    # Answers that came before a search began its first run are kept under its number.
+    ("model call", """
+    SELECT format('run {}', t.run), format('{} answers of models', count(*)), 'none: there is no such run' FROM model_calls AS t
+    WHERE t.run NOT IN (SELECT coalesce(max(run), 0) + 1 FROM runs) AND t.run NOT IN (SELECT run FROM runs) GROUP BY t.run"""),
+    ("counts", f"""
+    SELECT {_candidate('t')}, format('{{}} episodes, {{}} of them completed', n.episodes, n.completed),
+           format('{{}} episodes, {{}} of them completed, as its evaluation says', t.planned, t.completed)
+    FROM evaluations AS t JOIN (
+        SELECT e.run, e.number, count(x.run) AS episodes, count(*) FILTER (x.state = 'completed') AS completed
+        FROM evaluations AS e LEFT JOIN episodes AS x USING (run, number) GROUP BY ALL
+    ) AS n USING (run, number)
+    WHERE (n.episodes, n.completed) <> (t.planned, t.completed)
+      AND NOT EXISTS (FROM pruned AS p WHERE p.run = t.run AND p.number = t.number)"""),
+    ("counts", f"""
+    SELECT {_candidate('p')}, format('{{}} episodes left out by compact', p.episodes), format('{{}}, as its evaluation says', t.planned)
+    FROM pruned AS p JOIN evaluations AS t USING (run, number) WHERE p.episodes <> t.planned"""),
+    ("counts", f"""
+    SELECT {_candidate('t')}, 'episodes, though compact left them out', 'none' FROM pruned AS t
+    WHERE EXISTS (FROM episodes AS e WHERE e.run = t.run AND e.number = t.number)"""),
+    ("counts", f"""
+    SELECT {_candidate('t')}, format('left out by compact {{}} times', count(*)), 'once' FROM pruned AS t
+    GROUP BY t.run, t.number HAVING count(*) > 1"""),
+)  # fmt: skip
+
+
+def find(database: Database) -> list[Finding]:
+    """All that does not fit together. If values are not what any search writes, those alone: nothing else can be read then."""
+    found = list(_values(database))
+    if not found:
+        found = [*_versions(database), *_rows(database), *_digests(database)]
+    return found
+
+
+def _values(database: Database) -> Iterator[Finding]:
+    for table in bounds.TABLES:
+        try:
+            database.check(table, streamed=True)
+        except ArchiveError as error:
+            yield Finding("value", f"table {table}", str(error), "values as a search writes them")
+    try:
+        queries.runs(database)
+    except ArchiveError as error:
+        yield Finding("value", "table runs", str(error), "settings as a search writes them")
+
+
+def _versions(database: Database) -> Iterator[Finding]:
+    noted = [(int(number), str(name)) for number, name in database.execute(f"SELECT number, left(name, 80) FROM {VERSIONS} LIMIT 1000")]
+    expected = list(enumerate((file.stem for file in migrations()), start=1))
+    if noted != expected:
+        yield Finding("version", "schema", ", ".join(f"{number} {name}" for number, name in noted), ", ".join(name for _, name in expected))
+
+
+def _rows(database: Database) -> Iterator[Finding]:
+    for kind, sql in _CHECKS:
+        for where, found, expected in database.execute(sql):
+            yield Finding(kind, where, found, expected)
+
+
+def _digests(database: Database) -> Iterator[Finding]:
+    """Digests grow from commit to commit by what each adds, so that a change shows where it was made and nowhere else."""
+    order, sums = queries.commit_sums(database)
+    before: dict[int, int] = {}
+    for run, number, text in order:
+        stored = int(text, 16)
+        added, expected = sums.pop((run, number), 0) % digest.MODULUS, (stored - before.get(run, 0)) % digest.MODULUS
+        before[run] = stored
+        if added != expected:
+            where = f"run {run}, candidate {number}"
+            yield Finding("digest", where, f"rows that add {digest.as_text(added)}", f"{digest.as_text(expected)}, as was committed")
+    for run, number in sorted(sums):
+        yield Finding("digest", f"run {run}, candidate {number}", "rows", "none: it was never committed")

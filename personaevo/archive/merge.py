@@ -1,0 +1,125 @@
+"""``archive merge``: the runs of several archives in one new file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from personaevo.archive import opening, queries
+from personaevo.archive.database import Database
+from personaevo.errors import ArchiveError
+
+# What makes two runs the same one, and how much of it a file still has: rows may have been left out, or the search not have ended yet.
+_RUNS = """
+SELECT run, CAST(settings AS VARCHAR) AS settings,
+       (SELECT count(*) FROM candidates AS c WHERE c.run = r.run) AS commits,
+       (SELECT arg_max(digest, seq) FROM candidates AS c WHERE c.run = r.run) AS digest,
+       (SELECT count(*) FROM final_tables AS t WHERE t.run = r.run) AS ended,
+       (SELECT count(*) FROM episodes AS e WHERE e.run = r.run) AS episodes
+FROM runs AS r ORDER BY run
+"""
+_RENUMBERED = "CREATE TABLE memory.renumbered (old INTEGER, new INTEGER, taken BOOLEAN)"
+_PROGRAMS = """
+INSERT INTO copied.programs
+SELECT p.id, p.source FROM archive.programs AS p
+WHERE EXISTS (FROM archive.candidates AS c JOIN memory.renumbered AS r ON r.old = c.run WHERE r.taken AND c.program = p.id)
+  AND NOT EXISTS (FROM copied.programs AS known WHERE known.id = p.id)
+ORDER BY p.rowid
+"""
+# A proposal whose text is not the one that is kept for its program keeps its own.
+_CANDIDATES = """
+INSERT INTO copied.candidates
+SELECT c.* REPLACE (c.seq + ? AS seq, r.new AS run, nullif(coalesce(c.variant, p.source), known.source) AS variant)
+FROM archive.candidates AS c JOIN memory.renumbered AS r ON r.old = c.run AND r.taken
+JOIN archive.programs AS p ON p.id = c.program JOIN copied.programs AS known ON known.id = c.program
+ORDER BY c.seq
+"""
+_TABLES = ("runs", "evaluations", "episodes", "personas", "pruned", "final_tables", "finals")
+_ROWS = """
+INSERT INTO copied.{table}
+SELECT t.* REPLACE (r.new AS run) FROM archive.{table} AS t JOIN memory.renumbered AS r ON r.old = t.run AND r.taken ORDER BY r.new, t.rowid
+"""
+_CALLS = """
+INSERT INTO copied.model_calls
+SELECT t.* REPLACE (r.new AS run) FROM archive.model_calls AS t JOIN memory.renumbered AS r ON r.old = t.run
+WHERE NOT EXISTS (FROM copied.model_calls AS known WHERE known."key" = t."key")
+QUALIFY row_number() OVER (PARTITION BY t."key" ORDER BY t.rowid) = 1
+ORDER BY t.rowid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MergedRun:
+    """A run of one of the files, and its number in the new one; ``taken`` is False where an equal run of another file stands for it."""
+
+    file: Path
+    run: int
+    number: int
+    taken: bool
+
+
+@dataclass(slots=True)
+class _Source:
+    """One of the files, open."""
+
+    path: Path
+    database: Database
+
+
+def merge(out: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]]) -> list[MergedRun]:
+    """Writes the new archive ``out`` with the runs of all files, numbered in the order given; what became of each.
+
+    Programs are kept once, and so are answers of models (the first of those to the same question). Runs are equal, and kept once,
+    if they have the same settings, number of commits and digest; the one is taken of which most is there. The files stay as they are;
+    one that is being written gives its last snapshot.
+
+    Raises:
+        ArchiveError: ``out`` exists; a file cannot be read, is of a newer personaevo, holds no run, or was changed since it was written.
+    """
+    target = Path(out).resolve()
+    with opening.new_file(target) as draft, ExitStack() as stack:
+        sources = [_opened(Path(file).resolve(), draft, stack) for file in files]
+        runs = _numbered(sources)
+        Database.create(draft)
+        for source in sources:
+            _add(source, draft, [run for run, owner in runs if owner is source])
+    return [run for run, _ in runs]
+
+
+def _opened(path: Path, draft: Path, stack: ExitStack) -> _Source:
+    database, held = opening.for_reading(path, [draft])
+    stack.enter_context(opening.closing(database, held))
+    queries.verified_digest(database)
+    if not queries.runs(database):
+        raise ArchiveError(f"archive {path} holds no run yet: leave it out")
+    return _Source(path, database)
+
+
+def _numbered(sources: Sequence[_Source]) -> list[tuple[MergedRun, _Source]]:
+    """All runs in order, each with its new number and where it comes from."""
+    found = [(source, row) for source in sources for row in source.database.rows(_RUNS)]
+    keys = [(row["settings"], row["commits"], row["digest"]) for _, row in found]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys), start=1)}
+    by_wholeness = sorted(range(len(found)), key=lambda place: (found[place][1]["ended"], found[place][1]["episodes"], -place))
+    taken = {keys[place]: place for place in by_wholeness}
+    return [
+        (MergedRun(source.path, row["run"], numbers[key], taken[key] == place), source)
+        for place, ((source, row), key) in enumerate(zip(found, keys, strict=True))
+    ]
+
+
+def _add(source: _Source, draft: Path, runs: Sequence[MergedRun]) -> None:
+    database = source.database
+    database.execute(_RENUMBERED)
+    for run in runs:
+        database.execute("INSERT INTO memory.renumbered VALUES (?, ?, ?)", [run.run, run.number, run.taken])
+    with database.another(draft):
+        last = database.execute("SELECT coalesce(max(seq), 0) FROM copied.candidates")[0][0]
+        database.execute(_PROGRAMS)
+        database.execute(_CANDIDATES, [last])
+        for table in _TABLES:
+            database.execute(_ROWS.format(table=table))
+        database.execute(_CALLS)

@@ -1,0 +1,129 @@
+"""``archive verify``, ``merge``, ``compact`` and ``export``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from personaevo.cli.archive.group import archive
+from personaevo.cli.output import say, show, show_json
+from personaevo.cli.shared import PATH, as_json, debuggable
+from personaevo.text import one_line
+
+if TYPE_CHECKING:
+    from personaevo.archive import Finding, TableKind
+    from personaevo.verify import Verification
+
+_SHOWN, _SHOWN_JSON = 20, 1000  # findings
+_LONGEST = 160  # characters of what was found or expected
+
+
+@archive.command()
+@click.argument("file", type=PATH, metavar="ARCHIVE")
+@as_json
+@debuggable
+def verify(file: Path, as_json: bool) -> None:
+    """Compute everything again that can be: ids, references, digests, fingerprints, scores.
+
+    Ends with 1 if anything disagrees. What cannot be computed again is listed, and no disagreement.
+    """
+    from personaevo.verify import verify
+
+    found = verify(file)
+    if as_json:
+        show_json({
+            "archive": str(file), "ok": not found.findings, "checked": dict(found.checked), "unchecked": list(found.unchecked),
+            "disagreements": len(found.findings), "findings": [asdict(one) for one in found.findings[:_SHOWN_JSON]],
+        })  # fmt: skip
+    else:
+        show(_verification(found))
+    if found.findings:
+        raise click.exceptions.Exit(1)
+
+
+def _verification(found: Verification) -> str:
+    checked = ", ".join(f"{count:,} {name}" for name, count in found.checked.items())
+    lines = [_finding(one) for one in found.findings[:_SHOWN]]
+    if len(found.findings) > _SHOWN:
+        lines.append(f"… and {len(found.findings) - _SHOWN:,} more (--json shows up to {_SHOWN_JSON:,})")
+    lines += [f"not checked: {one_line(why)}" for why in found.unchecked]
+    lines.append(f"checked: {checked or 'nothing'}")
+    lines.append(f"{len(found.findings):,} disagreements" if found.findings else "all that was checked agrees")
+    return "\n".join(lines)
+
+
+def _finding(one: Finding) -> str:
+    found, expected = (text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in map(one_line, (one.found, one.expected)))
+    return f"{one.kind}: {one_line(one.where)}\n  found     {found}\n  expected  {expected}"
+
+
+@archive.command()
+@click.argument("out", type=PATH, metavar="OUT")
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
+@as_json
+@debuggable
+def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
+    """Put the runs of several archives into the new archive OUT, in the order given.
+
+    A run that is in several files is kept once. The files stay as they are.
+    """
+    from personaevo.archive import Archive, merge
+
+    runs = merge(out, files)
+    for run in runs:
+        if not run.taken:
+            say(f"run {run.run} of {run.file} is run {run.number}, which another file has too: kept once")
+    with Archive.read(out) as merged:
+        summary = merged.summary()
+    if as_json:
+        rows = [{"file": str(run.file), "run": run.run, "number": run.number, "taken": run.taken} for run in runs]
+        show_json({"archive": str(out), "runs": rows, "summary": summary})
+    else:
+        counts = ", ".join(f"{summary[name]:,} {name}" for name in ("runs", "programs", "evaluations", "episodes"))
+        show(f"{one_line(str(out))}: {counts}; digest {summary['digest']}")
+
+
+@archive.command()
+@click.argument("file", type=PATH, metavar="ARCHIVE")
+@click.option("--elites", is_flag=True, help="Leave out dialogues and personas of all but elites, the final table and the seed program.")
+@click.option("--out", type=PATH, metavar="FILE", help="Write a new archive, and leave this one as it is.")
+@as_json
+@debuggable
+def compact(file: Path, elites: bool, out: Path | None, as_json: bool) -> None:
+    """Write an archive anew, without dead space; all digests stay as they are."""
+    from personaevo.archive import compact
+
+    done = compact(file, out, elites=elites)
+    if as_json:
+        show_json({"archive": str(out or file), **asdict(done)})
+        return
+    dropped = f"; {done.episodes:,} dialogues and {done.personas:,} personas left out" if elites else ""
+    show(f"{one_line(str(out or file))}: {done.before / 1e6:.2f} MB before, {done.after / 1e6:.2f} MB now{dropped}")
+
+
+@archive.command()
+@click.argument("file", type=PATH, metavar="ARCHIVE")
+@click.option("--out", type=PATH, required=True, metavar="FOLDER", help="A new or empty folder.")
+@click.option("--programs", "programs", is_flag=True, help="Programs as programs/ID.py.")
+@click.option("--personas", "personas", is_flag=True, help="Personas as JSON lines.")
+@click.option("--dialogues", "dialogues", is_flag=True, help="Completed dialogues as JSON lines, as --human reads them, with features.")
+@click.option("--tables", type=click.Choice(["parquet", "csv"]), help="All tables and views, whole.")
+@click.option("--elites", is_flag=True, help="Of programs, personas and dialogues, only those of elites and the final table.")
+@as_json
+@debuggable
+def export(
+    file: Path, out: Path, programs: bool, personas: bool, dialogues: bool, tables: TableKind | None, elites: bool, as_json: bool
+) -> None:
+    """Write an archive's content as files for other programs: programs, personas and dialogues, unless some are named."""
+    from personaevo.export import PARTS, export
+
+    named = {"programs": programs, "personas": personas, "dialogues": dialogues}
+    parts = [part for part in PARTS if named[part]] or ([] if tables else PARTS)
+    counts = export(file, out, parts, tables=tables, elites=elites)
+    if as_json:
+        show_json({"folder": str(out), **counts})
+    else:
+        show(f"{one_line(str(out))}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))

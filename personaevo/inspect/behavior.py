@@ -1,0 +1,109 @@
+"""How a program's users behave: means over its dialogues, and what changed from one program to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from personaevo import definitions, reference
+from personaevo.archive import Archive
+from personaevo.errors import ArchiveError, PersonaevoError
+from personaevo.records import Episode, Floats, Run
+from personaevo.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One behavior of two populations, in the unit of the feature: means, and people's mean where the people are at hand.
+
+    ``size`` is ``after - before`` in standard deviations (see ``Changes.scale``); None where nobody differs in it.
+    """
+
+    behavior: str
+    before: float
+    after: float
+    people: float | None
+    size: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Changes by size, the largest first. ``scale`` says whose standard deviations sizes are in: "people" (those that steered the
+    search), or "dialogues" (of the two populations) where the people's figures are not at hand."""
+
+    scale: str
+    rows: tuple[Change, ...]
+
+
+def means(archive: Archive, run_id: int, number: int) -> dict[str, float]:
+    """The mean of each behavior over a candidate's completed dialogues, in the feature's unit (``fitness/features.toml``).
+
+    Empty if no dialogue was completed. Features are called by number where their count is not that of the installed set.
+
+    Raises:
+        ArchiveError: there is no such run, or the fingerprints are not of one length.
+    """
+    values = fingerprints(archive.episodes(run_id, number))
+    return dict(zip(names_of(values), map(float, values.mean(axis=0)), strict=True)) if len(values) else {}
+
+
+def fingerprints(episodes: Sequence[Episode]) -> Floats:
+    """``values[n, d]`` of the completed ones.
+
+    Raises:
+        ArchiveError: they are not of one length.
+    """
+    rows = [one.fingerprint for one in episodes if one.state == "completed"]
+    if len({len(row) for row in rows}) > 1:
+        raise ArchiveError("fingerprints of one program have different lengths: the archive was changed; restore a copy")
+    return np.array(rows, dtype=float)
+
+
+def names_of(values: Floats) -> tuple[str, ...]:
+    """What the columns of fingerprints are called."""
+    installed = definitions.features().names
+    return installed if values.shape[1] == len(installed) else tuple(f"behavior {index}" for index in range(values.shape[1]))
+
+
+def changes(run: Run, before: Sequence[Episode], after: Sequence[Episode]) -> Changes:
+    """What changed from one population to another. No rows if either completed no dialogue.
+
+    Raises:
+        ArchiveError: their fingerprints are not of one length.
+    """
+    old, new = fingerprints(before), fingerprints(after)
+    if not len(old) or not len(new):
+        return Changes("dialogues", ())
+    if old.shape[1] != new.shape[1]:
+        raise ArchiveError("the two programs were measured with different feature sets: compare programs of one run")
+    names = names_of(old)
+    people = people_of(run)
+    scale = people.values if people is not None and people.names == names else None
+    spread = np.sqrt((old.var(axis=0) + new.var(axis=0)) / 2) if scale is None else scale.std(axis=0)
+    difference = new.mean(axis=0) - old.mean(axis=0)
+    rows = [
+        Change(
+            name, float(old[:, index].mean()), float(new[:, index].mean()), None if scale is None else float(scale[:, index].mean()),
+            float(difference[index] / spread[index]) if spread[index] > 1e-9 else None,
+        )
+        for index, name in enumerate(names)
+    ]  # fmt: skip
+    rows.sort(key=lambda row: -abs(row.size or 0.0))
+    return Changes("dialogues" if scale is None else "people", tuple(rows))
+
+
+def people_of(run: Run) -> Reference | None:
+    """The people that steered a run's search, if their file is at hand and still holds the same figures."""
+    human, domain = run.settings.get("human"), str(run.settings.get("domain"))
+    try:
+        if human is not None:
+            found = reference.read(str(human), domain=domain)
+        else:
+            found = reference.load(definitions.domain_files(domain).reference)
+    except PersonaevoError:
+        return None
+    if found.digest != run.settings.get("people_digest"):
+        return None
+    return reference.split(found, int(run.settings.get("seed", 0)))[0]

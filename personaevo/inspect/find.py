@@ -1,0 +1,59 @@
+"""Which program is meant: by the beginning of its id, as the elite of a cell ("cell:3"), or none given: the best."""
+
+from __future__ import annotations
+
+import re
+
+from personaevo.archive import Archive
+from personaevo.errors import ArchiveError
+from personaevo.records import Run
+
+_CELL = re.compile(r"cell:(\d{1,9})")
+
+
+def best_id(archive: Archive, run_id: int | None = None) -> str:
+    """The best program of a run (the latest, if none is given): that of its final table, else the best evaluated one so far by search
+    score.
+
+    Raises:
+        ArchiveError: there is none yet.
+    """
+    run = archive.run(run_id)
+    named = [row.program_id for row in archive.table(run.id) if row.row == "evolved" and row.program_id]
+    if named:
+        return named[0]
+    floor = float(run.settings.get("preservation_floor", 0.0))
+    scored = [
+        (commit.evaluation.objectives["score"].value, -commit.candidate.number, commit.candidate.program.id)
+        for commit in archive.commits(run.id)
+        if commit.evaluation is not None and commit.evaluation.objectives["task_preservation"].value >= floor
+    ]
+    if not scored:
+        raise ArchiveError(f"archive {archive.path} has no evaluated program yet: let its search go on")
+    return max(scored)[2]
+
+
+def find(archive: Archive, wanted: str | None, run_id: int | None = None) -> tuple[Run, str]:
+    """A program's id and a run that proposed it: the one given, else the latest.
+
+    Raises:
+        ArchiveError: there is no such program, cell or run, or no elite in the cell yet.
+    """
+    if wanted is None:
+        return archive.run(run_id), best_id(archive, run_id)
+    cell = _CELL.fullmatch(wanted)
+    if cell:
+        return archive.run(run_id), _elite(archive, int(cell[1]), archive.run(run_id))
+    found = archive.program(wanted)
+    return archive.run(found["run"] if run_id is None else run_id), str(found["id"])
+
+
+def _elite(archive: Archive, cell: int, run: Run) -> str:
+    known = sorted(int(one["cell"]) for one in run.cells)
+    if cell not in known:
+        have = f"it has {known[0]} to {known[-1]}" if known else "it has none"
+        raise ArchiveError(f"run {run.id} has no cell {cell}: {have}, as `archive elites` shows them")
+    found = next((elite.program_id for elite in archive.elites(run.id) if elite.cell == cell), None)
+    if found is None:
+        raise ArchiveError(f"cell {cell} of run {run.id} is empty: no program reaches it yet; `archive elites` shows those that are held")
+    return found

@@ -1,0 +1,12 @@
+"""The installed dials as the sandbox checks and renders them."""
+
+from __future__ import annotations
+
+from personaevo import definitions
+from personaevo.programs.personas import DialTable
+
+
+def dial_table() -> DialTable:
+    """The dials that programs may set, as the sandbox checks them."""
+    dials = definitions.dials().values()
+    return DialTable({dial.name: (dial.low, dial.high) for dial in dials}, {dial.name: dial.say for dial in dials})

@@ -1,0 +1,136 @@
+"""Everything the page shows, as plain values. A pure function of the material."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from personaevo import __version__
+from personaevo.measure.stats import student_factor
+from personaevo.models.ledger import Spent
+from personaevo.records import Evaluation
+from personaevo.report.explorer import dialogues, program_list, sources
+from personaevo.report.figures import SHORT_ID, behaviors_chart, cell_shares, front_chart, operators_chart, plane_chart, progress_chart
+from personaevo.report.material import Material
+from personaevo.report.numbers import short, tiles
+
+MEASURES = ("score", "human_likeness", "coverage", "task_preservation", "chamfer")
+_NAMES = {"humans": "people", "persona_free": "persona-free simulator", "seed_program": "seed program", "evolved": "best program"}
+
+
+def report_data(material: Material) -> dict[str, Any]:
+    """The page's data, JSON-able: numbers are rounded, stored text is as it was stored (the page inserts it as text only)."""
+    plane_view, plane = plane_chart(material)
+    programs = program_list(material)
+    charts = {
+        "plane": plane_view, "progress": progress_chart(material), "operators": operators_chart(material),
+        "front": front_chart(material), "behaviors": behaviors_chart(material),
+    }  # fmt: skip
+    best = material.best()
+    return {
+        "domain": str(material.run.settings.get("domain", "")),
+        "file": material.file,
+        "best": best.candidate.number if best is not None else None,
+        "facts": _facts(material),
+        "players": _players(material),
+        "table": _final_table(material),
+        "finals": [_finalist(one, material) for one in material.finals],
+        "cells": _cells(material),
+        "charts": {name: chart.as_json() for name, chart in charts.items()},
+        "programs": programs,
+        "sources": sources(material),
+        "dialogues": dialogues(material, plane),
+        "costs": _costs(material.spending),
+        "notes": [*material.compared.missing, *_left_out(material)],
+    }
+
+
+def _facts(material: Material) -> list[list[str]]:
+    """Label and value of what identifies the run."""
+    settings = material.run.settings
+    states = Counter(one.candidate.state for one in material.commits)
+    kinds = f"{states['evaluated']:,} evaluated, {states['failed']:,} failed, {states['duplicate']:,} known before"
+    episodes = sum(one.evaluation.planned for one in material.commits if one.evaluation)
+    finals, shown = sum(one.planned for one in material.finals), sum(row.row != "humans" for row in material.table)
+    held_out = next((measure.planned for row in material.table for measure in row.measures.values()), 0)
+    tiers = sorted({one.evaluation.tier or "not recorded" for one in material.commits if one.evaluation})
+    people = material.compared.people
+    return [
+        ["domain", str(settings.get("domain", "-"))],
+        ["people", f"{len(people)} dialogues of {people.corpus}, other ones for the final table" if people else "figures not at hand"],
+        ["seed, run", f"{settings.get('seed', '-')}, {material.run.id}"],
+        ["candidates", f"{len(material.commits):,}: {kinds}"],
+        ["dialogues", f"{episodes:,} in the search, {finals:,} in the finals, {held_out * shown:,} for the final table"],
+        ["sandbox", ", ".join(tiers) or "-"],
+        ["archive", f"{material.file}, personaevo {__version__}"],
+    ]
+
+
+def _players(material: Material) -> str:
+    """Who played, in a sentence."""
+    settings = material.run.settings
+    players = dict(settings.get("models") or {}) | ({"agent": settings["agent"]} if settings.get("agent") else {})
+    if not players:
+        return (
+            "Users and agent were the embedded engine, a test bed that needs no model: the numbers compare programs and search strategies, "
+            "and say nothing about users played by language models."
+        )
+    named = ", ".join(f"{role} {name}" for role, name in players.items())
+    return f"Played by: {named}; all else was embedded. Other players give other numbers."
+
+
+def _final_table(material: Material) -> list[dict[str, Any]]:
+    rows = []
+    for row in material.table:
+        measures = {name: asdict(measure) for name, measure in row.measures.items() if name in MEASURES}
+        rows.append({"row": row.row, "name": _NAMES.get(row.row, row.row), "program": row.program_id, "measures": measures})
+    return rows
+
+
+def _finalist(one: Evaluation, material: Material) -> dict[str, Any]:
+    factor = student_factor(int(material.run.settings.get("test_tasks", 2)) - 1)
+    number = next((c.candidate.number for c in material.commits if c.candidate.program.id == one.program_id), None)
+    values = {
+        name: [short(x.value), short(max(0.0, x.value - factor * x.se)), short(min(1.0, x.value + factor * x.se))]
+        for name, x in one.objectives.items() if name in MEASURES
+    }  # fmt: skip
+    return {"number": number, "id": one.program_id[:SHORT_ID], "planned": one.planned, "objectives": values}
+
+
+def _cells(material: Material) -> list[dict[str, Any]]:
+    """The map: of each cell its place, people's mass, its elite, and how much of the best program lies there."""
+    elites = {elite.cell: elite for elite in material.elites}
+    shares, factor = cell_shares(material.best()), student_factor(material.calls - 1)
+    boxes = tiles([float(cell["mass"]) for cell in material.run.cells]) if material.run.cells else []
+    found = []
+    for cell, box in zip(material.run.cells, boxes, strict=True):
+        elite, number = elites.get(int(cell["cell"])), int(cell["cell"])
+        held = {
+            "number": elite.number, "id": elite.program_id[:SHORT_ID], "score": short(elite.score), "share": short(elite.share),
+            "low": short(max(0.0, elite.score - factor * elite.se)), "high": short(min(1.0, elite.score + factor * elite.se)),
+        } if elite is not None else None  # fmt: skip
+        found.append(
+            {"cell": number, "name": str(cell["name"]), "mass": short(cell["mass"]), "best_share": short(shares.get(number, 0.0)),
+             "box": [short(x, 2) for x in box], "elite": held}
+        )  # fmt: skip
+    return found
+
+
+def _costs(spending: Mapping[str, Spent]) -> list[dict[str, Any]]:
+    return [{"role": role, **asdict(spent)} for role, spent in spending.items()]
+
+
+def _left_out(material: Material) -> list[str]:
+    """What is in the archive and not on the page."""
+    notes, total = [], len(material.commits)
+    played = sum(one.evaluation is not None for one in material.commits)
+    if played > len(material.episodes):
+        notes.append(
+            f"Personas and dialogues are here for {len(material.episodes)} of {played:,} programs: those of the final table and the "
+            f"finals, elites, their ancestors, and the best scores. Others: personaevo archive show {material.file} ID."
+        )
+    if total > len(material.sourced):
+        notes.append(f"Sources are here for {len(material.sourced)} of {total:,} candidates; all are listed with their scores.")
+    return notes

@@ -1,0 +1,7 @@
+"""Drawing personas from an archive: see ``sampler.PersonaSampler``."""
+
+from personaevo.sampler.persona import SampledPersona
+from personaevo.sampler.sampler import PersonaSampler
+from personaevo.sampler.strategies import Strategy
+
+__all__ = ["PersonaSampler", "SampledPersona", "Strategy"]

@@ -1,0 +1,240 @@
+"""Personas for a task that the archive has not seen: its elite programs run in the sandbox, and each persona is tried out once."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress, cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from personaevo import definitions, reference
+from personaevo.archive import Elite, Member
+from personaevo.errors import ArchiveError, ConfigError, PersonaevoError, ProgramError
+from personaevo.models import Models
+from personaevo.programs import Call, ModelLimits, Sandbox, program_id
+from personaevo.programs.dials import dial_table
+from personaevo.programs.sandbox import warn_of
+from personaevo.records import Episode, Persona, PlanItem, Task, Tier
+from personaevo.sampler.draw import Wheel, points
+from personaevo.sampler.pool import Pool
+from personaevo.simulate.episodes import run_episode, seed_of
+from personaevo.simulate.measuring import measured, refused
+from personaevo.text import one_line
+from personaevo.where import Where
+
+_CALLS_AT_ONCE = 40
+_IDLE_CALLS = 10  # in a row that brought nothing new: the program has no more
+_QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # of one persona; of one question
+_NO_MODEL = "it asks a model: give it one (models=, --model generator=PROVIDER:NAME)"
+
+Try = Callable[[Sequence[Episode]], Sequence[Episode]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be drawn: so many personas for a task, cells by their weights, of those that a condition matches."""
+
+    task: Task
+    count: int
+    seed: int
+    weights: Mapping[int, float]
+    where: Where | None
+
+
+class Programs:
+    """The elite programs of an archive; their sandbox starts with the first draw. Safe to use from several threads.
+
+    Raises:
+        SandboxError: there is no such tier.
+    """
+
+    def __init__(self, elites: Sequence[Elite], sources: Mapping[str, str], settings: Mapping[str, Any], tier: Tier, models: Models | None):
+        warn_of(tier)
+        self.elites, self._sources, self._settings = {elite.cell: elite for elite in elites}, sources, settings
+        self._size = int(settings.get("personas", 5))
+        self._model = models.role("generator") if models is not None else None
+        calls = _QUESTIONS * (self._size + 1) * _CALLS_AT_ONCE
+        self._sandbox = Sandbox(dial_table(), tier=tier, model_limits=ModelLimits(calls, calls * _TOKENS, calls * _SECONDS))
+
+    def close(self) -> None:
+        """Ends the sandbox; a later draw starts another."""
+        self._sandbox.close()
+
+    def draw(self, order: Order) -> list[Member]:
+        """As many members as are asked for, each in the cell that its program was asked for.
+
+        Raises:
+            ProgramError: every program fails on the task.
+            ConfigError: none of the personas made matches the condition.
+            ArchiveError: a stored program is not the one that was scored.
+            SandboxError: this machine has not the sandbox tier.
+        """
+        seed = seed_of(order.seed, json.dumps(order.task.for_program(), sort_keys=True), "sample")
+        order = replace(order, seed=seed)
+        places = [_Place(point, order.weights) for point in islice(points(str(seed)), order.count)]
+        expected = Counter(place.cell for place in places)
+        making = _Making(self, order, {cell: math.ceil(count / self._size) for cell, count in expected.items()})
+        return [making.next(place) for place in places]
+
+    def call(self, program: str, task: Task, seeds: Sequence[int]) -> Iterator[list[Persona]]:
+        """The personas of some calls of a program, as large as in the search; each call's are shuffled, as a program may give its slots
+        different parts. Raises ProgramError at the first call that failed."""
+        if program_id(self._sources[program]) != program:
+            raise ArchiveError(f"the archive's program {program} has another source than that: it was changed; get the archive again")
+        calls = [Call(task, self._size, seed) for seed in seeds]
+        for seed, result in zip(seeds, self._sandbox.run_many(self._sources[program], calls, self._model), strict=True):
+            if not result.ok:
+                asks = self._model is None and ".complete" in self._sources[program]
+                raise ProgramError(f"program {program[:12]}: {_NO_MODEL if asks else result.reason}")
+            made = result.made
+            random.Random(seed_of(seed, "shuffle")).shuffle(made)
+            yield made
+
+    def trial(self, task: Task) -> Try | None:
+        """Plays and measures episodes as the search did; None if its dialogues were not those of the embedded engine, or its domain or
+        people are not at hand."""
+        settings = self._settings
+        domain = str(settings.get("domain", ""))
+        models = settings.get("models") or {}
+        if {"user", "agent"} & set(models) or settings.get("agent") or domain not in definitions.domain_names():
+            return None
+        file = Path(settings.get("human") or definitions.domain_files(domain).reference)
+        if not file.is_file():
+            return None
+        losses = (reference.load(file) if settings.get("human") is None else reference.read(file, domain=domain)).losses
+        place = definitions.domain(domain)
+        return lambda episodes: measured([_played(task, episode, place) for episode in episodes], losses)
+
+
+def _played(task: Task, episode: Episode, domain: definitions.Domain) -> Episode:
+    return refused(run_episode(task, episode.persona, episode.item, domain))
+
+
+class _Place:
+    """One place of a sample: its cell, and the cells that take it if that one has nobody to give, in turn."""
+
+    def __init__(self, point: float, weights: Mapping[int, float]) -> None:
+        self._point = point
+        self._left = dict(weights)
+        self.cell = Wheel(weights).at(point)
+
+    def move(self) -> bool:
+        """To the next cell; whether there is one. What other places found does not matter: a shorter sample begins a longer one."""
+        del self._left[self.cell]
+        if self._left:
+            self.cell = Wheel(self._left).at(self._point)
+        return bool(self._left)
+
+
+class _Making:
+    """One draw under way: what each cell gives, and why some do not."""
+
+    def __init__(self, programs: Programs, order: Order, at_once: Mapping[int, int]) -> None:
+        self._programs, self._order, self._at_once = programs, order, at_once
+        self._trial = programs.trial(order.task)
+        self._names = {cell: elite.name or "" for cell, elite in programs.elites.items()}
+        self._seen: dict[str, set[str]] = {}  # by program, what was dealt
+        self._made: list[Member] = []
+        self._cells: dict[int, Iterator[Member]] = {}
+        self._failed: dict[str, str] = {}  # by program, why
+
+    def next(self, place: _Place) -> Member:
+        """The member for a place."""
+        while True:
+            member = self._of(place.cell)
+            if member is not None:
+                return member
+            if not place.move():
+                raise self._nobody()
+
+    def _of(self, cell: int) -> Member | None:
+        """The next member that a cell has to give; None if it has none, or its program fails."""
+        program = self._programs.elites[cell].program_id
+        if program in self._failed or self._excluded(cell):
+            return None
+        try:
+            return next(self._cells.setdefault(cell, self._endless(cell)), None)
+        except ProgramError as error:
+            self._failed[program] = str(error)
+            return None
+
+    def _excluded(self, cell: int) -> bool:
+        """Whether the condition cannot hold in a cell, whoever is made there."""
+        if self._order.where is None:
+            return False
+        known = {"cell": np.array([float(cell)]), **{
+            name: np.array([text], dtype=object) for name, text in (("cell_name", self._names[cell]), ("task", self._order.task.id))
+        }}  # fmt: skip
+        return bool(self._order.where.excluded(known, 1)[0])
+
+    def _endless(self, cell: int) -> Iterator[Member]:
+        """A cell's members without repetition; when they are used up, all over again."""
+        dealt: list[Member] = []
+        for member in self._new(cell):
+            dealt.append(member)
+            yield member
+        yield from cycle(dealt)
+
+    def _new(self, cell: int) -> Iterator[Member]:
+        seen = self._seen.setdefault(self._programs.elites[cell].program_id, set())
+        idle = 0
+        for members in self._calls(cell):
+            idle += 1
+            for member in members:
+                content = _content(member)
+                if content not in seen:
+                    seen.add(content)
+                    idle = 0
+                    yield member
+            if idle == _IDLE_CALLS:
+                return
+
+    def _calls(self, cell: int) -> Iterator[list[Member]]:
+        """What call after call of the cell's program gives, of what the condition matches."""
+        program = self._programs.elites[cell].program_id
+        number, at_once = 0, self._at_once.get(cell, 1)
+        while True:
+            numbers = range(number, number + min(at_once, _CALLS_AT_ONCE))
+            seeds = [seed_of(self._order.seed, program, cell, one, "generate") for one in numbers]
+            for call, personas in zip(numbers, self._programs.call(program, self._order.task, seeds), strict=True):
+                episodes = [self._episode(f"{program[:8]}-{cell}-{call}-{one.id}", slot, one) for slot, one in enumerate(personas)]
+                tried = self._trial(episodes) if self._trial is not None else episodes
+                yield self._matching([Member(program, replace(episode, cell=cell)) for episode in tried])
+            number, at_once = numbers.stop, 2 * at_once
+
+    def _episode(self, name: str, slot: int, persona: Persona) -> Episode:
+        """The persona's episode as it is until it is played."""
+        item = PlanItem(self._order.task.id, slot, seed_of(self._order.seed, name, "episode"))
+        named = persona.model_copy(update={"id": name})
+        return Episode(item, "failed", persona=named, reason="not played", fault="infrastructure")
+
+    def _matching(self, members: list[Member]) -> list[Member]:
+        if self._order.where is None:
+            return members
+        self._made += members
+        return list(compress(members, Pool(members, self._names).matching(self._order.where)))
+
+    def _nobody(self) -> PersonaevoError:
+        """Why no cell has anybody to give."""
+        where = self._order.where
+        if where is not None and self._made:
+            return Pool(self._made, self._names).no_match(where, np.ones(len(self._made), dtype=bool))
+        if self._failed:
+            reason = next(iter(self._failed.values()))
+            advice = "" if reason.endswith(_NO_MODEL) else "; give a task like those of the search"
+            return ProgramError(f"every program of the archive fails on '{one_line(self._order.task.goal)}': {reason}{advice}")
+        assert where is not None  # else a cell whose program does not fail gives somebody
+        return ConfigError(f"where: '{one_line(where.text)}' holds in none of the {len(self._names)} cells that have a program")
+
+
+def _content(member: Member) -> str:
+    persona = member.episode.persona
+    assert persona is not None
+    return persona.model_dump_json(exclude={"id"})

@@ -1,0 +1,220 @@
+"""Drawing personas from an archive: the stored ones with what was measured of them, or new ones for a new task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, get_args
+
+import numpy as np
+
+from personaevo import content
+from personaevo.archive import Archive, Elite, Member
+from personaevo.errors import ArchiveError, ConfigError, InputError
+from personaevo.records import Task, Tier
+from personaevo.sampler.draw import dealt
+from personaevo.sampler.persona import SampledPersona
+from personaevo.sampler.pool import Pool, measured
+from personaevo.sampler.strategies import Choice, Strategy, choose, weigh
+from personaevo.where import Where, parse
+
+if TYPE_CHECKING:
+    from personaevo.models import Models
+    from personaevo.sampler.fresh import Programs
+
+MAX_PERSONAS = 100_000
+_CHOICES_KEPT = 32
+
+
+class PersonaSampler:
+    """Samples personas from the latest run of an archive: a file, or a packaged archive by its name ("service").
+
+    All that is drawn from is read once, here; the file is not kept open. Safe to use from several threads, after a fork, and (pickled) in
+    other processes. A context manager; only new tasks start a sandbox, of the given tier, which ends with it. ``models`` has the model
+    ("generator") that programs may ask.
+
+    Raises:
+        ArchiveError: there is no such archive, it cannot be read, or holds no elite yet.
+        SandboxError: there is no such tier.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, sandbox: Tier = "kernel", models: Models | None = None) -> None:
+        self.archive = os.fspath(path)
+        with Archive.read(_place(self.archive)) as archive:
+            run = archive.run()
+            found = archive.population(run.id)
+            self._sources = archive.sources({elite.program_id for elite in found.elites})
+        self.elites: tuple[Elite, ...] = found.elites
+        if not self.elites:
+            raise ArchiveError(f"archive {self.archive} holds no elite yet: let its search go on, then sample")
+        self.settings: Mapping[str, Any] = run.settings
+        self._masses = {int(cell["cell"]): float(cell["mass"]) for cell in run.cells}
+        self._pool = Pool(found.members, {int(cell["cell"]): str(cell["name"]) for cell in run.cells})
+        self._tier, self._models = sandbox, models
+        self._choice = lru_cache(_CHOICES_KEPT)(self._chosen)
+        if sandbox != "kernel":
+            _ = self._programs  # an unknown tier is told of now, and so is one without walls
+
+    @property
+    def domain(self) -> str:
+        """The domain that was searched."""
+        return str(self.settings.get("domain", ""))
+
+    @cached_property
+    def tasks(self) -> frozenset[str]:
+        """The ids of the tasks that have stored personas."""
+        return frozenset(self._pool.tasks)
+
+    @property
+    def names(self) -> Mapping[str, type]:
+        """What ``where`` may name: ``str`` is text, all else a number."""
+        return self._pool.kinds
+
+    def goals(self) -> dict[str, str]:
+        """The goals of the search's tasks by id, as far as its file of tasks, or its domain's, is at hand."""
+        known: Mapping[str, Task] = import_module("personaevo.sampler.tasks").known_tasks(self.settings)
+        return {name: task.goal for name, task in known.items()}
+
+    def sample(
+        self, task: Task | Mapping[str, Any] | str | None = None, n: int = 5, seed: int = 0, strategy: Strategy = "human",
+        where: str | None = None,
+    ) -> list[SampledPersona]:  # fmt: skip
+        """``n`` personas for a task: a record, a dict with at least ``goal``, the goal as text, or the id of a task of the archive.
+
+        For None (any task) and for tasks of the archive these are *stored* personas: those of the elites of all cells and of the best
+        program that holds the floor of task preservation, each in the cell in which its own completed dialogue was measured. For another
+        task the elite programs are run, called as in the search, and their personas count for the cell whose elite was asked; each is
+        tried out in one dialogue of the embedded engine, if the search used that on both sides.
+
+        Strategies: "human" draws cells as people fill them; "uniform" all cells alike; "hard" draws users with whom agents fail. Of them a
+        stored one is taken for a person (P(human) of at least ½); the agent *failed* it if it gave up or ran into the turn limit, or if
+        the task did not come through whole (preservation below 1). Cells are drawn by the share of such failures, pulled towards the share
+        over all cells as by two more dialogues; within a cell those that were failed come first. New personas have no history: of them
+        only the cells are drawn so.
+
+        Cells are drawn quasi-randomly (golden ratio), so that few draws spread, and nobody twice before all that match were drawn; a cell
+        whose personas are used up is left out until then. Equal arguments give equal personas in every process; a shorter sample is the
+        beginning of a longer one. A program that fails on the task is passed over.
+
+        ``where`` (see ``personaevo.where``) names features (as measured), dials that no feature shows (as asked for), axes of the programs
+        (their levels), ``cell``, ``cell_name``, ``task``, ``outcome``, ``p_human`` and ``preservation``. What is unset never matches.
+
+        Raises:
+            InputError, ConfigError: an argument is not of the expected form, or nobody matches.
+            ProgramError: every program fails on the task.
+            ArchiveError: a stored program is not the one that was scored; or there are no stored personas.
+            SandboxError: this machine has not the sandbox tier.
+        """
+        if not 1 <= n <= MAX_PERSONAS:
+            raise InputError(f"n: expected 1 to {MAX_PERSONAS:,} personas, got {n}")
+        if strategy not in get_args(Strategy):
+            raise ConfigError(f"strategy: expected one of {', '.join(get_args(Strategy))}, got '{strategy}'")
+        stored = self._stored(task)
+        if isinstance(stored, Task):
+            return [self._sampled(member) for member in self._made(stored, n, seed, strategy, where)]
+        choice = self._choice(stored, strategy, where)
+        numbers = islice(dealt(choice.decks, choice.weights, f"{seed}\x1f{stored or ''}"), n)
+        return [self._sampled(self._pool.members[number], stored=True) for number in numbers]
+
+    def close(self) -> None:
+        """Ends the sandbox; a later sample starts another if it needs one."""
+        if "_programs" in self.__dict__:
+            self._programs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._models is not None:
+            raise ConfigError("a sampler with models cannot be sent to another process: make one there")
+        return {name: value for name, value in self.__dict__.items() if name not in ("_programs", "_choice")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _choice=lru_cache(_CHOICES_KEPT)(self._chosen))
+
+    # --- inside
+
+    def _stored(self, task: Task | Mapping[str, Any] | str | None) -> Task | str | None:
+        """The id of the stored task that is meant (None is any), or a task that is not stored."""
+        if task is None or (isinstance(task, str) and task in self.tasks):
+            return task
+        tasks = import_module("personaevo.sampler.tasks")
+        given: Task = tasks.as_task(task, self.domain)
+        found: str | None = tasks.stored_id(given, self.tasks, tasks.known_tasks(self.settings))
+        return given if found is None else found
+
+    def _chosen(self, task: str | None, strategy: Strategy, where: str | None) -> Choice:
+        """What may be drawn of the stored personas."""
+        selected = np.ones(len(self._pool), dtype=bool) if task is None else self._pool.tasks == task
+        if not selected.any():
+            raise ArchiveError(f"archive {self.archive} holds no personas of its elites: give a task, and its programs make some")
+        if where is not None:
+            condition = self._parsed(where)
+            matching = selected & self._pool.matching(condition)
+            if not matching.any():
+                raise self._pool.no_match(condition, selected)
+            selected = matching
+        return choose(self._pool, selected, strategy, self._masses)
+
+    def _parsed(self, where: str) -> Where:
+        if not isinstance(where, str):
+            raise ConfigError(f"where: expected text such as 'words_per_turn < 6', got a value of type {type(where).__name__}")
+        return parse(where, self._pool.kinds)
+
+    def _made(self, task: Task, n: int, seed: int, strategy: Strategy, where: str | None) -> list[Member]:
+        fresh = import_module("personaevo.sampler.fresh")
+        condition = None if where is None else self._parsed(where)
+        members: list[Member] = self._programs.draw(fresh.Order(task, n, seed, self._weights(strategy), condition))
+        return members
+
+    def _weights(self, strategy: Strategy) -> Mapping[int, float]:
+        """Of the cells that have an elite."""
+        cells = [elite.cell for elite in self.elites]
+        known = weigh(self._pool, self._pool.human_like, strategy, self._masses) if strategy == "hard" else self._masses
+        if strategy == "uniform":
+            return dict.fromkeys(cells, 1.0)
+        return {cell: known.get(cell, 0.0) for cell in cells}
+
+    @cached_property
+    def _programs(self) -> Programs:
+        """Imported when needed: stored personas are drawn without what running programs takes."""
+        made: Programs = import_module("personaevo.sampler.fresh").Programs(
+            self.elites, self._sources, self.settings, self._tier, self._models
+        )
+        return made
+
+    def _sampled(self, member: Member, *, stored: bool = False) -> SampledPersona:
+        episode, persona = member.episode, member.episode.persona
+        assert persona is not None  # a population has no other members
+        assert episode.cell is not None
+        name = f"{member.program_id[:8]}-{episode.item.task_id}-{persona.id}" if stored else persona.id
+        return SampledPersona(
+            **{**persona.model_dump(), "id": name}, archive=self.archive, program=member.program_id, cell=episode.cell,
+            cell_name=self._pool.cell_names.get(episode.cell, ""), task=episode.item.task_id, measured=measured(episode),
+        )  # fmt: skip
+
+
+def _place(given: str) -> Path:
+    """The file of an archive: as given, or packaged under that name.
+
+    Raises:
+        ArchiveError: it can only be a name, and none of a packaged archive.
+    """
+    path = Path(given)
+    if path.is_file():
+        return path
+    packaged = content.archives()
+    if given in packaged:
+        return packaged[given]
+    if path.name == given and not path.suffix:
+        known = ", ".join(packaged) or "none here"
+        raise ArchiveError(f"archive '{given}': there is no such file, and no packaged archive of that name (packaged: {known})")
+    return path

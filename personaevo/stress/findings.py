@@ -1,0 +1,127 @@
+"""What the dialogues come to: likeness to people, success by kind of user and by behavior, and which dialogues to read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from personaevo import definitions
+from personaevo.judge.discriminator import FOLDS, train
+from personaevo.measure.fingerprint import Feature
+from personaevo.measure.rates import benjamini_hochberg
+from personaevo.records import Floats
+from personaevo.reference import Reference
+from personaevo.stress.play import Talk
+from personaevo.stress.result import CellRate, Contrast, Difference, Likeness, Rate, StressResult
+
+MIN_GROUP = 5  # users on each side of a contrast
+MIN_CONTROL = 20  # persona-free dialogues that a judge is trained against
+_WORST = 3
+_EMBEDDED = "users are the embedded engine, a test bed; play them by a model (role user) to learn about real use"
+_NOBODY_CONTENT = "nobody left content: embedded users do when the agent asks 'Is there anything else?'; or give a check of your own"
+
+
+def conclude(
+    agent: str, settings: dict[str, Any], talks: Sequence[Talk], control: Sequence[Talk], people: Reference | None, notes: list[str]
+) -> StressResult:
+    """All that the dialogues show; without ``people`` there is no P(human)."""
+    likeness = None
+    if people is not None:
+        talks, control, likeness = _judged(talks, control, people, int(settings["seed"]))
+        if likeness is None:
+            needs = f"{MIN_CONTROL} completed persona-free dialogues on {FOLDS} tasks, and one with a persona"
+            notes = [*notes, f"no P(human): its judge needs at least {needs}"]
+    if settings["user"] == "embedded":
+        notes = [*notes, _EMBEDDED]
+        if settings["success"] != "own check" and not any(talk.success for talk in (*talks, *control)):
+            notes.append(_NOBODY_CONTENT)
+    return StressResult(
+        agent, settings, tuple(talks), tuple(control), _by_cell(talks), _by_behavior(talks), likeness, _to_read(talks), tuple(notes)
+    )
+
+
+def _judged(
+    talks: Sequence[Talk], control: Sequence[Talk], people: Reference, seed: int
+) -> tuple[Sequence[Talk], Sequence[Talk], Likeness | None]:
+    """The dialogues with their P(human), by a judge of people against the persona-free users of this very agent."""
+    done = [talk for talk in control if talk.episode.state == "completed"]
+    shown = [talk for talk in talks if talk.episode.state == "completed"]
+    tasks = [talk.task.id for talk in done]
+    if len(done) < MIN_CONTROL or len(set(tasks)) < FOLDS or not shown:
+        return talks, control, None
+    judge = train(people.values, people.people, np.array([talk.episode.fingerprint for talk in done]), tasks, seed)
+    scores = judge.score(np.array([talk.episode.fingerprint for talk in shown]))
+    p_human = {talk.id: float(p) for talk, p in zip([*shown, *done], [*scores, *judge.simulated_p], strict=True)}
+    likeness = Likeness(float(judge.people_p.mean()), float(scores.mean()), float(judge.simulated_p.mean()))
+    sides = ([replace(one, episode=replace(one.episode, p_human=p_human.get(one.id))) for one in side] for side in (talks, control))
+    return next(sides), next(sides), likeness
+
+
+def _by_cell(talks: Sequence[Talk]) -> tuple[CellRate, ...]:
+    """Success with each kind of user, the lowest first; those who were not met come last."""
+    cells: dict[int, list[Talk]] = defaultdict(list)
+    names: dict[int, str] = {}
+    for talk in talks:
+        if talk.persona is not None:
+            cells[talk.persona.cell].append(talk)
+            names[talk.persona.cell] = talk.persona.cell_name
+    rates = [CellRate(cell, names[cell], Rate.of(met)) for cell, met in sorted(cells.items())]
+    return tuple(sorted(rates, key=lambda one: 2.0 if one.success.mean is None else one.success.mean))
+
+
+def _by_behavior(talks: Sequence[Talk]) -> tuple[Contrast, ...]:
+    """Success by what users are known to do beforehand; behaviors in which too few differ are left out."""
+    played = [talk for talk in talks if talk.ending != "not played"]
+    contrasts = [one for feature in definitions.features().features if (one := _contrast(feature, played)) is not None]
+    adjusted = benjamini_hochberg([one.difference.p for one in contrasts])
+    compared = [replace(one, q=q) for one, q in zip(contrasts, adjusted, strict=True)]
+    return tuple(sorted(compared, key=lambda one: one.difference.p))
+
+
+def _contrast(feature: Feature, talks: Sequence[Talk]) -> Contrast | None:
+    known = [(value, talk) for talk in talks if (value := _shown(talk, feature.name)) is not None]
+    bounds = _thirds(np.array([value for value, _ in known]))
+    if bounds is None:
+        return None
+    low_to, high_from = bounds
+    low, high = [talk for value, talk in known if value <= low_to], [talk for value, talk in known if value >= high_from]
+    difference = Difference.of(high, low) if min(len(low), len(high)) >= MIN_GROUP else None
+    if difference is None:
+        return None
+    return Contrast(feature.name, feature.high, feature.low, low_to, high_from, Rate.of(low), Rate.of(high), difference, 1.0)
+
+
+def _thirds(values: Floats) -> tuple[float, float] | None:
+    """Where the lower third ends and the upper third begins. Where a third and more do alike (most often: nothing of it), those against
+    the others, on the side where more of these are. None if all do alike."""
+    if not len(values) or values.min() == values.max():
+        return None
+    low_to, high_from = map(float, np.quantile(values, [1 / 3, 2 / 3]))
+    if low_to < high_from:
+        return low_to, high_from
+    above, below = values[values > low_to], values[values < low_to]
+    return (low_to, float(above.min())) if len(above) >= len(below) else (float(below.max()), high_from)
+
+
+def _shown(talk: Talk, feature: str) -> float | None:
+    """What the persona was measured to do, else what it asks for; None if neither is known."""
+    persona = talk.persona
+    if persona is None:
+        return None
+    return persona.measured.get(feature, persona.dials.get(feature))
+
+
+def _to_read(talks: Sequence[Talk]) -> tuple[Talk, ...]:
+    """The worst dialogues, failed by the likeliest people and of different kinds, and the success of the likeliest person."""
+    likely = sorted((talk for talk in talks if talk.ending != "not played"), key=lambda talk: (-(talk.episode.p_human or 0.0), talk.id))
+    failed = [talk for talk in likely if not talk.success]
+    kinds: dict[int | None, Talk] = {}
+    for talk in failed:
+        kinds.setdefault(talk.persona.cell if talk.persona else None, talk)
+    first = list(kinds.values())
+    worst = [*first, *(talk for talk in failed if talk not in first)][:_WORST]
+    return (*worst, *[talk for talk in likely if talk.success][:1])

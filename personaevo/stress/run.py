@@ -1,0 +1,198 @@
+"""Runs an agent under a population of users, and finds out with whom it fails."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from personaevo import definitions, readers, reference
+from personaevo.config import make_config
+from personaevo.errors import ConfigError, InputError
+from personaevo.evolve.plan import Plan, make_plan
+from personaevo.models import Budget, Models, parse, read_prices
+from personaevo.records import ModelCall, PlanItem, Reply, Task, Tier
+from personaevo.reference import Reference
+from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
+from personaevo.simulate.episodes import seed_of
+from personaevo.simulate.model_users import model_user
+from personaevo.simulate.partners import DEFAULT_TIMEOUT, AgentFunction
+from personaevo.stress.findings import conclude
+from personaevo.stress.play import Success, Table, Talk, agent_of
+from personaevo.stress.result import StressResult
+
+ROLES = ("user", "generator")
+
+
+def stress_agent(
+    agent: AgentFunction | str,
+    tasks: Sequence[Task] | str | os.PathLike[str] | None,
+    archive: str | os.PathLike[str],
+    *,
+    personas: int = 5,
+    seed: int = 0,
+    strategy: Strategy = "human",
+    where: str | None = None,
+    success: Success | None = None,
+    control: bool = True,
+    task_count: int | None = None,
+    domain: str | None = None,
+    models: Mapping[str, str] | None = None,
+    budget: Budget | None = None,
+    prices: Path | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    at_once: int = 1,
+    sandbox: Tier = "kernel",
+    observe: Callable[[int, int], None] | None = None,
+) -> StressResult:
+    """Runs an agent under users drawn from an archive, and says with whom it fails.
+
+    Args:
+        agent: a function of ``[{"role", "content"}, …]`` that returns its next turn, ``module:function``, or an HTTP chat endpoint.
+        tasks: what the users want: records, a file (see ``read_tasks``), or None for the held-out tasks of the archive's search.
+        archive: a file, or the name of a packaged archive.
+        personas: users for each task, drawn by ``PersonaSampler.sample`` with ``strategy`` and ``where``.
+        success: what counts as success of a completed dialogue; None: the user leaves content, and all checks of task preservation held.
+            An agenda-based user is content when it is asked whether that was all, after it said what it wants.
+        control: whether as many persona-free users talk with the agent about the same tasks, from the same episode seeds.
+        task_count: at most so many of the tasks, drawn by ``seed`` so that their groups take turns.
+        domain: whose wording the users speak, a name or a folder; None is the archive's.
+        models: role to model, such as {"user": "openai:gpt-4o-mini"}: who plays the users, and the "generator" that programs may ask.
+            Without, users are the embedded engine, which needs no key. ``budget`` and ``prices`` are about these.
+        timeout: seconds for one answer of the agent.
+        at_once: dialogues at a time, in threads that share the agent. Results do not depend on it if the agent's answers do not.
+        observe: called with (dialogues done, planned).
+
+    An agent that raises, hangs or answers with no text fails those dialogues, with its reason; nothing is raised for it. Dialogues of
+    users whose model failed count as not played. Equal arguments and a deterministic agent give equal results.
+
+    Behaviors are those that a persona showed *before*, where the sampler has measured it, else those it asks for; never those of the
+    dialogue itself, as an agent that fails makes users push back. Users in the upper third are compared with those in the lower third.
+
+    Raises:
+        InputError, ConfigError: an argument is not of the expected form.
+        ArchiveError, ProgramError, SandboxError: see ``PersonaSampler``.
+        ModelError, BudgetError: the users' model cannot be asked, or not any more.
+    """
+    if personas < 1 or at_once < 1 or (task_count is not None and task_count < 1):
+        raise ConfigError("personas, task_count and at_once: expected at least 1 of each")
+    if not 0 < timeout < threading.TIMEOUT_MAX:
+        raise ConfigError(f"timeout {timeout!r}: expected a positive number of seconds")
+    name, make_agent, seconds = agent_of(agent, timeout)
+    players = _players(models or {}, budget, prices)
+    with players, PersonaSampler(archive, sandbox=sandbox, models=players) as sampler:
+        place = _place(domain, sampler)
+        wanted = _tasks(tasks, place, sampler.settings)
+        plan = make_plan(wanted, at_most=task_count or len(wanted), personas=personas, seed=seed, purpose="stress")
+        people, notes = _people(place, sampler.settings)
+        user = players.role("user")
+        make_user = None if user is None else model_user(user)
+        table = Table(definitions.domain(place), make_user, make_agent, people.losses if people else (), success, seconds)
+        drawn = _drawn(sampler, plan, strategy, where)
+        jobs = [(item, drawn[item.task_id][item.slot]) for item in plan.items] + [(item, None) for item in plan.items if control]
+        talks = _played(table, plan, jobs, at_once, observe)
+    settings = {
+        "archive": os.fspath(archive), "domain": sampler.domain if domain is None else domain, "tasks": len(plan.tasks),
+        "personas": personas, "strategy": strategy, "where": where, "seed": seed, "user": (models or {}).get("user", "embedded"),
+        "success": "own check" if success else "content, task kept",
+    }  # fmt: skip
+    return conclude(name, settings, talks[: len(plan.items)], talks[len(plan.items) :], people, notes)
+
+
+# --- who talks about what
+
+
+def _place(domain: str | None, sampler: PersonaSampler) -> str:
+    """What ``definitions.domain`` finds the domain by."""
+    if domain is not None:
+        return make_config({"domain": domain}).domain_place
+    if sampler.domain not in definitions.domain_names():
+        advice = "give the folder it was searched in as the domain, such as --domain ./NAME"
+        raise ConfigError(f"the archive's domain '{sampler.domain}' is not installed: {advice}")
+    return sampler.domain
+
+
+def _tasks(given: Sequence[Task] | str | os.PathLike[str] | None, place: str, settings: Mapping[str, Any]) -> list[Task]:
+    """The tasks as records with different ids, in the domain of their own or the archive's."""
+    if given is None:
+        file = settings.get("tasks") or definitions.domain_files(place).tasks
+        found = readers.read_tasks(file)
+        found = [task for task in found if task.split == "test"] or found
+    else:
+        found = readers.read_tasks(Path(given)) if isinstance(given, str | os.PathLike) else list(given)
+    if not found or not all(isinstance(task, Task) for task in found):
+        raise InputError("tasks: expected at least one Task, or a file of tasks")
+    if len({task.id for task in found}) < len(found):
+        raise InputError("tasks: expected an id of its own for each")
+    return [task if task.domain else task.model_copy(update={"domain": str(settings.get("domain", ""))}) for task in found]
+
+
+def _people(place: str, settings: Mapping[str, Any]) -> tuple[Reference | None, list[str]]:
+    """The people to be like, those of the archive's search; and a note if they are not at hand."""
+    given, own = settings.get("human"), definitions.domain_files(place).reference
+    if given is not None and Path(given).exists():
+        return reference.read(given, domain=str(settings.get("domain", ""))), []
+    if given is None and own.exists():
+        return reference.load(own), []
+    return None, ["no P(human): the people that the archive was searched with are not at hand"]
+
+
+def _drawn(sampler: PersonaSampler, plan: Plan, strategy: Strategy, where: str | None) -> dict[str, list[SampledPersona]]:
+    return {
+        task.id: sampler.sample(task, plan.personas, seed=seed_of(plan.seed, "stress", task.id), strategy=strategy, where=where)
+        for task in plan.tasks
+    }
+
+
+class _Kept:
+    """Answers of models, for this run."""
+
+    def __init__(self) -> None:
+        self._replies: dict[str, Reply] = {}
+
+    def get(self, key: str) -> Reply | None:
+        return self._replies.get(key)
+
+    def put(self, call: ModelCall) -> None:
+        self._replies[call.key] = call.reply
+
+
+def _players(models: Mapping[str, str], budget: Budget | None, prices: Path | None) -> Models:
+    """The models of this run."""
+    for role in models:
+        if role not in ROLES:
+            raise ConfigError(f"models: no role {role!r:.40} here; roles are {', '.join(ROLES)}, and the agent is given as such")
+    return Models({role: parse(text) for role, text in models.items()}, _Kept(), prices=read_prices(prices), budget=budget)
+
+
+def _played(
+    table: Table,
+    plan: Plan,
+    jobs: Sequence[tuple[PlanItem, SampledPersona | None]],
+    at_once: int,
+    observe: Callable[[int, int], None] | None,
+) -> list[Talk]:
+    """The dialogues, in order. The first error that is not the agent's stops all."""
+    tasks = {task.id: task for task in plan.tasks}
+
+    def play(job: tuple[PlanItem, SampledPersona | None]) -> Talk:
+        try:
+            return table.play(tasks[job[0].task_id], job[1], job[0])
+        except BaseException:
+            table.stopping.set()  # for those under way: their results are waited for first, as they come in order
+            raise
+
+    talks: list[Talk] = []
+    players = ThreadPoolExecutor(at_once, thread_name_prefix="dialogue")
+    try:
+        for talk in players.map(play, jobs) if at_once > 1 else map(play, jobs):
+            talks.append(talk)
+            if observe is not None:
+                observe(len(talks), len(jobs))
+    finally:
+        table.stopping.set()
+        players.shutdown(cancel_futures=True)
+    return talks

@@ -1,0 +1,159 @@
+"""What a stress test found, as text of a given width."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import replace
+
+from personaevo.records import Role
+from personaevo.stress.play import Talk
+from personaevo.stress.result import Contrast, Difference, Rate, StressResult
+from personaevo.text import one_line
+
+STANDS_OUT = 0.05  # adjusted p-value up to which a behavior is marked
+_FIGURES = 34  # characters of the columns of a rate
+_CONTRAST = 40  # of those of a contrast
+_BEGINNING, _END = 4, 6  # turns of a dialogue that are shown
+_LEAST_SHOWN = 6  # behaviors, or all that stand out
+_MOST_REASONS = 4
+
+
+def stress_text(result: StressResult, width: int = 100) -> str:
+    """The whole report; no line is longer than ``width`` (at least 60). Texts of archive, agent and tasks are made one line each."""
+    width = max(60, width)
+    parts = [_head(result, width), _overall(result, width), _endings(result, width), _cells(result, width), _behaviors(result, width)]
+    parts += [_wrapped(f"Note: {one_line(note)}.", width) for note in result.notes]
+    parts += [_dialogue(talk, width) for talk in result.to_read]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(result: StressResult, width: int) -> str:
+    settings = result.settings
+    users = f"{settings['tasks']} tasks x {settings['personas']} personas from {settings['archive']}"
+    how = f"strategy {settings['strategy']}, seed {settings['seed']}, users {settings['user']}"
+    where = f", where {settings['where']}" if settings["where"] else ""
+    return _wrapped(one_line(f"{result.agent} under {users} ({how}{where})"), width)
+
+
+def _overall(result: StressResult, width: int) -> str:
+    rows = [("personas", result.success)]
+    if result.human_like is not None and result.human_like.dialogues:
+        rows.append(("  of them human-like", result.human_like))
+    if result.persona_free is not None:
+        rows.append(("persona-free", result.persona_free))
+    lines = [_rate_head("", width), *(_rate_line(name, rate, width) for name, rate in rows)]
+    if result.difference is not None:
+        lines.append(f"{'difference':{width - _FIGURES}}{_signed(result.difference)}")
+    if result.likeness is not None:
+        like = result.likeness
+        told = f"P(human): people {like.people:.2f}, personas {like.personas:.2f}, persona-free {like.persona_free:.2f}."
+        lines.append(_wrapped(told, width))
+    method = "Intervals: 95 %; dialogues about one task count as dependent (Wilson's interval at the effective number of dialogues)."
+    return "\n".join([*lines, _wrapped(method, width)])
+
+
+def _rate_head(name: str, width: int) -> str:
+    return f"{name:{width - _FIGURES}}{'success':>9}{'interval':>13}{'dialogues':>12}"
+
+
+def _rate_line(name: str, rate: Rate, width: int) -> str:
+    counts = f"{rate.successes}/{rate.dialogues}"
+    if rate.mean is None or rate.low is None or rate.high is None:
+        return f"{_cut(name, width - _FIGURES)}{'-':>9}{'not played':>13}{counts:>12}"
+    interval = f"[{_percent(rate.low)}, {_percent(rate.high)}]"
+    return f"{_cut(name, width - _FIGURES)}{_percent(rate.mean) + ' %':>9}{interval:>13}{counts:>12}"
+
+
+def _signed(difference: Difference) -> str:
+    interval = f"[{_points(difference.low)}, {_points(difference.high)}]"
+    return f"{_points(difference.mean) + ' %':>9}{interval:>13}"
+
+
+def _endings(result: StressResult, width: int) -> str:
+    ours, theirs = result.endings(result.talks), result.endings(result.control)
+    heading = "How they ended"
+    lines = [f"{heading:{width - 25}}{'personas':>11}{'persona-free':>14}" if theirs else f"{heading:{width - 25}}{'personas':>11}"]
+    for ending in dict.fromkeys([*ours, *theirs]):
+        control = f"{theirs.get(ending, 0):>14}" if theirs else ""
+        lines.append(f"  {ending:{width - 27}}{ours.get(ending, 0):>11}{control}")
+    reasons = list(result.failures.items())
+    lines += [_wrapped(f"{count} x {one_line(reason)}", width, "    ") for reason, count in reasons[:_MOST_REASONS]]
+    if len(reasons) > _MOST_REASONS:
+        lines.append(f"    and {len(reasons) - _MOST_REASONS} other reasons")
+    return "\n".join(lines)
+
+
+def _cells(result: StressResult, width: int) -> str:
+    rows = [_rate_line(f"  {one_line(one.name) or f'cell {one.cell}'}", one.success, width) for one in result.cells]
+    return "\n".join([_rate_head("By kind of user", width), *rows])
+
+
+def _behaviors(result: StressResult, width: int) -> str:
+    """Each behavior from the side on which the agent fails more, the clearest first."""
+    if not result.behaviors:
+        return _wrapped("By behavior: too few users differ enough to compare.", width)
+    found = result.behaviors
+    if not any(one.difference.mean for one in found):
+        return "By behavior: the dialogues of all users ended alike."
+    marked = [one for one in found if one.q <= STANDS_OUT]
+    first = width - _CONTRAST
+    lines = [f"{'With users who are':{first}}{'most so':>8}{'least so':>9}{'difference':>19}"]
+    lines += [_contrast_line(one, first) for one in found[: max(_LEAST_SHOWN, len(marked))]]
+    more = f" The other {len(found) - len(lines) + 1} are in --json." if len(found) > len(lines) - 1 else ""
+    chance = len(found) * STANDS_OUT
+    told = (
+        "The thirds of users who did it most and least before, or else ask for it. * stands out "
+        f"({len(marked)} of {len(found)}; Benjamini-Hochberg, {STANDS_OUT:.0%}); uncorrected, {chance:.1f} would by chance. "
+        f"Behaviors go together: one may stand for another.{more}"
+    )
+    return "\n".join([*lines, _wrapped(told, width)])
+
+
+def _contrast_line(one: Contrast, first: int) -> str:
+    """The difference as a loss: what stands for a rise in success with the behavior is told of its opposite."""
+    sides, loss = (one.low, one.high), one.difference
+    words = one.low_words
+    if loss.mean <= 0:
+        sides, words = (one.high, one.low), one.high_words
+    else:
+        loss = replace(loss, mean=-loss.mean, low=-loss.high, high=-loss.low)
+    with_them, others = (_percent(side.mean or 0.0) + " %" for side in sides)
+    interval = f"[{_points(loss.low)}, {_points(loss.high)}]"
+    mark = " *" if one.q <= STANDS_OUT else ""
+    name = f"  {words} ({one.feature})"
+    return f"{_cut(name if len(name) < first else f'  {words}', first)}{with_them:>8}{others:>9}{_points(loss.mean):>6}{interval:>13}{mark}"
+
+
+def _dialogue(talk: Talk, width: int) -> str:
+    """A dialogue to read: who, what, how it ended, its first and last turns."""
+    p = talk.episode.p_human
+    who = (talk.persona.cell_name if talk.persona else "") or "persona-free"
+    like = "" if p is None else f", P(human) {p:.2f}"
+    lines = [_wrapped(f"{one_line(talk.id)}: {talk.ending.upper()}. {one_line(who)}{like}; wants to {one_line(talk.task.goal)}", width)]
+    turns = [_turn(role, text, width) for role, text in talk.episode.turns]
+    if len(turns) > _BEGINNING + _END + 1:
+        turns[_BEGINNING:-_END] = [f"  … {len(turns) - _BEGINNING - _END} turns"]
+    why = [_wrapped(f"  {one_line(talk.episode.reason)}", width)] if talk.episode.reason else []
+    return "\n".join([*lines, *turns, *why])
+
+
+def _turn(role: Role, text: str, width: int) -> str:
+    speaker = f"  {'user' if role == 'user' else 'agent':6}"
+    return textwrap.fill(one_line(text), width, initial_indent=speaker, subsequent_indent=" " * 8) or speaker
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=f"{indent}  ")
+
+
+def _cut(text: str, width: int) -> str:
+    """The text in exactly ``width`` characters, the last one a blank."""
+    return f"{text if len(text) < width else text[: width - 2] + '…':{width}}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.0f}"

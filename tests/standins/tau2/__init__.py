@@ -1,0 +1,1 @@
+"""A stand-in for τ²-bench: see ``tests/standins/README.md``."""

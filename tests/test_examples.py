@@ -1,0 +1,113 @@
+"""The examples run as their first lines say, and what they write is read by what they name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples.model_server import ModelServer
+from personaevo.readers import read_dialogues, read_tasks
+from personaevo.simulate.tau2 import ids_of
+
+ROOT = Path(__file__).resolve().parent.parent
+STANDINS = ROOT / "tests" / "standins"
+TAU2_TASKS = ROOT.parent / "shared" / "data" / "tau2" / "retail" / "tasks.json"
+WISH = {"domain": "mock", "reason_for_call": "You want to return your lamp.", "known_info": ""}
+TASK = {"id": "7", "user_scenario": {"persona": None, "instructions": WISH}}
+
+
+def example(name: str, *arguments: str | Path, paths: tuple[Path, ...] = (), where: Path = ROOT, fails: bool = False) -> str:
+    """What an example prints, or what it says when it fails."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *paths)))}
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=where, env=environment)
+    assert (done.returncode != 0) == fails, done.stderr
+    return done.stderr if fails else done.stdout
+
+
+def test_chat_loop(finished_archive: Path) -> None:
+    server = ModelServer().start()
+    try:
+        said = example("chat_loop", finished_archive, "--base-url", f"{server.url}/v1", "-n", "2")
+        bodies = [body for _, body in server.counters.bodies]
+    finally:
+        server.stop()
+    assert said.count("--- ") == 2
+    assert "move my flight to the evening" in said or "QK7L2" in said
+    assert "[DONE]" not in said
+    systems = {body["messages"][0]["content"] for body in bodies}
+    assert sum("Manner: " in system and "QK7L2" in system for system in systems) == 2
+    assert sum("You are the agent" in system for system in systems) == 1
+
+
+def test_callable_agent(finished_archive: Path) -> None:
+    said = example("callable_agent", finished_archive)
+    assert said.count("--- ") == 3
+    assert said.count("QK7L2") >= 3
+    assert "completed, task kept 100%" in said
+
+
+def test_stress_agent(finished_archive: Path, tmp_path: Path) -> None:
+    said = example("stress_agent", finished_archive, tmp_path / "out.jsonl")
+    assert "terse (words_per_turn)" in said
+    assert "GAVE UP" in said
+    assert len(read_dialogues(tmp_path / "out.jsonl")) == 64
+
+
+def test_mirrorbench_export(finished_archive: Path, tmp_path: Path) -> None:
+    example("mirrorbench_export", finished_archive, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "mirrorbench.jsonl").read_text("utf-8").splitlines()]
+    dialogues = read_dialogues(tmp_path / "dialogues.jsonl")
+    assert len(rows) == len(dialogues) == len({row["conversation_id"] for row in rows}) == 12
+    for row, dialogue in zip(rows, dialogues, strict=True):
+        assert row["metadata"]["persona"].startswith("Manner: ")
+        assert row["turns"] == [{"role": turn.role, "content": turn.content} for turn in dialogue.turns]
+        assert all(turn["content"] for turn in row["turns"])
+
+
+def test_tau2_tasks_with_personas(finished_archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tasks.json"
+    if not TAU2_TASKS.exists():
+        pytest.skip(f"{TAU2_TASKS} is absent: the tau2 tasks are not part of the repository")
+    rows = json.loads(TAU2_TASKS.read_text("utf-8"))[:4]
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "few.json").write_text(json.dumps(rows), "utf-8")
+    (given / "split_tasks.json").write_text(TAU2_TASKS.with_name("split_tasks.json").read_text("utf-8"), "utf-8")
+    example("tau2_personas", "tasks", given / "few.json", out, finished_archive, "-n", "2")
+    made = read_tasks(out)
+    splits = {task.id: task.split for task in read_tasks(given / "few.json")}
+    assert {task.id: task.split for task in made} == {task.id: splits[ids_of(task.id)[0]] for task in made}
+    assert [ids_of(task.id)[0] for task in made] == [row["id"] for row in rows for _ in range(2)]
+    assert all("Manner: " in row["user_scenario"]["persona"] for row in json.loads(out.read_text("utf-8")))
+
+
+def test_tau2_runs_with_registered_users(finished_archive: Path, tmp_path: Path) -> None:
+    """In the stand-in, whose command line looks users up by name as the real one does."""
+    tasks = tmp_path / "tasks.json"
+    tasks.write_text(json.dumps([TASK]), "utf-8")
+    arguments = ("run", finished_archive, "-n", "2", "--", "--domain", "mock", "--task-file", tasks)
+    said = example("tau2_personas", *arguments, paths=(STANDINS,), where=tmp_path)
+    results = sorted(tmp_path.glob("personaevo-persona-*.json"))
+    assert (said.count("saved as"), len(results)) == (2, 2)
+    prompts = {json.loads(path.read_text("utf-8"))["simulations"][0]["prompt"] for path in results}
+    assert len(prompts) == 2
+    assert all("Manner: " in prompt and "return your lamp" in prompt for prompt in prompts)
+    missing = example("tau2_personas", "run", finished_archive, "--", "--domain", "mock", where=tmp_path, fails=True)
+    if "cannot be imported" in missing:  # the real one is not installed
+        assert missing.startswith("tau2_personas: 'tau2.registry' cannot be imported")
+        assert missing.count("\n") == 1
+    assert "1 of 1 dialogues; words_per_turn" in example("tau2_personas", "read", results[0])
+
+
+def test_they_all_parse_and_say_how_to_run_them() -> None:
+    files = sorted((ROOT / "examples").glob("*.py"))
+    for file in files:
+        text = file.read_text("utf-8")
+        assert f"python examples/{file.name}" in text.split('"""')[1], file.name
+        compile(text, str(file), "exec")

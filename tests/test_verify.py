@@ -1,0 +1,311 @@
+"""Verifying archives: nothing is found in whole ones, every planted damage in others, and what cannot be checked is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from examples.model_server import ModelServer, person_or_agent
+from personaevo import verify as verify_module
+from personaevo.archive import Archive, compact
+from personaevo.archive.digest import as_text
+from personaevo.archive.queries import commit_sums
+from personaevo.config import SearchConfig
+from personaevo.errors import ArchiveError
+from personaevo.evolve.cast import Cast
+from personaevo.evolve.crew import Crew
+from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.search import search
+from personaevo.evolve.workers import Workers
+from personaevo.verify import Verification, verify
+
+Plant = Callable[[str], Path]
+_TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not kept"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trained_once() -> Iterator[None]:
+    """What equal settings are measured on is made once for all tests here: it takes seconds, and is the same every time."""
+    benches: dict[str, Bench] = {}
+
+    def shared(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None) -> Bench:
+        key = repr(config.recorded())
+        if key not in benches:
+            benches[key] = prepare(config, workers, cast)
+        return benches[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify_module, "prepare", shared)
+        yield
+
+
+def change(path: Path, sql: str) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(sql)
+
+
+def add_up(path: Path) -> None:
+    """Stores the digests that the rows have now, as a careful forger would."""
+    with Archive.read(path) as archive:
+        order, sums = commit_sums(archive._database)
+    totals: dict[int, int] = {}
+    with duckdb.connect(str(path)) as connection:
+        for run, number, _ in order:
+            totals[run] = totals.get(run, 0) + sums[run, number]
+            connection.execute("UPDATE candidates SET digest = ? WHERE run = ? AND number = ?", [as_text(totals[run]), run, number])
+
+
+@pytest.fixture
+def plant(finished_archive: Path, tmp_path: Path) -> Plant:
+    """A copy of the finished archive, changed by some SQL."""
+
+    def planted(sql: str) -> Path:
+        path = tmp_path / "changed.duckdb"
+        shutil.copy(finished_archive, path)
+        change(path, sql)
+        return path
+
+    return planted
+
+
+def kinds(found: Verification) -> set[str]:
+    return {finding.kind for finding in found.findings}
+
+
+def test_a_whole_archive(finished_archive: Path) -> None:
+    found = verify(finished_archive)
+    assert found.findings == ()
+    assert found.unchecked == (_TABLE_UNCHECKED,)
+    assert found.checked == {
+        "runs": 1, "candidates": 5, "evaluations": 5, "episodes": 60, "personas": 60, "programs": 5, "fingerprints": 60, "scores": 5,
+    }  # fmt: skip
+
+
+_SCORE = "objectives['score']"
+_DIGEST = {"digest"}
+DAMAGES = {
+    "a changed source": (
+        "UPDATE programs SET source = source || chr(10) || 'MORE = 1' WHERE id IN (SELECT program FROM candidates WHERE number = 2)",
+        {"digest", "program"},
+    ),
+    "a changed score": (
+        "UPDATE evaluations SET objectives = map_concat(objectives, MAP {'score': {'value': 0.99::DOUBLE, "
+        f"'se': {_SCORE}.se, 'raw': {_SCORE}.raw}}}}) WHERE number = 2",
+        {"digest", "score"},
+    ),
+    "a changed standard error": (
+        f"UPDATE evaluations SET objectives = map_concat(objectives, MAP {{'score': {{'value': {_SCORE}.value, "
+        f"'se': {_SCORE}.se / 2, 'raw': {_SCORE}.raw}}}}) WHERE number = 2",
+        {"digest", "score"},
+    ),
+    "a changed score in a cell": (
+        "UPDATE evaluations SET cells = list_transform(cells, lambda c: {'cell': c.cell, 'share': c.share, 'score': 1.0, 'se': 0.0}) "
+        "WHERE number = 2",
+        {"digest", "score"},
+    ),
+    "a changed fingerprint": (
+        "UPDATE episodes SET fingerprint = list_transform(fingerprint, lambda x: x + 0.01) WHERE number = 2 AND slot = 1",
+        {"digest", "fingerprint", "score", "p_human"},
+    ),
+    "a fingerprint of another length": (
+        "UPDATE episodes SET fingerprint = fingerprint[:5] WHERE number = 2 AND slot = 1", {"digest", "fingerprint"},
+    ),
+    "a changed p_human": ("UPDATE episodes SET p_human = 0.5 WHERE number = 2 AND slot = 1", {"digest", "p_human"}),
+    "a changed cell": ("UPDATE episodes SET cell = (cell + 1) % 16 WHERE number = 2 AND slot = 1", {"digest", "cell"}),
+    "a cell that is none": ("UPDATE episodes SET cell = 16 WHERE number = 2 AND slot = 1", {"digest", "cell"}),
+    "a changed turn": (
+        "UPDATE episodes SET turns = list_transform(turns, lambda t: {'role': t.role, 'content': t.content || ' no way'}) "
+        "WHERE number = 2 AND slot = 1",
+        {"digest", "fingerprint"},
+    ),
+    "a changed dial": (
+        "UPDATE personas SET dials = map_concat(dials, MAP {'words_per_turn': 3.0::DOUBLE}) WHERE number = 2 AND slot = 1", _DIGEST,
+    ),
+    "a changed preservation": ("UPDATE episodes SET preservation = 0.25 WHERE number = 2", {"digest", "score"}),
+    "a missing parent": ("UPDATE candidates SET parents = ['0123456789abcdef'] WHERE number = 2", {"digest", "parent"}),
+    "a parent that came later": (
+        "UPDATE candidates SET parents = [(SELECT program FROM candidates WHERE number = 4)] WHERE number = 2", {"digest", "parent"},
+    ),
+    "a missing persona": ("DELETE FROM personas WHERE number = 2 AND slot = 1", {"digest", "persona"}),
+    "a persona too many": (
+        "INSERT INTO personas SELECT * REPLACE ('more' AS id) FROM personas WHERE number = 2 AND slot = 1", {"digest", "persona"},
+    ),
+    "a deleted episode": (
+        "DELETE FROM episodes WHERE rowid = (SELECT min(rowid) FROM episodes WHERE number = 2)",
+        {"digest", "counts", "episode", "persona", "score"},
+    ),
+    "an episode too many": (
+        "INSERT INTO episodes SELECT * REPLACE (7 AS slot, 1 AS seed, NULL AS persona) FROM episodes WHERE number = 2 LIMIT 1",
+        {"digest", "counts", "episode"},
+    ),
+    "an episode twice": ("INSERT INTO episodes SELECT * FROM episodes WHERE number = 2 LIMIT 1", {"digest", "counts", "episode"}),
+    "an episode of another seed": ("UPDATE episodes SET seed = 1 WHERE number = 2 AND slot = 1", {"digest", "episode"}),
+    "a failure with values": (
+        "UPDATE episodes SET state = 'failed', reason = 'x', fault = 'program' WHERE number = 2 AND slot = 1",
+        {"digest", "episode", "counts"},
+    ),
+    "a number twice": ("UPDATE candidates SET number = 2 WHERE number = 3", {"digest", "candidate"}),
+    "a missing candidate": ("DELETE FROM candidates WHERE number = 3", {"digest", "candidate", "orphan", "program"}),
+    "wrong counts": ("UPDATE evaluations SET completed = completed - 1 WHERE number = 2", {"digest", "counts"}),
+    "a state that is not so": ("UPDATE candidates SET state = 'duplicate' WHERE number = 2", {"digest", "state", "orphan"}),
+    "an evaluation of an unknown program": (
+        "UPDATE candidates SET program = '0123456789abcdef' WHERE number = 2", {"digest", "program"},
+    ),
+    "an evaluation of nothing": ("UPDATE evaluations SET number = 17 WHERE number = 2", {"digest", "orphan", "evaluation"}),
+    "a changed mass": (
+        "UPDATE runs SET cells = replace(cells::VARCHAR, '\"mass\":0.0', '\"mass\":0.1')", {"cell"},
+    ),
+    "a changed name of a cell": ("UPDATE runs SET cells = replace(cells::VARCHAR, '\"name\":\"', '\"name\":\"very ')", {"cell"}),
+    "an unknown program in the final table": (
+        "UPDATE final_tables SET program = '0123456789abcdef' WHERE \"row\" = 'evolved'", {"final table"},
+    ),
+    "another program in the final table": (
+        "UPDATE final_tables SET program = (SELECT max(program) FROM candidates WHERE program NOT IN (SELECT program FROM final_tables "
+        "WHERE program IS NOT NULL)) WHERE \"row\" = 'evolved'",
+        {"final table"},
+    ),
+    "another seed program in the final table": (
+        "UPDATE final_tables SET program = (SELECT max(program) FROM candidates WHERE number = 3) WHERE \"row\" = 'seed_program'",
+        {"final table"},
+    ),
+    "answers of models for no run": (
+        "INSERT INTO model_calls SELECT repeat('0', 32), 7, 'user', 'x', NULL, 'hello', false, 1, 0, 1, 0, 1, NULL", {"model call"},
+    ),
+    "a changed digest": ("UPDATE candidates SET digest = repeat('0', 32) WHERE number = 2", _DIGEST),
+    "a wrong note of the schema": ("INSERT INTO migrations VALUES (1, '0001_events_and_views')", {"version"}),
+    "a schema that it has not": ("DELETE FROM migrations WHERE number > 1", {"file"}),
+    "a schema that nobody knows": ("INSERT INTO migrations VALUES (99, '0099_later')", {"file"}),
+    "a value that no search writes": ("UPDATE episodes SET p_human = 2 WHERE number = 2", {"value"}),
+    "a setting that no search has": ("UPDATE runs SET settings = '{\"personas\": 0}'", {"value"}),
+    "remarks of another judge": ("UPDATE evaluations SET remarks = [] WHERE number = 0", {"remarks"}),
+}  # fmt: skip
+
+
+IN_ROWS = (
+    "a cell that is none", "a parent that came later", "a persona too many", "an episode twice", "a failure with values",
+    "a missing candidate", "a state that is not so", "an evaluation of nothing", "answers of models for no run", "a changed digest",
+    "an unknown program in the final table",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in DAMAGES if name not in IN_ROWS])
+def test_planted_damage_is_found(plant: Plant, name: str) -> None:
+    sql, expected = DAMAGES[name]
+    found = verify(plant(sql))
+    assert expected <= kinds(found), found.findings
+    assert all(finding.where and finding.found and finding.expected for finding in found.findings)
+
+
+@pytest.mark.parametrize("name", IN_ROWS)
+def test_what_does_not_fit_together_is_found_without_scores(plant: Plant, name: str) -> None:
+    sql, expected = DAMAGES[name]
+    with Archive.read(plant(sql)) as archive:
+        assert expected - {"episode"} <= {finding.kind for finding in archive.disagreements()}
+
+
+FORGED = ("a changed score", "a changed standard error", "a changed fingerprint", "a changed p_human", "a changed turn")
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forger_who_adds_up_the_digests_is_found_too(plant: Plant, name: str) -> None:
+    sql, expected = DAMAGES[name]
+    path = plant(sql)
+    add_up(path)
+    with Archive.read(path) as archive:
+        archive.verify_digest()
+    found = verify(path)
+    assert expected - _DIGEST <= kinds(found)
+    assert "digest" not in kinds(found)
+    assert all("candidate 2" in finding.where for finding in found.findings)
+
+
+def test_all_disagreements_are_told_and_each_where_it_is(plant: Plant) -> None:
+    path = plant("UPDATE episodes SET p_human = 0.5 WHERE number IN (1, 3) AND slot = 0")
+    found = verify(path)
+    assert [finding.where for finding in found.findings if finding.kind == "digest"] == ["run 1, candidate 1", "run 1, candidate 3"]
+    assert sum(finding.kind == "p_human" for finding in found.findings) == 8
+
+
+def test_a_file_that_is_no_archive_is_damage_but_a_missing_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "a.duckdb").write_bytes(b"nothing" * 1000)
+    assert kinds(verify(tmp_path / "a.duckdb")) == {"file"}
+    with pytest.raises(ArchiveError, match="does not exist"):
+        verify(tmp_path / "b.duckdb")
+
+
+# --- what cannot be checked
+
+
+def settings(**values: object) -> str:
+    return f"UPDATE runs SET settings = json_merge_patch(settings, '{json.dumps(values)}')"
+
+
+@pytest.mark.parametrize(("sql", "words"), [
+    (settings(human="gone.jsonl"), "run 1, fingerprints and scores: gone.jsonl: no such file"),
+    (settings(domain="clinic"), "run 1, fingerprints and scores: unknown domain 'clinic'"),
+    (settings(features_digest="0"), "run 1, fingerprints: it was made with other features than are at hand"),
+    (settings(domain_digest="0", tasks_digest="0"), "run 1, scores: it was made with other tasks and domain than are at hand"),
+    (settings(agent="spy_module:talk"), "run 1, scores: its agent spy_module:talk would have to play again"),
+])  # fmt: skip
+def test_what_is_not_at_hand_is_said_and_is_no_damage(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str, words: str
+) -> None:
+    (tmp_path / "spy_module.py").write_text("def talk(messages):\n    return 'hello'\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    found = verify(plant(sql))
+    assert found.findings == ()
+    assert any(why.startswith(words) for why in found.unchecked)
+    assert "scores" not in found.checked
+    assert "spy_module" not in sys.modules
+
+
+def test_fingerprints_are_checked_though_scores_cannot_be(plant: Plant) -> None:
+    path = plant(settings(domain_digest="0"))
+    assert verify(path).checked["fingerprints"] == 60
+    change(path, DAMAGES["a changed fingerprint"][0])
+    assert kinds(verify(path)) == {"digest", "fingerprint"}
+
+
+def test_a_compacted_archive(finished_archive: Path, tmp_path: Path) -> None:
+    path = tmp_path / "elites.duckdb"
+    done = compact(finished_archive, path, elites=True)
+    found = verify(path)
+    assert found.findings == ()
+    left_out = done.episodes // 12
+    assert f"run 1, scores of {left_out} of 5 evaluations: compact left their episodes out" in found.unchecked
+    change(path, "UPDATE pruned SET digest = repeat('1', 32)")
+    assert kinds(verify(path)) == {"digest"}
+
+
+def test_while_it_is_written(finished_archive: Path, tmp_path: Path) -> None:
+    path = tmp_path / "writing.duckdb"
+    shutil.copy(finished_archive, path)
+    with Archive.create_or_open(path):
+        assert verify(path).findings == ()
+
+
+def test_a_search_with_models_is_checked_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its control dialogues are played again from the answers that it kept."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    path = tmp_path / "models.duckdb"
+    with ModelServer(person_or_agent, keep=10) as server:
+        search(SearchConfig(
+            archive=path, candidates=2, task_count=2, personas=1, test_tasks=2, test_personas=1, finalists=1, control_dialogues=20, seed=3,
+            models={"user": f"openai:small@{server.openai_url}"},
+        ))  # fmt: skip
+    forgetful = tmp_path / "forgetful.duckdb"
+    shutil.copy(path, forgetful)
+    change(forgetful, "DELETE FROM model_calls")
+    found = verify(forgetful)
+    assert found.findings == ()
+    assert any("the recording holds no answer" in why for why in found.unchecked)
+    found = verify(path)
+    assert found.findings == ()
+    assert found.checked["scores"] == 2
