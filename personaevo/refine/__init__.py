@@ -1,0 +1,1 @@
+"""Refining a profile of one person against what that person really did."""

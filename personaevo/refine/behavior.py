@@ -1,0 +1,168 @@
+"""What one real person did: dialogues, single texts and sessions of actions, and what a role-player is asked of each.
+
+Records only: files are read in ``reading``. Whatever the corpus says of how things ended (outcomes, ratings) stays out: a profile may
+depend only on what is known beforehand and on what the person did.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from personaevo.errors import InputError
+from personaevo.readers.dialogues import MAX_TURNS
+from personaevo.records import Record, Role, Turn
+from personaevo.text import one_line
+
+MAX_ITEMS = 2_000
+MAX_STEPS = 2_000
+MAX_TEXT = 100_000  # characters
+MAX_OBSERVATION = 20_000
+MAX_NAME = 2_000
+
+ActionType = Literal["click", "type_and_submit", "terminate"]
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+Prose = Annotated[str, Field(max_length=MAX_TEXT)]
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+
+
+class Action(Record):
+    """One thing done on a page. ``name`` is the element that was clicked or typed into, ``text`` what was typed, ``kind`` what sort of
+    click it was where the log tells ("purchase", "search", …)."""
+
+    type: ActionType
+    name: Name = ""
+    text: Name = ""
+    kind: Name = ""
+
+
+class Step(Record):
+    """One step of a session: what the person saw, why they did it (in their own words, "" if not asked) and what they did."""
+
+    action: Action
+    observation: Annotated[str, Field(max_length=MAX_OBSERVATION)] = ""
+    rationale: Prose = ""
+
+
+class Context(Record):
+    """One moment at which a person did something: what a role-player is given, and the truth.
+
+    ``prompt`` is what the person was told before the item began. In ``turns`` the person is always the "user", whichever side they were
+    on; ``steps`` and ``observation`` are those of a session up to the moment. ``truth`` is what the person said, wrote or did next;
+    ``index`` numbers the turn or step in its item.
+    """
+
+    item_id: str
+    index: int
+    prompt: str
+    truth: str | Action
+    turns: tuple[Turn, ...] = ()
+    steps: tuple[Step, ...] = ()
+    observation: str = ""
+
+
+class DialogueItem(Record):
+    """A dialogue with the person on the side of ``role``; ``context`` is what they were told beforehand. Turns before number ``after``
+    are history only: they belong to another part of the split."""
+
+    kind: Literal["dialogue"] = "dialogue"
+    id: Id
+    turns: Annotated[tuple[Turn, ...], Field(max_length=MAX_TURNS)]
+    role: Role = "user"
+    context: Prose = ""
+    after: Annotated[int, Field(ge=0)] = 0
+
+    def own(self) -> list[int]:
+        """Numbers of the person's turns with a word in them, those before ``after`` left out."""
+        return [
+            index for index, turn in enumerate(self.turns)
+            if index >= self.after and turn.role == self.role and any(map(str.isalnum, turn.content))
+        ]  # fmt: skip
+
+    def texts(self) -> list[str]:
+        """What the person said, turn by turn."""
+        return [self.turns[index].content for index in self.own()]
+
+    def seen(self) -> tuple[Turn, ...]:
+        """All turns with the person as the "user"."""
+        if self.role == "user":
+            return self.turns
+        return tuple(Turn(role="user" if turn.role == "assistant" else "assistant", content=turn.content) for turn in self.turns)
+
+    def contexts(self) -> list[Context]:
+        """One for each of the person's turns that has a word in it."""
+        turns = self.seen()
+        return [
+            Context(item_id=self.id, index=index, prompt=self.context, turns=turns[:index], truth=turns[index].content)
+            for index in self.own()
+        ]  # fmt: skip
+
+
+class TextItem(Record):
+    """A single text (a post, a review, an answer) with what it was written in answer to."""
+
+    kind: Literal["text"] = "text"
+    id: Id
+    text: Annotated[Prose, Field(pattern=r"\w")]
+    context: Prose = ""
+
+    def texts(self) -> list[str]:
+        """The one text."""
+        return [self.text]
+
+    def contexts(self) -> list[Context]:
+        """The one moment of writing it."""
+        return [Context(item_id=self.id, index=0, prompt=self.context, truth=self.text)]
+
+
+class SessionItem(Record):
+    """A session of actions; ``context`` is what the person set out to do, where known. Steps before number ``after`` are history only:
+    they belong to another part of the split."""
+
+    kind: Literal["actions"] = "actions"
+    id: Id
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=MAX_STEPS)]
+    context: Prose = ""
+    after: Annotated[int, Field(ge=0)] = 0
+
+    def texts(self) -> list[str]:
+        """What the person typed and the reasons they gave, step by step."""
+        own = self.steps[self.after :]
+        return [text for step in own for text in (step.action.text, step.rationale) if any(map(str.isalnum, text))]
+
+    def contexts(self) -> list[Context]:
+        """One for each step."""
+        return [
+            Context(
+                item_id=self.id, index=index, prompt=self.context, steps=self.steps[:index],
+                observation=self.steps[index].observation, truth=self.steps[index].action,
+            )
+            for index in range(self.after, len(self.steps))
+        ]  # fmt: skip
+
+
+Item = Annotated[DialogueItem | TextItem | SessionItem, Field(discriminator="kind")]
+
+
+class Behavior(Record):
+    """What is known of one person: items with ids of their own, attributes (age, Big Five, …) and notes on what was not taken over.
+
+    Raises:
+        InputError: there is no item, there are over 2,000, or two have the same id.
+    """
+
+    person: Id
+    items: tuple[Item, ...]
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _usable(self) -> Behavior:
+        ids = [item.id for item in self.items]
+        if not 1 <= len(ids) <= MAX_ITEMS:
+            raise InputError(f"person '{one_line(self.person)}': expected 1 to {MAX_ITEMS:,} items of behavior, got {len(ids):,}")
+        if len(set(ids)) < len(ids):
+            twice = one_line(max(ids, key=ids.count))
+            raise InputError(f"person '{one_line(self.person)}': two items have the id '{twice}'; give each an id of its own")
+        return self

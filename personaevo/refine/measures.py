@@ -1,0 +1,234 @@
+"""How near what was generated is to what the person really did.
+
+Every measure is a ``Measured``: a figure, or the reason why there is none. An empty text, a library that is not installed and a model that
+fails give a missing figure, never 0: 0 means that two texts were compared and have nothing in common.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from personaevo.measure.coverage import Standard
+from personaevo.records import Floats
+from personaevo.refine.words import plain_words
+from personaevo.text import one_line
+
+ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # of DPRF (arXiv 2510.14205)
+BERT = "roberta-large"  # what bert-score takes for English
+_CHUNK_WORDS = 150  # below the 256 tokens after which the encoder reads no further
+_MOST_CELLS = 4_000_000  # of the table of a longest common subsequence: a second
+_SHOWN = 160
+_EXTRA = "pip install 'personaevo[embeddings]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure, or None with the reason why it is missing. ``reason`` is "" exactly where there is a figure; one line, safe to print."""
+
+    value: float | None
+    reason: str = ""
+
+
+# --- texts
+
+
+def rouge_l(generated: str, real: str) -> Measured:
+    """ROUGE-L F1 (Lin 2004), 0..1, symmetric: 2 LCS / (words of both), LCS the longest common subsequence of words.
+
+    By ``rouge-score``, without stemming; words are runs of letters and digits of any script in lower case, which for English text is that
+    library's own rule. Missing when a text has no word, or both are so long (about 2,000 words each) that it would take minutes.
+    """
+    sizes = len(plain_words(generated)), len(plain_words(real))
+    if not all(sizes):
+        return _without("word", "generated" if not sizes[0] else "real")
+    if sizes[0] * sizes[1] > _MOST_CELLS:
+        return Measured(None, f"texts of {sizes[0]:,} and {sizes[1]:,} words are too long for ROUGE-L")
+    return Measured(float(_rouge().score(real, generated)["rougeL"].fmeasure))
+
+
+def chrf(generated: str, real: str) -> Measured:
+    """chrF (Popović 2015), 0..1: F2 of the character n-grams of orders 1 to 6, blanks left out; recall counts double, so it is not
+    symmetric. By ``sacrebleu`` (its chrF2 / 100). Missing when a text is blank."""
+    if not generated.strip() or not real.strip():
+        return _without("character", "generated" if not generated.strip() else "real")
+    return Measured(float(_chrf().sentence_score(generated, [real]).score) / 100.0)
+
+
+def embedding_cosine(generated: str, real: str, model: str = ENCODER) -> Measured:
+    """Cosine (-1..1, symmetric) of two texts' embeddings by a model of ``sentence-transformers``.
+
+    A long text is embedded in chunks of 150 words; its embedding is their mean, weighted by words. Missing when a text has no word, the
+    extra is not installed, or the model cannot be loaded or fails.
+    """
+    return _in_chunks(generated, real, "embedding cosine", lambda: _encoder(model), _cosine)
+
+
+def bert_score(generated: str, real: str, model: str = BERT) -> Measured:
+    """BERTScore F1 (Zhang et al. 2020; not rescaled, so values are near 1) by ``bert-score``.
+
+    A long text is read in chunks of 150 words: precision is the mean over the chunks generated (by words) of the best precision against any
+    real chunk, recall likewise the other way round. Missing as for ``embedding_cosine``.
+    """
+    return _in_chunks(generated, real, "BERTScore", lambda: _bert(model), _bert_f1)
+
+
+def _without(what: str, side: str) -> Measured:
+    return Measured(None, f"the {side} text has no {what} in it")
+
+
+class _Words:
+    """Splits text for ``rouge-score``, whose own splitter drops all letters but those of English."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return plain_words(text)
+
+
+@cache
+def _rouge() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415 - loads nltk: seconds
+
+    return RougeScorer(["rougeL"], tokenizer=_Words())
+
+
+@cache
+def _chrf() -> Any:
+    from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415 - only where texts are compared
+
+    return CHRF()
+
+
+# --- the optional ones
+
+
+def _in_chunks(
+    generated: str,
+    real: str,
+    name: str,
+    load: Callable[[], tuple[Any, str]],
+    compute: Callable[[Any, list[str], list[str]], float],
+) -> Measured:
+    chunks = _chunks(generated), _chunks(real)
+    if not all(chunks):
+        return _without("word", "real" if chunks[0] else "generated")
+    model, reason = load()
+    value, reason = (math.nan, reason) if reason else _tried(lambda: compute(model, *chunks))
+    if reason:
+        return Measured(None, f"{name}: {reason}")
+    return Measured(value) if math.isfinite(value) else Measured(None, f"{name}: the model gave {value}")
+
+
+def _tried(compute: Callable[[], Any]) -> tuple[Any, str]:
+    """What was computed, or None and why not: these libraries, and the models they load, fail in ways that cannot be listed."""
+    try:
+        return compute(), ""
+    except ImportError as error:
+        return None, f"not installed ({one_line(str(error))[:_SHOWN]}): {_EXTRA}"
+    except Exception as error:  # noqa: BLE001 - a measure that failed is missing; the others still count
+        return None, f"{type(error).__name__}: {one_line(str(error))[:_SHOWN]}"
+
+
+def _chunks(text: str) -> list[str]:
+    """The text in pieces of 150 words; none if there is no letter or digit in it."""
+    words = text.split() if plain_words(text) else []
+    return [" ".join(words[start : start + _CHUNK_WORDS]) for start in range(0, len(words), _CHUNK_WORDS)]
+
+
+def _weights(chunks: Sequence[str]) -> Floats:
+    sizes: Floats = np.array([len(chunk.split()) for chunk in chunks], dtype=float)
+    shares: Floats = sizes / sizes.sum()
+    return shares
+
+
+@cache
+def _encoder(name: str) -> tuple[Any, str]:
+    """The model, or None and why not; kept, so that one that cannot be loaded is not tried again for every text."""
+
+    def load() -> Any:
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - optional
+
+        return SentenceTransformer(name)
+
+    return _tried(load)
+
+
+@cache
+def _bert(name: str) -> tuple[Any, str]:
+    """As ``_encoder``."""
+
+    def load() -> Any:
+        from bert_score import BERTScorer  # noqa: PLC0415 - optional
+
+        return BERTScorer(model_type=name)
+
+    return _tried(load)
+
+
+def _cosine(encoder: Any, ours: list[str], theirs: list[str]) -> float:
+    vectors = np.asarray(encoder.encode([*ours, *theirs]), dtype=float)
+    first, second = _weights(ours) @ vectors[: len(ours)], _weights(theirs) @ vectors[len(ours) :]
+    with np.errstate(invalid="ignore"):  # a text without a direction has no cosine: not finite, so missing
+        return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
+
+
+def _bert_f1(scorer: Any, ours: list[str], theirs: list[str]) -> float:
+    pairs = [(one, other) for one in ours for other in theirs]
+    found = scorer.score([one for one, _ in pairs], [other for _, other in pairs])
+    precision, recall = (np.asarray(part, dtype=float).reshape(len(ours), len(theirs)) for part in found[:2])
+    p, r = float(_weights(ours) @ precision.max(axis=1)), float(_weights(theirs) @ recall.max(axis=0))
+    return 2 * p * r / (p + r) if p + r else 0.0
+
+
+# --- fingerprints
+
+
+def fingerprint_distance(generated: Floats, person: Floats, standard: Standard) -> Measured:
+    """Mean standardized Euclidean distance (>= 0) between the mean of the role-plays ``generated[k, d]`` and each of the person's own
+    dialogues ``person[m, d]``.
+
+    Scaled by the population's standard deviations (``Standard.of``); what is constant in the population does not count. Missing when a side
+    is empty or not finite, or nothing varies in the population.
+    """
+    for side, values in (("generated", generated), ("real", person)):
+        if not len(values):
+            return Measured(None, f"no {side} fingerprint")
+        if not np.isfinite(values).all():
+            return Measured(None, f"a {side} fingerprint is not finite")
+    if not standard.kept.any():
+        return Measured(None, "no feature varies in the population")
+    center = standard(generated).mean(axis=0)
+    return Measured(float(np.linalg.norm(standard(person) - center, axis=1).mean()))
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Where a profile finds its person among ``of`` people: ``rank`` 1 is nearest (ties share the mean of their ranks), ``share`` (0..1) is
+    the part of the other people who are farther, ties counting half: 1 is found, .5 is chance. ``distance`` is that to the person."""
+
+    rank: float
+    of: int
+    share: float
+    distance: float
+
+
+def rank(generated: Floats, people: Mapping[str, Floats], person: str, standard: Standard) -> Rank | None:
+    """The rank of ``person`` among ``people`` (fingerprints ``[m, d]`` of each) by distance to the role-plays ``generated[k, d]``.
+
+    Those whose distance is missing are left out; None if the person's is, or nobody else is there to be told from.
+
+    Raises:
+        KeyError: the person is not among the people.
+    """
+    distances = {name: fingerprint_distance(generated, values, standard).value for name, values in people.items()}
+    own = distances.pop(person)
+    others = np.array([distance for distance in distances.values() if distance is not None])
+    if own is None or not len(others):
+        return None
+    nearer, level = int((others < own).sum()), int((others == own).sum())
+    behind = nearer + level / 2
+    return Rank(1 + behind, len(others) + 1, 1 - behind / len(others), own)

@@ -1,0 +1,187 @@
+"""The profile of one person: claims to the reader in typed sections, and dials of the embedded simulator.
+
+Each claim knows which training items it came from. Where a profile starts from, and how it is kept in a file, is in ``starts``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from personaevo import content, definitions, injection
+from personaevo.errors import ConfigError
+from personaevo.programs.dials import dial_table
+from personaevo.programs.personas import compose_policy
+from personaevo.records import Persona, Record
+from personaevo.refine import address
+from personaevo.text import one_line, plain
+
+_SHOWN = 60
+
+
+class Section(Record):
+    """One section: how it is headed in a prompt, what belongs there, and other headings that mean it."""
+
+    name: str
+    heading: str
+    definition: str
+    also: tuple[str, ...] = ()
+
+
+_TABLE: Mapping[str, Any] = content.toml("fitness", "refine/profile.toml")
+SECTIONS: Mapping[str, Section] = {row["name"]: Section.model_validate(row) for row in _TABLE["section"]}
+BUDGET: int = _TABLE["budget"]  # words of all claims
+
+
+class Claim(Record):
+    """One sentence to the reader ("You answer in a few words."), also made of its bare text; white space counts as one blank.
+
+    ``sources`` are the ids of the training items that it came from (none: it was there at the start), ``since`` is the number of the
+    version in which it came.
+    """
+
+    text: str
+    sources: tuple[str, ...] = ()
+    since: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, given: Any) -> Any:
+        return {"text": given} if isinstance(given, str) else given
+
+    @field_validator("text")
+    @classmethod
+    def _on_one_line(cls, text: str) -> str:
+        return " ".join(text.split())
+
+    @property
+    def words(self) -> int:
+        """How many words it has."""
+        return len(self.text.split())
+
+    def problem(self) -> str | None:
+        """What makes the claim unusable, None if nothing does."""
+        if not any(map(str.isalnum, self.text)):
+            return "has no word"
+        if self.words > _TABLE["claim_words"] or len(self.text) > _TABLE["claim_chars"]:
+            most = f"at most {_TABLE['claim_words']} words and {_TABLE['claim_chars']} characters"
+            return f"has {self.words} words and {len(self.text):,} characters, expected {most}"
+        if plain(self.text) != self.text:
+            return "holds control or invisible characters"
+        flag = injection.find(self.text)
+        if flag is not None:
+            return f"is not about a person ('{flag.excerpt}': {flag.why})"
+        away = address.problem(self.text)
+        return f"is not in the second person: it {away}; write 'You …'" if away else None
+
+
+class Profile(Record):
+    """A description of one person. Every section of ``SECTIONS`` is there, in that order; ``dials`` are targets in the fingerprint's units.
+
+    Raises:
+        ConfigError: a section or dial is unknown, or a dial is out of its range.
+    """
+
+    sections: dict[str, tuple[Claim, ...]] = Field(default_factory=dict, validate_default=True)
+    dials: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("sections")
+    @classmethod
+    def _all_in_order(cls, given: dict[str, tuple[Claim, ...]]) -> dict[str, tuple[Claim, ...]]:
+        unknown = [name for name in given if name not in SECTIONS]
+        if unknown:
+            raise ConfigError(f"section '{one_line(unknown[0])[:_SHOWN]}' of a profile: expected one of {', '.join(SECTIONS)}")
+        return {name: given.get(name, ()) for name in SECTIONS}
+
+    @field_validator("dials")
+    @classmethod
+    def _in_range(cls, given: dict[str, float]) -> dict[str, float]:
+        dials = definitions.dials()
+        for name, value in given.items():
+            if name not in dials:
+                raise ConfigError(f"dial '{one_line(name)[:_SHOWN]}' of a profile: expected one of {', '.join(dials)}")
+            low, high = dials[name].low, dials[name].high
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ConfigError(f"dial '{name}' of a profile: expected a number from {low:g} to {high:g}, got {value:g}")
+        return {name: given[name] + 0.0 for name in dials if name in given}
+
+    @property
+    def id(self) -> str:
+        """16 hex digits of what the profile says; where it came from does not count."""
+        said = {name: [claim.text for claim in claims] for name, claims in self.sections.items()}
+        text = json.dumps([said, self.dials], ensure_ascii=False, separators=(",", ":"))
+        return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims in the order of the sections."""
+        return tuple(claim for claims in self.sections.values() for claim in claims)
+
+    @property
+    def words(self) -> int:
+        """Words of all claims; headings and dials do not count."""
+        return sum(claim.words for claim in self.claims)
+
+    def text(self) -> str:
+        """The claims as they are laid over a prompt: under their headings, one a line, sections without a claim left out."""
+        blocks = ("\n".join([f"{SECTIONS[name].heading}:", *(f"- {claim.text}" for claim in claims)])
+                  for name, claims in self.sections.items() if claims)  # fmt: skip
+        return "\n".join(blocks)
+
+    def dial_lines(self) -> str:
+        """The dials as instructions, one a line."""
+        return compose_policy({}, self.dials, {}, dial_table())
+
+    def persona(self) -> Persona:
+        """The simulated user that the profile makes: its policy is the text followed by the dials as instructions."""
+        policy = "\n".join(part for part in (self.text(), self.dial_lines()) if part)
+        return Persona(id=self.id, description=_TABLE["description" if self.claims else "bare"], dials=self.dials, policy=policy)
+
+    def updated(self, section: str, *claims: Claim) -> Profile:
+        """The profile with these claims in place of the section's own."""
+        return Profile(sections={**self.sections, section: claims}, dials=self.dials)
+
+    def with_dials(self, dials: Mapping[str, float]) -> Profile:
+        """The profile with these dials; those not named stay."""
+        return Profile(sections=self.sections, dials={**self.dials, **dials})
+
+    def within(self, budget: int = BUDGET) -> tuple[Profile, tuple[Claim, ...]]:
+        """The profile with at most ``budget`` words, and the claims that had to go, in the order of going: the latest first (by ``since``),
+        of those of one version the last of the last section."""
+        order = sorted(
+            (claim.since, row, place)
+            for row, claims in enumerate(self.sections.values()) for place, claim in enumerate(claims)
+        )  # fmt: skip
+        names, words, gone = list(SECTIONS), self.words, []
+        while order and words > budget:
+            _, row, place = order.pop()
+            gone.append(self.sections[names[row]][place])
+            words -= gone[-1].words
+        kept = {(row, place) for _, row, place in order}
+        sections = {
+            name: tuple(claim for place, claim in enumerate(claims) if (row, place) in kept)
+            for row, (name, claims) in enumerate(self.sections.items())
+        }
+        return Profile(sections=sections, dials=self.dials), tuple(gone)
+
+    def problems(self, budget: int = BUDGET) -> list[str]:
+        """What makes the profile unusable, a line for each point: it says nothing at all, has over ``budget`` words, or has a claim without
+        a word, over-long, with control characters, with words to a judge or model (``injection``), or not in the second person
+        (``address``)."""
+        found = []
+        if not self.claims and not self.dials:
+            found.append("the profile is empty: expected a claim or a dial")
+        if self.words > budget:
+            found.append(f"the profile has {self.words:,} words, expected at most {budget:,}")
+        for name, claims in self.sections.items():
+            for claim in claims:
+                problem = claim.problem()
+                if problem:
+                    found.append(f"{name}: '{one_line(claim.text[:_SHOWN])}' {problem}")
+        split = injection.find(self.text()) if not found else None
+        return found + ([f"the claims together are not about a person ('{split.excerpt}': {split.why})"] if split else [])

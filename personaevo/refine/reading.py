@@ -1,0 +1,260 @@
+"""Reads the behavior of people: a file of one person, a folder with a file for each, or an index of who took part in which dialogue.
+
+A file is JSON lines (plain or gzipped), a list, or ``{"person", "attributes", "items": […]}``; of JSON lines the first may hold person and
+attributes alone. What a row is shows in its keys:
+
+| keys | item |
+|---|---|
+| ``turns`` | a dialogue as ``readers.read_dialogues`` takes it; the person is who ``role`` says, ``user_id`` or ``partner.user_id`` |
+| ``steps`` | a session of actions |
+| ``action_type``, or an object under ``action`` or ``answer`` | one step of a session (see ``sessions``) |
+| ``text`` | a single text, with ``context`` |
+
+Results of τ²-bench and runs of tau-usi are read as well: all their dialogues are of one person, on the user's side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from personaevo.errors import InputError
+from personaevo.readers import files, read_dialogues
+from personaevo.readers.dialogues import MAX_TURN_CHARS, MAX_TURNS
+from personaevo.readers.files import Row
+from personaevo.refine import sessions
+from personaevo.refine.behavior import Behavior, DialogueItem, Item, TextItem
+from personaevo.text import one_line
+
+MAX_ROWS = 200_000
+MAX_PEOPLE = 100_000
+_ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+_SHOWN = 60
+_ITEM_KEYS = ("turns", "steps", "text")
+
+
+def read(path: str | Path, person: str = "") -> Behavior:
+    """The behavior in a file (see the module for what it may hold).
+
+    ``person`` chooses one of several; else the file names it, or all dialogues have the same ``user_id``, or it is the file's name. Rows of
+    other people are left out, which a note says. Attributes are those of the file, or of the person's first dialogue that has any.
+
+    Raises:
+        InputError: the file cannot be read, a row is not of the expected form, it is of several people and none was chosen, or nothing
+            is left; ids must differ, and there may be 2,000 items.
+    """
+    path = Path(path)
+    head, rows = _rows(path)
+    person = person or files.text(Row(head, ""), "person", path) or _only_person(rows, path) or _stem(path)
+    theirs = [row for row in rows if _side(row.value, person) is not None]
+    losses = sessions.Losses()
+    items = list(_items(theirs, person, path, losses))
+    files.distinct(((item.id, where) for item, where in items), path)
+    others = len(rows) - len(theirs)
+    notes = (*losses.notes(), *((f"rows of other people, left out: {others:,}",) if others else ()))
+    attributes = head.get("attributes") or _first_attributes([(row, _side(row.value, person) or "user") for row in theirs])
+    if not isinstance(attributes, dict):
+        raise files.fault(path, "", f"field 'attributes': expected an object, got {files.short(attributes)}")
+    return _behavior(path, person, [item for item, _ in items], attributes, notes)
+
+
+def read_people(source: str | Path, dialogues: str | Path | None = None) -> Iterator[Behavior]:
+    """The behavior of many people, one after the other, in the order of their names.
+
+    ``source`` is a folder with one file for each (see ``read``; files whose names begin with "." or end otherwise are passed over), or an
+    index ``{person: [[dialogue id, "user" | "assistant"], …]}`` in JSON. The dialogues of an index are in the file ``dialogues``, or in the
+    one beside it whose name begins alike (``p4g_people.json``: ``p4g….jsonl`` or ``.jsonl.gz``).
+
+    Raises:
+        InputError: as ``read`` does; there is no file or index, two files are of the same person, or the index names a dialogue that is not
+            there. A folder is read while it is asked for; an index is checked before the first person.
+    """
+    source = Path(source)
+    return _folder(source) if source.is_dir() else _index(source, dialogues)
+
+
+def _folder(folder: Path) -> Iterator[Behavior]:
+    paths = sorted(path for path in folder.iterdir() if path.name.endswith(_ENDINGS) and not path.name.startswith("."))
+    if not paths:
+        raise files.fault(folder, "", f"expected a file for each person ({', '.join(_ENDINGS)}), got none")
+    seen: dict[str, Path] = {}
+    for path in paths:
+        behavior = read(path)
+        if behavior.person in seen:
+            name = files.short(behavior.person)
+            raise files.fault(path, "", f"expected a person of its own, got {name} as in {seen[behavior.person].name}")
+        seen[behavior.person] = path
+        yield behavior
+
+
+def _index(path: Path, dialogues: str | Path | None) -> Iterator[Behavior]:
+    listed = files.document(path)
+    if not isinstance(listed, dict) or not listed or len(listed) > MAX_PEOPLE:
+        expected = f"expected {{person: [[dialogue id, role], …]}} of 1 to {MAX_PEOPLE:,} people"
+        raise files.fault(path, "", f"{expected}, got {files.short(listed)}")
+    source = Path(dialogues) if dialogues is not None else _beside(path)
+    rows = {str(row.value.get("id")): row for row in _dialogue_rows(source)}
+    taken = {person: _taken(Row(pairs, f"'{one_line(person)[:_SHOWN]}'"), path, source, rows) for person, pairs in listed.items()}
+    return (_from_index(path, person, pairs, source) for person, pairs in sorted(taken.items()))
+
+
+def _taken(row: Row, path: Path, source: Path, rows: Mapping[str, Row]) -> list[tuple[Row, str]]:
+    """The dialogues of one person in an index, each with the person's role."""
+    found = []
+    for pair in files.entries(row, "", path):
+        value = pair.value
+        if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _role(value[1])):
+            raise files.fault(path, pair.where, f"expected [dialogue id, \"user\" or \"assistant\"], got {files.short(value)}")
+        if value[0] not in rows:
+            raise files.fault(path, pair.where, f"expected a dialogue of {source}, got {files.short(value[0])}, which is not there")
+        found.append((rows[value[0]], str(value[1])))
+    return found
+
+
+def _from_index(path: Path, person: str, pairs: list[tuple[Row, str]], source: Path) -> Behavior:
+    items: list[Item] = [_dialogue(row, role, source) for row, role in pairs]
+    return _behavior(path, person, items, _first_attributes(pairs), ())
+
+
+def _beside(path: Path) -> Path:
+    start = path.name.removesuffix(".json").removesuffix("_people")
+    near = [other for other in sorted(path.parent.glob("*.jsonl*")) if other.name.startswith(start) and other.name.endswith(_ENDINGS)]
+    if len(near) != 1:
+        got = ", ".join(other.name for other in near[:3]) or "none"
+        raise files.fault(path, "", f"expected one file with its dialogues beside it ({start}….jsonl or .jsonl.gz), got {got}; name one")
+    return near[0]
+
+
+def _behavior(path: Path, person: str, items: list[Item], attributes: Mapping[str, Any], notes: tuple[str, ...]) -> Behavior:
+    try:
+        values = {"person": person, "items": items, "attributes": dict(attributes), "notes": notes}
+        return files.record(Behavior, values, Row(values, ""), path)
+    except InputError as error:
+        text = str(error)
+        raise error if text.startswith(f"{path}: ") else files.fault(path, "", text) from None
+
+
+# --- rows
+
+
+def _rows(path: Path) -> tuple[Mapping[str, Any], list[Row]]:
+    """What the file says of the person, and its rows."""
+    loaded = files.load(path)
+    if not isinstance(loaded, Row):
+        rows = list(islice(loaded, MAX_ROWS + 1))
+        heads = rows[:1] if not _is_item(files.fields(rows[0], path)) and {"person", "attributes"} & rows[0].value.keys() else []
+        return (heads[0].value if heads else {}), _bounded(rows[len(heads) :], path)
+    if isinstance(loaded.value, list):
+        return {}, _bounded(files.entries(loaded, "", path), path)
+    if "items" in loaded.value:
+        return loaded.value, _bounded(files.entries(loaded, "items", path), path)
+    return {}, [loaded] if _is_item(loaded.value) else _dialogue_rows(path)
+
+
+def _bounded(rows: list[Row], path: Path) -> list[Row]:
+    if len(rows) > MAX_ROWS:
+        raise files.fault(path, "", f"expected at most {MAX_ROWS:,} rows, got more; split the file")
+    for row in rows:
+        files.fields(row, path)
+    return rows
+
+
+def _dialogue_rows(path: Path) -> list[Row]:
+    """The dialogues of a file in any layout that ``readers`` takes; those of lines and lists with all their keys."""
+    loaded = files.load(path) if not path.is_dir() else Row({}, "")
+    if not isinstance(loaded, Row):
+        return _bounded(list(islice(loaded, MAX_ROWS + 1)), path)
+    if isinstance(loaded.value, list):
+        return _bounded(files.entries(loaded, "", path), path)
+    found = read_dialogues(path)
+    return [Row(one.model_dump(mode="json", include={"id", "turns", "user_id"}), f"dialogue '{one.id}'") for one in found]
+
+
+def _is_item(values: Mapping[str, Any]) -> bool:
+    return any(key in values for key in _ITEM_KEYS) or sessions.is_step(values)
+
+
+def _only_person(rows: list[Row], path: Path) -> str:
+    """The one user of all rows; "" if they name none."""
+    named = {_user(row.value) for row in rows if _role(row.value.get("role")) != "assistant"} - {""}
+    if len(named) > 1:
+        shown = ", ".join(one_line(name)[:_SHOWN] for name in sorted(named)[:3])
+        raise files.fault(path, "", f"expected rows of one person, got {len(named):,} people ({shown}, …); say which, or give an index")
+    return next(iter(named), "")
+
+
+def _side(values: Mapping[str, Any], person: str) -> str | None:
+    """On which side of the row the person is; None if it is somebody else's."""
+    given = _role(values.get("role"))
+    if given or _user(values) in ("", person):
+        return given or "user"
+    partner = values.get("partner")
+    return "assistant" if isinstance(partner, dict) and _user(partner) == person else None
+
+
+def _role(value: object) -> str:
+    """A role as it is given; "" if it is none."""
+    return value if isinstance(value, str) and value in ("user", "assistant") else ""
+
+
+def _user(values: Mapping[str, Any]) -> str:
+    """The user that a row or its partner names; "" if none."""
+    named = values.get("user_id")
+    return str(named) if isinstance(named, str | int) and not isinstance(named, bool) else ""
+
+
+def _own(values: Mapping[str, Any], role: str, key: str) -> Any:
+    """A field of the person: the row's on the user's side, the partner's on the other."""
+    holder = values if role == "user" else values.get("partner")
+    return holder.get(key) if isinstance(holder, dict) else None
+
+
+def _first_attributes(rows: Iterable[tuple[Row, str]]) -> Mapping[str, Any]:
+    """The attributes of the person in the first of the rows, each with the person's role, that has any."""
+    found = (_own(row.value, role, "attributes") for row, role in rows)
+    return next((attributes for attributes in found if isinstance(attributes, dict) and attributes), {})
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
+
+
+# --- items
+
+
+def _items(rows: list[Row], person: str, path: Path, losses: sessions.Losses) -> Iterator[tuple[Item, str]]:
+    """Items and where they stood; steps that stand alone are gathered at the end."""
+    makers: Mapping[str, Callable[[Row], Item | None]] = {
+        "turns": lambda row: _dialogue(row, _side(row.value, person) or "user", path),
+        "steps": lambda row: sessions.session(row, path, losses),
+        "text": lambda row: files.record(TextItem, {**row.value, "kind": "text"}, row, path),
+    }
+    steps = []
+    for row in rows:
+        key = next((key for key in makers if key in row.value), None)
+        if sessions.is_step(row.value) and key in (None, "text"):
+            steps.append(row)
+        elif key is None:
+            keys = files.short(sorted(row.value)[:8])
+            raise files.fault(path, row.where, f"expected turns, steps, text or an action, got the keys {keys}")
+        elif (item := makers[key](row)) is not None:
+            yield item, row.where
+    for item in sessions.gathered(steps, path, losses):
+        yield item, f"session '{one_line(item.id)[:_SHOWN]}'"
+
+
+def _dialogue(row: Row, role: str, path: Path) -> DialogueItem:
+    """The dialogue of a row, with the person's own task for context."""
+    turns = files.entries(row, "turns", path, MAX_TURNS)
+    for turn in turns:
+        if len(files.text(turn, "content", path)) > MAX_TURN_CHARS:
+            raise files.fault(path, turn.where, f"field 'content': expected at most {MAX_TURN_CHARS:,} characters, got more; shorten it")
+    task = _own(row.value, role, "task")
+    given = row.value.get("context") or (task if isinstance(task, str) else "")
+    values = {"id": row.value.get("id"), "turns": row.value["turns"], "role": role, "context": given}
+    item = files.record(DialogueItem, values, row, path)
+    if not item.own():
+        raise files.fault(path, row.where, f"expected a turn of the person ({role}) with a word in it, got none; leave the dialogue out")
+    return item
