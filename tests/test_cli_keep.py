@@ -60,7 +60,7 @@ def test_verify_says_what_it_found_and_ends_with_1(capsys: Capture, archive: str
         connection.execute("UPDATE candidates SET parents = ['no such thing' || chr(27)] WHERE number = 2")
     assert run(["archive", "verify", archive]) == 1
     said = capsys.readouterr().out.splitlines()
-    assert said[-1].endswith("disagreements") or "value" in said[0]
+    assert said[-1] == "1 disagreement"  # a value that no search writes: nothing else is read then
     assert run(["archive", "verify", archive, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is False
@@ -87,7 +87,7 @@ def test_merge_and_compact(capsys: Capture, archive: str) -> None:
     assert run(["archive", "merge", "both.duckdb", archive, archive]) == 0
     said = capsys.readouterr()
     assert said.err.count("kept once") == 1
-    assert "1 runs, 5 programs" in said.out
+    assert "1 run, 5 programs, 5 evaluations, 60 episodes; digest " in said.out
     assert "exists" in fails(capsys, ["archive", "merge", "both.duckdb", archive])
     assert "Missing argument" in fails(capsys, ["archive", "merge", "new.duckdb"], 2)
     assert run(["archive", "merge", "again.duckdb", archive, "--json"]) == 0
@@ -207,9 +207,10 @@ HOSTILE = (
     "SET threads = 4", "RESET threads", "UPDATE programs SET id = 'x'", "DELETE FROM runs", "DROP TABLE runs",
     "CREATE TABLE x (y INTEGER)", "CREATE TEMP TABLE x (y INTEGER)", "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE runs",
     "EXPORT DATABASE '{file}'", "IMPORT DATABASE '{file}'", "EXPLAIN ANALYZE UPDATE runs SET run = 2", "CALL pragma_version()",
-    "EXECUTE x", "PREPARE x AS SELECT 1", "BEGIN TRANSACTION", "USE memory", "DETACH archive", "VACUUM", "CHECKPOINT", "SELECT getenv('HOME')", "SELECT * FROM glob('/*')", "SELECT * FROM duckdb_secrets()",
+    "EXECUTE x", "PREPARE x AS SELECT 1", "BEGIN TRANSACTION", "USE memory", "DETACH archive", "VACUUM", "CHECKPOINT",
+    "SELECT getenv('HOME')", "SELECT * FROM glob('/*')", "SELECT * FROM duckdb_secrets()",
     "SELECT * FROM query('DROP TABLE runs')", "WITH x AS (DELETE FROM runs RETURNING *) SELECT * FROM x", "SELEC 1", "-- nothing", " ; ",
-    "SELECT write_log('x')", "SELECT * FROM nowhere", "SELECT 'a' + 1", "SELECT \x00",
+    "SELECT * FROM nowhere", "SELECT 'a' + 1", "SELECT \x00",
 )  # fmt: skip
 
 
@@ -219,11 +220,10 @@ def test_queries_only_read_and_only_the_archive(capsys: Capture, archive: str, s
     before = Path(archive).read_bytes()
     code = run(["archive", "query", archive, sql.format(file=Path("canary").resolve())])
     said = capsys.readouterr()
-    if sql != "SELECT write_log('x')":  # it writes to memory, if anything
-        assert code == 1
-        assert said.out == ""
-        assert said.err.startswith("Error: ")
-        assert said.err.count("\n") == 1
+    assert code in (1, 2)  # 2 where it looks like an option or the name of a query
+    assert said.out == ""
+    assert said.err.startswith("Error: ")
+    assert said.err.count("\n") == 1
     assert "canary sang" not in said.out + said.err
     assert Path(archive).read_bytes() == before
     assert sorted(path.name for path in Path().iterdir()) == ["a.duckdb", "canary"]
@@ -244,4 +244,4 @@ def test_an_endless_query_ends_with_ctrl_c(archive: str) -> None:
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, "", "Interrupted.\n")
+    assert (process.returncode, out, err.strip()) == (130, "", "Interrupted.")

@@ -18,6 +18,7 @@ from personaevo.archive.digest import as_text
 from personaevo.archive.queries import commit_sums
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError
+from personaevo.evolve import search as search_module
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.crew import Crew
 from personaevo.evolve.prepare import Bench, prepare
@@ -42,7 +43,16 @@ def _trained_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify_module, "prepare", shared)
+        patch.setattr(search_module, "prepare", shared)
         yield
+
+
+@pytest.fixture(scope="module")
+def whole(_trained_once: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive with an ended search over four candidates of six episodes."""
+    path = tmp_path_factory.mktemp("whole") / "a.duckdb"
+    search(SearchConfig(archive=path, candidates=4, task_count=2, personas=3, test_tasks=2, test_personas=2, lag=2, jobs=1, seed=1))
+    return path
 
 
 def change(path: Path, sql: str) -> None:
@@ -62,12 +72,12 @@ def add_up(path: Path) -> None:
 
 
 @pytest.fixture
-def plant(finished_archive: Path, tmp_path: Path) -> Plant:
-    """A copy of the finished archive, changed by some SQL."""
+def plant(whole: Path, tmp_path: Path) -> Plant:
+    """A copy of the whole archive, changed by some SQL."""
 
     def planted(sql: str) -> Path:
         path = tmp_path / "changed.duckdb"
-        shutil.copy(finished_archive, path)
+        shutil.copy(whole, path)
         change(path, sql)
         return path
 
@@ -78,12 +88,12 @@ def kinds(found: Verification) -> set[str]:
     return {finding.kind for finding in found.findings}
 
 
-def test_a_whole_archive(finished_archive: Path) -> None:
-    found = verify(finished_archive)
+def test_a_whole_archive(whole: Path) -> None:
+    found = verify(whole)
     assert found.findings == ()
     assert found.unchecked == (_TABLE_UNCHECKED,)
     assert found.checked == {
-        "runs": 1, "candidates": 5, "evaluations": 5, "episodes": 60, "personas": 60, "programs": 5, "fingerprints": 60, "scores": 5,
+        "runs": 1, "candidates": 4, "evaluations": 4, "episodes": 24, "personas": 24, "programs": 4, "fingerprints": 24, "scores": 4,
     }  # fmt: skip
 
 
@@ -130,7 +140,7 @@ DAMAGES = {
     "a changed preservation": ("UPDATE episodes SET preservation = 0.25 WHERE number = 2", {"digest", "score"}),
     "a missing parent": ("UPDATE candidates SET parents = ['0123456789abcdef'] WHERE number = 2", {"digest", "parent"}),
     "a parent that came later": (
-        "UPDATE candidates SET parents = [(SELECT program FROM candidates WHERE number = 4)] WHERE number = 2", {"digest", "parent"},
+        "UPDATE candidates SET parents = [(SELECT program FROM candidates WHERE number = 3)] WHERE number = 2", {"digest", "parent"},
     ),
     "a missing persona": ("DELETE FROM personas WHERE number = 2 AND slot = 1", {"digest", "persona"}),
     "a persona too many": (
@@ -151,7 +161,7 @@ DAMAGES = {
         {"digest", "episode", "counts"},
     ),
     "a number twice": ("UPDATE candidates SET number = 2 WHERE number = 3", {"digest", "candidate"}),
-    "a missing candidate": ("DELETE FROM candidates WHERE number = 3", {"digest", "candidate", "orphan", "program"}),
+    "a missing candidate": ("DELETE FROM candidates WHERE number = 1", {"digest", "candidate", "orphan", "program"}),
     "wrong counts": ("UPDATE evaluations SET completed = completed - 1 WHERE number = 2", {"digest", "counts"}),
     "a state that is not so": ("UPDATE candidates SET state = 'duplicate' WHERE number = 2", {"digest", "state", "orphan"}),
     "an evaluation of an unknown program": (
@@ -229,7 +239,7 @@ def test_all_disagreements_are_told_and_each_where_it_is(plant: Plant) -> None:
     path = plant("UPDATE episodes SET p_human = 0.5 WHERE number IN (1, 3) AND slot = 0")
     found = verify(path)
     assert [finding.where for finding in found.findings if finding.kind == "digest"] == ["run 1, candidate 1", "run 1, candidate 3"]
-    assert sum(finding.kind == "p_human" for finding in found.findings) == 8
+    assert sum(finding.kind == "p_human" for finding in found.findings) == 4
 
 
 def test_a_file_that_is_no_archive_is_damage_but_a_missing_one_is_not(tmp_path: Path) -> None:
@@ -268,31 +278,32 @@ def test_what_is_not_at_hand_is_said_and_is_no_damage(
 
 def test_fingerprints_are_checked_though_scores_cannot_be(plant: Plant) -> None:
     path = plant(settings(domain_digest="0"))
-    assert verify(path).checked["fingerprints"] == 60
+    assert verify(path).checked["fingerprints"] == 24
     change(path, DAMAGES["a changed fingerprint"][0])
     assert kinds(verify(path)) == {"digest", "fingerprint"}
 
 
-def test_a_compacted_archive(finished_archive: Path, tmp_path: Path) -> None:
+def test_a_compacted_archive(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "elites.duckdb"
-    done = compact(finished_archive, path, elites=True)
+    done = compact(whole, path, elites=True)
     found = verify(path)
     assert found.findings == ()
-    left_out = done.episodes // 12
-    assert f"run 1, scores of {left_out} of 5 evaluations: compact left their episodes out" in found.unchecked
+    left_out = done.episodes // 6
+    assert f"run 1, scores of {left_out} of 4 evaluations: compact left their episodes out" in found.unchecked
     change(path, "UPDATE pruned SET digest = repeat('1', 32)")
     assert kinds(verify(path)) == {"digest"}
 
 
-def test_while_it_is_written(finished_archive: Path, tmp_path: Path) -> None:
+def test_while_it_is_written(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "writing.duckdb"
-    shutil.copy(finished_archive, path)
+    shutil.copy(whole, path)
     with Archive.create_or_open(path):
         assert verify(path).findings == ()
 
 
 def test_a_search_with_models_is_checked_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its control dialogues are played again from the answers that it kept."""
+    monkeypatch.setattr(search_module, "prepare", prepare)  # nothing is shared with what verifies
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     path = tmp_path / "models.duckdb"
     with ModelServer(person_or_agent, keep=10) as server:

@@ -260,17 +260,19 @@ class Archive:
 
     def table(self, run_id: int) -> list[TableRow]:
         """The final table of a run; empty until it is written."""
-        self._database.check("final_tables", "run = ?", [self.run(run_id).id])
-        found = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", [self.run(run_id).id])
+        known = [self.run(run_id).id]
+        self._database.check("final_tables", "run = ?", known)
+        found = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", known)
         return [table_row_from(row) for row in found]
 
     def finals(self, run_id: int) -> list[Evaluation]:
         """The finals that the best program of the final table won: each finalist's evaluation on fresh episodes, as they were played."""
-        self._database.check("finals", "run = ?", [self.run(run_id).id])
+        known = [self.run(run_id).id]
+        self._database.check("finals", "run = ?", known)
         found = self._database.rows(
             "SELECT * FROM finals WHERE (run, version) IN (SELECT (run, max(version)) FROM final_tables GROUP BY run) AND run = ? "
             "ORDER BY position",
-            [self.run(run_id).id],
+            known,
         )
         return [final_from(row) for row in found]
 

@@ -23,7 +23,7 @@ from personaevo.models.spec import EMBEDDED, ModelSpec
 from personaevo.models.wrappers import Books, Offline, Paid, Structured
 from personaevo.records import ChatModel, Store
 
-_OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800}
+_OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800, "analyst": 2_000, "refiner": 2_500}
 _ADAPTERS = {"openai": "OpenAIModel", "anthropic": "AnthropicModel"}
 
 

@@ -50,7 +50,7 @@ class Answer:
         fixed = sum(size for size, figure in zip(sizes, figures, strict=True) if figure) + _GAP * len(names)
         cut = _cut([size for size, figure in zip(sizes, figures, strict=True) if not figure], options.max_width - fixed)
         if cut < _NARROWEST:
-            yield from (_record(names, row) for row in cells)
+            yield from (_record(names, row, options.max_width) for row in cells)
         else:
             yield _table(names, cells, [size if figure else min(size, cut) for size, figure in zip(sizes, figures, strict=True)], figures)
 
@@ -107,10 +107,11 @@ def _table(names: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequenc
     return made
 
 
-def _record(names: Sequence[str], row: Sequence[str]) -> RenderableType:
+def _record(names: Sequence[str], row: Sequence[str], width: int) -> RenderableType:
+    label = min(max(map(cell_len, names)), width // 2)
     made = Table.grid(padding=(0, _GAP, 0, 0))
-    made.add_column(style="bold", no_wrap=True, min_width=max(map(cell_len, names)))
-    made.add_column(no_wrap=True, overflow="ellipsis")
+    made.add_column(style="bold", width=label, no_wrap=True, overflow="ellipsis")
+    made.add_column(width=width - label - _GAP, no_wrap=True, overflow="ellipsis")
     for name, value in [*zip(names, row, strict=True), ("", "")]:
         made.add_row(Text(name), Text(value))
     return made

@@ -45,13 +45,15 @@ def verify(file: Path, as_json: bool) -> None:
 
 
 def _verification(found: Verification) -> str:
-    checked = ", ".join(f"{count:,} {name}" for name, count in found.checked.items())
+    from personaevo.inspect.layout import count
+
+    checked = ", ".join(count(number, name.removesuffix("s")) for name, number in found.checked.items())
     lines = [_finding(one) for one in found.findings[:_SHOWN]]
     if len(found.findings) > _SHOWN:
         lines.append(f"… and {len(found.findings) - _SHOWN:,} more (--json shows up to {_SHOWN_JSON:,})")
     lines += [f"not checked: {one_line(why)}" for why in found.unchecked]
     lines.append(f"checked: {checked or 'nothing'}")
-    lines.append(f"{len(found.findings):,} disagreements" if found.findings else "all that was checked agrees")
+    lines.append(count(len(found.findings), "disagreement") if found.findings else "all that was checked agrees")
     return "\n".join(lines)
 
 
@@ -71,6 +73,7 @@ def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
     A run that is in several files is kept once. The files stay as they are.
     """
     from personaevo.archive import Archive, merge
+    from personaevo.inspect.layout import count
 
     runs = merge(out, files)
     for run in runs:
@@ -82,7 +85,7 @@ def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
         rows = [{"file": str(run.file), "run": run.run, "number": run.number, "taken": run.taken} for run in runs]
         show_json({"archive": str(out), "runs": rows, "summary": summary})
     else:
-        counts = ", ".join(f"{summary[name]:,} {name}" for name in ("runs", "programs", "evaluations", "episodes"))
+        counts = ", ".join(count(summary[f"{noun}s"], noun) for noun in ("run", "program", "evaluation", "episode"))
         show(f"{one_line(str(out))}: {counts}; digest {summary['digest']}")
 
 
@@ -119,6 +122,7 @@ def export(
 ) -> None:
     """Write an archive's content as files for other programs: programs, personas and dialogues, unless some are named."""
     from personaevo.export import PARTS, export
+    from personaevo.inspect.layout import count
 
     named = {"programs": programs, "personas": personas, "dialogues": dialogues}
     parts = [part for part in PARTS if named[part]] or ([] if tables else PARTS)
@@ -126,4 +130,4 @@ def export(
     if as_json:
         show_json({"folder": str(out), **counts})
     else:
-        show(f"{one_line(str(out))}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+        show(f"{one_line(str(out))}: " + ", ".join(count(number, name.removesuffix("s")) for name, number in counts.items()))
