@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from personaevo.errors import ContentError
+from personaevo.errors import ArchiveError, ContentError
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -27,6 +27,23 @@ def root(name: str) -> Path:
 def archives() -> dict[str, Path]:
     """The packaged archives by name: what a search found in each installed domain, made by ``python -m benchmarks.package_archives``."""
     return {path.stem: path for path in sorted((root("archive") / "packaged").glob("*.duckdb"))}
+
+
+def archive_file(given: str) -> Path:
+    """The file of an archive: as given, or packaged under that name.
+
+    Raises:
+        ArchiveError: it can only be a name, and none of a packaged archive.
+    """
+    path, packaged = Path(given), archives()
+    if path.is_file():
+        return path
+    if given in packaged:
+        return packaged[given]
+    if path.name == given and not path.suffix:
+        known = ", ".join(packaged) or "none here"
+        raise ArchiveError(f"archive '{given}': there is no such file, and no packaged archive of that name (packaged: {known})")
+    return path
 
 
 @cache

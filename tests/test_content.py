@@ -10,7 +10,7 @@ import pytest
 from personaevo import content, definitions
 from personaevo.cli.app import run
 from personaevo.config import SearchConfig, make_config
-from personaevo.errors import ConfigError, ContentError, ReferenceDataError
+from personaevo.errors import ArchiveError, ConfigError, ContentError, ReferenceDataError
 from personaevo.evolve.prepare import load_people, load_program, load_tasks
 from personaevo.readers import read_tasks
 
@@ -126,3 +126,14 @@ def test_search_in_a_domain_of_ones_own(clinic: Path, capsys: pytest.CaptureFixt
     found = json.loads(capsys.readouterr().out)
     assert found["candidates"] == 3
     assert {row["row"] for row in found["table"]} == {"humans", "persona_free", "seed_program", "evolved"}
+
+
+def test_archives_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = content.archives()
+    assert {name: content.archive_file(name) for name in names} == names
+    assert content.archive_file("new.duckdb") == Path("new.duckdb")  # whoever opens it says that it is not there
+    with pytest.raises(ArchiveError, match=r"archive 'nothing': there is no such file, and no packaged archive of that name \(packaged: "):
+        content.archive_file("nothing")
+    Path("service").touch()
+    assert content.archive_file("service") == Path("service")  # a file comes first

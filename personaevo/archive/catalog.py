@@ -67,16 +67,21 @@ def check(execute: Execute, path: Path) -> int:
         raise _not_ours(path, "is a DuckDB database, but not an archive")
     if found[f"main.{VERSIONS}"] != _objects(execute, texts)[f"main.{VERSIONS}"]:
         raise _not_ours(path, f"is not an archive that personaevo wrote: its '{VERSIONS}' is another")
-    version = int(execute(f"SELECT coalesce(max(number), 0) FROM archive.main.{VERSIONS}")[0][0])
-    if version > len(texts):
+    number = version(execute)
+    if number > len(texts):
         known = f"this personaevo knows up to {len(texts)}: upgrade personaevo to open it"
-        raise ArchiveVersionError(f"archive {path} has schema {version}, {known}")
-    if version < 1:
+        raise ArchiveVersionError(f"archive {path} has schema {number}, {known}")
+    if number < 1:
         raise _not_ours(path, f"is not an archive that personaevo wrote: its '{VERSIONS}' is empty")
-    _compare(found, _objects(execute, texts[:version]), path)
+    _compare(found, _objects(execute, texts[:number]), path)
     for (kind,) in execute(_NEVER_OURS):
         raise _not_ours(path, f"is not an archive that personaevo wrote: {kind} has no place there")
-    return version
+    return number
+
+
+def version(execute: Execute) -> int:
+    """The schema version that the database attached as ``archive`` says it has, 0 if none."""
+    return int(execute(f"SELECT coalesce(max(number), 0) FROM archive.main.{VERSIONS}")[0][0])
 
 
 def _compare(found: Mapping[str, str], expected: Mapping[str, str], path: Path) -> None:

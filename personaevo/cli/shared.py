@@ -14,11 +14,22 @@ from typing import Any, TypeVar
 
 import click
 
+from personaevo import content
 from personaevo.cli.output import say
 from personaevo.errors import WeakSandboxWarning
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+
+
+class _ArchiveFile(click.Path):
+    """The file of an archive, or the name of a packaged one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return content.archive_file(os.fspath(value))
+
+
+archive_file = click.argument("file", type=_ArchiveFile(), metavar="ARCHIVE")  # for commands that only read it
 sandbox_option = click.option(
     "--sandbox", type=click.Choice(["kernel", "wasm", "weak"]),
     help="What programs run in (default: kernel; see 'doctor'). weak: only if you trust their author.",

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from importlib import import_module
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, get_args
 
@@ -45,7 +44,7 @@ class PersonaSampler:
 
     def __init__(self, path: str | os.PathLike[str], *, sandbox: Tier = "kernel", models: Models | None = None) -> None:
         self.archive = os.fspath(path)
-        with Archive.read(_place(self.archive)) as archive:
+        with Archive.read(content.archive_file(self.archive)) as archive:
             run = archive.run()
             found = archive.population(run.id)
             self._sources = archive.sources({elite.program_id for elite in found.elites})
@@ -200,21 +199,3 @@ class PersonaSampler:
             **{**persona.model_dump(), "id": name}, archive=self.archive, program=member.program_id, cell=episode.cell,
             cell_name=self._pool.cell_names.get(episode.cell, ""), task=episode.item.task_id, measured=measured(episode),
         )  # fmt: skip
-
-
-def _place(given: str) -> Path:
-    """The file of an archive: as given, or packaged under that name.
-
-    Raises:
-        ArchiveError: it can only be a name, and none of a packaged archive.
-    """
-    path = Path(given)
-    if path.is_file():
-        return path
-    packaged = content.archives()
-    if given in packaged:
-        return packaged[given]
-    if path.name == given and not path.suffix:
-        known = ", ".join(packaged) or "none here"
-        raise ArchiveError(f"archive '{given}': there is no such file, and no packaged archive of that name (packaged: {known})")
-    return path

@@ -10,7 +10,7 @@ import click
 
 from personaevo.cli.archive.group import archive
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable
+from personaevo.cli.shared import PATH, archive_file, as_json, debuggable
 from personaevo.text import one_line
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _LONGEST = 160  # characters of what was found or expected
 
 
 @archive.command()
-@click.argument("file", type=PATH, metavar="ARCHIVE")
+@archive_file
 @as_json
 @debuggable
 def verify(file: Path, as_json: bool) -> None:
@@ -108,7 +108,7 @@ def compact(file: Path, elites: bool, out: Path | None, as_json: bool) -> None:
 
 
 @archive.command()
-@click.argument("file", type=PATH, metavar="ARCHIVE")
+@archive_file
 @click.option("--out", type=PATH, required=True, metavar="FOLDER", help="A new or empty folder.")
 @click.option("--programs", "programs", is_flag=True, help="Programs as programs/ID.py.")
 @click.option("--personas", "personas", is_flag=True, help="Personas as JSON lines.")

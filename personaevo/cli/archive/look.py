@@ -8,15 +8,14 @@ import click
 
 from personaevo.cli.archive.group import archive
 from personaevo.cli.output import show_json, show_view
-from personaevo.cli.shared import PATH, as_json, debuggable
+from personaevo.cli.shared import archive_file, as_json, debuggable
 
-_file = click.argument("file", type=PATH, metavar="ARCHIVE")
 _id = click.argument("program", metavar="[ID]", required=False)
 _run = click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", help="Which search of the archive (default: the latest).")
 
 
 @archive.command()
-@_file
+@archive_file
 @as_json
 @debuggable
 def summary(file: Path, as_json: bool) -> None:
@@ -32,7 +31,7 @@ def summary(file: Path, as_json: bool) -> None:
 
 
 @archive.command("elites")
-@_file
+@archive_file
 @_run
 @as_json
 @debuggable
@@ -50,7 +49,7 @@ def show_elites(file: Path, run_id: int | None, as_json: bool) -> None:
 
 
 @archive.command("show")
-@_file
+@archive_file
 @_id
 @_run
 @as_json
@@ -72,7 +71,7 @@ def show_program(file: Path, program: str | None, run_id: int | None, as_json: b
 
 
 @archive.command()
-@_file
+@archive_file
 @_id
 @_run
 @click.option("--descendants", is_flag=True, help="What was bred from it, in place of where it comes from.")
@@ -97,7 +96,7 @@ def lineage(file: Path, program: str | None, run_id: int | None, descendants: bo
 
 
 @archive.command()
-@_file
+@archive_file
 @click.argument("program", metavar="A")
 @click.argument("base", metavar="[B]", required=False)
 @_run

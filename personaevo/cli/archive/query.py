@@ -11,7 +11,7 @@ import click
 
 from personaevo.cli.archive.group import archive
 from personaevo.cli.output import say, show_json, show_view
-from personaevo.cli.shared import PATH, as_json, debuggable
+from personaevo.cli.shared import archive_file, as_json, debuggable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,7 +21,7 @@ _LIMIT = 1000
 
 
 @archive.command()
-@click.argument("file", type=PATH, metavar="ARCHIVE")
+@archive_file
 @click.argument("query", metavar="[NAME|SQL]", required=False)
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="How the rows are printed.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=_LIMIT, show_default=True, metavar="N", help="At most so many rows.")

@@ -8,11 +8,11 @@ import click
 
 from personaevo.cli.archive.group import archive
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable
+from personaevo.cli.shared import PATH, archive_file, as_json, debuggable
 
 
 @archive.command()
-@click.argument("file", type=PATH, metavar="ARCHIVE")
+@archive_file
 @click.option("--out", type=PATH, metavar="FILE.html", help="Where to write it (default: the archive's name with .html, here).")
 @click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", help="The run to report (default: the latest).")
 @click.option("--human", type=PATH, metavar="FILE", help="The people of the run, if its search was given a file of them.")
