@@ -379,7 +379,7 @@ def test_interrupted_before_anything_was_saved() -> None:
 
 
 def test_readers_see_a_search_under_way() -> None:
-    search = begun([*SMALL, "--candidates", "200", "--archive", "here.duckdb"], 20)
+    search = begun([*SMALL, "--candidates", "20000", "--archive", "here.duckdb"], 20)
     try:
         done = process(["archive", "summary", "here.duckdb", "--json"])
         assert done.returncode == 0, done.stderr

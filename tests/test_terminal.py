@@ -64,6 +64,16 @@ def test_archive_summary_and_show(capsys: Capture, hostile: Path) -> None:
     assert "persona " in said(capsys, ["archive", "show", str(hostile)])
 
 
+@pytest.mark.parametrize("command", ["elites", "lineage", "query"])
+def test_other_views(capsys: Capture, hostile: Path, command: str) -> None:
+    more = ["elites"] if command == "query" else []
+    assert "\\x1b[2J" in said(capsys, ["archive", command, str(hostile), *more])
+
+
+def test_stored_personas(capsys: Capture, hostile: Path) -> None:
+    assert "\\x1b[2J" in said(capsys, ["sample", str(hostile), "-n", "1"])
+
+
 @pytest.mark.parametrize("command", [["summary"], ["show"]])
 def test_json_is_printable_ascii(capsys: Capture, hostile: Path, command: list[str]) -> None:
     text = said(capsys, ["archive", *command, str(hostile), "--json"])
@@ -78,7 +88,7 @@ def test_json_is_printable_ascii(capsys: Capture, hostile: Path, command: list[s
         ["search", EVIL], ["search", "--tasks", EVIL], ["search", "--human", EVIL], ["search", "--program", EVIL],
         ["search", "--seed", EVIL], ["search", "--domain", EVIL], ["search", "--domain", f"./{EVIL}"],
         ["search", "--resume", "--archive", EVIL],
-        ["sample", EVIL], ["sample", "{file}"], ["sample", "{file}", "--task", "go"], ["sample", "{file}", "--task", f"./{EVIL}"],
+        ["sample", EVIL], ["sample", "{file}", "--task", "go"], ["sample", "{file}", "--task", f"./{EVIL}"],
         ["reference", "show", EVIL], ["reference", "build", EVIL, "--domain", "x", "--license", "x", "--out", "x"], ["domain", "new", EVIL],
     ],
 )  # fmt: skip

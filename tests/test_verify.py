@@ -301,6 +301,7 @@ def test_while_it_is_written(whole: Path, tmp_path: Path) -> None:
         assert verify(path).findings == ()
 
 
+@pytest.mark.slow
 def test_a_search_with_models_is_checked_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its control dialogues are played again from the answers that it kept."""
     monkeypatch.setattr(search_module, "prepare", prepare)  # nothing is shared with what verifies

@@ -153,6 +153,7 @@ def test_killed_at_any_moment(path: Path, step: int) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 def test_a_compacted_search_goes_on_to_the_same_end(finished_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "small.duckdb"
     with Archive.read(finished_archive) as archive:

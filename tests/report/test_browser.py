@@ -210,14 +210,14 @@ def test_colors_follow_the_system_and_the_button(view: Page, tmp_path: Path) -> 
     view.screenshot(path=tmp_path / "dark-1280.png", full_page=True)
     assert brightness(light) > 200
     assert brightness(dark) < 60
-    ink = view.evaluate("getComputedStyle(document.body).color")
-    assert view.evaluate("getComputedStyle(document.querySelector('.plot .xtick text')).fill") == ink
+    label = "getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+    view.wait_for_function(f"{label} === getComputedStyle(document.body).color")  # plots are drawn anew
     view.emulate_media(media="print")
     assert brightness(view.evaluate(page_color)) == 255
     expect(view.locator("#list")).to_be_hidden()
     view.emulate_media(media="screen", color_scheme="dark")
     view.emulate_media(media="screen", color_scheme="light")
-    assert view.evaluate(page_color) == light
+    view.wait_for_function(f"{page_color} === {light!r}")
 
 
 def brightness(color: str) -> int:
