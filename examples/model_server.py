@@ -277,6 +277,13 @@ _OWN_PROGRAM = re.compile(r"(?i)parent|your program|to change|current|^program$"
 _BLOCKS = re.compile(r"(?i)search/replace|<<<<<<< SEARCH")
 _OBJECTS = re.compile(r"(?s)JSON list of (\d{1,3}) objects.*?(\{.*?\})")
 _SCALE = re.compile(r'"(\w+)": *0')
+_REACTIONS = (
+    "Well, I am not sure", "Okay, tell me more", "No, not today", "Yes, why not", "Hm, let me think", "Fine, if it does not take long",
+)  # fmt: skip
+_REMARKS = (
+    "Asks back before agreeing to anything.", "Writes half as much.", "Says plainly when something is in doubt.", "Gives reasons unasked.",
+    "Comes to the point late.", "Is friendly at first, then curt.",
+)  # fmt: skip
 _HABITS = (
     "You write short messages and leave out what goes without saying.", "You begin with a greeting, then come to the point.",
     "You answer what you are asked, and add nothing of your own.", "When something is unclear you ask at once, in a few words.",
@@ -377,6 +384,46 @@ def _writer(request: Request, dice: random.Random) -> str:
     return " ".join(dice.sample(_HABITS, len(_HABITS)) + dice.sample(_HABITS, 4))
 
 
+def _actor(request: Request, dice: random.Random) -> str:
+    """What a person says or writes next: shorter where the person is said to be brief."""
+    said = dice.choice(_REACTIONS)
+    if _TERSE.search(request.system):
+        return said.split(",")[0].lower()
+    return f"{said}. {' '.join(dice.sample(_REACTIONS, 2))}." if "writes a text" in request.system else f"{said}."
+
+
+def _shopper(request: Request, dice: random.Random) -> Json:
+    """The next action of a person on a website: a click on a word of the page, a search, or leaving."""
+    page = next((text for label, text in _QUOTED.findall(request.whole) if label == "page"), "")
+    names = re.findall(r"\w{4,}", page) or ["search"]
+    kind = dice.choices(("click", "type_and_submit", "terminate"), weights=(6, 3, 1))[0]
+    name = "" if kind == "terminate" else dice.choice(names)
+    return {"rationale": "It looks right.", "type": kind, "name": name, "text": name if kind == "type_and_submit" else ""}
+
+
+def _analyst(request: Request, dice: random.Random) -> Any:
+    """Where an actor differs from a person, in the form asked for."""
+    return _worded(filled(request.schema or {"type": "string"}, dice), dice)
+
+
+def _worded(value: Any, dice: random.Random) -> Any:
+    """The value with a remark in place of each text in it."""
+    if isinstance(value, dict):
+        return {name: _worded(part, dice) for name, part in value.items()}
+    return [_worded(part, dice) for part in value] if isinstance(value, list) else dice.choice(_REMARKS)
+
+
+def _refiner(request: Request, dice: random.Random) -> Json | None:
+    """The profile that the prompt shows, with one habit more."""
+    shown = next((text for label, text in _QUOTED.findall(request.whole) if label == "profile"), "")
+    try:
+        profile: Json = json.loads(re.sub(r"(?m)^\| ?", "", shown))
+        claims = [*profile["communication"], dice.choice(_HABITS)]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return {**profile, "communication": list(dict.fromkeys(claims))}
+
+
 def _program_in(prompt: str) -> str | None:
     """The persona program that a prompt shows, in a block of data or fenced; the one to be changed, if the labels say which."""
     blocks = [(label, re.sub(r"(?m)^\| ?", "", text).rstrip("\n")) for label, text in _QUOTED.findall(prompt)]
@@ -418,6 +465,10 @@ RECOGNIZERS: list[tuple[re.Pattern[str], Callable[[Request, random.Random], str 
     (re.compile(r"You compare conversations of simulated users"), _critic),
     (_OBJECTS, _proposer),
     (re.compile(r"\d+ to \d+ words, addressed to the person"), _writer),
+    (re.compile(r"You play one particular person who uses a website\."), _shopper),
+    (re.compile(r"You play one particular person "), _actor),
+    (re.compile(r"You compare a real person with an actor"), _analyst),
+    (re.compile(r"You better the profile of a real person\."), _refiner),
     (re.compile(r"You are the user in a conversation with an agent\."), _user),
     (re.compile(r"You are the agent in a conversation with a user\."), _agent),
 ]

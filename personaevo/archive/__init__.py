@@ -7,11 +7,12 @@ from personaevo.archive.merge import MergedRun, merge
 from personaevo.archive.named import named_queries, named_query
 from personaevo.archive.population import Member, Population
 from personaevo.archive.queries import Elite
+from personaevo.archive.refinements import Refined, Refinements
 from personaevo.archive.store import Archive
 from personaevo.archive.tables import Kind as TableKind
 from personaevo.archive.tables import write_tables
 
 __all__ = [
-    "Archive", "Calls", "Compacted", "Elite", "Finding", "Member", "MergedRun", "Population", "Recording", "TableKind", "compact",
-    "merge", "named_queries", "named_query", "write_tables",
+    "Archive", "Calls", "Compacted", "Elite", "Finding", "Member", "MergedRun", "Population", "Recording", "Refined", "Refinements",
+    "TableKind", "compact", "merge", "named_queries", "named_query", "write_tables",
 ]  # fmt: skip

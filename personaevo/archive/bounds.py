@@ -32,6 +32,10 @@ def _text(column: str) -> str:
     return f"({column} IS NULL OR strlen({column}) <= {_TEXT})"
 
 
+def _object(column: str) -> str:
+    return f"strlen({column}) <= {_JSON} AND json_valid({column}) AND json_type({column}) = 'OBJECT'"
+
+
 def _all(values: str, condition: str) -> str:
     """For every value of a list (or none): the condition on ``x``."""
     return f"len({values}) <= 10000 AND len(list_filter({values}, lambda x: ({condition}) IS NOT TRUE)) = 0"
@@ -55,7 +59,7 @@ _PLACE = {"task": _name("task"), "slot": "slot >= 0"}
 _EXPECTED: Mapping[str, Mapping[str, str]] = {
     "runs": {
         "run": "run >= 1",
-        "settings": f"strlen(settings) <= {_JSON} AND json_valid(settings) AND json_type(settings) = 'OBJECT'",
+        "settings": _object("settings"),
         "cells": f"strlen(cells) <= {_JSON} AND json_valid(cells) AND json_type(cells) = 'ARRAY'",
     },
     "programs": {"id": _id("id"), "source": f"strlen(source) <= {MAX_SOURCE_BYTES}"},
@@ -126,6 +130,15 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "digest": "regexp_full_match(digest, '[0-9a-f]{32}')",
     },
     "finals": {"program": _id("program"), **_COUNTS, "objectives": _OBJECTIVES, "tier": _TIER},
+    "refinement": {"settings": _object("settings")},
+    "refined": {
+        "person": _name("person"),
+        "role": "\"role\" IN ('user', 'assistant', '')",
+        "state": "state IN ('done', 'failed')",
+        "profile": "profile IS NULL OR " + _id("profile"),
+        "record": _object("record"),
+        "digest": "regexp_full_match(digest, '[0-9a-f]{32}')",
+    },
 }  # fmt: skip
 TABLES = tuple(_EXPECTED)
 

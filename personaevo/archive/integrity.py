@@ -119,7 +119,13 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ("final table", """
     SELECT format('run {}, final_tables, row {}', run, position), 'no program', 'that of the row "' || "row" || '"' FROM final_tables
     WHERE program IS NULL AND "row" IN ('seed_program', 'evolved')"""),
-    # Answers that came before a search began its first run are kept under its number.
+    ("refined", """
+    SELECT format('person {}, role {}', left(person, 80), "role"), format('stored {} times', count(*)), 'once' FROM refined
+    GROUP BY person, "role" HAVING count(*) > 1"""),
+    ("refined", """
+    SELECT 'refinement', format('{} rows of settings', count(*)), 'one, with people or without' FROM refinement
+    HAVING count(*) > 1 OR (count(*) = 0 AND EXISTS (FROM refined))"""),
+    # Answers that came before a search began its first run are kept under its number, and so are those of a refinement.
     ("model call", """
     SELECT format('run {}', t.run), format('{} answers of models', count(*)), 'none: there is no such run' FROM model_calls AS t
     WHERE t.run NOT IN (SELECT coalesce(max(run), 0) + 1 FROM runs) AND t.run NOT IN (SELECT run FROM runs) GROUP BY t.run"""),

@@ -95,6 +95,8 @@ def _opened(path: Path, draft: Path, stack: ExitStack) -> _Source:
     queries.verified_digest(database)
     if not queries.runs(database):
         raise ArchiveError(f"archive {path} holds no run yet: leave it out")
+    if database.execute("SELECT count(*) FROM refined")[0][0]:
+        raise ArchiveError(f"archive {path} holds refined profiles of people, which cannot be merged: leave it out")
     return _Source(path, database)
 
 

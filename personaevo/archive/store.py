@@ -19,6 +19,7 @@ from personaevo.archive.integrity import Finding
 from personaevo.archive.lock import Lock
 from personaevo.archive.population import Population, population
 from personaevo.archive.queries import Elite
+from personaevo.archive.refinements import Refinements
 from personaevo.archive.rows import (
     Row,
     as_json,
@@ -103,10 +104,11 @@ class Archive:
 
     @classmethod
     def remove_if_empty(cls, path: str | os.PathLike[str]) -> None:
-        """Remove an archive without runs and answers of models; one that holds something, or cannot be read, stays."""
+        """Remove an archive without runs, answers of models and a refinement; one that holds something, or cannot be read, stays."""
         with suppress(ArchiveError):
             with cls.read(path) as archive:
-                empty = not archive.runs() and not archive.query("SELECT count(*) FROM model_calls")[1][0][0]
+                kept = "SELECT 1 FROM runs UNION ALL SELECT 1 FROM model_calls UNION ALL SELECT 1 FROM refinement"
+                empty = not archive.query(kept, limit=1)[1]
             if empty:
                 remove_file(Path(path).resolve())
 
@@ -212,6 +214,10 @@ class Archive:
             self._database.check("model_calls", streamed=True)
             self._calls = Calls(self._database)
         return self._calls
+
+    def refinements(self) -> Refinements:
+        """The profiles of real people that it holds, and a place for more."""
+        return Refinements(self._database, self._writable, self._publish_if_due)
 
     # --- reading
 

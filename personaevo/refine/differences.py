@@ -1,4 +1,4 @@
-"""What a profile does against what the person did, behavior by behavior of the fingerprint: the analysis that needs no model."""
+"""What a profile does against what the person did, behavior by behavior of the fingerprint: what of an analysis needs no model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from personaevo import definitions
-from personaevo.errors import ReplyError
 from personaevo.measure.coverage import Standard
 from personaevo.measure.fingerprint import words_of
 from personaevo.measure.losses import apply_losses
 from personaevo.records import Floats
-from personaevo.refine.behavior import Item, SessionItem
-from personaevo.refine.profile import Profile
-from personaevo.refine.roles import Analysis, Performance
+from personaevo.refine.roles import Performance
 
 WORTH_SAYING = 0.25  # standard deviations of the population
 MUCH = 1.0
@@ -24,21 +21,14 @@ MOST_SAID = 8
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One behavior: means of the person's own dialogues or texts, of the role-plays and of the population, in the feature's unit; ``gap`` is
-    person less role-plays in standard deviations of the population."""
+    """One behavior: means of the person's own dialogues, of the role-plays and of the population, in the feature's unit; ``gap``
+    is person less role-plays in standard deviations of the population."""
 
     feature: str
     person: float
     played: float
     typical: float
     gap: float
-
-
-def fingerprints(items: Sequence[Item], losses: Sequence[str] = ()) -> Floats:
-    """What the person shows: one row for each dialogue or text in which they say a word, ``[m, d]``; sessions have no fingerprint."""
-    said = [item.texts() for item in items if not isinstance(item, SessionItem)]
-    rows = [row for row in (fingerprint(texts, losses) for texts in said) if row is not None]
-    return np.array(rows).reshape(len(rows), len(definitions.features().names))
 
 
 def fingerprint(texts: Sequence[str], losses: Sequence[str] = ()) -> Floats | None:
@@ -55,7 +45,7 @@ def measured_differences(performances: Sequence[Performance], person: Floats, po
 
     Args:
         performances: role-plays; those without a fingerprint do not count. With none, or nothing of the person, there is no difference.
-        person: the person's fingerprints ``[m, d]``, see ``fingerprints``.
+        person: fingerprints ``[m, d]`` of the person's own dialogues.
         population: mean and standard deviation of many people, see ``Standard.of``.
     """
     played = [one.fingerprint for one in performances if one.fingerprint is not None]
@@ -83,33 +73,3 @@ def differences_text(differences: Sequence[Difference]) -> str:
 def _words(gap: float) -> str:
     much = "much " if abs(gap) >= MUCH else ""
     return f"the person shows {much}{'more' if gap > 0 else 'less'} of it than the role-play"
-
-
-def targets(person: Floats) -> dict[str, float]:
-    """The person's mean fingerprint as dials, each within its range; none if nothing was measured."""
-    if not len(person):
-        return {}
-    dials = definitions.dials()
-    means = zip(definitions.features().names, person.mean(axis=0), strict=True)
-    return {name: float(np.clip(value, dials[name].low, dials[name].high)) for name, value in means}
-
-
-class MeasuredAnalyst:
-    """An analyst that measures: no model is asked. ``population`` is what differences are measured by, ``losses`` what the text of the
-    corpus lost."""
-
-    def __init__(self, population: Standard, losses: Sequence[str] = ()) -> None:
-        self.population, self.losses = population, tuple(losses)
-
-    def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:  # noqa: ARG002
-        """The differences in words and numbers, and the person's fingerprint as targets.
-
-        Raises:
-            ReplyError: there is nothing to compare: no role-play said a word, or there are sessions of actions only.
-        """
-        person = fingerprints(items, self.losses)
-        found = measured_differences(performances, person, self.population)
-        if not found:
-            raise ReplyError("measured analysis: there are no fingerprints to compare; sessions of actions have none")
-        said = tuple(item.id for item in items if not isinstance(item, SessionItem))
-        return Analysis(differences_text(found), targets(person), said)

@@ -36,6 +36,7 @@ class Section(Record):
 _TABLE: Mapping[str, Any] = content.toml("fitness", "refine/profile.toml")
 SECTIONS: Mapping[str, Section] = {row["name"]: Section.model_validate(row) for row in _TABLE["section"]}
 BUDGET: int = _TABLE["budget"]  # words of all claims
+CLAIM_WORDS: int = _TABLE["claim_words"]  # of one claim
 
 
 class Claim(Record):
@@ -68,8 +69,8 @@ class Claim(Record):
         """What makes the claim unusable, None if nothing does."""
         if not any(map(str.isalnum, self.text)):
             return "has no word"
-        if self.words > _TABLE["claim_words"] or len(self.text) > _TABLE["claim_chars"]:
-            most = f"at most {_TABLE['claim_words']} words and {_TABLE['claim_chars']} characters"
+        if self.words > CLAIM_WORDS or len(self.text) > _TABLE["claim_chars"]:
+            most = f"at most {CLAIM_WORDS} words and {_TABLE['claim_chars']} characters"
             return f"has {self.words} words and {len(self.text):,} characters, expected {most}"
         if plain(self.text) != self.text:
             return "holds control or invisible characters"
