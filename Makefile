@@ -37,7 +37,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || command -v sudo)
 browser:
 	@command -v chromium >/dev/null || { echo "installing chromium for the tests of archive report (once)" >&2; \
 		$(SUDO) apt-get update -qq >&2 && \
-		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 		{ echo "the tests need chromium, and apt-get could not install it: install it so that the command chromium is found" >&2; exit 1; }
 
 bench:
