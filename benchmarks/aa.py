@@ -23,10 +23,10 @@ from personaevo.evolve.plan import Plan
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.search import search
-from personaevo.evolve.workers import Workers
 from personaevo.measure.stats import student_factor
 from personaevo.records import Episode, Evaluation, PlanItem, Program
 from personaevo.simulate.episodes import seed_of
+from personaevo.workers import Workers
 
 NAMES = ("score", "human_likeness", "coverage")
 LEAST, MOST = 0.90, 0.98

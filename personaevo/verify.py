@@ -22,10 +22,10 @@ from personaevo.errors import ArchiveBusyError, ArchiveError, PersonaevoError, P
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.finals import winner
 from personaevo.evolve.prepare import Bench, input_digests, load_people, load_tasks, prepare
-from personaevo.evolve.workers import Workers
 from personaevo.programs import program_id
 from personaevo.records import Episode, Evaluation, Run
 from personaevo.simulate.measuring import measured
+from personaevo.workers import Workers
 
 TOLERANCE = 1e-6
 

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 LAYERS = (
     {"errors"},
     {"records", "secrecy", "text"},
-    {"content", "config", "measure", "where"},
+    {"content", "config", "measure", "where", "workers", "crew"},
     {"injection"},
     {"readers", "definitions"},
     {"models", "programs", "archive"},
@@ -36,7 +36,7 @@ OWNERS = {
     "sklearn": "judge",
     "scipy": "measure",
     "deap": "evolve.select",
-    "joblib": "evolve.workers",
+    "joblib": "workers",
     "click": "cli",
     "tqdm": "cli",
     "rich": ("inspect", "cli"),  # pages for a terminal, and the terminal

@@ -17,14 +17,14 @@ from personaevo.archive import Archive, compact
 from personaevo.archive.digest import as_text
 from personaevo.archive.queries import commit_sums
 from personaevo.config import SearchConfig
+from personaevo.crew import Crew
 from personaevo.errors import ArchiveError
 from personaevo.evolve import search as search_module
 from personaevo.evolve.cast import Cast
-from personaevo.evolve.crew import Crew
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.search import search
-from personaevo.evolve.workers import Workers
 from personaevo.verify import Verification, verify
+from personaevo.workers import Workers
 
 Plant = Callable[[str], Path]
 _TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not kept"

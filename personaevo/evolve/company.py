@@ -8,9 +8,9 @@ from typing import Self
 
 from personaevo.archive import Archive, Recording
 from personaevo.config import SearchConfig
+from personaevo.crew import Crew
 from personaevo.errors import BudgetError
 from personaevo.evolve.cast import Boxes, Cast
-from personaevo.evolve.crew import Crew
 from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
 from personaevo.programs.capability import ModelLimits

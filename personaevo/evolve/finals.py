@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from personaevo.crew import Crew
 from personaevo.evolve import select
-from personaevo.evolve.crew import Crew
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
 from personaevo.evolve.select import Scored
-from personaevo.evolve.workers import Workers
 from personaevo.records import Evaluation, Program
+from personaevo.workers import Workers
 
 
 def play_finals(bench: Bench, workers: Workers | Crew, finalists: Sequence[Program]) -> list[Evaluation]:

@@ -11,12 +11,11 @@ import numpy as np
 
 from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
+from personaevo.crew import Crew
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve.cast import Cast
-from personaevo.evolve.crew import Crew
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.rollout import Rollout, play
-from personaevo.evolve.workers import Workers
 from personaevo.judge.discriminator import Discriminator, train
 from personaevo.judge.panel import Panel
 from personaevo.measure.coverage import Cells, tessellate
@@ -25,6 +24,7 @@ from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Evaluation, Program, Task, Tier
 from personaevo.reference import Reference
+from personaevo.workers import Workers
 
 # Persona-free dialogues that the judge is trained against: with the embedded engine, and where each costs model calls.
 _CONTROL_DIALOGUES, _CONTROL_DIALOGUES_OF_MODELS = 400, 60

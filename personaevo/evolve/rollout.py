@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from personaevo import definitions
+from personaevo.crew import Crew
 from personaevo.errors import ReplyError
 from personaevo.evolve.cast import Cast
-from personaevo.evolve.crew import Crew
 from personaevo.evolve.plan import Plan
-from personaevo.evolve.workers import Workers
 from personaevo.models import made_for
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.records import Episode, Persona, PlanItem, RunResult, Tier
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.measuring import measured, refused
+from personaevo.workers import Workers
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from pathlib import Path
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
+from personaevo.crew import Crew
 from personaevo.errors import ArchiveError, ProgramError
 from personaevo.evolve import select
 from personaevo.evolve.company import Company, wanted
-from personaevo.evolve.crew import Crew
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.prepare import Bench, prepare, try_seed_program
@@ -35,12 +35,12 @@ from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.select import Scored
 from personaevo.evolve.table import final_table
-from personaevo.evolve.workers import LOST_TWICE, Workers
 from personaevo.models import Account, Spent
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Episode, Program, Remark, Run, TableRow
 from personaevo.simulate.episodes import seed_of
+from personaevo.workers import LOST_TWICE, Workers
 
 _BREEDING_TRIES = 10
 SEED_OPERATOR = "seed"

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from personaevo.evolve.crew import Crew
+from personaevo.crew import Crew
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
-from personaevo.evolve.workers import Workers
 from personaevo.judge.panel import Panel
 from personaevo.measure.stats import student_factor
 from personaevo.records import Estimate, Evaluation, Measure, Program, TableRow
+from personaevo.workers import Workers
 
 MEASURES = ("human_likeness", "coverage", "score", "task_preservation", "chamfer")
 

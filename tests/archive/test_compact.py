@@ -20,8 +20,8 @@ from personaevo.errors import ArchiveBusyError, ArchiveError
 from personaevo.evolve import search as search_module
 from personaevo.evolve.prepare import prepare
 from personaevo.evolve.search import _begin, search
-from personaevo.evolve.workers import Workers
 from personaevo.records import TableRow
+from personaevo.workers import Workers
 
 ROOT = content.root("archive").parent
 

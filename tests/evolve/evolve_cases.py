@@ -17,8 +17,8 @@ from personaevo.config import SearchConfig
 from personaevo.evolve import search as search_module
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.select import Scored
-from personaevo.evolve.workers import Workers
 from personaevo.records import CellScore, Estimate, Evaluation
+from personaevo.workers import Workers
 
 SMALL: Mapping[str, Any] = {
     "candidates": 12, "task_count": 4, "personas": 3, "test_tasks": 4, "test_personas": 3, "finalists": 3, "lag": 3, "jobs": 1, "seed": 5,

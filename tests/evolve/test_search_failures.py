@@ -21,10 +21,10 @@ from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.recombine import Parents, breed
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
-from personaevo.evolve.workers import Workers
 from personaevo.programs import Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.records import Episode
+from personaevo.workers import Workers
 
 SEED = (content.root("seeds") / "program.py").read_text(encoding="utf-8")
 _HEAD = "import enum\nAXES = [{'name': 'a', 'dials': {'words_per_turn': [2.0, 20.0]}}]\ndef generate(task, n, rng, model=None):\n"

@@ -13,8 +13,8 @@ from personaevo.evolve import rollout as rollout_module
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.table import MEASURES, final_table
-from personaevo.evolve.workers import Workers
 from personaevo.records import Episode, TableRow
+from personaevo.workers import Workers
 
 
 @pytest.fixture(scope="module")

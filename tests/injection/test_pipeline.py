@@ -12,8 +12,8 @@ from personaevo.config import SearchConfig
 from personaevo.evolve import rollout as rollout_module
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.rollout import roll_out
-from personaevo.evolve.workers import Workers
 from personaevo.records import Episode, Evaluation
+from personaevo.workers import Workers
 
 SOURCE = '''
 EVIL = {evil}

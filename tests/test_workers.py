@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from personaevo.errors import WorkerError
-from personaevo.evolve.workers import LOST_TWICE, Workers, processors
+from personaevo.workers import LOST_TWICE, Workers, processors
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
