@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from personaevo.evolve.search import search
     from personaevo.measure.coverage import coverage
     from personaevo.records import Dialogue, Persona, Task
+    from personaevo.refine.run import refine_profile
     from personaevo.sampler import PersonaSampler
     from personaevo.stress import stress_agent
 
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "coverage",
     "fingerprint",
+    "refine_profile",
     "search",
     "stress_agent",
 ]
@@ -47,6 +49,7 @@ _HOME = {
     "Task": "personaevo.records",
     "coverage": "personaevo.measure.coverage",
     "fingerprint": "personaevo.definitions",
+    "refine_profile": "personaevo.refine.run",
     "search": "personaevo.evolve.search",
     "stress_agent": "personaevo.stress",
 }

@@ -35,7 +35,8 @@ NOT_RECORDED = (
     "at_once", "per_minute", "model_seconds",
 )  # fmt: skip
 ROLES = ("mutator", "generator", "reflector", "user", "agent")
-LATER = ("judge", "analyst", "refiner")  # roles that nothing asks yet
+LATER = ("judge",)  # roles that nothing asks yet
+REFINE_ROLES = ("user", "analyst", "refiner")  # of a refinement
 
 
 def _without_nul(path: Path) -> Path:
@@ -54,6 +55,8 @@ def _has_roles(models: dict[str, str]) -> dict[str, str]:
     for role in models:
         if role in LATER:
             raise ValueError(f"the role {role} comes later; roles are {', '.join(ROLES)}")
+        if role in REFINE_ROLES and role not in ROLES:
+            raise ValueError(f"the role {role} is one of 'personaevo refine'; roles of a search are {', '.join(ROLES)}")
         if role not in ROLES:
             raise ValueError(f"no such role as {role!r:.40}; roles are {', '.join(ROLES)}")
     return {role: text for role, text in sorted(models.items()) if text != "embedded"}

@@ -21,6 +21,7 @@ from personaevo.cli.doctor import doctor
 from personaevo.cli.domain import domain
 from personaevo.cli.output import say, say_lines
 from personaevo.cli.reference import reference
+from personaevo.cli.refine import refine
 from personaevo.cli.sample import sample
 from personaevo.cli.search import search
 from personaevo.cli.shared import Shared, program_name
@@ -34,7 +35,7 @@ def app() -> None:
     """Evolves persona programs: populations of simulated users that behave like real people."""
 
 
-for _command in (search, sample, stress, archive, reference, domain, doctor):
+for _command in (search, sample, stress, refine, archive, reference, domain, doctor):
     app.add_command(_command)
 
 

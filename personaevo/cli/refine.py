@@ -1,0 +1,192 @@
+"""``personaevo refine``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from personaevo.cli.interrupts import Interrupts
+from personaevo.cli.output import say, show, show_json
+from personaevo.cli.shared import PATH, as_json, debuggable, program_name
+from personaevo.errors import BudgetError
+
+if TYPE_CHECKING:
+    from personaevo.refine.behavior import Behavior
+    from personaevo.refine.person import Start
+    from personaevo.refine.run import Refinement
+
+NOTE = "Role-plays are the embedded engine's; they say nothing about people played by language models."
+_COUNT = click.IntRange(min=1)
+_MODEL = "Who plays a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, with @URL for your own server."
+_WORDS = ("population", "attributes", "nothing")
+_PARTS = 10
+
+
+@click.command()
+@click.argument("profile", required=False, metavar="[PROFILE]")
+@click.option("--text", metavar="TEXT", help="The profile to start from, in words, in place of PROFILE.")
+@click.option("--behavior", type=PATH, metavar="FILE", help="What the person did: dialogues, texts or sessions of actions.")
+@click.option("--people", type=PATH, metavar="FOLDER|INDEX.json", help="Many people: a file each, or an index; with --behavior the others.")
+@click.option("--dialogues", type=PATH, metavar="FILE", help="The dialogues of the index (default: the file beside it).")
+@click.option("--domain", default="charity", show_default=True, metavar="NAME|FOLDER", help="Whose tasks and wording role-plays use.")
+@click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file that keeps everything.")
+@click.option("--resume", is_flag=True, help="Go on with the refinement in --archive; settings must be as they were.")
+@click.option("--rounds", type=_COUNT, metavar="N", help="Updates that are tried one after the other (default: 3).")
+@click.option("--samples", type=click.IntRange(min=2), metavar="K", help="Role-plays that a score is the mean of (default: 60; models: 4).")
+@click.option("--leaks", type=click.Choice(["warn", "redact", "reject"]), help="On text carried over from the person (default: redact).")
+@click.option("--form", type=click.Choice(["free", "states", "partner", "latent", "measured"]), help="How models analyze (default: free).")
+@click.option("--paper", is_flag=True, default=None, help="The published protocol: in-sample, every version taken, the last returned.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of everything random, the split included (default: 0).")
+@click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
+@click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
+@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls.")
+@click.option("--prices", type=PATH, metavar="FILE", help="Prices that come before those known (see archive/prices.toml).")
+@click.option("--out", type=PATH, metavar="FOLDER", help="Write each refined profile to a file there.")
+@as_json
+@debuggable
+@click.pass_context
+def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: Any) -> None:
+    """Refine profiles of real people against what they did.
+
+    PROFILE is a file (a profile, attributes, a persona as 'sample --json' prints it, or text), or one of the words population (the average
+    of the others; the default), attributes (the person's own), nothing. An update is kept only if it holds on behavior that it was not
+    made from; at the end the profile is scored on behavior that was not looked at before.
+    """
+    with Interrupts() as interrupts:
+        try:
+            done = _refined(context, given)
+        except KeyboardInterrupt:
+            say(_how_to_go_on("Interrupted", given))
+            context.exit(interrupts.exit_code)
+        except BudgetError as error:
+            say(_how_to_go_on(f"Stopped: {error}", given))
+            context.exit(1)
+    if out is not None:
+        from personaevo.refine.run import write_profiles
+
+        say(f"{len(write_profiles(done.results, out))} profiles are in {out}")
+    if as_json:
+        show_json(_as_object(done))
+    else:
+        _show(done, embedded=not given["models"])
+
+
+def _how_to_go_on(what: str, given: dict[str, Any]) -> str:
+    kept = given["archive"]
+    return f"{what}. " + (f"Who is done is in {kept}: go on with --resume." if kept else "Nothing was kept: with --archive it would be.")
+
+
+def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
+    from personaevo.models import Budget
+    from personaevo.refine.result import Settings
+    from personaevo.refine.run import refine_people
+
+    models = dict(_role_and_model(text) for text in given["models"])
+    values = {name: given[name] for name in ("rounds", "samples", "leaks", "form", "paper", "seed") if given[name] is not None}
+    if "user" in models:
+        values.setdefault("samples", 4)
+    behaviors, known = _people(context, given)
+    budget = Budget(given["max_usd"], given["max_tokens"], given["max_calls"])
+    with _progress() as observe:
+        return refine_people(
+            behaviors, start=_start(context, given), others_known=known, settings=Settings(**values), domain=given["domain"],
+            archive=given["archive"], resume=given["resume"], jobs=given["jobs"], models=models, budget=budget,
+            prices=given["prices"], observe=observe,
+        )  # fmt: skip
+
+
+def _role_and_model(text: str) -> tuple[str, str]:
+    role, _, model = text.partition("=")
+    if not role or not model:
+        raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini")
+    return role, model
+
+
+def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavior], list[Behavior]]:
+    """Who is refined, and who else is known."""
+    from personaevo.refine.reading import read, read_people
+
+    behavior, people = given["behavior"], given["people"]
+    if behavior is None and people is None:
+        raise click.UsageError("expected --behavior FILE (one person) or --people FOLDER|INDEX.json (many)", context)
+    if given["dialogues"] is not None and people is None:
+        raise click.UsageError("--dialogues belongs to the index of --people", context)
+    many = list(read_people(people, given["dialogues"])) if people is not None else []
+    return ([read(behavior)], many) if behavior is not None else (many, [])
+
+
+def _start(context: click.Context, given: dict[str, Any]) -> Start:
+    from personaevo.refine.run import start_of
+    from personaevo.refine.starts import from_text, read
+
+    profile, text = given["profile"], given["text"]
+    if profile is not None and text is not None:
+        raise click.UsageError("the profile is given twice: as PROFILE and by --text; leave one out", context)
+    if text is not None:
+        return from_text(text)
+    return start_of(profile or _WORDS[0]) if profile in (None, *_WORDS) else read(profile)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr if that is a terminal, else a line for every tenth of the way."""
+    from tqdm import tqdm
+
+    live, told = sys.stderr.isatty(), 0
+    with tqdm(unit=" people", dynamic_ncols=True, leave=False, file=sys.stderr, disable=not live) as bar:
+
+        def observe(done: int, planned: int) -> None:
+            nonlocal told
+            bar.total = planned
+            bar.update(done - bar.n)
+            if not live and done * _PARTS // planned > told:
+                told = done * _PARTS // planned
+                say(f"{done}/{planned} refined")
+
+        yield observe
+
+
+def _show(done: Refinement, *, embedded: bool) -> None:
+    from personaevo.inspect import spending_text
+    from personaevo.refine.summary import person_text, summary_text
+
+    show(summary_text(done.summary))
+    for one in done.results if len(done.results) <= 2 else ():
+        show(f"\n{person_text(one)}")
+    for one in done.results if len(done.results) > 2 else ():
+        if one.state == "failed":
+            say(f"{one.person}: {one.reason}")
+    if done.spending:
+        show(f"\nWhat models did and cost, in all:\n\n{spending_text(done.spending)}")
+    if embedded:
+        show(f"\n{NOTE}")
+    if done.archive is not None:
+        show(f"\nArchive: {done.archive} ({done.seconds:.0f} s). Try next:")
+        sql = "SELECT person, number, state, reason FROM refined_versions"
+        show(f"  {program_name()} archive query {done.archive} \"{sql}\"")
+
+
+def _as_object(done: Refinement) -> dict[str, Any]:
+    from personaevo.inspect import spending_object
+
+    people = [
+        {
+            "person": one.person, "role": one.role, "state": one.state, "reason": one.reason, "stop": one.stop, "accepted": one.accepted,
+            "in_sample": one.in_sample, "fit_only": one.fit_only, "notes": list(one.notes), "digest": one.digest,
+            "scores": {name: outcome.value for name, outcome in one.outcomes.items()},
+            "leak": one.outcomes["refined"].leak if one.outcomes else None,
+            "profile": None if one.profile is None else {"id": one.profile.id, **one.profile.model_dump(mode="json")},
+        }
+        for one in done.results
+    ]  # fmt: skip
+    return {
+        "archive": None if done.archive is None else str(done.archive), "settings": done.settings.model_dump(mode="json"),
+        "seconds": round(done.seconds, 3), "summary": done.summary.to_dict(), "models": spending_object(done.spending), "people": people,
+    }  # fmt: skip

@@ -1,0 +1,210 @@
+"""The loop of one person.
+
+    play train → analyze → candidates → leakage guard → score on dev → accept the best only if it holds there → again
+    and once, at the end: score what is returned, and its controls, on test
+
+This is DPRF (arXiv 2510.14205) with a leakage guard and acceptance on what an update was not made from. ``Settings.paper`` is DPRF as
+published: scored on what the profile is made from, every version taken, the last returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from personaevo.errors import BudgetError, ReplyError
+from personaevo.refine import leakage
+from personaevo.refine.accept import decide
+from personaevo.refine.behavior import Item
+from personaevo.refine.leakage import LeakReport
+from personaevo.refine.population import Yardstick
+from personaevo.refine.profile import Profile
+from personaevo.refine.result import Settings, Stop
+from personaevo.refine.roles import Analysis, Analyst, Performance, Player, Refiner, Refused
+from personaevo.refine.scoring import Sheet, sheet
+from personaevo.refine.split import Parts
+from personaevo.refine.versions import History, Score
+from personaevo.simulate.episodes import seed_of
+
+_TAKEN = "the published protocol takes every version"
+_TRIED = "nothing new: the profile as it is, or one that was tried before"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Who plays, analyzes and refines; ``rewrite`` makes the one-call control (None: no model refines)."""
+
+    player: Player
+    analyst: Analyst
+    refiner: Refiner
+    rewrite: Callable[[Profile, Sequence[Item]], Profile | Refused] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One person, as far as it stays the same while their profile is refined. ``kind`` of item decides (``scoring.kind_of``); ``check``
+    finds what a profile's text carries over from any of the person's items."""
+
+    parts: Parts
+    kind: str
+    yardstick: Yardstick | None
+    roles: Roles
+    settings: Settings
+    check: Callable[[str], LeakReport]
+
+    @property
+    def decides(self) -> tuple[Item, ...]:
+        """The items that decide on updates: dev, or train where there is none."""
+        return self.parts.dev or self.parts.train
+
+    def played(self, profile: Profile, items: Sequence[Item], purpose: str) -> list[Performance]:
+        """Role-plays, with seeds that depend on the purpose ("made" or "judged") alone: common random numbers for all profiles."""
+        chosen = [item for item in items if item.kind == self.kind]
+        return self.roles.player.play(profile, chosen, self.settings.samples, seed_of(self.settings.seed, purpose))
+
+    def scored(self, profile: Profile, items: Sequence[Item], purpose: str) -> Sheet:
+        """How near its role-plays come to the person."""
+        return sheet(self.kind, items, self.played(profile, items, purpose), self.yardstick)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A new version, or why it cannot be one: then ``profile`` is what it was made of as far as there is something."""
+
+    profile: Profile
+    problem: str = ""
+    note: str = ""
+    advice: str = ""
+
+
+def refined(case: Case, start: Profile) -> tuple[History, Stop, str]:
+    """All versions from the start on, why it ended, and a note on that ("" if there is nothing to say). The last one kept is the result.
+
+    A refused answer stands in the history as a rejected version that is its parent unchanged, with the reason.
+    """
+    history = History.begun(start)
+    idle = 0
+    try:
+        for _ in range(case.settings.rounds):
+            before = len(history.kept)
+            history, fresh = _round(case, history)
+            if not fresh:
+                return history, "converged", ""
+            idle = 0 if len(history.kept) > before else idle + 1
+            if idle >= case.settings.patience:
+                return history, "patience", ""
+    except BudgetError as error:
+        return history, "budget", str(error)
+    except ReplyError as error:
+        return history, "analysis", str(error)
+    return history, "rounds", ""
+
+
+def _round(case: Case, history: History) -> tuple[History, bool]:
+    """One round; and whether there was a candidate that had not been tried."""
+    parent = history.current
+    analysis = case.roles.analyst.analyze(parent.profile, case.parts.train, case.played(parent.profile, case.parts.train, "made"))
+    candidates = _candidates(case, parent.profile, analysis, {version.profile.id for version in history.versions})
+    history = _taken(history, candidates, analysis) if case.settings.paper else _judged(case, history, candidates, analysis)
+    return history, any(one.problem != _TRIED for one in candidates)
+
+
+def _judged(case: Case, history: History, candidates: Sequence[_Candidate], analysis: Analysis) -> History:
+    """Scores the usable candidates and takes the best if it holds."""
+    parent = history.current
+    usable = [one for one in candidates if not one.problem]
+    if not usable:
+        return _added(history, candidates, analysis, parent.number)
+    now = case.scored(parent.profile, case.decides, "made")
+    sheets = [case.scored(one.profile, case.decides, "made") for one in usable]
+    decision = decide(now, sheets, seed_of(case.settings.seed, "noise"))
+    place = 0
+    for one in candidates:
+        if one.problem:
+            history = _added(history, [one], analysis, parent.number)
+            continue
+        accepted = decision.accepted and place == decision.best
+        reason = "; ".join(filter(None, (decision.reason(place), one.note)))
+        scores = {f"dev.{now.measure}": _score(sheets[place]), f"before.{now.measure}": _score(now)}
+        history = history.added(
+            one.profile, accepted=accepted, parent=parent.number, why=analysis.text, reason=reason, scores=scores
+        )
+        place += 1
+    return history
+
+
+def _taken(history: History, candidates: Sequence[_Candidate], analysis: Analysis) -> History:
+    """The first usable candidate, whatever it is worth."""
+    parent = history.current.number
+    for one in candidates:
+        if not one.problem:
+            reason = "; ".join(filter(None, (_TAKEN, one.note)))
+            return history.added(one.profile, accepted=True, parent=parent, why=analysis.text, reason=reason)
+        history = _added(history, [one], analysis, parent)
+    return history
+
+
+def _added(history: History, refused: Sequence[_Candidate], analysis: Analysis, parent: int) -> History:
+    """With those that are refused; what was tried before does not stand there twice."""
+    for one in refused:
+        if one.problem != _TRIED:
+            history = history.added(one.profile, accepted=False, parent=parent, why=analysis.text, reason=one.problem)
+    return history
+
+
+def _score(found: Sheet) -> Score:
+    known = [value for value in found.values() if value is not None]
+    return Score(value=found.value, n=len(known)) if known else Score(value=None, reason="nothing could be measured")
+
+
+# --- candidates
+
+
+def _candidates(case: Case, profile: Profile, analysis: Analysis, tried: set[str]) -> list[_Candidate]:
+    """The refiner's answers, looked at; those that carry text over are asked for once more, with the advice to leave that out."""
+    count = 1 if case.settings.paper else case.settings.candidates
+    made = _looked_at(case, profile, case.roles.refiner.refine(profile, analysis, count), tried)
+    advised = [one for one in made if one.advice]
+    if advised and case.settings.leaks != "warn":
+        again = case.roles.refiner.refine(profile, analysis, len(advised), advised[0].advice)
+        known = tried | {one.profile.id for one in made}
+        made += [one for one in _looked_at(case, profile, again, known) if one.problem != _TRIED]
+    return made
+
+
+def _looked_at(case: Case, parent: Profile, answers: Sequence[Profile | Refused], tried: set[str]) -> list[_Candidate]:
+    found: list[_Candidate] = []
+    seen = set(tried)
+    for answer in answers:
+        one = _Candidate(parent, f"refused: {answer.reason}") if isinstance(answer, Refused) else _guarded(case, answer, seen)
+        seen.add(one.profile.id)
+        found.append(one)
+    return found
+
+
+def _guarded(case: Case, profile: Profile, tried: set[str]) -> _Candidate:
+    """Within its budget, without a problem, and without what the leakage guard removes."""
+    profile, dropped = profile.within(case.settings.budget)
+    if profile.id in tried:
+        return _Candidate(profile, _TRIED)
+    problems = profile.problems(case.settings.budget)
+    if problems:
+        return _Candidate(profile, f"refused: {problems[0]}")
+    texts = [claim.text for claim in profile.claims]
+    verdict = leakage.apply(case.settings.leaks, texts, case.check) if texts else None
+    if verdict is None:
+        return _Candidate(profile)
+    note = "; ".join(filter(None, (f"{len(dropped)} claims over the budget left out" if dropped else "", verdict.note)))
+    if not verdict.accepted:
+        return _Candidate(profile, f"refused: {note}", advice=verdict.advice)
+    kept = _without(profile, verdict.removed)
+    if verdict.removed and kept.id in tried:
+        return _Candidate(kept, f"refused: {note}; nothing new is left", advice=verdict.advice)
+    return _Candidate(kept, note=note, advice=verdict.advice)
+
+
+def _without(profile: Profile, texts: Sequence[str]) -> Profile:
+    gone = set(texts)
+    for name, claims in profile.sections.items():
+        profile = profile.updated(name, *(claim for claim in claims if claim.text not in gone))
+    return profile

@@ -1,0 +1,201 @@
+"""Where a profile differs from its person, by a chat model: the one role that sees both what the profile did and what the person did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from personaevo.definitions import prompt
+from personaevo.errors import ReplyError
+from personaevo.records import ChatModel, Message
+from personaevo.refine import shown
+from personaevo.refine.actions import points
+from personaevo.refine.behavior import Action, Context, DialogueItem, Item, SessionItem
+from personaevo.refine.differences import Difference, differences_text, measured_differences
+from personaevo.refine.measures import rouge_l
+from personaevo.refine.population import Yardstick, as_dials
+from personaevo.refine.profile import Profile
+from personaevo.refine.roles import Analysis, Performance, Response
+from personaevo.simulate.wording import filled
+from personaevo.text import one_line, quoted
+
+MOST_CONTRASTS = 8
+MOST_TEXT = 4_000  # characters of an analysis
+_SITUATION, _DONE, _PROFILE = 1_200, 1_200, 8_000
+
+
+# The forms of an answer. Their fields are what the prompt's part of the same name asks for.
+
+
+class Divergence(BaseModel):
+    """One divergence."""
+
+    person: str
+    actor: str
+
+
+class Free(BaseModel):
+    """The greatest divergences."""
+
+    divergences: Annotated[list[Divergence], Field(min_length=1)]
+
+
+class States(BaseModel):
+    """The five mental states."""
+
+    beliefs: str
+    goals: str
+    intentions: str
+    emotions: str
+    knowledge: str
+
+
+class Moment(BaseModel):
+    """One moment as the person sees it."""
+
+    reasoning: str
+    partner_intent: str
+    shared_goal: str
+    actor: str
+
+
+class Partner(BaseModel):
+    """Moments as the person sees them."""
+
+    moments: Annotated[list[Moment], Field(min_length=1)]
+
+
+class Latent(BaseModel):
+    """The six latent states."""
+
+    stance: str
+    emotion: str
+    belief: str
+    value: str
+    goal: str
+    communication: str
+
+
+FORMS: Mapping[str, type[BaseModel]] = MappingProxyType({"free": Free, "states": States, "partner": Partner, "latent": Latent})
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A moment of the person and what a role-play did there; ``difference`` (0..1) is the mean over all role-plays of the moment, and
+    ``did`` what the one in their middle did."""
+
+    context: Context
+    did: str | Action
+    difference: float
+
+
+class ModelAnalyst:
+    """Asks ``model`` for an analysis in one of ``FORMS``. With a ``yardstick`` it is told what was measured, too.
+
+    Raises:
+        KeyError: there is no such form.
+    """
+
+    def __init__(self, model: ChatModel, form: str = "free", yardstick: Yardstick | None = None) -> None:
+        self.model, self.form, self.schema, self.yardstick = model, form, FORMS[form], yardstick
+
+    def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
+        """What the model makes of the moments that differ most; the targets are the person's mean fingerprint, where there is one.
+
+        Raises:
+            ReplyError: there is nothing to compare, the model refuses, or its answer says nothing.
+        """
+        found = contrasts(performances)
+        measured, targets = self._measured(items, performances)
+        if not found and not measured:
+            reasons = (response.reason for one in performances for response in one.responses if response.reason)
+            raise ReplyError(f"analysis: no role-play of the training items came to anything ({next(reasons, 'there was none')})")
+        answer = self.model.reply(question(self.form, profile, items, found, measured), schema=self.schema).parsed
+        text = "\n".join(_lines(answer.model_dump()))[:MOST_TEXT]
+        if not text:
+            raise ReplyError("analysis: the answer says nothing")
+        used = {contrast.context.item_id for contrast in found}
+        sources = (item.id for item in items if item.id in used or (measured and isinstance(item, DialogueItem)))
+        return Analysis(text, targets, tuple(sources))
+
+    def _measured(self, items: Sequence[Item], performances: Sequence[Performance]) -> tuple[list[Difference], dict[str, float]]:
+        """What differs by the fingerprint, and the person's own as dials."""
+        if self.yardstick is None:
+            return [], {}
+        person = self.yardstick.rows(items)
+        if not len(person):
+            return [], {}
+        return measured_differences(performances, person, self.yardstick.standard), as_dials(person.mean(axis=0))
+
+
+def contrasts(performances: Sequence[Performance], most: int = MOST_CONTRASTS) -> list[Contrast]:
+    """The moments at which role-plays differ most from the person, the most different first, of equal ones the earlier; moments without a
+    usable response do not count."""
+    moments: dict[tuple[str, int], list[Response]] = {}
+    for response in (response for one in performances for response in one.responses):
+        moments.setdefault((response.context.item_id, response.context.index), []).append(response)
+    found = [contrast for responses in moments.values() if (contrast := _contrast(responses)) is not None]
+    return sorted(found, key=lambda one: -one.difference)[:most]
+
+
+def _contrast(responses: Iterable[Response]) -> Contrast | None:
+    done = [(difference(one.context.truth, one.did), one.did, one.context) for one in responses if one.did is not None]
+    if not done:
+        return None
+    ordered = sorted(done, key=lambda one: one[0])
+    _, did, context = ordered[len(ordered) // 2]
+    return Contrast(context, did, sum(one[0] for one in done) / len(done))
+
+
+def difference(truth: str | Action, did: str | Action) -> float:
+    """How far an answer is from the truth, 0..1: of texts 1 less ROUGE-L F1, of actions 1 less the share of their points (``actions``)."""
+    if isinstance(truth, Action):
+        earned, most = points(truth, did if isinstance(did, Action) else None)
+        return 1 - earned / most
+    return 1 - (rouge_l(shown.did(did), truth).value or 0.0)
+
+
+def question(
+    form: str, profile: Profile, items: Sequence[Item], found: Sequence[Contrast], measured: Sequence[Difference]
+) -> list[Message]:
+    """The messages: what is the same for all people first. From ``items`` come the reasons that the person gave for what they did."""
+    parts = prompt("analyst", "rules", "profile", "measured", "moment", *FORMS)
+    persona = profile.persona()
+    asked = [filled(parts["profile"], profile=quoted("profile", f"{persona.description}\n{persona.policy}", _PROFILE))]
+    if measured:
+        asked.append(filled(parts["measured"], measured=differences_text(measured)))
+    by_id = {item.id: item for item in items}
+    asked += [_moment(parts["moment"], number, one, by_id[one.context.item_id]) for number, one in enumerate(found, 1)]
+    return [Message("system", f"{parts['rules']}\n\n{parts[form]}"), Message("user", "\n\n".join(asked))]
+
+
+def _moment(part: str, number: int, contrast: Contrast, item: Item) -> str:
+    index = contrast.context.index
+    truth = shown.steps([item.steps[index]], index) if isinstance(item, SessionItem) else shown.did(contrast.context.truth)
+    return filled(
+        part,
+        number=str(number),
+        situation=quoted(f"before {number}", shown.situation(contrast.context), _SITUATION),
+        person=quoted(f"person {number}", truth, _DONE),
+        actor=quoted(f"actor {number}", shown.did(contrast.did), _DONE),
+    )
+
+
+def _lines(answer: Mapping[str, Any]) -> list[str]:
+    """The answer's texts, one a line under their fields' names: lists numbered, blank ones left out."""
+    lines = []
+    for name, value in answer.items():
+        if isinstance(value, str):
+            lines += [f"{_named(name)}: {said}"] if (said := " ".join(value.split())) else []
+        else:
+            entries = [" ".join(_lines(entry)) for entry in value]
+            lines += [f"{number}. {entry}" for number, entry in enumerate(filter(None, entries), 1)]
+    return lines
+
+
+def _named(name: str) -> str:
+    return one_line(name.replace("_", " ").capitalize())

@@ -1,0 +1,158 @@
+"""A profile played by a chat model: at each moment of an item it is asked what the person does next, after what really happened before.
+
+The truth of a moment never stands in its prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+
+from pydantic import BaseModel
+
+from personaevo import injection
+from personaevo.definitions import prompt
+from personaevo.errors import ReplyError
+from personaevo.records import ChatModel, Message, Role, Turn
+from personaevo.refine import shown
+from personaevo.refine.behavior import MAX_NAME, Action, ActionType, Context, Item
+from personaevo.refine.differences import fingerprint
+from personaevo.refine.profile import Profile
+from personaevo.refine.roles import Performance, Response
+from personaevo.simulate.model_users import MAX_TURN, heard_text, one_turn
+from personaevo.simulate.wording import filled
+from personaevo.text import one_line, quoted
+
+LONGEST = {"dialogue": MAX_TURN, "text": 20_000}  # characters
+_READ = 100_000
+_LAST_TURNS, _LAST_STEPS = 60, 30
+_PERSON = 12_000  # characters of a profile
+_NOTHING = "(nothing)"
+
+
+class NextAction(BaseModel):
+    """What the person does next."""
+
+    rationale: str
+    type: ActionType
+    name: str
+    text: str
+
+
+class ModelPlayer:
+    """Plays profiles by ``model``; ``losses`` are what the text of the corpus lost, ``at_once`` how many questions are under way."""
+
+    whole = False  # items are played as they stand, moment by moment
+
+    def __init__(self, model: ChatModel, losses: Sequence[str] = (), at_once: int = 8) -> None:
+        self.model, self.losses, self.at_once = model, tuple(losses), at_once
+
+    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[Performance]:
+        """``samples`` role-plays of each item, by item, then by sample; each moment is a question of its own.
+
+        An answer that is none (refused, empty, over-long, not an action) is a response without ``did``. The fingerprint is that of the
+        turns or the text that came. Other errors of the model (budget, set-up, not available) go through.
+        """
+        plays = [(item, sample) for item in items for sample in range(samples)]
+        moments = [(item, context, sample_index(seed, sample)) for item, sample in plays for context in item.contexts()]
+        with ThreadPoolExecutor(self.at_once) as pool:
+            # Each in a copy of the caller's context: it knows for whom calls are made.
+            asked = [pool.submit(copy_context().run, partial(self._respond, profile, *moment)) for moment in moments]
+            try:
+                responses = iter([one.result() for one in asked])
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [self._performance(item, sample, [next(responses) for _ in item.contexts()]) for item, sample in plays]
+
+    def _performance(self, item: Item, sample: int, responses: Sequence[Response]) -> Performance:
+        texts = [one.did for one in responses if isinstance(one.did, str)]
+        return Performance(item.id, sample, tuple(responses), fingerprint(texts, self.losses))
+
+    def _respond(self, profile: Profile, item: Item, context: Context, sample: int) -> Response:
+        asked = messages(profile, item, context)
+        try:
+            if item.kind == "actions":
+                return _acted(context, self.model.reply(asked, schema=NextAction, sample=sample).parsed)
+            reply = self.model.reply(asked, sample=sample)
+        except ReplyError as error:
+            return Response(context, None, one_line(str(error)))
+        if reply.cut:
+            return Response(context, None, "over-long: the answer reached the limit of tokens")
+        return _said(context, one_turn(reply.text, "user", _READ).text, LONGEST[item.kind])
+
+
+def sample_index(seed: int, sample: int) -> int:
+    """The index by which a model draws the answers of one role-play: equal for all profiles, independent for other seeds and samples."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {sample}".encode(), digest_size=4).digest(), "big") >> 1
+
+
+def _said(context: Context, text: str, longest: int) -> Response:
+    if not any(map(str.isalnum, text)):
+        return Response(context, None, "empty: the answer has no word")
+    if len(text) > longest:
+        return Response(context, None, f"over-long: {len(text):,} characters, expected at most {longest:,}")
+    flag = injection.find(text)
+    if flag is not None:
+        return Response(context, None, f"not said by a person: '{flag.excerpt}' ({flag.why})")
+    return Response(context, text)
+
+
+def _acted(context: Context, answer: NextAction) -> Response:
+    name, text = answer.name.strip(), answer.text.strip()
+    if answer.type == "terminate":
+        return Response(context, Action(type="terminate"))
+    if not name or (answer.type == "type_and_submit" and not text):
+        return Response(context, None, f"not an action: '{answer.type}' without {'text' if name else 'the name of an element'}")
+    if max(len(name), len(text)) > MAX_NAME:
+        return Response(context, None, f"over-long: a name or text of an action has over {MAX_NAME:,} characters")
+    return Response(context, Action(type=answer.type, name=name, text=text if answer.type == "type_and_submit" else ""))
+
+
+# --- what the model is told
+
+
+def messages(profile: Profile, item: Item, context: Context) -> list[Message]:
+    """The question: rules and person first, then what is of this item, then what is of this moment."""
+    parts = prompt("player", item.kind, "person", "situation", "opening", "silence", "before", "write", "write-on", "act")
+    persona = profile.persona()
+    person = "\n".join(part for part in (persona.description, persona.policy) if part)
+    blocks = [parts[item.kind], filled(parts["person"], person=quoted("person", person, _PERSON))]
+    situation = quoted("situation", context.prompt.strip() or _NOTHING)
+    if item.kind == "text":
+        ask = filled(parts["write-on"], situation=situation) if context.prompt.strip() else parts["write"]
+        return [Message("system", "\n\n".join(blocks)), Message("user", ask)]
+    if context.prompt.strip():
+        blocks.append(filled(parts["situation"], situation=situation))
+    told = _history(context.turns) if item.kind == "dialogue" else [Message("user", _page(context, parts["act"]))]
+    return [Message("system", "\n\n".join(blocks)), *told]
+
+
+def _history(turns: Sequence[Turn]) -> list[Message]:
+    """The turns with the roles flipped, the other side first and last: what it has not said is a stage direction; turns in a row are one
+    message. Of a long conversation the last turns."""
+    parts = prompt("player")
+    said = [turn for turn in turns if turn.content.strip()]
+    told: list[tuple[Role, str]] = [("user", parts["before"])] if len(said) > _LAST_TURNS else []
+    for turn in said[-_LAST_TURNS:]:
+        own = turn.role == "user"
+        if own and not told:
+            told.append(("user", parts["opening"]))
+        told.append(("assistant", turn.content[:MAX_TURN]) if own else ("user", heard_text(turn.content[:MAX_TURN])))
+    if not told or told[-1][0] == "assistant":
+        told.append(("user", parts["silence"] if told else parts["opening"]))
+    joined: list[Message] = []
+    for role, text in told:
+        if joined and joined[-1].role == role:
+            joined[-1] = Message(role, f"{joined[-1].content}\n{text}")
+        else:
+            joined.append(Message(role, text))
+    return joined
+
+
+def _page(context: Context, ask: str) -> str:
+    done = shown.steps(context.steps[-_LAST_STEPS:], max(0, len(context.steps) - _LAST_STEPS))
+    return filled(ask, steps=quoted("steps", done or _NOTHING), observation=quoted("page", context.observation.strip() or _NOTHING))

@@ -1,0 +1,209 @@
+"""Many people: in parallel, resumable, and one that fails does not lose the others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+
+from personaevo import definitions, reference
+from personaevo.archive import Refined, Refinements
+from personaevo.crew import Crew
+from personaevo.errors import ArchiveError, BudgetError, ConfigError, ModelSetupError, PersonaevoError, WorkerError
+from personaevo.records import Role
+from personaevo.refine.behavior import Behavior, DialogueItem
+from personaevo.refine.person import Engine, Start, Work, refine_person
+from personaevo.refine.population import MIN_DIALOGUES, People, Population, of_reference
+from personaevo.refine.profile import Profile
+from personaevo.refine.result import PersonResult, Settings
+from personaevo.workers import LOST_TWICE, Workers
+
+_LOOK_SECONDS = 1.0
+_MODEL_PEOPLE = 4  # at a time, where models play: each has several questions under way
+_MOST_LOST = 8  # pieces of work; one worker that is lost spoils all that are under way
+ROLES: tuple[Role, ...] = ("user", "assistant")
+
+Observe = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Everybody who is refined (``behaviors``), among everybody who is known (``others`` besides), from ``start``."""
+
+    behaviors: tuple[Behavior, ...]
+    start: Start = "population"
+    others: tuple[Behavior, ...] = ()
+
+    def recorded(self) -> dict[str, Any]:
+        """What tells it from another one, as plain values."""
+        mark = hashlib.blake2b(digest_size=16)
+        for behavior in (*self.behaviors, *self.others):
+            mark.update(behavior.model_dump_json().encode("utf-8", "backslashreplace"))
+        start = self.start.id if isinstance(self.start, Profile) else self.start
+        return {"people": len(self.behaviors), "behavior": mark.hexdigest(), "start": start}
+
+
+def works(crowd: Crowd, engine: Engine) -> list[Work]:
+    """The people to refine: each on every side on which there are two dialogues or more, else on the side with more of them.
+
+    Others are the rest of the crowd; where these are too few and the person is the user, the people of the domain's reference.
+    """
+    own = {behavior.person for behavior in crowd.behaviors}
+    people = People((*crowd.behaviors, *(other for other in crowd.others if other.person not in own)), engine.losses)
+    fallback = _reference(engine)
+    found = []
+    for behavior in crowd.behaviors:
+        background = people.background(behavior.person)
+        for role in _roles(behavior):
+            population = people.others(behavior.person, role) if role else None
+            if population is None and role == "user":
+                population = fallback
+            found.append(Work(behavior, role, crowd.start, population, background))
+    return found
+
+
+def _roles(behavior: Behavior) -> list[Role | None]:
+    counts = Counter(item.role for item in behavior.items if isinstance(item, DialogueItem))
+    if 2 * counts.total() < len(behavior.items):
+        return [None]
+    larger: Role = "assistant" if counts["assistant"] > counts["user"] else "user"
+    return [role for role in ROLES if counts[role] > 1] or [larger]
+
+
+def _reference(engine: Engine) -> Population | None:
+    path = definitions.domain_files(engine.domain).reference
+    if not path.exists():
+        return None
+    values = reference.load(path).values
+    return of_reference(values) if len(values) >= MIN_DIALOGUES else None
+
+
+# --- running
+
+
+def refine_all(
+    engine: Engine, settings: Settings, found: Sequence[Work], store: Refinements | None, jobs: int | None, observe: Observe | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> list[PersonResult]:  # fmt: skip
+    """The results of all, by person and role; those that ``store`` has are taken from there, the others are put there one by one.
+
+    An error of one person (other than of the machine or the budget) is that person's result. ``jobs`` processes work at a time, threads
+    where a model is asked (None: one per processor); results do not depend on it. ``meanwhile`` is called about once a second.
+
+    Raises:
+        BudgetError: models may not be asked any more; those who are done are stored.
+        ModelSetupError: a model cannot be asked at all.
+        ArchiveError: see ``Refinements``.
+    """
+    results = {one.key: one for one in stored(store)} if store is not None else {}
+    waiting = [work for work in found if work.key not in results]
+    done, planned = len(found) - len(waiting), len(found)
+    if observe is not None:
+        observe(done, planned)
+    with _crew(engine, jobs, meanwhile) as crew:
+        for one in _as_done(crew, partial(attempt, engine, settings), waiting, meanwhile):
+            if one.stop == "budget":
+                raise BudgetError(one.notes[-1])
+            if store is not None:
+                store.add(_row(one))
+            results[one.key] = one
+            done += 1
+            if observe is not None:
+                observe(done, planned)
+    return [results[key] for key in sorted(work.key for work in found)]
+
+
+def _crew(engine: Engine, jobs: int | None, meanwhile: Callable[[], None]) -> Workers | Crew:
+    """Threads where a model is asked, else processes."""
+    asked = any(model is not None for model in (engine.user, engine.analyst, engine.refiner))
+    return Crew(_MODEL_PEOPLE, 1, meanwhile) if asked else Workers(jobs)
+
+
+def _as_done(
+    crew: Workers | Crew, refine: Callable[[Work], PersonResult], waiting: Sequence[Work], meanwhile: Callable[[], None]
+) -> Iterator[PersonResult]:
+    """The results as they come. Few are under way at a time: with one job, submitting is doing. A lost worker's are done once more.
+
+    Raises:
+        WorkerError: workers were lost again.
+    """
+    left, lost = deque(waiting), 0
+    under_way: dict[Future[PersonResult], Work] = {}
+    while left or under_way:
+        while left and len(under_way) < (crew.jobs if isinstance(crew, Workers) else _MODEL_PEOPLE) + 1:
+            under_way[crew.submit(refine, left[0])] = left.popleft()
+            if next(reversed(under_way)).done():
+                break
+        ready = wait(under_way, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done
+        meanwhile()
+        for future in ready:
+            work = under_way.pop(future)
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                left.append(work)
+                lost += 1
+        if lost > _MOST_LOST:
+            raise WorkerError(LOST_TWICE)
+
+
+def attempt(engine: Engine, settings: Settings, work: Work) -> PersonResult:
+    """The person's result; what goes wrong with this person alone is a failed one."""
+    try:
+        return refine_person(engine, settings, work)
+    except (BudgetError, ModelSetupError):
+        raise
+    except PersonaevoError as error:
+        person, role = work.key
+        return PersonResult(person=person, role=role, state="failed", reason=str(error))
+
+
+# --- the archive
+
+
+def begun(store: Refinements, settings: dict[str, Any], *, resume: bool) -> None:
+    """Begins a refinement, or goes on with one whose settings are the same.
+
+    Raises:
+        ConfigError: there is one already and it is not to be resumed, or its settings were others.
+    """
+    known = store.settings()
+    if known is None:
+        store.begin(settings)
+    elif not resume:
+        raise ConfigError("the archive holds a refinement already: go on with it by --resume, or give another --archive")
+    else:
+        other = next((name for name in sorted({*known, *settings}) if known.get(name) != settings.get(name)), None)
+        if other is not None:
+            was, given = known.get(other), settings.get(other)
+            raise ConfigError(f"--resume: '{other}' was {was!r:.80} and is {given!r:.80}; a resumed refinement goes on as it was")
+
+
+def stored(store: Refinements) -> list[PersonResult]:
+    """The results that are kept.
+
+    Raises:
+        ArchiveError: one is not what a refinement writes, or was changed since.
+    """
+    found = []
+    for row in store.people():
+        try:
+            one = PersonResult.model_validate(row.record)
+        except (ValidationError, PersonaevoError):
+            raise ArchiveError(f"the refinement of {row.person!r:.80} in the archive is not what one writes; restore a copy") from None
+        if one.digest != row.digest or one.key != (row.person, row.role):
+            raise ArchiveError(f"the refinement of {row.person!r:.80} in the archive was changed since it was written; restore a copy")
+        found.append(one)
+    return found
+
+
+def _row(one: PersonResult) -> Refined:
+    profile = one.profile.id if one.profile is not None else None
+    return Refined(one.person, one.role, one.state, profile, one.model_dump(mode="json"), one.digest)

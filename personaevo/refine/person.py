@@ -1,0 +1,154 @@
+"""One person from behavior to result: the split, who plays, the loop, and the scores at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from personaevo import definitions, readers
+from personaevo.errors import ConfigError
+from personaevo.records import ChatModel, Role
+from personaevo.refine import controls, leakage
+from personaevo.refine.behavior import Behavior, Item
+from personaevo.refine.embedded import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
+from personaevo.refine.loop import Case, Roles, refined
+from personaevo.refine.model_analyst import ModelAnalyst
+from personaevo.refine.model_player import ModelPlayer
+from personaevo.refine.model_refiner import ModelRefiner
+from personaevo.refine.population import Population, Yardstick
+from personaevo.refine.profile import Profile
+from personaevo.refine.result import PersonResult, Settings
+from personaevo.refine.scoring import PRIMARY, kind_of
+from personaevo.refine.split import Parts, split
+from personaevo.refine.starts import from_attributes
+from personaevo.refine.traces import Background
+
+Start = Profile | Literal["population", "attributes", "nothing"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who plays the roles: each a model, or the embedded engine where that is None.
+
+    Attributes:
+        domain: whose tasks and wording the embedded player uses (``definitions.domain``).
+        losses: what the text of the people's corpus lost.
+        at_once: questions to the user's model at a time, for one person.
+    """
+
+    domain: str = "charity"
+    losses: tuple[str, ...] = ()
+    user: ChatModel | None = None
+    analyst: ChatModel | None = None
+    refiner: ChatModel | None = None
+    at_once: int = 8
+
+    def roles(self, settings: Settings, yardstick: Yardstick | None) -> Roles:
+        """The roles for one person.
+
+        Raises:
+            ConfigError: an embedded role is wanted for what is no dialogue.
+        """
+        if self.user is None:
+            tasks = readers.read_tasks(definitions.domain_files(self.domain).tasks)
+            player: EmbeddedPlayer | ModelPlayer = EmbeddedPlayer(definitions.domain(self.domain), tasks, self.losses)
+        else:
+            player = ModelPlayer(self.user, self.losses, self.at_once)
+        refiner = ModelRefiner(self.refiner, settings.budget) if self.refiner is not None else None
+        if yardstick is None and (self.user is None or self.analyst is None or refiner is None):
+            raise ConfigError("texts and sessions of actions need models: give user, analyst and refiner (--model user=openai:NAME …)")
+        analyst = ModelAnalyst(self.analyst, settings.form, yardstick) if self.analyst is not None else _measuring(yardstick)
+        return Roles(player, analyst, refiner or _moving(yardstick), refiner.rewrite_once if refiner is not None else None)
+
+
+def _measuring(yardstick: Yardstick | None) -> EmbeddedAnalyst:
+    assert yardstick is not None  # looked at before
+    return EmbeddedAnalyst(yardstick)
+
+
+def _moving(yardstick: Yardstick | None) -> EmbeddedRefiner:
+    assert yardstick is not None
+    return EmbeddedRefiner(yardstick.population)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One person to refine: what they did, on which side, from which start, among whom. ``population`` may be missing where there are no
+    dialogues."""
+
+    behavior: Behavior
+    role: Role | None
+    start: Start
+    population: Population | None
+    background: Background
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """As of its result."""
+        return self.behavior.person, self.role or ""
+
+
+def case_of(engine: Engine, settings: Settings, work: Work) -> tuple[Case, Profile]:
+    """What stays the same while the person is refined, and the start.
+
+    Raises:
+        ConfigError: other people are needed and there are too few, a role cannot be embedded, or the start is unusable.
+        InputError: see ``split.split``.
+    """
+    parts = split(work.behavior, settings.seed, role=work.role)
+    if settings.paper:
+        parts = Parts(parts.train, fit_only=parts.fit_only, notes=(*parts.notes, "the published protocol: all scores are in-sample"))
+    kind = kind_of(parts.train, parts.dev, parts.test)
+    yardstick = None
+    if kind == "dialogue":
+        if work.population is None:
+            raise ConfigError(f"too few dialogues of other people as {work.role}: expected at least 20; give more people (--people)")
+        yardstick = Yardstick(work.population, parts, engine.losses, whole=engine.user is None)
+    start = _start(work, kind, settings)
+    known = "\n".join([start.text(), *(item.context for part in (parts.train, parts.dev, parts.test) for item in part)])
+    check = partial(leakage.find, items=_texts(parts), known=known, background=work.background)
+    return Case(parts, kind, yardstick, engine.roles(settings, yardstick), settings, check), start
+
+
+def _texts(parts: Parts) -> leakage.Items:
+    return {part: parts.texts()[part] for part in leakage.PARTS}
+
+
+def _start(work: Work, kind: str, settings: Settings) -> Profile:
+    if isinstance(work.start, Profile):
+        problems = work.start.problems(settings.budget) if work.start.claims or work.start.dials else []
+        if problems:
+            raise ConfigError(f"the profile to start from: {problems[0]}")
+        return work.start
+    if work.start == "attributes":
+        return from_attributes(work.behavior.attributes).within(settings.budget)[0]
+    return work.population.profile() if work.start == "population" and kind == "dialogue" and work.population else Profile()
+
+
+def refine_person(engine: Engine, settings: Settings, work: Work) -> PersonResult:
+    """Refines the profile of one person; equal arguments (and answers of models) give equal results.
+
+    Raises:
+        ConfigError, InputError: see ``case_of``.
+        ModelError, BudgetError: a model cannot be asked; a budget that ends in the loop ends only the loop.
+    """
+    case, start = case_of(engine, settings, work)
+    history, stop, why = refined(case, start)
+    profile = history.current.profile
+    items = judged(case)
+    measure, higher = PRIMARY[case.kind]
+    rows = case.yardstick.rows(items) if case.yardstick is not None else ()
+    found = controls.outcomes(case, start, profile, items)
+    return PersonResult(
+        person=work.behavior.person, role=work.role or "", stop=stop, fit_only=case.parts.fit_only, in_sample=not case.parts.test,
+        measure=measure, higher=higher, items=tuple(item.id for item in items), notes=(*case.parts.notes, *((why,) if why else ())),
+        profile=profile, history=history, outcomes=found, targets=tuple(tuple(map(float, row)) for row in rows),
+    )  # fmt: skip
+
+
+def judged(case: Case) -> tuple[Item, ...]:
+    """The items that the result is scored on: test, or train where there is none."""
+    return tuple(item for item in case.parts.test or case.parts.train if item.kind == case.kind)
+
+

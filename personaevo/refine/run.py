@@ -1,0 +1,199 @@
+"""A refinement from behaviors to report: what the command line and ``personaevo.refine_profile`` call."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from personaevo import definitions
+from personaevo.archive import Archive, Calls, Refinements
+from personaevo.config import REFINE_ROLES, make_config
+from personaevo.errors import ConfigError, InputError
+from personaevo.models import Account, Budget, Models, Spent, parse, read_prices
+from personaevo.records import ModelCall, Reply
+from personaevo.refine import controls, reading, starts
+from personaevo.refine.behavior import Behavior
+from personaevo.refine.people import Crowd, Observe, begun, refine_all, works
+from personaevo.refine.person import Engine, Start, Work, case_of, judged
+from personaevo.refine.profile import Profile
+from personaevo.refine.result import Outcome, PersonResult, Settings
+from personaevo.refine.summary import Summary, others, summarize
+
+_CALLS_RUN = 1  # where answers for a refinement are kept in an archive: it has no run of a search
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What a refinement came to: ``results`` by person and role, the ``summary`` over them, what models did and cost, and how long it
+    took."""
+
+    settings: Settings
+    results: tuple[PersonResult, ...]
+    summary: Summary
+    spending: Mapping[str, Account]
+    seconds: float
+    archive: Path | None = None
+
+
+def refine_people(
+    behaviors: Iterable[Behavior],
+    *,
+    start: Start = "population",
+    others_known: Iterable[Behavior] = (),
+    settings: Settings | None = None,
+    domain: str = "charity",
+    archive: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    jobs: int | None = 1,
+    models: Mapping[str, str] | None = None,
+    budget: Budget | None = None,
+    prices: Path | None = None,
+    observe: Observe | None = None,
+) -> Refinement:
+    """Refines the profile of each person against what they did.
+
+    Args:
+        behaviors: the people; each is refined on every side on which there are two dialogues or more.
+        start: a profile, or "population" (the average of the others), "attributes" (the person's own), "nothing".
+        others_known: people who are not refined, but known to be others.
+        domain: whose tasks and wording the embedded player uses, a name or a folder.
+        archive: a DuckDB file that keeps everything; ``resume`` goes on with what it holds.
+        jobs: worker processes where no model is asked (None: one per processor); results do not depend on it.
+        models: "user", "analyst", "refiner" to a model, such as {"user": "openai:gpt-4o-mini"}; the others are embedded.
+        observe: called with (people done, planned).
+
+    Raises:
+        ConfigError, InputError: an argument is not of the expected form, or a resumed refinement had other settings.
+        ModelError, BudgetError: models cannot be asked (any more); who is done is in the archive.
+        ArchiveError: see ``Archive``.
+    """
+    began = time.monotonic()
+    settings, chosen = settings or Settings(), _models(models or {})
+    crowd = Crowd(tuple(behaviors), start, tuple(others_known))
+    place = make_config({"domain": domain}).domain_place
+    definitions.domain(place)
+    if not crowd.behaviors:
+        raise InputError("expected at least one person to refine, got none")
+    if resume and archive is None:
+        raise ConfigError("resume: expected the archive that holds what was done so far, got none")
+    with _kept(archive) as (store, calls):
+        if store is not None:
+            begun(store, {**settings.model_dump(mode="json"), **crowd.recorded(), "domain": domain, "models": chosen}, resume=resume)
+        with _asked(chosen, calls, budget, prices) as players:
+            engine = Engine(place, user=players.role("user"), analyst=players.role("analyst"), refiner=players.role("refiner"))
+            found = works(crowd, engine)
+            flush = calls.flush if isinstance(calls, Calls) else lambda _: None
+            try:
+                results = refine_all(engine, settings, found, store, jobs, observe, lambda: flush(_CALLS_RUN))
+                other = others(results, found, _play_other(engine, settings) if engine.user is not None else None)
+            finally:
+                flush(_CALLS_RUN)
+        summary = summarize(results, found, other)
+    path = None if archive is None else Path(archive)
+    return Refinement(settings, tuple(results), summary, players.ledger.accounts(), time.monotonic() - began, path)
+
+
+def refine_profile(
+    profile: Profile | str,
+    behavior: Behavior | str | os.PathLike[str],
+    *,
+    others_known: Iterable[Behavior] = (),
+    settings: Settings | None = None,
+    domain: str = "charity",
+    models: Mapping[str, str] | None = None,
+    budget: Budget | None = None,
+) -> PersonResult:
+    """Refines one profile against one person's behavior.
+
+    Args:
+        profile: a profile, a text, or "population", "attributes", "nothing".
+        behavior: records, or a file of them (see ``reading.read``).
+        others_known: other people's behavior, for means and deviations; without, the people of the domain's reference (user's side only).
+
+    The other arguments, and errors, are those of ``refine_people``. A person with dialogues on both sides gives the result of that with
+    more of them.
+    """
+    given = behavior if isinstance(behavior, Behavior) else reading.read(Path(behavior))
+    done = refine_people(
+        [given], start=start_of(profile), others_known=others_known, settings=settings, domain=domain, models=models, budget=budget
+    )
+    one = max(done.results, key=lambda result: sum(getattr(item, "role", "") == result.role for item in given.items))
+    if one.state == "failed":
+        raise InputError(f"person '{one.person}': {one.reason}")
+    return one
+
+
+def start_of(given: Profile | str) -> Start:
+    """A start from what a caller may write: a profile, one of the three words, or a text."""
+    words: dict[str, Start] = {"population": "population", "attributes": "attributes", "nothing": "nothing"}
+    return given if isinstance(given, Profile) else words.get(given) or starts.from_text(given)
+
+
+# --- inside
+
+
+def _models(given: Mapping[str, str]) -> dict[str, str]:
+    for role in given:
+        if role not in REFINE_ROLES:
+            raise ConfigError(f"models: no role {role!r:.40} here; roles of a refinement are {', '.join(REFINE_ROLES)}")
+    return {role: text for role, text in sorted(given.items()) if text != "embedded"}
+
+
+@contextmanager
+def _kept(path: str | os.PathLike[str] | None) -> Iterator[tuple[Refinements | None, Calls | _Answers]]:
+    """Where results and answers of models are kept: in the archive, else answers for this time only."""
+    if path is None:
+        yield None, _Answers()
+        return
+    with Archive.create_or_open(path) as archive:
+        yield archive.refinements(), archive.calls()
+
+
+class _Answers:
+    """Answers of models, for this time."""
+
+    def __init__(self) -> None:
+        self._replies: dict[str, Reply] = {}
+
+    def get(self, key: str) -> Reply | None:
+        return self._replies.get(key)
+
+    def put(self, call: ModelCall) -> None:
+        self._replies[call.key] = call.reply
+
+
+def _asked(models: Mapping[str, str], calls: Calls | _Answers, budget: Budget | None, prices: Path | None) -> Models:
+    before = {role: Spent(*sums) for role, sums in calls.sums(_CALLS_RUN).items()} if isinstance(calls, Calls) else {}
+    return Models({role: parse(text) for role, text in models.items()}, calls, prices=read_prices(prices), budget=budget, before=before)
+
+
+def _play_other(engine: Engine, settings: Settings) -> Callable[[Work, PersonResult], Outcome]:
+    def play(work: Work, other: PersonResult) -> Outcome:
+        case, _ = case_of(engine, settings, work)
+        assert other.profile is not None  # only those that are done
+        return controls.outcome(case, other.profile, judged(case))
+
+    return play
+
+
+def write_profiles(results: Sequence[PersonResult], folder: Path) -> list[Path]:
+    """Writes the refined profile of each person (and side) to ``PERSON.ROLE.json``; the files.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for one in results:
+        if one.profile is not None:
+            name = "".join(char if char.isalnum() or char in "-_" else "_" for char in one.person)[:100]
+            path = folder / f"{'.'.join(filter(None, (name, one.role)))}.json"
+            if path in written:
+                raise InputError(f"{path}: two people have names that give the same file; rename one")
+            starts.write(path, one.profile)
+            written.append(path)
+    return written
