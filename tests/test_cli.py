@@ -355,6 +355,7 @@ def test_interrupted_twice_then_resumed() -> None:
     assert json.loads(done.stdout)["candidates"] == saved + 2
 
 
+@pytest.mark.slow
 def test_killed_search_leaves_no_processes() -> None:
     search = begun(["--task-count", "4", "--personas", "3", "--jobs", "2", "--candidates", "500", "--archive", "here.duckdb"], 50)
     below = descendants(search.pid)
@@ -379,7 +380,7 @@ def test_interrupted_before_anything_was_saved() -> None:
 
 
 def test_readers_see_a_search_under_way() -> None:
-    search = begun([*SMALL, "--candidates", "20000", "--archive", "here.duckdb"], 20)
+    search = begun(["--task-count", "10", "--personas", "10", "--jobs", "1", "--candidates", "200", "--archive", "here.duckdb"], 20)  # long
     try:
         done = process(["archive", "summary", "here.duckdb", "--json"])
         assert done.returncode == 0, done.stderr

@@ -110,7 +110,7 @@ def test_export(capsys: Capture, archive: str) -> None:
     assert capsys.readouterr().out == "out: 5 programs, 60 personas, 60 dialogues\n"
     assert "is not an empty folder" in fails(capsys, ["archive", "export", archive, "--out", "out"])
     assert run(["archive", "export", archive, "--out", "tables", "--tables", "csv", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"folder": "tables", "tables": 17}
+    assert json.loads(capsys.readouterr().out) == {"folder": "tables", "tables": len(list(Path("tables/tables").iterdir()))}
     assert "Missing option '--out'" in fails(capsys, ["archive", "export", archive], 2)
 
 

@@ -100,6 +100,7 @@ def test_a_search_and_what_is_shown_of_it() -> None:
         check(*started(["archive", *arguments]).communicate(timeout=60))
 
 
+@pytest.mark.slow
 def test_an_interrupted_search() -> None:
     search = started(["search", *SMALL, "--candidates", "500"])
     assert search.stderr is not None

@@ -88,9 +88,12 @@ def _read_once(path: Path, beside: Sequence[Path]) -> tuple[Database, lock.Lock 
 
 
 def _readable(file: Path, beside: Sequence[Path]) -> Database:
-    if not file.exists():
-        raise FileNotFoundError(file)
-    database = Database.attach(file, readonly=True, beside=beside)
+    try:
+        database = Database.attach(file, readonly=True, beside=beside)
+    except ArchiveError as error:
+        if not file.exists():  # a snapshot goes when its writer ends
+            raise FileNotFoundError(file) from error
+        raise
     try:
         if database.schema < len(migrations()):
             database.move_to_memory()

@@ -129,6 +129,7 @@ def test_killed_and_interrupted_again_and_again(script: Script, digest: str, lef
     assert not left()
 
 
+@pytest.mark.slow
 def test_lost_workers(script: Script, digest: str, left: Callable[[], set[int]]) -> None:
     """The system may kill a worker, in the middle or before the final table; its work is done again."""
     process = script.start(jobs=2, lose=(2, 6, 12))
