@@ -30,6 +30,7 @@ from personaevo.refine.profile import Profile
 from personaevo.refine.reading import read_people
 from personaevo.refine.result import Settings
 from personaevo.refine.roles import Analysis, Analyst, Performance
+from personaevo.refine.split import split
 from personaevo.refine.summary import others, summarize, summary_text
 from personaevo.workers import Workers
 
@@ -43,7 +44,7 @@ def main() -> None:
     if options.shuffled:
         behaviors = shuffled(behaviors, options.seed)
     settings, engine = Settings(samples=options.samples, seed=options.seed), Engine(options.domain)
-    found = [work for work in works(Crowd(behaviors), engine) if _held_out(work)]
+    found = [work for work in works(Crowd(behaviors), engine) if split(work.behavior, settings.seed, role=work.role).test]
     began = time.monotonic()
     if not options.analysts:
         results = refine_all(engine, settings, found, None, options.jobs)
@@ -64,10 +65,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     return parser.parse_args()
-
-
-def _held_out(work: Work) -> bool:
-    return sum(isinstance(item, DialogueItem) and item.role == work.role for item in work.behavior.items) > 1
 
 
 def shuffled(behaviors: Sequence[Behavior], seed: int) -> tuple[Behavior, ...]:

@@ -13,6 +13,7 @@ import pytest
 from examples.model_server import ModelServer
 from personaevo.readers import read_dialogues, read_tasks
 from personaevo.simulate.tau2 import ids_of
+from tests.refine.refine_cases import simulated
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDINS = ROOT / "tests" / "standins"
@@ -50,6 +51,15 @@ def test_callable_agent(finished_archive: Path) -> None:
     assert said.count("--- ") == 3
     assert said.count("QK7L2") >= 3
     assert "completed, task kept 100%" in said
+
+
+def test_refine_person(tmp_path: Path) -> None:
+    someone = simulated("kim")
+    items = [{"id": item.id, "turns": [turn.model_dump() for turn in item.turns]} for item in someone.items]  # type: ignore[union-attr]
+    (tmp_path / "kim.json").write_text(json.dumps({"person": "kim", "items": items}), encoding="utf-8")
+    said = example("refine_person", tmp_path / "kim.json")
+    assert "updates kept; distance on behavior that was held out: " in said
+    assert "You call a charity because of a letter it sent you.\n\nManner: " in said
 
 
 def test_stress_agent(finished_archive: Path, tmp_path: Path) -> None:

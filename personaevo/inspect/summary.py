@@ -16,12 +16,15 @@ def summary_view(archive: Archive) -> RenderableType:
     """Counts, the elite of each cell, the final table if the search has ended."""
     found = archive.summary()
     holds = ", ".join(layout.count(found[f"{noun}s"], noun) for noun in ("program", "evaluation", "episode"))
+    people = len(archive.refinements().people())
+    refined = [("refined", layout.text("1 person" if people == 1 else f"{people:,} people"))] if people else []
     head = layout.labels(
         [
             ("archive", layout.text(f"{os.fspath(archive.path)} (schema {found['schema']})")),
             ("domain", layout.text(f"{found['domain'] or '-'}, {layout.count(found['runs'], 'run')}")),
             ("holds", layout.text(holds)),
             ("digest", layout.text(found["digest"])),
+            *refined,
         ]
     )
     if not found["runs"]:

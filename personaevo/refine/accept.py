@@ -24,14 +24,12 @@ class Decision:
     noise: float
     accepted: bool
 
-    def reason(self, index: int) -> str:
-        """Why candidate ``index`` was accepted or rejected."""
-        if self.best is None or self.gain is None:
-            return "nothing could be measured on dev"
-        if index != self.best:
-            return "another candidate is nearer on dev"
+    def reason(self, part: str) -> str:
+        """What was found of the best candidate on that part of the person's behavior."""
+        if self.gain is None:
+            return f"nothing could be measured on {part}"
         how = "more than" if self.accepted else "not more than"
-        return f"gain on dev {self.gain:.3f}, {how} {self.noise:.3f} from re-sampling the unchanged profile"
+        return f"gain on {part} {self.gain:.3f}, {how} {self.noise:.3f} from re-sampling the unchanged profile"
 
 
 def gain(current: Sheet, candidate: Sheet) -> float | None:

@@ -1,6 +1,6 @@
 """The loop of one person.
 
-    play train → analyze → candidates → leakage guard → score on dev → accept the best only if it holds there → again
+    play train → analyze → candidates → leakage guard → score → accept the best only if it holds on dev (and train) → again
     and once, at the end: score what is returned, and its controls, on test
 
 This is DPRF (arXiv 2510.14205) with a leakage guard and acceptance on what an update was not made from. ``Settings.paper`` is DPRF as
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from personaevo.errors import BudgetError, ReplyError
 from personaevo.refine import leakage
-from personaevo.refine.accept import decide
+from personaevo.refine.accept import Decision, decide
 from personaevo.refine.behavior import Item
 from personaevo.refine.leakage import LeakReport
 from personaevo.refine.population import Yardstick
@@ -56,6 +56,11 @@ class Case:
     def decides(self) -> tuple[Item, ...]:
         """The items that decide on updates: dev, or train where there is none."""
         return self.parts.dev or self.parts.train
+
+    @property
+    def noise_seed(self) -> int:
+        """Of what re-sampling brings."""
+        return seed_of(self.settings.seed, "noise")
 
     def played(self, profile: Profile, items: Sequence[Item], purpose: str) -> list[Performance]:
         """Role-plays, with seeds that depend on the purpose ("made" or "judged") alone: common random numbers for all profiles."""
@@ -117,20 +122,33 @@ def _judged(case: Case, history: History, candidates: Sequence[_Candidate], anal
         return _added(history, candidates, analysis, parent.number)
     now = case.scored(parent.profile, case.decides, "made")
     sheets = [case.scored(one.profile, case.decides, "made") for one in usable]
-    decision = decide(now, sheets, seed_of(case.settings.seed, "noise"))
-    place = 0
+    best, accepted, why = _best(case, parent.profile, usable, decide(now, sheets, case.noise_seed))
+    scored = dict(zip((id(one) for one in usable), sheets, strict=True))
     for one in candidates:
         if one.problem:
             history = _added(history, [one], analysis, parent.number)
             continue
-        accepted = decision.accepted and place == decision.best
-        reason = "; ".join(filter(None, (decision.reason(place), one.note)))
-        scores = {f"dev.{now.measure}": _score(sheets[place]), f"before.{now.measure}": _score(now)}
-        history = history.added(
-            one.profile, accepted=accepted, parent=parent.number, why=analysis.text, reason=reason, scores=scores
-        )
-        place += 1
+        found = {f"dev.{now.measure}": _score(scored[id(one)]), f"parent.dev.{now.measure}": _score(now)}
+        reason = "; ".join(filter(None, (why if one is best else "another candidate is nearer on dev", one.note)))
+        taken = accepted and one is best
+        history = history.added(one.profile, accepted=taken, parent=parent.number, why=analysis.text, reason=reason, scores=found)
     return history
+
+
+def _best(case: Case, parent: Profile, usable: Sequence[_Candidate], decision: Decision) -> tuple[_Candidate | None, bool, str]:
+    """The best candidate, whether it is accepted, and why.
+
+    It must hold on dev, and on what it was made from as well: an update that is nearer to dev alone came from a wrong analysis, by luck.
+    """
+    why = decision.reason("dev" if case.parts.dev else "train, as there is no dev")
+    if decision.best is None:
+        return None, False, why
+    best = usable[decision.best]
+    if not decision.accepted or not case.parts.dev:
+        return best, decision.accepted, why
+    now, then = (case.scored(profile, case.parts.train, "made") for profile in (parent, best.profile))
+    made_from = decide(now, [then], case.noise_seed)
+    return best, made_from.accepted, why if made_from.accepted else f"{why}; but {made_from.reason('train')}"
 
 
 def _taken(history: History, candidates: Sequence[_Candidate], analysis: Analysis) -> History:

@@ -27,7 +27,6 @@ from personaevo.workers import LOST_TWICE, Workers
 
 _LOOK_SECONDS = 1.0
 _MODEL_PEOPLE = 4  # at a time, where models play: each has several questions under way
-_MOST_LOST = 8  # pieces of work; one worker that is lost spoils all that are under way
 ROLES: tuple[Role, ...] = ("user", "assistant")
 
 Observe = Callable[[int, int], None]
@@ -129,18 +128,19 @@ def _crew(engine: Engine, jobs: int | None, meanwhile: Callable[[], None]) -> Wo
 def _as_done(
     crew: Workers | Crew, refine: Callable[[Work], PersonResult], waiting: Sequence[Work], meanwhile: Callable[[], None]
 ) -> Iterator[PersonResult]:
-    """The results as they come. Few are under way at a time: with one job, submitting is doing. A lost worker's are done once more.
+    """The results as they come. Few are under way at a time: with one job, submitting is doing. What a lost worker spoiled is done once
+    more.
 
     Raises:
         WorkerError: workers were lost again.
     """
-    left, lost = deque(waiting), 0
+    left, lost = deque(waiting), set[tuple[str, str]]()
     under_way: dict[Future[PersonResult], Work] = {}
+    most = _MODEL_PEOPLE if isinstance(crew, Crew) else crew.jobs + (crew.jobs > 1)  # one more than work: nobody waits for the next
     while left or under_way:
-        while left and len(under_way) < (crew.jobs if isinstance(crew, Workers) else _MODEL_PEOPLE) + 1:
-            under_way[crew.submit(refine, left[0])] = left.popleft()
-            if next(reversed(under_way)).done():
-                break
+        while left and len(under_way) < most:
+            work = left.popleft()
+            under_way[crew.submit(refine, work)] = work
         ready = wait(under_way, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done
         meanwhile()
         for future in ready:
@@ -148,10 +148,10 @@ def _as_done(
             try:
                 yield future.result()
             except BrokenProcessPool:
+                if work.key in lost:
+                    raise WorkerError(LOST_TWICE) from None
+                lost.add(work.key)
                 left.append(work)
-                lost += 1
-        if lost > _MOST_LOST:
-            raise WorkerError(LOST_TWICE)
 
 
 def attempt(engine: Engine, settings: Settings, work: Work) -> PersonResult:

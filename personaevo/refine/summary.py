@@ -162,23 +162,22 @@ _SAID = {
 
 def summary_text(summary: Summary) -> str:
     """A table for a terminal of 80 columns and what stands around it."""
-    one = "item" if summary.higher else "person"
-    where = "on what they were made from: IN-SAMPLE" if summary.in_sample else "on dialogues or items that were held out"
+    where = "IN-SAMPLE, on what they were made from" if summary.in_sample else "on items that were held out"
     counted = summary.held_out or summary.people - summary.failed
     head = f"{summary.people} refined, {summary.failed} failed; scored {where}: {counted}"
     if not counted:
         return head
     better = "higher" if summary.higher else "lower"
-    lines = [head, f"{summary.measure} per {one} ({better} is better); gain of the refined profile, 95 % interval over people", ""]
+    lines = [head, f"{summary.measure} ({better} is better); gain of the refined, 95 % interval over people", ""]
     lines.append(f"{'beside':18}{'it':>8}{'refined':>9}{'gain':>8}  {'interval':18}{'worse':>6}{'leak':>6}{'n':>5}")
     lines += map(_line, summary.rows)
     updated = "-" if summary.updated is None else f"{summary.updated:.0%}"
     leak = "-" if summary.leak is None else f"{summary.leak:.2f}"
     stops = ", ".join(f"{name} {count}" for name, count in sorted(summary.stops.items()))
-    lines += ["", f"updated: {updated} of them; leak score of the refined: {leak}; stopped by: {stops}"]
+    lines += ["", f"updated: {updated}; leak score of the refined: {leak}; stopped by: {stops}"]
     if summary.rank[0] is not None:
-        beside = "" if summary.rank[1] is None else f", the population mean to {summary.rank[1]:.0%}"
-        lines.append(f"a refined profile is nearer to its person than to {summary.rank[0]:.0%} of the others{beside}")
+        beside = "" if summary.rank[1] is None else f" (population mean: {summary.rank[1]:.0%})"
+        lines.append(f"nearer to its own person than to {summary.rank[0]:.0%} of the others{beside}")
     lines += [f"{name}: {before:.3f} at the start, {after:.3f} refined" for name, (before, after) in summary.beside.items()]
     return "\n".join(lines)
 

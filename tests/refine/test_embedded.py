@@ -1,0 +1,166 @@
+"""The embedded roles: common random numbers, pieces of dialogues on the scale of whole ones, shrinkage, sentences without numbers."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import numpy as np
+import pytest
+
+from personaevo import content, definitions
+from personaevo.errors import ConfigError, ReferenceDataError, ReplyError
+from personaevo.readers import read_tasks
+from personaevo.refine.behavior import Behavior, TextItem
+from personaevo.refine.embedded import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
+from personaevo.refine.population import People, Population, Yardstick, of_reference
+from personaevo.refine.profile import Profile
+from personaevo.refine.roles import Analysis
+from personaevo.refine.split import split
+from tests.refine.refine_cases import crowd, dialogue, person, population
+
+NAMES = definitions.features().names
+LENGTH = NAMES.index("words_per_turn")
+ITEM = dialogue("a", 5, random.Random(1))
+
+
+def player() -> EmbeddedPlayer:
+    return EmbeddedPlayer(definitions.domain("charity"), read_tasks(definitions.domain_files("charity").tasks))
+
+
+def test_equal_seeds_give_equal_plays_whatever_the_words_and_the_item() -> None:
+    dials = {"words_per_turn": 6.0}
+    plain, wordy = Profile(dials=dials), Profile(dials=dials).updated("goals", *Profile(sections={"goals": ("You want it.",)}).claims)
+    first = player().play(plain, [ITEM], 3, 7)
+    again = player().play(wordy, [ITEM, dialogue("b", 9, random.Random(2))], 3, 7)
+    assert [(one.item_id, one.sample) for one in again] == [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("b", 2)]
+    shown = [one.fingerprint for one in first]
+    assert all(row is not None for row in shown)
+    np.testing.assert_array_equal(shown, [one.fingerprint for one in again[:3]])
+    np.testing.assert_array_equal(shown, [one.fingerprint for one in again[3:]])
+    assert not np.array_equal(shown, [one.fingerprint for one in player().play(plain, [ITEM], 3, 8)])
+
+
+def test_dials_steer_the_plays() -> None:
+    one = player()
+    means = [
+        np.mean([play.fingerprint for play in one.play(Profile(dials={"words_per_turn": words}), [ITEM], 8, 1)], axis=0)[LENGTH]
+        for words in (3.0, 30.0)
+    ]
+    assert means[0] < 8 < means[1]
+
+
+def test_what_is_no_dialogue_needs_a_model() -> None:
+    with pytest.raises(ConfigError, match="played by a model only: give one, such as --model user="):
+        player().play(Profile(), [TextItem(id="t", text="Well.")], 2, 1)
+
+
+# --- others
+
+
+def test_nobody_is_among_their_own_others() -> None:
+    people = crowd(14)
+    known = People(people)
+    others = known.others("p00", "user")
+    assert others is not None and len(others.whole) == 26
+    without = People(one for one in people if one.person != "p00").others("somebody", "user")
+    assert without is not None
+    np.testing.assert_array_equal(others.whole, without.whole)
+    assert known.others("p00", "assistant") is None  # nobody was
+    assert People(people[:10]).others("p00", "user") is None  # 18 dialogues are too few
+    shared, own = known.background("p00"), known.background("nobody")
+    assert (shared.texts, own.texts) == (26, 28) and all(shared.share(key) <= 1 for key in shared.counts)
+
+
+def test_the_mean_of_others_is_a_profile() -> None:
+    profile = population().profile()
+    assert set(profile.dials) == set(NAMES) and not profile.claims
+    assert profile.dials["words_per_turn"] == pytest.approx(population().whole[:, LENGTH].mean())
+
+
+def test_too_few_people_of_a_reference_are_refused() -> None:
+    with pytest.raises(ReferenceDataError, match="3 people are too few"):
+        of_reference(population().whole[:3])
+
+
+def test_a_piece_is_as_far_from_other_pieces_as_its_whole_would_be() -> None:
+    """Two deviations above the mean of first pieces is two above that of whole dialogues."""
+    rng = np.random.default_rng(0)
+    whole, first = rng.normal(10, 4, (50, 3)), rng.normal(2, 0.5, (50, 3))
+    first[:, 2] = 1.0  # does not vary: says nothing of the whole
+    some = Population(whole, first, first[:5])
+    row = first.mean(axis=0) + 2 * first.std(axis=0)
+    expected = whole.mean(axis=0) + np.array([2, 2, 0]) * whole.std(axis=0)
+    np.testing.assert_allclose(some.as_whole(row, "first"), expected)
+    np.testing.assert_array_equal(some.as_whole(row, "whole"), row)
+    np.testing.assert_array_equal(some.as_whole(row, "last"), row)  # five are too few to tell
+
+
+def test_pieces_are_known_from_the_split() -> None:
+    people = crowd(14)
+    others = People(people).others("p01", "user")
+    assert others is not None
+    parts = split(people[1], 0)
+    pieces, plain = (Yardstick(others, parts, whole=whole) for whole in (True, False))
+    assert not np.array_equal(pieces.of(parts.train[0]), plain.of(parts.train[0]))
+    assert not np.array_equal(pieces.of(parts.dev[0]), plain.of(parts.dev[0]))
+    np.testing.assert_array_equal(pieces.of(parts.test[0]), plain.of(parts.test[0]))
+    assert pieces.of(TextItem(id="t", text="Well.")) is None and pieces.rows([]).shape == (0, len(NAMES))
+
+
+# --- analysis and refinement
+
+
+def test_the_analysis_names_what_differs_and_the_targets() -> None:
+    people = crowd(14)
+    others = People(people).others("p01", "user")
+    assert others is not None
+    parts = split(people[1], 0)
+    yardstick = Yardstick(others, parts, whole=True)
+    played = player().play(Profile(dials={"words_per_turn": 40.0}), parts.train, 3, 1)
+    found = EmbeddedAnalyst(yardstick).analyze(Profile(), parts.train, played)
+    assert "words_per_turn" in found.text and found.sources == (parts.train[0].id,)
+    assert found.targets["words_per_turn"] == pytest.approx(yardstick.rows(parts.train)[0][LENGTH])
+    with pytest.raises(ReplyError, match="no fingerprints"):
+        EmbeddedAnalyst(yardstick).analyze(Profile(), [TextItem(id="t", text="Well.")], played)
+
+
+def test_dials_move_a_share_of_the_way_from_the_mean() -> None:
+    others = population()
+    target = {"words_per_turn": others.center["words_per_turn"] + 10}
+    one = EmbeddedRefiner(others).refine(others.profile(), Analysis("", target, ("a",)), 3)
+    three = EmbeddedRefiner(others).refine(others.profile(), Analysis("", target, ("a", "b", "c")), 2)
+    made = [profile for profile in (*one, *three) if isinstance(profile, Profile)]
+    moved = [profile.dials["words_per_turn"] - others.center["words_per_turn"] for profile in made]
+    assert moved == pytest.approx([1, 2, 3, 10 * 0.3 / 1.2, 10 * 0.6 / 1.4])  # n s / (1 + (n - 1) s)
+    assert all(profile.dials["short_rate"] == others.center["short_rate"] for profile in made)
+
+
+def test_what_stands_out_is_said_in_words_and_replaced_the_next_time() -> None:
+    others = population()
+    high, low = ({"words_per_turn": others.center["words_per_turn"] + step} for step in (9, -9))
+    start = others.profile().updated("communication", *Profile(sections={"communication": ("You say hello first.",)}).claims)
+    (first,) = EmbeddedRefiner(others).refine(start, Analysis("", high, ("a",)), 1)
+    assert isinstance(first, Profile)
+    (second,) = EmbeddedRefiner(others).refine(first, Analysis("", low, ("a",)), 1)
+    assert isinstance(second, Profile)
+    assert [claim.text for claim in first.claims] == ["You say hello first.", "You write longer messages than most people."]
+    assert [claim.text for claim in second.claims] == ["You say hello first.", "You write shorter messages than most people."]
+    assert (first.claims[1].sources, first.claims[1].since) == (("a",), 1)
+
+
+def test_every_sentence_is_usable_and_has_no_number() -> None:
+    table = content.toml("fitness", "refine/manner.toml")
+    assert set(table["more"]) == set(table["less"]) == set(NAMES)
+    for text in (*table["more"].values(), *table["less"].values()):
+        assert Profile(sections={"communication": (text,)}).problems() == [] and not re.search(r"\d", text)
+
+
+def test_without_targets_only_a_model_can_refine() -> None:
+    (refused,) = EmbeddedRefiner(population()).refine(Profile(), Analysis("- too long", {}, ("a",)), 3)
+    assert not isinstance(refused, Profile) and "only a model" in refused.reason
+
+
+def test_people_without_words_do_not_count() -> None:
+    silent = Behavior(person="s", items=(dialogue("s1", 3, random.Random(0), turns=1),))
+    assert People([silent, *(person(f"q{number}", 5) for number in range(10))]).others("q0", "user") is None

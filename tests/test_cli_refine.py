@@ -1,0 +1,107 @@
+"""``personaevo refine`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from personaevo.archive import Archive
+from personaevo.cli.app import run
+from personaevo.refine.starts import read
+from tests.refine.refine_cases import crowd
+
+Capture = pytest.CaptureFixture[str]
+PEOPLE = crowd(11)
+QUICK = ["--samples", "3", "--rounds", "1", "--jobs", "1"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("people").mkdir()
+    for one in PEOPLE:
+        items = [{"id": item.id, "turns": [turn.model_dump() for turn in item.turns]} for item in one.items]  # type: ignore[union-attr]
+        text = json.dumps({"person": one.person, "items": items, "attributes": {"age": 40}})
+        Path("people", f"{one.person}.json").write_text(text, encoding="utf-8")
+
+
+def fails(capsys: Capture, arguments: Sequence[str], code: int = 1) -> str:
+    """Nothing on stdout, one line on stderr, which is given back."""
+    assert run(["refine", *arguments]) == code
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("Error: ") and said.err.count("\n") == 1
+    return said.err
+
+
+def test_many_people_become_a_table_profiles_and_an_archive(capsys: Capture) -> None:
+    assert run(["refine", "--people", "people", *QUICK, "--archive", "a.duckdb", "--out", "profiles"]) == 0
+    said = capsys.readouterr()
+    assert "11 refined, 0 failed; scored on items that were held out: 11" in said.out
+    assert "population mean" in said.out and "they say nothing about people played by language models" in said.out
+    assert "11/11 refined" in said.err and "11 profiles are in profiles" in said.err
+    assert min(path.name for path in Path("profiles").iterdir()) == "p00.user.json" and read("profiles/p00.user.json").dials
+    with Archive.read("a.duckdb") as archive:
+        assert len(archive.refinements().people()) == 11
+        rows = archive.query("SELECT person, number, state FROM refined_versions WHERE number = 0")[1]
+        assert rows == [(f"p{number:02}", 0, "start") for number in range(11)]
+    assert run(["archive", "summary", "a.duckdb"]) == 0
+    assert "11 people" in capsys.readouterr().out
+
+
+def test_json_is_one_object_and_equal_for_equal_seeds(capsys: Capture) -> None:
+    found = []
+    for _ in range(2):
+        assert run(["refine", "--people", "people", *QUICK, "--seed", "3", "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["people"] == found[1]["people"] and found[0]["summary"] == found[1]["summary"]
+    one = found[0]["people"][0]
+    assert one.keys() >= {"person", "role", "state", "stop", "scores", "leak", "profile", "digest", "in_sample"}
+    assert found[0]["settings"]["seed"] == 3 and {row["control"] for row in found[0]["summary"]["rows"]} >= {"population", "other", "truth"}
+
+
+def test_one_person_among_others_in_full(capsys: Capture) -> None:
+    assert run(["refine", "--behavior", "people/p01.json", "--people", "people", *QUICK]) == 0
+    out = capsys.readouterr().out
+    assert "1 refined, 0 failed" in out and "p01 as user: stopped by " in out and "version 1, " in out and "Dials: " in out
+    assert run(["refine", "--text", "I rarely say much.", "--behavior", "people/p01.json", *QUICK, "--json"]) == 0
+    profile = json.loads(capsys.readouterr().out)["people"][0]["profile"]
+    assert profile["sections"]["background"][0]["text"] == "You rarely say much."
+    assert run(["refine", "attributes", "--behavior", "people/p01.json", *QUICK, "--paper"]) == 0
+    out = capsys.readouterr().out
+    assert "IN-SAMPLE" in out and "40" in out
+
+
+def test_a_stopped_refinement_goes_on(capsys: Capture) -> None:
+    command = ["--people", "people", *QUICK, "--archive", "a.duckdb"]
+    assert run(["refine", *command]) == 0
+    first = capsys.readouterr().out
+    assert "go on with it by --resume" in fails(capsys, command)
+    assert run(["refine", *command, "--resume"]) == 0
+    again = capsys.readouterr()
+    assert again.out.split("Archive:")[0] == first.split("Archive:")[0] and "11/11 refined" in again.err
+    assert "'seed' was 0 and is 1" in fails(capsys, [*command, "--resume", "--seed", "1"])
+
+
+@pytest.mark.parametrize(("arguments", "code", "told"), [
+    ([], 2, "expected --behavior FILE (one person) or --people"),
+    (["--people", "nowhere"], 1, "nowhere"),
+    (["nowhere.json", "--people", "people"], 1, "nowhere.json: no such file"),
+    (["nothing", "--text", "You.", "--people", "people"], 2, "given twice"),
+    (["--behavior", "people/p00.json", "--dialogues", "x"], 2, "--dialogues belongs to the index"),
+    (["--people", "people", "--model", "user"], 2, "expected ROLE=MODEL"),
+    (["--people", "people", "--model", "judge=openai:x"], 1, "no role 'judge' here"),
+    (["--people", "people", "--domain", "nowhere"], 1, "unknown domain 'nowhere'"),
+    (["--people", "people", "--resume"], 1, "expected the archive"),
+    (["--people", "people", "--samples", "1"], 2, "1 is not in the range"),
+    (["--people", "people", "--leaks", "keep"], 2, "'keep' is not one of"),
+])  # fmt: skip
+def test_mistakes_are_one_line(capsys: Capture, arguments: list[str], code: int, told: str) -> None:
+    assert told in fails(capsys, arguments, code)
+
+
+def test_a_search_refuses_the_roles_of_a_refinement(capsys: Capture) -> None:
+    assert run(["search", "--model", "refiner=openai:x"]) == 1
+    assert "the role refiner is one of 'personaevo refine'" in capsys.readouterr().err
