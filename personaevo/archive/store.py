@@ -52,8 +52,8 @@ _MODEL_CALLS = 3  # the schema that has them
 class Archive:
     """One archive file, open for writing (``create_or_open``) or reading (``read``); a context manager.
 
-    One thread at a time. Every method raises ArchiveError, with one line that says what to do, when the file cannot be
-    read or written. Whatever ``commit`` returned from is kept, also when the process is killed right after it.
+    One thread at a time. Every method raises ArchiveError, with one line that says what to do, when the file cannot be read or written.
+    Whatever ``commit`` returned from is kept, also when the process is killed right after it.
     """
 
     def __init__(self, path: Path, database: Database, held: Lock | None, publisher: Publisher | None) -> None:
@@ -90,8 +90,7 @@ class Archive:
     def read(cls, path: str | os.PathLike[str]) -> Self:
         """Open an archive for reading; while it is being written, that is the last published snapshot.
 
-        Never changes the file. While it is open for reading, and was not being written when opened, nobody can open it
-        for writing: close it soon.
+        Never changes the file. While it is open for reading, and was not being written when opened, nobody can write it: close it soon.
 
         Raises:
             ArchiveBusyError: it is being written and no snapshot appears within two seconds.
