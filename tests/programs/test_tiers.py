@@ -145,6 +145,7 @@ def test_doctor_says_what_is_missing(tmp_path: Path) -> None:
     assert "--sandbox weak" in done.stderr
 
 
+@pytest.mark.slow
 def test_weak_search_runs_there_and_warns(tmp_path: Path) -> None:
     words = ("--candidates", "1", "--task-count", "2", "--jobs", "1", "--archive", "a.duckdb", "--sandbox", "weak")
     done = command(tmp_path, "Landlock", "search", *words)

@@ -23,7 +23,7 @@ from personaevo.cli.app import run
 from personaevo.cli.archive import keep
 from personaevo.verify import Verification
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
 
 

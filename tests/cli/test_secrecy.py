@@ -14,7 +14,7 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.text import without_secrets
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SECRETS = {
     "OPENAI_API_KEY": "sk-proj-c4n4ryAAAAAAAAAAAAAA", "ANTHROPIC_API_KEY": "sk-ant-c4n4ryBBBBBBBBBBBB", "FOO_TOKEN": "odd c4n4ryCCCC",
 }  # fmt: skip

@@ -19,7 +19,7 @@ from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.definitions import domain_files
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "personaevo"]
 SMALL = ["--task-count", "4", "--personas", "3", "--jobs", "1"]
@@ -379,6 +379,7 @@ def test_interrupted_before_anything_was_saved() -> None:
     assert "Interrupted" in err
 
 
+@pytest.mark.slow
 def test_readers_see_a_search_under_way() -> None:
     search = begun(["--task-count", "10", "--personas", "10", "--jobs", "1", "--candidates", "200", "--archive", "here.duckdb"], 20)  # long
     try:
