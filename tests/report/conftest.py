@@ -81,7 +81,7 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.fail("chromium is not installed: the page is tested in a real browser; run 'make browser'", pytrace=False)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield started
         started.close()
 

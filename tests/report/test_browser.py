@@ -210,14 +210,16 @@ def test_colors_follow_the_system_and_the_button(view: Page, tmp_path: Path) -> 
     view.screenshot(path=tmp_path / "dark-1280.png", full_page=True)
     assert brightness(light) > 200
     assert brightness(dark) < 60
-    label = "getComputedStyle(document.querySelector('.plot .xtick text')).fill"
-    view.wait_for_function(f"{label} === getComputedStyle(document.body).color")  # plots are drawn anew
+    ink = view.evaluate("getComputedStyle(document.body).color")
+    expect(view.locator(".plot .xtick text").first).to_have_css("fill", ink)  # plots are drawn anew
     view.emulate_media(media="print")
     assert brightness(view.evaluate(page_color)) == 255
     expect(view.locator("#list")).to_be_hidden()
-    view.emulate_media(media="screen", color_scheme="dark")
-    view.emulate_media(media="screen", color_scheme="light")
-    view.wait_for_function(f"{page_color} === {light!r}")
+    view.emulate_media(media="screen")
+    view.locator("#theme").click()
+    for scheme, color in (("light", light), ("dark", dark), ("light", light)):
+        view.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(view.locator("body")).to_have_css("background-color", color)
 
 
 def brightness(color: str) -> int:
