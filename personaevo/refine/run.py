@@ -13,8 +13,7 @@ from personaevo import definitions
 from personaevo.archive import Archive, Calls, Refinements
 from personaevo.config import REFINE_ROLES, make_config
 from personaevo.errors import ConfigError, InputError
-from personaevo.models import Account, Budget, Models, Spent, parse, read_prices
-from personaevo.records import ModelCall, Reply
+from personaevo.models import Account, Budget, Kept, Models, Spent, parse, read_prices
 from personaevo.refine import controls, reading, starts
 from personaevo.refine.behavior import Behavior
 from personaevo.refine.people import Crowd, Observe, begun, refine_all, works
@@ -144,29 +143,16 @@ def _models(given: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _kept(path: str | os.PathLike[str] | None) -> Iterator[tuple[Refinements | None, Calls | _Answers]]:
+def _kept(path: str | os.PathLike[str] | None) -> Iterator[tuple[Refinements | None, Calls | Kept]]:
     """Where results and answers of models are kept: in the archive, else answers for this time only."""
     if path is None:
-        yield None, _Answers()
+        yield None, Kept()
         return
     with Archive.create_or_open(path) as archive:
         yield archive.refinements(), archive.calls()
 
 
-class _Answers:
-    """Answers of models, for this time."""
-
-    def __init__(self) -> None:
-        self._replies: dict[str, Reply] = {}
-
-    def get(self, key: str) -> Reply | None:
-        return self._replies.get(key)
-
-    def put(self, call: ModelCall) -> None:
-        self._replies[call.key] = call.reply
-
-
-def _asked(models: Mapping[str, str], calls: Calls | _Answers, budget: Budget | None, prices: Path | None) -> Models:
+def _asked(models: Mapping[str, str], calls: Calls | Kept, budget: Budget | None, prices: Path | None) -> Models:
     before = {role: Spent(*sums) for role, sums in calls.sums(_CALLS_RUN).items()} if isinstance(calls, Calls) else {}
     return Models({role: parse(text) for role, text in models.items()}, calls, prices=read_prices(prices), budget=budget, before=before)
 

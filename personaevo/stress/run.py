@@ -13,8 +13,8 @@ from personaevo import definitions, readers, reference
 from personaevo.config import make_config
 from personaevo.errors import ConfigError, InputError
 from personaevo.evolve.plan import Plan, make_plan
-from personaevo.models import Budget, Models, parse, read_prices
-from personaevo.records import ModelCall, PlanItem, Reply, Task, Tier
+from personaevo.models import Budget, Kept, Models, parse, read_prices
+from personaevo.records import PlanItem, Task, Tier
 from personaevo.reference import Reference
 from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
 from personaevo.simulate.episodes import seed_of
@@ -147,25 +147,12 @@ def _drawn(sampler: PersonaSampler, plan: Plan, strategy: Strategy, where: str |
     }
 
 
-class _Kept:
-    """Answers of models, for this run."""
-
-    def __init__(self) -> None:
-        self._replies: dict[str, Reply] = {}
-
-    def get(self, key: str) -> Reply | None:
-        return self._replies.get(key)
-
-    def put(self, call: ModelCall) -> None:
-        self._replies[call.key] = call.reply
-
-
 def _players(models: Mapping[str, str], budget: Budget | None, prices: Path | None) -> Models:
     """The models of this run."""
     for role in models:
         if role not in ROLES:
             raise ConfigError(f"models: no role {role!r:.40} here; roles are {', '.join(ROLES)}, and the agent is given as such")
-    return Models({role: parse(text) for role, text in models.items()}, _Kept(), prices=read_prices(prices), budget=budget)
+    return Models({role: parse(text) for role, text in models.items()}, Kept(), prices=read_prices(prices), budget=budget)
 
 
 def _played(

@@ -18,27 +18,17 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.definitions import domain_files
+from tests.cli.cli_cases import Capture, fails
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "personaevo"]
 SMALL = ["--task-count", "4", "--personas", "3", "--jobs", "1"]
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def fails(capsys: Capture, arguments: Sequence[str], code: int = 1) -> str:
-    """Runs a command that fails: nothing on stdout, one line on stderr, which is given back."""
-    assert run(arguments) == code
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("Error: ")
-    assert said.err.count("\n") == 1
-    return said.err.removeprefix("Error: ").strip()
 
 
 def process(arguments: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:

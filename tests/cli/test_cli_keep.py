@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -22,9 +21,9 @@ from personaevo.archive import Archive, Finding, named_queries, named_query
 from personaevo.cli.app import run
 from personaevo.cli.archive import keep
 from personaevo.verify import Verification
+from tests.cli.cli_cases import Capture, fails
 
 ROOT = Path(__file__).resolve().parents[2]
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +35,6 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def archive(finished_archive: Path) -> str:
     shutil.copy(finished_archive, "a.duckdb")
     return "a.duckdb"
-
-
-def fails(capsys: Capture, arguments: Sequence[str], code: int = 1) -> str:
-    """Runs a command that fails: nothing on stdout, one line on stderr, which is given back."""
-    assert run(arguments) == code
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("Error: ")
-    assert said.err.count("\n") == 1
-    return said.err.removeprefix("Error: ").strip()
 
 
 # --- verify

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.refine.starts import read
+from tests.cli.cli_cases import Capture, fails
 from tests.refine.refine_cases import crowd
 
-Capture = pytest.CaptureFixture[str]
 PEOPLE = crowd(11)
 QUICK = ["--samples", "3", "--rounds", "1", "--jobs", "1"]
 
@@ -26,14 +25,6 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         items = [{"id": item.id, "turns": [turn.model_dump() for turn in item.turns]} for item in one.items]  # type: ignore[union-attr]
         text = json.dumps({"person": one.person, "items": items, "attributes": {"age": 40}})
         Path("people", f"{one.person}.json").write_text(text, encoding="utf-8")
-
-
-def fails(capsys: Capture, arguments: Sequence[str], code: int = 1) -> str:
-    """Nothing on stdout, one line on stderr, which is given back."""
-    assert run(["refine", *arguments]) == code
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.startswith("Error: ") and said.err.count("\n") == 1
-    return said.err
 
 
 def test_many_people_become_a_table_profiles_and_an_archive(capsys: Capture) -> None:
@@ -78,11 +69,11 @@ def test_a_stopped_refinement_goes_on(capsys: Capture) -> None:
     command = ["--people", "people", *QUICK, "--archive", "a.duckdb"]
     assert run(["refine", *command]) == 0
     first = capsys.readouterr().out
-    assert "go on with it by --resume" in fails(capsys, command)
+    assert "go on with it by --resume" in fails(capsys, ["refine", *command])
     assert run(["refine", *command, "--resume"]) == 0
     again = capsys.readouterr()
     assert again.out.split("Archive:")[0] == first.split("Archive:")[0] and "11/11 refined" in again.err
-    assert "'seed' was 0 and is 1" in fails(capsys, [*command, "--resume", "--seed", "1"])
+    assert "'seed' was 0 and is 1" in fails(capsys, ["refine", *command, "--resume", "--seed", "1"])
 
 
 @pytest.mark.parametrize(("arguments", "code", "told"), [
@@ -99,7 +90,7 @@ def test_a_stopped_refinement_goes_on(capsys: Capture) -> None:
     (["--people", "people", "--leaks", "keep"], 2, "'keep' is not one of"),
 ])  # fmt: skip
 def test_mistakes_are_one_line(capsys: Capture, arguments: list[str], code: int, told: str) -> None:
-    assert told in fails(capsys, arguments, code)
+    assert told in fails(capsys, ["refine", *arguments], code)
 
 
 def test_a_search_refuses_the_roles_of_a_refinement(capsys: Capture) -> None:

@@ -1,0 +1,21 @@
+"""What tests of commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from personaevo.cli.app import run
+
+Capture = pytest.CaptureFixture[str]
+
+
+def fails(capsys: Capture, arguments: Sequence[str], code: int = 1) -> str:
+    """Runs a command that fails: nothing on stdout, one line on stderr, which is given back."""
+    assert run(arguments) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("Error: ")
+    assert said.err.count("\n") == 1
+    return said.err.removeprefix("Error: ").strip()
