@@ -28,6 +28,7 @@ test: lint browser
 
 slow: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
+	$(BIN)/python -m pytest -q -m "hypothesis and not slow" --hypothesis-profile=new $(PARALLEL) $(ARGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -75,6 +75,9 @@ class SearchConfig(BaseModel):
         domain_folder: that folder, absolute; None for an installed domain. Follows from ``domain``.
         tasks, human: files that take the place of the domain's own tasks and people (see ``readers``).
         archive: the DuckDB file to write; None picks a free name in the working folder.
+        program: persona program to start from, in place of the domain's own (or of that made from ``profiles``).
+        profiles: refined profiles: an archive of ``personaevo refine``, a folder of ``refine --out``, or one file. The search starts from
+            a program of them, and its cells are made around them; people who are held out are left out.
         candidates: how many programs are proposed, the seed program included.
         task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each.
         finalists: so many of the best are scored again, on ``test_tasks`` tasks with ``test_personas`` personas each, to pick the best.
@@ -105,6 +108,7 @@ class SearchConfig(BaseModel):
     tasks: _File | None = None
     human: _File | None = None
     program: _File | None = None
+    profiles: _File | None = None
     archive: _File | None = None
     candidates: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     task_count: Annotated[int, Field(ge=2, le=1000)] = 10
@@ -138,6 +142,12 @@ class SearchConfig(BaseModel):
     def _has_one_agent(self) -> SearchConfig:
         if self.agent is not None and "agent" in self.models:
             raise ValueError("the agent is given twice: as a model and by 'agent'; leave one out")
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_own_archive(self) -> SearchConfig:
+        if self.profiles is not None and self.archive is not None and self.profiles.absolute() == self.archive.absolute():
+            raise ValueError("the archive to write is the one that profiles are taken from; give another")
         return self
 
     @model_validator(mode="before")

@@ -37,6 +37,10 @@ class WeakSandboxWarning(UserWarning):
     """Programs run where they could do harm, because the user chose so."""
 
 
+class ProfilesWarning(UserWarning):
+    """Refined profiles are not all used, or could be of people who are held out."""
+
+
 class WorkerError(PersonaevoError):
     """Worker processes are lost again and again (the machine's fault)."""
 

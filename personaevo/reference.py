@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -123,10 +123,15 @@ def build(dialogues: Sequence[Dialogue], *, domain: str, corpus: str, license: s
         names=features.names,
         losses=detect_losses(text for turns in texts for text in turns),
         counts=Counts(dialogues=len(kept), people=len(set(people)) if any(known) else None, dropped=dropped),
-        values=_frozen([[float(f"{value:.{_DIGITS}g}") for value in row] for row in features.measure(texts).values]),
+        values=_frozen([rounded(row) for row in features.measure(texts).values]),
         groups=tuple(dialogue.domain if several else "" for dialogue in kept),
         people=people,
     )
+
+
+def rounded(row: Iterable[float]) -> tuple[float, ...]:
+    """A fingerprint as references hold it: 4 significant digits."""
+    return tuple(float(f"{value:.{_DIGITS}g}") for value in row)
 
 
 def _check_size(size: int, where: str, more: str = "") -> None:

@@ -1,18 +1,26 @@
-"""What tests share: one small archive that a real search wrote."""
+"""What tests share: one small archive that a real search wrote, and property tests that try the same cases in every run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from personaevo.config import SearchConfig
 from personaevo.evolve.search import search
+
+# A test that fails must fail again. make slow runs them with cases drawn anew: --hypothesis-profile=new.
+settings.register_profile("new", deadline=None)
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
 def finished_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive with an ended search over five candidates. Copy it to change it."""
     path = tmp_path_factory.mktemp("finished") / "small.duckdb"
-    search(SearchConfig(archive=path, candidates=5, task_count=4, personas=3, test_tasks=4, test_personas=3, lag=2, jobs=1, seed=1))
+    search(SearchConfig(
+        archive=path, candidates=5, task_count=4, personas=3, test_tasks=4, test_personas=3, lag=2, jobs=1, seed=1, control_dialogues=60,
+    ))  # fmt: skip
     return path

@@ -51,7 +51,9 @@ def _trained_once() -> Iterator[None]:
 def whole(_trained_once: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive with an ended search over four candidates of six episodes."""
     path = tmp_path_factory.mktemp("whole") / "a.duckdb"
-    search(SearchConfig(archive=path, candidates=4, task_count=2, personas=3, test_tasks=2, test_personas=2, lag=2, jobs=1, seed=1))
+    search(SearchConfig(
+        archive=path, candidates=4, task_count=2, personas=3, test_tasks=2, test_personas=2, lag=2, jobs=1, seed=1, control_dialogues=60,
+    ))  # fmt: skip
     return path
 
 

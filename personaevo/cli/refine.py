@@ -71,7 +71,8 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
     if out is not None:
         from personaevo.refine.run import write_profiles
 
-        say(f"{len(write_profiles(done.results, out))} profiles are in {out}")
+        written = write_profiles(done.results, out, given["domain"])
+        say(f"{len(written)} profiles are in {out}")
     if as_json:
         show_json(_as_object(done))
     else:

@@ -32,6 +32,7 @@ _MODEL = (
 @click.option("--tasks", type=PATH, metavar="FILE", help="Tasks in place of the domain's own: JSON lines, or a tau2-bench tasks.json.")
 @click.option("--human", type=PATH, metavar="FILE", help="People in place of the domain's own: dialogues, or a built reference.")
 @click.option("--program", type=PATH, metavar="FILE", help="Persona program to start from.")
+@click.option("--profiles", type=PATH, metavar="FILE|FOLDER", help="Refined profiles (see refine) as the start and as the cells' people.")
 @click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file to write (default: DOMAIN.duckdb, or the next free name).")
 @click.option("--candidates", type=_COUNT, metavar="N", help="How many programs are proposed, the first one included (default: 100).")
 @click.option("--task-count", type=click.IntRange(min=2), metavar="N", help="Tasks that each program is scored on (default: 10).")

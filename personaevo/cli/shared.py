@@ -16,7 +16,7 @@ import click
 
 from personaevo import content
 from personaevo.cli.output import say
-from personaevo.errors import WeakSandboxWarning
+from personaevo.errors import ProfilesWarning, WeakSandboxWarning
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -65,9 +65,10 @@ def announce(tier: str) -> None:
 
 @contextmanager
 def warnings_told() -> Iterator[None]:
-    """Warnings of a sandbox without walls are a line on stderr, every time."""
+    """What a user is warned of (a sandbox without walls, profiles that are not used) is a line on stderr, every time."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", WeakSandboxWarning)
+        for kind in (WeakSandboxWarning, ProfilesWarning):
+            warnings.simplefilter("always", kind)
         warnings.showwarning = lambda message, *_: say(f"Warning: {message}")
         yield
 

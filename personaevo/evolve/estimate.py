@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from personaevo import definitions
+from personaevo import definitions, reference
 from personaevo.config import SearchConfig
-from personaevo.evolve import rewrite
-from personaevo.evolve.prepare import control_dialogues, load_program, load_tasks
+from personaevo.evolve import profiles, rewrite
+from personaevo.evolve.prepare import control_dialogues, load_people, load_program, load_tasks
 from personaevo.evolve.rewrite import Brief
 from personaevo.models import parse, price_of, read_prices
 from personaevo.records import Usage
@@ -38,7 +38,8 @@ def estimate(config: SearchConfig) -> list[Planned]:
     """
     tasks = load_tasks(config)["train"]
     domain = definitions.domain(config.domain_place)
-    program = load_program(config)
+    people, held_out = reference.split(load_people(config), config.seed)
+    program = load_program(config, profiles.load(config, people, held_out))
     dialogues = _dialogues(config)
     turns = float(domain.script.get("expected_turns", 8.0))
     heard = _TURN_TOKENS * turns  # on average half of a dialogue of two sides stands in a prompt

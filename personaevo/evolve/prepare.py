@@ -13,17 +13,21 @@ from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
+from personaevo.evolve import profiles
 from personaevo.evolve.cast import Cast
+from personaevo.evolve.cell_names import named
 from personaevo.evolve.plan import Plan, make_plan
+from personaevo.evolve.profiles import Profiles
 from personaevo.evolve.rollout import Rollout, play
 from personaevo.judge.discriminator import Discriminator, train
 from personaevo.judge.panel import Panel
-from personaevo.measure.coverage import Cells, tessellate
+from personaevo.measure.coverage import tessellate
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Evaluation, Program, Task, Tier
 from personaevo.reference import Reference
+from personaevo.refine import implicit
 from personaevo.workers import Workers
 
 # Persona-free dialogues that the judge is trained against: with the embedded engine, and where each costs model calls.
@@ -33,8 +37,8 @@ _CONTROL_DIALOGUES, _CONTROL_DIALOGUES_OF_MODELS = 400, 60
 @dataclass(frozen=True)
 class Bench:
     """What candidates are measured on. ``train`` steers the search (the finals on their own episodes); ``test`` (other tasks, other people)
-    is looked at once, at the end. ``inputs`` are digests of the tasks, people, features, domain and seed program: a resumed search must
-    have the same."""
+    is looked at once, at the end. ``inputs`` are digests of the tasks, people, features, domain, profiles and seed program: a resumed
+    search must have the same. ``cell_names`` name the cells, ``notes`` are what whoever began the search should be told."""
 
     domain: str
     losses: tuple[str, ...]
@@ -46,7 +50,9 @@ class Bench:
     test: Panel
     inputs: dict[str, str]
     tier: Tier
+    cell_names: tuple[str, ...]
     cast: Cast | None = None
+    notes: tuple[str, ...] = ()
 
     def rollout(self, source: str | None, plan: Plan, candidate: int | None = None) -> Rollout:
         """The piece of work that plays ``source`` on a plan."""
@@ -59,9 +65,8 @@ class Bench:
 
     def cells(self) -> list[dict[str, Any]]:
         """The cells as the archive keeps them: number, name, people's mass, centroid (standardized)."""
-        names = cell_names(self.train.cells)
         return [
-            {"cell": index, "name": names[index], "mass": float(mass), "centroid": [float(value) for value in centroid]}
+            {"cell": index, "name": self.cell_names[index], "mass": float(mass), "centroid": [float(value) for value in centroid]}
             for index, (mass, centroid) in enumerate(zip(self.train.cells.masses, self.train.cells.centroids, strict=True))
         ]
 
@@ -75,10 +80,15 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
     """
     definitions.domain(config.domain_place)
     tasks = load_tasks(config)
-    seed_program = load_program(config)
     people = load_people(config)
     search_half, test_half = reference.split(people, config.seed)
-    cells = tessellate(search_half.values, config.cells, config.seed)
+    given = profiles.load(config, search_half, test_half)
+    seed_program = load_program(config, given)
+    if given is not None and given.cells is not None:
+        cells, cell_names = given.cells, given.cell_names
+    else:
+        cells = tessellate(search_half.values, config.cells, config.seed)
+        cell_names = tuple(named(cells.centroids, cells.standard))
     control = _Control(config, people, workers, cast)
     train_judge = control.judge(search_half, tasks["train"], "train")
     test_judge = control.judge(test_half, tasks["test"], "test")
@@ -96,13 +106,16 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         test=held_out,
         inputs=input_digests(config, tasks, people) | {"seed_program": seed_program.id},
         tier=config.sandbox,
+        cell_names=cell_names,
         cast=cast,
+        notes=() if given is None else given.notes,
     )
 
 
 def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Reference) -> dict[str, str]:
-    """Digests of what a run is measured with, under the names of its settings: tasks, people, domain, features."""
-    return {
+    """Digests of what a run is measured with, under the names of its settings: tasks, people, domain, features, profiles if given."""
+    refined = {} if config.profiles is None else {"profiles_digest": implicit.digest(implicit.read(config.profiles))}
+    return refined | {
         "tasks_digest": _digest(tasks),
         "people_digest": people.digest,
         "domain_digest": _digest(definitions.domain(config.domain_place).content()),
@@ -150,13 +163,15 @@ def load_people(config: SearchConfig) -> Reference:
     raise ReferenceDataError(f"domain '{config.domain}' has no people to compare with: {advice}")
 
 
-def load_program(config: SearchConfig) -> Program:
-    """The seed program: the one given, the domain's own, or the one all domains share.
+def load_program(config: SearchConfig, given: Profiles | None = None) -> Program:
+    """The seed program: the one given, that of the profiles given, the domain's own, or the one all domains share.
 
     Raises:
         ConfigError: the file given cannot be read.
         ProgramError: it is not a persona program.
     """
+    if given is not None and config.program is None:
+        return make_program(given.source)
     own = definitions.domain_files(config.domain_place).program
     path = config.program or (own if own.exists() else content.root("seeds") / "program.py")
     try:
@@ -207,15 +222,3 @@ class _Control:
     def episodes(self, plan: Plan) -> tuple[Episode, ...]:
         work = Rollout(None, plan, self.config.domain_place, self.people.losses, self.config.sandbox, self.cast)
         return play(self.workers, [work])[0]
-
-
-def cell_names(cells: Cells) -> list[str]:
-    """A name for each cell after the one to three features that mark it most (at least 0.7 standard deviations from people's mean)."""
-    features = [feature for feature, kept in zip(definitions.features().features, cells.standard.kept, strict=True) if kept]
-    names: list[str] = []
-    for centroid in cells.centroids:
-        order = np.argsort(-np.abs(centroid), kind="stable")[:3]
-        words = [features[i].high if centroid[i] > 0 else features[i].low for i in order if abs(centroid[i]) >= 0.7]
-        name = ", ".join(words) or "average"
-        names.append(name)
-    return [name if names.count(name) == 1 else f"{name} ({names[: index + 1].count(name)})" for index, name in enumerate(names)]

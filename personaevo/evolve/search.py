@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import random
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -25,7 +26,7 @@ from pathlib import Path
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
-from personaevo.errors import ArchiveError, ProgramError
+from personaevo.errors import ArchiveError, ProfilesWarning, ProgramError
 from personaevo.evolve import select
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
@@ -136,6 +137,8 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
             try_seed_program(bench)
         if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
+        for note in bench.notes:
+            warnings.warn(note, ProfilesWarning, stacklevel=2)
         run = _begin(archive, config, bench)
         hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started, company)
         hunt.resume(archive.commits(run.id))

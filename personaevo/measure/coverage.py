@@ -71,23 +71,36 @@ def overlap(shares: Floats, masses: Floats) -> float:
     return float(np.minimum(shares, masses).sum())
 
 
-def tessellate(people: Floats, cells: int = 16, seed: int = 0) -> Cells:
+def tessellate(people: Floats, cells: int = 16, seed: int = 0, kinds: Floats | None = None) -> Cells:
     """Cells from ``people[n, d]``, each holding at least 2 % of them; fewer cells when the people do not fill that many.
 
+    With ``kinds[m, d]`` (the places of profiles, say) the cells are made around those; what share of people each holds is counted all the
+    same, and a cell that holds too few is given up.
+
     Raises:
-        ReferenceDataError: fewer than two people per cell.
+        ReferenceDataError: fewer than two people (or kinds) per cell.
     """
-    if len(people) < 2 * cells:
+    points = people if kinds is None else kinds
+    if len(points) < 2 * cells:
         needed = f"at least {2 * cells} are needed; give more people or fewer cells"
-        raise ReferenceDataError(f"{len(people)} people are too few for {cells} cells: {needed}")
+        raise ReferenceDataError(f"{len(points)} people are too few for {cells} cells: {needed}")
     standard = Standard.of(people)
-    points = standard(people)
-    rng = np.random.default_rng(seed)
+    centroids = _centroids(standard(points), cells, np.random.default_rng(seed))
+    made = Cells(standard, centroids, np.zeros(len(centroids))).with_masses(people)
+    while kinds is not None and made.masses.min() < MIN_CELL_SHARE:
+        kept = np.delete(made.centroids, made.masses.argmin(), axis=0)
+        made = Cells(standard, kept, np.zeros(len(kept))).with_masses(people)
+    return made
+
+
+def _centroids(points: Floats, cells: int, rng: np.random.Generator) -> Floats:
+    """At most so many centroids that each holds its share of the points."""
     for k in range(cells, 1, -1):
         found = _balanced(points, k, rng)
         if found is not None:
-            return Cells(standard, found, np.zeros(k)).with_masses(people)
-    return Cells(standard, points.mean(axis=0, keepdims=True), np.ones(1))
+            return found
+    middle: Floats = points.mean(axis=0, keepdims=True)
+    return middle
 
 
 def _balanced(points: Floats, k: int, rng: np.random.Generator) -> Floats | None:

@@ -9,8 +9,10 @@ from typing import Literal
 from personaevo import definitions, readers
 from personaevo.errors import ConfigError
 from personaevo.records import ChatModel, Role
+from personaevo.reference import rounded
 from personaevo.refine import controls, leakage
-from personaevo.refine.behavior import Behavior, Item
+from personaevo.refine.behavior import Behavior, DialogueItem, Item
+from personaevo.refine.differences import fingerprint
 from personaevo.refine.embedded import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
 from personaevo.refine.loop import Case, Roles, refined
 from personaevo.refine.model_analyst import ModelAnalyst
@@ -143,8 +145,15 @@ def refine_person(engine: Engine, settings: Settings, work: Work) -> PersonResul
     return PersonResult(
         person=work.behavior.person, role=work.role or "", stop=stop, fit_only=case.parts.fit_only, in_sample=not case.parts.test,
         measure=measure, higher=higher, items=tuple(item.id for item in items), notes=(*case.parts.notes, *((why,) if why else ())),
-        profile=profile, history=history, outcomes=found, targets=tuple(tuple(map(float, row)) for row in rows),
+        profile=profile, history=history, outcomes=found, targets=tuple(tuple(map(float, row)) for row in rows), seen=seen(work),
     )  # fmt: skip
+
+
+def seen(work: Work) -> tuple[tuple[float, ...], ...]:
+    """Fingerprints of the person's whole dialogues on that side, rounded as a reference holds them."""
+    items = work.behavior.items
+    rows = (fingerprint(item.texts()) for item in items if isinstance(item, DialogueItem) and item.role == work.role)
+    return tuple(rounded(row) for row in rows if row is not None)
 
 
 def judged(case: Case) -> tuple[Item, ...]:

@@ -69,7 +69,8 @@ class PersonResult(Record):
 
     ``profile`` is the refined one, exactly as it was scored in ``outcomes["refined"]``; the other outcomes are controls: "start",
     "population", "rewrite", "padding", "truth". ``in_sample`` tells that there was nothing held out to score on. ``targets`` are the
-    fingerprints of the items judged by, where they have one. ``stop`` is why it ended. A failed one has a ``reason`` and nothing else.
+    fingerprints of the items judged by, where they have one; ``seen`` those of all dialogues on that side, whole and as a reference holds
+    them: by these the person is known again among people. ``stop`` is why it ended. A failed one has a ``reason`` and nothing else.
     """
 
     person: str
@@ -87,6 +88,7 @@ class PersonResult(Record):
     history: History | None = None
     outcomes: dict[str, Outcome] = Field(default_factory=dict)
     targets: tuple[tuple[Finite, ...], ...] = ()
+    seen: tuple[tuple[Finite, ...], ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -101,7 +103,8 @@ class PersonResult(Record):
     @property
     def digest(self) -> str:
         """32 hex digits of all that was found, numbers at 9 digits: equal for equal results."""
-        text = json.dumps(_rounded(self.model_dump(mode="json")), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        since = set() if self.seen else {"seen"}  # archives of before it was kept stay as they are
+        text = json.dumps(_rounded(self.model_dump(mode="json", exclude=since)), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 

@@ -14,7 +14,7 @@ from personaevo.archive import Archive, Calls, Refinements
 from personaevo.config import REFINE_ROLES, make_config
 from personaevo.errors import ConfigError, InputError
 from personaevo.models import Account, Budget, Kept, Models, Spent, parse, read_prices
-from personaevo.refine import controls, reading, starts
+from personaevo.refine import controls, implicit, reading, starts
 from personaevo.refine.behavior import Behavior
 from personaevo.refine.people import Crowd, Observe, begun, refine_all, works
 from personaevo.refine.person import Engine, Start, Work, case_of, judged
@@ -166,8 +166,8 @@ def _play_other(engine: Engine, settings: Settings) -> Callable[[Work, PersonRes
     return play
 
 
-def write_profiles(results: Sequence[PersonResult], folder: Path) -> list[Path]:
-    """Writes the refined profile of each person (and side) to ``PERSON.ROLE.json``; the files.
+def write_profiles(results: Sequence[PersonResult], folder: Path, domain: str = "") -> list[Path]:
+    """Writes the refined profile of each person (and side) to ``PERSON.ROLE.json``; the files. ``domain`` is where they were refined.
 
     Raises:
         InputError: a file cannot be written.
@@ -180,6 +180,6 @@ def write_profiles(results: Sequence[PersonResult], folder: Path) -> list[Path]:
             path = folder / f"{'.'.join(filter(None, (name, one.role)))}.json"
             if path in written:
                 raise InputError(f"{path}: two people have names that give the same file; rename one")
-            starts.write(path, one.profile)
+            implicit.write(path, implicit.ImplicitProfile.of(one, domain))
             written.append(path)
     return written

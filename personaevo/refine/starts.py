@@ -152,13 +152,13 @@ def _ends(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(type(end) in (int, float) for end in value)
 
 
-def write(path: str | Path, profile: Profile) -> None:
-    """Writes the profile as JSON; ``read`` gives an equal one back.
+def write(path: str | Path, profile: Profile, beside: Mapping[str, Any] | None = None) -> None:
+    """Writes the profile as JSON, with what else is to stand ``beside`` it; ``read`` gives an equal profile back.
 
     Raises:
         InputError: the file cannot be written.
     """
-    text = json.dumps({"id": profile.id, **profile.model_dump(mode="json")}, ensure_ascii=False, indent=1)
+    text = json.dumps({"id": profile.id, **(beside or {}), **profile.model_dump(mode="json")}, ensure_ascii=False, indent=1)
     draft = Path(f"{path}.new")  # a full disk must not cost the file that was there
     try:
         draft.write_text(f"{text}\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from personaevo.workers import Workers
 
 SMALL: Mapping[str, Any] = {
     "candidates": 12, "task_count": 4, "personas": 3, "test_tasks": 4, "test_personas": 3, "finalists": 3, "lag": 3, "jobs": 1, "seed": 5,
+    "control_dialogues": 60,
 }  # fmt: skip
 _SET_CHILD_SUBREAPER = 36
 _PATIENCE = 10.0

@@ -29,7 +29,7 @@ PLACES = 5
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    sizes = {"task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "candidates": 1}
+    sizes = {"task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "candidates": 1, "control_dialogues": 60}
     with Workers(1) as workers:
         yield prepare(SearchConfig(archive=Path("unused.duckdb"), jobs=1, seed=1, **sizes), workers)  # type: ignore[arg-type]
 

@@ -1,0 +1,92 @@
+"""What do refined profiles give a search? The same search from the domain's seed program, from profiles, and from their average alone.
+
+    python -m benchmarks.profiles --profiles ARCHIVE|FOLDER [--domain charity] [--seeds 1,2,3] [--candidates 100] [--jobs 2]
+
+All are measured on the same cells, those of the reference's dialogues, by the same judge, on held-out tasks and people; profiles of people
+who are held out are left out. The average of the profiles, one kind of people alike, is the control: what it reaches is known of everybody
+and owed to nobody's profile. The last line is ``search --profiles`` as it is, with the cells made around the profiles as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from personaevo import reference
+from personaevo.config import SearchConfig, make_config
+from personaevo.evolve import profiles
+from personaevo.evolve.prepare import load_people
+from personaevo.evolve.search import SearchResult, search
+from personaevo.measure.coverage import Standard
+from personaevo.measure.stats import paired_difference
+from personaevo.refine import implicit
+from personaevo.refine.profile import Profile
+
+STARTS = ("domain", "average", "profiles")
+ROWS = ("seed_program", "evolved")
+
+
+def main() -> None:
+    """Prints each seed's held-out scores, and the means and paired differences over the seeds."""
+    options = _options()
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    found: dict[str, list[SearchResult]] = {}
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            config = make_config({"domain": options.domain, "seed": seed, "candidates": options.candidates, "jobs": options.jobs})
+            for name, changed in _configs(config, options.profiles, Path(folder)).items():
+                found.setdefault(name, []).append(search(changed.model_copy(update={"archive": Path(folder) / f"{name}.duckdb"})))
+        print(_line(f"{options.domain} {seed}", {name: _scores(results[-1]) for name, results in found.items()}), flush=True)
+    means = {name: np.mean([_scores(result) for result in results], axis=0).tolist() for name, results in found.items()}
+    print(_line(f"== mean of {len(seeds)} seeds (seed program → evolved)", means))
+    for start in STARTS[:2] if len(seeds) > 1 else ():
+        for place, row in enumerate(ROWS):
+            ours, theirs = ([_scores(result)[place] for result in found[name]] for name in ("profiles", start))
+            mean, low, high = paired_difference(ours, theirs)
+            print(f"   {row} from profiles above that from {start} by {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profiles", type=Path, required=True)
+    parser.add_argument("--domain", default="charity")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--candidates", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=2)
+    return parser.parse_args()
+
+
+def _configs(config: SearchConfig, path: Path, folder: Path) -> dict[str, SearchConfig]:
+    """The searches, by what they start from."""
+    given = config.model_copy(update={"profiles": path})
+    steering, held_out = reference.split(load_people(config), config.seed)
+    made = profiles.load(given, steering, held_out)
+    assert made is not None
+    sources = {"average": _average(path, steering, config.seed), "profiles": made.source}
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    own = {name: config.model_copy(update={"program": folder / f"{name}.py"}) for name in sources}
+    return {"domain": config, **own, "own cells": given}
+
+
+def _average(path: Path, steering: reference.Reference, seed: int) -> str:
+    """The program of one kind of people: all at the mean of the profiles."""
+    mean = profiles.center([one.profile for one in implicit.read(path)])
+    return profiles.seed_source([Profile(dials=mean)], Standard.of(steering.values), steering.values.mean(axis=0)[None], seed)
+
+
+def _scores(result: SearchResult) -> list[float]:
+    rows = {row.row: row.measures["score"].mean for row in result.table}
+    return [rows[name] for name in ROWS]
+
+
+def _line(title: str, scores: Mapping[str, Sequence[float]]) -> str:
+    return f"{title}: " + "   ".join(f"{name} {first:.3f} → {last:.3f}" for name, (first, last) in scores.items())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Persona program over refined profiles: each is a kind of people with one axis, its level how marked they are.
+
+``personaevo search --profiles`` fills AXES, LEVELS and KINDS: level 0 is half way from the average to the profile, 1 half way beyond it.
+"""
+
+import math
+
+AXES = []
+
+# Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
+LEVELS = {}
+
+# Kinds of people: {"share": part of all, "axes": [names]}.
+KINDS = []
+
+
+def draw(n, rng):
+    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube)."""
+    kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
+    total = sum(kind["share"] for kind in kinds)
+    columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
+    points = []
+    for i, place in enumerate(rng.sample(range(n), n)):
+        left = (place + rng.random()) / n * total
+        chosen = kinds[-1]
+        for kind in reversed(kinds):
+            if left < kind["share"]:
+                chosen = kind
+                break
+            left -= kind["share"]
+        points.append({name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]})
+    return points
+
+
+def level(knots, u):
+    """The quantile of a piecewise linear distribution."""
+    place = u * (len(knots) - 1)
+    index = min(int(place), len(knots) - 2)
+    return knots[index] + (knots[index + 1] - knots[index]) * (place - index)
+
+
+def describe(names):
+    said = [axis["definition"] for axis in AXES if axis["name"] in names and axis["definition"]]
+    return "\n".join(said)[:2000] or "someone even-tempered"
+
+
+def generate(task, n, rng, model=None):
+    personas = []
+    for index, point in enumerate(draw(n, rng)):
+        behaviors = {name: level(LEVELS.get(name, [0.0, 1.0]), u) for name, u in point.items()}
+        personas.append({"id": f"p{index}", "description": describe(behaviors), "behaviors": behaviors})
+    return personas

@@ -1,0 +1,283 @@
+"""Refined profiles in a search: its seed program, its cells, and the people who are held out."""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evolve_cases import small
+
+from personaevo import reference
+from personaevo.archive import Archive
+from personaevo.cli.app import run
+from personaevo.config import make_config
+from personaevo.errors import ConfigError, InputError, ProfilesWarning
+from personaevo.evolve import profiles
+from personaevo.evolve.estimate import estimate
+from personaevo.evolve.genes import genes_of
+from personaevo.evolve.prepare import load_program
+from personaevo.evolve.recombine import OPERATORS, Parents, breed
+from personaevo.evolve.search import search
+from personaevo.measure.coverage import MIN_CELL_SHARE, Standard, tessellate
+from personaevo.programs import Sandbox
+from personaevo.programs.dials import dial_table
+from personaevo.records import Dialogue, Floats, Task
+from personaevo.refine import implicit, starts
+from personaevo.refine.implicit import ImplicitProfile
+from personaevo.refine.people import stored
+from personaevo.refine.population import as_dials
+from personaevo.refine.profile import Profile
+from personaevo.refine.run import refine_people, write_profiles
+from personaevo.verify import verify
+from tests.refine.refine_cases import QUICK, crowd
+
+PEOPLE = reference.packaged("charity")
+STEERING, HELD_OUT = reference.split(PEOPLE, small(Path("unused")).seed)
+TASK = Task(id="t", goal="Give to the children.")
+
+
+def shrunk(row: Floats) -> Profile:
+    """A profile as refinement makes it from one dialogue: a third of the way from the average."""
+    mean = PEOPLE.values.mean(axis=0)
+    said = starts.from_text("You keep it short." if row[0] < mean[0] else "You tell a lot.")
+    return said.with_dials(as_dials(mean + 0.3 * (row - mean)))
+
+
+def written(folder: Path, rows: Sequence[Floats] | Floats, *, seen: bool = True) -> Path:
+    """A folder of profiles of people with these dialogues."""
+    folder.mkdir(exist_ok=True)
+    for number, row in enumerate(rows):
+        implicit.write(folder / f"p{number:03}.json", ImplicitProfile(shrunk(row), seen=(tuple(row),) if seen else ()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty people who steer and ten who are held out."""
+    return written(tmp_path_factory.mktemp("profiles") / "p", [*STEERING.values[:40], *HELD_OUT.values[:10]])
+
+
+def loaded(path: Path) -> profiles.Profiles:
+    found = profiles.load(small(Path("unused"), domain="charity", profiles=path), STEERING, HELD_OUT)
+    assert found is not None
+    return found
+
+
+# --- where they come from
+
+
+def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path) -> None:
+    people = crowd(21)
+    done = refine_people(people, settings=QUICK, archive=tmp_path / "a.duckdb")
+    write_profiles(done.results, tmp_path / "out", "charity")
+    of_archive, of_folder = implicit.read(tmp_path / "a.duckdb"), implicit.read(tmp_path / "out")
+    assert of_archive == of_folder and len(of_archive) == 21
+    with Archive.read(tmp_path / "a.duckdb") as archive:
+        results = stored(archive.refinements())
+    assert [one.profile for one in of_archive] == [one.profile for one in results]
+    found = profiles.load(small(tmp_path / "b.duckdb", domain="camping", profiles=tmp_path / "out"), STEERING, HELD_OUT)
+    assert found is not None and found.notes[0] == "profiles were refined in the domain charity, this search is in camping"
+    assert all(len(one.seen) == 2 and one.shown is None for one in of_archive)
+
+
+def test_people_are_known_again_by_their_dialogues() -> None:
+    """What refinement keeps of a dialogue is what a reference holds of it."""
+    people = crowd(70)
+    dialogues = [
+        Dialogue(id=item.id, domain="d", user_kind="human", turns=item.turns, user_id=one.person)  # type: ignore[union-attr]
+        for one in people for item in one.items
+    ]  # fmt: skip
+    held = reference.build(dialogues, domain="d", corpus="c", license="l")
+    done = refine_people(people[:2], others_known=people, settings=QUICK)
+    rows = {tuple(row) for row in held.values.tolist()}
+    assert all(row in rows for one in done.results for row in one.seen)
+
+
+def test_who_was_refined_in_words_stands_where_they_were_shown() -> None:
+    people = crowd(21)
+    one = refine_people(people[:1], others_known=people, settings=QUICK).results[0]
+    assert one.profile is not None
+    start = one.outcomes["start"].profile
+    assert start is not None
+    in_words = one.model_copy(update={"profile": starts.from_text("You keep it short.").with_dials(start.dials)})
+    found = ImplicitProfile.of(in_words)
+    assert found.shown == one.outcomes["refined"].shown is not None
+    typical = np.zeros(len(PEOPLE.names))
+    assert found.point(typical) is not None and np.array_equal(found.point(typical), found.shown)  # type: ignore[arg-type]
+
+
+def test_what_a_profile_leaves_open_is_typical() -> None:
+    typical = PEOPLE.values.mean(axis=0)
+    point = ImplicitProfile(Profile(dials={"words_per_turn": 3.0})).point(typical)
+    assert point is not None and point[0] == 3.0 and np.array_equal(point[1:], typical[1:])
+    assert ImplicitProfile(starts.from_text("You keep it short.")).point(typical) is None
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ('{"dials": {"words_per_turn": -1}}', "dial 'words_per_turn' of a profile: expected a number from"),
+    ('{"dials": {}, "seen": [[1, 2]]}', "expected fingerprints of 19 numbers"),
+    ('{"dials": {}, "role": "king"}', "field 'role'"),
+    ('{"dials": {"words_per_turn": 3}, "role": "assistant"}', "all are of people on the assistant's side"),
+    ('{"some": "thing"}', "expected a profile"),
+])  # fmt: skip
+def test_files_that_hold_none(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "p.json").write_text(text, encoding="utf-8")
+    for path in (tmp_path / "p.json", tmp_path):
+        with pytest.raises(InputError, match=message):
+            implicit.read(path)
+
+
+def test_places_that_hold_none(tmp_path: Path, finished_archive: Path) -> None:
+    with pytest.raises(InputError, match="expected refined profiles of users, got none"):
+        implicit.read(tmp_path)
+    with pytest.raises(InputError, match="expected refined profiles of users, got none"):
+        implicit.read(finished_archive)
+    with pytest.raises(InputError):
+        implicit.read(tmp_path / "nothing")
+
+
+# --- the seed program
+
+
+def test_held_out_people_are_left_out(folder: Path, tmp_path: Path) -> None:
+    found = loaded(folder)
+    assert found.notes == ("10 of 50 profiles are of people who are held out, and are not used",)
+    alone = loaded(written(tmp_path / "p", STEERING.values[:40]))
+    assert (alone.source, alone.notes) == (found.source, ())
+    assert alone.cells is not None and found.cells is not None and np.array_equal(alone.cells.centroids, found.cells.centroids)
+
+
+def test_if_all_are_held_out_there_is_nothing_to_start_from(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="all 3 profiles are of people who are held out; give more, or another --seed"):
+        loaded(written(tmp_path / "p", HELD_OUT.values[:3]))
+
+
+def test_it_is_said_where_nobody_knows(tmp_path: Path) -> None:
+    found = loaded(written(tmp_path / "p", HELD_OUT.values[:3], seen=False))
+    assert "3 profiles do not tell whose dialogues they were made from" in found.notes[0]
+
+
+def test_twelve_kinds_of_people_with_a_place_for_operators(folder: Path) -> None:
+    source = loaded(folder).source
+    genes = genes_of(source)
+    assert genes is not None and len(genes.axes) == len(genes.kinds) == 12
+    assert sum(kind["share"] for kind in genes.kinds) == pytest.approx(1.0, abs=0.01)
+    assert loaded(folder).source == source
+    assert {axis["definition"] for axis in genes.axes} <= {"Who you are:\n- You keep it short.", "Who you are:\n- You tell a lot."}
+
+
+def test_a_persona_at_the_middle_of_its_axis_is_the_profile(tmp_path: Path) -> None:
+    rows = STEERING.values[:5]
+    source = loaded(written(tmp_path / "p", rows)).source
+    source = source.replace(": [0.0, 1.0]", ": [0.5, 0.5]")
+    with Sandbox(dial_table()) as sandbox:
+        result = sandbox.run(source, TASK, 50, 1)
+    assert result.ok, result.reason
+    wanted = [shrunk(row).dials for row in rows]
+    shown = {persona.dials["words_per_turn"] for persona in result.personas if persona is not None}
+    assert len(shown) == 5
+    for persona in result.personas:
+        assert persona is not None
+        assert any(persona.dials == pytest.approx(dials, rel=0.02, abs=0.005) for dials in wanted)
+        assert persona.description.startswith("Who you are:\n- You ")
+
+
+def test_operators_breed_from_it(folder: Path) -> None:
+    source = loaded(folder).source
+    rng = random.Random(1)
+    children = {breed(Parents(source, source), dict.fromkeys(OPERATORS, 1.0), rng)[0] for _ in range(30)}
+    assert len(children) > 20
+    with Sandbox(dial_table()) as sandbox:
+        results = [sandbox.run(child, TASK, 5, 1) for child in sorted(children)]
+    assert all(result.ok for result in results), [result.reason for result in results if not result.ok]
+
+
+def test_claims_that_are_too_long_for_a_program_lose_the_latest() -> None:
+    long = starts.from_text(" ".join(f"You say {number} words that are all of no use to anybody at all in here." for number in range(60)))
+    source = profiles.seed_source([long], Standard.of(PEOPLE.values), PEOPLE.values[:1], 0)
+    genes = genes_of(source)
+    assert genes is not None
+    definition = genes.axes[0]["definition"]
+    assert len(definition) <= 2000 and "You say 0 words" in definition and "You say 59 words" not in definition
+
+
+def test_a_program_given_comes_before_it(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("AXES = []\ndef generate(task, n, rng, model=None):\n    return [{'description': 'x'}] * n\n", encoding="utf-8")
+    config = small(tmp_path / "a.duckdb", domain="charity", profiles=folder, program=own)
+    assert load_program(config, loaded(folder)).source == own.read_text(encoding="utf-8")
+
+
+# --- the search
+
+
+def test_a_search_with_profiles(folder: Path, tmp_path: Path) -> None:
+    config = small(tmp_path / "a.duckdb", domain="charity", candidates=4, profiles=folder)
+    with pytest.warns(ProfilesWarning, match="10 of 50 profiles are of people who are held out"):
+        done = search(config)
+    with Archive.read(done.archive) as archive:
+        begun = archive.run()
+        assert ast.parse(archive.commits(begun.id)[0].candidate.program.source).body
+        assert archive.commits(begun.id)[0].candidate.program.source == loaded(folder).source
+    assert begun.settings["profiles_digest"] == implicit.digest(implicit.read(folder))
+    masses = [cell["mass"] for cell in begun.cells]
+    assert 2 <= len(masses) <= 16 and min(masses) >= MIN_CELL_SHARE and sum(masses) == pytest.approx(1.0)
+    assert len({cell["name"] for cell in begun.cells}) == len(masses)
+    assert sum("average" in cell["name"] for cell in begun.cells) <= 2
+    centroids = np.array([cell["centroid"] for cell in begun.cells])
+    assert np.linalg.norm(centroids, axis=1).max() < 2.5  # of shrunken profiles: those of dialogues lie farther out
+    found = verify(done.archive)
+    assert found.findings == ()
+    assert found.checked["scores"] == 4 and not any("scores" in why for why in found.unchecked)
+
+
+def test_a_resumed_search_needs_the_same_profiles(folder: Path, tmp_path: Path) -> None:
+    config = small(tmp_path / "a.duckdb", domain="charity", candidates=2, profiles=written(tmp_path / "p", STEERING.values[:40]))
+    first = search(config)
+    again = search(config.model_copy(update={"resume": True, "candidates": 3}))
+    assert again.candidates == 3 and first.archive == again.archive
+    (tmp_path / "p" / "p000.json").unlink()
+    with pytest.raises(Exception, match="was made with profiles_digest"):
+        search(config.model_copy(update={"resume": True, "candidates": 4}))
+
+
+@pytest.mark.parametrize("rows", [STEERING.values[:31], np.repeat(STEERING.values[:1], 40, axis=0)], ids=["few", "all alike"])
+def test_too_few_make_no_cells(rows: Floats, tmp_path: Path) -> None:
+    found = loaded(written(tmp_path / "p", rows))
+    assert found.cells is None
+    assert found.notes == (
+        f"{len(rows)} profiles do not make 16 cells (at least 32 different ones would): the cells are those of the people's dialogues",
+    )
+    config = small(tmp_path / "a.duckdb", domain="charity", candidates=1, profiles=tmp_path / "p")
+    with pytest.warns(ProfilesWarning, match="do not make 16 cells"):
+        search(config)
+    with Archive.read(tmp_path / "a.duckdb") as archive:
+        expected = tessellate(STEERING.values, 16, config.seed)
+        assert [cell["mass"] for cell in archive.run().cells] == expected.masses.tolist()
+
+
+def test_the_archive_to_write_is_another_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the archive to write is the one that profiles are taken from"):
+        make_config({"archive": tmp_path / "a.duckdb", "profiles": tmp_path / "a.duckdb"})
+
+
+def test_the_plan_of_costs_knows_them(folder: Path) -> None:
+    models = dict.fromkeys(("user", "generator"), "openai:gpt-4o-mini")
+    config = small(Path("unused"), domain="charity", profiles=folder, models=models)
+    assert {one.role: one.calls for one in estimate(config)}["generator"] == 0
+
+
+def test_on_the_command_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = ["--domain", "charity", "--candidates", "1", "--task-count", "2", "--personas", "2", "--jobs", "1", "--json"]
+    assert run(["search", "--profiles", str(folder), *settings]) == 0
+    said = capsys.readouterr()
+    assert "Warning: 31 of 50 profiles are of people who are held out, and are not used" in said.err  # seed 0 splits otherwise
+    assert "Warning: 19 profiles do not make 16 cells" in said.err
+    made = profiles.load(small(Path("unused"), domain="charity", profiles=folder, seed=0), *reference.split(PEOPLE, 0))
+    assert made is not None and json.loads(said.out)["best"]["source"] == made.source
