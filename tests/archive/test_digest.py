@@ -33,7 +33,7 @@ def stored(folder: Path, commits: list[Commit], **more: Any) -> str:
         return archive.digest(run.id)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(range(8)))
 def test_order_of_rows_does_not_count(order: list[int]) -> None:
     commit = a_commit(3)
@@ -42,7 +42,7 @@ def test_order_of_rows_does_not_count(order: list[int]) -> None:
     assert row_sum("episodes", [rows[i] for i in order]) == row_sum("episodes", rows)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(FLOATS)
 def test_nine_digits_and_one_zero(value: float) -> None:
     text = number(value)

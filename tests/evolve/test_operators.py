@@ -61,7 +61,7 @@ def rest(source: str) -> list[str]:
 
 
 @given(CHAINS, SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_children_keep_the_contract(sandbox: Sandbox, chain: list[str], seed: int) -> None:
     child = bred(chain, seed)
     for result in sandbox.run_many(child, [Call(TASK, 7, seed % 100), Call(TASK, 1, 3)]):
@@ -77,13 +77,13 @@ def test_children_keep_the_contract(sandbox: Sandbox, chain: list[str], seed: in
 
 
 @given(CHAINS, SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_same_chance_same_child(chain: list[str], seed: int) -> None:
     assert bred(chain, seed) == bred(chain, seed)
 
 
 @given(CHAINS, SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_reformatting_is_the_same_program(chain: list[str], seed: int) -> None:
     child = bred(chain, seed)
     again = OPERATORS["reformat"](Parents(child), random.Random(seed))
@@ -93,7 +93,7 @@ def test_reformatting_is_the_same_program(chain: list[str], seed: int) -> None:
 
 
 @given(CHAINS, CHAINS, SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_joined_shares_add_up(first: list[str], second: list[str], seed: int) -> None:
     parent, mate = bred(first, seed), bred(second, seed + 1)
     child = OPERATORS["join"](Parents(parent, mate), random.Random(seed))

@@ -50,7 +50,7 @@ def test_seeds_depend_on_parts_only() -> None:
 
 
 @given(at_most=st.integers(1, 20), personas=st.integers(1, 6), seed=st.integers(0, 2**63 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_planned_episode_once(at_most: int, personas: int, seed: int) -> None:
     plan = plan_of(at_most=at_most, personas=personas, seed=seed)
     assert len(plan.tasks) == min(at_most, len(TASKS))

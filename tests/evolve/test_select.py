@@ -16,7 +16,7 @@ SHARE = st.floats(0, 1, allow_nan=False)
 
 
 @given(st.lists(st.tuples(SHARE, SHARE), min_size=1, max_size=30), st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nsga2_leaves_the_global_random_state_and_picks_from_the_population(values: list[tuple[float, float]], seed: int) -> None:
     population = [scored(f"p{index}", *pair) for index, pair in enumerate(values)]
     before = random.getstate()

@@ -94,7 +94,7 @@ def test_keys_lose_nothing(index: int) -> None:
     check()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(max_size=300))
 def test_any_text_is_looked_through(text: str) -> None:
     flag = injection.find(text)

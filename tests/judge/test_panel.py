@@ -64,7 +64,7 @@ def evaluated(played: Sequence[Episode], held_out: bool = False) -> Evaluation:
 # -- failures ------------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 30),
     human=st.floats(0, 1),
@@ -112,7 +112,7 @@ def test_a_program_that_always_fails_gets_nothing() -> None:
 # -- shares --------------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n=st.integers(2, 120), seed=st.integers(0, 20), held_out=st.booleans())
 def test_shares_are_capped_at_one(n: int, seed: int, held_out: bool) -> None:
     found = evaluated(episodes(crowd(n, seed)), held_out)

@@ -41,7 +41,7 @@ def test_behaviors_that_people_never_show() -> None:
     assert reflect(population, humans, (*NAMES, "five")) == (Remark("five", "less"),)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-3, 3), min_size=4, max_size=4), st.lists(st.floats(0.1, 5), min_size=4, max_size=4))
 def test_a_behavior_has_one_remark_with_the_right_sign_and_no_number(shift: list[float], scale: list[float]) -> None:
     population = people() * np.array(scale) + np.array(shift)

@@ -114,7 +114,7 @@ def test_a_mixture_covers_at_least_the_average(first: Floats, second: Floats, pe
     assert overlap(share * p + (1 - share) * q, m) >= share * overlap(p, m) + (1 - share) * overlap(q, m) - 1e-9
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(arrays.arrays(float, (20, 3), elements=st.floats(-50, 50)), st.integers(0, 3))
 def test_coverage_is_bounded_and_ignores_units(personas: Floats, seed: int) -> None:
     people = blobs(80)

@@ -13,7 +13,7 @@ from personaevo.measure.fingerprint import FeatureSet, words_of
 from personaevo.measure.losses import LOSSES, apply_losses
 
 FEATURES = definitions.features()
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=60)
 PHRASES = sorted({phrase for feature in FEATURES.features for phrase in feature.lexicon})
 WORDS = ["blue", "shoes", "a1", "19122", "don't", "x"]
 

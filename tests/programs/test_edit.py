@@ -21,7 +21,7 @@ AROUND = st.sampled_from(
 
 
 @given(AROUND, PLAIN, PLAIN, AROUND, st.sampled_from(["A = {}", "A: list = {}", "B = 1; A = {}; C = 2", "A = (\n  {}\n)  # why"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_replaced_value_is_read_back(before: str, old: object, new: object, after: str, form: str) -> None:
     source = f"{before}{form.replace('{}', repr(old))}\n{after}"
     edited = with_literal(source, "A", new)
@@ -34,7 +34,7 @@ def test_a_replaced_value_is_read_back(before: str, old: object, new: object, af
 
 
 @given(AROUND, PLAIN)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_is_not_there_is_added(before: str, value: object) -> None:
     functions = "@print\n@print\ndef f():\n    pass\n"
     for source in (before + functions, before, before.rstrip("\r\n")):

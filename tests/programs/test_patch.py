@@ -311,7 +311,7 @@ def test_an_indented_separator_is_searched_for_with_its_indentation() -> None:
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_edits_of_the_seed_program(data: st.DataObject) -> None:
     """However a model spoils blank lines, trailing blanks and indentation: what is replaced is what was meant."""
     lines = SEED.splitlines(keepends=True)
@@ -337,7 +337,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=12).map("".join), st.lists(PIECES, max_size=20).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_is_applied_or_refused(source: str, reply: str) -> None:
     for function, arguments in ((apply, (source, reply)), (whole, (reply,))):
         try:

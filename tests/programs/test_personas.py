@@ -147,7 +147,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)))
 def test_any_json_is_made_a_persona_or_refused(record: dict[str, Any]) -> None:
     try:
@@ -158,7 +158,7 @@ def test_any_json_is_made_a_persona_or_refused(record: dict[str, Any]) -> None:
     json.dumps(made.model_dump(), allow_nan=False).encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_dials_that_follow_stay_in_range(terse: float, hurried: float) -> None:
     (made,) = build([persona(behaviors={"terse": terse, "hurried": hurried})], 1, AXES, DIALS)

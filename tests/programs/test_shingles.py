@@ -127,7 +127,7 @@ def test_what_is_no_program_is_refused(source: str) -> None:
 
 
 @given(PROGRAMS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_program_has_shingles(source: str) -> None:
     try:
         normal = normalize(source)

@@ -149,7 +149,7 @@ class Shuffle(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(Shuffle.WORDS), st.booleans())
 def test_names_do_not_matter(words: list[str], fresh: bool) -> None:
     old = [word for word in Shuffle.WORDS if word not in KEPT]
@@ -258,7 +258,7 @@ def test_refused(text: str, reason: str) -> None:
         source.program_id(text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(alphabet="abdef :=()[]{}\n\t'\"\\#@*.,1\0\ud800", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

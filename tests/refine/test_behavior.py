@@ -224,7 +224,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(json_values, min_size=1, max_size=3))
 def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(tmp_path_factory: pytest.TempPathFactory, values: list[Any]) -> None:
     path = put(tmp_path_factory.getbasetemp() / "fuzz.jsonl", *values)

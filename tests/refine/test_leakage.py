@@ -245,7 +245,7 @@ def test_excerpts_are_the_profiles_own_and_safe_to_print() -> None:
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_is_scored(profile: str, item: str) -> None:
     report = find(profile, {"train": {"a": item}, "test": {"b": profile}})
     assert 0.0 <= report.score <= 1.0
@@ -299,7 +299,7 @@ def test_redact_never_returns_a_serious_leak(_kind: str, _part: str, profile: st
 
 
 @given(st.lists(st.sampled_from([*TEST.split("\n"), *CLEAN, 'You say "Toledo!"', "Dr. Ahmed. \n(Biscuit.)", "", "…"]), max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_redact_takes_statements_apart_as_the_check_does(statements: list[str]) -> None:
     verdict = apply("redact", statements, check)
     assert not verdict.report.serious

@@ -53,7 +53,7 @@ def test_chrf_by_hand() -> None:
 
 
 @given(words, words)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_texts_are_nearest_to_themselves(one: str, other: str) -> None:
     for measure in (rouge_l, chrf):
         found, own = measure(one, other).value, measure(other, other).value

@@ -162,7 +162,7 @@ def test_put_into_the_second_person(sentence: str, made: str) -> None:
     assert address.addressed(sentence) == made and address.problem(made) is None
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(prose)
 def test_whatever_is_said_can_be_said_to_somebody(text: str) -> None:
     assert address.problem(address.addressed(text)) is None
@@ -192,7 +192,7 @@ def test_only_headings_are_left_out_of_text() -> None:
         assert claim.text.replace("*", "") == line.replace("*", ""), line
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(CLAIMS), max_size=3)))
 def test_the_text_of_a_profile_reads_as_the_profile(sections: dict[str, list[str]]) -> None:
     made = profile(**{name: list(said) for name, said in sections.items()})
@@ -338,7 +338,7 @@ def test_differences_of_two_profiles() -> None:
     assert {"-- You want tea.", "+- You love dogs.", "-words_per_turn = 5", "+words_per_turn = 6", " - You trust nobody."} <= set(lines)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(CLAIMS), max_size=5), st.lists(st.sampled_from(CLAIMS), max_size=5))
 def test_differences_lead_from_one_to_the_other(before: list[str], after: list[str]) -> None:
     changes = diff(profile(goals=[*before]), profile(goals=[*after]))

@@ -217,7 +217,7 @@ def test_what_does_not_overlap_is_split(pair: tuple[Item, Item]) -> None:
     assert not parts.fit_only and len(parts.test) == 1 and parts.test != parts.train
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 24), st.integers(2, 12)), min_size=1, max_size=14), st.integers(0, 10**6))
 def test_no_window_of_a_part_is_in_another(cuts: list[tuple[int, int, int]], seed: int) -> None:
     sources = [talk(f"source{number}", turns=36) for number in range(4)]

@@ -79,7 +79,7 @@ def test_episodes_do_not_depend_on_the_hash_seed() -> None:
 # -- true to the task ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(domain=st.sampled_from(DOMAINS), number=st.integers(0, 39), dials=some_dials, seed=st.integers(0, 2**32))
 def test_facts_stated_are_the_tasks_own(domain: str, number: int, dials: dict[str, float], seed: int) -> None:
     task = tasks(domain)[number]
@@ -184,7 +184,7 @@ class Scripted:
         return self.lines.pop(0) if self.lines else None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(domain=st.sampled_from(DOMAINS), lines=st.lists(st.text(max_size=60), max_size=30), seed=st.integers(0, 99))
 def test_any_agent_can_be_talked_to(domain: str, lines: list[str], seed: int) -> None:
     task = tasks(domain)[seed % len(tasks(domain))]
@@ -198,7 +198,7 @@ def test_an_agent_that_hangs_up_at_once(domain: str) -> None:
     assert episode.outcome == "turn_limit"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     domain=st.sampled_from(DOMAINS),
     goal=free_text,
