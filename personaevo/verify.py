@@ -24,6 +24,7 @@ from personaevo.evolve.finals import winner
 from personaevo.evolve.prepare import Bench, input_digests, load_people, load_tasks, prepare
 from personaevo.programs import program_id
 from personaevo.records import Episode, Evaluation, Run
+from personaevo.refine.people import result
 from personaevo.simulate.measuring import measured
 from personaevo.workers import Workers
 
@@ -96,6 +97,7 @@ def _check(archive: Archive, report: _Report) -> None:
     for table in ("runs", "candidates", "evaluations", "episodes", "personas"):
         report.checked[table] = archive.query(f"SELECT count(*) FROM {table}")[1][0][0]
     _check_programs(archive, report)
+    _check_refinement(archive, report)
     for run in archive.runs():
         _check_table(archive, run, report)
         _check_run(archive, run, report)
@@ -112,6 +114,16 @@ def _check_programs(archive: Archive, report: _Report) -> None:
             found = f"no id: {error}"
         if found != key:
             report.add("program", f"program {key}", found, f"{key}, the id of its source")
+
+
+def _check_refinement(archive: Archive, report: _Report) -> None:
+    """Everybody's record must be as it was written, and the profile that it returns the one that was scored."""
+    for row in archive.refinements().people():
+        report.checked["refined"] += 1
+        try:
+            result(row)
+        except PersonaevoError as error:
+            report.add("refined", f"person {row.person[:80]}, role {row.role}", error, "what a refinement writes")
 
 
 def _check_table(archive: Archive, run: Run, report: _Report) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NOTE = "Role-plays are the embedded engine's; they say nothing about people played by language models."
 _COUNT = click.IntRange(min=1)
 _MODEL = "Who plays a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, with @URL for your own server."
+_MEASURE = "Further measures of what a model says (repeatable; pip install 'personaevo[embeddings]')."
 _WORDS = ("population", "attributes", "nothing")
 _PARTS = 10
 
@@ -39,6 +40,7 @@ _PARTS = 10
 @click.option("--rounds", type=_COUNT, metavar="N", help="Updates that are tried one after the other (default: 3).")
 @click.option("--samples", type=click.IntRange(min=2), metavar="K", help="Role-plays that a score is the mean of (default: 60; models: 4).")
 @click.option("--leaks", type=click.Choice(["warn", "redact", "reject"]), help="On text carried over from the person (default: redact).")
+@click.option("--measure", "measures", multiple=True, type=click.Choice(["cosine", "bert_score"]), help=_MEASURE)
 @click.option("--form", type=click.Choice(["free", "states", "partner", "latent", "measured"]), help="How models analyze (default: free).")
 @click.option("--paper", is_flag=True, default=None, help="The published protocol: in-sample, every version taken, the last returned.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of everything random, the split included (default: 0).")
@@ -91,6 +93,8 @@ def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
 
     models = dict(_role_and_model(text) for text in given["models"])
     values = {name: given[name] for name in ("rounds", "samples", "leaks", "form", "paper", "seed") if given[name] is not None}
+    if given["measures"]:
+        values["measures"] = tuple(dict.fromkeys(given["measures"]))
     if "user" in models:
         values.setdefault("samples", 4)
     behaviors, known = _people(context, given)

@@ -42,7 +42,8 @@ def outcome(case: Case, profile: Profile, items: Sequence[Item]) -> Outcome:
         return Outcome(profile=profile, leak=leak, reason=str(error))
     found = sheet(case.kind, items, played, case.yardstick)
     shown = None if found.shown is None else tuple(map(float, found.shown))
-    return Outcome(profile=profile, values=tuple(found.values()), beside=beside(case.kind, played), leak=leak, shown=shown)
+    others = beside(case.kind, played, case.settings.measures)
+    return Outcome(profile=profile, values=tuple(found.values()), beside=others, leak=leak, shown=shown)
 
 
 def _rewritten(case: Case, start: Profile, items: Sequence[Item]) -> Outcome:

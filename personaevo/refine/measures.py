@@ -106,6 +106,11 @@ def _chrf() -> Any:
 # --- the optional ones
 
 
+def missing(name: str) -> str:
+    """Why the optional measure ("cosine", "bert_score") cannot be taken here, "" if it can: its library and model are loaded to see."""
+    return {"cosine": lambda: _encoder(ENCODER), "bert_score": lambda: _bert(BERT)}[name]()[1]
+
+
 def _in_chunks(
     generated: str,
     real: str,

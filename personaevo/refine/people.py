@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -192,16 +192,24 @@ def stored(store: Refinements) -> list[PersonResult]:
     Raises:
         ArchiveError: one is not what a refinement writes, or was changed since.
     """
-    found = []
-    for row in store.people():
-        try:
-            one = PersonResult.model_validate(row.record)
-        except (ValidationError, PersonaevoError):
-            raise ArchiveError(f"the refinement of {row.person!r:.80} in the archive is not what one writes; restore a copy") from None
-        if one.digest != row.digest or one.key != (row.person, row.role):
-            raise ArchiveError(f"the refinement of {row.person!r:.80} in the archive was changed since it was written; restore a copy")
-        found.append(one)
-    return found
+    return [result(row) for row in store.people()]
+
+
+def result(row: Refined) -> PersonResult:
+    """The result of one person as it is kept.
+
+    Raises:
+        ArchiveError: it is not what a refinement writes, was changed since, or returns another profile than the one that was scored.
+    """
+    try:
+        one = PersonResult.model_validate(row.record)
+    except (ValidationError, PersonaevoError):
+        raise ArchiveError(f"the refinement of {row.person!r:.80} in the archive is not what one writes; restore a copy") from None
+    if replace(_row(one), record=row.record) != row:
+        raise ArchiveError(f"the refinement of {row.person!r:.80} in the archive was changed since it was written; restore a copy")
+    if one.state == "done" and not (one.history and one.history.current.profile == one.profile == one.outcomes["refined"].profile):
+        raise ArchiveError(f"the refined profile of {row.person!r:.80} in the archive is not the one that was scored; restore a copy")
+    return one
 
 
 def _row(one: PersonResult) -> Refined:

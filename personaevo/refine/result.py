@@ -27,6 +27,7 @@ class Settings(Record):
         leaks: what is done about text carried over from the person's items (``leakage.apply``).
         budget: words that a profile may have.
         paper: the published protocol: scored on what it was made from, every version taken, the last returned. In-sample.
+        measures: optional measures of texts that are to stand beside the others ("cosine" of embeddings, "bert_score").
         form: how a model analyzes ("free", "states", "partner", "latent", "measured").
         seed: of everything random, the split included.
     """
@@ -38,6 +39,7 @@ class Settings(Record):
     leaks: Literal["warn", "redact", "reject"] = "redact"
     budget: Annotated[int, Field(ge=1, le=10_000)] = BUDGET
     paper: bool = False
+    measures: tuple[Literal["cosine", "bert_score"], ...] = ()
     form: Literal["free", "states", "partner", "latent", "measured"] = "free"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 

@@ -14,7 +14,7 @@ from personaevo.archive import Archive, Calls, Refinements
 from personaevo.config import REFINE_ROLES, make_config
 from personaevo.errors import ConfigError, InputError
 from personaevo.models import Account, Budget, Kept, Models, Spent, parse, read_prices
-from personaevo.refine import controls, implicit, reading, starts
+from personaevo.refine import controls, implicit, measures, reading, starts
 from personaevo.refine.behavior import Behavior
 from personaevo.refine.people import Crowd, Observe, begun, refine_all, works
 from personaevo.refine.person import Engine, Start, Work, case_of, judged
@@ -79,6 +79,7 @@ def refine_people(
         raise InputError("expected at least one person to refine, got none")
     if resume and archive is None:
         raise ConfigError("resume: expected the archive that holds what was done so far, got none")
+    _check_measures(settings, chosen)
     with _kept(archive) as (store, calls):
         if store is not None:
             begun(store, {**settings.model_dump(mode="json"), **crowd.recorded(), "domain": domain, "models": chosen}, resume=resume)
@@ -140,6 +141,16 @@ def _models(given: Mapping[str, str]) -> dict[str, str]:
         if role not in REFINE_ROLES:
             raise ConfigError(f"models: no role {role!r:.40} here; roles of a refinement are {', '.join(REFINE_ROLES)}")
     return {role: text for role, text in sorted(given.items()) if text != "embedded"}
+
+
+def _check_measures(settings: Settings, models: Mapping[str, str]) -> None:
+    """Raises ConfigError: an optional measure cannot be taken here. Better now than when everybody has been played."""
+    if settings.measures and "user" not in models:
+        raise ConfigError("measures: cosine and bert_score compare answer by answer, which only a model as user gives (--model user=…)")
+    for name in settings.measures:
+        why = measures.missing(name)
+        if why:
+            raise ConfigError(f"measure {name}: {why}")
 
 
 @contextmanager

@@ -23,8 +23,11 @@ from personaevo.refine import actions, measures
 from personaevo.refine.behavior import Action, Item
 from personaevo.refine.population import Yardstick
 from personaevo.refine.roles import Performance, Response
+from personaevo.refine.words import plain_words
 
 PRIMARY: Mapping[str, tuple[str, bool]] = {"dialogue": ("distance", False), "text": ("chrf", True), "actions": ("weighted", True)}
+TextMeasure = Callable[[str, str], measures.Measured]
+OPTIONAL: Mapping[str, TextMeasure] = {"cosine": measures.embedding_cosine, "bert_score": measures.bert_score}
 _ACTION_SCORES = ("exact", "type_accuracy", "macro_f1", "outcome_f1")
 
 
@@ -97,7 +100,7 @@ def _differences(plays: Sequence[Performance], person: Floats | None, standard: 
 
 
 def _text_earned(responses: Sequence[Response]) -> float:
-    return _mean_of(responses, lambda did, truth: measures.chrf(did, truth).value)
+    return _mean_of(responses, measures.chrf) or 0.0
 
 
 def _action_earned(responses: Sequence[Response]) -> float:
@@ -109,16 +112,21 @@ def _steps(responses: Sequence[Response]) -> list[actions.Step]:
     return [(truth, did if isinstance(did, Action) else None) for truth, did in pairs if isinstance(truth, Action)]
 
 
-def _mean_of(responses: Sequence[Response], measure: Callable[[str, str], float | None]) -> float:
-    """Mean of a text measure over the answers, those that cannot be used earning 0."""
-    pairs = [(one.did, one.context.truth) for one in responses]
-    found = [measure(did, truth) or 0.0 if isinstance(did, str) and isinstance(truth, str) else 0.0 for did, truth in pairs]
-    return float(np.mean(found)) if found else 0.0
+def _mean_of(responses: Sequence[Response], measure: TextMeasure) -> float | None:
+    """Mean of a text measure over the answers. One that cannot be used, or has no word, earns 0; one that the measure fails on does not
+    count, and with none left there is no mean."""
+    found: list[float | None] = []
+    for one in responses:
+        said = isinstance(one.did, str) and isinstance(one.context.truth, str) and bool(plain_words(one.did))
+        found.append(measure(str(one.did), str(one.context.truth)).value if said else 0.0)
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else None
 
 
-def beside(kind: str, performances: Sequence[Performance]) -> dict[str, float | None]:
-    """The other measures over all role-plays, higher is better: of texts and turns ROUGE-L and chrF, of actions the scores of ``actions``,
-    and the share of answers that could be used. Nothing where whole dialogues were played."""
+def beside(kind: str, performances: Sequence[Performance], optional: Sequence[str] = ()) -> dict[str, float | None]:
+    """The other measures over all role-plays, higher is better: of texts and turns ROUGE-L and chrF and those of ``OPTIONAL`` that are
+    asked for, of actions the scores of ``actions``, and the share of answers that could be used. Nothing where whole dialogues were
+    played."""
     responses = [one for performance in performances for one in performance.responses]
     if not responses:
         return {}
@@ -126,5 +134,5 @@ def beside(kind: str, performances: Sequence[Performance]) -> dict[str, float | 
     if kind == "actions":
         scores = actions.score([_steps(performance.responses) for performance in performances])
         return {**{name: getattr(scores, name) for name in _ACTION_SCORES}, "usable": usable}
-    rouge = _mean_of(responses, lambda did, truth: measures.rouge_l(did, truth).value)
-    return {"rouge_l": rouge, "chrf": _mean_of(responses, lambda did, truth: measures.chrf(did, truth).value), "usable": usable}
+    taken = {"rouge_l": measures.rouge_l, "chrf": measures.chrf, **{name: OPTIONAL[name] for name in optional}}
+    return {**{name: _mean_of(responses, measure) for name, measure in taken.items()}, "usable": usable}

@@ -53,7 +53,7 @@ class Summary:
     rank: tuple[float | None, float | None]
     stops: Mapping[str, int]
     rows: tuple[Row, ...]
-    beside: Mapping[str, tuple[float, float]]
+    beside: Mapping[str, tuple[float, float] | None]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for ``--json``."""
@@ -140,15 +140,14 @@ def _rank(results: Sequence[PersonResult], found: Sequence[Work], name: str) -> 
     return fmean(shares) if shares else None
 
 
-def _beside(results: Sequence[PersonResult]) -> dict[str, tuple[float, float]]:
-    """Means at the start and refined of the other measures, over the people that have both."""
+def _beside(results: Sequence[PersonResult]) -> dict[str, tuple[float, float] | None]:
+    """Means at the start and refined of the other measures, over the people that have both; None where nobody has."""
     names = sorted({name for one in results for name in one.outcomes["refined"].beside})
-    found = {}
+    found: dict[str, tuple[float, float] | None] = {}
     for name in names:
         pairs = [(one.outcomes["start"].beside.get(name), one.outcomes["refined"].beside.get(name)) for one in results]
         known = [(before, after) for before, after in pairs if before is not None and after is not None]
-        if known:
-            found[name] = (fmean(before for before, _ in known), fmean(after for _, after in known))
+        found[name] = (fmean(before for before, _ in known), fmean(after for _, after in known)) if known else None
     return found
 
 
@@ -178,7 +177,10 @@ def summary_text(summary: Summary) -> str:
     if summary.rank[0] is not None:
         beside = "" if summary.rank[1] is None else f" (population mean: {summary.rank[1]:.0%})"
         lines.append(f"nearer to its own person than to {summary.rank[0]:.0%} of the others{beside}")
-    lines += [f"{name}: {before:.3f} at the start, {after:.3f} refined" for name, (before, after) in summary.beside.items()]
+    lines += [
+        f"{name}: could not be measured" if means is None else f"{name}: {means[0]:.3f} at the start, {means[1]:.3f} refined"
+        for name, means in summary.beside.items()
+    ]
     return "\n".join(lines)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from personaevo.cli.app import run
 
+QUICK = str(Path(__file__).with_name("quick.toml"))
 Capture = pytest.CaptureFixture[str]
 
 

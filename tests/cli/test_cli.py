@@ -18,12 +18,12 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.definitions import domain_files
-from tests.cli.cli_cases import Capture, fails
+from tests.cli.cli_cases import QUICK, Capture, fails
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "personaevo"]
-SMALL = ["--task-count", "4", "--personas", "3", "--jobs", "1"]
+SMALL = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +47,9 @@ def test_help_and_version(capsys: Capture) -> None:
 
 
 def test_search_prints_a_table_and_what_to_do_next(capsys: Capture) -> None:
-    Path("small.toml").write_text('domain = "camping"\ncandidates = 2\nseed = 9\ntest_tasks = 4\n', encoding="utf-8")
-    assert run(["search", "small.toml", *SMALL, "--candidates", "4"]) == 0
+    settings = 'domain = "camping"\ncandidates = 2\nseed = 9\ntest_tasks = 4\ncontrol_dialogues = 60\n'
+    Path("small.toml").write_text(settings, encoding="utf-8")
+    assert run(["search", "small.toml", *SMALL[1:], "--candidates", "4"]) == 0
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert {line[:12].strip() for line in lines} >= {"humans", "persona-free", "seed program", "evolved"}
@@ -319,7 +320,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_interrupted_twice_then_resumed() -> None:
-    settings = ["--task-count", "4", "--personas", "3", "--jobs", "2", "--candidates", "60", "--archive", "here.duckdb"]
+    settings = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "2", "--candidates", "60", "--archive", "here.duckdb"]
     search = begun(settings, 6)
     below = descendants(search.pid)
     assert below

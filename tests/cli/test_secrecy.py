@@ -13,6 +13,7 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.text import without_secrets
+from tests.cli.cli_cases import QUICK
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = {
@@ -20,7 +21,7 @@ SECRETS = {
 }  # fmt: skip
 ENVIRONMENT = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "personaevo"]
-SMALL = ["--task-count", "2", "--personas", "2", "--jobs", "2", "--archive", "here.duckdb"]
+SMALL = [QUICK, "--task-count", "2", "--personas", "2", "--jobs", "2", "--archive", "here.duckdb"]
 # Looks wherever a key might be found and puts what it sees into the personas.
 THIEF = '''
 import enum

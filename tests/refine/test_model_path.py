@@ -10,16 +10,21 @@ from pathlib import Path
 import pytest
 
 from personaevo.archive import Archive
-from personaevo.errors import BudgetError, ReplyError
+from personaevo.errors import BudgetError, ConfigError, ReplyError
 from personaevo.models.wrappers import Structured
 from personaevo.records import Message
+from personaevo.refine import measures, scoring
 from personaevo.refine.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
 from personaevo.refine.leakage import NO_BACKGROUND
+from personaevo.refine.measures import Measured
 from personaevo.refine.people import attempt, refine_all, stored
 from personaevo.refine.person import Engine, Work, refine_person
 from personaevo.refine.profile import SECTIONS, Profile
 from personaevo.refine.result import PersonResult, Settings
+from personaevo.refine.roles import Performance, Response
+from personaevo.refine.run import refine_people
 from personaevo.refine.starts import from_text
+from personaevo.refine.summary import summarize, summary_text
 from tests.refine.refine_cases import crowd, population
 from tests.refine.role_cases import Scripted, formed, texts
 
@@ -68,6 +73,34 @@ def test_a_better_profile_is_found_and_scored_on_texts_it_never_saw() -> None:
     beside = made.outcomes["refined"].beside
     assert beside.keys() == {"rouge_l", "chrf", "usable"} and beside["usable"] == 1
     assert "writes a few words" in made.history.versions[1].why
+
+
+def test_optional_measures_stand_beside_and_what_fails_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cosine(said: str, truth: str) -> Measured:
+        return Measured(None, "it broke") if said == "Hmm." else Measured(0.5 if truth else 0.0)
+
+    monkeypatch.setitem(scoring.OPTIONAL, "cosine", cosine)  # type: ignore[arg-type]
+    made = refine_person(engine(GOOD), SETTINGS.model_copy(update={"measures": ("cosine",)}), work())
+    assert made.outcomes["refined"].beside["cosine"] == 0.5 and made.outcomes["start"].beside["cosine"] is None
+    assert "cosine: could not be measured" in summary_text(summarize([made], [work()], {}))
+
+
+def test_optional_measures_are_looked_for_before_anything_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SETTINGS.model_copy(update={"measures": ("cosine",)})
+    with pytest.raises(ConfigError, match="only a model as user gives"):
+        refine_people([BEHAVIOR], settings=settings)
+    monkeypatch.setattr(measures, "missing", lambda name: f"{name} is not installed: pip install 'personaevo[embeddings]'")
+    with pytest.raises(ConfigError, match="measure cosine: cosine is not installed: pip install"):
+        refine_people([BEHAVIOR], settings=settings, models={"user": "openai:x"})
+
+
+def test_an_answer_without_a_word_earns_nothing_and_a_failed_measure_does_not_count() -> None:
+    item = BEHAVIOR.items[0]
+    said = [Response(item.contexts()[0], did) for did in ("Too long. Fell asleep twice.", "!!!", None, "word " * 3_000)]
+    long = TextItem(id="long", text="word " * 3_000)
+    said.append(Response(long.contexts()[0], "word " * 3_000))
+    found = scoring.beside("text", [Performance(item.id, 0, tuple(said))])
+    assert found["rouge_l"] == pytest.approx((1.0 + 0.0 + 0.0 + 0.0) / 4)  # the long pair is missing
 
 
 def test_no_truth_of_dev_or_test_reaches_who_analyzes_and_refines() -> None:

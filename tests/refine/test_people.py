@@ -120,6 +120,7 @@ def test_a_resumed_refinement_has_the_settings_it_had(tmp_path: Path) -> None:
     ("UPDATE refined SET record = replace(record, 'rounds', 'patience')", "was changed since it was written"),
     ("UPDATE refined SET record = '{}'", "is not what one writes"),
     ("UPDATE refined SET person = 'somebody'", "was changed since it was written"),
+    ("UPDATE refined SET profile = '0123456789abcdef'", "was changed since it was written"),
     ("UPDATE refined SET record = '[]'", "holds a value of 'record'"),
 ])  # fmt: skip
 def test_a_changed_archive_is_found_out(tmp_path: Path, change: str, told: str) -> None:
@@ -129,6 +130,21 @@ def test_a_changed_archive_is_found_out(tmp_path: Path, change: str, told: str) 
         connection.execute(change)
     with Archive.read(path) as archive, pytest.raises(ArchiveError, match=told):
         stored(archive.refinements())
+    assert {finding.kind for finding in verify(path).findings} <= {"refined", "value"} and verify(path).findings
+
+
+def test_a_profile_that_was_never_scored_is_found_out(tmp_path: Path) -> None:
+    """Whoever changes a record with care changes its digest as well."""
+    path = tmp_path / "a.duckdb"
+    one = refine_people(PEOPLE[:1], others_known=PEOPLE, settings=FEW).results[0]
+    assert one.profile is not None
+    better = one.model_copy(update={"profile": one.profile.with_dials({"words_per_turn": 9.0})})
+    with Archive.create_or_open(path) as archive:
+        archive.refinements().begin({})
+        archive.refinements().add(module._row(better))
+        with pytest.raises(ArchiveError, match="is not the one that was scored"):
+            stored(archive.refinements())
+    assert [finding.kind for finding in verify(path).findings] == ["refined"]
 
 
 def test_the_archive_keeps_a_person_once(tmp_path: Path) -> None:
