@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --no-compile
 
 # The tests of one file stay together: some look at all that a file's processes leave behind.
-# One process more than there are processors, as some tests wait.
+# One process more than there are processors, as some tests wait; each with one thread for its small matrices.
 PARALLEL := -n $(shell count=$$(nproc 2>/dev/null || echo 2); echo $$((count < 4 ? count + 1 : 4))) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -24,7 +24,7 @@ search: $(VENV)/runtime
 	$(BIN)/personaevo search $(ARGS)
 
 test: lint browser
-	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
 
 slow: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow $(ARGS)

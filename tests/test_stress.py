@@ -65,7 +65,7 @@ def stored_tasks(archive: Path) -> list[Task]:
 
 @pytest.fixture(scope="module")
 def weak(finished_archive: Path) -> StressResult:
-    return stress_agent(needs_words, None, finished_archive, task_count=10, personas=5, seed=1)
+    return stress_agent(needs_words, None, finished_archive, task_count=10, personas=8, seed=1)
 
 
 # --- what is found
@@ -96,12 +96,12 @@ def test_the_control_shows_that_it_is_the_users(weak: StressResult) -> None:
 
 
 def test_counts_add_up(weak: StressResult) -> None:
-    assert (weak.success.dialogues, weak.success.planned, len(weak.talks)) == (50, 50, 50)
-    assert sum(one.success.dialogues for one in weak.cells) == 50
+    assert (weak.success.dialogues, weak.success.planned, len(weak.talks)) == (80, 80, 80)
+    assert sum(one.success.dialogues for one in weak.cells) == 80
     assert sum(one.success.successes for one in weak.cells) == weak.success.successes
-    assert sum(weak.endings(weak.talks).values()) == 50
+    assert sum(weak.endings(weak.talks).values()) == 80
     assert weak.endings(weak.talks)["success"] == weak.success.successes
-    assert len({talk.id for talk in (*weak.talks, *weak.control)}) == 100
+    assert len({talk.id for talk in (*weak.talks, *weak.control)}) == 160
     means = [one.success.mean or 0.0 for one in weak.cells]
     assert means == sorted(means)
 
@@ -256,8 +256,8 @@ def test_intervals_are_those_of_tasks(weak: StressResult) -> None:
     success = np.array([talk.success for talk in weak.talks], dtype=float)
     owner = np.unique([talk.task.id for talk in weak.talks], return_inverse=True)[1]
     mean = success.mean()
-    variance = (np.bincount(owner, (success - mean) / 50) ** 2).sum() * 10 / 9
-    n = 50 / max(1.0, variance / (mean * (1 - mean) / 50))
+    variance = (np.bincount(owner, (success - mean) / 80) ** 2).sum() * 10 / 9
+    n = 80 / max(1.0, variance / (mean * (1 - mean) / 80))
     z2 = student_factor(9) ** 2
     half = (z2 * (mean * (1 - mean) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
     assert weak.success.high is not None

@@ -42,6 +42,7 @@ class Database:
         self.schema = 0  # the version of the file's schema
         # What is packaged was checked when it was made, and is trusted like the code beside it: the checks are half of opening an archive.
         self._trusted = path in content.archives().values()
+        self._checked: set[str] = set()
 
     @classmethod
     def attach(cls, path: Path, *, readonly: bool, beside: Sequence[Path] = ()) -> Database:
@@ -168,13 +169,15 @@ class Database:
                     self._connection.execute("ROLLBACK")
 
     def check(self, table: str, where: str = "true", parameters: Sequence[object] = (), *, streamed: bool = False) -> None:
-        """Look at the values of rows that are about to be read, all at once or ``streamed``.
+        """Look at the values of rows that are about to be read, all at once or ``streamed``; once, as nobody else writes meanwhile.
 
         Raises:
             ArchiveError: one is not what a search writes, or there are too many.
         """
-        if not self._trusted:
+        key = repr((table, where, parameters, streamed))
+        if not self._trusted and key not in self._checked:
             bounds.check(self.execute(bounds.query(table, where), parameters)[0], table, self.path, streamed=streamed)
+            self._checked.add(key)
 
     def migrate(self) -> None:
         """Bring the schema up to the present, each step in one transaction."""

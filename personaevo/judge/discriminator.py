@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from personaevo.records import Floats
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+# scikit-learn takes a second to load: it is imported where it is used, so that whoever only makes a mistake in an option need not wait.
 
 FOLDS = 5
 _INNER_FOLDS = 4
@@ -45,6 +45,8 @@ class Discriminator:
     @property
     def brier(self) -> float:
         """Brier score of the out-of-fold scores, both classes weighted equally (0 is best, 0.25 is a coin)."""
+        from sklearn.metrics import brier_score_loss  # noqa: PLC0415
+
         truth, scores = self._truth_and_scores()
         weight = np.where(truth == 1, 0.5 / len(self.people_p), 0.5 / len(self.simulated_p))
         return float(brier_score_loss(truth, scores, sample_weight=weight))
@@ -52,7 +54,7 @@ class Discriminator:
     @property
     def auc(self) -> float:
         """Area under the ROC curve of the out-of-fold scores."""
-        return float(roc_auc_score(*self._truth_and_scores()))
+        return _auc(*self._truth_and_scores())
 
     def _truth_and_scores(self) -> tuple[Floats, Floats]:
         truth = np.r_[np.ones(len(self.people_p)), np.zeros(len(self.simulated_p))]
@@ -67,6 +69,8 @@ def train(people: Floats, persons: Sequence[str], simulated: Floats, tasks: Sequ
         tasks: the task of each row of ``simulated``; likewise.
         seed: deals the folds.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
+
     values = np.vstack([people, simulated])
     truth = np.r_[np.ones(len(people)), np.zeros(len(simulated))]
     groups = np.array([f"person {who}" for who in persons] + [f"task {task}" for task in tasks])
@@ -81,10 +85,21 @@ def train(people: Floats, persons: Sequence[str], simulated: Floats, tasks: Sequ
 
 def _fit(values: Floats, truth: Floats, seed: int) -> Pipeline:
     """Ridge-penalized logistic regression with Platt scaling on inner folds; both classes weigh the same (prior 1/2)."""
+    from sklearn.calibration import CalibratedClassifierCV  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     weight = np.where(truth == 1, 0.5 / truth.sum(), 0.5 / (1 - truth).sum()) * len(truth)
     base = LogisticRegression(C=_RIDGE, max_iter=500, random_state=seed)
     model = make_pipeline(StandardScaler(), CalibratedClassifierCV(base, method="sigmoid", cv=_INNER_FOLDS, ensemble=False))
     return model.fit(values, truth, calibratedclassifiercv__sample_weight=weight)
+
+
+def _auc(truth: Floats, scores: Floats) -> float:
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
+
+    return float(roc_auc_score(truth, scores))
 
 
 def group_control(
@@ -104,6 +119,6 @@ def group_control(
         human = model.predict_proba(people[ours == group])[:, 1]
         machine = model.predict_proba(simulated[theirs == group])[:, 1]
         labels = np.r_[np.ones(len(human)), np.zeros(len(machine))]
-        auc = float(roc_auc_score(labels, np.r_[human, machine]))
+        auc = _auc(labels, np.r_[human, machine])
         control[group] = {"auc": auc, "people": float(human.mean()), "simulated": float(machine.mean())}
     return control

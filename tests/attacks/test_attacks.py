@@ -12,7 +12,10 @@ from tests.attacks.arrangements import ALL, OPEN
 from tests.attacks.judge import summary
 from tests.attacks.suite import ATTACKS, label
 
-USERS = [pytest.param(None, id="this user"), *([pytest.param(trial.ORDINARY, id="ordinary user")] if os.geteuid() == 0 else [])]
+ROOT = os.geteuid() == 0
+USERS = [pytest.param(None, id="this user"), *([pytest.param(trial.ORDINARY, id="ordinary user")] if ROOT else [])]
+# Most people are not root. Where root tests, both are tried by make slow.
+QUICK = [pytest.param(None, id="this user", marks=[pytest.mark.slow] if ROOT else []), *USERS[1:]]
 
 
 def test_there_are_enough_of_all_kinds() -> None:
@@ -21,10 +24,10 @@ def test_there_are_enough_of_all_kinds() -> None:
     assert min(Counter(attack.category.partition(":")[0] for attack in ATTACKS).values()) >= 5
 
 
-@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("user", QUICK)
 def test_all_walls_stop_all_attacks(user: int | None) -> None:
     found = trial.run([ALL], user=user)[ALL]
-    assert len(found) == sum(user is None or not attack.root for attack in ATTACKS if os.geteuid() == 0 or not attack.root)
+    assert len(found) == sum(user is None or not attack.root for attack in ATTACKS if ROOT or not attack.root)
     assert summary(found) == {}
 
 

@@ -68,8 +68,8 @@ def test_search_json(capsys: Capture) -> None:
     assert run(["search", *SMALL, "--candidates", "2", "--json", "--archive", "here.duckdb"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"archive", "seed", "candidates", "episodes", "seconds", "best", "table"} <= found.keys()
-    # 24 in the search, 100 for each of two finalists
-    assert (found["archive"], found["seed"], found["candidates"], found["episodes"]) == ("here.duckdb", 0, 2, 224)
+    # 24 in the search, 20 for each of two finalists
+    assert (found["archive"], found["seed"], found["candidates"], found["episodes"]) == ("here.duckdb", 0, 2, 64)
     rows = {row["row"]: row for row in found["table"]}
     assert set(rows) == {"humans", "persona_free", "seed_program", "evolved"}
     assert rows["humans"]["task_preservation"] is None

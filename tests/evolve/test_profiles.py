@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from evolve_cases import small
 from personaevo import reference
 from personaevo.archive import Archive
 from personaevo.cli.app import run
-from personaevo.config import make_config
-from personaevo.errors import ConfigError, InputError, ProfilesWarning
+from personaevo.config import SearchConfig, make_config
+from personaevo.errors import ArchiveError, ConfigError, InputError, ProfilesWarning
 from personaevo.evolve import profiles
 from personaevo.evolve.estimate import estimate
 from personaevo.evolve.genes import genes_of
-from personaevo.evolve.prepare import load_program
+from personaevo.evolve.prepare import load_program, prepare
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
 from personaevo.evolve.search import search
 from personaevo.measure.coverage import MIN_CELL_SHARE, Standard, tessellate
@@ -34,6 +34,7 @@ from personaevo.refine.population import as_dials
 from personaevo.refine.profile import Profile
 from personaevo.refine.run import refine_people, write_profiles
 from personaevo.verify import verify
+from personaevo.workers import Workers
 from tests.refine.refine_cases import QUICK, crowd
 
 PEOPLE = reference.packaged("charity")
@@ -216,13 +217,19 @@ def test_a_program_given_comes_before_it(folder: Path, tmp_path: Path) -> None:
 # --- the search
 
 
-def test_a_search_with_profiles(folder: Path, tmp_path: Path) -> None:
-    config = small(tmp_path / "a.duckdb", domain="charity", candidates=4, profiles=folder)
+@pytest.fixture(scope="module")
+def searched(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchConfig:
+    """A search with profiles that has ended."""
+    config = small(tmp_path_factory.mktemp("searched") / "a.duckdb", domain="charity", candidates=4, profiles=folder)
     with pytest.warns(ProfilesWarning, match="10 of 50 profiles are of people who are held out"):
-        done = search(config)
-    with Archive.read(done.archive) as archive:
+        search(config)
+    return config
+
+
+def test_a_search_with_profiles(searched: SearchConfig, folder: Path) -> None:
+    assert searched.archive is not None
+    with Archive.read(searched.archive) as archive:
         begun = archive.run()
-        assert ast.parse(archive.commits(begun.id)[0].candidate.program.source).body
         assert archive.commits(begun.id)[0].candidate.program.source == loaded(folder).source
     assert begun.settings["profiles_digest"] == implicit.digest(implicit.read(folder))
     masses = [cell["mass"] for cell in begun.cells]
@@ -231,34 +238,44 @@ def test_a_search_with_profiles(folder: Path, tmp_path: Path) -> None:
     assert sum("average" in cell["name"] for cell in begun.cells) <= 2
     centroids = np.array([cell["centroid"] for cell in begun.cells])
     assert np.linalg.norm(centroids, axis=1).max() < 2.5  # of shrunken profiles: those of dialogues lie farther out
-    found = verify(done.archive)
+    found = verify(searched.archive)
     assert found.findings == ()
     assert found.checked["scores"] == 4 and not any("scores" in why for why in found.unchecked)
 
 
-def test_a_resumed_search_needs_the_same_profiles(folder: Path, tmp_path: Path) -> None:
-    config = small(tmp_path / "a.duckdb", domain="charity", candidates=2, profiles=written(tmp_path / "p", STEERING.values[:40]))
-    first = search(config)
-    again = search(config.model_copy(update={"resume": True, "candidates": 3}))
-    assert again.candidates == 3 and first.archive == again.archive
-    (tmp_path / "p" / "p000.json").unlink()
-    with pytest.raises(Exception, match="was made with profiles_digest"):
-        search(config.model_copy(update={"resume": True, "candidates": 4}))
+def test_a_resumed_search_needs_the_same_profiles(searched: SearchConfig, folder: Path, tmp_path: Path) -> None:
+    assert searched.archive is not None
+    shutil.copy(searched.archive, tmp_path / "a.duckdb")
+    more = searched.model_copy(update={"archive": tmp_path / "a.duckdb", "resume": True, "candidates": 5})
+    with pytest.warns(ProfilesWarning):
+        assert search(more).candidates == 5
+    one = folder / "p000.json"
+    kept = one.read_bytes()
+    one.unlink()
+    try:
+        with pytest.raises(ArchiveError, match="was made with profiles_digest"), pytest.warns(ProfilesWarning):
+            search(more.model_copy(update={"candidates": 6}))
+    finally:
+        one.write_bytes(kept)
 
 
-@pytest.mark.parametrize("rows", [STEERING.values[:31], np.repeat(STEERING.values[:1], 40, axis=0)], ids=["few", "all alike"])
-def test_too_few_make_no_cells(rows: Floats, tmp_path: Path) -> None:
-    found = loaded(written(tmp_path / "p", rows))
+ROWS = {"few": STEERING.values[:31], "all alike": np.repeat(STEERING.values[:1], 40, axis=0)}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_too_few_make_no_cells(kind: str, tmp_path: Path) -> None:
+    found = loaded(written(tmp_path / "p", ROWS[kind]))
     assert found.cells is None
-    assert found.notes == (
-        f"{len(rows)} profiles do not make 16 cells (at least 32 different ones would): the cells are those of the people's dialogues",
-    )
-    config = small(tmp_path / "a.duckdb", domain="charity", candidates=1, profiles=tmp_path / "p")
-    with pytest.warns(ProfilesWarning, match="do not make 16 cells"):
-        search(config)
-    with Archive.read(tmp_path / "a.duckdb") as archive:
-        expected = tessellate(STEERING.values, 16, config.seed)
-        assert [cell["mass"] for cell in archive.run().cells] == expected.masses.tolist()
+    said, rest = found.notes[0].split(" (at least 32 different ones would): ")
+    assert said == f"{len(ROWS[kind])} profiles do not make 16 cells" and rest == "the cells are those of the people's dialogues"
+
+
+def test_without_them_the_cells_are_those_of_dialogues(tmp_path: Path) -> None:
+    config = small(tmp_path / "a.duckdb", domain="charity", profiles=written(tmp_path / "p", STEERING.values[:5]))
+    with Workers(1) as workers:
+        bench = prepare(config, workers)
+    assert [cell["mass"] for cell in bench.cells()] == tessellate(STEERING.values, 16, config.seed).masses.tolist()
+    assert bench.notes == loaded(tmp_path / "p").notes
 
 
 def test_the_archive_to_write_is_another_one(tmp_path: Path) -> None:
