@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
     if as_json:
         show_json(_as_object(done))
     else:
-        _show(done, embedded=not given["models"])
+        _show(done, domain=shlex.quote(given["domain"]), embedded=not given["models"])
 
 
 def _how_to_go_on(what: str, given: dict[str, Any]) -> str:
@@ -158,9 +159,10 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         yield observe
 
 
-def _show(done: Refinement, *, embedded: bool) -> None:
+def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
     from personaevo.inspect import spending_text
     from personaevo.refine.summary import person_text, summary_text
+    from personaevo.text import one_line
 
     show(summary_text(done.summary))
     for one in done.results if len(done.results) <= 2 else ():
@@ -173,9 +175,11 @@ def _show(done: Refinement, *, embedded: bool) -> None:
     if embedded:
         show(f"\n{NOTE}")
     if done.archive is not None:
-        show(f"\nArchive: {done.archive} ({done.seconds:.0f} s). Try next:")
-        sql = "SELECT person, number, state, reason FROM refined_versions"
-        show(f"  {program_name()} archive query {done.archive} \"{sql}\"")
+        file, name = shlex.quote(one_line(str(done.archive))), program_name()
+        show(f"\nArchive: {file} ({done.seconds:.0f} s). Try next:")
+        person = shlex.quote(one_line(done.results[0].person))
+        for words in (f"archive profiles {file}", f"archive profiles {file} {person}", f"search --domain {domain} --profiles {file}"):
+            show(f"  {name} {words}")
 
 
 def _as_object(done: Refinement) -> dict[str, Any]:

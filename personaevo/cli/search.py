@@ -173,7 +173,8 @@ def _show(result: SearchResult, settings: SearchConfig) -> None:
     if result.spending:
         show(f"\nWhat models did and cost, in all:\n\n{spending_text(result.spending)}")
     show(f"\n{_note(settings)}\n\nArchive: {file} ({rate}). Try next:")
-    show(f"  {name} archive summary {file}\n  {name} archive show {file} {best[:12]}\n  {name} sample {file} -n 5")
+    for words in (f"archive summary {file}", f"archive show {file} {best[:12]}", f"archive report {file}", f"sample {file} -n 5"):
+        show(f"  {name} {words}")
 
 
 def _as_object(result: SearchResult) -> dict[str, Any]:

@@ -94,9 +94,9 @@ def labels(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     return made
 
 
-def section(title: str, *content: RenderableType) -> RenderableType:
+def section(title: str, *content: RenderableType, style: str = "") -> RenderableType:
     """A titled part of a page, its content indented."""
-    return Group(text(title, HEADING), *(Padding(one, (0, 0, 0, 2)) for one in content))
+    return Group(text(title, f"{HEADING} {style}".strip()), *(Padding(one, (0, 0, 0, 2)) for one in content))
 
 
 def note(words: str) -> Text:

@@ -56,8 +56,8 @@ def test_search_prints_a_table_and_what_to_do_next(capsys: Capture) -> None:
     assert max(map(len, lines)) <= 110
     assert max(len(line) for line in lines if line.startswith(("humans", "persona", "seed", "evolved"))) <= 100
     assert "they say nothing about users played by language models" in said.out
-    assert [line.split("camping.duckdb")[0].strip() for line in lines[-3:]] == [
-        "personaevo archive summary", "personaevo archive show", "personaevo sample"
+    assert [line.split("camping.duckdb")[0].strip() for line in lines[-4:]] == [
+        "personaevo archive summary", "personaevo archive show", "personaevo archive report", "personaevo sample"
     ]  # fmt: skip
     assert "4/4 candidates, best " in said.err
     with Archive.read("camping.duckdb") as archive:

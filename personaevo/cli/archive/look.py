@@ -1,4 +1,4 @@
-"""``archive summary``, ``elites``, ``show``, ``lineage`` and ``diff``."""
+"""``archive summary``, ``elites``, ``show``, ``lineage``, ``diff`` and ``profiles``."""
 
 from __future__ import annotations
 
@@ -116,3 +116,27 @@ def diff(file: Path, program: str, base: str | None, run_id: int | None, as_json
         show_json(difference_object(found))
     else:
         show_view(difference_view(found))
+
+
+@archive.command()
+@archive_file
+@click.argument("person", metavar="[PERSON]", required=False)
+@as_json
+@debuggable
+def profiles(file: Path, person: str | None, as_json: bool) -> None:
+    """Refined profiles: everybody in a table, or one PERSON with every version and what it changed.
+
+    PERSON may be the beginning of a name.
+    """
+    from personaevo.archive import Archive
+    from personaevo.inspect import people_view, person_view, refined, refined_object
+
+    with Archive.read(file) as opened:
+        found = refined(opened, person)
+    if as_json:
+        show_json(refined_object(found))
+    elif person is None:
+        show_view(people_view(found))
+    else:
+        for one in found:
+            show_view(person_view(one))
