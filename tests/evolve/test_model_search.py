@@ -86,6 +86,7 @@ def test_every_role_is_played_by_its_model(undisturbed: tuple[SearchResult, Path
     assert result.spending["user"].spent.cached_tokens > 0
 
 
+@pytest.mark.slow
 def test_nothing_is_paid_for_twice(server: ModelServer, undisturbed: tuple[SearchResult, Path]) -> None:
     """An equal search in the same archive's answers asks nothing, and faults cost only attempts."""
     result, path = undisturbed
@@ -97,9 +98,10 @@ def test_nothing_is_paid_for_twice(server: ModelServer, undisturbed: tuple[Searc
     assert again.digest == result.digest
     assert calls(Path("here.duckdb")) == calls(path)
     asked = sum(one.spent.calls for one in again.spending.values())
-    assert server.counters.answered.total() - before == asked
-    kinds = {kind for one in again.spending.values() for kind in one.failures}
-    assert kinds >= {"429", "500", "timeout"}
+    failures = sum((one.failures for one in again.spending.values()), Counter[str]())
+    late = server.counters.answered.total() - before - asked  # answers that came when nobody waited for them any more
+    assert 0 <= late <= failures["timeout"]
+    assert failures.keys() >= {"429", "500", "timeout"}
 
 
 @pytest.mark.slow
@@ -196,7 +198,7 @@ def test_a_budget_is_never_exceeded_and_can_be_raised(undisturbed: tuple[SearchR
     assert sum(one.spent.usd for one in raised.spending.values()) > 0.1
 
 
-@pytest.mark.parametrize("limit", [{"max_calls": 100}, {"max_tokens": 60_000}])
+@pytest.mark.parametrize("limit", [{"max_calls": 60}, {"max_tokens": 30_000}])
 def test_other_budgets(server: ModelServer, limit: dict[str, int]) -> None:
     with pytest.raises(BudgetError, match=next(iter(limit)).replace("_", "-")):
         search(settings(server, **limit))
