@@ -41,7 +41,7 @@ def level(knots, u):
 
 def describe(names):
     said = [axis["definition"] for axis in AXES if axis["name"] in names and axis["definition"]]
-    return "\n".join(said)[:2000] or "someone even-tempered"
+    return " ".join(said)[:2000] or "someone even-tempered"
 
 
 def generate(task, n, rng, model=None):

@@ -104,7 +104,7 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
         train=Panel("train", train_judge, cells, search_half.values, None, people.names, config.seed),
         test=held_out,
-        inputs=input_digests(config, tasks, people) | {"seed_program": seed_program.id},
+        inputs=input_digests(config, tasks, people) | {"seed_program": seed_program.id} | ({"profiles_used": given.used} if given else {}),
         tier=config.sandbox,
         cell_names=cell_names,
         cast=cast,

@@ -32,9 +32,11 @@ _LEAST_CELLS = 0.5
 @dataclass(frozen=True)
 class Profiles:
     """What a search makes of refined profiles: the ``source`` of the program that it begins with, and ``cells`` around where these people
-    stand, with their names (None: they make too few). ``notes`` tell whoever began it who is left out, and what else there is to know."""
+    stand, with their names (None: they make too few). ``used`` says in a few words what became of them, for the archive; ``notes`` tell
+    whoever began it who is left out, and what else there is to know."""
 
     source: str
+    used: str
     cells: Cells | None
     cell_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -58,7 +60,9 @@ def load(config: SearchConfig, steering: Reference, held_out: Reference) -> Prof
     points = np.array([typical if place is None else place for place in places])
     source = seed_source([one.profile for one in usable], Standard.of(steering.values), points, config.seed)
     cells = _cells(config, steering.values, points[[place is not None for place in places]])
-    return Profiles(source, cells, () if cells is None else _names(cells, steering.values), _notes(config, found, usable, cells))
+    where = "the people's dialogues" if cells is None else "them"
+    used = f"{len(usable)} of {len(found)} ({len(found) - len(usable)} are of held-out people); cells around {where}"
+    return Profiles(source, used, cells, () if cells is None else _names(cells, steering.values), _notes(config, found, usable, cells))
 
 
 def _cells(config: SearchConfig, people: Floats, points: Floats) -> Cells | None:
@@ -139,12 +143,12 @@ def _axis(name: str, profile: Profile, middle: Mapping[str, float]) -> dict[str,
 
 
 def _said(profile: Profile) -> str:
-    """The claims, the latest left out where they are longer than a program's text may be."""
+    """The claims as one paragraph, the latest left out where they are longer than a program's text may be."""
     budget = profile.words
-    while len(profile.text()) > MAX_TEXT:
+    while len(said := " ".join(claim.text for claim in profile.claims)) > MAX_TEXT:
         budget -= _LESS_WORDS
         profile = profile.within(budget)[0]
-    return profile.text()
+    return said
 
 
 def _tidy(value: float) -> float:

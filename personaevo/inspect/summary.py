@@ -17,19 +17,21 @@ def summary_view(archive: Archive) -> RenderableType:
     found = archive.summary()
     holds = ", ".join(layout.count(found[f"{noun}s"], noun) for noun in ("program", "evaluation", "episode"))
     people = len(archive.refinements().people())
+    run = archive.run() if found["runs"] else None
+    used = [("profiles", layout.text(run.settings["profiles_used"]))] if run and "profiles_used" in run.settings else []
     refined = [("refined", layout.text("1 person" if people == 1 else f"{people:,} people"))] if people else []
     head = layout.labels(
         [
             ("archive", layout.text(f"{os.fspath(archive.path)} (schema {found['schema']})")),
             ("domain", layout.text(f"{found['domain'] or '-'}, {layout.count(found['runs'], 'run')}")),
+            *used,
             ("holds", layout.text(holds)),
             ("digest", layout.text(found["digest"])),
             *refined,
         ]
     )
-    if not found["runs"]:
+    if run is None:
         return head
-    run = archive.run()
     table = archive.table(run.id)
     final = [layout.section("on held-out tasks and people", table_view(table))] if table else []
     unfinished = [] if table else [layout.note("no final table yet: the search has not ended")]

@@ -60,6 +60,7 @@ def _facts(material: Material) -> list[list[str]]:
     return [
         ["domain", str(settings.get("domain", "-"))],
         ["people", f"{len(people)} dialogues of {people.corpus}, other ones for the final table" if people else "figures not at hand"],
+        *([["profiles", str(settings["profiles_used"])]] if "profiles_used" in settings else []),
         ["seed, run", f"{settings.get('seed', '-')}, {material.run.id}"],
         ["candidates", f"{len(material.commits):,}: {kinds}"],
         ["dialogues", f"{episodes:,} in the search, {finals:,} in the finals, {held_out * shown:,} for the final table"],

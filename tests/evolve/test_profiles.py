@@ -169,7 +169,7 @@ def test_twelve_kinds_of_people_with_a_place_for_operators(folder: Path) -> None
     assert genes is not None and len(genes.axes) == len(genes.kinds) == 12
     assert sum(kind["share"] for kind in genes.kinds) == pytest.approx(1.0, abs=0.01)
     assert loaded(folder).source == source
-    assert {axis["definition"] for axis in genes.axes} <= {"Who you are:\n- You keep it short.", "Who you are:\n- You tell a lot."}
+    assert {axis["definition"] for axis in genes.axes} <= {"You keep it short.", "You tell a lot."}
 
 
 def test_a_persona_at_the_middle_of_its_axis_is_the_profile(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_persona_at_the_middle_of_its_axis_is_the_profile(tmp_path: Path) -> N
     for persona in result.personas:
         assert persona is not None
         assert any(persona.dials == pytest.approx(dials, rel=0.02, abs=0.005) for dials in wanted)
-        assert persona.description.startswith("Who you are:\n- You ")
+        assert persona.description.startswith("You ")
 
 
 def test_operators_breed_from_it(folder: Path) -> None:
@@ -231,6 +231,7 @@ def test_a_search_with_profiles(searched: SearchConfig, folder: Path) -> None:
     with Archive.read(searched.archive) as archive:
         begun = archive.run()
         assert archive.commits(begun.id)[0].candidate.program.source == loaded(folder).source
+    assert begun.settings["profiles_used"] == "40 of 50 (10 are of held-out people); cells around them"
     assert begun.settings["profiles_digest"] == implicit.digest(implicit.read(folder))
     masses = [cell["mass"] for cell in begun.cells]
     assert 2 <= len(masses) <= 16 and min(masses) >= MIN_CELL_SHARE and sum(masses) == pytest.approx(1.0)
