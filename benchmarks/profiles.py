@@ -1,10 +1,11 @@
-"""What do refined profiles give a search? The same search from the domain's seed program, from profiles, and from their average alone.
+"""What do refined profiles give a search? The same search from the domain's seed program, from profiles, and from averages alone.
 
-    python -m benchmarks.profiles --profiles ARCHIVE|FOLDER [--domain charity] [--seeds 1,2,3] [--candidates 100] [--jobs 2]
+    python -m benchmarks.profiles --profiles ARCHIVE|FOLDER [--domain charity] [--seeds 1,2,3,4,5] [--candidates 100] [--jobs 2]
 
 All are measured on the same cells, those of the reference's dialogues, by the same judge, on held-out tasks and people; profiles of people
-who are held out are left out. The average of the profiles, one kind of people alike, is the control: what it reaches is known of everybody
-and owed to nobody's profile. The last line is ``search --profiles`` as it is, with the cells made around the profiles as well.
+who are held out are left out. Two controls tell what is owed to nobody's own profile: the average of the same profiles, and the mean of
+the reference's people who steer, each as one kind of people all alike. The last one is ``search --profiles`` as it is, with the cells made
+around the profiles as well.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from personaevo.config import SearchConfig, make_config
 from personaevo.evolve import profiles
 from personaevo.evolve.prepare import load_people
 from personaevo.evolve.search import SearchResult, search
-from personaevo.measure.coverage import Standard
 from personaevo.measure.stats import paired_difference
 from personaevo.refine import implicit
+from personaevo.refine.population import as_dials
 from personaevo.refine.profile import Profile
 
-STARTS = ("domain", "average", "profiles")
+CONTROLS = ("domain", "mean of people", "average")
 ROWS = ("seed_program", "evolved")
 
 
@@ -43,7 +44,7 @@ def main() -> None:
         print(_line(f"{options.domain} {seed}", {name: _scores(results[-1]) for name, results in found.items()}), flush=True)
     means = {name: np.mean([_scores(result) for result in results], axis=0).tolist() for name, results in found.items()}
     print(_line(f"== mean of {len(seeds)} seeds (seed program → evolved)", means))
-    for start in STARTS[:2] if len(seeds) > 1 else ():
+    for start in CONTROLS if len(seeds) > 1 else ():
         for place, row in enumerate(ROWS):
             ours, theirs = ([_scores(result)[place] for result in found[name]] for name in ("profiles", start))
             mean, low, high = paired_difference(ours, theirs)
@@ -54,7 +55,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profiles", type=Path, required=True)
     parser.add_argument("--domain", default="charity")
-    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--candidates", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=2)
     return parser.parse_args()
@@ -62,21 +63,20 @@ def _options() -> argparse.Namespace:
 
 def _configs(config: SearchConfig, path: Path, folder: Path) -> dict[str, SearchConfig]:
     """The searches, by what they start from."""
-    given = config.model_copy(update={"profiles": path})
     steering, held_out = reference.split(load_people(config), config.seed)
-    made = profiles.load(given, steering, held_out)
-    assert made is not None
-    sources = {"average": _average(path, steering, config.seed), "profiles": made.source}
-    for name, source in sources.items():
-        (folder / f"{name}.py").write_text(source, encoding="utf-8")
-    own = {name: config.model_copy(update={"program": folder / f"{name}.py"}) for name in sources}
-    return {"domain": config, **own, "own cells": given}
+    usable = profiles.not_held_out(implicit.read(path), held_out)
+    average = Profile(dials=profiles.center([one.profile for one in usable]))
+    nobody = Profile(dials=as_dials(steering.values.mean(axis=0)))
+    starts = {"mean of people": [_one(nobody)], "average": [_one(average)], "profiles": usable}
+    for name, given in starts.items():
+        (folder / f"{name}.py").write_text(profiles.seed_source(given, steering.values, config.seed), encoding="utf-8")
+    own = {name: config.model_copy(update={"program": folder / f"{name}.py"}) for name in starts}
+    return {"domain": config, **own, "own cells": config.model_copy(update={"profiles": path})}
 
 
-def _average(path: Path, steering: reference.Reference, seed: int) -> str:
-    """The program of one kind of people: all at the mean of the profiles."""
-    mean = profiles.center([one.profile for one in implicit.read(path)])
-    return profiles.seed_source([Profile(dials=mean)], Standard.of(steering.values), steering.values.mean(axis=0)[None], seed)
+def _one(profile: Profile) -> implicit.ImplicitProfile:
+    """One kind of people, all at this profile."""
+    return implicit.ImplicitProfile(profile=profile, personal=False)
 
 
 def _scores(result: SearchResult) -> list[float]:

@@ -146,7 +146,7 @@ class SearchConfig(BaseModel):
 
     @model_validator(mode="after")
     def _has_its_own_archive(self) -> SearchConfig:
-        if self.profiles is not None and self.archive is not None and self.profiles.absolute() == self.archive.absolute():
+        if self.profiles is not None and self.archive is not None and self.profiles.resolve() == self.archive.resolve():
             raise ValueError("the archive to write is the one that profiles are taken from; give another")
         return self
 

@@ -190,6 +190,8 @@ def _bench(archive: Archive, run: Run, config: SearchConfig, other: Sequence[str
             bench = _prepared(archive, config)
         except PersonaevoError as error:
             why = str(error)
+    if bench is not None and bench.inputs.get("profiles_digest") != run.settings.get("profiles_digest"):
+        bench, why = None, "it was made with other profiles than are at hand"
     if bench is None:
         report.unchecked.append(f"run {run.id}, scores: {why}")
     yield bench

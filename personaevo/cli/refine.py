@@ -178,8 +178,10 @@ def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
         file, name = shlex.quote(one_line(str(done.archive))), program_name()
         show(f"\nArchive: {file} ({done.seconds:.0f} s). Try next:")
         person = shlex.quote(one_line(done.results[0].person))
-        for words in (f"archive profiles {file}", f"archive profiles {file} {person}", f"search --domain {domain} --profiles {file}"):
-            show(f"  {name} {words}")
+        words = [f"archive profiles {file}", f"archive profiles {file} -- {person}"]
+        if any(one.role == "user" and one.accepted for one in done.results):
+            words.append(f"search --domain {domain} --profiles {file}")
+        show("\n".join(f"  {name} {line}" for line in words))
 
 
 def _as_object(done: Refinement) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 
 from personaevo import definitions, reference
@@ -10,6 +11,7 @@ from personaevo.evolve import profiles, rewrite
 from personaevo.evolve.prepare import control_dialogues, load_people, load_program, load_tasks
 from personaevo.evolve.rewrite import Brief
 from personaevo.models import parse, price_of, read_prices
+from personaevo.programs.source import parse as parse_source
 from personaevo.records import Usage
 from personaevo.simulate.model_users import system_prompt
 from personaevo.simulate.partners import agent_prompt
@@ -34,12 +36,12 @@ def estimate(config: SearchConfig) -> list[Planned]:
     """An estimate for each role that a model plays: dialogues of the domain's usual length, four characters a token, no answer known yet.
 
     Raises:
-        InputError, ConfigError, ProgramError: what the search itself would raise for its settings and files.
+        InputError, ConfigError, ReferenceDataError, ArchiveError, ProgramError: what the search itself would raise for its settings and
+            files.
     """
     tasks = load_tasks(config)["train"]
     domain = definitions.domain(config.domain_place)
-    people, held_out = reference.split(load_people(config), config.seed)
-    program = load_program(config, profiles.load(config, people, held_out))
+    program = load_program(config, _profiles(config))
     dialogues = _dialogues(config)
     turns = float(domain.script.get("expected_turns", 8.0))
     heard = _TURN_TOKENS * turns  # on average half of a dialogue of two sides stands in a prompt
@@ -51,11 +53,20 @@ def estimate(config: SearchConfig) -> list[Planned]:
     each = {
         "mutator": (config.candidates - 1, written, answer),
         "reflector": (config.candidates - 1, 3_000.0, 300.0),
-        "generator": (generated if "complete" in program.source else 0, float(_PROGRAM_CALL_TOKENS), float(_POLICY_TOKENS)),
+        "generator": (generated if _asks(program.source) else 0, float(_PROGRAM_CALL_TOKENS), float(_POLICY_TOKENS)),
         "user": (round(dialogues * turns), user, float(_TURN_TOKENS)),
         "agent": (round(dialogues * turns), agent, float(_TURN_TOKENS)),
     }
     return [_planned(config, role, *each[role]) for role in config.models]
+
+
+def _profiles(config: SearchConfig) -> profiles.Profiles | None:
+    return profiles.load(config, *reference.split(load_people(config), config.seed)) if config.profiles is not None else None
+
+
+def _asks(source: str) -> bool:
+    """Whether a program may ask its model anything."""
+    return any(isinstance(node, ast.Attribute) and node.attr == "complete" for node in ast.walk(parse_source(source)))
 
 
 def _dialogues(config: SearchConfig) -> int:

@@ -27,7 +27,6 @@ from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Evaluation, Program, Task, Tier
 from personaevo.reference import Reference
-from personaevo.refine import implicit
 from personaevo.workers import Workers
 
 # Persona-free dialogues that the judge is trained against: with the embedded engine, and where each costs model calls.
@@ -76,7 +75,7 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
     that is not the embedded engine.
 
     Raises:
-        InputError, ConfigError, ReferenceDataError: something given cannot be used.
+        InputError, ConfigError, ReferenceDataError, ArchiveError: something given cannot be used.
     """
     definitions.domain(config.domain_place)
     tasks = load_tasks(config)
@@ -104,7 +103,7 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
         train=Panel("train", train_judge, cells, search_half.values, None, people.names, config.seed),
         test=held_out,
-        inputs=input_digests(config, tasks, people) | {"seed_program": seed_program.id} | ({"profiles_used": given.used} if given else {}),
+        inputs={**input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id},
         tier=config.sandbox,
         cell_names=cell_names,
         cast=cast,
@@ -113,9 +112,8 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
 
 
 def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Reference) -> dict[str, str]:
-    """Digests of what a run is measured with, under the names of its settings: tasks, people, domain, features, profiles if given."""
-    refined = {} if config.profiles is None else {"profiles_digest": implicit.digest(implicit.read(config.profiles))}
-    return refined | {
+    """Digests of what a run is measured with, under the names of its settings: tasks, people, domain, features."""
+    return {
         "tasks_digest": _digest(tasks),
         "people_digest": people.digest,
         "domain_digest": _digest(definitions.domain(config.domain_place).content()),

@@ -32,6 +32,7 @@ from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.prepare import Bench, prepare, try_seed_program
+from personaevo.evolve.profiles import PROFILES_USED
 from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.select import Scored
@@ -133,12 +134,12 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
         bench = prepare(config, workers, company.cast if company else None)
+        for note in bench.notes:
+            warnings.warn(note, ProfilesWarning, stacklevel=2)
         if not config.resume:
             try_seed_program(bench)
         if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
-        for note in bench.notes:
-            warnings.warn(note, ProfilesWarning, stacklevel=2)
         run = _begin(archive, config, bench)
         hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started, company)
         hunt.resume(archive.commits(run.id))
@@ -178,7 +179,7 @@ def _begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
         archive.publish_snapshot()
         return run
     settings = runs[-1].settings
-    name = next((name for name, value in wanted.items() if settings.get(name) != value), None)
+    name = next((name for name, value in wanted.items() if settings.get(name) != value and name != PROFILES_USED), None)
     if name is not None:
         raise ArchiveError(
             f"archive {archive.path} was made with {name} = {settings.get(name)!r}, now it is {wanted[name]!r}: "

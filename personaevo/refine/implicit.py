@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from personaevo import definitions
+from personaevo import definitions, injection
 from personaevo.archive import Archive
 from personaevo.errors import InputError
 from personaevo.readers import files
@@ -21,75 +21,90 @@ from personaevo.readers.files import Row
 from personaevo.records import Floats, Record
 from personaevo.refine import starts
 from personaevo.refine.people import stored
+from personaevo.refine.population import as_dials
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import Finite, PersonResult
+from personaevo.text import one_line
 
 _DUCKDB = b"DUCK"  # at byte 8 of its files
 _NOT_USER = "all are of people on the assistant's side; a search is about users"
+_SHOWN = 80
+Fingerprint = tuple[Finite, ...]
 
 
-class _Seen(Record):
-    """What a file of a profile says besides the profile."""
-
-    role: Literal["user", "assistant", ""] = "user"
-    domain: str = ""
-    shown: tuple[Finite, ...] | None = None
-    seen: tuple[tuple[Finite, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class ImplicitProfile:
+class ImplicitProfile(Record):
     """A refined profile and who it belongs to.
 
-    ``shown`` is the mean fingerprint [d] of its role-plays where it was refined in words alone, so that its dials do not tell where the
-    person stands. ``seen`` are fingerprints of the person's own dialogues as a reference holds them; without them nobody can tell whether
-    the person is among those that are held out. ``domain`` is where they were refined ("" if that is not known).
+    Attributes:
+        role: the person's side; "" where there were no dialogues.
+        domain: where it was refined ("" if that is not known).
+        personal: False if nothing was learned of the person: it is the average of the others, or empty.
+        shown: the mean fingerprint [d] of its role-plays where it was refined in words alone, so that its dials do not tell where the
+            person stands.
+        seen: fingerprints [d] of the person's own dialogues as a reference holds them: by these it is known whether the person is held out.
+        features: the version of the feature set that both were measured with.
     """
 
     profile: Profile
-    role: str = "user"
-    domain: str = ""
-    shown: tuple[float, ...] | None = None
-    seen: tuple[tuple[float, ...], ...] = ()
+    role: Literal["user", "assistant", ""] = "user"
+    domain: Annotated[str, Field(max_length=200)] = ""
+    personal: bool = True
+    shown: Fingerprint | None = None
+    seen: tuple[Fingerprint, ...] = ()
+    features: int = Field(default_factory=lambda: definitions.features().version)
 
     @classmethod
     def of(cls, one: PersonResult, domain: str = "") -> ImplicitProfile:
-        """That of a person whose refinement is done."""
-        assert one.profile is not None
-        start = one.outcomes["start"].profile
-        in_words = start is not None and start != one.profile and start.dials == one.profile.dials
-        return cls(one.profile, one.role, domain, one.outcomes["refined"].shown if in_words else None, one.seen)
+        """That of a person whose refinement is done (``one.state``)."""
+        refined, start, average = (one.outcomes.get(name) for name in ("refined", "start", "population"))
+        assert one.profile is not None and refined is not None and start is not None and start.profile is not None
+        in_words = start.profile != one.profile and start.profile.dials == one.profile.dials
+        personal = one.profile not in (Profile(), average.profile if average is not None else None)
+        return cls(
+            profile=one.profile, role="assistant" if one.role == "assistant" else "user" if one.role else "", domain=domain,
+            personal=personal, shown=refined.shown if in_words else None, seen=one.seen,
+        )  # fmt: skip
+
+    def problem(self) -> str | None:
+        """Why it cannot be used, None if it can: it was measured otherwise, or a claim is no claim (see ``Profile.problems``)."""
+        features = definitions.features()
+        if self.features != features.version or any(len(row) != len(features.names) for row in (*self.seen, self.shown or features.names)):
+            return "its fingerprints ('seen', 'shown') were measured with other features than are installed; refine the profile again"
+        problems = self.profile.problems(max(1, self.profile.words)) if self.profile.claims else []
+        flag = injection.find(" ".join(claim.text for claim in self.profile.claims))
+        return problems[0] if problems else f"'{flag.excerpt}' is not about a person ({flag.why})" if flag else None
 
     def point(self, typical: Floats) -> Floats | None:
-        """Where the person stands among fingerprints [d]: where ``shown``, else at the dials, with what these leave open as it is
-        ``typical``. None if there is neither."""
-        if self.shown is not None:
-            return np.array(self.shown)
-        names = definitions.features().names
-        known = [self.profile.dials.get(name) for name in names]
+        """Where the person stands among fingerprints [d], each within its dial's range: where ``shown``, else at the dials, with what these
+        leave open as it is ``typical``. None if there is neither."""
+        dials = self.profile.dials if self.shown is None else as_dials(np.array(self.shown))
+        known = [dials.get(name) for name in definitions.features().names]
         if all(value is None for value in known):
             return None
         return np.array([typical[place] if value is None else value for place, value in enumerate(known)])
 
 
 def digest(profiles: Sequence[ImplicitProfile]) -> str:
-    """A short digest of all that they say."""
-    text = repr([(one.profile.id, one.role, one.shown, one.seen) for one in profiles])
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    """16 hex digits of all that they say, in their order."""
+    mark = hashlib.blake2b(digest_size=8)
+    for one in profiles:
+        mark.update(one.model_dump_json().encode("utf-8", "replace"))
+    return mark.hexdigest()
 
 
 def read(path: Path) -> list[ImplicitProfile]:
-    """Those of users in an archive of ``refine``, in a folder of ``refine --out`` (its ``*.json``, by name), or in one file.
+    """Those of users in an archive of ``refine``, in a folder of ``refine --out`` (its ``*.json``), or in one file; in an order that does
+    not depend on which of these it is.
 
     Raises:
-        InputError: there is none, or a file is not that of a profile.
+        InputError: there is none, a file is not that of a profile, or one cannot be used (see ``ImplicitProfile.problem``).
         ArchiveError: see ``Archive.read`` and ``people.stored``.
     """
     found = _of_folder(path) if path.is_dir() else _of_archive(path) if _is_archive(path) else [_of_file(path)]
     users = [one for one in found if one.role != "assistant"]
     if not users:
         raise InputError(f"{path}: expected refined profiles of users, got {_NOT_USER if found else 'none'}")
-    return users
+    return sorted(users, key=lambda one: (one.profile.id, one.seen))
 
 
 def _is_archive(path: Path) -> bool:
@@ -104,24 +119,25 @@ def _of_archive(path: Path) -> list[ImplicitProfile]:
     with Archive.read(path) as archive:
         kept = archive.refinements()
         domain = str((kept.settings() or {}).get("domain", ""))
-        return [ImplicitProfile.of(one, domain) for one in stored(kept) if one.state == "done"]
+        return [_usable(ImplicitProfile.of(one, domain), path, one.person) for one in stored(kept) if one.state == "done"]
 
 
 def _of_folder(path: Path) -> list[ImplicitProfile]:
-    return [_of_file(file) for file in sorted(path.glob("*.json"))]
+    return [_of_file(file) for file in sorted(path.glob("*.json")) if file.is_file()]
 
 
 def _of_file(path: Path) -> ImplicitProfile:
-    profile = starts.read(path)
-    data = files.read_bytes(path)
-    if not data.lstrip().startswith(b"{"):
-        return ImplicitProfile(profile)
-    values = files.fields(Row(files.parse(data, path, ""), ""), path)
-    more = files.record(_Seen, {name: values[name] for name in _Seen.model_fields if name in values}, Row(values, ""), path)
-    width = len(definitions.features().names)
-    if any(len(row) != width for row in (*more.seen, *((more.shown,) if more.shown is not None else ()))):
-        raise files.fault(path, "", f"fields 'seen' and 'shown': expected fingerprints of {width} numbers; refine the profile again")
-    return ImplicitProfile(profile, more.role, more.domain, more.shown, more.seen)
+    profile, values = starts.read_whole(path)
+    fields = {name: values[name] for name in ImplicitProfile.model_fields if name in values and name != "profile"}
+    return _usable(files.record(ImplicitProfile, {**fields, "profile": profile}, Row(fields, ""), path), path)
+
+
+def _usable(one: ImplicitProfile, path: Path, person: str = "") -> ImplicitProfile:
+    problem = one.problem()
+    if problem is not None:
+        whose = f": person '{one_line(person)[:_SHOWN]}'" if person else ""
+        raise InputError(f"{path}{whose}: the profile cannot be used: {problem}")
+    return one
 
 
 def write(path: Path, one: ImplicitProfile) -> None:
@@ -130,4 +146,4 @@ def write(path: Path, one: ImplicitProfile) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    starts.write(path, one.profile, {"role": one.role, "domain": one.domain, "shown": one.shown, "seen": one.seen})
+    starts.write(path, one.profile, one.model_dump(mode="json", exclude={"profile"}))

@@ -180,6 +180,7 @@ def begun(store: Refinements, settings: dict[str, Any], *, resume: bool) -> None
     elif not resume:
         raise ConfigError("the archive holds a refinement already: go on with it by --resume, or give another --archive")
     else:
+        known = {**Settings().model_dump(mode="json"), **known}  # what was not there yet when it began had its default
         other = next((name for name in sorted({*known, *settings}) if known.get(name) != settings.get(name)), None)
         if other is not None:
             was, given = known.get(other), settings.get(other)
@@ -207,7 +208,7 @@ def result(row: Refined) -> PersonResult:
         raise ArchiveError(f"the refinement of {row.person!r:.80} in the archive is not what one writes; restore a copy") from None
     if replace(_row(one), record=row.record) != row:
         raise ArchiveError(f"the refinement of {row.person!r:.80} in the archive was changed since it was written; restore a copy")
-    if one.state == "done" and not (one.history and one.history.current.profile == one.profile == one.outcomes["refined"].profile):
+    if one.history and not one.history.current.profile == one.profile == one.outcomes["refined"].profile:
         raise ArchiveError(f"the refined profile of {row.person!r:.80} in the archive is not the one that was scored; restore a copy")
     return one
 

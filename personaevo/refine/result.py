@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from personaevo.records import Record
 from personaevo.refine.profile import BUDGET, Profile
@@ -72,7 +72,8 @@ class PersonResult(Record):
     ``profile`` is the refined one, exactly as it was scored in ``outcomes["refined"]``; the other outcomes are controls: "start",
     "population", "rewrite", "padding", "truth". ``in_sample`` tells that there was nothing held out to score on. ``targets`` are the
     fingerprints of the items judged by, where they have one; ``seen`` those of all dialogues on that side, whole and as a reference holds
-    them: by these the person is known again among people. ``stop`` is why it ended. A failed one has a ``reason`` and nothing else.
+    them: by these the person is known again among people. ``stop`` is why it ended. One that is done has a profile, a history and the
+    outcomes "refined" and "start" with their profiles; a failed one has a ``reason`` and nothing else.
     """
 
     person: str
@@ -91,6 +92,13 @@ class PersonResult(Record):
     outcomes: dict[str, Outcome] = Field(default_factory=dict)
     targets: tuple[tuple[Finite, ...], ...] = ()
     seen: tuple[tuple[Finite, ...], ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> PersonResult:
+        scored = all(name in self.outcomes and self.outcomes[name].profile for name in ("refined", "start"))
+        if self.state == "done" and not (self.profile and self.history and scored):
+            raise ValueError("a refinement that is done has a profile, a history, and the outcomes 'refined' and 'start'")
+        return self
 
     @property
     def key(self) -> tuple[str, str]:

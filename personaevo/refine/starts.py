@@ -117,12 +117,18 @@ def read(path: str | Path) -> Profile:
     Raises:
         InputError: the file cannot be read, or holds nothing of the kind.
     """
+    return read_whole(path)[0]
+
+
+def read_whole(path: str | Path) -> tuple[Profile, Mapping[str, Any]]:
+    """The profile as ``read`` finds it, and all fields of its file (none if it is text). Raises as ``read``."""
     path = Path(path)
     data = files.read_bytes(path)
     try:
         if not data.lstrip().startswith((b"{", b"[")):
-            return from_text(data.decode("utf-8"))
-        return _from_json(Row(files.parse(data, path, ""), ""), path)
+            return from_text(data.decode("utf-8")), {}
+        row = Row(files.parse(data, path, ""), "")
+        return _from_json(row, path), files.fields(row, path)
     except ConfigError as error:
         raise files.fault(path, "", str(error)) from None
     except UnicodeDecodeError as error:
