@@ -180,6 +180,8 @@ def make_config(values: Mapping[str, Any]) -> SearchConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
+        if not name:  # settings that do not go together
+            raise ConfigError(first["msg"].removeprefix("Value error, ")) from None
         if first["type"] != "extra_forbidden":
             reason = first["msg"].removeprefix("Value error, ").lower()
             raise ConfigError(f"setting {name!r:.80}: {reason}, got {_shown(first.get('input'))}") from None

@@ -119,7 +119,7 @@ def _check_programs(archive: Archive, report: _Report) -> None:
 def _check_refinement(archive: Archive, report: _Report) -> None:
     """Everybody's record must be as it was written, and the profile that it returns the one that was scored."""
     for row in archive.refinements().people():
-        report.checked["refined"] += 1
+        report.checked["profiles"] += 1
         try:
             result(row)
         except PersonaevoError as error:

@@ -45,6 +45,12 @@ class Refinements:
         with self._database.transaction():
             self._database.execute("INSERT INTO refinement VALUES (?, ?)", [text, _now()])
 
+    def withdraw(self) -> None:
+        """Take the settings back if nobody was refined with them."""
+        self._writable()
+        with self._database.transaction():
+            self._database.execute("DELETE FROM refinement WHERE NOT EXISTS (FROM refined)")
+
     def add(self, one: Refined) -> None:
         """Keep everything of one person, in one transaction. Raises ArchiveError: that person is there already."""
         self._writable()

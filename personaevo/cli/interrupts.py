@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
@@ -36,6 +37,7 @@ class Interrupts:
 
     def _first(self, number: int, frame: FrameType | None) -> NoReturn:
         self.received = number
+        threading.excepthook = lambda _: None  # threads of pools that are ended in their work have nothing to say that would help
         for other in self._before:
             signal.signal(other, signal.SIG_IGN)
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ import click
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
 from personaevo.cli.shared import PATH, as_json, debuggable, program_name
-from personaevo.errors import BudgetError
+from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
     from personaevo.refine.behavior import Behavior
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from personaevo.refine.run import Refinement
 
 NOTE = "Role-plays are the embedded engine's; they say nothing about people played by language models."
-_COUNT = click.IntRange(min=1)
+_COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
 _MODEL = "Who plays a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, with @URL for your own server."
 _MEASURE = "Further measures of what a model says (repeatable; pip install 'personaevo[embeddings]')."
 _WORDS = ("population", "attributes", "nothing")
@@ -38,13 +38,13 @@ _PARTS = 10
 @click.option("--domain", default="charity", show_default=True, metavar="NAME|FOLDER", help="Whose tasks and wording role-plays use.")
 @click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file that keeps everything.")
 @click.option("--resume", is_flag=True, help="Go on with the refinement in --archive; settings must be as they were.")
-@click.option("--rounds", type=_COUNT, metavar="N", help="Updates that are tried one after the other (default: 3).")
-@click.option("--samples", type=click.IntRange(min=2), metavar="K", help="Role-plays that a score is the mean of (default: 60; models: 4).")
+@click.option("--rounds", type=click.IntRange(1, 100), metavar="N", help="Updates that are tried one after the other (default: 3).")
+@click.option("--samples", type=_SAMPLES, metavar="K", help="Role-plays that a score is the mean of (default: 60; model: 4).")
 @click.option("--leaks", type=click.Choice(["warn", "redact", "reject"]), help="On text carried over from the person (default: redact).")
 @click.option("--measure", "measures", multiple=True, type=click.Choice(["cosine", "bert_score"]), help=_MEASURE)
 @click.option("--form", type=click.Choice(["free", "states", "partner", "latent", "measured"]), help="How models analyze (default: free).")
 @click.option("--paper", is_flag=True, default=None, help="The published protocol: in-sample, every version taken, the last returned.")
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of everything random, the split included (default: 0).")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of everything random, the split included (default: 0).")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
@@ -62,13 +62,17 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
     of the others; the default), attributes (the person's own), nothing. An update is kept only if it holds on behavior that it was not
     made from; at the end the profile is scored on behavior that was not looked at before.
     """
+    if out is not None:
+        from personaevo.refine.run import open_folder
+
+        open_folder(out)  # what cannot be written in the end is better known now
     with Interrupts() as interrupts:
         try:
             done = _refined(context, given)
         except KeyboardInterrupt:
             say(_how_to_go_on("Interrupted", given))
             context.exit(interrupts.exit_code)
-        except BudgetError as error:
+        except (BudgetError, ModelUnavailableError) as error:
             say(_how_to_go_on(f"Stopped: {error}", given))
             context.exit(1)
     if out is not None:
@@ -80,6 +84,8 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
         show_json(_as_object(done))
     else:
         _show(done, domain=shlex.quote(given["domain"]), embedded=not given["models"])
+    if all(one.state == "failed" for one in done.results):
+        context.exit(1)
 
 
 def _how_to_go_on(what: str, given: dict[str, Any]) -> str:
@@ -135,9 +141,13 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
     profile, text = given["profile"], given["text"]
     if profile is not None and text is not None:
         raise click.UsageError("the profile is given twice: as PROFILE and by --text; leave one out", context)
+    if profile is None and text is None:
+        return start_of(_WORDS[0])
     if text is not None:
+        if not text.strip():
+            raise click.UsageError("--text: expected words, got none; the word nothing as PROFILE starts from nothing", context)
         return from_text(text)
-    return start_of(profile or _WORDS[0]) if profile in (None, *_WORDS) else read(profile)
+    return start_of(profile) if profile in _WORDS else read(profile)
 
 
 @contextmanager

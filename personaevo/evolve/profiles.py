@@ -26,7 +26,6 @@ PROFILES_USED = "profiles_used"  # the setting under which a run tells what beca
 SEATS = 12  # kinds of people in the seed program: half of the axes that a program may have, so that there is room to add and to join
 _ENDS = (0.5, 1.5)  # how far an axis goes from the average to its profile: to half the way, and half the way beyond
 _LONGEST = 1_500  # bytes of a profile's words in the program: twelve of them take a quarter of what a program may have
-_LEAST_CELLS = 0.5
 _LEAST_SPREAD = 1e-3  # standard deviations of people
 _ALIKE = 3  # digits, in standard deviations of people, up to which two profiles stand at one place
 
@@ -95,11 +94,12 @@ def _places(usable: Sequence[ImplicitProfile], people: Floats) -> Floats:
 
 
 def _cells(config: SearchConfig, people: Floats, places: Floats) -> Cells | None:
-    """Cells around the profiles; None if they do not make half as many as are wanted."""
-    if len(np.unique(Standard.of(people)(places).round(_ALIKE), axis=0)) < 2 * config.cells:
+    """Cells around the profiles, one for two different ones at most; None if they do not make half as many as are wanted."""
+    different = len(np.unique(Standard.of(people)(places).round(_ALIKE), axis=0))
+    if different < config.cells:
         return None
-    cells = tessellate(people, config.cells, config.seed, places)
-    return cells if len(cells) >= _LEAST_CELLS * config.cells else None
+    cells = tessellate(people, min(config.cells, different // 2), config.seed, places)
+    return cells if len(cells) >= config.cells // 2 else None
 
 
 def _names(cells: Cells, people: Floats) -> tuple[str, ...]:
@@ -124,8 +124,8 @@ def _notes(
         notes.append(f"profiles were refined in the domain {', '.join(map(one_line, elsewhere))}, this search is in {config.domain}")
     if cells is None:
         notes.append(
-            f"too few cells can be made around {len(usable)} profiles (for {config.cells}, {2 * config.cells} different ones are needed, "
-            "with people near them): the cells are those of the people's dialogues"
+            f"too few cells can be made around {len(usable)} profiles (at least {config.cells} different ones are needed, with people near "
+            "them): the cells are those of the people's dialogues"
         )
     return tuple(notes)
 

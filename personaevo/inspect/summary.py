@@ -16,10 +16,12 @@ def summary_view(archive: Archive) -> RenderableType:
     """Counts, the elite of each cell, the final table if the search has ended."""
     found = archive.summary()
     holds = ", ".join(layout.count(found[f"{noun}s"], noun) for noun in ("program", "evaluation", "episode"))
-    people = len(archive.refinements().people())
+    sides = archive.refinements().people()
+    people = len({one.person for one in sides})
+    who = "1 person" if people == 1 else f"{people:,} people"
     run = archive.run() if found["runs"] else None
     used = [("profiles", layout.text(run.settings["profiles_used"]))] if run and "profiles_used" in run.settings else []
-    refined = [("refined", layout.text("1 person" if people == 1 else f"{people:,} people"))] if people else []
+    refined = [("refined", layout.text(f"{layout.count(len(sides), 'profile')} of {who}"))] if people else []
     head = layout.labels(
         [
             ("archive", layout.text(f"{os.fspath(archive.path)} (schema {found['schema']})")),

@@ -153,7 +153,8 @@ class Structured:
         try:
             return replace(second, parsed=answers.parse(second.text, schema))
         except ValueError as problem:
-            raise ReplyError(f"{self._label}: the answer is not of the form asked for, twice: {str(problem)[:200]}") from None
+            why = "it was cut off, as it is too long" if second.cut else str(problem)[:200]
+            raise ReplyError(f"{self._label}: the answer is not of the form asked for, twice: {why}") from None
 
 
 class Offline:

@@ -35,7 +35,7 @@ def outcomes(case: Case, start: Profile, profile: Profile, items: Sequence[Item]
 
 def outcome(case: Case, profile: Profile, items: Sequence[Item]) -> Outcome:
     """One profile on the items it is judged by."""
-    leak = case.check(profile.text()).score
+    leak = case.exposed(profile.text()).score
     try:
         played = case.played(profile, items, "judged")
     except BudgetError as error:

@@ -43,7 +43,7 @@ class Roles:
 @dataclass(frozen=True)
 class Case:
     """One person, as far as it stays the same while their profile is refined. ``kind`` of item decides (``scoring.kind_of``); ``check``
-    finds what a profile's text carries over from any of the person's items."""
+    finds what an update carries over from any of the person's items and the start did not have; ``exposed`` all that a profile does."""
 
     parts: Parts
     kind: str
@@ -51,6 +51,7 @@ class Case:
     roles: Roles
     settings: Settings
     check: Callable[[str], LeakReport]
+    exposed: Callable[[str], LeakReport]
 
     @property
     def decides(self) -> tuple[Item, ...]:

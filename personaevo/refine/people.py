@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from personaevo import definitions, reference
 from personaevo.archive import Refined, Refinements
 from personaevo.crew import Crew
-from personaevo.errors import ArchiveError, BudgetError, ConfigError, ModelSetupError, PersonaevoError, WorkerError
+from personaevo.errors import ArchiveError, BudgetError, ConfigError, ModelSetupError, ModelUnavailableError, PersonaevoError, WorkerError
 from personaevo.records import Role
 from personaevo.refine.behavior import Behavior, DialogueItem
 from personaevo.refine.person import Engine, Start, Work, refine_person
 from personaevo.refine.population import MIN_DIALOGUES, People, Population, of_reference
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import PersonResult, Settings
+from personaevo.refine.scoring import kind_of
 from personaevo.workers import LOST_TWICE, Workers
 
 _LOOK_SECONDS = 1.0
@@ -70,7 +71,7 @@ def works(crowd: Crowd, engine: Engine) -> list[Work]:
 
 def _roles(behavior: Behavior) -> list[Role | None]:
     counts = Counter(item.role for item in behavior.items if isinstance(item, DialogueItem))
-    if 2 * counts.total() < len(behavior.items):
+    if kind_of(behavior.items) != "dialogue":
         return [None]
     larger: Role = "assistant" if counts["assistant"] > counts["user"] else "user"
     return [role for role in ROLES if counts[role] > 1] or [larger]
@@ -98,7 +99,7 @@ def refine_all(
 
     Raises:
         BudgetError: models may not be asked any more; those who are done are stored.
-        ModelSetupError: a model cannot be asked at all.
+        ModelSetupError, ModelUnavailableError: a model cannot be asked at all, or does not answer any more.
         ArchiveError: see ``Refinements``.
     """
     results = {one.key: one for one in stored(store)} if store is not None else {}
@@ -155,10 +156,10 @@ def _as_done(
 
 
 def attempt(engine: Engine, settings: Settings, work: Work) -> PersonResult:
-    """The person's result; what goes wrong with this person alone is a failed one."""
+    """The person's result; what goes wrong with this person alone is a failed one. A server that does not answer is nobody's fault."""
     try:
         return refine_person(engine, settings, work)
-    except (BudgetError, ModelSetupError):
+    except (BudgetError, ModelSetupError, ModelUnavailableError):
         raise
     except PersonaevoError as error:
         person, role = work.key

@@ -108,9 +108,10 @@ def case_of(engine: Engine, settings: Settings, work: Work) -> tuple[Case, Profi
             raise ConfigError(f"too few dialogues of other people as {work.role}: expected at least 20; give more people (--people)")
         yardstick = Yardstick(work.population, parts, engine.losses, whole=engine.user is None)
     start = _start(work, kind, settings)
-    known = "\n".join([start.text(), *(item.context for part in (parts.train, parts.dev, parts.test) for item in part)])
-    check = partial(leakage.find, items=_texts(parts), known=known, background=work.background)
-    return Case(parts, kind, yardstick, engine.roles(settings, yardstick), settings, check), start
+    told = "\n".join(item.context for part in (parts.train, parts.dev, parts.test) for item in part)
+    exposed = partial(leakage.find, items=_texts(parts), known=told, background=work.background)
+    check = partial(leakage.find, items=_texts(parts), known=f"{start.text()}\n{told}", background=work.background)
+    return Case(parts, kind, yardstick, engine.roles(settings, yardstick), settings, check, exposed), start
 
 
 def _texts(parts: Parts) -> leakage.Items:
@@ -119,9 +120,6 @@ def _texts(parts: Parts) -> leakage.Items:
 
 def _start(work: Work, kind: str, settings: Settings) -> Profile:
     if isinstance(work.start, Profile):
-        problems = work.start.problems(settings.budget) if work.start.claims or work.start.dials else []
-        if problems:
-            raise ConfigError(f"the profile to start from: {problems[0]}")
         return work.start
     if work.start == "attributes":
         return from_attributes(work.behavior.attributes).within(settings.budget)[0]
@@ -136,7 +134,8 @@ def refine_person(engine: Engine, settings: Settings, work: Work) -> PersonResul
         ModelError, BudgetError: a model cannot be asked; a budget that ends in the loop ends only the loop.
     """
     case, start = case_of(engine, settings, work)
-    history, stop, why = refined(case, start)
+    history, stop, reason = refined(case, start)
+    why = (reason,) if reason else ()
     profile = history.current.profile
     items = judged(case)
     measure, higher = PRIMARY[case.kind]
@@ -144,7 +143,7 @@ def refine_person(engine: Engine, settings: Settings, work: Work) -> PersonResul
     found = controls.outcomes(case, start, profile, items)
     return PersonResult(
         person=work.behavior.person, role=work.role or "", stop=stop, fit_only=case.parts.fit_only, in_sample=not case.parts.test,
-        measure=measure, higher=higher, items=tuple(item.id for item in items), notes=(*case.parts.notes, *((why,) if why else ())),
+        measure=measure, higher=higher, items=tuple(item.id for item in items), notes=(*case.parts.notes, *work.behavior.notes, *why),
         profile=profile, history=history, outcomes=found, targets=tuple(tuple(map(float, row)) for row in rows), seen=seen(work),
     )  # fmt: skip
 

@@ -69,6 +69,8 @@ class Claim(Record):
         """What makes the claim unusable, None if nothing does."""
         if not any(map(str.isalnum, self.text)):
             return "has no word"
+        if self.words < 2:
+            return "is one word, which says nothing of a person"
         if self.words > CLAIM_WORDS or len(self.text) > _TABLE["claim_chars"]:
             most = f"at most {CLAIM_WORDS} words and {_TABLE['claim_chars']} characters"
             return f"has {self.words} words and {len(self.text):,} characters, expected {most}"

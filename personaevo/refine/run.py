@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from personaevo import definitions
 from personaevo.archive import Archive, Calls, Refinements
@@ -22,6 +27,7 @@ from personaevo.refine.profile import Profile
 from personaevo.refine.result import Outcome, PersonResult, Settings
 from personaevo.refine.summary import Summary, others, summarize
 
+_FILE = re.compile(r"\S+\.(?:json|md|txt)|[./~]\S*/\S+")  # what no text is
 _CALLS_RUN = 1  # where answers for a refinement are kept in an archive: it has no run of a search
 
 
@@ -79,12 +85,19 @@ def refine_people(
         raise InputError("expected at least one person to refine, got none")
     if resume and archive is None:
         raise ConfigError("resume: expected the archive that holds what was done so far, got none")
+    if resume and not Path(archive or "").exists():
+        raise ConfigError(f"resume: archive {archive} does not exist; leave it out to begin a refinement")
+    _check_start(start, settings)
     _check_measures(settings, chosen)
-    with _kept(archive) as (store, calls):
-        if store is not None:
-            begun(store, {**settings.model_dump(mode="json"), **crowd.recorded(), "domain": domain, "models": chosen}, resume=resume)
+    with ExitStack() as stack:
+        if archive is not None and not resume:
+            stack.callback(Archive.remove_if_empty, archive)  # a refinement that came to nothing leaves nothing
+        store, calls = stack.enter_context(_kept(archive))
         with _asked(chosen, calls, budget, prices) as players:
             engine = Engine(place, user=players.role("user"), analyst=players.role("analyst"), refiner=players.role("refiner"))
+            if store is not None:  # only now: a model without a key must not leave a refinement begun
+                begun(store, {**settings.model_dump(mode="json"), **crowd.recorded(), "domain": domain, "models": chosen}, resume=resume)
+                stack.callback(store.withdraw)  # nobody done, nothing begun: the next one may have other settings
             found = works(crowd, engine)
             flush = calls.flush if isinstance(calls, Calls) else lambda _: None
             try:
@@ -102,7 +115,7 @@ def refine_profile(
     behavior: Behavior | str | os.PathLike[str],
     *,
     others_known: Iterable[Behavior] = (),
-    settings: Settings | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
     domain: str = "charity",
     models: Mapping[str, str] | None = None,
     budget: Budget | None = None,
@@ -110,27 +123,52 @@ def refine_profile(
     """Refines one profile against one person's behavior.
 
     Args:
-        profile: a profile, a text, or "population", "attributes", "nothing".
+        profile: a profile, the file of one (see ``starts.read``), a text, or "population", "attributes", "nothing".
         behavior: records, or a file of them (see ``reading.read``).
         others_known: other people's behavior, for means and deviations; without, the people of the domain's reference (user's side only).
+        settings: a mapping will do, such as {"rounds": 2, "samples": 30} (see ``result.Settings``).
 
     The other arguments, and errors, are those of ``refine_people``. A person with dialogues on both sides gives the result of that with
     more of them.
     """
+    kinds = (str, os.PathLike, Profile, Behavior)
+    if not all(isinstance(one, kinds) for one in (profile, behavior)):
+        given_types = f"{type(profile).__name__} and {type(behavior).__name__}"
+        raise ConfigError(f"refine_profile: expected a profile (or text, or file) and a behavior (or file), got {given_types}")
     given = behavior if isinstance(behavior, Behavior) else reading.read(Path(behavior))
     done = refine_people(
-        [given], start=start_of(profile), others_known=others_known, settings=settings, domain=domain, models=models, budget=budget
-    )
+        [given], start=start_of(profile), others_known=others_known, settings=_settings(settings), domain=domain, models=models,
+        budget=budget,
+    )  # fmt: skip
     one = max(done.results, key=lambda result: sum(getattr(item, "role", "") == result.role for item in given.items))
     if one.state == "failed":
         raise InputError(f"person '{one.person}': {one.reason}")
     return one
 
 
-def start_of(given: Profile | str) -> Start:
-    """A start from what a caller may write: a profile, one of the three words, or a text."""
+def start_of(given: Profile | str | os.PathLike[str]) -> Start:
+    """A start from what a caller may write: a profile, one of the three words, the name of a file, or a text."""
     words: dict[str, Start] = {"population": "population", "attributes": "attributes", "nothing": "nothing"}
-    return given if isinstance(given, Profile) else words.get(given) or starts.from_text(given)
+    if isinstance(given, Profile):
+        return given
+    text = os.fspath(given)
+    if text in words:
+        return words[text]
+    if isinstance(given, os.PathLike) or _FILE.fullmatch(text):
+        return starts.read(text)
+    if not text.strip():
+        raise ConfigError('the profile to start from: expected words, got none; give "nothing" to start from nothing')
+    return starts.from_text(text)
+
+
+def _settings(given: Settings | Mapping[str, Any] | None) -> Settings:
+    if given is None or isinstance(given, Settings):
+        return Settings() if given is None else given
+    try:
+        return Settings.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"setting '{'.'.join(map(str, first['loc']))}' of a refinement: {first['msg'].lower()}") from None
 
 
 # --- inside
@@ -141,6 +179,14 @@ def _models(given: Mapping[str, str]) -> dict[str, str]:
         if role not in REFINE_ROLES:
             raise ConfigError(f"models: no role {role!r:.40} here; roles of a refinement are {', '.join(REFINE_ROLES)}")
     return {role: text for role, text in sorted(given.items()) if text != "embedded"}
+
+
+def _check_start(start: Start, settings: Settings) -> None:
+    """Raises ConfigError: the profile that everybody is to start from is not usable."""
+    if isinstance(start, Profile) and (start.claims or start.dials):
+        problems = start.problems(settings.budget)
+        if problems:
+            raise ConfigError(f"the profile to start from: {problems[0]}")
 
 
 def _check_measures(settings: Settings, models: Mapping[str, str]) -> None:
@@ -177,20 +223,40 @@ def _play_other(engine: Engine, settings: Settings) -> Callable[[Work, PersonRes
     return play
 
 
+def open_folder(folder: Path) -> Path:
+    """The folder that profiles are to be written to, made if it is not there.
+
+    Raises:
+        InputError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: expected a folder to write profiles to: {error.strerror or error}; give another") from None
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: expected a folder that can be written to; give another")
+    return folder
+
+
 def write_profiles(results: Sequence[PersonResult], folder: Path, domain: str = "") -> list[Path]:
     """Writes the refined profile of each person (and side) to ``PERSON.ROLE.json``; the files. ``domain`` is where they were refined.
+
+    Signs that a file's name should not have become "_"; where two people would then have one file, a hash of the name tells them apart.
 
     Raises:
         InputError: a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    open_folder(folder)
+    done = [one for one in results if one.profile is not None]
+    plain = {one.key: "".join(char if char.isalnum() or char in "-_" else "_" for char in one.person)[:100] for one in done}
+    people: dict[str, set[str]] = {}
+    for one in done:
+        people.setdefault(plain[one.key].casefold(), set()).add(one.person)
     written = []
-    for one in results:
-        if one.profile is not None:
-            name = "".join(char if char.isalnum() or char in "-_" else "_" for char in one.person)[:100]
-            path = folder / f"{'.'.join(filter(None, (name, one.role)))}.json"
-            if path in written:
-                raise InputError(f"{path}: two people have names that give the same file; rename one")
-            implicit.write(path, implicit.ImplicitProfile.of(one, domain))
-            written.append(path)
+    for one in done:
+        name = plain[one.key]
+        if len(people[name.casefold()]) > 1:
+            name += f"-{hashlib.blake2b(one.person.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+        written.append(folder / f"{'.'.join(filter(None, (name, one.role)))}.json")
+        implicit.write(written[-1], implicit.ImplicitProfile.of(one, domain))
     return written

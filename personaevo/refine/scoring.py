@@ -133,6 +133,7 @@ def beside(kind: str, performances: Sequence[Performance], optional: Sequence[st
     usable = sum(one.did is not None for one in responses) / len(responses)
     if kind == "actions":
         scores = actions.score([_steps(performance.responses) for performance in performances])
-        return {**{name: getattr(scores, name) for name in _ACTION_SCORES}, "usable": usable}
+        recall = {f"recall of {one.name}": one.recall for one in scores.types if one.recall is not None}
+        return {**{name: getattr(scores, name) for name in _ACTION_SCORES}, **recall, "usable": usable}
     taken = {"rouge_l": measures.rouge_l, "chrf": measures.chrf, **{name: OPTIONAL[name] for name in optional}}
     return {**{name: _mean_of(responses, measure) for name, measure in taken.items()}, "usable": usable}

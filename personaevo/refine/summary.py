@@ -49,6 +49,7 @@ class Summary:
     held_out: int
     in_sample: bool
     updated: float | None
+    updated_worse: float | None
     leak: float | None
     rank: tuple[float | None, float | None]
     stops: Mapping[str, int]
@@ -105,12 +106,20 @@ def summarize(results: Sequence[PersonResult], found: Sequence[Work], other: Map
         held_out=len(held),
         in_sample=bool(same) and not held,
         updated=fmean(one.accepted > 0 for one in shown) if shown else None,
+        updated_worse=_updated_worse(shown),
         leak=fmean(leaks) if leaks else None,
         rank=(_rank(shown, found, "refined"), _rank(shown, found, "population")),
         stops=dict(Counter(one.stop for one in done)),
         rows=tuple(_row(name, shown, other) for name in CONTROLS),
         beside=_beside(shown),
     )
+
+
+def _updated_worse(results: Sequence[PersonResult]) -> float | None:
+    """Of those that were updated, the share whose update made it worse: of all people, most that did not get worse did not change."""
+    pairs = [(one.outcomes["start"].value, one.outcomes["refined"].value, one.higher) for one in results if one.accepted]
+    known = [(before, after, higher) for before, after, higher in pairs if before is not None and after is not None]
+    return fmean((after < before) == higher and after != before for before, after, higher in known) if known else None
 
 
 def _row(name: str, results: Sequence[PersonResult], other: Mapping[tuple[str, str], Outcome]) -> Row:
@@ -163,7 +172,7 @@ def summary_text(summary: Summary) -> str:
     """A table for a terminal of 80 columns and what stands around it."""
     where = "IN-SAMPLE, on what they were made from" if summary.in_sample else "on items that were held out"
     counted = summary.held_out or summary.people - summary.failed
-    head = f"{summary.people} refined, {summary.failed} failed; scored {where}: {counted}"
+    head = f"{summary.people - summary.failed} refined, {summary.failed} failed; scored {where}: {counted}"
     if not counted:
         return head
     better = "higher" if summary.higher else "lower"
@@ -173,7 +182,8 @@ def summary_text(summary: Summary) -> str:
     updated = "-" if summary.updated is None else f"{summary.updated:.0%}"
     leak = "-" if summary.leak is None else f"{summary.leak:.2f}"
     stops = ", ".join(f"{name} {count}" for name, count in sorted(summary.stops.items()))
-    lines += ["", f"updated: {updated}; leak score of the refined: {leak}; stopped by: {stops}"]
+    updated += "" if summary.updated_worse is None else f", of these worse than their start: {summary.updated_worse:.0%}"
+    lines += ["", f"updated: {updated}", f"leak score of the refined: {leak}; stopped by: {stops}"]
     if summary.rank[0] is not None:
         beside = "" if summary.rank[1] is None else f" (population mean: {summary.rank[1]:.0%})"
         lines.append(f"nearer to its own person than to {summary.rank[0]:.0%} of the others{beside}")

@@ -311,14 +311,14 @@ def test_a_resumed_search_needs_the_same_profiles(searched: SearchConfig, folder
         one.write_bytes(kept)
 
 
-ROWS = {"few": STEERING.values[:31], "all alike": np.repeat(STEERING.values[:1], 40, axis=0)}
+ROWS = {"few": STEERING.values[:15], "all alike": np.repeat(STEERING.values[:1], 40, axis=0)}
 
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_too_few_make_no_cells(kind: str, tmp_path: Path) -> None:
     found = loaded(written(tmp_path / "p", ROWS[kind]))
     assert found.cells is None
-    assert found.notes[0].startswith(f"too few cells can be made around {len(ROWS[kind])} profiles (for 16, 32 different ones are needed")
+    assert found.notes[0].startswith(f"too few cells can be made around {len(ROWS[kind])} profiles (at least 16 different ones are needed")
 
 
 def test_without_them_the_cells_are_those_of_dialogues(tmp_path: Path) -> None:
@@ -346,6 +346,6 @@ def test_on_the_command_line(folder: Path, tmp_path: Path, monkeypatch: pytest.M
     assert run(["search", "--profiles", str(folder), *settings]) == 0
     said = capsys.readouterr()
     assert "Warning: 31 of 50 profiles are of people who are held out, and are not used" in said.err  # seed 0 splits otherwise
-    assert "Warning: too few cells can be made around 19 profiles" in said.err
+    assert "too few cells" not in said.err
     made = profiles.load(small(Path("unused"), domain="charity", profiles=folder, seed=0), *reference.split(PEOPLE, 0))
     assert made is not None and json.loads(said.out)["best"]["source"] == made.source

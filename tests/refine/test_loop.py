@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +17,12 @@ from personaevo.refine.accept import decide, gain, noise
 from personaevo.refine.behavior import Item
 from personaevo.refine.embedded import EmbeddedRefiner
 from personaevo.refine.loop import Case, Roles, refined
-from personaevo.refine.person import case_of, refine_person
+from personaevo.refine.person import refine_person
 from personaevo.refine.population import Yardstick
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import Settings
 from personaevo.refine.roles import Analysis, Performance, Refused
+from personaevo.refine.run import refine_people
 from personaevo.refine.scoring import Sheet
 from personaevo.refine.split import split
 from tests.refine.refine_cases import ENGINE, QUICK, Offers, Plays, Says, claiming, crowd, person, population, work
@@ -40,7 +42,7 @@ def case() -> Make:
     def make(offers: Offers, settings: Settings = QUICK, analyst: Says | None = None, player: Plays | None = None) -> Case:
         check = partial(leakage.find, items=PARTS.texts())  # type: ignore[arg-type]
         roles = Roles(player or Plays(), analyst or Says(), offers)
-        return Case(PARTS, "dialogue", YARDSTICK, roles, settings, check)
+        return Case(PARTS, "dialogue", YARDSTICK, roles, settings, check, check)
 
     return make
 
@@ -245,7 +247,8 @@ class Moves(EmbeddedRefiner):
         return super().refine(profile, replace(analysis, targets=held), count, advice)
 
 
-def test_a_start_with_a_problem_is_told_before_anything_is_played() -> None:
+def test_a_start_with_a_problem_is_told_before_anything_is_played(tmp_path: Path) -> None:
     bad = Profile(sections={"goals": ("She wants to go.",)})
     with pytest.raises(ConfigError, match=r"the profile to start from: goals: 'She wants to go\.' is not in the second person"):
-        case_of(ENGINE, QUICK, work(BEHAVIOR, (), bad))
+        refine_people([BEHAVIOR], start=bad, settings=QUICK, archive=tmp_path / "a.duckdb")
+    assert not (tmp_path / "a.duckdb").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from personaevo.archive import Archive
-from personaevo.errors import BudgetError, ConfigError, ReplyError
+from personaevo.errors import BudgetError, ConfigError, ModelUnavailableError, ReplyError
 from personaevo.models.wrappers import Structured
 from personaevo.records import Message
 from personaevo.refine import measures, scoring
@@ -101,6 +101,27 @@ def test_an_answer_without_a_word_earns_nothing_and_a_failed_measure_does_not_co
     said.append(Response(long.contexts()[0], "word " * 3_000))
     found = scoring.beside("text", [Performance(item.id, 0, tuple(said))])
     assert found["rouge_l"] == pytest.approx((1.0 + 0.0 + 0.0 + 0.0) / 4)  # the long pair is missing
+
+
+def test_what_the_start_carries_over_is_in_the_leak_scores() -> None:
+    quoting = from_text("You review films. You wrote: Fine. Not great. The dog was good. Loud. Very loud. Skip it.")
+    made = refine_person(engine(GOOD), SETTINGS, work(start=quoting))
+    leaks = {name: outcome.leak for name, outcome in made.outcomes.items() if outcome.leak is not None}
+    assert leaks["truth"] >= leaks["start"] > 0 == leaks["refined"]  # which has other claims
+    clean = refine_person(engine(GOOD), SETTINGS, work())
+    assert clean.outcomes["start"].leak == 0
+
+
+def test_a_server_that_is_gone_is_nobodys_fault() -> None:
+    """Who was being refined is refined when it is there again."""
+    gone = engine(ModelUnavailableError("refiner x: cannot be reached"))
+    with pytest.raises(ModelUnavailableError):
+        attempt(gone, SETTINGS, work())
+
+
+def test_what_reading_left_out_is_in_the_notes() -> None:
+    noted = BEHAVIOR.model_copy(update={"notes": ("steps of other types, left out: 3 (scroll 3)",)})
+    assert "steps of other types, left out: 3 (scroll 3)" in refine_person(engine(GOOD), SETTINGS, work(noted)).notes
 
 
 def test_no_truth_of_dev_or_test_reaches_who_analyzes_and_refines() -> None:

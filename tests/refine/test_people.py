@@ -147,6 +147,37 @@ def test_a_profile_that_was_never_scored_is_found_out(tmp_path: Path) -> None:
     assert [finding.kind for finding in verify(path).findings] == ["refined"]
 
 
+def test_what_was_not_a_setting_yet_had_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "a.duckdb"
+    first = refine_people(PEOPLE[:1], others_known=PEOPLE, settings=FEW, archive=path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE refinement SET settings = json_merge_patch(settings, '{\"measures\": null}')")
+    assert refine_people(PEOPLE[:1], others_known=PEOPLE, settings=FEW, archive=path, resume=True).results == first.results
+
+
+def test_from_python_with_what_is_at_hand(tmp_path: Path) -> None:
+    starts_file = tmp_path / "start.json"
+    starts_file.write_text('{"dials": {"words_per_turn": 5}}', encoding="utf-8")
+    one = refine_profile(str(starts_file), PEOPLE[0], others_known=PEOPLE, settings={"samples": 3, "rounds": 1})
+    assert one.history is not None and one.history.versions[0].profile.dials == {"words_per_turn": 5.0}
+    with pytest.raises(ConfigError, match="setting 'samples' of a refinement"):
+        refine_profile("nothing", PEOPLE[0], settings={"samples": 1})
+    with pytest.raises(ConfigError, match=r"expected a profile \(or text, or file\) and .*, got NoneType and dict"):
+        refine_profile(None, {})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"none\.json: no such file"):
+        refine_profile("none.json", PEOPLE[0])
+    with pytest.raises(ConfigError, match="expected words, got none"):
+        start_of(" ")
+
+
+def test_as_many_texts_as_dialogues_are_a_user() -> None:
+    """What decides is the dialogue, so others are needed on that side."""
+    mixed = Behavior(person="m", items=(PEOPLE[0].items[0], TextItem(id="t", text="A text."), TextItem(id="u", text="Another.")))
+    assert works(Crowd((mixed, *PEOPLE)), ENGINE)[0].role is None
+    even = Behavior(person="m", items=(PEOPLE[0].items[0], TextItem(id="t", text="A text.")))
+    assert works(Crowd((even, *PEOPLE)), ENGINE)[0].role == "user"
+
+
 def test_the_archive_keeps_a_person_once(tmp_path: Path) -> None:
     one = Refined("p", "user", "done", None, {}, "0" * 32)
     with Archive.create_or_open(tmp_path / "a.duckdb") as archive:
@@ -165,12 +196,13 @@ def test_the_archive_keeps_a_person_once(tmp_path: Path) -> None:
 
 _SCRIPT = """
 import sys
+from pathlib import Path
 from personaevo.refine.reading import read_people
 from personaevo.refine.result import Settings
 from personaevo.refine.run import refine_people
 settings = Settings(samples=3, rounds=1, seed=1)
 refine_people(
-    read_people(sys.argv[1]), settings=settings, archive=sys.argv[2], resume=True, jobs=int(sys.argv[3]),
+    read_people(sys.argv[1]), settings=settings, archive=sys.argv[2], resume=Path(sys.argv[2]).exists(), jobs=int(sys.argv[3]),
     observe=lambda done, planned: print(done, flush=True),
 )
 """
@@ -247,8 +279,11 @@ def test_profiles_are_written_one_a_person(tmp_path: Path) -> None:
     assert [read(path) for path in files] == [one.profile for one in done.results]
     sly = done.results[0].model_copy(update={"person": "../p/00"})
     assert write_profiles([sly], tmp_path / "out") == [tmp_path / "out" / "___p_00.user.json"]
-    with pytest.raises(InputError, match="give the same file"):
-        write_profiles([sly, sly.model_copy(update={"person": "../p.00"})], tmp_path / "out")
+    alike = write_profiles([sly, sly.model_copy(update={"person": "../P.00"})], tmp_path / "out")  # one file where case does not count
+    assert len({path.name.casefold() for path in alike}) == 2 and all(path.exists() for path in alike)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match=r"expected a folder to write profiles to: .*; give another"):
+        write_profiles(done.results, tmp_path / "file")
 
 
 def test_a_person_without_a_mark_of_their_own_fails_alone() -> None:
