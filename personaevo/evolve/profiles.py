@@ -27,6 +27,7 @@ SEATS = 12  # kinds of people in the seed program: half of the axes that a progr
 _ENDS = (0.5, 1.5)  # how far an axis goes from the average to its profile: to half the way, and half the way beyond
 _LONGEST = 1_500  # bytes of a profile's words in the program: twelve of them take a quarter of what a program may have
 _LEAST_SPREAD = 1e-3  # standard deviations of people
+_FEWEST = 4  # different profiles, for two cells
 _ALIKE = 3  # digits, in standard deviations of people, up to which two profiles stand at one place
 
 
@@ -96,7 +97,7 @@ def _places(usable: Sequence[ImplicitProfile], people: Floats) -> Floats:
 def _cells(config: SearchConfig, people: Floats, places: Floats) -> Cells | None:
     """Cells around the profiles, one for two different ones at most; None if they do not make half as many as are wanted."""
     different = len(np.unique(Standard.of(people)(places).round(_ALIKE), axis=0))
-    if different < config.cells:
+    if different < max(config.cells, _FEWEST):
         return None
     cells = tessellate(people, min(config.cells, different // 2), config.seed, places)
     return cells if len(cells) >= config.cells // 2 else None
@@ -117,8 +118,8 @@ def _notes(
     known = _rows(steering)
     unknown = sum(known.isdisjoint(one.seen) for one in usable)
     if unknown:
-        what = "profiles are of people whom the reference does not know"
-        notes.append(f"{unknown} {what}: if they are in it in another form, they may be among the held-out ones")
+        whom = f"the people of {unknown} of {len(usable)} profiles"
+        notes.append(f"the reference does not know {whom}: if they are in it in another form, they may be among the held-out ones")
     elsewhere = sorted({Path(one.domain).name for one in usable} - {"", config.domain})
     if elsewhere:
         notes.append(f"profiles were refined in the domain {', '.join(map(one_line, elsewhere))}, this search is in {config.domain}")

@@ -168,7 +168,7 @@ def test_if_all_are_held_out_there_is_nothing_to_start_from(tmp_path: Path) -> N
 
 def test_it_is_said_where_nobody_knows(tmp_path: Path) -> None:
     found = loaded(written(tmp_path / "p", HELD_OUT.values[:3], seen=False))
-    assert "3 profiles are of people whom the reference does not know: if they are in it in another form" in found.notes[0]
+    assert "the reference does not know the people of 3 of 3 profiles: if they are in it in another form" in found.notes[0]
 
 
 def test_other_digits_are_not_taken_for_other_people(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_other_digits_are_not_taken_for_other_people(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     for number, row in enumerate(rounded):
         implicit.write(tmp_path / "p" / f"{number}.json", ImplicitProfile(profile=shrunk(np.array(row)), seen=(row,)))
-    assert "3 profiles are of people whom the reference does not know" in loaded(tmp_path / "p").notes[0]
+    assert "the reference does not know the people of 3 of 3 profiles" in loaded(tmp_path / "p").notes[0]
 
 
 def test_of_several_dialogues_one_is_enough(tmp_path: Path) -> None:
