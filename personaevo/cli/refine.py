@@ -104,11 +104,11 @@ def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
         values["measures"] = tuple(dict.fromkeys(given["measures"]))
     if "user" in models:
         values.setdefault("samples", 4)
-    behaviors, known = _people(context, given)
+    behaviors, known, unread = _people(context, given)
     budget = Budget(given["max_usd"], given["max_tokens"], given["max_calls"])
     with _progress() as observe:
         return refine_people(
-            behaviors, start=_start(context, given), others_known=known, settings=Settings(**values), domain=given["domain"],
+            behaviors, start=_start(context, given), others_known=known, unread=unread, settings=Settings(**values), domain=given["domain"],
             archive=given["archive"], resume=given["resume"], jobs=given["jobs"], models=models, budget=budget,
             prices=given["prices"], observe=observe,
         )  # fmt: skip
@@ -121,8 +121,8 @@ def _role_and_model(text: str) -> tuple[str, str]:
     return role, model
 
 
-def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavior], list[Behavior]]:
-    """Who is refined, and who else is known."""
+def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavior], list[Behavior], dict[str, str]]:
+    """Who is refined, who else is known, and whose files could not be read (with the reason)."""
     from personaevo.refine.reading import read, read_people
 
     behavior, people = given["behavior"], given["people"]
@@ -130,8 +130,9 @@ def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavio
         raise click.UsageError("expected --behavior FILE (one person) or --people FOLDER|INDEX.json (many)", context)
     if given["dialogues"] is not None and people is None:
         raise click.UsageError("--dialogues belongs to the index of --people", context)
-    many = list(read_people(people, given["dialogues"])) if people is not None else []
-    return ([read(behavior)], many) if behavior is not None else (many, [])
+    unread: dict[str, str] = {}
+    many = list(read_people(people, given["dialogues"], unread)) if people is not None else []
+    return ([read(behavior)], many, unread) if behavior is not None else (many, [], unread)
 
 
 def _start(context: click.Context, given: dict[str, Any]) -> Start:
@@ -187,7 +188,7 @@ def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
     if done.archive is not None:
         file, name = shlex.quote(one_line(str(done.archive))), program_name()
         show(f"\nArchive: {file} ({done.seconds:.0f} s). Try next:")
-        person = shlex.quote(one_line(done.results[0].person))
+        person = shlex.quote(one_line(next((one for one in done.results if one.state == "done"), done.results[0]).person))
         words = [f"archive profiles {file}", f"archive profiles {file} -- {person}"]
         if any(one.role == "user" and one.accepted for one in done.results):
             words.append(f"search --domain {domain} --profiles {file}")

@@ -60,28 +60,36 @@ def read(path: str | Path, person: str = "") -> Behavior:
     return _behavior(path, person, [item for item, _ in items], attributes, notes)
 
 
-def read_people(source: str | Path, dialogues: str | Path | None = None) -> Iterator[Behavior]:
+def read_people(source: str | Path, dialogues: str | Path | None = None, unread: dict[str, str] | None = None) -> Iterator[Behavior]:
     """The behavior of many people, one after the other, in the order of their names.
 
     ``source`` is a folder with one file for each (see ``read``; files whose names begin with "." or end otherwise are passed over), or an
     index ``{person: [[dialogue id, "user" | "assistant"], …]}`` in JSON. The dialogues of an index are in the file ``dialogues``, or in the
     one beside it whose name begins alike (``p4g_people.json``: ``p4g….jsonl`` or ``.jsonl.gz``).
 
+    If ``unread`` is given, a file of a folder that cannot be read is noted there, its name with the reason, and the others are read.
+
     Raises:
-        InputError: as ``read`` does; there is no file or index, two files are of the same person, or the index names a dialogue that is not
-            there. A folder is read while it is asked for; an index is checked before the first person.
+        InputError: as ``read`` does; there is no file or index, no file can be read, two files are of the same person, or the index names a
+            dialogue that is not there. A folder is read while it is asked for; an index is checked before the first person.
     """
     source = Path(source)
-    return _folder(source) if source.is_dir() else _index(source, dialogues)
+    return _folder(source, unread) if source.is_dir() else _index(source, dialogues)
 
 
-def _folder(folder: Path) -> Iterator[Behavior]:
+def _folder(folder: Path, unread: dict[str, str] | None) -> Iterator[Behavior]:
     paths = sorted(path for path in folder.iterdir() if path.name.endswith(_ENDINGS) and not path.name.startswith("."))
     if not paths:
         raise files.fault(folder, "", f"expected a file for each person ({', '.join(_ENDINGS)}), got none")
     seen: dict[str, Path] = {}
     for path in paths:
-        behavior = read(path)
+        try:
+            behavior = read(path)
+        except InputError as error:
+            if unread is None or (path == paths[-1] and not seen):
+                raise
+            unread[path.name] = str(error)
+            continue
         if behavior.person in seen:
             name = files.short(behavior.person)
             raise files.fault(path, "", f"expected a person of its own, got {name} as in {seen[behavior.person].name}")

@@ -49,6 +49,7 @@ def refine_people(
     *,
     start: Start = "population",
     others_known: Iterable[Behavior] = (),
+    unread: Mapping[str, str] | None = None,
     settings: Settings | None = None,
     domain: str = "charity",
     archive: str | os.PathLike[str] | None = None,
@@ -65,6 +66,7 @@ def refine_people(
         behaviors: the people; each is refined on every side on which there are two dialogues or more.
         start: a profile, or "population" (the average of the others), "attributes" (the person's own), "nothing".
         others_known: people who are not refined, but known to be others.
+        unread: people whose behavior could not be read, with the reason: they are among the results as failed ones (not in the archive).
         domain: whose tasks and wording the embedded player uses, a name or a folder.
         archive: a DuckDB file that keeps everything; ``resume`` goes on with what it holds.
         jobs: worker processes where no model is asked (None: one per processor); results do not depend on it.
@@ -105,6 +107,7 @@ def refine_people(
                 other = others(results, found, _play_other(engine, settings) if engine.user is not None else None)
             finally:
                 flush(_CALLS_RUN)
+        results += [PersonResult(person=name, state="failed", reason=why) for name, why in (unread or {}).items()]
         summary = summarize(results, found, other)
     path = None if archive is None else Path(archive)
     return Refinement(settings, tuple(results), summary, players.ledger.accounts(), time.monotonic() - began, path)

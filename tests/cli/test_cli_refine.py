@@ -129,3 +129,14 @@ def test_an_archive_with_profiles_alone_says_what_shows_them(capsys: Capture) ->
     capsys.readouterr()
     told = "holds no search, but refined profiles: `personaevo archive profiles` shows them"
     assert all(told in fails(capsys, ["archive", command, "a.duckdb"]) for command in ("elites", "show", "report"))
+
+
+def test_a_file_that_cannot_be_read_loses_nobody_else(capsys: Capture) -> None:
+    Path("people", "aa.json").write_text("{broken", encoding="utf-8")
+    assert run(["refine", "--people", "people", *QUICK, "--archive", "a.duckdb"]) == 0
+    said = capsys.readouterr()
+    assert "11 refined, 1 failed" in said.out and "aa.json: people/aa.json: " in said.err
+    assert "archive profiles a.duckdb -- p00" in said.out
+    for path in Path("people").iterdir():
+        path.write_text("{broken", encoding="utf-8")
+    assert "people/p10.json: " in fails(capsys, ["refine", "--people", "people", *QUICK])
