@@ -232,11 +232,9 @@ class Archive:
         """
         known = self.runs()
         if not known:
-            refined = self.refinements().settings() is not None
-            raise ArchiveError(
-                f"archive {self.path} holds no search, but refined profiles: `personaevo archive profiles` shows them"
-                if refined else f"archive {self.path} holds no run yet: `personaevo search --archive {self.path}` adds one"
-            )  # fmt: skip
+            refined = "search, but refined profiles: `personaevo archive profiles` shows them"
+            other = refined if self.refinements().settings() else f"run yet: `personaevo search --archive {self.path}` adds one"
+            raise ArchiveError(f"archive {self.path} holds no {other}")
         found = known[-1:] if run_id is None else [run for run in known if run.id == run_id]
         if not found:
             raise self._no_run(run_id)

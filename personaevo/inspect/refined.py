@@ -46,9 +46,9 @@ def refined_object(results: Sequence[PersonResult]) -> dict[str, Any]:
     people = []
     for one in results:
         record = one.model_dump(mode="json")
-        for number, version in enumerate(record["history"]["versions"] if one.history else ()):
-            assert one.history is not None
-            version["changes"] = [change.model_dump(mode="json") for change in one.history.changes(number)]
+        if one.history:
+            for number, version in enumerate(record["history"]["versions"]):
+                version["changes"] = [change.model_dump(mode="json") for change in one.history.changes(number)]
         people.append(record)
     return {"people": people}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from personaevo import definitions, injection
 from personaevo.archive import Archive
@@ -55,15 +55,17 @@ class ImplicitProfile(Record):
 
     @classmethod
     def of(cls, one: PersonResult, domain: str = "") -> ImplicitProfile:
-        """That of a person whose refinement is done (``one.state``)."""
+        """That of a person whose refinement is done (``one.state``).
+
+        Raises:
+            pydantic.ValidationError: the role or the domain is none.
+        """
         refined, start, average = (one.outcomes.get(name) for name in ("refined", "start", "population"))
         assert one.profile is not None and refined is not None and start is not None and start.profile is not None
         in_words = start.profile != one.profile and start.profile.dials == one.profile.dials
         personal = one.profile not in (Profile(), average.profile if average is not None else None)
-        return cls(
-            profile=one.profile, role="assistant" if one.role == "assistant" else "user" if one.role else "", domain=domain,
-            personal=personal, shown=refined.shown if in_words else None, seen=one.seen,
-        )  # fmt: skip
+        said = {"role": one.role, "domain": domain, "personal": personal, "shown": refined.shown if in_words else None, "seen": one.seen}
+        return cls.model_validate({"profile": one.profile, **said})
 
     def problem(self) -> str | None:
         """Why it cannot be used, None if it can: it was measured otherwise, or a claim is no claim (see ``Profile.problems``)."""
@@ -119,7 +121,12 @@ def _of_archive(path: Path) -> list[ImplicitProfile]:
     with Archive.read(path) as archive:
         kept = archive.refinements()
         domain = str((kept.settings() or {}).get("domain", ""))
-        return [_usable(ImplicitProfile.of(one, domain), path, one.person) for one in stored(kept) if one.state == "done"]
+        done = [one for one in stored(kept) if one.state == "done"]
+    try:
+        return [_usable(ImplicitProfile.of(one, domain), path, one.person) for one in done]
+    except ValidationError as error:
+        name = error.errors()[0]["loc"][0]
+        raise InputError(f"{path}: '{name}' of a refinement is not what one writes; restore a copy of the archive") from None
 
 
 def _of_folder(path: Path) -> list[ImplicitProfile]:

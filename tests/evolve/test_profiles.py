@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from evolve_cases import small
@@ -84,6 +85,15 @@ def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path) -> None:
     found = profiles.load(small(tmp_path / "b.duckdb", domain="camping", profiles=tmp_path / "out"), STEERING, HELD_OUT)
     assert found is not None and "profiles were refined in the domain charity, this search is in camping" in found.notes
     assert all(len(one.seen) == 2 and one.shown is None for one in of_archive)
+
+
+def test_an_archive_of_another_making_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "a.duckdb"
+    refine_people(crowd(21)[:1], others_known=crowd(21), settings=QUICK, archive=path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE refinement SET settings = json_object('domain', repeat('x', 300))")
+    with pytest.raises(InputError, match="'domain' of a refinement is not what one writes"):
+        implicit.read(path)
 
 
 def test_people_are_known_again_by_their_dialogues() -> None:
