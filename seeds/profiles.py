@@ -40,8 +40,9 @@ def level(knots, u):
 
 
 def describe(names):
-    said = [axis["definition"] for axis in AXES if axis["name"] in names and axis["definition"]]
-    return " ".join(said)[:2000] or "someone even-tempered"
+    """What is said to the people of these axes; axes that were added later say only which dials they move."""
+    said = [axis["definition"] for axis in AXES if axis["name"] in names and not axis["definition"].startswith("moves ")]
+    return " ".join(part for part in said if part)[:2000] or "someone even-tempered"
 
 
 def generate(task, n, rng, model=None):

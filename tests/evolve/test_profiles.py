@@ -256,6 +256,8 @@ def test_operators_breed_from_it(folder: Path) -> None:
     with Sandbox(dial_table()) as sandbox:
         results = [sandbox.run(child, TASK, 5, 1) for child in sorted(children)]
     assert all(result.ok for result in results), [result.reason for result in results if not result.ok]
+    said = {persona.description for result in results for persona in result.personas if persona is not None}
+    assert any("moves " in child for child in children) and not any("moves " in text for text in said)
 
 
 def test_claims_that_are_too_long_for_a_program_lose_the_latest() -> None:
