@@ -13,9 +13,12 @@ import pytest
 from benchmarks import build_references
 from personaevo import content, definitions, reference
 from personaevo.errors import ContentError, InputError, ReferenceDataError
+from personaevo.measure import dynamics
+from personaevo.measure.agreement import Ratio, Ratios
 from personaevo.records import Dialogue, Turn
 
 GROUPS = ("bank", "cafe", "shop")
+ZEROS = [0] * 19
 
 
 def dialogue(number: int, *texts: str, **fields: object) -> Dialogue:
@@ -91,7 +94,8 @@ def test_what_was_saved_comes_back_exactly(tmp_path: Path) -> None:
     reference.save(made, tmp_path / "r.jsonl")
     back = reference.load(tmp_path / "r.jsonl")
     assert np.array_equal(back.values, made.values)
-    assert replace(back, values=made.values) == made
+    assert np.array_equal(back.dynamics, made.dynamics)
+    assert replace(back, values=made.values, dynamics=made.dynamics) == made
     reference.save(back, tmp_path / "again.jsonl")
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "r.jsonl").read_bytes()
 
@@ -109,12 +113,27 @@ def test_another_feature_set_must_be_rebuilt(tmp_path: Path) -> None:
         reference.load(path)
 
 
+def test_older_formats_and_other_dynamics_must_be_rebuilt(tmp_path: Path) -> None:
+    path, lines = _saved(tmp_path)
+    header = json.loads(lines[0])
+    for change, message in (({"reference": 1}, "of format 1"), ({"dynamics_names": ["user_turns"]}, "other dynamics")):
+        path.write_text("\n".join([json.dumps({**header, **change}), *lines[1:]]), "utf-8")
+        with pytest.raises(ReferenceDataError, match=rf"{message}.*: rebuild it with 'personaevo reference build'$"):
+            reference.load(path)
+
+
 @pytest.mark.parametrize(
     ("number", "line", "message"),
     [
         (0, '{"id": "d1", "turns": []}', "line 1: field 'reference': expected the header"),
-        (3, '{"person": "p1", "group": "", "values": [1, 2]}', "line 4: field 'values': expected 19 finite numbers"),
+        (3, '{"person": "p1", "group": "", "values": [1, 2], "dynamics": []}', "line 4: field 'values': expected 19 finite numbers"),
         (3, '{"person": "p1", "group": "", "values": "x"}', "line 4: field 'values' of a"),
+        (3, f'{{"person": "p", "group": "", "values": {ZEROS}}}', "line 4: field 'dynamics' of a"),
+        (
+            3,
+            f'{{"person": "p", "group": "", "values": {ZEROS}, "dynamics": [1]}}',
+            "line 4: field 'dynamics': expected 14 finite",
+        ),
         (3, '{"person": "p1", "group"', "line 4: expected JSON"),
         (3, "", "expected 80 dialogues as its header says, got 79"),
     ],
@@ -132,6 +151,52 @@ def test_a_damaged_file_is_an_input_error(tmp_path: Path, number: int, line: str
 def test_a_file_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         reference.save(built(MANY), tmp_path / "nowhere" / "r.jsonl")
+
+
+def talk(number: int, person: str | None, words: int, turns: int = 7) -> Dialogue:
+    rng = np.random.default_rng(number)
+    texts = [" ".join(rng.choice(["yes", "please", "red", "blue", "b7"], max(1, words + rng.integers(3)))) for _ in range(turns)]
+    return dialogue(number, *texts, user_id=person, domain="shop")
+
+
+def test_dynamics_are_those_of_the_dialogues_and_keep_a_person_apart() -> None:
+    made = built(MANY)
+    texts = [one.user_texts() for one in MANY]
+    expected = dynamics.measure(texts, definitions.features(), made.people)
+    assert made.dynamics_names == dynamics.NAMES
+    assert made.dynamics == pytest.approx(expected, rel=1e-3)
+    assert not made.dynamics.flags.writeable
+    assert made.digest == replace(made, dynamics=made.dynamics + 1).digest
+
+
+def test_agreement_is_measured_on_people_with_several_dialogues() -> None:
+    made = built([talk(number, f"u{number // 2}", 2 + number // 2 % 9) for number in range(80)])
+    assert made.agreement is not None
+    assert (made.agreement.kind, made.agreement.people) == ("retest", 40)
+    assert made.agreement.low < made.agreement.value < made.agreement.high
+    assert made.agreement.value > 0.1
+    halves = reference.split(made, 0)
+    assert [half.agreement for half in halves] == [made.agreement] * 2
+    assert [len(half.dynamics) for half in halves] == [len(half) for half in halves]
+
+
+def test_agreement_is_estimated_from_halves_where_nobody_comes_twice() -> None:
+    once = [talk(number, None, 2 + number % 9) for number in range(80)]
+    made = built(once).agreement
+    assert made is not None
+    assert (made.kind, made.people) == ("odd_even", 80)
+    one = Ratio(ratio=1.0, ratio_se=0.0)
+    halved = reference.build(once, domain="t", corpus="c", license="l", ratios=Ratios(charity=one, support=one)).agreement
+    assert halved is not None
+    assert made.value == pytest.approx(halved.value * reference.installed_ratios().charity.ratio, rel=1e-3)
+    assert made.value - 1.96 * made.se <= made.low + 1e-3
+    assert made.low < made.value < made.high <= made.value + 1.96 * made.se + 1e-3
+
+
+def test_what_tells_nothing_of_agreement_has_none() -> None:
+    assert built([talk(number, None, 4, turns=4) for number in range(80)]).agreement is None
+    models = [dialogue(number, user_kind="llm", task=f"task {number % 40}") for number in range(80)]
+    assert built(models).agreement is None
 
 
 def test_halves_share_no_person_and_halve_every_group() -> None:
@@ -158,6 +223,9 @@ def test_halves_depend_on_the_seed_alone() -> None:
 PACKAGED = {"service": (1121, None), "charity": (768, 565), "camping": (792, None), "taubench_llm": (200, 101)}
 
 
+AGREE = {"service": ("odd_even", 0.15), "charity": ("retest", 0.25), "camping": ("odd_even", 0.16), "taubench_llm": None}
+
+
 @pytest.mark.parametrize("name", PACKAGED)
 def test_packaged(name: str) -> None:
     made = reference.packaged(name)
@@ -165,6 +233,8 @@ def test_packaged(name: str) -> None:
     assert made.kind == ("llm" if name == "taubench_llm" else "human")
     assert made.losses == (("case", "punctuation") if name == "service" else ())
     assert not made.values.flags.writeable
+    assert made.dynamics.shape == (len(made), len(dynamics.NAMES))
+    assert AGREE[name] == (made.agreement and (made.agreement.kind, round(made.agreement.value, 2)))
 
 
 def test_service_has_six_kinds_of_business() -> None:
@@ -185,6 +255,14 @@ def test_packaged_references_are_those_of_the_installed_features(
     packaged = content.root("fitness") / "references" / f"{source.name}.jsonl"
     same = packaged.read_bytes() == (tmp_path / "new.jsonl").read_bytes()
     assert same, "stale after a change of fitness/features.toml: run python -m benchmarks.build_references"
+
+
+@pytest.mark.skipif(not build_references.DATA.is_dir(), reason=f"the corpora are not at {build_references.DATA}")
+def test_packaged_ratios_are_those_of_the_installed_features() -> None:
+    packaged = content.root("fitness") / "references" / "agreement.toml"
+    text, ratios = build_references.measure_ratios()
+    assert packaged.read_text("utf-8") == text, "stale: run python -m benchmarks.build_references"
+    assert reference.installed_ratios() == ratios
 
 
 def test_the_builder_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
