@@ -12,12 +12,14 @@ from personaevo.simulate.wording import filled
 
 _ASK_AT_MOST = 2
 _READ_BACK = 0.3
+_TURNS_TO_END = 2  # of the user once the agent confirms: agreeing, and the farewell
 
 
 class ScriptedAgent:
     """Asks for what the task needs, reads back (now and then wrongly), informs, confirms, ends. It hears text only.
 
-    A mistake misreads one fact, so that the user has an error to react to.
+    A mistake misreads one fact, so that the user has an error to react to. Where the script has ``least_turns``, it goes on informing
+    until the user has had, or will have had, so many turns.
     """
 
     def __init__(self, task: Task, domain: Domain, rng: random.Random) -> None:
@@ -26,6 +28,8 @@ class ScriptedAgent:
         self.facts = facts_of(task)
         self.informs = rng.randint(int(script.get("inform_min", 0)), int(script.get("inform_max", 2)))
         self.misread = rng.choice(sorted(self.facts)) if self.facts and rng.random() < script.get("mistake", 0.3) else None
+        self.asks_two, self.to_the_point = script.get("ask_two", 0.0), script.get("to_the_point", 0.0)
+        self.least_turns = int(script.get("least_turns", 0))
         self.times_asked = dict.fromkeys(self.facts, 0)
         self.checked: set[str] = set()
         self.used: set[str] = set()
@@ -37,7 +41,7 @@ class ScriptedAgent:
         heard = turns[-1][1] if turns else ""
         said = " ".join(text for role, text in turns if role == "user").lower()
         lead = self._lead(heard)
-        body = self._next(said)
+        body = self._next(said, sum(role == "user" for role, _ in turns), "?" in heard)
         return None if body is None else f"{lead} {body}".strip()
 
     def _lead(self, heard: str) -> str:
@@ -46,21 +50,24 @@ class ScriptedAgent:
             return self._line("sorry")
         return self._line("answer") if "?" in heard and self.stage != "open" else ""
 
-    def _next(self, said: str) -> str | None:
+    def _next(self, said: str, user_turns: int, question: bool) -> str | None:
         if self.stage == "open":
             self.stage = "collect"
-            return self._line("open" if self.domain.opens == "agent" else "greet")
+            if not (mentions(said, self.task.goal) and self.rng.random() < self.to_the_point):
+                return self._line("open" if self.domain.opens == "agent" else "greet")
         if self.stage == "collect":
-            return self._collect(said)
+            return self._collect(said, user_turns)
         if self.stage == "confirmed":
             self.stage = "bye"
             return f"{self._line('resolve')} {self._line('more')}"
+        if self.stage == "bye" and question:
+            return self._line("more")
         if self.stage == "bye":
             self.stage = "over"
             return self._line("bye")
         return None
 
-    def _collect(self, said: str) -> str:
+    def _collect(self, said: str, user_turns: int) -> str:
         known = [name for name, value in self.facts.items() if mentions(said, value)]
         check = self._check(known)
         if check:
@@ -68,12 +75,11 @@ class ScriptedAgent:
         if self.informs and self.rng.random() < 0.4:
             self.informs -= 1
             return self._line("inform")
-        for name, times in self.times_asked.items():
-            if name not in known and times < _ASK_AT_MOST:
-                self.times_asked[name] += 1
-                return self._ask(name, again=times > 0)
-        if self.informs:
-            self.informs -= 1
+        missing = [name for name, times in self.times_asked.items() if name not in known and times < _ASK_AT_MOST]
+        if missing:
+            return self._ask(missing)
+        if self.informs or user_turns + _TURNS_TO_END < self.least_turns:
+            self.informs = max(self.informs - 1, 0)
             return self._line("inform")
         self.stage = "confirmed"
         return self._line("confirm")
@@ -91,18 +97,25 @@ class ScriptedAgent:
                 return self._line("readback", name=name, value=self.facts[name])
         return None
 
-    def _ask(self, name: str, *, again: bool) -> str:
+    def _ask(self, missing: Sequence[str]) -> str:
+        """Asks for the first fact that is missing, now and then for two at once; one that was not answered is asked for alone."""
+        first, *others = missing
+        both = others and not self.times_asked[first] and not self.times_asked[others[0]] and self.rng.random() < self.asks_two
+        return " ".join(map(self._question, missing[:2] if both else [first]))
+
+    def _question(self, name: str) -> str:
         own = f"ask.{name}"
-        key = "again" if again else own if own in self.domain.agent else "ask"
+        key = "again" if self.times_asked[name] else own if own in self.domain.agent else "ask"
+        self.times_asked[name] += 1
         return self._line(key, name=name)
 
     def _line(self, key: str, **slots: str) -> str:
+        """One of the lines of that purpose; none is said twice before all are used."""
         phrases = self.domain.agent[key]
         phrase: Phrase = phrases[int(self.rng.random() * len(phrases))]
-        for _ in range(4):
-            if phrase.text not in self.used:
-                break
-            phrase = phrases[int(self.rng.random() * len(phrases))]
+        if phrase.text in self.used:
+            unused = [one for one in phrases if one.text not in self.used]
+            phrase = unused[int(self.rng.random() * len(unused))] if unused else phrase
         self.used.add(phrase.text)
         return filled(phrase.text, goal=self.task.goal, **slots)
 

@@ -1,25 +1,36 @@
-"""How long each turn is to be, so that the dialogue as a whole meets the dials that speak of length."""
+"""How long each turn is to be: drawn for each turn, so that lengths vary as the dials say, and nothing drawn by chance is paid back."""
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import NormalDist
 
 SHORT = 3
 _SHORT_MEAN = 2.0
 _GREETING = 0.5  # a first turn that nobody sized is a greeting, perhaps with a word on why: shorter than the others
-_HORIZON = 3.0  # mean and spread are steered over at least this many coming turns, else the last ones would swing wildly
-_MEAN_SWING = (0.6, 1.6)  # how far the coming turns may go to make up for those that were said
-_SPREAD_SWING = (0.1, 2.0)
+_REST = (0.5, 1.6)  # how far the mean of the turns after the first two may lie from the mean of all
+_LEAST_CV = 0.05
+_OPENING_SPREAD = 0.25  # log-SD of the turns whose length a dial fixes
+_SECOND_SPREAD = 0.1
+_LONGEST = 8.0  # no turn is longer than so many times the mean of the longer ones
+_GIVEN_BACK = 0.45  # a turn makes up for at most so much of itself
+_NORMAL = NormalDist()
+_QUANTILE = _NORMAL.inv_cdf
 
 
 @dataclass
 class LengthPlan:
-    """Draws turn lengths: a mixture of short turns (up to three words) and gamma-distributed longer ones.
+    """Draws turn lengths: a mixture of short turns (up to three words) and lognormal longer ones.
 
-    ``short`` None means that short turns come as the gamma has them; ``opening`` and ``front`` None leave the first two turns to the same
-    draw. Facts and markers have lengths of their own, so ``said`` must be told how long each turn became: mean, spread and chance of
-    being short of the coming turns make up for it.
+    Each turn is a quantile of that mixture, at the place of a Gaussian that goes on from turn to turn with autocorrelation
+    ``persistence``. ``short`` None means that short turns come as the lognormal has them; ``opening`` and ``front`` None leave the first
+    two turns to the same draw. What these dials fix of the first two turns is taken into account from the start: mean, spread and share
+    of short turns of the others are such that all ``expected_turns`` together have what was asked for.
+
+    Facts and markers have lengths of their own, so ``said`` must be told how long each turn became. The coming turns make up for the
+    words that were forced upon a turn (or that it could not be filled with), never for a draw.
     """
 
     mean: float
@@ -28,51 +39,75 @@ class LengthPlan:
     opening: float | None
     front: float | None
     expected_turns: float
+    persistence: float = 0.0
     turns: int = 0
-    words: int = 0
-    squares: float = 0.0  # sum of squared deviations from the mean
-    owed: float = 0.0  # short turns that were not had
+    state: float = 0.0  # the Gaussian behind the lengths
+    budget: int = 0
+    forced: float = 0.0  # words beyond the budgets so far
+    owed: float = 0.0  # short turns that had to be long
+    chance: float = 0.0  # of the last turn's being short
     planned_short: bool = False
+    rest: float = field(init=False)  # mean, variance and share of short ones of the turns that neither dial fixes
+    variance: float = field(init=False)
+    share: float = field(init=False)
 
-    def next(self, rng: random.Random) -> int:
-        """Words for the coming turn, at least 1."""
-        self.owed += self.short or 0.0
+    def __post_init__(self) -> None:
+        turns = max(self.expected_turns, 4.0)
+        first = self.mean * _GREETING if self.opening is None else self.opening
+        second = None if self.front is None else max(self.front * self.mean * turns - first, 1.0)
+        apart = [first] if second is None else [first, second]
+        left = turns - len(apart)
+        self.second = second
+        self.rest = min(max((self.mean * turns - sum(apart)) / left, _REST[0] * self.mean), _REST[1] * self.mean)
+        fixed = apart[1:] if self.opening is None else apart
+        short = (self.short or 0.0) * turns - sum(words <= SHORT for words in fixed)
+        self.share = min(max(short / (turns - len(fixed)), 0.0), 1.0)
+        between = sum((words - self.mean) ** 2 for words in apart) + left * (self.rest - self.mean) ** 2
+        between += (_SECOND_SPREAD * (second or 0.0)) ** 2 + (_OPENING_SPREAD * (self.opening or 0.0)) ** 2
+        spread = ((self.cv * self.mean) ** 2 * turns - between) * (1.0 + self.cv**2)  # few draws of a skewed length show less of it
+        shown = max(left - 2.0, 1.0)  # not left: a dialogue's spread is about its own mean
+        self.variance = max(spread / shown, (_LEAST_CV * self.rest) ** 2)
+
+    def next(self, rng: random.Random, acks: float = 0.0) -> int:
+        """Words for the coming turn, at least 1; ``acks`` is the least chance of a short turn, so that it can be a bare acknowledgement."""
+        self.state = self.persistence * self.state + math.sqrt(1.0 - self.persistence**2 if self.turns else 1.0) * rng.gauss(0.0, 1.0)
+        self.chance, self.planned_short = 0.0, False
         if self.turns == 0 and self.opening is not None:
-            return max(1, round(self.opening * rng.lognormvariate(-0.03, 0.25)))
-        if self.turns == 0:
-            return self._draw(self.mean * _GREETING, rng)
-        if self.turns == 1 and self.front is not None:
-            wanted = self.front * self.mean * self.expected_turns - self.words
-            return max(1, round(wanted * rng.lognormvariate(-0.02, 0.2)) if wanted > 0 else 1)
-        return self._draw(self._made_up(self.mean, self.words, _MEAN_SWING), rng)
+            words = round(self.opening * math.exp(_OPENING_SPREAD * self.state - _OPENING_SPREAD**2 / 2.0))
+        elif self.turns == 1 and self.second is not None:
+            words = round(self.second * math.exp(_SECOND_SPREAD * self.state - _SECOND_SPREAD**2 / 2.0))
+        else:
+            words = self._drawn(self.rest if self.turns else self.mean * _GREETING, acks)
+        self.budget = max(1, words)
+        return self.budget
 
     def said(self, words: int) -> None:
         """Counts a turn that was said."""
         self.turns += 1
-        self.words += words
-        self.squares += (words - self.mean) ** 2
-        self.owed += self.planned_short - (words <= SHORT)
-        self.planned_short = False
+        self.forced += words - self.budget
+        self.owed += self.planned_short and words > SHORT
 
-    def _made_up(self, each: float, so_far: float, swing: tuple[float, float]) -> float:
-        """What each coming turn is to have, so that all have ``each`` on average."""
-        ahead = max(self.expected_turns - self.turns, _HORIZON)
-        wanted = (each * (self.turns + ahead) - so_far) / ahead
-        return min(max(wanted, swing[0] * each), swing[1] * each)
-
-    def _draw(self, mean: float, rng: random.Random) -> int:
-        if rng.random() < self._chance_of_short():
+    def _drawn(self, mean: float, acks: float) -> int:
+        """The quantile of the mixture at the Gaussian's place; longer turns make up, gently, for what was forced."""
+        chance = self._chance_of_short(acks)
+        place = _NORMAL.cdf(self.state)
+        if place < chance:
             self.planned_short = True
-            return rng.randint(1, SHORT)
-        short = self.short or 0.0
-        longer = max((mean - short * _SHORT_MEAN) / max(1.0 - short, 0.05), 1.0 if self.short is None else SHORT + 1.0)
-        spread = self._made_up((self.cv * self.mean) ** 2, self.squares, _SPREAD_SWING)
-        between = short * (1.0 - short) * (longer - _SHORT_MEAN) ** 2
-        variance = max((spread - between) / max(1.0 - short, 0.05), 0.01 * longer**2)
-        drawn = rng.gammavariate(longer**2 / variance, variance / longer)
-        return max(1 if self.short is None else SHORT + 1, round(drawn))
+            return 1 + int(SHORT * place / chance)
+        least = 1.0 if self.short is None else SHORT + 1.0
+        share = max(self.share, acks)
+        longer = max((mean - share * _SHORT_MEAN) / max(1.0 - share, 0.05) - least + 0.5, 0.5)
+        variance = (self.variance - share * (1.0 - share) * (longer - _SHORT_MEAN) ** 2) / max(1.0 - share, 0.05)
+        within = math.log1p(max(variance / longer**2, _LEAST_CV**2))
+        above = self.state if chance <= 0.0 else _QUANTILE(min(max((place - chance) / (1.0 - chance), 1e-9), 1.0 - 1e-9))
+        words = least - 0.5 + min(longer * math.exp(math.sqrt(within) * above - within / 2.0), _LONGEST * longer)
+        made_up = min(max(self.forced, -_GIVEN_BACK * words), _GIVEN_BACK * words)
+        self.forced -= made_up
+        return max(round(words - made_up), int(least))
 
-    def _chance_of_short(self) -> float:
-        chance = min(max(self.owed, 0.0), 1.0) if self.short else 0.0
-        self.owed -= chance
-        return chance
+    def _chance_of_short(self, acks: float) -> float:
+        wanted = self.share + self.owed if self.share else 0.0
+        chance = min(wanted, 1.0)
+        self.owed = wanted - chance if self.share else 0.0
+        self.chance = min(max(chance, acks), 1.0)
+        return self.chance

@@ -2,8 +2,9 @@
 
 The user keeps an agenda (say the goal, give facts, correct, agree, close) and hears the agent's text, nothing else. What it says next
 follows from the agenda; *how* it says it follows from the dials: how long the turn is, whether it is a bare acknowledgement, and which
-behaviors it shows. Each rate dial is a chance per turn, corrected by what could not be shown before, so that the dialogue's mean is
-the dial. Wording is neutral unless a behavior is due. Nothing here knows a reference.
+behaviors it shows. Each rate dial is a chance per turn, corrected by what could not be shown before, so that the mean over dialogues is
+the dial. A person varies from dialogue to dialogue (``moods``) and from turn to turn (``lengths``, ``tones``); only what was forced is made
+up for. Wording is neutral unless a behavior is due. Nothing here knows a reference.
 """
 
 from __future__ import annotations
@@ -14,24 +15,22 @@ from dataclasses import dataclass
 
 from personaevo import definitions
 from personaevo.definitions import Domain, Phrase
-from personaevo.measure.fingerprint import EXCLUSIVE, REPEAT_RUN_WORDS
+from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
 from personaevo.simulate.facts import count_numbers, facts_of, number_of, spell_out
 from personaevo.simulate.hearing import Heard, Hearing
 from personaevo.simulate.lengths import SHORT, LengthPlan
+from personaevo.simulate.moods import of_one_dialogue
+from personaevo.simulate.tones import ACK, BEHAVIORS, Tone
 from personaevo.simulate.wording import filled, wording
 
-FREE = (
-    "politeness_rate", "formality_rate", "identity_confusion_rate", "uncertainty_rate", "certainty_rate", "emotion_rate", "accusatory_rate",
-    "pivot_rate",
-)  # fmt: skip
-REACTIVE = frozenset({"pushback_rate", "emotion_rate", "accusatory_rate", "pivot_rate"})
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
 _ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})
-_AFTER_A_MISTAKE = 3.0
 _MARKER_WORDS = 2  # what the agenda leaves for each behavior that is due
 _LEAST_FILLER = 2  # a turn that is not to be short gets at least so much, should the rest of it be short
 _REMINDER_WORDS = 4
+_SLACK = 3  # words that a marker may go beyond a turn's length
+_BEFORE_REMINDERS = 2.0  # turns in which no number is given again: there is nothing to remind of, or it is the last
 _STOPS = ".?!,"
 
 
@@ -62,27 +61,33 @@ class AgendaUser:
         self.goal, self.facts = task.goal.strip(), facts_of(task)
         self.wording = wording(domain.name)
         self.hearing = Hearing(task, domain)
-        level = resolve(dials)
-        self.verbatim = (level["repetition_rate"] or 0.0) > definitions.dials()["repetition_rate"].default
-        self.rates = {name: level[name] or 0.0 for name in (*FREE, *EXCLUSIVE, "ack_only_rate", "repetition_rate")}
-        self.identifiers, self.extra_facts = level["identifiers_per_turn"] or 0.0, level["facts_per_turn"] or 0.0
-        self.patience, self.slips = level["patience_turns"] or 1.0, level["slips_per_100_words"] or 0.0
-        stated = [self.goal, *self.facts, *self.facts.values(), *map(spell_out, self.facts.values())]
-        self.spared = set(" ".join(stated).split()) if self.slips else set()
-        self.lengths = LengthPlan(
-            level["words_per_turn"] or 1.0, level["verbosity_cv"] or 0.0, level["short_rate"], level["opening_words"],
-            level["front_loading"], domain.script.get("expected_turns", 8.0),
-        )  # fmt: skip
-        self.acks_follow = level["ack_only_rate"] is None
-        self.owed = dict.fromkeys(self.rates, 0.0)
+        asked_for = resolve(dials)
+        self.verbatim = (asked_for["repetition_rate"] or 0.0) > definitions.dials()["repetition_rate"].default
+        self.acks_follow = asked_for[ACK] is None
+        level = of_one_dialogue(asked_for, rng)
+        self._set_manner(level)
+        self._plan_numbers(level["identifiers_per_turn"] or 0.0)
         self.used: set[str] = set()
         self.given = dict.fromkeys(self.facts, 0)
         self.sentences: list[str] = []
         self.acknowledged: list[Phrase] = []
         self.asked: set[str] = set()
-        self.digits = self.slack = 0
-        self.goal_said = self.leaving = False
+        self.slack = 0
+        self.goal_said = self.staying = self.leaving = False
         self.outcome = ""
+
+    def _set_manner(self, level: Mapping[str, float | None]) -> None:
+        """How this user speaks in this dialogue."""
+        persistence = level["persistence"] or 0.0
+        self.tone = Tone({name: level[name] or 0.0 for name in BEHAVIORS}, persistence)
+        self.extra_facts = level["facts_per_turn"] or 0.0
+        self.patience, self.slips = level["patience_turns"] or 1.0, level["slips_per_100_words"] or 0.0
+        stated = [self.goal, *self.facts, *self.facts.values(), *map(spell_out, self.facts.values())]
+        self.spared = set(" ".join(stated).split()) if self.slips else set()
+        self.lengths = LengthPlan(
+            level["words_per_turn"] or 1.0, level["verbosity_cv"] or 0.0, level["short_rate"], level["opening_words"],
+            level["front_loading"], self.domain.script.get("expected_turns", 8.0), persistence,
+        )  # fmt: skip
 
     # -- the agenda ---------------------------------------------------------------------------------------------------
 
@@ -92,23 +97,43 @@ class AgendaUser:
             return None
         heard_now = self.hearing.understand(heard, self.given)
         self.asked.update(heard_now.asked)
-        budget = self.lengths.next(self.rng)
-        self.slack = 0 if budget <= SHORT else 2
-        due = self._due(heard_now.misread is not None)
-        bare = "ack_only_rate" in due or (self.acks_follow and budget < SHORT)
+        self.tone.move(self.rng)
+        acks = self.tone.chance(ACK)
+        budget = self.lengths.next(self.rng, acks)
+        self.slack = 0 if budget <= SHORT else _SLACK
+        due = self.tone.due(heard_now.misread is not None)
+        bare = self._is_bare(acks, budget)
         if self.lengths.turns >= self.patience and not heard_now.closing:
             parts = self._leave("gave_up", "give_up", budget)
-        elif heard_now.closing and self.goal_said:
+        elif self.goal_said and self._is_over(heard_now, due, budget):
             parts = self._leave("completed", "close", budget, bare, due)
         elif bare and not heard_now.asked and heard_now.misread is None and (self.goal_said or self.lengths.turns == 0):
             parts = self._acknowledge(due)
         else:
-            self._defer(due, {"ack_only_rate"})
+            if bare and not self.acks_follow:
+                self.tone.defer([ACK])
             parts = self._turn(heard_now, budget, due)
         return self._speak(parts)
 
+    def _is_bare(self, acks: float, budget: int) -> bool:
+        """Whether the turn is to be a bare acknowledgement: one of the short turns is, unless its length is set by other dials."""
+        if self.acks_follow:
+            return budget < SHORT
+        if not self.lengths.chance:
+            return self.tone.draws[ACK] < acks
+        return self.lengths.planned_short and self.tone.draws[ACK] * self.lengths.chance < acks
+
+    def _is_over(self, heard: Heard, due: set[str], budget: int) -> bool:
+        """Whether it is time to leave: the agent asks if that was all, and there is no more question, or the last one is answered."""
+        stays = heard.closing and "info_seeking_rate" in due and budget > SHORT and self.rng.random() < self.domain.script.get("stay", 0.0)
+        over = not stays and (heard.closing or (self.staying and not heard.question))
+        self.staying = stays
+        return over
+
     def _turn(self, heard: Heard, budget: int, due: set[str]) -> list[Part]:
         """A turn with content: what the agenda asks for, the behaviors that are due, and filler up to the budget."""
+        if self.staying:
+            return self._dressed([], budget, due)
         room = max(1, budget - _MARKER_WORDS * len(due))
         return self._dressed([*self._core(heard, room), *self._remind(budget)], budget, due)
 
@@ -143,39 +168,13 @@ class AgendaUser:
 
     # -- behaviors that are due -----------------------------------------------------------------------------------------
 
-    def _due(self, mistake: bool) -> set[str]:
-        """Draws the behaviors of this turn. What a mistake brings forward, and what could not be shown, is settled later."""
-        due = set()
-        for name in (*FREE, "ack_only_rate", "repetition_rate"):
-            if self.rng.random() < self._chance(name, mistake):
-                due.add(name)
-        draw = self.rng.random()
-        for name in EXCLUSIVE:
-            draw -= self._chance(name, mistake)
-            if draw < 0:
-                due.add(name)
-                break
-        return due
-
-    def _chance(self, name: str, mistake: bool) -> float:
-        rate = self.rates[name]
-        wanted = rate * _AFTER_A_MISTAKE if mistake and name in REACTIVE else rate + self.owed[name]
-        chance = min(max(wanted, 0.0), 1.0)
-        self.owed[name] += rate - chance
-        return chance
-
-    def _defer(self, due: set[str], names: set[str]) -> None:
-        for name in due & names:
-            due.discard(name)
-            self.owed[name] += 1.0
-
     def _show(self, name: str, room: int) -> list[Part]:
         """The piece of text that shows the behavior, or nothing (then it stays owed) when even the shortest is far too long."""
         if name == "repetition_rate":
             return self._repeat(room)
         bank = self.wording[f"marker.{name}"]
         if bank.words[0] > room + self.slack:
-            self.owed[name] += 1.0
+            self.tone.defer([name])
             return []
         most = max(room, bank.words[0])
         phrase = bank.pick(self.rng, max(1, min(most, 10) // 3), most, self.used)
@@ -189,7 +188,7 @@ class AgendaUser:
             return [self._goal("restate", room)]
         earlier = [text for text in self.sentences if REPEAT_RUN_WORDS <= len(text.split()) <= room] if self.verbatim else []
         if not earlier:
-            self.owed["repetition_rate"] += 1.0
+            self.tone.defer(["repetition_rate"])
             return []
         text = earlier[int(self.rng.random() * len(earlier))]
         return [Part(text, len(text.split()))]
@@ -199,11 +198,11 @@ class AgendaUser:
         shows = frozenset(due & _ACK_CAN_SHOW)
         bank, plain = self.wording.ack(shows), self.wording.ack(frozenset())
         phrase = bank.pick(self.rng, 1, SHORT, self.used)
-        shown = {"ack_only_rate", *(shows if bank is not plain else ())}
-        if "repetition_rate" in due and self.acknowledged:
+        shown = {*(shows if bank is not plain else ())}
+        if "repetition_rate" in due and self.verbatim and self.acknowledged:
             phrase = self.rng.choice(self.acknowledged)
             shown.add("repetition_rate")
-        self._defer(due, due - shown)
+        self.tone.defer(due - shown)
         self.acknowledged.append(phrase)
         return [Part(phrase.text, phrase.words)]
 
@@ -234,37 +233,49 @@ class AgendaUser:
                 phrase = bank.pick(self.rng, least, max(room - slots, least), self.used)
         return Part(filled(phrase.text, name=name, value=value), phrase.words + slots)
 
-    def _spelled(self, value: str) -> str:
-        """The value as it is, or with small whole numbers as words when fewer numbers are wanted than were given."""
-        if self.digits + count_numbers(value) > self._wanted_digits() + 0.5:
-            value = spell_out(value)
-        self.digits += count_numbers(value)
-        return value
-
     def _volunteer(self, room: int) -> list[Part]:
         """Facts that nobody asked for yet, about ``facts_per_turn`` of them."""
         count = int(self.extra_facts + self.rng.random())
         waiting = [name for name, times in self.given.items() if not times]
-        if self._wanted_digits() < self.digits:
+        if self.kept < 1.0:
             waiting.sort(key=lambda name: count_numbers(self.facts[name]))
         return [self._fact(name, max(2, room // 2), "fact") for name in waiting[:count]]
 
-    def _wanted_digits(self) -> float:
-        """Numbers that are to have been given by the end of this turn."""
-        return self.identifiers * (self.lengths.turns + 1)
+    # -- numbers ----------------------------------------------------------------------------------------------------------
+
+    def _plan_numbers(self, wanted: float) -> None:
+        """By what chance numbers are spelled out or given again, so that there are ``wanted`` of them a turn.
+
+        The facts bring numbers of their own, each said once. Who wants fewer writes small ones as words, in the whole dialogue alike.
+        """
+        self.numbers = [name for name, value in self.facts.items() if count_numbers(value)]
+        own = sum(count_numbers(value) for value in self.facts.values())
+        codes = sum(count_numbers(spell_out(value)) for value in self.facts.values())
+        turns = self.lengths.expected_turns
+        self.kept = min(max((wanted * turns - codes) / (own - codes), 0.0), 1.0) if own > codes else 1.0
+        self.spells = self.rng.random() >= self.kept
+        speaking = max((turns - _BEFORE_REMINDERS) * (1.0 - self.lengths.share), 1.0)
+        self.reminders = max(wanted * turns - own, 0.0) / speaking
+        self.owed_reminders = 0.0
+
+    def _spelled(self, value: str) -> str:
+        return spell_out(value) if self.spells else value
 
     def _remind(self, budget: int) -> list[Part]:
-        """Gives a number, or gives it again, when fewer were given than the dial asks for (once it is known what it is about)."""
-        if not (self.goal_said and self.lengths.turns) or budget <= SHORT or self._wanted_digits() + 0.5 < self.digits + self.rng.random():
+        """Gives a number again by the chance that the dial sets, once it is known what it is about."""
+        if not (self.goal_said and self.lengths.turns) or budget <= SHORT or not self.numbers:
             return []
-        numbers = [name for name, value in self.facts.items() if count_numbers(value)]
-        if not numbers:
-            return []
-        name = self.rng.choice(numbers)
-        if not self.given[name]:
-            return [self._fact(name, _REMINDER_WORDS, "fact")]
-        self.digits += 1
-        return [self._filled("remind", name, number_of(self.facts[name]), _REMINDER_WORDS)]
+        parts = []
+        wanted = self.reminders + self.owed_reminders
+        self.owed_reminders = 0.0
+        for _ in range(int(wanted + self.rng.random())):
+            name = self.rng.choice(self.numbers)
+            if self.given[name]:
+                parts.append(self._filled("remind", name, number_of(self.facts[name]), _REMINDER_WORDS))
+            else:  # said for the first time, it is none of those that are to be given again
+                parts.append(self._fact(name, _REMINDER_WORDS, "fact"))
+                self.owed_reminders += 1.0
+        return parts
 
     def _fill(self, room: int) -> list[Part]:
         parts: list[Part] = []

@@ -158,7 +158,7 @@ def test_a_mistake_brings_reactions_forward() -> None:
 
 @each_domain
 def test_impatient_users_give_up_and_the_task_suffers(domain: str) -> None:
-    hasty = play(domain, 100, {"patience_turns": 3})
+    hasty = play(domain, 100, {"patience_turns": 2, "mood_swing": 0.0})
     assert {episode.outcome for episode in hasty} == {"gave_up"}
     calm = np.mean([episode.preservation for episode in persona_free(domain)])
     assert np.mean([episode.preservation for episode in hasty]) <= calm - 0.25

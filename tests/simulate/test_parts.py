@@ -171,7 +171,7 @@ def test_dials_of_length_follow_the_words_per_turn() -> None:
 
 
 def test_a_user_who_left_says_nothing_more() -> None:
-    user = AgendaUser(tasks("service")[0], {"patience_turns": 2.0}, definitions.domain("service"), random.Random(1))
+    user = AgendaUser(tasks("service")[0], {"patience_turns": 2.0, "mood_swing": 0.0}, definitions.domain("service"), random.Random(1))
     turns = [user.say("No.") for _ in range(4)]
     assert [turn is not None for turn in turns] == [True, True, True, False]
     assert user.outcome == "gave_up"

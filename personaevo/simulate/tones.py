@@ -1,0 +1,64 @@
+"""Which behaviors a turn shows: each by a chance per turn, with a memory from turn to turn.
+
+The memory is a discrete autoregression (Jacobs and Lewis 1978): with the chance ``persistence`` a behavior's draw is the last turn's,
+else a new one. So every turn has the dial's chance, and two neighboring turns agree by that correlation. Nothing drawn by chance is
+paid back; only what was due and could not be shown stays owed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping
+
+from personaevo.measure.fingerprint import EXCLUSIVE
+
+FREE = (
+    "politeness_rate", "formality_rate", "identity_confusion_rate", "uncertainty_rate", "certainty_rate", "emotion_rate", "accusatory_rate",
+    "pivot_rate", "repetition_rate",
+)  # fmt: skip
+REACTIVE = frozenset({"pushback_rate", "emotion_rate", "accusatory_rate", "pivot_rate"})
+ACK = "ack_only_rate"
+BEHAVIORS = (*FREE, *EXCLUSIVE, ACK)
+_AFTER_A_MISTAKE = 3.0
+_DRAWS = (*FREE, "exclusive", ACK)
+
+
+class Tone:
+    """The behaviors of one dialogue. ``rates`` are their chances per turn, ``owed`` what was due and not shown."""
+
+    def __init__(self, rates: Mapping[str, float], persistence: float) -> None:
+        self.rates, self.persistence = dict(rates), persistence
+        self.owed = dict.fromkeys(self.rates, 0.0)
+        self.draws: dict[str, float] = {}
+
+    def move(self, rng: random.Random) -> None:
+        """Goes on to the next turn."""
+        last, keep, draw = self.draws, self.persistence, rng.random
+        self.draws = {name: last[name] if last and draw() < keep else draw() for name in _DRAWS}
+
+    def due(self, mistake: bool) -> set[str]:
+        """The behaviors of this turn but for the bare acknowledgement. What a mistake brings forward is settled later."""
+        due = {name for name in FREE if self.draws[name] < self.chance(name, mistake)}
+        draw = self.draws["exclusive"]
+        chances = [(name, self.chance(name, mistake)) for name in EXCLUSIVE]
+        for name, chance in chances:
+            draw -= chance
+            if draw < 0:
+                due.add(name)
+                break
+        return due
+
+    def chance(self, name: str, mistake: bool = False) -> float:
+        """The behavior's chance in this turn, by which what is owed goes down."""
+        rate, owed = self.rates[name], self.owed[name]
+        if not mistake and not owed:
+            return rate
+        wanted = rate * _AFTER_A_MISTAKE if mistake and name in REACTIVE else rate + owed
+        chance = min(max(wanted, 0.0), 1.0)
+        self.owed[name] = owed + rate - chance
+        return chance
+
+    def defer(self, names: Collection[str]) -> None:
+        """Keeps behaviors that were due and not shown for a later turn."""
+        for name in names:
+            self.owed[name] += 1.0
