@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from personaevo.definitions import fingerprint
     from personaevo.errors import PersonaevoError
     from personaevo.evolve.search import search
-    from personaevo.measure.coverage import coverage
+    from personaevo.measure.cells import coverage
     from personaevo.records import Dialogue, Persona, Task
     from personaevo.refine.run import refine_profile
     from personaevo.sampler import PersonaSampler
@@ -47,7 +47,7 @@ _HOME = {
     "PersonaevoError": "personaevo.errors",
     "SearchConfig": "personaevo.config",
     "Task": "personaevo.records",
-    "coverage": "personaevo.measure.coverage",
+    "coverage": "personaevo.measure.cells",
     "fingerprint": "personaevo.definitions",
     "refine_profile": "personaevo.refine.run",
     "search": "personaevo.evolve.search",

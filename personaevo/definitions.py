@@ -153,12 +153,13 @@ def domain_names() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class DomainFiles:
-    """Where the parts of a domain are kept; ``program`` and ``reference`` need not exist."""
+    """Where the parts of a domain are kept; ``program``, ``reference`` and the folder ``negatives`` need not exist."""
 
     definition: Path
     tasks: Path
     program: Path
     reference: Path
+    negatives: Path
 
 
 def domain_files(place: str) -> DomainFiles:
@@ -171,10 +172,11 @@ def domain_files(place: str) -> DomainFiles:
     if place in domain_names():
         files = DomainFiles(
             fitness / "domains" / f"{place}.toml", seeds / place / "tasks.jsonl", seeds / place / "program.py",
-            fitness / "references" / f"{place}.jsonl",
+            fitness / "references" / f"{place}.jsonl", fitness / "negatives" / place,
         )  # fmt: skip
     elif folder.is_absolute():
-        files = DomainFiles(folder / "domain.toml", folder / "tasks.jsonl", folder / "program.py", folder / "reference.jsonl")
+        names = ("domain.toml", "tasks.jsonl", "program.py", "reference.jsonl", "negatives")
+        files = DomainFiles(*(folder / name for name in names))
     else:
         here = folder.is_dir() and (folder / "domain.toml").is_file()
         advice = f"give the folder of that name as './{place}'" if here else f"make one with 'personaevo domain new {place}'"

@@ -109,13 +109,23 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """What an objective's raw value is where its share is 0, and where it is 1: what people get."""
+
+    zero: float
+    people: float
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
-    """A measured quantity: ``value`` on the scale that is compared (a share of what people get), its standard error
-    on that scale, and ``raw``, the value before it was made a share."""
+    """A measured quantity: ``value`` on the scale that is compared (a share of what people get; neither end is clipped), its standard
+    error on that scale, and ``raw``, the value before it was made a share. ``replicates`` are the values without each ``generate`` call
+    in turn, in the order of the plan's tasks: with those of another program on the same plan they give the error of the difference."""
 
     value: float
     se: float
     raw: float
+    replicates: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +176,15 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One point of a reflection on a population: which behavior is off, and how ("more", "less": people show more or less of it; "wider",
-    "narrower": people differ more or less in it). Remarks are ordered, the worst first, and carry no number."""
+    """One point of a reflection on a population: which behavior is off, and how. Remarks are ordered, the worst first, and carry no number.
+
+    ``wanted``: people show "more" or "less" of it; dialogues should be "wider" or "narrower" spread; personas should be farther "apart" or
+    more "alike"; one persona should be "steadier" or "looser" from one dialogue to the next; two behaviors (``feature`` is then
+    "ONE~OTHER") go "together" among people, or are "opposed", more than here.
+    """
 
     feature: str
-    wanted: Literal["more", "less", "wider", "narrower"]
+    wanted: Literal["more", "less", "wider", "narrower", "apart", "alike", "steadier", "looser", "together", "opposed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +204,28 @@ class Evaluation:
     cells: tuple[CellScore, ...] = ()
     remarks: tuple[Remark, ...] = ()
     tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One dialogue of those that a run's judge was trained against: for which split, of which kind, on which task, its fingerprint."""
+
+    split: str
+    kind: str
+    task_id: str
+    fingerprint: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What a run was scored by: of each objective its role and floor, and what people get with so many planned dialogues.
+
+    ``rules`` maps an objective to its role, direction, floor and version; ``levels`` holds (split, planned dialogues, objective, level).
+    """
+
+    rules: Mapping[str, tuple[str, str, float | None, int]]
+    levels: tuple[tuple[str, int, str, Level], ...]
+    controls: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +268,35 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One row of the final table: "humans", "persona_free", "seed_program" or "evolved"."""
+    """One row of the final table: "humans", "persona_free", a control, "seed_program" or "evolved"."""
 
     row: str
     program_id: str | None
     measures: Mapping[str, Measure]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The paired difference of two rows of the final table in one objective, ``row`` less ``against``, with its 95 % interval."""
+
+    row: str
+    against: str
+    objective: str
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class FinalTable:
+    """The final table: its rows, and the best program compared with each of the others."""
+
+    rows: tuple[TableRow, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+
+    def compared(self, against: str, objective: str) -> Comparison | None:
+        """The best program compared with a row."""
+        return next((one for one in self.comparisons if (one.against, one.objective) == (against, objective)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,15 @@ AXES = []
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {}
 
+# Pairs of axes that go together: [axis, axis, strength from -1 to 1].
+COUPLINGS = []
+
 # Kinds of people: {"share": part of all, "axes": [names]}.
 KINDS = []
 
 
 def draw(n, rng):
-    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube)."""
+    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube), tied along COUPLINGS."""
     kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
     total = sum(kind["share"] for kind in kinds)
     columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
@@ -28,7 +31,13 @@ def draw(n, rng):
                 chosen = kind
                 break
             left -= kind["share"]
-        points.append({name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]})
+        evens = {name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]}
+        # Nearly normal scores (Tukey's lambda), tied as in a Gaussian copula, and back to levels.
+        scores = {name: 4.91 * (u**0.14 - (1.0 - u) ** 0.14) for name, u in evens.items()}
+        for first, second, strength in COUPLINGS:
+            if first in scores and second in scores:
+                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
+        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
     return points
 
 
@@ -40,8 +49,8 @@ def level(knots, u):
 
 
 def describe(names):
-    """What is said to the people of these axes; axes that were added later say only which dials they move."""
-    said = [axis["definition"] for axis in AXES if axis["name"] in names and not axis["definition"].startswith("moves ")]
+    """What is said of the people of these axes; the definition of an axis that was added later begins with "how" and is not of a person."""
+    said = [axis["definition"] for axis in AXES if axis["name"] in names and not axis["definition"].startswith("how ")]
     return " ".join(part for part in said if part)[:2000] or "someone even-tempered"
 
 

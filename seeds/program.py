@@ -58,7 +58,7 @@ LEVELS = {
     "ambiguous": [0.0, 1.0],
 }
 
-# Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold.
+# Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
 COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
@@ -78,7 +78,7 @@ def level(knots, u):
 
 
 def describe(behaviors):
-    marked = [name for name, value in behaviors.items() if value > 0.66]
+    marked = [name.split(" (")[0] for name, value in behaviors.items() if value > 0.66]
     return "someone " + (" and ".join(marked) if marked else "even-tempered")
 
 

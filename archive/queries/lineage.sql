@@ -4,13 +4,13 @@ WITH RECURSIVE firsts AS (
     FROM candidates
     WHERE run = (SELECT max(run) FROM runs) AND state <> 'duplicate'
     GROUP BY run, program
-), best AS (
+), shown AS (
     SELECT coalesce(
         (SELECT program FROM final_table WHERE run = (SELECT max(run) FROM runs) AND "row" = 'evolved'),
-        (SELECT max_by(program, score) FROM scores WHERE run = (SELECT max(run) FROM runs))
+        (SELECT program FROM best JOIN candidates USING (run, number) WHERE run = (SELECT max(run) FROM runs))
     ) AS program
 ), steps AS (
-    SELECT 0 AS back, firsts.* FROM firsts JOIN best USING (program)
+    SELECT 0 AS back, firsts.* FROM firsts JOIN shown USING (program)
     UNION ALL
     SELECT steps.back + 1, firsts.* FROM steps JOIN firsts ON firsts.program = steps.made.parent
     WHERE firsts.made.number < steps.made.number

@@ -81,6 +81,8 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "cells": _all("cells", "x.cell >= 0 AND isfinite(x.share) AND isfinite(x.score) AND isfinite(x.se)"),
         "remarks": _all("remarks", "strlen(x.feature) <= 1000 AND strlen(x.wanted) <= 1000"),
         "tier": _TIER,
+        "replicates": "replicates IS NULL OR ("
+        + _all("flatten(map_values(replicates))", "isfinite(x)") + " AND " + _all("map_keys(replicates)", "strlen(x) <= 1000") + ")",
     },
     "episodes": {
         **_PLACE,
@@ -130,6 +132,22 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "digest": "regexp_full_match(digest, '[0-9a-f]{32}')",
     },
     "finals": {"program": _id("program"), **_COUNTS, "objectives": _OBJECTIVES, "tier": _TIER},
+    "rules": {
+        "objective": _name("objective"),
+        "role": "\"role\" IN ('steers', 'holds', 'beside')",
+        "direction": "direction IN ('more', 'less')",
+        "floor": "floor IS NULL OR isfinite(floor)",
+        "version": "version >= 1",
+    },
+    "levels": {
+        "split": _name("split"), "planned": "planned BETWEEN 0 AND 1e9", "objective": _name("objective"),
+        "zero": "isfinite(zero)", "people": "isfinite(people)",
+    },
+    "controls": {"split": _name("split"), "kind": _name("kind"), "task": _name("task"), "fingerprint": _all("fingerprint", "isfinite(x)")},
+    "comparisons": {
+        "row": _name('"row"'), "against": _name("against"), "objective": _name("objective"), "mean": "isfinite(mean)",
+        "low": "isfinite(low)", "high": "isfinite(high)",
+    },
     "refinement": {"settings": _object("settings")},
     "refined": {
         "person": _name("person"),

@@ -89,14 +89,14 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     """),
     *(("orphan", _orphans(table)) for table in ("evaluations", "episodes", "personas", "pruned")),
     ("episode", f"""
-    SELECT {_slot('t')}, format('{{}} episodes', count(*)), 'one' FROM episodes AS t
-    GROUP BY t.run, t.number, t.task, t.slot HAVING count(*) > 1"""),
+    SELECT {_slot('t')}, format('{{}} episodes with seed {{}}', count(*), t.seed), 'one' FROM episodes AS t
+    GROUP BY t.run, t.number, t.task, t.slot, t.seed HAVING count(*) > 1"""),
     ("episode", f"""
     SELECT {_slot('t')}, t.state || CASE WHEN t.state = 'failed' THEN ', with measured values' ELSE ', without measured values' END,
            'measured values where it completed, a reason where it failed'
     FROM episodes AS t
     WHERE CASE WHEN t.state = 'failed' THEN coalesce(t.fingerprint IS NOT NULL OR t.p_human IS NOT NULL OR t.reason = '', true)
-               ELSE t.fingerprint IS NULL OR t.preservation IS NULL OR t.p_human IS NULL OR t.cell IS NULL OR t.reason IS NOT NULL END"""),
+               ELSE t.fingerprint IS NULL OR t.preservation IS NULL OR t.p_human IS NULL OR t.reason IS NOT NULL END"""),
     ("persona", f"""
     SELECT {_slot('t')}, format('persona {{}}, which is not there', left(t.persona, 80)), 'a stored persona' FROM episodes AS t
     WHERE t.persona IS NOT NULL AND NOT EXISTS (
@@ -116,6 +116,16 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     FROM (SELECT run, number, unnest(evaluations.cells) AS c FROM evaluations) AS t WHERE {_CELL.format('t.c.cell')}"""),
     ("final table", _unknown_program("final_tables", "program")),
     ("final table", _unknown_program("finals", "program")),
+    ("scoring", """
+    SELECT format('run {}, rules', run), format('{} {} times', left(objective, 80), count(*)), 'once' FROM rules
+    GROUP BY run, objective HAVING count(*) > 1"""),
+    ("scoring", """
+    SELECT format('run {}, levels', run), format('{} {} times', left(objective, 80), count(*)), 'once' FROM levels
+    GROUP BY run, split, planned, objective HAVING count(*) > 1"""),
+    ("scoring", """
+    SELECT format('run {}', t.run), 'what a run that is not there was scored by', 'a stored run'
+    FROM (SELECT DISTINCT run FROM rules UNION SELECT run FROM levels UNION SELECT run FROM controls UNION SELECT run FROM comparisons) AS t
+    WHERE t.run NOT IN (SELECT run FROM runs)"""),
     ("final table", """
     SELECT format('run {}, final_tables, row {}', run, position), 'no program', 'that of the row "' || "row" || '"' FROM final_tables
     WHERE program IS NULL AND "row" IN ('seed_program', 'evolved')"""),

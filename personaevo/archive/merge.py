@@ -37,7 +37,9 @@ FROM archive.candidates AS c JOIN memory.renumbered AS r ON r.old = c.run AND r.
 JOIN archive.programs AS p ON p.id = c.program JOIN copied.programs AS known ON known.id = c.program
 ORDER BY c.seq
 """
-_TABLES = ("runs", "evaluations", "episodes", "personas", "pruned", "final_tables", "finals")
+_TABLES = (
+    "runs", "evaluations", "episodes", "personas", "pruned", "final_tables", "finals", "comparisons", "rules", "levels", "controls",
+)  # fmt: skip
 _ROWS = """
 INSERT INTO copied.{table}
 SELECT t.* REPLACE (r.new AS run) FROM archive.{table} AS t JOIN memory.renumbered AS r ON r.old = t.run AND r.taken ORDER BY r.new, t.rowid

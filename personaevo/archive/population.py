@@ -14,6 +14,7 @@ _BEST = """
 SELECT DISTINCT number FROM cell_scores JOIN candidates USING (run, number)
 WHERE run = $1 AND program IN (SELECT program FROM final_table WHERE run = $1 AND "row" = 'evolved')
 """
+# Of a persona that was played more than once, its first dialogue that lies in a cell.
 # Maps as two lists each: DuckDB makes Python dicts of maps six times as slowly.
 _MEMBERS = """
 SELECT c.program, e.task, e.slot, e.seed, e.outcome, e.fingerprint, e.preservation, e.p_human, e.cell,
@@ -22,6 +23,7 @@ FROM episodes AS e
 JOIN candidates AS c ON (c.run, c.number) = (e.run, e.number)
 JOIN personas AS p ON (p.run, p.number, p.task, p.slot, p.id) = (e.run, e.number, e.task, e.slot, e.persona)
 WHERE e.run = $1 AND list_contains($2, e.number) AND e.state = 'completed' AND e.cell IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY e.number, e.slot, e.task ORDER BY e.rowid) = 1
 ORDER BY e.number, e.slot, e.task, e.seed, p.id
 """
 

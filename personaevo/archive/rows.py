@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from personaevo.archive.digest import MODULUS, row_sum
@@ -12,14 +13,18 @@ from personaevo.records import (
     Candidate,
     CellScore,
     Commit,
+    Comparison,
+    Control,
     Episode,
     Estimate,
     Evaluation,
+    Level,
     Measure,
     Persona,
     PlanItem,
     Program,
     Remark,
+    Scoring,
     TableRow,
 )
 
@@ -72,7 +77,8 @@ def commit_from(row: Row) -> Commit:
     )
     if row["split"] is None:
         return Commit(candidate)
-    objectives = {name: Estimate(**estimate) for name, estimate in row["objectives"].items()}
+    kept = row["replicates"] or {}
+    objectives = {name: Estimate(**estimate, replicates=tuple(kept.get(name, ()))) for name, estimate in row["objectives"].items()}
     cells = tuple(CellScore(**cell) for cell in row["cells"])
     remarks = tuple(Remark(**remark) for remark in row["remarks"])
     counts = row["split"], row["planned"], row["completed"]
@@ -136,6 +142,41 @@ def final_from(row: Row) -> Evaluation:
     return Evaluation(row["program"], "train", row["planned"], row["completed"], objectives, tier=row["tier"])
 
 
+def comparison_rows(run_id: int, version: int, comparisons: Sequence[Comparison]) -> list[Row]:
+    """Rows of ``comparisons``, in the order given."""
+    return [{"run": run_id, "version": version, "position": position, **asdict(one)} for position, one in enumerate(comparisons)]
+
+
+def comparison_from(row: Row) -> Comparison:
+    """One comparison of the final table."""
+    return Comparison(**{name: row[name] for name in ("row", "against", "objective", "mean", "low", "high")})
+
+
+def scoring_rows(run_id: int, scoring: Scoring) -> Rows:
+    """Rows of ``rules``, ``levels`` and ``controls``."""
+    rule = ("role", "direction", "floor", "version")
+    return {
+        "rules": [{"run": run_id, "objective": name, **dict(zip(rule, values, strict=True))} for name, values in scoring.rules.items()],
+        "levels": [
+            {"run": run_id, "split": split, "planned": planned, "objective": name, "zero": level.zero, "people": level.people}
+            for split, planned, name, level in scoring.levels
+        ],
+        "controls": [
+            {"run": run_id, "split": one.split, "kind": one.kind, "task": one.task_id, "fingerprint": list(one.fingerprint)}
+            for one in scoring.controls
+        ],
+    }
+
+
+def scoring_from(rows: Rows) -> Scoring:
+    """What a run was scored by, from the rows of its three tables."""
+    return Scoring(
+        {row["objective"]: (row["role"], row["direction"], row["floor"], row["version"]) for row in rows["rules"]},
+        tuple((row["split"], row["planned"], row["objective"], Level(row["zero"], row["people"])) for row in rows["levels"]),
+        tuple(Control(row["split"], row["kind"], row["task"], tuple(row["fingerprint"])) for row in rows["controls"]),
+    )
+
+
 def table_row_from(row: Row) -> TableRow:
     """A row of the final table."""
     return TableRow(row["row"], row["program"], {name: Measure(**measure) for name, measure in row["measures"].items()})
@@ -181,6 +222,7 @@ def _evaluation_row(evaluation: Evaluation) -> Row:
             name: {"value": float(x.value), "se": float(x.se), "raw": float(x.raw)}
             for name, x in evaluation.objectives.items()
         },
+        "replicates": {name: [float(value) for value in x.replicates] for name, x in evaluation.objectives.items() if x.replicates},
         "cells": [
             {"cell": int(x.cell), "share": float(x.share), "score": float(x.score), "se": float(x.se)}
             for x in evaluation.cells

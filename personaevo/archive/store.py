@@ -23,17 +23,21 @@ from personaevo.archive.refinements import Refinements
 from personaevo.archive.rows import (
     Row,
     as_json,
+    comparison_from,
+    comparison_rows,
     commit_from,
     episode_from,
     final_from,
     finals_rows,
     rows_of,
+    scoring_from,
+    scoring_rows,
     table_row_from,
     table_rows,
 )
 from personaevo.archive.snapshot import Publisher
 from personaevo.errors import ArchiveError
-from personaevo.records import Commit, Episode, Evaluation, Run, TableRow
+from personaevo.records import Commit, Episode, Evaluation, FinalTable, Run, Scoring
 
 
 @dataclass(slots=True)
@@ -132,8 +136,9 @@ class Archive:
 
     # --- writing
 
-    def begin_run(self, settings: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> Run:
-        """Add a run. ``settings`` and ``cells`` need a JSON form; of a cell, ``cell``, ``name``, ``mass`` count here.
+    def begin_run(self, settings: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], scoring: Scoring | None = None) -> Run:
+        """Add a run. ``settings`` and ``cells`` need a JSON form; of a cell, ``cell``, ``name``, ``mass`` count here. ``scoring`` is what it
+        is scored by.
 
         Raises:
             ArchiveError: they have none, or the archive is open for reading.
@@ -146,6 +151,8 @@ class Archive:
         run_id = 1 + int(self._database.execute("SELECT coalesce(max(run), 0) FROM runs")[0][0])
         with self._database.transaction():
             self._database.execute("INSERT INTO runs (run, settings, cells, begun) VALUES (?, ?, ?, ?)", [run_id, *texts, _now()])
+            for table, rows in scoring_rows(run_id, scoring or Scoring({}, ())).items():
+                self._database.insert(table, rows)
         self._known.numbers[run_id] = set()
         self._publish_if_due()
         return self.run(run_id)
@@ -177,7 +184,7 @@ class Archive:
         numbers.add(row["number"])
         self._publish_if_due()
 
-    def write_table(self, run_id: int, rows: Sequence[TableRow], finals: Sequence[Evaluation] = ()) -> None:
+    def write_table(self, run_id: int, table: FinalTable, finals: Sequence[Evaluation] = ()) -> None:
         """Store the final table of a run and the finals that its best program won; later ones take their place.
 
         Raises:
@@ -189,7 +196,8 @@ class Archive:
             self._database.execute("SELECT coalesce(max(version), 0) FROM final_tables WHERE run = ?", [run_id])[0][0]
         )
         with self._database.transaction():
-            self._database.insert("final_tables", table_rows(run_id, version, rows))
+            self._database.insert("final_tables", table_rows(run_id, version, table.rows))
+            self._database.insert("comparisons", comparison_rows(run_id, version, table.comparisons))
             self._database.insert("finals", finals_rows(run_id, version, finals))
         self._publish_if_due()
 
@@ -265,12 +273,26 @@ class Archive:
         """``episodes`` of every candidate of a run that has some, by number; read piece by piece."""
         return queries.episodes(self._database, self.run(run_id).id)
 
-    def table(self, run_id: int) -> list[TableRow]:
-        """The final table of a run; empty until it is written."""
+    def final_table(self, run_id: int) -> FinalTable:
+        """The final table of a run; without rows until it is written."""
         known = [self.run(run_id).id]
-        self._database.check("final_tables", "run = ?", known)
-        found = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", known)
-        return [table_row_from(row) for row in found]
+        for table in ("final_tables", "comparisons"):
+            self._database.check(table, "run = ?", known)
+        rows = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", known)
+        compared = self._database.rows(
+            "SELECT * FROM comparisons WHERE run = $1 AND version = (SELECT max(version) FROM final_tables WHERE run = $1) ORDER BY position",
+            known,
+        )
+        return FinalTable(tuple(map(table_row_from, rows)), tuple(map(comparison_from, compared)))
+
+    def scoring(self, run_id: int) -> Scoring:
+        """What a run was scored by: its objectives with their roles and floors, what people get, and the controls of its judge."""
+        known = [self.run(run_id).id]
+        parts = {}
+        for table in ("rules", "levels", "controls"):
+            self._database.check(table, "run = ?", known)
+            parts[table] = self._database.rows(f"SELECT * FROM {table} WHERE run = ? ORDER BY rowid", known)
+        return scoring_from(parts)
 
     def finals(self, run_id: int) -> list[Evaluation]:
         """The finals that the best program of the final table won: each finalist's evaluation on fresh episodes, as they were played."""

@@ -10,7 +10,9 @@ from personaevo.archive import opening
 from personaevo.archive.bounds import TABLES
 
 Kind = Literal["parquet", "csv"]
-VIEWS = ("cells", "cell_scores", "elites", "final_table", "lineage", "model_costs", "refined_versions", "scores")
+VIEWS = (
+    "best", "cells", "cell_scores", "elites", "final_table", "lineage", "model_costs", "objectives", "refined_versions", "scores", "standings",
+)  # fmt: skip
 
 
 def write_tables(path: str | os.PathLike[str], folder: Path, kind: Kind) -> dict[str, int]:

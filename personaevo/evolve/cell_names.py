@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from personaevo import definitions
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.records import Floats
 
 _MARKED = 0.7  # standard deviations from people's mean

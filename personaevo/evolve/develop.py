@@ -11,12 +11,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from personaevo.archive import Archive
-from personaevo.evolve import rewrite, select
+from personaevo.evolve import rewrite
 from personaevo.evolve.company import Company
 from personaevo.evolve.prepare import Bench
+from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rewrite import Brief, Pair, Proposal
 from personaevo.evolve.rollout import roll_out
-from personaevo.evolve.select import Scored
+from personaevo.evolve.select import Population
 from personaevo.models import made_for
 from personaevo.programs import Call
 from personaevo.programs.shingles import likeness, shingles
@@ -70,7 +71,7 @@ class Developer:
         self._settled[brief.number] = threading.Event()
         return self._company.crew.submit(self._develop, brief)
 
-    def brief(self, number: int, commits: Sequence[Commit], population: Sequence[Scored], pick: Callable[[random.Random], Scored | None],
+    def brief(self, number: int, commits: Sequence[Commit], population: Population, pick: Callable[[random.Random], Scored | None],
               rng: random.Random) -> Brief:  # fmt: skip
         """What the mutator is told for a candidate; ``commits`` and ``population`` are those that it may know."""
         repairable = [one for one in commits if one.candidate.state == "failed" and one.candidate.fault == "program" and one.evaluation]
@@ -101,8 +102,8 @@ class Developer:
         pairs = []
         parent = by_id.get(commit.candidate.parents[0]) if commit.candidate.parents else None
         if parent is not None:
-            before = {(one.item.task_id, one.item.slot): one for one in self._archive.episodes(self._run_id, parent.candidate.number)}
-            both = [(one, before.get((one.item.task_id, one.item.slot))) for one in episodes]
+            before = {one.item: one for one in self._archive.episodes(self._run_id, parent.candidate.number)}
+            both = [(one, before.get(one.item)) for one in episodes]
             pairs += _widest([("child and parent", one, other) for one, other in both if other is not None])
         best: dict[str, Episode] = {}
         for one in sorted(episodes, key=_human):
@@ -110,10 +111,10 @@ class Developer:
         pairs += _widest([("best and worst", best[one.item.task_id], one) for one in episodes])
         return tuple(pairs[:_PAIRS])
 
-    def _inspiration(self, population: Sequence[Scored], chosen: Scored, rng: random.Random) -> tuple[tuple[str, Program], ...]:
+    def _inspiration(self, population: Population, chosen: Scored, rng: random.Random) -> tuple[tuple[str, Program], ...]:
         """Elites of other cells."""
         names = {cell["cell"]: cell["name"] for cell in self._bench.cells()}
-        held = [(cell, owner) for cell, owner in sorted(select.elites(population).items()) if owner.program_id != chosen.program_id]
+        held = [(cell, owner) for cell, owner in sorted(population.elites.items()) if owner.program_id != chosen.program_id]
         drawn = rng.sample(held, min(_INSPIRATION, len(held)))
         return tuple((names[cell], self._known[owner.program_id]) for cell, owner in drawn)
 

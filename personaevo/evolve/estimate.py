@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from personaevo import definitions, reference
 from personaevo.config import SearchConfig
-from personaevo.evolve import profiles, rewrite
-from personaevo.evolve.prepare import control_dialogues, load_people, load_program, load_tasks
+from personaevo.evolve import controls, negatives, profiles, rewrite
+from personaevo.evolve.plan import DIALOGUES
+from personaevo.evolve.prepare import load_people, load_program, load_tasks
 from personaevo.evolve.rewrite import Brief
 from personaevo.models import parse, price_of, read_prices
 from personaevo.programs.source import parse as parse_source
@@ -70,10 +71,12 @@ def _asks(source: str) -> bool:
 
 
 def _dialogues(config: SearchConfig) -> int:
-    """All dialogues of the search: control, candidates, finals, table."""
-    final = config.test_tasks * config.test_personas
-    control = 2 * control_dialogues(config, models=bool({"user", "agent"} & set(config.models) or config.agent))
-    return control + config.candidates * config.task_count * config.personas + (config.finalists + 3) * final
+    """All dialogues of the search: negatives, candidates, finals, table."""
+    final = config.test_tasks * config.test_personas * DIALOGUES
+    models = bool({"user", "agent"} & set(config.models) or config.agent)
+    against = 2 * sum(negatives.kinds(config, models=models).values())
+    rows = len(controls.ROWS) + 3  # and the persona-free simulator, the seed program, the best one
+    return against + config.candidates * config.task_count * config.personas * DIALOGUES + (config.finalists + rows) * final
 
 
 def _planned(config: SearchConfig, role: str, calls: int, tokens_in: float, tokens_out: float) -> Planned:

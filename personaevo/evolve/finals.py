@@ -5,13 +5,13 @@ The best of a hundred scores is partly luck; on fresh episodes the luck is gone 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from personaevo.crew import Crew
-from personaevo.evolve import select
 from personaevo.evolve.prepare import Bench
+from personaevo.evolve.ranking import Scored, expected, holds_floors, ranked, standing
 from personaevo.evolve.rollout import play
-from personaevo.evolve.select import Scored
+from personaevo.judge.objectives import SCORE
 from personaevo.records import Evaluation, Program
 from personaevo.workers import Workers
 
@@ -23,11 +23,17 @@ def play_finals(bench: Bench, workers: Workers | Crew, finalists: Sequence[Progr
 
 
 def finalists_of(population: Sequence[Scored], count: int) -> list[Scored]:
-    """The ``count`` best programs by the lower bound of their score, the best first (the earlier one on ties)."""
-    return sorted(population, key=select.lower_bound, reverse=True)[:count]
+    """The ``count`` best programs, the best first."""
+    return ranked((scored.evaluation, scored) for scored in population)[:count]
 
 
-def winner(evaluations: Sequence[Evaluation], floor: float) -> Evaluation:
-    """The best score among those that hold the floor of task preservation (among all, if none does); the earlier one on ties."""
-    holding = [one for one in evaluations if one.objectives["task_preservation"].value >= floor]
-    return max(holding or evaluations, key=lambda one: one.objectives["score"].value)
+def winner(evaluations: Sequence[Evaluation], floors: Mapping[str, float]) -> Evaluation:
+    """The best standing among those that hold the floors (among all, if none does); the earlier one on ties."""
+    holding = [one for one in evaluations if holds_floors(one, floors)]
+    return max(holding or evaluations, key=standing)
+
+
+def expected_score(finals: Sequence[Evaluation], one: Evaluation) -> float:
+    """A finalist's score as it is expected on fresh dialogues (``ranking.expected``): the winner of five is the luckiest of them too."""
+    score = one.objectives[SCORE]
+    return expected(score.value, score.se, [other.objectives[SCORE].value for other in finals])

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
-from personaevo.evolve import profiles
+from personaevo.evolve import negatives, profiles
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.cell_names import named
+from personaevo.evolve.negatives import FREE
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.profiles import Profiles
 from personaevo.evolve.rollout import Rollout, play
-from personaevo.judge.discriminator import Discriminator, train
-from personaevo.judge.panel import Panel
-from personaevo.measure.coverage import tessellate
+from personaevo.judge.discriminator import Negatives, train
+from personaevo.judge.objectives import SCORING, floors, objectives, scoring_digest
+from personaevo.judge.scorer import Scorer
+from personaevo.judge.uncertainty import People, Setting
+from personaevo.measure.cells import Cells, tessellate
+from personaevo.measure.energy import Space
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
-from personaevo.records import Episode, Evaluation, Program, Task, Tier
+from personaevo.records import Control, Episode, Evaluation, Level, Persona, Program, Scoring, Task, Tier
 from personaevo.reference import Reference
 from personaevo.workers import Workers
-
-# Persona-free dialogues that the judge is trained against: with the embedded engine, and where each costs model calls.
-_CONTROL_DIALOGUES, _CONTROL_DIALOGUES_OF_MODELS = 400, 60
 
 
 @dataclass(frozen=True)
 class Bench:
     """What candidates are measured on. ``train`` steers the search (the finals on their own episodes); ``test`` (other tasks, other people)
-    is looked at once, at the end. ``inputs`` are digests of the tasks, people, features, domain, profiles and seed program: a resumed
-    search must have the same. ``cell_names`` name the cells, ``notes`` are what whoever began the search should be told."""
+    is looked at once, at the end, in the ``setting`` of its table. ``inputs`` are digests of the tasks, people, features, domain, profiles,
+    seed program and scoring: a resumed search must have the same. ``cell_names`` name the cells, ``notes`` are what whoever began the
+    search should be told. ``steering`` and ``kept`` are the two halves of the people, ``controls`` the dialogues that the judges were
+    trained against."""
 
     domain: str
     losses: tuple[str, ...]
@@ -45,17 +47,28 @@ class Bench:
     train_plan: Plan
     final_plan: Plan
     test_plan: Plan
-    train: Panel
-    test: Panel
+    train: Scorer
+    setting: Setting
+    steering: Reference
+    kept: Reference
+    floors: Mapping[str, float]
     inputs: dict[str, str]
     tier: Tier
     cell_names: tuple[str, ...]
     cast: Cast | None = None
     notes: tuple[str, ...] = ()
+    controls: tuple[Control, ...] = ()
 
-    def rollout(self, source: str | None, plan: Plan, candidate: int | None = None) -> Rollout:
-        """The piece of work that plays ``source`` on a plan."""
-        return Rollout(source, plan, self.domain, self.losses, self.tier, self.cast, candidate)
+    @property
+    def test(self) -> Scorer:
+        """The scorer of the final table."""
+        return self.setting.scorer
+
+    def rollout(
+        self, source: str | None, plan: Plan, candidate: int | None = None, personas: Mapping[tuple[str, int], Persona] | None = None
+    ) -> Rollout:
+        """The piece of work that plays ``source`` (or ``personas``) on a plan."""
+        return Rollout(source, plan, self.domain, self.losses, self.tier, self.cast, candidate, personas)
 
     def score(self, program_id: str, episodes: Sequence[Episode]) -> tuple[Evaluation, tuple[Episode, ...]]:
         """A program's evaluation by the people that steer the search, and its episodes as judged."""
@@ -63,11 +76,22 @@ class Bench:
         return replace(evaluation, tier=self.tier), judged
 
     def cells(self) -> list[dict[str, Any]]:
-        """The cells as the archive keeps them: number, name, people's mass, centroid (standardized)."""
+        """The cells as the archive keeps them: number, name, people's mass, centroid (standardized), and how far it reaches."""
         return [
-            {"cell": index, "name": self.cell_names[index], "mass": float(mass), "centroid": [float(value) for value in centroid]}
+            {"cell": index, "name": self.cell_names[index], "mass": float(mass), "centroid": [float(value) for value in centroid],
+             "reach": self.train.cells.reach}
             for index, (mass, centroid) in enumerate(zip(self.train.cells.masses, self.train.cells.centroids, strict=True))
-        ]
+        ]  # fmt: skip
+
+    def scoring(self) -> Scoring:
+        """What the run is scored by, as the archive keeps it."""
+        rules = {one.name: (one.role, one.direction, self.floors.get(one.name), one.version) for one in objectives()}
+        planned = [(self.train, len(plan.items)) for plan in (self.train_plan, self.final_plan)] + [(self.test, len(self.test_plan.items))]
+        levels = {
+            (scorer.split, n, name): level
+            for scorer, n in planned for name, level in scorer.levels(n).items() if level is not None
+        }  # fmt: skip
+        return Scoring(rules, tuple((*place, level) for place, level in levels.items()), self.controls)
 
 
 def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None) -> Bench:
@@ -80,20 +104,18 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
     definitions.domain(config.domain_place)
     tasks = load_tasks(config)
     people = load_people(config)
-    search_half, test_half = reference.split(people, config.seed)
-    given = profiles.load(config, search_half, test_half)
+    steering, kept = reference.split(people, config.seed)
+    given = profiles.load(config, steering, kept)
     seed_program = load_program(config, given)
     if given is not None and given.cells is not None:
         cells, cell_names = given.cells, given.cell_names
     else:
-        cells = tessellate(search_half.values, config.cells, config.seed)
+        cells = tessellate(steering.values, config.cells, config.seed)
         cell_names = tuple(named(cells.centroids, cells.standard))
-    control = _Control(config, people, workers, cast)
-    train_judge = control.judge(search_half, tasks["train"], "train")
-    test_judge = control.judge(test_half, tasks["test"], "test")
-    held_out = Panel(
-        "test", test_judge, cells.with_masses(test_half.values), test_half.values, search_half.values, people.names, config.seed
-    )
+    make = _Making(config, people, cells, workers, cast)
+    train_scorer, train_negatives = make.scorer("train", steering, steering, tasks["train"])
+    setting = make.setting(kept, steering, tasks["test"], profiled=given is not None and given.cells is not None)
+    models = make.models
     return Bench(
         domain=config.domain_place,
         losses=people.losses,
@@ -101,14 +123,76 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         train_plan=make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train"),
         final_plan=make_plan(tasks["train"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="final"),
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
-        train=Panel("train", train_judge, cells, search_half.values, None, people.names, config.seed),
-        test=held_out,
-        inputs={**input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id},
+        train=train_scorer,
+        setting=setting,
+        steering=steering,
+        kept=kept,
+        floors=run_floors(config),
+        inputs={
+            **input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id,
+            "negatives": json.dumps(negatives.kinds(config, models=models)), "negatives_digest": negatives.digest(config, models=models),
+            **scoring_inputs(),
+        },
         tier=config.sandbox,
         cell_names=cell_names,
         cast=cast,
         notes=() if given is None else given.notes,
-    )
+        controls=(*negatives.stored("train", train_negatives), *negatives.stored("test", setting.negatives)),
+    )  # fmt: skip
+
+
+def run_floors(config: SearchConfig) -> dict[str, float]:
+    """The floors of a run: those of the objectives, with the one that the settings know."""
+    return {name: config.preservation_floor if name == "task_preservation" else floor for name, floor in floors().items()}
+
+
+def scoring_inputs() -> dict[str, str]:
+    """The version and digest of how scores are made."""
+    return {"scoring": str(SCORING), "scoring_digest": scoring_digest()}
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Makes the scorers of both halves of the people."""
+
+    config: SearchConfig
+    people: Reference
+    cells: Cells
+    workers: Workers | Crew
+    cast: Cast | None
+    _played: dict[str, dict[str, Negatives]] = field(default_factory=dict)
+
+    @property
+    def models(self) -> bool:
+        """Whether dialogues cost calls."""
+        return self.cast is not None and bool(self.cast.make_user or self.cast.make_agent)
+
+    def scorer(
+        self, split: Any, people: Reference, steering: Reference, tasks: Sequence[Task], others: People | None = None
+    ) -> tuple[Scorer, dict[str, Negatives]]:
+        """A scorer by these people, and what its judge was trained against; controls are made from the people that steer."""
+        found = self._negatives(split, steering, tasks)
+        space = Space.of(people.values)
+        made = Scorer(
+            split=split, judge=train(people.values, people.people, found, self.config.seed, space=space),
+            cells=self.cells if split == "train" else self.cells.with_masses(people.values), space=space, people=people.values,
+            free=found[FREE].values, others=None if others is None else others.values, agreement=self.people.agreement,
+            names=self.people.names, seed=self.config.seed,
+        )  # fmt: skip
+        return made, found
+
+    def setting(self, kept: Reference, steering: Reference, tasks: Sequence[Task], *, profiled: bool) -> Setting:
+        """The setting of the final table: judged by the people kept aside; of those that steered, one half sets what people get and the
+        other is the row of people."""
+        others, row = (People(part.values, part.people) for part in reference.split(steering, self.config.seed + 1))
+        scorer, found = self.scorer("test", kept, steering, tasks, others)
+        return Setting(scorer, People(kept.values, kept.people), others, row, found, self.config.cells, profiled)
+
+    def _negatives(self, purpose: str, steering: Reference, tasks: Sequence[Task]) -> dict[str, Negatives]:
+        make = Rollout(None, make_plan(tasks, at_most=1, personas=1, seed=0, purpose=""), self.config.domain_place, self.people.losses,
+                       self.config.sandbox, self.cast)  # fmt: skip
+        planned = negatives.works(self.config, make, steering.values, tasks, purpose, models=self.models)
+        return negatives.gathered(planned, play(self.workers, [work.rollout for work in planned]))
 
 
 def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Reference) -> dict[str, str]:
@@ -124,11 +208,6 @@ def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Re
 def _digest(*things: object) -> str:
     """A short digest of plain records (their ``repr``)."""
     return hashlib.blake2b(repr(things).encode(), digest_size=8).hexdigest()
-
-
-def control_dialogues(config: SearchConfig, *, models: bool) -> int:
-    """How many persona-free dialogues the judge is trained against; ``models`` tells whether each costs calls."""
-    return config.control_dialogues or (_CONTROL_DIALOGUES_OF_MODELS if models else _CONTROL_DIALOGUES)
 
 
 def load_tasks(config: SearchConfig) -> dict[str, list[Task]]:
@@ -197,26 +276,3 @@ def try_seed_program(bench: Bench) -> None:
             results = sandbox.run_many(bench.seed_program.source, calls)
     if all(result.fault == "program" for result in results):
         raise ProgramError(f"the seed program fails on every task: {results[0].reason}")
-
-
-@dataclass(frozen=True)
-class _Control:
-    """The persona-free simulator on the same tasks, with the same text losses: what the judge tells people from."""
-
-    config: SearchConfig
-    people: Reference
-    workers: Workers | Crew
-    cast: Cast | None
-
-    def judge(self, people: Reference, tasks: Sequence[Task], purpose: str) -> Discriminator:
-        played = self.cast is not None and bool(self.cast.make_user or self.cast.make_agent)
-        wanted = control_dialogues(self.config, models=played)
-        count = min(len(tasks), wanted)
-        plan = make_plan(tasks, at_most=count, personas=max(1, wanted // count), seed=self.config.seed, purpose=f"control {purpose}")
-        episodes = [one for one in self.episodes(plan) if one.state == "completed"]
-        values = np.array([episode.fingerprint for episode in episodes])
-        return train(people.values, people.people, values, [episode.item.task_id for episode in episodes], self.config.seed)
-
-    def episodes(self, plan: Plan) -> tuple[Episode, ...]:
-        work = Rollout(None, plan, self.config.domain_place, self.people.losses, self.config.sandbox, self.cast)
-        return play(self.workers, [work])[0]

@@ -12,7 +12,7 @@ from personaevo import content, definitions
 from personaevo.config import SearchConfig
 from personaevo.errors import InputError
 from personaevo.evolve.cell_names import named
-from personaevo.measure.coverage import Cells, Standard, tessellate
+from personaevo.measure.cells import Cells, Standard, tessellate
 from personaevo.measure.density import sample
 from personaevo.programs.edit import with_literal
 from personaevo.records import Floats

@@ -15,6 +15,7 @@ from typing import Any
 from personaevo import content
 from personaevo.definitions import Dial, dials
 from personaevo.errors import ConfigError
+from personaevo.evolve.axes import new_axis, oriented, worded
 from personaevo.evolve.genes import Genes, genes_of
 from personaevo.programs.edit import with_function, with_literal
 from personaevo.programs.personas import MAX_AXES
@@ -41,6 +42,9 @@ _BLEND = 0.5  # chance that a cross goes half way between its parents
 _FOLLOW = 0.5  # chance that a child acts on a remark
 _LONGEST_NAME = 70  # of an axis, before it is numbered; 80 are allowed
 _REACH = (0.1, 0.9)  # log of the factor by which a remark moves a dial
+_STRETCHES = {"wider": True, "apart": True, "narrower": False, "alike": False}
+_MOODS = {"steadier": -1, "looser": 1}
+_TIES = {"together": 1.0, "opposed": -1.0}
 
 
 @dataclass(frozen=True)
@@ -64,36 +68,98 @@ def change_number(parents: Parents, rng: random.Random) -> str | None:
     among = held if rng.random() < 0.5 else [rng.choice(held)]
     places = [(axis["dials"], name) for axis in among for name in axis["dials"]]
     for ends, name in rng.sample(places, min(len(places), rng.choice((1, 2, 3, 4)))):
-        ends[name] = _moved(ends[name], dials()[name], rng)
-    return with_literal(parents.source, "AXES", genes.axes)
+        ends[name] = oriented(ends[name], _moved(ends[name], dials()[name], rng))
+    return _with_axes(parents.source, genes.axes)
 
 
 def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
-    """Moves dials where the judge's remarks on the parent point, by factors of its own; adds an axis for a dial that none has."""
+    """Acts on some of the judge's remarks on the parent, by factors of its own: moves dials, sets personas apart or brings them together,
+    steadies or loosens each, ties what goes together; adds an axis for a dial that none has."""
     chosen = [remark for remark in parents.remarks if rng.random() < _FOLLOW]
     genes = genes_of(parents.source)
     if not chosen or genes is None:
         return None
-    grown = False
+    before = len(genes.axes)
+    tied = False
     for remark in chosen:
-        holders = [axis["dials"] for axis in genes.axes if remark.feature in axis["dials"]]
-        if not holders:
-            grown |= _grow(genes, [remark.feature], rng)
-        for ends in holders:
-            ends[remark.feature] = _nudged(ends[remark.feature], dials()[remark.feature], remark.wanted, rng)
-    return _grown(parents.source, genes) if grown else with_literal(parents.source, "AXES", genes.axes)
+        if remark.wanted in _TIES:
+            tied |= _tie(genes, *remark.feature.split("~"), _TIES[remark.wanted] * rng.uniform(0.2, 0.9))
+        elif remark.wanted not in _MOODS:
+            _follow(genes, remark.feature, remark.wanted, rng)
+    moods = [_MOODS[remark.wanted] for remark in chosen if remark.wanted in _MOODS]
+    if moods and sum(moods):
+        _follow(genes, "mood_swing", "more" if sum(moods) > 0 else "less", rng)
+    source = _grown(parents.source, genes) if len(genes.axes) > before else _with_axes(parents.source, genes.axes)
+    return _with_couplings(source, genes) if tied else source
+
+
+def _follow(genes: Genes, dial: str, wanted: str, rng: random.Random) -> None:
+    """Moves a dial on all axes that hold it as a remark wants it; on a new axis, if none does."""
+    holders = [axis["dials"] for axis in genes.axes if dial in axis["dials"]]
+    if not holders:
+        _grow(genes, [dial], rng)
+    for ends in holders:
+        ends[dial] = oriented(ends[dial], _nudged(ends[dial], dials()[dial], wanted, rng))
 
 
 def _nudged(ends: Sequence[float], dial: Dial, wanted: str, rng: random.Random) -> list[float]:
     """End points moved as a remark wants it: by a random factor, or around their middle."""
-    if wanted in ("wider", "narrower"):
+    if wanted in _STRETCHES:
         middle, factor = sum(ends) / 2, rng.uniform(1.2, 2.0)
-        return [_inside(middle + (end - middle) * (factor if wanted == "wider" else 1 / factor), dial) for end in ends]
+        apart = _STRETCHES[wanted]
+        least = 0.02 * (dial.high - dial.low) if apart and ends[0] == ends[1] else 0.0  # equal ends cannot be stretched
+        return [_inside(middle + sign * least + (end - middle) * (factor if apart else 1 / factor), dial) for sign, end in zip((-1, 1), ends, strict=True)]
     factor = math.exp(rng.uniform(*_REACH))
     if wanted == "less":
         return [_inside(end / factor, dial) for end in ends]
     floor = 0.02 * (dial.high - dial.low) * rng.random()  # zero times anything stays zero
     return [_inside(max(end, floor) * factor, dial) for end in ends]
+
+
+def spread_personas(parents: Parents, rng: random.Random) -> str | None:
+    """Sets personas farther apart, or brings them closer, in some dials or in all."""
+    genes = genes_of(parents.source)
+    places = [(axis["dials"], name) for axis in genes.axes for name in axis["dials"]] if genes else []
+    if genes is None or not places:
+        return None
+    wanted = rng.choice(("apart", "alike"))
+    for ends, name in places if rng.random() < 0.4 else rng.sample(places, min(len(places), rng.choice((1, 2, 4)))):
+        ends[name] = oriented(ends[name], _nudged(ends[name], dials()[name], wanted, rng))
+    return _with_axes(parents.source, genes.axes)
+
+
+def change_mood(parents: Parents, rng: random.Random) -> str | None:
+    """Changes how much one persona differs from one dialogue to the next, or how long a manner lasts within one."""
+    genes = genes_of(parents.source)
+    if genes is None:
+        return None
+    before = len(genes.axes)
+    _follow(genes, rng.choice(("mood_swing", "mood_swing", "persistence")), rng.choice(("more", "less")), rng)
+    return _grown(parents.source, genes) if len(genes.axes) > before else _with_axes(parents.source, genes.axes)
+
+
+def change_kinds(parents: Parents, rng: random.Random) -> str | None:
+    """Changes the kinds of people there are: their shares, or a new kind that differs from one in one axis."""
+    genes = genes_of(parents.source)
+    if genes is None:
+        return None
+    axes, levels, kinds = _population(genes)
+    if len(kinds) > 1 and rng.random() < 0.5:
+        for kind in kinds:
+            kind["share"] = kind["share"] * math.exp(rng.gauss(0.0, 0.5))
+        return with_literal(parents.source, "KINDS", _shares(kinds))
+    kind = rng.choice(kinds)
+    held = [axis for axis in axes if axis["name"] in kind["axes"] and axis["dials"]]
+    if not held or len(axes) >= MAX_AXES:
+        return None
+    old = rng.choice(held)
+    name = _fresh(old["name"], {axis["name"] for axis in axes})
+    axes.append(worded({**old, "name": name, "dials": {dial: oriented(ends, _moved(ends, dials()[dial], rng)) for dial, ends in old["dials"].items()}}))
+    levels[name] = list(levels.get(old["name"], [0.0, 1.0]))
+    part = rng.uniform(0.2, 0.5)
+    kinds.append({"share": kind["share"] * part, "axes": [name if one == old["name"] else one for one in kind["axes"]]})
+    kind["share"] *= 1 - part
+    return _mixed(parents.source, Genes(axes, levels, genes.couplings, kinds))
 
 
 def change_distribution(parents: Parents, rng: random.Random) -> str | None:
@@ -122,19 +188,50 @@ def _grow(genes: Genes, chosen: Sequence[str], rng: random.Random) -> bool:
     """Adds an axis of these dials, for all kinds of people or one; False if there are too many axes."""
     if len(genes.axes) >= MAX_AXES:
         return False
-    name = _fresh("_and_".join(chosen), {axis["name"] for axis in genes.axes})
-    ends = {dial: _end_points(dials()[dial], rng) for dial in chosen}
-    genes.axes.append({"name": name, "definition": "moves " + " and ".join(chosen), "low": "", "high": "", "dials": ends})
+    axis = new_axis({dial: _end_points(dials()[dial], rng) for dial in chosen})
+    name = axis["name"] = _fresh(axis["name"], {one["name"] for one in genes.axes})
+    genes.axes.append(axis)
     genes.levels[name] = list(rng.choice(SHAPES))
     for kind in genes.kinds if rng.random() < 0.5 else genes.kinds and [rng.choice(genes.kinds)]:
         kind["axes"].append(name)
     return True
 
 
+def _with_axes(source: str, axes: Sequence[Mapping[str, Any]]) -> str:
+    """The source with these axes; those whose dials changed say what fits them now."""
+    before = genes_of(source)
+    known = {axis["name"]: axis["dials"] for axis in before.axes} if before else {}
+    return with_literal(source, "AXES", [dict(axis) if known.get(axis["name"]) == axis["dials"] else worded(axis) for axis in axes])
+
+
 def _grown(source: str, genes: Genes) -> str:
     """The source with genes that have an axis more."""
-    source = with_literal(with_literal(source, "AXES", genes.axes), "LEVELS", genes.levels)
+    source = with_literal(_with_axes(source, genes.axes), "LEVELS", genes.levels)
     return with_literal(source, "KINDS", genes.kinds) if genes.kinds else source
+
+
+def _mixed(source: str, genes: Genes) -> str | None:
+    """The source as a mixture of the kinds."""
+    return with_function(with_literal(_grown(source, genes), "KINDS", _shares(genes.kinds)), "draw", _scaffold("mixture"))
+
+
+def _tie(genes: Genes, first: str, second: str, strength: float) -> bool:
+    """Couples the axes of two dials so that the dials go together by ``strength``; False if they are not on two axes."""
+    places = [next((axis for axis in genes.axes if dial in axis["dials"]), None) for dial in (first, second)]
+    if places[0] is None or places[1] is None or places[0] is places[1]:
+        return False
+    for axis, dial in zip(places, (first, second), strict=True):
+        start, end = axis["dials"][dial]
+        strength *= -1.0 if end < start else 1.0
+    names = [axis["name"] for axis in places]
+    genes.couplings = [pair for pair in genes.couplings if set(pair[:2]) != set(names)] + [[*names, _tidy(strength)]]
+    return True
+
+
+def _with_couplings(source: str, genes: Genes) -> str | None:
+    """The source with these couplings, and a scaffold that heeds them."""
+    source = with_literal(source, "COUPLINGS", genes.couplings)
+    return with_function(source, "draw", _scaffold("mixture" if len(genes.kinds) > 1 else "correlated"))
 
 
 def drop_axis(parents: Parents, rng: random.Random) -> str | None:
@@ -156,8 +253,8 @@ def rewrite_axis(parents: Parents, rng: random.Random) -> str | None:
     if genes is None:
         return None
     axis = rng.choice(genes.axes)
-    axis["dials"] = {name: _end_points(dials()[name], rng) for name in axis["dials"]}
-    return with_literal(parents.source, "AXES", genes.axes)
+    axis["dials"] = {name: oriented(ends, _end_points(dials()[name], rng)) for name, ends in axis["dials"].items()}
+    return _with_axes(parents.source, genes.axes)
 
 
 def couple(parents: Parents, rng: random.Random) -> str | None:
@@ -169,11 +266,10 @@ def couple(parents: Parents, rng: random.Random) -> str | None:
     if rng.random() < 0.5 and len(second["dials"]) > 1:
         name = rng.choice(list(second["dials"]))
         first["dials"][name] = second["dials"].pop(name)
-        return with_literal(parents.source, "AXES", genes.axes)
-    couplings = [pair for pair in genes.couplings if set(pair[:2]) != {first["name"], second["name"]}]
-    couplings.append([first["name"], second["name"], _tidy(rng.uniform(-0.9, 0.9))])
-    source = with_literal(parents.source, "COUPLINGS", couplings)
-    return with_function(source, "draw", _scaffold("correlated"))
+        return _with_axes(parents.source, genes.axes)
+    genes.couplings = [pair for pair in genes.couplings if set(pair[:2]) != {first["name"], second["name"]}]
+    genes.couplings.append([first["name"], second["name"], _tidy(rng.uniform(-0.9, 0.9))])
+    return _with_couplings(parents.source, genes)
 
 
 def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
@@ -198,7 +294,7 @@ def cross(parents: Parents, rng: random.Random) -> str | None:
     for axis in mate.axes:
         name = axis["name"]
         if name in own and blend:
-            own[name]["dials"] = _between(own[name]["dials"], axis["dials"])
+            own[name] = {**own[name], "dials": _between(own[name]["dials"], axis["dials"])}
         elif rng.random() < 0.5 or (name not in own and (not held.isdisjoint(axis["dials"]) or len(own) >= MAX_AXES)):
             continue
         else:
@@ -216,7 +312,7 @@ def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[
     for name, ends in {**theirs, **ours}.items():
         other = theirs.get(name, ends)
         log = dials()[name].scale == "log"
-        both[name] = [_tidy(math.sqrt(a * b) if log else (a + b) / 2) for a, b in zip(ends, other, strict=True)]
+        both[name] = oriented(ends, [_tidy(math.sqrt(a * b) if log else (a + b) / 2) for a, b in zip(ends, other, strict=True)])
     return both
 
 
@@ -241,8 +337,7 @@ def join(parents: Parents, rng: random.Random) -> str | None:
         axes += [{**axis, "name": names[axis["name"]]} for axis in more_axes if axis["name"] in names]
         levels |= {new: more_levels.get(old, [0.0, 1.0]) for old, new in names.items()}
         kinds.append({"share": _tidy(kind["share"] * share / (1 - share)), "axes": list(names.values())})
-    source = with_literal(with_literal(parents.source, "AXES", axes), "LEVELS", levels)
-    return with_function(with_literal(source, "KINDS", _shares(kinds)), "draw", _scaffold("mixture"))
+    return _mixed(parents.source, Genes(axes, levels, genes.couplings, kinds))
 
 
 def reformat(parents: Parents, rng: random.Random) -> str | None:
@@ -253,6 +348,9 @@ def reformat(parents: Parents, rng: random.Random) -> str | None:
 OPERATORS: Mapping[str, Operator] = {
     "follow_remarks": follow_remarks,
     "change_number": change_number,
+    "spread_personas": spread_personas,
+    "change_mood": change_mood,
+    "change_kinds": change_kinds,
     "change_distribution": change_distribution,
     "add_axis": add_axis,
     "drop_axis": drop_axis,
@@ -313,8 +411,8 @@ def _scaffold(name: str) -> str:
 
 
 def _labels(base: str) -> Sequence[str]:
-    base = base.rstrip("_0123456789")[:_LONGEST_NAME] or "axis"
-    return [base, *(f"{base}_{number}" for number in range(2, 4 * MAX_AXES))]
+    base = base.split(" (")[0][:_LONGEST_NAME] or "axis"
+    return [base, *(f"{base} ({number})" for number in range(2, 4 * MAX_AXES))]
 
 
 def _moved(ends: Sequence[float], dial: Dial, rng: random.Random) -> list[float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from personaevo import definitions
@@ -24,7 +24,7 @@ from personaevo.workers import Workers
 class Rollout:
     """One piece of work: a program's source (None is the persona-free simulator), what to play, the domain (a name or an
     absolute path: see ``definitions.domain``), what the text is to lose, and the sandbox tier; with models, who plays, and for which
-    candidate."""
+    candidate. ``personas`` by task and slot take the place of a program's (controls)."""
 
     source: str | None
     plan: Plan
@@ -33,6 +33,11 @@ class Rollout:
     tier: Tier
     cast: Cast | None = None
     candidate: int | None = None
+    personas: Mapping[tuple[str, int], Persona] | None = None
+
+    def of(self, source: str | None, plan: Plan, personas: Mapping[tuple[str, int], Persona] | None = None) -> Rollout:
+        """The same with another program, plan or personas."""
+        return replace(self, source=source, plan=plan, personas=personas, candidate=None)
 
 
 @cache
@@ -54,7 +59,7 @@ def _played(work: Rollout, item: PlanItem, result: RunResult | None) -> Episode:
     """One episode; ``result`` is what the program generated for its task, None for the persona-free simulator."""
     if result is not None and not result.ok:
         return _failed(item, result)
-    persona: Persona | None = result.personas[item.slot] if result is not None else None
+    persona = _persona(work, item, result)
     if result is not None and persona is None:
         return Episode(item=item, state="failed", reason=f"the program gave no persona for slot {item.slot}", fault="program")
     task = next(task for task in work.plan.tasks if task.id == item.task_id)
@@ -67,6 +72,12 @@ def _played(work: Rollout, item: PlanItem, result: RunResult | None) -> Episode:
             return refused(run_episode(task, persona, item, domain, make_user=cast.make_user, make_agent=cast.make_agent))
         except ReplyError as error:  # a refusal, say: asked again it would be the same
             return Episode(item=item, state="failed", persona=persona, reason=str(error), fault="program")
+
+
+def _persona(work: Rollout, item: PlanItem, result: RunResult | None) -> Persona | None:
+    if result is not None:
+        return result.personas[item.slot]
+    return work.personas[item.task_id, item.slot] if work.personas is not None else None
 
 
 def _generate(work: Rollout) -> dict[str, RunResult]:

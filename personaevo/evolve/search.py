@@ -27,20 +27,21 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ArchiveError, ProfilesWarning, ProgramError
-from personaevo.evolve import select
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.prepare import Bench, prepare, try_seed_program
 from personaevo.evolve.profiles import PROFILES_USED
+from personaevo.evolve.ranking import Scored, holds_floors
 from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
-from personaevo.evolve.select import Scored
-from personaevo.evolve.table import final_table
+from personaevo.evolve.select import Population
+from personaevo.evolve.table import BEST, final_table
+from personaevo.judge.objectives import SCORING, scoring_of
 from personaevo.models import Account, Spent
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
-from personaevo.records import Candidate, Commit, Episode, Program, Remark, Run, TableRow
+from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, Run, TableRow
 from personaevo.simulate.episodes import seed_of
 from personaevo.workers import LOST_TWICE, Workers
 
@@ -50,11 +51,13 @@ SEED_OPERATOR = "seed"
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the search stands after a commit: for a progress display. ``spent`` is what models did and cost; None if there are none."""
+    """Where the search stands after a commit: for a progress display. ``expected`` is the best program's score as it is expected on fresh
+    dialogues: the best of many is best by luck too. ``spent`` is what models did and cost; None if there are none."""
 
     done: int
     planned: int
     best: Scored | None
+    expected: float | None
     cells_held: int
     cells_total: int
     episodes: int
@@ -64,8 +67,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found. ``table`` is the final table on held-out tasks and people; ``best`` the program that won the finals;
-    ``spending`` what each role's model did and cost, in all."""
+    """What a search found. ``table`` is the final table on held-out tasks and people; ``comparisons`` are the best program's paired
+    differences to every other row; ``best`` the program that won the finals; ``spending`` what each role's model did and cost, in all."""
 
     archive: Path
     seed: int
@@ -75,6 +78,7 @@ class SearchResult:
     digest: str
     best: Program
     table: tuple[TableRow, ...]
+    comparisons: tuple[Comparison, ...] = ()
     spending: Mapping[str, Account] = field(default_factory=dict)
 
 
@@ -93,27 +97,38 @@ class Asked:
 
 @dataclass
 class State:
-    """What the search knows: every commit's outcome, in order."""
+    """What the search knows: every commit's outcome, in order. ``held`` is the population of all that was told, for the progress."""
 
+    floors: Mapping[str, float] = field(default_factory=dict)
     asked: dict[str, Program] = field(default_factory=dict)
     commits: list[Commit] = field(default_factory=list)
     episodes: int = 0
+    held: Population = field(default_factory=Population)
+    _parents: Population = field(default_factory=Population)
+    _known: int = 0
 
     def tell(self, commit: Commit) -> None:
         """Takes in one commit."""
         self.asked.setdefault(commit.candidate.program.id, commit.candidate.program)
         self.commits.append(Commit(commit.candidate, commit.evaluation))
+        scored = self._may_be_parent(commit)
+        if scored is not None:
+            self.held.add(scored)
         self.episodes += commit.evaluation.planned if commit.evaluation else 0
 
-    def population(self, up_to: int, floor: float) -> list[Scored]:
-        """Programs among candidates 0..up_to that may be parents: evaluated, and holding the floor of task preservation."""
-        return [
-            Scored(commit.evaluation.program_id, commit.evaluation)
-            for commit in self.commits[: max(up_to + 1, 0)]
-            if commit.evaluation is not None
-            and commit.candidate.state == "evaluated"
-            and commit.evaluation.objectives["task_preservation"].value >= floor
-        ]
+    def parents(self, up_to: int) -> Population:
+        """Programs among candidates 0..up_to that may be parents: evaluated, and holding the floors. Asked for with growing ``up_to``."""
+        for commit in self.commits[self._known : max(up_to + 1, 0)]:
+            self._known += 1
+            scored = self._may_be_parent(commit)
+            if scored is not None:
+                self._parents.add(scored)
+        return self._parents
+
+    def _may_be_parent(self, commit: Commit) -> Scored | None:
+        if commit.candidate.state != "evaluated" or commit.evaluation is None or not holds_floors(commit.evaluation, self.floors):
+            return None
+        return Scored(commit.evaluation.program_id, commit.evaluation)
 
 
 def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None = None) -> SearchResult:
@@ -175,10 +190,16 @@ def _begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
     wanted = config.recorded() | bench.inputs
     runs = archive.runs()
     if not runs:
-        run = archive.begin_run(wanted, bench.cells())
+        run = archive.begin_run(wanted, bench.cells(), bench.scoring())
         archive.publish_snapshot()
         return run
     settings = runs[-1].settings
+    made_by = scoring_of(settings)
+    if made_by != SCORING:
+        raise ArchiveError(
+            f"archive {archive.path} was scored by scoring {made_by}, this personaevo scores by {SCORING}: it opens, shows and verifies "
+            "as it is, but cannot be resumed; begin another archive"
+        )
     name = next((name for name, value in wanted.items() if settings.get(name) != value and name != PROFILES_USED), None)
     if name is not None:
         raise ArchiveError(
@@ -217,7 +238,7 @@ class Search:
     ) -> None:  # fmt: skip
         self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
         self.observe, self.started = observe, started
-        self.state = State()
+        self.state = State(bench.floors)
         self.resumed = 0
         self.company = company
         rewrites = company is not None and company.role("mutator") is not None
@@ -258,7 +279,7 @@ class Search:
     def _written(self, number: int, developer: Developer) -> Asked:
         """A candidate that a model writes."""
         up_to = number - self.config.lag
-        population = self.state.population(up_to, self.config.preservation_floor)
+        population = self.state.parents(up_to)
         rng = random.Random(seed_of(self.config.seed, number, "brief"))
         brief = developer.brief(number, self.state.commits[: max(up_to + 1, 0)], population, lambda rng: self._chosen(population, rng), rng)
         return Asked(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
@@ -267,7 +288,7 @@ class Search:
         if number == 0:
             return self.bench.seed_program, (), SEED_OPERATOR
         rng = random.Random(seed_of(self.config.seed, number, "breed"))
-        population = self.state.population(number - self.config.lag, self.config.preservation_floor)
+        population = self.state.parents(number - self.config.lag)
         for _ in range(_BREEDING_TRIES):
             (parent, remarks), (mate, _) = self._parent(population, rng), self._parent(population, rng)
             program, operator = _bred(parent, Parents(parent.source, mate.source, remarks), self.config.operators, rng)
@@ -277,20 +298,18 @@ class Search:
         parents = (parent.id, mate.id) if mated else (parent.id,)
         return program, parents, operator
 
-    def _parent(self, population: Sequence[Scored], rng: random.Random) -> tuple[Program, Sequence[Remark]]:
-        """A parent and the judge's remarks on it: half by NSGA-II, half by the cells they own; by chance and without remarks in the
-        control; the seed program before there are results."""
+    def _parent(self, population: Population, rng: random.Random) -> tuple[Program, Sequence[Remark]]:
+        """A parent and the judge's remarks on it; by chance and without remarks in the control; the seed program before there are
+        results."""
         chosen = self._chosen(population, rng)
         if chosen is None:
             return self.bench.seed_program, ()
         return self.state.asked[chosen.program_id], () if self.config.selection == "random" else chosen.evaluation.remarks
 
-    def _chosen(self, population: Sequence[Scored], rng: random.Random) -> Scored | None:
-        if not population:
+    def _chosen(self, population: Population, rng: random.Random) -> Scored | None:
+        if not population.members:
             return None
-        if self.config.selection == "random":
-            return rng.choice(population)
-        return select.nsga2(population, rng) if rng.random() < 0.5 else select.owner(population, self.masses, rng)
+        return rng.choice(population.members) if self.config.selection == "random" else population.choose(self.masses, rng)
 
     def _play(self, program: Program, candidate: int) -> Future[tuple[Episode, ...]]:
         return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan, candidate))
@@ -362,39 +381,38 @@ class Search:
 
     def progress(self) -> Progress:
         """Where the search stands."""
-        population = self.state.population(len(self.state.commits), self.config.preservation_floor)
-        best = select.best_of(population) if population else None
+        population = self.state.held
+        best = population.best
         seconds = time.monotonic() - self.started
-        held = len(select.elites(population))
+        held = len(population.elites)
         done, planned, cells = len(self.state.commits), self.config.candidates, len(self.masses)
         spent = self.company.models.ledger.total() if self.company is not None else None
-        return Progress(done, planned, best, held, cells, self.state.episodes, seconds, spent)
+        return Progress(done, planned, best, population.expected, held, cells, self.state.episodes, seconds, spent)
 
     # -- the end ----------------------------------------------------------------------------------------------------------
 
-    def table(self) -> tuple[TableRow, ...]:
+    def table(self) -> FinalTable:
         """The final table: the archive's if nothing was added since it was made, else that of new finals."""
-        stored = tuple(self.archive.table(self.run_id))
-        if stored and len(self.state.commits) == self.resumed:
+        stored = self.archive.final_table(self.run_id)
+        if stored.rows and len(self.state.commits) == self.resumed:
             return stored
         finalists = self._finalists()
         finals = play_finals(self.bench, self.workers, finalists) if len(finalists) > 1 else []
         self.state.episodes += sum(one.planned for one in finals)
-        best = self.state.asked[winner(finals, self.config.preservation_floor).program_id] if finals else finalists[0]
+        best = self.state.asked[winner(finals, self.bench.floors).program_id] if finals else finalists[0]
         table = final_table(self.bench, self.workers, best)
         self.archive.write_table(self.run_id, table, finals)
         return table
 
     def _finalists(self) -> list[Program]:
-        """The best programs by search score; the seed program if none holds the floor."""
-        population = self.state.population(len(self.state.commits), self.config.preservation_floor)
-        best = finalists_of(population, self.config.finalists)
+        """The best programs by search score; the seed program if none holds the floors."""
+        best = finalists_of(self.state.held.members, self.config.finalists)
         return [self.state.asked[scored.program_id] for scored in best] or [self.bench.seed_program]
 
-    def result(self, path: Path, archive: Archive, table: tuple[TableRow, ...]) -> SearchResult:
+    def result(self, path: Path, archive: Archive, table: FinalTable) -> SearchResult:
         """The result, once the table is made."""
         seconds = time.monotonic() - self.started
-        best = self.state.asked[next(row.program_id for row in table if row.program_id and row.row == "evolved")]
+        best = self.state.asked[next(row.program_id for row in table.rows if row.program_id and row.row == BEST)]
         digest = archive.digest(self.run_id)
         spending = self.company.models.ledger.accounts() if self.company is not None else {}
-        return SearchResult(path, self.config.seed, len(self.state.commits), self.state.episodes, seconds, digest, best, table, spending)
+        return SearchResult(path, self.config.seed, len(self.state.commits), self.state.episodes, seconds, digest, best, table.rows, table.comparisons, spending)

@@ -1,98 +1,115 @@
-"""Who becomes a parent: half by NSGA-II on the objectives (DEAP), half by the cells they own."""
+"""Who becomes a parent: by the front of the objectives that steer (NSGA-II, with DEAP), by the score, or by the cells that are owned."""
 
 from __future__ import annotations
 
+import bisect
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 from deap import base, tools
 
+from personaevo.evolve.ranking import Scored, elites, expected, lower_bound
+from personaevo.judge.objectives import SCORE, objectives, steering
 from personaevo.records import Evaluation
 
-OBJECTIVES = ("human_likeness", "coverage")
 POOL = 8
+_BY_SCORE, _BY_FRONT = 0.5, 0.25  # the rest by cells
 _OWNING = 2  # exponent of the mass owned: who owns several cells is a parent more often than one that owns a large one
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A program that may become a parent, with its evaluation."""
-
-    program_id: str
-    evaluation: Evaluation
-
-    @property
-    def score(self) -> float:
-        """Overall score, 0..1."""
-        return self.evaluation.objectives["score"].value
-
-
 class _Fitness(base.Fitness):  # type: ignore[misc]
-    weights = (1.0,) * len(OBJECTIVES)
+    weights = tuple(1.0 if one.direction == "more" else -1.0 for one in objectives() if one.role == "steers")
 
 
-class _Individual:
-    """What DEAP ranks; it would rank NaN somewhere without a word, so that none is let through."""
+class Ranked:
+    """A program as DEAP ranks it: the objectives that steer, neither end clipped. DEAP would rank NaN somewhere without a word, so that
+    none is let through."""
 
     def __init__(self, scored: Scored) -> None:
-        values = [scored.evaluation.objectives[name].value for name in OBJECTIVES]
+        values = vector(scored.evaluation)
         if not all(map(math.isfinite, values)):
             raise ValueError(f"objectives of program {scored.program_id} must be finite, got {values}")
         self.scored = scored
         self.fitness = _Fitness(values)
 
 
-def elites(population: Sequence[Scored]) -> dict[int, Scored]:
-    """Per cell the program with the best lower confidence bound there (the earlier one on ties)."""
-    best: dict[int, tuple[float, Scored]] = {}
-    for scored in population:
-        for cell in scored.evaluation.cells:
-            if cell.score > 0 and (cell.cell not in best or cell.low > best[cell.cell][0]):
-                best[cell.cell] = (cell.low, scored)
-    return {cell: scored for cell, (_, scored) in sorted(best.items())}
+def vector(evaluation: Evaluation) -> list[float]:
+    """What selection sees of an evaluation. One that was not measured counts as 0."""
+    found = evaluation.objectives
+    return [found[name].value if name in found else 0.0 for name in steering()]
 
 
-def lower_bound(scored: Scored) -> float:
-    """The overall score less one standard error: what programs are compared by."""
-    return scored.score - scored.evaluation.objectives["score"].se
+class Population:
+    """The programs that may be parents, in the order of telling, with what selection needs kept up to date: ``add`` costs a comparison with
+    the programs of the front and a look at the cells, however many were added before."""
 
+    def __init__(self) -> None:
+        self.members: list[Scored] = []
+        self._front: list[Ranked] = []
+        self._elites: dict[int, Scored] = {}
+        self._best: list[tuple[float, int, Scored]] = []  # the POOL best: negative lower bound, order of telling
 
-def best_of(population: Sequence[Scored]) -> Scored:
-    """The best program overall by the lower bound of its score; the earlier one on ties."""
-    return max(population, key=lower_bound)
+    def __len__(self) -> int:
+        return len(self.members)
 
+    def add(self, scored: Scored) -> None:
+        """Takes in one program more."""
+        self.members.append(scored)
+        self._elites = elites([*{id(one): one for one in self._elites.values()}.values(), scored])
+        bisect.insort(self._best, (-lower_bound(scored.evaluation), len(self.members), scored))
+        del self._best[POOL:]
+        new = Ranked(scored)
+        if not any(one.fitness.dominates(new.fitness) or one.fitness == new.fitness for one in self._front):
+            self._front = [*(one for one in self._front if not new.fitness.dominates(one.fitness)), new]
 
-def nsga2(population: Sequence[Scored], rng: random.Random, pool: int = POOL) -> Scored:
-    """Binary tournament by rank and crowding distance among the ``pool`` programs that NSGA-II keeps (Deb et al. 2002)."""
-    with _seeded(rng):
-        kept = tools.selNSGA2([_Individual(scored) for scored in population], min(pool, len(population)))
-        picked: list[Any] = tools.selTournamentDCD(kept, 4)[:1] if len(kept) >= 4 and len(kept) % 4 == 0 else [random.choice(kept)]
-    chosen: Scored = picked[0].scored
-    return chosen
+    @property
+    def front(self) -> list[Scored]:
+        """The programs that no other beats in all objectives that steer (the earlier one of equals)."""
+        return [one.scored for one in self._front]
 
+    @property
+    def best(self) -> Scored | None:
+        """The best program overall."""
+        return self._best[0][2] if self._best else None
 
-def owner(population: Sequence[Scored], masses: Mapping[int, float], rng: random.Random) -> Scored:
-    """An elite, drawn by the share of people in the cells it owns, squared."""
-    owned: dict[str, float] = {}
-    by_id: dict[str, Scored] = {}
-    for cell, scored in elites(population).items():
-        owned[scored.program_id] = owned.get(scored.program_id, 0.0) + masses.get(cell, 0.0)
-        by_id[scored.program_id] = scored
-    if not owned:
-        return rng.choice(population)
-    return by_id[rng.choices(list(owned), [mass**_OWNING for mass in owned.values()])[0]]
+    @property
+    def expected(self) -> float | None:
+        """The best program's score as it is expected on fresh dialogues."""
+        if self.best is None:
+            return None
+        return expected(self.best.score, self.best.evaluation.objectives[SCORE].se, [one.score for one in self.members])
 
+    @property
+    def elites(self) -> Mapping[int, Scored]:
+        """The best program of each cell."""
+        return self._elites
 
-@contextmanager
-def _seeded(rng: random.Random) -> Iterator[None]:
-    """DEAP draws from the global ``random``: seed it from our generator for the call and put its state back."""
-    state = random.getstate()
-    random.seed(rng.getrandbits(64))
-    try:
-        yield
-    finally:
-        random.setstate(state)
+    def by_front(self, rng: random.Random) -> Scored:
+        """Binary tournament by crowding distance among the least crowded programs of the front (NSGA-II, Deb et al. 2002)."""
+        tools.emo.assignCrowdingDist(self._front)
+        kept = sorted(self._front, key=lambda one: -one.fitness.crowding_dist)[:POOL]
+        first, second = rng.choice(kept), rng.choice(kept)
+        return (first if first.fitness.crowding_dist >= second.fitness.crowding_dist else second).scored
+
+    def by_score(self, rng: random.Random) -> Scored:
+        """One of the best by overall standing, the better the likelier (linear ranking)."""
+        return rng.choices([scored for _, _, scored in self._best], range(len(self._best), 0, -1))[0]
+
+    def by_cells(self, masses: Mapping[int, float], rng: random.Random) -> Scored:
+        """An elite, drawn by the share of people in the cells it owns, squared."""
+        owned: dict[str, float] = {}
+        by_id: dict[str, Scored] = {}
+        for cell, scored in self._elites.items():
+            owned[scored.program_id] = owned.get(scored.program_id, 0.0) + masses.get(cell, 0.0)
+            by_id[scored.program_id] = scored
+        if not owned:
+            return rng.choice(self.members)
+        return by_id[rng.choices(list(owned), [mass**_OWNING for mass in owned.values()])[0]]
+
+    def choose(self, masses: Mapping[int, float], rng: random.Random) -> Scored:
+        """A parent, in one of the three ways."""
+        way = rng.random()
+        if way < _BY_SCORE:
+            return self.by_score(rng)
+        return self.by_front(rng) if way < _BY_SCORE + _BY_FRONT else self.by_cells(masses, rng)

@@ -1,53 +1,122 @@
-"""The final table: people, the persona-free simulator, the seed program and the best evolved one, on held-out tasks and people."""
+"""The final table: people, controls, the seed program and the best evolved one, on held-out tasks and people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from personaevo import definitions
 from personaevo.crew import Crew
+from personaevo.evolve import controls
+from personaevo.evolve.negatives import FREE
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
-from personaevo.judge.panel import Panel
-from personaevo.measure.stats import student_factor
-from personaevo.records import Estimate, Evaluation, Measure, Program, TableRow
+from personaevo.judge.auditor import Sample, tell_apart
+from personaevo.judge.uncertainty import WORLDS, Setting, Shares, interval, joined, point, world
+from personaevo.measure import dynamics
+from personaevo.measure.losses import apply_losses
+from personaevo.records import Comparison, Episode, FinalTable, Floats, Measure, Program, TableRow
+from personaevo.reference import Reference
 from personaevo.workers import Workers
 
-MEASURES = ("human_likeness", "coverage", "score", "task_preservation", "chamfer")
+AUDITOR = "auditor"
+PEOPLE, SEED, BEST = "humans", "seed_program", "evolved"
+Rows = Mapping[str, Sequence[Episode]]
 
 
-def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> tuple[TableRow, ...]:
+def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTable:
     """All rows over the same number of held-out episodes; none of them steered anything."""
-    programs: Mapping[str, Program | None] = {"persona_free": None, "seed_program": bench.seed_program, "evolved": best}
-    work = [bench.rollout(program.source if program else None, bench.test_plan) for program in programs.values()]
-    rows = [humans(bench.test, len(bench.test_plan.items))]
-    for (row, program), episodes in zip(programs.items(), play(workers, work), strict=True):
-        evaluation, _ = bench.test.score(program.id if program else row, episodes)
-        rows.append(TableRow(row, program.id if program else None, measures(evaluation, len(bench.test_plan.tasks))))
-    return tuple(rows)
+    programs: Mapping[str, Program | None] = {FREE: None, SEED: bench.seed_program, BEST: best}
+    plan = bench.test_plan
+    work = {FREE: bench.rollout(None, plan)}
+    for name in controls.ROWS:
+        work[name] = bench.rollout(None, plan, personas=controls.personas(name, bench.steering.values, plan))
+    work |= {name: bench.rollout(program.source, plan) for name, program in programs.items() if program is not None}
+    rows = dict(zip(work, play(workers, list(work.values())), strict=True))
+    audits = _audits(bench, workers, rows)
+    shares, raw, draws = _scored(bench.setting, workers, rows, len(plan.items))
+    calls = len(plan.tasks)
+    made = []
+    for name in (PEOPLE, *rows):
+        counts = _counts(rows.get(name), len(plan.items))
+        measures = {
+            objective: Measure(float(value[0]), *interval(float(value[0]), draws[name][objective], calls), float(raw[name][objective][0]), *counts)
+            for objective, value in shares[name].items()
+        }
+        auc, low, high = audits[name]
+        program = programs.get(name)
+        made.append(TableRow(name, program.id if program else None, {**measures, AUDITOR: Measure(auc, low, high, auc, *counts)}))
+    return FinalTable(tuple(made), tuple(_compared(shares, draws, calls)))
 
 
-def measures(evaluation: Evaluation, calls: int) -> dict[str, Measure]:
-    """Each objective with its 95 % Student interval over ``calls`` generate calls, clipped to 0..1."""
-    return {name: _measure(evaluation, evaluation.objectives[name], calls) for name in MEASURES}
+def _counts(episodes: Sequence[Episode] | None, planned: int) -> tuple[int, int]:
+    return (planned if episodes is None else sum(one.state == "completed" for one in episodes)), planned
 
 
-def _measure(evaluation: Evaluation, estimate: Estimate, calls: int) -> Measure:
-    half = student_factor(calls - 1) * estimate.se
-    low, high = max(0.0, estimate.value - half), min(1.0, estimate.value + half)
-    return Measure(estimate.value, low, high, estimate.raw, evaluation.completed, evaluation.planned)
+def _scored(
+    setting: Setting, workers: Workers | Crew, rows: Rows, n: int
+) -> tuple[dict[str, Shares], dict[str, Shares], dict[str, Shares]]:
+    """Shares, raw values, and the draws of both people and calls."""
+    shares, raw = point(setting, rows, n)
+    worlds = workers.map(partial(world, setting, rows, n), range(WORLDS))
+    return shares, raw, joined(worlds)
 
 
-def humans(panel: Panel, n: int) -> TableRow:
-    """People against people: ``n`` people who are not the panel's, drawn again and again, scored as a program would be.
+def _compared(shares: Mapping[str, Shares], draws: Mapping[str, Shares], calls: int) -> list[Comparison]:
+    """The best program less every other row, paired: the same worlds, and the same calls where rows played the plan."""
+    found = []
+    for against in shares:
+        for objective in shares[BEST] if against != BEST else ():
+            if objective in shares[against]:
+                value = float(shares[BEST][objective][0] - shares[against][objective][0])
+                ends = interval(value, draws[BEST][objective] - draws[against][objective], calls)
+                found.append(Comparison(BEST, against, objective, value, *ends))
+    return found
 
-    The interval holds 95 % of the draws. Task preservation is not measured: people had other tasks.
-    """
-    draws = panel.people_draws(n)
-    return TableRow("humans", None, {name: _of_draws(np.asarray(values), n, raw) for name, (values, raw) in draws.items()})
+
+# --- the auditor
 
 
-def _of_draws(values: Sequence[float] | np.ndarray, n: int, raw: float) -> Measure:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return Measure(float(np.mean(values)), float(low), float(high), raw, n, n)
+@dataclass(frozen=True)
+class _Audit:
+    """One row against people who were kept aside."""
+
+    people: Sample
+    row: Sample
+    seed: int
+
+
+def audited(work: _Audit) -> tuple[float, float, float]:
+    """The auditor's AUC of one row with its interval. What worker processes do."""
+    return tell_apart(work.people, work.row, work.seed)
+
+
+def _audits(bench: Bench, workers: Workers | Crew, rows: Rows) -> dict[str, tuple[float, float, float]]:
+    """Every row, and the people that steered, against the people kept aside, equally many each."""
+    kept, steering = _sample(bench.kept), _sample(bench.steering)
+    samples = {PEOPLE: steering} | {name: _played(episodes, bench.losses) for name, episodes in rows.items()}
+    samples = {name: one for name, one in samples.items() if len(one.owners) >= 2 * _LEAST}
+    seed = bench.test_plan.seed
+    n = min(len(one.owners) for one in (kept, *samples.values()))
+    work = [_Audit(kept.at_most(n, seed), one.at_most(n, seed), seed) for one in samples.values()]
+    found = dict(zip(samples, workers.map(audited, work), strict=True))
+    return {name: found.get(name, (1.0, 1.0, 1.0)) for name in (PEOPLE, *rows)}
+
+
+_LEAST = 10
+
+
+def _sample(people: Reference) -> Sample:
+    return Sample(np.hstack([people.values, people.dynamics]), people.people)
+
+
+def _played(episodes: Sequence[Episode], losses: tuple[str, ...]) -> Sample:
+    """What the auditor sees of played dialogues; owners are the ``generate`` calls."""
+    done = [one for one in episodes if one.state == "completed"]
+    texts = [[apply_losses(text, losses) for role, text in one.turns if role == "user"] for one in done]
+    personas = [f"{one.item.task_id} {one.item.slot}" for one in done]
+    course: Floats = dynamics.measure(texts, definitions.features(), personas)
+    return Sample(np.hstack([np.array([one.fingerprint for one in done]), course]), tuple(one.item.task_id for one in done))

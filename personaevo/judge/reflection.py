@@ -1,36 +1,89 @@
 """Reflection without a model: in which behaviors a population is off, most of all first.
 
-What is said is in words ("less", "wider"), not in numbers: whoever rewrites a program learns the direction, as from a critique, and
-still has to find out how far.
+What is said is in words ("less", "apart"), not in numbers: whoever rewrites a program learns the direction, as from a critique, and
+still has to find out how far. Four things can be off: how much of a behavior is shown, how far personas are apart in it, how much one
+persona changes from one dialogue to the next, and which behaviors go together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from personaevo.measure.agreement import intraclass
 from personaevo.records import Floats, Remark
 
 _WORTH_SAYING = 0.25  # standard deviations of people that the means differ by
 _WORTH_SPREAD = 0.4  # |log| of the ratio of the spreads
+_WORTH_COUPLING = 0.25  # difference of two correlations
+_COUPLINGS = 6  # said of one population, at most
+_EDGE = 1e-9
 
 
-def reflect(population: Floats, people: Floats, names: Sequence[str]) -> tuple[Remark, ...]:
-    """Remarks on ``population[n, d]`` against ``people[m, d]``: features whose mean or spread is off, the worst first (none for n < 2)."""
+def reflect(
+    population: Floats, pairs: Floats, people: Floats, names: Sequence[str], consistency: float | None = None
+) -> tuple[Remark, ...]:
+    """Remarks on ``population[n, d]`` against ``people[m, d]``, the worst first (none for n < 2).
+
+    ``pairs[p, 2, d]`` are two dialogues of each persona, and ``consistency`` how much those of one person agree: with both it is said
+    whether personas should be farther "apart" or more "alike", and one persona "steadier" or "looser"; without, only "wider" and
+    "narrower".
+    """
     if len(population) < 2:
         return ()
-    spread = np.maximum(people.std(axis=0), 1e-9)
+    spread = np.maximum(people.std(axis=0), _EDGE)
     off = (population.mean(axis=0) - people.mean(axis=0)) / spread
-    ratio = np.log(np.maximum(population.std(axis=0), 1e-9) / spread)
-    found: list[tuple[float, Remark]] = []
-    for index, name in enumerate(names):
-        if abs(off[index]) > _WORTH_SAYING:
-            found.append((abs(float(off[index])), Remark(name, "less" if off[index] > 0 else "more")))
-        elif abs(ratio[index]) > _WORTH_SPREAD:
-            found.append((abs(float(ratio[index])) / 2, Remark(name, "narrower" if ratio[index] > 0 else "wider")))
+    found = [
+        (abs(float(gap)), Remark(name, "less" if gap > 0 else "more")) for name, gap in zip(names, off, strict=True) if abs(gap) > _WORTH_SAYING
+    ]
+    if consistency is not None and len(pairs) > 2:
+        found += _of_persons(pairs, people, names, consistency)
+    else:
+        off_mean = {remark.feature for _, remark in found}
+        ratio = np.log(np.maximum(population.std(axis=0), _EDGE) / spread)
+        found += [one for one in _spreads(ratio, names, ("narrower", "wider")) if one[1].feature not in off_mean]
+    found += _couplings(population, people, names)
     return tuple(remark for _, remark in sorted(found, key=lambda entry: -entry[0]))
+
+
+def _of_persons(pairs: Floats, people: Floats, names: Sequence[str], consistency: float) -> Iterator[tuple[float, Remark]]:
+    """Spread between personas and inside one, each against what people's spread and consistency make of it."""
+    agreement = np.clip(intraclass(pairs).by_feature, 0.0, 1.0)
+    ours, theirs = pairs.reshape(-1, pairs.shape[-1]).var(axis=0), np.maximum(people.var(axis=0), _EDGE**2)
+    shown = ours > _EDGE**2
+    between = np.log(np.maximum(agreement * ours, 0.02 * theirs) / (consistency * theirs)) / 2
+    within = np.log(np.maximum((1 - agreement) * ours, 0.02 * theirs) / ((1 - consistency) * theirs)) / 2
+    shown |= theirs > _EDGE**2
+    yield from (one for one, told in zip(_each(between, names, ("alike", "apart")), shown, strict=True) if told and one[0] > _WORTH_SPREAD / 2)
+    yield from (one for one, told in zip(_each(within, names, ("steadier", "looser")), shown, strict=True) if told and one[0] > _WORTH_SPREAD / 2)
+
+
+def _each(ratio: Floats, names: Sequence[str], words: tuple[str, str]) -> list[tuple[float, Remark]]:
+    """A remark for each feature: the first word where there is too much, the second where there is too little. Half as grave as a mean."""
+    return [(abs(float(one)) / 2, Remark(name, words[0] if one > 0 else words[1])) for one, name in zip(ratio, names, strict=True)]  # type: ignore[arg-type]
+
+
+def _spreads(ratio: Floats, names: Sequence[str], words: tuple[str, str]) -> list[tuple[float, Remark]]:
+    return [one for one in _each(ratio, names, words) if one[0] > _WORTH_SPREAD / 2]
+
+
+def _couplings(population: Floats, people: Floats, names: Sequence[str]) -> list[tuple[float, Remark]]:
+    """Pairs of behaviors that go together otherwise than among people: "together" or "opposed", the direction to go."""
+    off = _correlations(people) - _correlations(population)
+    rows, columns = np.triu_indices(len(off), 1)
+    order = np.argsort(-np.abs(off[rows, columns]), kind="stable")[:_COUPLINGS]
+    found = [(float(off[rows[at], columns[at]]), names[rows[at]], names[columns[at]]) for at in order]
+    return [(abs(gap) / 2, Remark(f"{one}~{other}", "together" if gap > 0 else "opposed")) for gap, one, other in found if abs(gap) > _WORTH_COUPLING]
+
+
+def _correlations(values: Floats) -> Floats:
+    """Correlations of the columns, 0 where one is constant."""
+    scaled = values - values.mean(axis=0)
+    scaled = scaled / np.maximum(np.sqrt((scaled**2).sum(axis=0)), _EDGE)
+    found: Floats = scaled.T @ scaled
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +111,9 @@ def gaps(population: Floats, people: Floats, names: Sequence[str]) -> tuple[Gap,
     """The remarks on ``population[n, d]`` with their numbers, for a model that rewrites the program."""
     columns = {name: index for index, name in enumerate(names)}
     found = []
-    for remark in reflect(population, people, names):
+    for remark in reflect(population, population[:0, None], people, names):
+        if remark.feature not in columns:
+            continue
         ours, theirs = population[:, columns[remark.feature]], people[:, columns[remark.feature]]
         means, spreads = (float(theirs.mean()), float(ours.mean())), (float(theirs.std()), float(ours.std()))
         found.append(Gap(remark.feature, means[0], spreads[0], means[1], spreads[1], _WORDS[remark.wanted]))

@@ -108,7 +108,18 @@ def replicates(values: Floats, groups: Sequence[str], varying: Any = None) -> Fl
     return np.asarray(_mean(_icc2(*without, left - (len(sizes) - 1), left, _floor(values, None)), varying))
 
 
-def _sums(values: Floats, groups: Sequence[str] | None) -> tuple[Floats, Floats, Any]:
+def weighted(values: Floats, calls: Any, weights: Floats, varying: Any = None) -> Floats:
+    """The mean of ``intraclass`` under each weighting of the calls, ``[k]``: ``calls[p]`` numbers the call (the task) of each of the p
+    pairs, ``weights[k, g]`` says how often each of the g calls counts."""
+    size = weights.shape[1]
+    between, within, sizes = (np.zeros((size, *part.shape[1:])) for part in (values[:1, 0], values[:1, 0], np.zeros(1)))
+    known = np.unique(calls)
+    between[known], within[known], sizes[known] = _sums(values, calls)
+    pairs, groups = weights @ sizes, weights @ (sizes > 0)
+    return np.asarray(_mean(_icc2(weights @ between, weights @ within, (pairs - groups)[:, None], pairs[:, None], _floor(values, None)), varying))
+
+
+def _sums(values: Floats, groups: Any) -> tuple[Floats, Floats, Any]:
     """Sums of squares between and within persons by group, ``[g, d]`` each, and the number of persons in each."""
     index = np.zeros(len(values), int) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     sizes = np.bincount(index)

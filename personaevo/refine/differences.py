@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from personaevo import definitions
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.measure.fingerprint import words_of
 from personaevo.measure.losses import apply_losses
 from personaevo.records import Floats

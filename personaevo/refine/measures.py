@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.records import Floats
 from personaevo.refine.words import plain_words
 from personaevo.text import one_line

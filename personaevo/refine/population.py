@@ -18,7 +18,7 @@ import numpy as np
 
 from personaevo import definitions
 from personaevo.errors import ReferenceDataError
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.records import Floats
 from personaevo.refine.behavior import Behavior, DialogueItem, Item
 from personaevo.refine.differences import fingerprint

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.records import Floats
 from personaevo.refine import actions, measures
 from personaevo.refine.behavior import Action, Item

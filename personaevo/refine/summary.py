@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.refine import measures
 from personaevo.refine.compare import Change, change, share_worse
 from personaevo.refine.person import Work

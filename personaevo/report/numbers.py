@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.measure.stats import student_factor
 from personaevo.records import Commit, Episode, Floats
 

@@ -39,22 +39,21 @@ class Tone:
     def due(self, mistake: bool) -> set[str]:
         """The behaviors of this turn but for the bare acknowledgement. What a mistake brings forward is settled later."""
         due = {name for name in FREE if self.draws[name] < self.chance(name, mistake)}
-        draw = self.draws["exclusive"]
-        chances = [(name, self.chance(name, mistake)) for name in EXCLUSIVE]
-        for name, chance in chances:
-            draw -= chance
-            if draw < 0:
+        draw, taken = self.draws["exclusive"], 0.0
+        for name in EXCLUSIVE:  # a turn shows at most one of them
+            chance = self.chance(name, mistake, 1.0 - taken)
+            if taken <= draw < taken + chance:
                 due.add(name)
-                break
+            taken += chance
         return due
 
-    def chance(self, name: str, mistake: bool = False) -> float:
+    def chance(self, name: str, mistake: bool = False, most: float = 1.0) -> float:
         """The behavior's chance in this turn, by which what is owed goes down."""
         rate, owed = self.rates[name], self.owed[name]
-        if not mistake and not owed:
+        if not mistake and not owed and rate <= most:
             return rate
         wanted = rate * _AFTER_A_MISTAKE if mistake and name in REACTIVE else rate + owed
-        chance = min(max(wanted, 0.0), 1.0)
+        chance = min(max(wanted, 0.0), most)
         self.owed[name] = owed + rate - chance
         return chance
 

@@ -26,10 +26,11 @@ from personaevo.simulate.wording import filled, wording
 
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
 _ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})
-_MARKER_WORDS = 2  # what the agenda leaves for each behavior that is due
 _LEAST_FILLER = 2  # a turn that is not to be short gets at least so much, should the rest of it be short
 _REMINDER_WORDS = 4
-_SLACK = 3  # words that a marker may go beyond a turn's length
+_REMINDER_SHAPE = 2.0  # of the gamma by which dialogues differ in how often numbers are given again
+_MOST_KEPT = 0.6  # share of dialogues in which small numbers are written as digits, at most
+_SLACK = 5  # words that a marker may go beyond a turn's length
 _BEFORE_REMINDERS = 2.0  # turns in which no number is given again: there is nothing to remind of, or it is the last
 _STOPS = ".?!,"
 
@@ -134,8 +135,12 @@ class AgendaUser:
         """A turn with content: what the agenda asks for, the behaviors that are due, and filler up to the budget."""
         if self.staying:
             return self._dressed([], budget, due)
-        room = max(1, budget - _MARKER_WORDS * len(due))
+        room = max(1, budget - sum(self._least_words(name) for name in due))
         return self._dressed([*self._core(heard, room), *self._remind(budget)], budget, due)
+
+    def _least_words(self, name: str) -> int:
+        """What the agenda leaves for a behavior that is due."""
+        return REPEAT_RUN_WORDS if name == "repetition_rate" else self.wording[f"marker.{name}"].words[0] + 1
 
     def _core(self, heard: Heard, budget: int) -> list[Part]:
         if heard.misread is not None:
@@ -183,10 +188,10 @@ class AgendaUser:
 
     def _repeat(self, room: int) -> list[Part]:
         """Says again what was said: the goal in other words around it, or, of a user who is to repeat a lot, an earlier sentence."""
-        goal_words = len(self.goal.split())
-        if self.goal_said and room >= goal_words >= REPEAT_RUN_WORDS:
+        goal_words, most = len(self.goal.split()), room + self.slack
+        if self.goal_said and most >= goal_words >= REPEAT_RUN_WORDS:
             return [self._goal("restate", room)]
-        earlier = [text for text in self.sentences if REPEAT_RUN_WORDS <= len(text.split()) <= room] if self.verbatim else []
+        earlier = [text for text in self.sentences if REPEAT_RUN_WORDS <= len(text.split()) <= most] if self.verbatim else []
         if not earlier:
             self.tone.defer(["repetition_rate"])
             return []
@@ -246,16 +251,18 @@ class AgendaUser:
     def _plan_numbers(self, wanted: float) -> None:
         """By what chance numbers are spelled out or given again, so that there are ``wanted`` of them a turn.
 
-        The facts bring numbers of their own, each said once. Who wants fewer writes small ones as words, in the whole dialogue alike.
+        The facts bring numbers of their own, each said once. In some dialogues a user writes small ones as words, from first to last, and
+        some dialogues have many repeated numbers, others none: were all alike, a number said in one turn would be missing in the others.
         """
         self.numbers = [name for name, value in self.facts.items() if count_numbers(value)]
         own = sum(count_numbers(value) for value in self.facts.values())
         codes = sum(count_numbers(spell_out(value)) for value in self.facts.values())
         turns = self.lengths.expected_turns
-        self.kept = min(max((wanted * turns - codes) / (own - codes), 0.0), 1.0) if own > codes else 1.0
+        self.kept = min(max((wanted * turns - codes) / (own - codes), 0.0), _MOST_KEPT) if own > codes else 1.0
         self.spells = self.rng.random() >= self.kept
+        said = codes + self.kept * (own - codes)
         speaking = max((turns - _BEFORE_REMINDERS) * (1.0 - self.lengths.share), 1.0)
-        self.reminders = max(wanted * turns - own, 0.0) / speaking
+        self.reminders = max(wanted * turns - said, 0.0) / speaking * self.rng.gammavariate(_REMINDER_SHAPE, 1.0 / _REMINDER_SHAPE)
         self.owed_reminders = 0.0
 
     def _spelled(self, value: str) -> str:

@@ -24,7 +24,7 @@ from personaevo.evolve.genes import genes_of
 from personaevo.evolve.prepare import load_program, prepare
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
 from personaevo.evolve.search import search
-from personaevo.measure.coverage import MIN_CELL_SHARE, tessellate
+from personaevo.measure.cells import MIN_CELL_SHARE, tessellate
 from personaevo.programs import Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.records import Dialogue, Floats, Task

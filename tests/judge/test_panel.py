@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from personaevo.judge.discriminator import train
 from personaevo.judge.panel import Panel
-from personaevo.measure.coverage import overlap, people_overlap, tessellate
+from personaevo.measure.cells import overlap, people_overlap, tessellate
 from personaevo.records import Episode, Evaluation, Floats, PlanItem
 
 NAMES = ("one", "two", "three")

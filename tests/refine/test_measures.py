@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.records import Floats
 from personaevo.refine import measures
 from personaevo.refine.measures import Measured, bert_score, chrf, embedding_cosine, fingerprint_distance, rank, rouge_l

@@ -17,7 +17,7 @@ from role_cases import DIALOGUE, ITEMS, NAMES, NEXT, PROFILE, SESSION, TEXT, WIT
 from examples.model_server import ModelServer
 from personaevo import definitions
 from personaevo.errors import ReplyError
-from personaevo.measure.coverage import Standard
+from personaevo.measure.cells import Standard
 from personaevo.models import Models, parse
 from personaevo.models.kept import Kept
 from personaevo.records import Floats

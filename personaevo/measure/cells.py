@@ -1,7 +1,7 @@
-"""Coverage: how much of the ways people behave a population reaches.
+"""Cells: the kinds of people that there are, and which of them a population reaches.
 
 People's standardized fingerprints are tessellated into cells (centroidal Voronoi tessellation by k-means, as in CVT-MAP-Elites,
-Vassiliades et al. 2018); coverage is the overlap of two histograms over those cells, ``sum_c min(p_c, m_c)``. It is compared with
+Vassiliades et al. 2018); overlap is that of two histograms over those cells, ``sum_c min(p_c, m_c)``. It is compared with
 what equally many held-out people reach, because the overlap of even a perfect sample grows with its size.
 """
 
@@ -18,6 +18,8 @@ from personaevo.errors import ReferenceDataError
 from personaevo.records import Floats
 
 MIN_CELL_SHARE = 0.02
+REACHED = 0.99  # share of people whom the cells reach
+OUTSIDE = -1
 _REPAIRS = 60
 
 
@@ -44,26 +46,30 @@ class Standard:
 
 @dataclass(frozen=True)
 class Cells:
-    """A tessellation: centroids ``[k, kept columns]`` on the standardized scale and people's share ``masses[k]`` of each cell."""
+    """A tessellation: centroids ``[k, kept columns]`` on the standardized scale and people's share ``masses[k]`` of each cell. What is
+    farther than ``reach`` from every centroid (as 1 % of people are) lies outside, in no cell."""
 
     standard: Standard
     centroids: Floats
     masses: Floats
+    reach: float = float("inf")
 
     def __len__(self) -> int:
         return len(self.centroids)
 
     def assign(self, values: Floats) -> Any:
-        """The nearest cell of each row of ``values[n, d]`` (lowest index on ties)."""
-        return cdist(self.standard(values), self.centroids).argmin(axis=1)
+        """The nearest cell of each row of ``values[n, d]`` (lowest index on ties), ``OUTSIDE`` where it is out of reach."""
+        distances = cdist(self.standard(values), self.centroids)
+        return np.where(distances.min(axis=1) <= self.reach, distances.argmin(axis=1), OUTSIDE)
 
     def shares(self, cells: Any, planned: int) -> Floats:
-        """Share of the ``planned`` episodes in each cell; planned episodes without a cell (failures) lie nowhere."""
-        return np.bincount(cells, minlength=len(self)) / max(planned, 1)
+        """Share of the ``planned`` episodes in each cell; planned episodes without a cell (failures, and those outside) lie nowhere."""
+        inside = np.asarray(cells)
+        return np.bincount(inside[inside != OUTSIDE], minlength=len(self)) / max(planned, 1)
 
     def with_masses(self, values: Floats) -> Cells:
         """The same cells with the masses of other people."""
-        return Cells(self.standard, self.centroids, self.shares(self.assign(values), len(values)))
+        return Cells(self.standard, self.centroids, self.shares(self.assign(values), len(values)), self.reach)
 
 
 def overlap(shares: Floats, masses: Floats) -> float:
@@ -86,11 +92,16 @@ def tessellate(people: Floats, cells: int = 16, seed: int = 0, kinds: Floats | N
         raise ReferenceDataError(f"{len(points)} people are too few for {cells} cells: {needed}")
     standard = Standard.of(people)
     centroids = _centroids(standard(points), cells, np.random.default_rng(seed))
-    made = Cells(standard, centroids, np.zeros(len(centroids))).with_masses(people)
+    made = _reaching(standard, centroids, people)
     while kinds is not None and made.masses.min() < MIN_CELL_SHARE:
-        kept = np.delete(made.centroids, made.masses.argmin(), axis=0)
-        made = Cells(standard, kept, np.zeros(len(kept))).with_masses(people)
+        made = _reaching(standard, np.delete(made.centroids, made.masses.argmin(), axis=0), people)
     return made
+
+
+def _reaching(standard: Standard, centroids: Floats, people: Floats) -> Cells:
+    """Cells that reach as far as ``REACHED`` of people, with these people's masses."""
+    reach = float(np.quantile(cdist(standard(people), centroids).min(axis=1), REACHED))
+    return Cells(standard, centroids, np.zeros(len(centroids)), reach).with_masses(people)
 
 
 def _centroids(points: Floats, cells: int, rng: np.random.Generator) -> Floats:
@@ -138,8 +149,8 @@ def people_overlap(people: Floats, cells: Cells, n: int, *, draws: int = 200, se
     return float(np.mean(total))
 
 
-def coverage(personas: Floats, humans: Floats, cells: int = 16, seed: int = 0) -> float:
-    """Raw overlap (0..1) of ``personas[n, d]`` with ``humans[m, d]`` over cells made from the humans.
+def overlap_with(personas: Floats, humans: Floats, cells: int = 16, seed: int = 0) -> float:
+    """``pe.overlap`` (its old name: ``pe.coverage``): raw overlap (0..1) of ``personas[n, d]`` with ``humans[m, d]`` over cells made from the humans.
 
     Columns are standardized by the humans; columns constant among them are dropped.
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 import personaevo as pe
 from personaevo import definitions, reference
 from personaevo.errors import ReferenceDataError
-from personaevo.measure.coverage import MIN_CELL_SHARE, Cells, Standard, chamfer, coverage, overlap, people_overlap, tessellate
+from personaevo.measure.cells import MIN_CELL_SHARE, Cells, Standard, chamfer, coverage, overlap, people_overlap, tessellate
 from personaevo.records import Floats
 
 DOMAINS = tuple(definitions.domain_names())

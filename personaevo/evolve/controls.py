@@ -1,0 +1,71 @@
+"""Controls: made-up populations that a score must be held against, and what the judge is trained against.
+
+Each is a list of dials, one a persona. They are made from people's fingerprints, which programs never see: a reference for what an engine
+can reach, or a trick that a score must not reward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from personaevo import definitions
+from personaevo.evolve.plan import Plan
+from personaevo.records import Floats, Persona
+from personaevo.simulate.episodes import seed_of
+
+_CARICATURE = 2.0  # how far a caricature's deviations from the mean are blown up
+Made = Callable[[Floats, int, np.random.Generator], Floats]
+
+
+def average_person(people: Floats, n: int, rng: np.random.Generator) -> Floats:
+    """One persona with the means of people, n times."""
+    return np.repeat(people.mean(axis=0)[None], n, axis=0)
+
+
+def copied_people(people: Floats, n: int, rng: np.random.Generator) -> Floats:
+    """Rows of people: how well the engine plays what it is told."""
+    return people[_drawn(len(people), n, rng)]
+
+
+def independent(people: Floats, n: int, rng: np.random.Generator) -> Floats:
+    """Every behavior as some person shows it, each another one's: people's marginals without what goes together."""
+    return np.column_stack([column[_drawn(len(people), n, rng)] for column in people.T])
+
+
+def caricatures(people: Floats, n: int, rng: np.random.Generator) -> Floats:
+    """People with their deviations from the mean doubled."""
+    mean = people.mean(axis=0)
+    return mean + _CARICATURE * (people[_drawn(len(people), n, rng)] - mean)
+
+
+CONTROLS: Mapping[str, Made] = {
+    "average_person": average_person, "copied_people": copied_people, "independent": independent, "caricatures": caricatures,
+}  # fmt: skip
+ROWS = ("average_person", "copied_people", "independent")  # of final tables
+NEGATIVES = ("average_person", "caricatures", "independent")  # of the judge, beside the persona-free simulator and the negative programs
+
+
+def personas(name: str, people: Floats, plan: Plan) -> dict[tuple[str, int], Persona]:
+    """The personas of a control for every (task, slot) of a plan, from ``people[n, d]``; equal arguments give equal ones."""
+    slots = plan.slots
+    rng = np.random.default_rng(seed_of(plan.seed, plan.purpose, name, "control"))
+    rows = CONTROLS[name](people, len(slots), rng)
+    spoken = name.replace("_", " ")
+    return {
+        place: Persona(id=f"{name}-{index}", description=f"{spoken}, number {index + 1}", dials=dials_of(row))
+        for index, (place, row) in enumerate(zip(slots, rows, strict=True))
+    }
+
+
+def dials_of(row: Floats) -> dict[str, float]:
+    """A fingerprint as dials, each inside its range."""
+    known = definitions.dials()
+    return {name: float(np.clip(value, known[name].low, known[name].high)) for name, value in zip(definitions.features().names, row, strict=True)}
+
+
+def _drawn(size: int, n: int, rng: np.random.Generator) -> Any:
+    """n of ``size`` rows, each once before any comes twice."""
+    return np.concatenate([rng.permutation(size) for _ in range(-(-n // size))])[:n]

@@ -1,0 +1,115 @@
+"""What the judge is trained against: populations that resemble people without being any, played on the run's tasks.
+
+With the embedded engine these are the persona-free simulator, the average person, caricatures, independent marginals, and the domain's
+ten negative programs: fixed content (``fitness/negatives``), never descendants of a run's own. Where a model plays users, each dialogue
+costs calls: only the persona-free simulator and the average person then, at most 60 dialogues each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from personaevo import definitions
+from personaevo.config import SearchConfig
+from personaevo.errors import ContentError, ProgramError
+from personaevo.evolve import controls
+from personaevo.evolve.plan import Plan, make_plan
+from personaevo.evolve.rollout import Rollout
+from personaevo.judge.discriminator import Negatives
+from personaevo.programs.source import make_program
+from personaevo.records import Control, Episode, Floats, Program, Task
+
+FREE = "persona_free"
+_DIALOGUES, _DIALOGUES_OF_MODELS = 200, 60  # of each kind
+_PROGRAM_TASKS, _PROGRAM_PERSONAS = 5, 4  # of each negative program
+
+
+@dataclass(frozen=True)
+class Work:
+    """One piece: a kind of negatives and how it is played."""
+
+    kind: str
+    rollout: Rollout
+
+
+def programs(place: str) -> list[Program]:
+    """The negative programs of a domain, by file name; none for a domain that has none.
+
+    Raises:
+        ContentError: a file cannot be read or is no persona program.
+    """
+    folder = definitions.domain_files(place).negatives
+    found = []
+    for path in sorted(folder.glob("*.py")) if folder.is_dir() else ():
+        try:
+            found.append(make_program(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, ProgramError) as error:
+            raise ContentError(f"{path}: not a negative program of domain '{place}' ({error}): restore or remove it") from None
+    return found
+
+
+def dialogues(config: SearchConfig, *, models: bool) -> int:
+    """How many dialogues of each kind the judge is trained against; ``models`` tells whether each costs calls."""
+    return config.control_dialogues or (_DIALOGUES_OF_MODELS if models else _DIALOGUES)
+
+
+def kinds(config: SearchConfig, *, models: bool) -> dict[str, int]:
+    """Planned dialogues of each kind, for one half of the people: what a run records."""
+    count = dialogues(config, models=models)
+    if models:
+        return {FREE: count, "average_person": count}
+    own = len(programs(config.domain_place))
+    found = {FREE: count, **dict.fromkeys(controls.NEGATIVES, count)}
+    return found | ({"programs": own * _PROGRAM_TASKS * _PROGRAM_PERSONAS} if own else {})
+
+
+def digest(config: SearchConfig, *, models: bool) -> str:
+    """A short digest of the negative programs that are played."""
+    ids = [] if models else [program.id for program in programs(config.domain_place)]
+    return hashlib.blake2b(repr(ids).encode(), digest_size=8).hexdigest()
+
+
+def works(config: SearchConfig, make: Rollout, people: Floats, tasks: Sequence[Task], purpose: str, *, models: bool) -> list[Work]:
+    """All that is to be played for one half of the people. ``make`` is a roll-out to take domain, losses, tier and players from."""
+    count = dialogues(config, models=models)
+    plan = _plan(config, tasks, count, f"control {purpose}")
+    found = [Work(FREE, make.of(None, plan))]
+    for name in ("average_person",) if models else controls.NEGATIVES:
+        own = _plan(config, tasks, count, f"control {purpose} {name}")
+        found.append(Work(name, make.of(None, own, controls.personas(name, people, own))))
+    if models:
+        return found
+    for index, program in enumerate(programs(config.domain_place)):
+        few = make_plan(
+            tasks, at_most=_PROGRAM_TASKS, personas=_PROGRAM_PERSONAS, seed=config.seed, purpose=f"negative {purpose} {index}", dialogues=1
+        )
+        found.append(Work("programs", make.of(program.source, few)))
+    return found
+
+
+def _plan(config: SearchConfig, tasks: Sequence[Task], count: int, purpose: str) -> Plan:
+    some = min(len(tasks), count)
+    return make_plan(tasks, at_most=some, personas=max(1, count // some), seed=config.seed, purpose=purpose, dialogues=1)
+
+
+def gathered(planned: Sequence[Work], played: Sequence[Sequence[Episode]]) -> dict[str, Negatives]:
+    """The completed dialogues by kind; a kind of which none completed is left out."""
+    by_kind: dict[str, list[Episode]] = {}
+    for work, episodes in zip(planned, played, strict=True):
+        by_kind.setdefault(work.kind, []).extend(one for one in episodes if one.state == "completed")
+    return {
+        kind: Negatives(np.array([one.fingerprint for one in some]), tuple(one.item.task_id for one in some))
+        for kind, some in by_kind.items() if some
+    }  # fmt: skip
+
+
+def stored(split: str, negatives: Mapping[str, Negatives]) -> list[Control]:
+    """The same as a run keeps it."""
+    return [
+        Control(split, kind, task, tuple(map(float, values)))
+        for kind, some in negatives.items() for task, values in zip(some.tasks, some.values, strict=True)
+    ]  # fmt: skip

@@ -1,0 +1,89 @@
+"""What "above the floor", "best" and "elite" mean. Engine, inspection and report ask here; the archive's views say the same in SQL
+(``archive/migrations``: ``standings``, ``elites``), and a test compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from personaevo.judge.objectives import SCORE, steering
+from personaevo.records import Evaluation
+
+_LEAST_ALIKE = 4  # scores that a prior can be made from
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A program that may become a parent, with its evaluation."""
+
+    program_id: str
+    evaluation: Evaluation
+
+    @property
+    def score(self) -> float:
+        """Overall score, 0..1."""
+        return self.evaluation.objectives[SCORE].value
+
+
+def holds_floors(evaluation: Evaluation | None, floors: Mapping[str, float]) -> bool:
+    """Whether it was scored and holds every floor; one that was not measured is held."""
+    if evaluation is None:
+        return False
+    found = evaluation.objectives
+    return all(found[name].value >= floor for name, floor in floors.items() if name in found)
+
+
+def standing(evaluation: Evaluation, steered: Sequence[str] | None = None) -> float:
+    """What programs are ordered by: the score, or where that is 0 the smallest share of the objectives that steer (at most 0), so that a
+    search has a way up from there. ``steered`` names those of the run's scoring (of this one, if none are given)."""
+    found = evaluation.objectives
+    score = found[SCORE].value if SCORE in found else 0.0
+    if score > 0:
+        return score
+    return min((found[name].value for name in steered or steering() if name in found), default=0.0)
+
+
+def lower_bound(evaluation: Evaluation, steered: Sequence[str] | None = None) -> float:
+    """The standing less one standard error of the score: what "best" is decided by."""
+    error = evaluation.objectives[SCORE].se if SCORE in evaluation.objectives else 0.0
+    return standing(evaluation, steered) - error
+
+
+Item = TypeVar("Item")
+
+
+def ranked(items: Iterable[tuple[Evaluation, Item]], steered: Sequence[str] | None = None) -> list[Item]:
+    """Items by the lower bound of their evaluations, the best first; the earlier one on ties."""
+    return [item for _, item in sorted(items, key=lambda pair: -lower_bound(pair[0], steered))]
+
+
+def best_of(population: Sequence[Scored]) -> Scored:
+    """The best program overall."""
+    return max(population, key=lambda one: lower_bound(one.evaluation))
+
+
+def elites(population: Iterable[Scored]) -> dict[int, Scored]:
+    """Per cell the program with the best lower confidence bound there (the earlier one on ties)."""
+    best: dict[int, tuple[float, Scored]] = {}
+    for scored in population:
+        for cell in scored.evaluation.cells:
+            if cell.score > 0 and (cell.cell not in best or cell.low > best[cell.cell][0]):
+                best[cell.cell] = (cell.low, scored)
+    return {cell: scored for cell, (_, scored) in sorted(best.items())}
+
+
+def expected(value: float, se: float, others: Sequence[float]) -> float:
+    """What a score will be on fresh dialogues: drawn toward the mean of its like by as much as its error is of their spread (empirical
+    Bayes; Efron & Morris 1975). The best of many is best by luck too.
+
+    ``others`` are the scores it was chosen from, its own among them; its like are the better half. With fewer than four it stays.
+    """
+    alike = sorted(others)[len(others) // 2 :]
+    if len(others) < _LEAST_ALIKE:
+        return value
+    between = max(0.0, float(np.var(alike, ddof=1)) - se**2)
+    share = between / (between + se**2) if se > 0 else 1.0
+    return float(np.mean(alike)) + share * (value - float(np.mean(alike)))

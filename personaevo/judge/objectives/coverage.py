@@ -1,0 +1,55 @@
+"""Coverage: how much of people's joint distribution of behaviors a population matches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from personaevo.judge.objectives.base import Objective
+from personaevo.judge.played import Played
+from personaevo.measure.energy import Target, energy_distance
+from personaevo.records import Floats, Level
+
+if TYPE_CHECKING:
+    from personaevo.judge.scorer import Scorer
+
+_DRAWS = 40
+
+
+def raw(played: Played, scorer: Scorer) -> Floats:
+    """Energy distance to people (see ``measure.energy``); less is nearer."""
+    return energy_distance(scorer.space(played.values), played.call, played.weights, scorer.target, played.planned)
+
+
+def level(scorer: Scorer, n: int) -> Level:
+    """0 is the persona-free simulator's distance, 1 that of n people who are not among those compared with (mean over draws)."""
+    free = scorer.space(scorer.free)
+    zero = energy_distance(free, np.zeros(len(free), int), np.ones((1, 1)), scorer.target, n)
+    if scorer.others is not None:
+        near = _drawn(scorer.space(scorer.others), scorer.target, n, np.random.default_rng(scorer.seed))
+    else:
+        near = _halves(scorer.target.points, n, np.random.default_rng(scorer.seed))
+    return Level(float(zero[0]), float(near.mean()))
+
+
+def _drawn(points: Floats, target: Target, n: int, rng: np.random.Generator, draws: int = _DRAWS) -> Floats:
+    """Distances of draws of n of these people, with replacement."""
+    weights = rng.multinomial(n, np.full(len(points), 1 / len(points)), size=draws).astype(float)
+    return energy_distance(points, np.arange(len(points)), weights, target, n)
+
+
+def _halves(points: Floats, n: int, rng: np.random.Generator) -> Floats:
+    """Distances of draws of n people from one half of all to the other half, over many halvings."""
+    found = []
+    for _ in range(_DRAWS // 2):
+        order = rng.permutation(len(points))
+        ours, theirs = np.array_split(points[order], 2)
+        found.append(_drawn(ours, Target.of(theirs), n, rng, draws=2))
+    return np.concatenate(found)
+
+
+OBJECTIVE = Objective(
+    name="coverage", meaning="how much of people's joint distribution is matched: 0 is as far as persona-free, 1 as near as other people",
+    needs="population", raw=raw, level=level, role="steers", order=2,
+)  # fmt: skip

@@ -1,0 +1,93 @@
+"""The planned dialogues of one program as arrays: what objectives are computed from, under many weightings of its ``generate`` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from personaevo.records import Episode, Floats
+
+
+@dataclass(frozen=True)
+class Played:
+    """n planned dialogues of g ``generate`` calls (one for each task), and k weightings of the calls.
+
+    ``values[n, d]`` are fingerprints; a dialogue that failed has that of the persona-free dialogue that lies farthest from people, so that
+    failing never pays. ``done[n]`` tells which completed; ``call[n]`` and ``persona[n]`` number the call and the persona of each.
+    ``weights[k, g]`` says how often each call counts; row 0 is all ones. ``planned`` is n, which people are compared at.
+    """
+
+    episodes: tuple[Episode, ...]
+    values: Floats
+    done: Any
+    call: Any
+    persona: Any
+    weights: Floats
+    planned: int
+
+    @classmethod
+    def of(cls, episodes: Sequence[Episode], failed: Floats, weights: Floats | None = None) -> Played:
+        """These episodes, judged; ``failed[d]`` is the fingerprint that a failed one gets. Without ``weights``: all calls, then all but one
+        of them each (delete-one jackknife)."""
+        calls = _numbered([one.item.task_id for one in episodes])
+        personas = _numbered([(one.item.task_id, one.item.slot) for one in episodes])
+        done = np.array([one.state == "completed" for one in episodes], dtype=bool)
+        values = np.array([one.fingerprint if one.state == "completed" else failed for one in episodes], dtype=float)
+        weighted = leave_one_out(int(calls.max()) + 1) if weights is None else weights
+        return cls(tuple(episodes), values, done, calls, personas, weighted, len(episodes))
+
+    def with_weights(self, weights: Floats) -> Played:
+        """The same dialogues under other weightings, ``[k, g]``."""
+        return replace(self, weights=weights)
+
+    @cached_property
+    def p_human(self) -> Floats:
+        """P(human) of each dialogue, 0 for a failed one; ``[n]``."""
+        return np.array([one.p_human or 0.0 for one in self.episodes])
+
+    @cached_property
+    def totals(self) -> Floats:
+        """Planned dialogues under each weighting, ``[k]``."""
+        return self.sums(np.ones(len(self.episodes)))
+
+    def sums(self, values: Floats) -> Floats:
+        """Weighted sums over the dialogues of ``values[n]`` or ``[n, m]``; ``[k]`` or ``[k, m]``."""
+        by_call = np.zeros((self.weights.shape[1], *values.shape[1:]))
+        np.add.at(by_call, self.call, values)
+        summed: Floats = self.weights @ by_call
+        return summed
+
+    def means(self, values: Floats) -> Floats:
+        """Weighted means over the planned dialogues; ``[k]`` or ``[k, m]``."""
+        return self.sums(values) / (self.totals if values.ndim == 1 else self.totals[:, None])
+
+    @cached_property
+    def pairs(self) -> Any:
+        """Rows ``[p, 2]`` of the first two dialogues of each persona that was to have two, the completed ones alone."""
+        rows = [np.flatnonzero(self.persona == number)[:2] for number in range(int(self.persona.max(initial=-1)) + 1)]
+        found = [pair for pair in rows if len(pair) == 2 and self.done[pair].all()]
+        return np.array(found, dtype=int).reshape(-1, 2)
+
+    @cached_property
+    def paired_share(self) -> Floats:
+        """Of the personas that were planned, the share of which both dialogues completed, under each weighting; ``[k]``."""
+        count = self.weights.shape[1]
+        first = np.unique(self.persona, return_index=True)[1]
+        planned = np.bincount(self.call[first], minlength=count)
+        whole = np.bincount(self.call[self.pairs[:, 0]], minlength=count)
+        share: Floats = (self.weights @ whole) / np.maximum(self.weights @ planned, 1.0)
+        return share
+
+
+def leave_one_out(calls: int) -> Floats:
+    """Weights of all calls, then of all but one of them each; only the first row for a single call."""
+    return np.vstack([np.ones((1, calls)), 1.0 - np.eye(calls)]) if calls > 1 else np.ones((1, 1))
+
+
+def _numbered(keys: Sequence[Any]) -> Any:
+    known: dict[Any, int] = {}
+    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=int)

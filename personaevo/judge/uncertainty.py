@@ -1,0 +1,143 @@
+"""Intervals that hold for other people and other ``generate`` calls: of the final table, not of the search.
+
+People and calls are drawn together. A *world* is one draw of people: persons are drawn with replacement, the judge is trained on them anew,
+cells, space and what people get are made anew, and people's consistency is drawn from its error. In each world calls are drawn
+``CALL_DRAWS`` times; all rows meet the same worlds and, as they played the same plan, the same calls, so differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from personaevo.judge.discriminator import Negatives, train
+from personaevo.judge.objectives import SCORE, harmonic, objectives, steering
+from personaevo.judge.played import Played
+from personaevo.judge.scorer import Scorer
+from personaevo.measure.agreement import Agreement, retest
+from personaevo.measure.cells import tessellate
+from personaevo.measure.energy import Space
+from personaevo.records import Episode, Floats, PlanItem
+
+WORLDS, CALL_DRAWS = 20, 50  # B = 1,000 draws
+LEVEL = 0.95
+_TWICE = 10  # people with two dialogues, at least, that consistency is measured on
+Shares = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class People:
+    """Fingerprints ``values[n, d]`` and who each is of."""
+
+    values: Floats
+    persons: tuple[str, ...]
+
+    def drawn(self, rng: np.random.Generator) -> People:
+        """As many persons drawn with replacement, each with all of their dialogues; one drawn twice stays one person."""
+        names = sorted(set(self.persons))
+        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
+        count = dict(zip(names, times.tolist(), strict=True))
+        rows = np.repeat(np.arange(len(self.persons)), [count[who] for who in self.persons])
+        return People(self.values[rows], tuple(self.persons[row] for row in rows))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a table is made with: the scorer of the held-out people, who they are, the negatives of its judge, and two groups of other
+    people: those who set what people get (``others``), and those who are the row "humans" (``row``)."""
+
+    scorer: Scorer
+    judged_by: People
+    others: People
+    row: People
+    negatives: Mapping[str, Negatives]
+    cell_count: int
+    profiled: bool = False
+
+
+def point(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int) -> tuple[dict[str, Shares], dict[str, Shares]]:
+    """Shares and raw values of every row as they are, ``[1]`` each; "humans" among the rows."""
+    shares, raw = {}, {}
+    for name, episodes in rows.items():
+        played = Played.of(setting.scorer.judged(episodes), setting.scorer.worst)
+        shares[name], raw[name] = setting.scorer.shares(played.with_weights(played.weights[:1]))
+    shares["humans"], raw["humans"] = _humans(setting.scorer, setting.row, n, np.random.default_rng(setting.scorer.seed))
+    shares["humans"] = {name: values.mean(keepdims=True) for name, values in shares["humans"].items()}
+    raw["humans"] = {name: values.mean(keepdims=True) for name, values in raw["humans"].items()}
+    return shares, raw
+
+
+def world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> dict[str, Shares]:
+    """The shares of every row in one world, ``[CALL_DRAWS]`` each. What worker processes do."""
+    rng = np.random.default_rng([setting.scorer.seed, number])
+    scorer = _drawn(setting, rng)
+    found, weights = {}, {}
+    for name, episodes in rows.items():
+        played = Played.of(scorer.judged(episodes), scorer.worst)
+        calls = played.weights.shape[1]
+        if calls not in weights:
+            weights[calls] = np.random.default_rng([setting.scorer.seed, number, calls]).multinomial(
+                calls, np.full(calls, 1 / calls), size=CALL_DRAWS
+            ).astype(float)  # fmt: skip
+        found[name] = scorer.shares(played.with_weights(weights[calls]))[0]
+    found["humans"] = _humans(scorer, setting.row.drawn(rng), n, rng)[0]
+    return found
+
+
+def _drawn(setting: Setting, rng: np.random.Generator) -> Scorer:
+    """The scorer of another draw of people."""
+    base, people, others = setting.scorer, setting.judged_by.drawn(rng), setting.others.drawn(rng)
+    space = Space.of(people.values)
+    judge = train(people.values, people.persons, setting.negatives, int(rng.integers(2**31)), space=space)
+    if setting.profiled:
+        cells = base.cells.with_masses(people.values)
+    else:
+        cells = tessellate(people.values, setting.cell_count, int(rng.integers(2**31)))
+    return replace(
+        base, judge=judge, cells=cells, space=space, people=people.values, others=others.values, agreement=_agreement(base.agreement, rng),
+        _levels={},
+    )  # fmt: skip
+
+
+def _agreement(known: Agreement | None, rng: np.random.Generator) -> Agreement | None:
+    """How consistent people may be, by its error."""
+    if known is None:
+        return None
+    value = float(np.clip(rng.normal(known.value, known.se), max(known.low, 0.01), known.high))
+    return known.model_copy(update={"value": value})
+
+
+def _humans(scorer: Scorer, people: People, n: int, rng: np.random.Generator) -> tuple[Shares, Shares]:
+    """What draws of n dialogues of these people get, as a program's would, ``[CALL_DRAWS]``. What is told by their tasks is not measured,
+    since people had others; nor is consistency where the corpus has hardly anybody twice."""
+    episodes = [Episode(PlanItem(str(row), 0, 0), "completed", fingerprint=tuple(values)) for row, values in enumerate(people.values)]
+    weights = rng.multinomial(n, np.full(len(episodes), 1 / len(episodes)), size=CALL_DRAWS).astype(float)
+    found, raw = scorer.shares(replace(Played.of(scorer.judged(episodes), scorer.worst, weights), planned=n))
+    untold = [one.name for one in objectives() if one.role == "holds" or one.needs == "persona"]
+    found, raw = ({name: values for name, values in part.items() if name not in (*untold, SCORE)} for part in (found, raw))
+    for one in objectives():
+        level = one.level(scorer, n) if one.needs == "persona" and scorer.agreement is not None else None
+        measured = retest(people.values, people.persons, scorer.varying) if level is not None else None
+        if level is not None and measured is not None and measured.people >= _TWICE:
+            raw[one.name] = np.full(CALL_DRAWS, measured.mean)
+            found[one.name] = one.share(raw[one.name], level, None)
+    if found.keys() >= set(steering()):
+        found[SCORE] = raw[SCORE] = harmonic(found)
+    return found, raw
+
+
+def interval(value: float, draws: Floats, calls: int) -> tuple[float, float]:
+    """The 95 % interval of a value from its draws (percentiles about the value, since a judge of people drawn twice is not the same on
+    average), widened by ``sqrt(calls / (calls - 1))`` for few calls (Davison & Hinkley 1997, 2.3)."""
+    wider = (calls / (calls - 1)) ** 0.5 if calls > 1 else 1.0
+    low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) * wider
+    return value + float(low), value + float(high)
+
+
+def joined(worlds: Sequence[Mapping[str, Shares]]) -> dict[str, Shares]:
+    """The draws of all worlds, row by row and objective by objective, ``[B]`` each."""
+    first: Any = worlds[0]
+    return {row: {name: np.concatenate([one[row][name] for one in worlds]) for name in shares} for row, shares in first.items()}
