@@ -60,7 +60,7 @@ class ScriptedAgent:
         if self.stage == "confirmed":
             self.stage = "bye"
             return f"{self._line('resolve')} {self._line('more')}"
-        if self.stage == "bye" and question:
+        if self.stage == "bye" and question and self.domain.script.get("stay"):
             return self._line("more")
         if self.stage == "bye":
             self.stage = "over"

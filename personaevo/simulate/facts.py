@@ -20,7 +20,7 @@ def facts_of(task: Task) -> dict[str, str]:
 
 def has_digit(word: str) -> bool:
     """Whether the word holds a digit."""
-    return any(map(str.isdigit, word))
+    return not word.isalpha() and any(map(str.isdigit, word))
 
 
 def count_numbers(text: str) -> int:
@@ -63,4 +63,4 @@ def _stands_in(text: str, words: str) -> bool:
 
 def numbers_in(text: str) -> set[str]:
     """The words of the text that hold a digit, bare of outer punctuation, in lower case."""
-    return {word.strip(".,;:!?()\"'").lower() for word in _WORD.findall(text) if has_digit(word)}
+    return {word.strip(".,;:!?()\"'").lower() for word in _WORD.findall(text) if has_digit(word)} if has_digit(text) else set()

@@ -84,7 +84,7 @@ class LengthPlan:
     def said(self, words: int) -> None:
         """Counts a turn that was said."""
         self.turns += 1
-        self.forced += words - self.budget
+        self.forced += max(words - self.budget, -SHORT)
         self.owed += self.planned_short and words > SHORT
 
     def _drawn(self, mean: float, acks: float) -> int:
@@ -96,11 +96,12 @@ class LengthPlan:
             return 1 + int(SHORT * place / chance)
         least = 1.0 if self.short is None else SHORT + 1.0
         share = max(self.share, acks)
-        longer = max((mean - share * _SHORT_MEAN) / max(1.0 - share, 0.05) - least + 0.5, 0.5)
+        longer = max((mean - share * _SHORT_MEAN) / max(1.0 - share, 0.05), least)
         variance = (self.variance - share * (1.0 - share) * (longer - _SHORT_MEAN) ** 2) / max(1.0 - share, 0.05)
-        within = math.log1p(max(variance / longer**2, _LEAST_CV**2))
-        above = self.state if chance <= 0.0 else _QUANTILE(min(max((place - chance) / (1.0 - chance), 1e-9), 1.0 - 1e-9))
-        words = least - 0.5 + min(longer * math.exp(math.sqrt(within) * above - within / 2.0), _LONGEST * longer)
+        above_least = longer - least + 0.5
+        within = math.log1p(max(variance / above_least**2, _LEAST_CV**2))
+        at = self.state if chance <= 0.0 else _QUANTILE(min(max((place - chance) / (1.0 - chance), 1e-9), 1.0 - 1e-9))
+        words = least - 0.5 + above_least * min(math.exp(math.sqrt(within) * at - within / 2.0), _LONGEST)
         made_up = min(max(self.forced, -_GIVEN_BACK * words), _GIVEN_BACK * words)
         self.forced -= made_up
         return max(round(words - made_up), int(least))

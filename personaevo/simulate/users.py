@@ -242,7 +242,7 @@ class AgendaUser:
         """Facts that nobody asked for yet, about ``facts_per_turn`` of them."""
         count = int(self.extra_facts + self.rng.random())
         waiting = [name for name, times in self.given.items() if not times]
-        if self.kept < 1.0:
+        if not self.reminders:
             waiting.sort(key=lambda name: count_numbers(self.facts[name]))
         return [self._fact(name, max(2, room // 2), "fact") for name in waiting[:count]]
 

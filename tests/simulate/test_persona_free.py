@@ -34,7 +34,7 @@ def test_dialogues_end_with_the_task_done(domain: str) -> None:
     assert outcomes["turn_limit"] == 0
     assert outcomes["completed"] >= 0.99 * len(episodes)
     assert np.mean([episode.preservation for episode in episodes]) >= 0.99
-    assert 6 <= np.mean([len(said_by(episode)) for episode in episodes]) <= 11
+    assert 5 <= np.mean([len(said_by(episode)) for episode in episodes]) <= 11
 
 
 @each_domain
