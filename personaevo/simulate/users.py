@@ -74,7 +74,7 @@ class AgendaUser:
         self.acknowledged: list[Phrase] = []
         self.asked: set[str] = set()
         self.slack = 0
-        self.goal_said = self.staying = self.leaving = False
+        self.goal_said = self.goal_known = self.staying = self.leaving = False
         self.outcome = ""
 
     def _set_manner(self, level: Mapping[str, float | None]) -> None:
@@ -97,6 +97,7 @@ class AgendaUser:
         if self.leaving:
             return None
         heard_now = self.hearing.understand(heard, self.given)
+        self.goal_known = self.goal_said  # only what an earlier turn said can be repeated
         self.asked.update(heard_now.asked)
         self.tone.move(self.rng)
         acks = self.tone.chance(ACK)
@@ -189,7 +190,7 @@ class AgendaUser:
     def _repeat(self, room: int) -> list[Part]:
         """Says again what was said: the goal in other words around it, or, of a user who is to repeat a lot, an earlier sentence."""
         goal_words, most = len(self.goal.split()), room + self.slack
-        if self.goal_said and most >= goal_words >= REPEAT_RUN_WORDS:
+        if self.goal_known and most >= goal_words >= REPEAT_RUN_WORDS:
             return [self._goal("restate", room)]
         earlier = [text for text in self.sentences if REPEAT_RUN_WORDS <= len(text.split()) <= most] if self.verbatim else []
         if not earlier:
