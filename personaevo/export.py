@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class _Candidate:
 
 def _candidates(archive: Archive, *, elites: bool) -> Iterator[_Candidate]:
     for run in archive.runs():
-        best = {elite.program_id for elite in archive.elites(run.id)} | {row.program_id for row in archive.table(run.id)}
+        best = {elite.program_id for elite in archive.elites(run.id)} | {row.program_id for row in archive.final_table(run.id).rows}
         for commit in archive.commits(run.id):
             if commit.candidate.state != "duplicate" and (not elites or commit.candidate.program.id in best):
                 yield _Candidate(run, commit)
@@ -164,12 +165,16 @@ def _personas(one: _Candidate, episodes: Sequence[Episode]) -> Iterator[dict[str
 
 def _dialogues(one: _Candidate, episodes: Sequence[Episode]) -> Iterator[dict[str, Any]]:
     names = definitions.features().names
+    played: Counter[tuple[str, int]] = Counter()
     for episode in episodes:
+        place = episode.item.task_id, episode.item.slot
+        played[place] += 1
         if episode.state == "completed":
+            again = f"-{played[place]}" if played[place] > 1 else ""  # each persona is played in several dialogues
             values = episode.fingerprint
             known = names if len(names) == len(values) else map(str, range(len(values)))  # made with other features: called by number
             yield {
-                "id": f"{one.key}-{episode.item.task_id}-{episode.item.slot}",
+                "id": f"{one.key}-{episode.item.task_id}-{episode.item.slot}{again}",
                 "turns": [{"role": role, "content": content} for role, content in episode.turns],
                 "user_id": _persona_key(one, episode), "domain": one.run.settings.get("domain", ""), "user_kind": "simulated",
                 "source": "personaevo", **_place(one, episode), "outcome": episode.outcome, "p_human": episode.p_human,

@@ -6,6 +6,7 @@ The bounds are wide enough for everything that a search writes, and narrow enoug
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -188,6 +189,8 @@ def settings_and_cells(row: Row, path: object) -> tuple[dict[str, Any], tuple[di
     """
     try:
         settings, cells = json.loads(row["settings"]), tuple(json.loads(row["cells"]))
+        if not re.fullmatch("[1-9][0-9]{0,8}", str(settings.get("scoring", 1))):
+            raise _damaged(path, f"the setting 'scoring' of run {row['run']} is not what a search records")
         SearchConfig.model_validate({name: value for name, value in settings.items() if name in SearchConfig.model_fields})
     except ValidationError as error:
         first = error.errors()[0]

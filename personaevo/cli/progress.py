@@ -12,7 +12,6 @@ from tqdm import tqdm
 from personaevo.cli.output import say
 from personaevo.config import SearchConfig
 from personaevo.evolve.search import Progress
-from personaevo.measure.stats import student_factor
 
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
 _PARTS = 10
@@ -64,7 +63,7 @@ class Display:
             )
 
     def _text(self, now: Progress) -> str:
-        parts = [_best(now, self.config.task_count), f"cells {now.cells_held}/{now.cells_total}"]
+        parts = [_best(now), f"cells {now.cells_held}/{now.cells_total}"]
         if now.spent is not None:
             parts.append(f"{now.spent.calls:,} calls, {now.spent.tokens:,} tokens, ${now.spent.usd:.2f}")
         assert self._first is not None
@@ -82,12 +81,10 @@ class Display:
         say("scoring the best program on held-out tasks …")
 
 
-def _best(now: Progress, tasks: int) -> str:
-    """The best score with half its 95 % interval; None holds the floor of task preservation before there is one."""
-    if now.best is None:
-        return "best -"
-    score = now.best.evaluation.objectives["score"]
-    return f"best {score.value:.3f} ± {student_factor(tasks - 1) * score.se:.3f}"
+def _best(now: Progress) -> str:
+    """The best program's score as it is expected on fresh dialogues: the best of many is best by luck too. None while no program holds the
+    floors."""
+    return "best -" if now.expected is None else f"best {now.expected:.2f} expected"
 
 
 def _clock(seconds: float) -> str:

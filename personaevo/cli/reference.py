@@ -68,10 +68,24 @@ def _object(found: Reference) -> dict[str, Any]:
         "kind": found.kind,
         "losses": list(found.losses),
         "counts": found.counts.model_dump(),
+        "agreement": None if found.agreement is None else found.agreement.model_dump(),
         "features": {
             name: {"mean": float(mean), "sd": float(sd)} for name, mean, sd in zip(found.names, means, deviations, strict=True)
         },
     }
+
+
+def _agreement(found: Reference) -> str:
+    """How consistent the people are, and how that is known."""
+    known = found.agreement
+    if known is None:
+        return "not known: the dialogues do not tell how much two of one person are alike"
+    if known.kind == "retest":
+        how = f"measured on {known.people:,} people with several"
+    else:
+        whose = f"{known.people:,} dialogues" if found.counts.people is None else f"the dialogues of {known.people:,} people"
+        how = f"estimated from the halves of {whose}"
+    return f"{known.value:.3f} (95 %: {known.low:.3f} to {known.high:.3f}) between two dialogues of one person, {how}"
 
 
 def _text(found: Reference) -> str:
@@ -83,6 +97,7 @@ def _text(found: Reference) -> str:
         f"corpus   {one_line(found.corpus)}; license {one_line(found.license)}",
         f"holds    {counts.dialogues:,} dialogues{dropped}, {people}",
         f"lost     {', '.join(found.losses) or 'nothing'} (what the text lacks)",
+        f"agrees   {_agreement(found)}",
         "",
         f"{'feature':26}{'mean':>10}{'sd':>10}",
     ]

@@ -163,13 +163,14 @@ def _note(settings: SearchConfig) -> str:
 
 def _show(result: SearchResult, settings: SearchConfig) -> None:
     from personaevo.inspect import spending_text, table_text
+    from personaevo.records import FinalTable
     from personaevo.text import one_line
 
     file = shlex.quote(one_line(str(result.archive)))
     name, best = program_name(), result.best.id
     rate = f"{result.candidates:,} candidates, {result.episodes:,} episodes, {result.seconds:.0f} s"
-    show("\nOn held-out tasks and people (share of what people get ± half its 95 % interval, raw value in brackets):")
-    show(f"\n{table_text(result.table)}")
+    show("\nOn held-out tasks and people:")
+    show(f"\n{table_text(FinalTable(result.table, result.comparisons))}")
     if result.spending:
         show(f"\nWhat models did and cost, in all:\n\n{spending_text(result.spending)}")
     show(f"\n{_note(settings)}\n\nArchive: {file} ({rate}). Try next:")
@@ -178,8 +179,12 @@ def _show(result: SearchResult, settings: SearchConfig) -> None:
 
 
 def _as_object(result: SearchResult) -> dict[str, Any]:
-    from personaevo.inspect import spending_object, table_object
+    from dataclasses import asdict
 
+    from personaevo.inspect import headline_object, spending_object, table_object
+    from personaevo.records import FinalTable
+
+    table = FinalTable(result.table, result.comparisons)
     return {
         "archive": str(result.archive),
         "seed": result.seed,
@@ -187,7 +192,9 @@ def _as_object(result: SearchResult) -> dict[str, Any]:
         "episodes": result.episodes,
         "seconds": round(result.seconds, 3),
         "best": {"id": result.best.id, "source": result.best.source},
-        "table": table_object(result.table),
+        "table": table_object(table),
+        "headline": headline_object(table),
+        "comparisons": [asdict(one) for one in table.comparisons],
         "digest": result.digest,
         "models": spending_object(result.spending),
     }

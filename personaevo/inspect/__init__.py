@@ -8,11 +8,11 @@ from personaevo.inspect.program import portrait, portrait_view
 from personaevo.inspect.refined import people_view, person_view, refined, refined_object
 from personaevo.inspect.spending import spending_object, spending_text
 from personaevo.inspect.summary import summary_view
-from personaevo.inspect.table import table_object, table_text
+from personaevo.inspect.table import headline_object, table_object, table_text
 from personaevo.inspect.tree import descendants_view, trunk_view
 
 __all__ = [
     "Family", "best_id", "descendants_view", "difference", "difference_object", "difference_view", "elites", "elites_object", "elites_view",
-    "find", "people_view", "person_view", "portrait", "portrait_view", "refined", "refined_object", "spending_object", "spending_text",
-    "summary_view", "table_object", "table_text", "trunk_view",
+    "find", "headline_object", "people_view", "person_view", "portrait", "portrait_view", "refined", "refined_object", "spending_object",
+    "spending_text", "summary_view", "table_object", "table_text", "trunk_view",
 ]  # fmt: skip

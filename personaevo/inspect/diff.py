@@ -14,9 +14,10 @@ from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
 from personaevo.inspect import layout
 from personaevo.inspect.behavior import Changes, changes
-from personaevo.inspect.compare import Shift, Side, paired, shifts
+from personaevo.inspect.compare import Shift, paired, shifts
 from personaevo.inspect.find import find
-from personaevo.inspect.lineage import Family
+from personaevo.inspect.lineage import Family, tasks_of
+from personaevo.inspect.scoring import another_scoring, spoken
 from personaevo.records import Candidate, Commit
 
 _STYLES = {"+": layout.GOOD, "-": layout.BAD, "@": layout.KEY}
@@ -30,7 +31,8 @@ _SCALES = {
 class Difference:
     """From ``before`` to ``after``: the lines of a unified diff of their texts, behaviors, objectives; ``same_plan`` tells whether both
     played the same episodes, so that differences are paired. ``missing`` are evaluated candidates whose dialogues the archive does not
-    hold any more (``archive compact``)."""
+    hold any more (``archive compact``); those of one run played the same. ``scoring`` says so if the scores are of another scoring than
+    this personaevo's."""
 
     run: int
     before: Candidate
@@ -41,6 +43,7 @@ class Difference:
     tasks: int
     same_plan: bool
     missing: tuple[int, ...]
+    scoring: str = ""
 
 
 def difference(archive: Archive, after: str, before: str | None = None, run_id: int | None = None) -> Difference:
@@ -58,12 +61,13 @@ def difference(archive: Archive, after: str, before: str | None = None, run_id: 
     episodes = [archive.episodes(run.id, one.candidate.number) for one in (old, new)]
     missing = tuple(one.candidate.number for one, held in zip((old, new), episodes, strict=True) if _played(one) and not held)
     objectives: tuple[Shift, ...] = ()
+    same_plan = False
     if old.evaluation is not None and new.evaluation is not None:
-        known = (one.evaluation for one in family.commits.values() if one.evaluation is not None)
-        objectives = shifts(run, Side(old.evaluation, episodes[0]), Side(new.evaluation, episodes[1]), known)
+        same_plan = old.evaluation.planned == new.evaluation.planned and (bool(missing) or paired(*episodes))
+        objectives = shifts(old.evaluation, new.evaluation, same_plan=same_plan)
     return Difference(
         run.id, old.candidate, new.candidate, tuple(_unified(old, new)), changes(run, *episodes), objectives,
-        len({one.item.task_id for one in episodes[1]}), paired(*episodes), missing,
+        len({one.item.task_id for one in episodes[1] or episodes[0]}) or tasks_of(run), same_plan, missing, another_scoring(run),
     )  # fmt: skip
 
 
@@ -123,11 +127,19 @@ def _objectives(found: Difference) -> RenderableType:
     for shift in found.objectives:
         interval = "-" if shift.low is None else f"[{shift.low:+.3f}, {shift.high:+.3f}]"
         change = shift.after - shift.before
-        made.add_row(layout.name(shift.objective.replace("_", " ")), *(layout.text(f"{x:.3f}") for x in (shift.before, shift.after)),
+        made.add_row(layout.name(spoken(shift.objective)), *(layout.text(f"{x:.3f}") for x in (shift.before, shift.after)),
                      layout.text(f"{change:+.3f}", layout.verdict(shift.low, shift.high)), layout.text(interval))  # fmt: skip
-    unpaired = "the dialogues are not all held" if found.missing else "they did not play the same episodes"
-    how = f"paired over {found.tasks} tasks" if found.same_plan else f"{unpaired}: no paired interval"
-    return layout.section("objectives in the search (shares of what people get)", made, layout.note(how))
+    notes = [layout.note(words) for words in (_pairing(found), found.scoring) if words]
+    return layout.section("objectives in the search (shares of what people get)", made, *notes)
+
+
+def _pairing(found: Difference) -> str:
+    """How the intervals were made, or why there are none."""
+    if not found.same_plan:
+        return "they did not play the same episodes: no paired interval"
+    if all(shift.low is None for shift in found.objectives):
+        return "the archive does not hold the scores without each call: no paired interval"
+    return f"paired over {found.tasks} tasks"
 
 
 def difference_object(found: Difference) -> dict[str, Any]:
@@ -143,6 +155,7 @@ def difference_object(found: Difference) -> dict[str, Any]:
         "tasks": found.tasks,
         "same_plan": found.same_plan,
         "missing": list(found.missing),
+        "scoring": found.scoring or None,
     }
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from personaevo.archive import Archive, Elite
 from personaevo.inspect import layout
 from personaevo.inspect.lineage import tasks_of
+from personaevo.inspect.scoring import another_scoring
 from personaevo.measure.stats import student_factor
 
 
@@ -28,13 +29,14 @@ class Niche:
 @dataclass(frozen=True, slots=True)
 class Elites:
     """The cells of a run, those with most people first, and how many candidates came of it: ``factor`` times a standard error is half of
-    a 95 % interval (Student, tasks - 1 degrees of freedom)."""
+    a 95 % interval (Student, tasks - 1 degrees of freedom). ``scoring`` says so if it is another than this personaevo's."""
 
     run: int
     factor: float
     tasks: int
     candidates: dict[str, int]
     niches: tuple[Niche, ...]
+    scoring: str = ""
 
     @property
     def held(self) -> list[Elite]:
@@ -71,7 +73,7 @@ def elites(archive: Archive, run_id: int | None = None) -> Elites:
     states = "SELECT state, count(*) FROM candidates WHERE run = ? GROUP BY state ORDER BY state"
     tasks = tasks_of(run)
     ordered = tuple(sorted(niches, key=lambda niche: (-niche.mass, niche.cell)))
-    return Elites(run.id, student_factor(tasks - 1), tasks, dict(archive.query(states, [run.id])[1]), ordered)
+    return Elites(run.id, student_factor(tasks - 1), tasks, dict(archive.query(states, [run.id])[1]), ordered, another_scoring(run))
 
 
 def elites_view(found: Elites) -> RenderableType:
@@ -86,7 +88,7 @@ def elites_view(found: Elites) -> RenderableType:
         f"candidates of run {found.run}: {candidates}",
         f"score ± half its 95 % interval (Student, {found.tasks} tasks); share: of the elite's dialogues, that lie in the cell",
     )
-    return Group(made, Text(""), Text(sums), *map(layout.note, notes))
+    return Group(made, Text(""), Text(sums), *(layout.note(words) for words in (*notes, found.scoring) if words))
 
 
 def _elite(niche: Niche, factor: float) -> tuple[Text, Text, Text]:

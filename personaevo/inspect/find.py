@@ -6,31 +6,29 @@ import re
 
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
+from personaevo.evolve.table import BEST
 from personaevo.records import Run
 
 _CELL = re.compile(r"cell:(\d{1,9})")
 
 
 def best_id(archive: Archive, run_id: int | None = None) -> str:
-    """The best program of a run (the latest, if none is given): that of its final table, else the best evaluated one so far by search
-    score.
+    """The best program of a run (the latest, if none is given): that of its final table, else the best one so far by the lower bound of
+    its standing, as ``evolve.ranking`` says (the archive's view ``best``).
 
     Raises:
         ArchiveError: there is none yet.
     """
     run = archive.run(run_id)
-    named = [row.program_id for row in archive.table(run.id) if row.row == "evolved" and row.program_id]
+    named = [row.program_id for row in archive.final_table(run.id).rows if row.row == BEST and row.program_id]
     if named:
         return named[0]
-    floor = float(run.settings.get("preservation_floor", 0.0))
-    scored = [
-        (commit.evaluation.objectives["score"].value, -commit.candidate.number, commit.candidate.program.id)
-        for commit in archive.commits(run.id)
-        if commit.evaluation is not None and commit.evaluation.objectives["task_preservation"].value >= floor
-    ]
-    if not scored:
-        raise ArchiveError(f"archive {archive.path} has no evaluated program yet: let its search go on")
-    return max(scored)[2]
+    found = archive.query("SELECT c.program FROM best JOIN candidates AS c USING (run, number) WHERE run = ?", [run.id])[1]
+    if found:
+        return str(found[0][0])
+    below = any(commit.evaluation is not None for commit in archive.commits(run.id))
+    why = "no program that holds the floors of its objectives" if below else "no evaluated program"
+    raise ArchiveError(f"archive {archive.path} has {why} yet: let its search go on")
 
 
 def find(archive: Archive, wanted: str | None, run_id: int | None = None) -> tuple[Run, str]:

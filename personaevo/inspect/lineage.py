@@ -9,6 +9,8 @@ from typing import Any
 
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
+from personaevo.inspect.compare import difference_se
+from personaevo.judge.objectives import SCORE
 from personaevo.measure.stats import student_factor
 from personaevo.records import Commit, Estimate, Run
 
@@ -17,8 +19,9 @@ from personaevo.records import Commit, Estimate, Run
 class Step:
     """One program on the way: how it was made, its score in the search (None if it has none) and its gain over its first parent.
 
-    ``gain_se`` treats both scores as measured independently. They were measured on the same plan, so it is rather too wide. ``noise``
-    tells that the gain's 95 % interval (Student, tasks - 1 degrees of freedom) holds 0. All three are None where a score is missing.
+    ``gain_se`` is that of the paired difference: both were scored on the same plan (``compare.difference_se``); where the archive does not
+    hold what that needs, it treats the scores as independent and is rather too wide. ``noise`` tells that the gain's 95 % interval
+    (Student, tasks - 1 degrees of freedom) holds 0. All three are None where a score is missing.
     """
 
     program_id: str
@@ -105,7 +108,8 @@ class Family:
         score, before = self.score(program_id), self.score(made.parents[0]) if made.parents else None
         gain = gain_se = noise = None
         if score is not None and before is not None:
-            gain, gain_se = score.value - before.value, hypot(score.se, before.se)
+            error = difference_se(before, score)
+            gain, gain_se = score.value - before.value, hypot(score.se, before.se) if error is None else error
             noise = abs(gain) <= student_factor(tasks_of(self.run) - 1) * gain_se
         return Step(program_id, made.number, made.operator, made.parents, made.state, score, gain, gain_se, noise)
 
@@ -122,7 +126,7 @@ class Family:
     def score(self, program_id: str) -> Estimate | None:
         """Its score in the search, None if it has none."""
         commit = self.commits.get(program_id)
-        return commit.evaluation.objectives.get("score") if commit is not None and commit.evaluation is not None else None
+        return commit.evaluation.objectives.get(SCORE) if commit is not None and commit.evaluation is not None else None
 
 
 def tasks_of(run: Run) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,23 +16,35 @@ from rich.text import Text
 from personaevo import programs
 from personaevo.archive import Archive
 from personaevo.errors import ProgramError
+from personaevo.evolve.finals import expected_score
+from personaevo.evolve.ranking import expected
 from personaevo.inspect import layout
 from personaevo.inspect.lineage import tasks_of
+from personaevo.inspect.scoring import another_scoring, arranged, notes, rules_at_hand, spoken
+from personaevo.judge.objectives import SCORE, meanings
 from personaevo.measure.stats import student_factor
+from personaevo.records import Run, Scoring
 
 _COSTS = ("role", "model", "calls", "input_tokens", "output_tokens", "usd", "seconds")
 _WANTED = {
     "more": "people show more of", "less": "people show less of", "wider": "people differ more in", "narrower": "people differ less in",
+    "apart": "personas should differ more in", "alike": "personas should differ less in",
+    "steadier": "one persona should vary less from dialogue to dialogue in",
+    "looser": "one persona should vary more from dialogue to dialogue in",
+    "together": "should go together", "opposed": "should go together less, or against each other",
 }  # fmt: skip
+_PAIR = "~"  # between the two behaviors of a remark on both
 
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
     """A program: ``Archive.program`` with, of the candidate that is shown, the judge's ``remarks`` (the worst first), ``failures`` of its
-    dialogues (reason, fault, how many) and ``costs`` (of each role and model) added; and on how many tasks each run scored."""
+    dialogues (reason, fault, how many), ``costs`` (of each role and model) and ``expected`` (its score on fresh dialogues) added; on how
+    many tasks each run scored, and what the runs that scored it were scored by."""
 
     found: Mapping[str, Any]
     tasks: Mapping[int, int]
+    scored_by: Mapping[int, tuple[Run, Scoring]]
 
     def as_object(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -57,8 +70,31 @@ def portrait(archive: Archive, program_id: str) -> Portrait:
         "remarks": [remark for (remark,) in remarks],
         "failures": [{"reason": reason, "fault": fault, "dialogues": times} for (reason, fault), times in failed.most_common()],
         "costs": [dict(zip(_COSTS, row, strict=True)) for row in costs],
+        "expected": expected_of(archive, found["run"], found["id"]),
     }
-    return Portrait(found | more, {run.id: tasks_of(run) for run in archive.runs()})
+    runs = {run.id: run for run in archive.runs()}
+    scored_by = {number: (runs[number], archive.scoring(number)) for number in {one["run"] for one in found["evaluations"]}}
+    return Portrait(found | more, {number: tasks_of(run) for number, run in runs.items()}, scored_by)
+
+
+def expected_of(archive: Archive, run_id: int, program_id: str) -> dict[str, Any] | None:
+    """A program's score as it is expected on fresh dialogues (``evolve.ranking``), from the finals if it played them (there its dialogues
+    are fresh already, and it was chosen from few), else from the search. None for one that was not scored, does not hold the floors or is
+    not among the better half: nobody chose it, so its score is not better by luck."""
+    finals = archive.finals(run_id)
+    final = next((one for one in finals if one.program_id == program_id and SCORE in one.objectives), None)
+    if final is not None:
+        return {"score": expected_score(finals, final), "from": "finals"}
+    known = archive.query(
+        "SELECT c.program, s.score, s.score_se FROM standings AS s JOIN candidates AS c USING (run, number) "
+        "WHERE s.run = ? AND s.split = 'train' AND s.holds AND c.state = 'evaluated' AND isfinite(s.score) AND isfinite(s.score_se)",
+        [run_id],
+    )[1]
+    scores = [float(score) for _, score, _ in known]
+    own = next(((float(score), float(se)) for key, score, se in known if key == program_id), None)
+    if own is None or own[0] < median(scores):
+        return None
+    return {"score": expected(*own, scores), "from": "search"}
 
 
 def portrait_view(shown: Portrait) -> RenderableType:
@@ -66,7 +102,9 @@ def portrait_view(shown: Portrait) -> RenderableType:
     found = shown.found
     parts = [
         _origin(found),
-        *(_scores(one, shown.tasks.get(one["run"], 2)) for one in found["evaluations"]),
+        *_expected(found["expected"]),
+        *(_scores(one, shown.tasks.get(one["run"], 2), *shown.scored_by[one["run"]]) for one in found["evaluations"]),
+        *_meanings(shown),
         _cells(found["cells"], shown.tasks),
         *_remarks(found["remarks"]),
         *_failures(found["failures"]),
@@ -94,14 +132,31 @@ def _origin(found: Mapping[str, Any]) -> RenderableType:
     return layout.labels([*rows, ("proposed", Text(f"{layout.count(again, 'time')} more"))] if again else rows)
 
 
-def _scores(one: Mapping[str, Any], tasks: int) -> RenderableType:
+def _expected(expected: Mapping[str, Any] | None) -> Iterator[RenderableType]:
+    """What is left of the score when the luck of the best of many is gone."""
+    if expected is not None:
+        yield layout.text(f"expected on fresh dialogues: score {expected['score']:.3f} (from the {expected['from']})")
+
+
+def _scores(one: Mapping[str, Any], tasks: int, run: Run, scoring: Scoring) -> RenderableType:
     made = layout.table("", "share", "95 % interval", "raw", words=("",))
-    for name, value in one["objectives"].items():
+    for name in arranged(one["objectives"], scoring.rules):
+        value = one["objectives"][name]
         half = student_factor(tasks - 1) * value["se"]
         interval = f"[{value['value'] - half:.3f}, {value['value'] + half:.3f}]" if half else "-"
-        made.add_row(layout.name(name.replace("_", " ")), *map(layout.text, (f"{value['value']:.3f}", interval, f"{value['raw']:.3f}")))
+        made.add_row(layout.name(spoken(name)), *map(layout.text, (f"{value['value']:.3f}", interval, f"{value['raw']:.3f}")))
     counted = f"{one['completed']} of {one['planned']} planned episodes"
-    return layout.section(f"scores on {one['split']} tasks of run {one['run']}, {counted}, sandbox {one['tier'] or '-'}", made)
+    title = f"scores on {one['split']} tasks of run {one['run']}, {counted}, sandbox {one['tier'] or '-'}"
+    how = layout.labels((label, layout.text(words)) for label, words in notes(run, scoring, one["split"], one["planned"]))
+    return layout.section(title, made, *([how] if how.row_count else []))
+
+
+def _meanings(shown: Portrait) -> Iterator[RenderableType]:
+    """What each objective means; under another scoring the same name may have meant another thing."""
+    here = [one for one in shown.found["evaluations"] if not another_scoring(shown.scored_by[one["run"]][0])]
+    names = arranged({name for one in here for name in one["objectives"] if name in meanings()}, rules_at_hand())
+    if names:
+        yield layout.section("what they mean", layout.labels((spoken(name), layout.text(meanings()[name])) for name in names))
 
 
 def _cells(cells: Sequence[Mapping[str, Any]], tasks: Mapping[int, int]) -> RenderableType:
@@ -119,9 +174,9 @@ def _remarks(remarks: Sequence[Mapping[str, str]]) -> Iterator[RenderableType]:
     """The judge's reflection in words, the worst first within each line."""
     by_direction: dict[str, list[str]] = {}
     for remark in remarks:
-        by_direction.setdefault(remark["wanted"], []).append(remark["feature"])
+        by_direction.setdefault(remark["wanted"], []).append(spoken(remark["feature"]).replace(_PAIR, " and "))
     said = [
-        layout.text(f"{_WANTED.get(wanted, wanted)}: {', '.join(feature.replace('_', ' ') for feature in features)}")
+        layout.text(f"{_WANTED.get(wanted, wanted)}: {('; ' if any(' and ' in one for one in features) else ', ').join(features)}")
         for wanted, features in by_direction.items()
     ]
     if said:

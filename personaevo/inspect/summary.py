@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from rich.console import RenderableType
 
 from personaevo.archive import Archive
 from personaevo.inspect import layout
 from personaevo.inspect.elites import elites, elites_view
+from personaevo.inspect.scoring import notes
 from personaevo.inspect.table import table_view
+from personaevo.records import FinalTable, Scoring
 
 
 def summary_view(archive: Archive) -> RenderableType:
-    """Counts, the elite of each cell, the final table if the search has ended."""
+    """Counts, what it was scored by, the elite of each cell, the final table if the search has ended."""
     found = archive.summary()
     holds = ", ".join(layout.count(found[f"{noun}s"], noun) for noun in ("program", "evaluation", "episode"))
     sides = archive.refinements().people()
@@ -22,6 +25,8 @@ def summary_view(archive: Archive) -> RenderableType:
     run = archive.run() if found["runs"] else None
     used = [("profiles", layout.text(run.settings["profiles_used"]))] if run and "profiles_used" in run.settings else []
     refined = [("refined", layout.text(f"{layout.count(len(sides), 'profile')} of {who}"))] if people else []
+    table, scoring = (archive.final_table(run.id), archive.scoring(run.id)) if run else (FinalTable(), Scoring({}, ()))
+    how = notes(run, scoring, "test" if table.rows else "train") if run else ()
     head = layout.labels(
         [
             ("archive", layout.text(f"{os.fspath(archive.path)} (schema {found['schema']})")),
@@ -30,11 +35,11 @@ def summary_view(archive: Archive) -> RenderableType:
             ("holds", layout.text(holds)),
             ("digest", layout.text(found["digest"])),
             *refined,
+            *((label, layout.text(words)) for label, words in how),
         ]
     )
     if run is None:
         return head
-    table = archive.table(run.id)
-    final = [layout.section("on held-out tasks and people", table_view(table))] if table else []
-    unfinished = [] if table else [layout.note("no final table yet: the search has not ended")]
-    return layout.page([head, elites_view(elites(archive, run.id)), *final, *unfinished])
+    final = [layout.section("on held-out tasks and people", table_view(table, scoring.rules))] if table.rows else []
+    unfinished = [] if table.rows else [layout.note("no final table yet: the search has not ended")]
+    return layout.page([head, elites_view(replace(elites(archive, run.id), scoring="")), *final, *unfinished])

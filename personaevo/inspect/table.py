@@ -1,53 +1,143 @@
-"""The final table of a search, for a terminal, as text, and as plain values."""
+"""The final table of a search and its headline, for a terminal, as text, and as plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
+from personaevo.evolve.table import AUDITOR, BEST
 from personaevo.inspect import layout
-from personaevo.records import Measure, TableRow
+from personaevo.inspect.scoring import AVERAGE, Rules, arranged, row_name, rules_at_hand, spoken, steered
+from personaevo.judge.objectives import SCORE, ordered, shown
+from personaevo.records import Comparison, FinalTable, Measure, TableRow
 
-COLUMNS = ("human_likeness", "coverage", "score", "task_preservation")
-_ROWS = {"persona_free": "persona-free", "seed_program": "seed program"}
 _WIDTH = 100  # of the table as text
+_LABEL = 14  # columns of a terminal for the rows' names: longer ones are folded
+_MEANS = "shares of what people get (people are 1) ± half the 95 % interval"
+_AUDITS = "auditor: how well it tells a row's dialogues from people's (0.5: not at all, 1: always)"
 
 
-def table_view(rows: Sequence[TableRow]) -> Table:
-    """The final table: share ± half the width of its 95 % interval (raw value), and how many planned episodes were completed."""
-    figures = [name.replace("_", " ") for name in COLUMNS]
-    made = layout.table("", *figures, "episodes", words=figures, gap=1)
-    made.columns[0].justify = "left"
-    for column in made.columns[1:]:
-        column.justify = "right"
-    for row in rows:
-        counted = next(iter(row.measures.values()), None)
-        episodes = f"{counted.completed}/{counted.planned}" if counted else "-"
-        entries = [layout.text(_entry(row.measures.get(name))) for name in COLUMNS]
-        made.add_row(layout.text(_ROWS.get(row.row, row.row)), *entries, layout.text(episodes))
-    return made
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One measure of all rows, and the columns of a terminal that it takes."""
+
+    name: str
+    entries: Sequence[str]
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_len, (*layout.text(spoken(self.name)).plain.split(), *self.entries)), default=0)
 
 
-def table_text(rows: Sequence[TableRow]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows with as many measures as there is room for: the score, what steers, the auditor, and the rest. As a view of rich."""
+
+    rows: Sequence[TableRow]
+    rules: Rules
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        columns = self._columns()
+        fitting = _fitting(columns, options.max_width)
+        made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=layout.HEADING, show_edge=False)
+        made.add_column("", overflow="fold", max_width=_LABEL)
+        for column in fitting:
+            made.add_column(layout.name(spoken(column.name)), justify="right", overflow="fold", width=min(column.width, options.max_width))
+        for index, row in enumerate(self.rows):
+            made.add_row(layout.name(row_name(row.row)), *(layout.text(column.entries[index]) for column in fitting))
+        yield made
+        left_out = [spoken(column.name) for column in columns if column not in fitting]
+        if left_out:
+            yield layout.text(f"no room for: {', '.join(left_out)}", layout.FAINT)
+
+    def _columns(self) -> list[_Column]:
+        names = arranged({name for row in self.rows for name in row.measures}, self.rules)
+        first = [name for name in names if name == SCORE or name in steered(self.rules)]
+        names = [*first, *([AUDITOR] if AUDITOR in names else []), *(name for name in names if name not in (*first, AUDITOR))]
+        return [_Column(name, [_entry(row.measures.get(name)) for row in self.rows]) for name in names]
+
+
+def _fitting(columns: Sequence[_Column], room: int) -> list[_Column]:
+    """The first, and each further one that there is room for."""
+    found: list[_Column] = []
+    left = room - _LABEL - 1
+    for column in columns:
+        if not found or column.width + 1 <= left:
+            found.append(column)
+            left -= column.width + 1
+    return found
+
+
+def table_view(table: FinalTable, rules: Rules | None = None) -> RenderableType:
+    """Share ± half the width of its 95 % interval, row by row; under it how many dialogues were completed, and the headline. ``rules`` are
+    the run's objectives (those of this personaevo, if none are given)."""
+    rules = rules or rules_at_hand()
+    audited = any(AUDITOR in row.measures for row in table.rows)
+    notes = [_MEANS, *([_AUDITS] if audited else []), *_completed(table.rows)]
+    head = headline(table, rules)
+    return Group(_Rows(table.rows, rules), *map(layout.note, notes), *([Text(""), *map(layout.text, head)] if head else []))
+
+
+def table_text(table: FinalTable, rules: Rules | None = None) -> str:
     """The same as text, at most 100 characters wide."""
-    return layout.as_text(table_view(rows), _WIDTH)
+    return layout.as_text(table_view(table, rules), _WIDTH)
 
 
 def _entry(measure: Measure | None) -> str:
     if measure is None:
         return "not measured"
     half = max(measure.high - measure.mean, measure.mean - measure.low)
-    return f"{measure.mean:.2f} ± {half:.2f} ({measure.raw:.2f})"
+    return f"{measure.mean:.2f} ± {half:.2f}"
 
 
-def table_object(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
-    """The final table for ``--json``; what was not measured is None."""
-    names = dict.fromkeys((*COLUMNS, *(name for row in rows for name in row.measures)))
+def _completed(rows: Sequence[TableRow]) -> Iterator[str]:
+    """Over how many planned dialogues, and of which rows some failed."""
+    counts = {row_name(row.row): next(iter(row.measures.values())) for row in rows if row.measures}
+    planned = {one.planned for one in counts.values()}
+    if len(planned) == 1:
+        yield f"{planned.pop()} planned dialogues in each row"
+    failed = ", ".join(f"{one.completed} of {one.planned} in {name}" for name, one in counts.items() if one.completed < one.planned)
+    if failed:
+        yield layout.text(f"completed only: {failed}").plain
+
+
+# --- the headline
+
+
+def headline(table: FinalTable, rules: Rules) -> list[str]:
+    """The best program less the average person, paired, in words; and in what it is not above that. Nothing if they were not compared."""
+    compared = [one for name in (SCORE, *steered(rules)) if (one := table.compared(AVERAGE, name)) is not None]
+    if not compared:
+        return []
+    differences = ", ".join(f"{spoken(one.objective)} {one.mean:+.2f} [{one.low:+.2f}, {one.high:+.2f}]" for one in compared)
+    said = [f"{row_name(BEST)} − {row_name(AVERAGE)}: {differences}"]
+    behind = [spoken(one.objective) for one in compared if not _better(one, rules)]
+    return [*said, f"not above the {row_name(AVERAGE)} in: {', '.join(behind)}"] if behind else said
+
+
+def _better(one: Comparison, rules: Rules) -> bool:
+    """Whether the whole interval lies on the better side of 0."""
+    less = one.objective in rules and rules[one.objective][1] == "less"
+    return one.high < 0 if less else one.low > 0
+
+
+def headline_object(table: FinalTable) -> dict[str, float] | None:
+    """The paired difference of the score to the average person, for ``--json``; None if it was not made."""
+    found = table.compared(AVERAGE, SCORE)
+    return None if found is None else {"mean": found.mean, "low": found.low, "high": found.high}
+
+
+def table_object(table: FinalTable) -> list[dict[str, Any]]:
+    """The rows for ``--json``; what was not measured is None."""
+    names = ordered([*dict.fromkeys((*shown(), *(name for row in table.rows for name in row.measures), AUDITOR))])
     return [
         {"row": row.row, "program": row.program_id}
         | {name: asdict(row.measures[name]) if name in row.measures else None for name in names}
-        for row in rows
+        for row in table.rows
     ]

@@ -9,10 +9,16 @@ from rich.text import Text
 
 from personaevo.inspect import layout
 from personaevo.inspect.lineage import Family, Step
+from personaevo.inspect.scoring import another_scoring
 from personaevo.records import Estimate
 
 _DEEPEST = 8  # levels of a tree that are shown: more do not fit
 _NOTE = "scores are those of the search, ± standard error; gain over the first parent; ~ within noise (its 95 % interval holds 0)"
+
+
+def _notes(family: Family) -> list[str]:
+    """What is to be known of all figures."""
+    return [words for words in (_NOTE, another_scoring(family.run)) if words]
 
 
 def trunk_view(family: Family, program_id: str) -> RenderableType:
@@ -27,7 +33,7 @@ def trunk_view(family: Family, program_id: str) -> RenderableType:
             made.add_row(*_mate(family, parent))
     everybody = layout.count(len(family.ancestors(program_id)), "ancestor")
     title = f"run {family.run.id}: {layout.count(len(found) - 1, 'step')} from the seed program, {everybody} in all"
-    return layout.page([layout.text(title, layout.HEADING), made, layout.note(_NOTE)])
+    return layout.page([layout.text(title, layout.HEADING), made, layout.note("\n".join(_notes(family)))])
 
 
 def descendants_view(family: Family, program_id: str) -> RenderableType:
@@ -39,7 +45,7 @@ def descendants_view(family: Family, program_id: str) -> RenderableType:
     unscored = sum(step.score is None for step in found[1:])
     title = f"run {family.run.id}: {layout.count(len(found) - 1, 'program')} bred from {program_id[: layout.SHORT_ID]}"
     hidden = len(found) - len(rows)
-    notes = [_NOTE, f"{unscored:,} without a score (failed)"] if unscored else [_NOTE]
+    notes = [*_notes(family), *([f"{unscored:,} without a score (failed)"] if unscored else [])]
     if hidden > unscored:
         notes.append(f"{hidden - unscored:,} lie more than {_DEEPEST} levels down: ask for the descendants of one of those shown")
     head = layout.one_row(Text(f"{'no.':>5} {'score':>6} {'gain':>15}   program", style=layout.HEADING))

@@ -1,0 +1,181 @@
+"""One run: its fingerprints, if features and people are those of the run, and its scores, if all else is too."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from personaevo.archive import Archive
+from personaevo.config import SearchConfig
+from personaevo.errors import PersonaevoError
+from personaevo.evolve.company import Company, wanted
+from personaevo.evolve.prepare import Bench, input_digests, load_people, load_tasks, prepare
+from personaevo.judge.objectives import SCORING, scoring_digest, scoring_of
+from personaevo.records import Episode, Evaluation, Run
+from personaevo.simulate.measuring import measured
+from personaevo.verify.arithmetic import check_itself
+from personaevo.verify.report import Report, near
+from personaevo.verify.scoring import check_cells, check_scoring
+from personaevo.workers import Workers
+
+
+def check_run(archive: Archive, run: Run, report: Report) -> None:
+    """The fingerprints, if features and people are those of the run; the scores, if all else is too."""
+    evaluations = {commit.candidate.number: commit.evaluation for commit in archive.commits(run.id) if commit.evaluation is not None}
+    pruned = archive.pruned(run.id) & evaluations.keys()
+    if pruned:
+        why = "compact left their episodes out"
+        report.unchecked.append(f"run {run.id}, scores of {len(pruned)} of {len(evaluations)} evaluations: {why}")
+    scoring = archive.scoring(run.id)
+    for number, evaluation in evaluations.items():
+        check_itself(run, scoring, evaluation, f"run {run.id}, candidate {number}", report)
+    try:
+        config = _config(run)
+        tasks, people = load_tasks(config), load_people(config)
+        at_hand = input_digests(config, tasks, people)
+    except PersonaevoError as error:
+        report.unchecked.append(f"run {run.id}, fingerprints and scores: {error}")
+        return
+    other = [name.removesuffix("_digest") for name, value in at_hand.items() if run.settings.get(name) != value]
+    losses = None if {"features", "people"} & set(other) else people.losses
+    if losses is None:
+        report.unchecked.append(f"run {run.id}, fingerprints: it was made with other {' and '.join(other)} than are at hand")
+    with _bench(archive, run, config, other, report) as bench:
+        if bench is not None:
+            check_cells(run, bench, report)
+            check_scoring(run, scoring, bench.scoring(), report)
+        for number, episodes in archive.all_episodes(run.id):
+            if number in evaluations:
+                _Candidate(f"run {run.id}, candidate {number}", evaluations[number], episodes, report).check(losses, bench)
+
+
+def _config(run: Run) -> SearchConfig:
+    """The run's settings; the seed program decides no score, and need not be at hand."""
+    known = {name: value for name, value in run.settings.items() if name in SearchConfig.model_fields}
+    return SearchConfig.model_validate({**known, "program": None})
+
+
+@contextmanager
+def _bench(archive: Archive, run: Run, config: SearchConfig, other: Sequence[str], report: Report) -> Iterator[Bench | None]:
+    """What the run was measured on, made again; None, and a note, if that cannot be."""
+    why = _other_scoring(run) or (f"it was made with other {' and '.join(other)} than are at hand" if other else "")
+    if config.agent is not None:  # a module that the file names is not run
+        why = f"its agent {config.agent} would have to play again"
+    bench = None
+    if not why:
+        try:
+            bench = _prepared(archive, config)
+        except PersonaevoError as error:
+            why = str(error)
+    inputs = {"profiles_digest": "profiles", "negatives": "negatives", "negatives_digest": "negatives"}
+    changed = [word for name, word in inputs.items() if bench is not None and bench.inputs.get(name) != run.settings.get(name)]
+    if changed:
+        bench, why = None, f"it was made with other {changed[0]} than are at hand"
+    if bench is None:
+        report.unchecked.append(f"run {run.id}, scores: {why}")
+    yield bench
+
+
+def _other_scoring(run: Run) -> str:
+    """Why the scores of a run cannot be made again, if it was scored otherwise than is done here."""
+    made_by = scoring_of(run.settings)
+    if made_by != SCORING:
+        return f"made by scoring {made_by}, this personaevo scores by {SCORING}"
+    return "" if run.settings.get("scoring_digest") == scoring_digest() else "it was made with other objectives than are at hand"
+
+
+def _prepared(archive: Archive, config: SearchConfig) -> Bench:
+    if not wanted(config):
+        with Workers(1) as workers:
+            return prepare(config, workers)
+    offline = config.model_copy(update={"replay": archive.path})
+    with Company(offline, archive) as company:
+        return prepare(offline, company.crew, company.cast)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One evaluated candidate with its episodes, of which there are some."""
+
+    where: str
+    evaluation: Evaluation
+    episodes: tuple[Episode, ...]
+    report: Report
+
+    def check(self, losses: tuple[str, ...] | None, bench: Bench | None) -> None:
+        """Fingerprints where ``losses`` is given, plan and scores where ``bench`` is."""
+        if losses is not None:
+            self._check_fingerprints(losses)
+        self._check_shares()
+        if bench is not None:
+            self._check_plan(bench)
+            self._check_scores(bench)
+
+    def _place(self, episode: Episode) -> str:
+        return f"{self.where}, task {episode.item.task_id[:80]}, slot {episode.item.slot}, seed {episode.item.seed}"
+
+    def _check_shares(self) -> None:
+        """The share of its planned episodes that lies in each cell."""
+        counts = Counter(one.cell for one in self.episodes if one.cell is not None)
+        stored = {one.cell: one.share for one in self.evaluation.cells}
+        for cell in sorted({*counts, *stored}):
+            expected = counts[cell] / self.evaluation.planned if counts[cell] else None
+            self.report.compare("score", f"{self.where}, cell {cell} (share of its episodes)", stored.get(cell), expected)
+
+    def _check_fingerprints(self, losses: tuple[str, ...]) -> None:
+        try:
+            again = measured(self.episodes, losses)
+        except PersonaevoError as error:
+            self.report.add("fingerprint", self.where, error, "dialogues that can be measured")
+            return
+        for episode, expected in zip(self.episodes, again, strict=True):
+            self.report.checked["fingerprints"] += episode.state == "completed"
+            if not near(episode.fingerprint, expected.fingerprint):
+                stored, made = (json.dumps(one.fingerprint) for one in (episode, expected))
+                self.report.add("fingerprint", self._place(episode), stored, f"{made}, as measured")
+
+    def _check_plan(self, bench: Bench) -> None:
+        """It played the episodes that were planned, all of them, and no others."""
+        planned, played = Counter(bench.train_plan.items), Counter(one.item for one in self.episodes)
+        for item, count in ((planned - played) + (played - planned)).items():
+            missing = item in planned
+            where = f"{self.where}, task {item.task_id[:80]}, slot {item.slot}, seed {item.seed}"
+            self.report.add("episode", where, "missing" if missing else f"{count} more", "planned" if missing else "not planned")
+
+    def _check_scores(self, bench: Bench) -> None:
+        """The judge's P(human) and cell of each episode, and the evaluation that follows from them."""
+        if any(one.state == "completed" and len(one.fingerprint) != len(bench.train.names) for one in self.episodes):
+            self.report.add("fingerprint", self.where, "of another length", f"{len(bench.train.names)} features")
+            return
+        order = {item: place for place, item in enumerate(bench.train_plan.items)}
+        episodes = sorted(self.episodes, key=lambda one: order.get(one.item, len(order)))
+        evaluation, judged = bench.score(self.evaluation.program_id, episodes)
+        for stored, expected in zip(episodes, judged, strict=True):
+            self.report.compare("p_human", self._place(stored), stored.p_human, expected.p_human)
+            if stored.cell != expected.cell:
+                self.report.add("cell", self._place(stored), stored.cell, expected.cell)
+        self.report.checked["scores"] += 1
+        self._compare(evaluation)
+
+    def _compare(self, expected: Evaluation) -> None:
+        for name in sorted({*self.evaluation.objectives, *expected.objectives}):
+            stored, made = self.evaluation.objectives.get(name), expected.objectives.get(name)
+            for part in ("value", "se", "raw"):
+                self.report.compare("score", f"{self.where}, {name} ({part})", getattr(stored, part, None), getattr(made, part, None))
+            ours, theirs = (one.replicates if one is not None else () for one in (stored, made))
+            if not near(ours, theirs):
+                self.report.add("score", f"{self.where}, {name} (without each call)", json.dumps(ours), json.dumps(theirs))
+        cells, again = ({cell.cell: cell for cell in one.cells} for one in (self.evaluation, expected))
+        for number in sorted({*cells, *again}):
+            for part in ("share", "score", "se"):
+                found, made_again = getattr(cells.get(number), part, None), getattr(again.get(number), part, None)
+                self.report.compare("score", f"{self.where}, cell {number} ({part})", found, made_again)
+        if self.evaluation.remarks != expected.remarks:
+            self.report.add("remarks", self.where, _words(self.evaluation), _words(expected))
+
+
+def _words(evaluation: Evaluation) -> str:
+    return ", ".join(f"{remark.wanted} {remark.feature}" for remark in evaluation.remarks) or "none"

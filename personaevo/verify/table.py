@@ -1,0 +1,73 @@
+"""The final table: whose rows it has, and whether its numbers agree with one another."""
+
+from __future__ import annotations
+
+from personaevo.archive import Archive
+from personaevo.evolve import controls
+from personaevo.evolve.finals import winner
+from personaevo.evolve.negatives import FREE
+from personaevo.evolve.table import AUDITOR, BEST, PEOPLE, SEED
+from personaevo.judge.objectives import SCORE, scoring_of
+from personaevo.records import FinalTable, Run, Scoring
+from personaevo.verify.arithmetic import FIRST, check_itself, score_from
+from personaevo.verify.report import EXACT, Report
+
+
+def check_table(archive: Archive, run: Run, report: Report) -> None:
+    """Whose rows the final table has, and whether its numbers agree with one another. They come from dialogues that are not kept."""
+    table, scoring = archive.final_table(run.id), archive.scoring(run.id)
+    if not table.rows:
+        report.unchecked.append(f"run {run.id}, final table: there is none, the search has not ended")
+        return
+    where = f"run {run.id}, final table"
+    names = [row.row for row in table.rows]
+    more = controls.ROWS if scoring_of(run.settings) != FIRST else ()
+    expected = [PEOPLE, FREE, *more, SEED, BEST]
+    if names != expected:
+        report.add("final table", f"{where}, rows", ", ".join(names), ", ".join(expected))
+    programs = {row.row: row.program_id for row in table.rows}
+    seed = run.settings.get("seed_program")
+    if seed is not None and SEED in programs and programs[SEED] != seed:
+        report.add("final table", f"{where}, row '{SEED}'", programs[SEED], seed)
+    finals = archive.finals(run.id)
+    if finals and BEST in programs:
+        best = winner(finals, {name: floor for name, (role, _, floor, _) in scoring.rules.items() if role == "holds" and floor is not None})
+        if programs[BEST] != best.program_id:
+            report.add("final table", f"{where}, row '{BEST}'", programs[BEST], f"{best.program_id}, the best of the finals")
+    for number, one in enumerate(finals):
+        check_itself(run, scoring, one, f"run {run.id}, finals, row {number}", report)
+    _check_measures(run, scoring, table, report)
+    _check_comparisons(run, table, report)
+    report.unchecked.append(f"run {run.id}, numbers of the finals and the final table: their dialogues are not kept")
+
+
+def _check_measures(run: Run, scoring: Scoring, table: FinalTable, report: Report) -> None:
+    """Each row measures what the run is scored by, and its score follows from that (that of people is a mean over draws of them)."""
+    for row in table.rows:
+        where = f"run {run.id}, final table, row '{row.row}'"
+        for name, one in row.measures.items():
+            if name not in (SCORE, AUDITOR) and name not in scoring.rules:
+                report.add("final table", where, f"{name[:80]} is measured", "an objective of the run")
+            if one.low > one.high:
+                report.add("final table", f"{where}, {name}", f"{one.low:.9g} to {one.high:.9g}", "an interval")
+        expected = score_from(run, scoring, {name: one.mean for name, one in row.measures.items()})
+        if row.row != PEOPLE and expected is not None and SCORE in row.measures:
+            report.compare("final table", f"{where}, {SCORE}", row.measures[SCORE].mean, expected, EXACT)
+
+
+def _check_comparisons(run: Run, table: FinalTable, report: Report) -> None:
+    """The best program is compared with each other row on each objective that both have, by the difference of what the rows say."""
+    rows = {row.row: row.measures for row in table.rows}
+    best = rows.get(BEST, {}) if scoring_of(run.settings) != FIRST else {}  # the first scoring compared nothing
+    expected = {
+        (BEST, against, name): best[name].mean - measures[name].mean
+        for against, measures in rows.items() for name in best if against != BEST and name in measures and name != AUDITOR
+    }  # fmt: skip
+    stored = {(one.row, one.against, one.objective): one for one in table.comparisons}
+    for place in dict.fromkeys((*expected, *stored)):
+        where = f"run {run.id}, final table, {' less '.join(place[:2])[:160]}, {place[2][:80]}"
+        one = stored.get(place)
+        report.compare("final table", where, None if one is None else one.mean, expected.get(place), EXACT)
+        if one is not None and one.low > one.high:
+            report.add("final table", where, f"{one.low:.9g} to {one.high:.9g}", "an interval")
+    report.checked["comparisons"] += len(table.comparisons)

@@ -1,0 +1,74 @@
+"""All of an archive."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from personaevo.archive import Archive
+from personaevo.errors import ArchiveBusyError, ArchiveError, PersonaevoError, ProgramError
+from personaevo.programs import program_id
+from personaevo.refine.people import result
+from personaevo.verify.report import Report, Verification
+from personaevo.verify.run import check_run
+from personaevo.verify.table import check_table
+
+
+def verify(path: str | os.PathLike[str]) -> Verification:
+    """Checks all that can be computed again; numbers agree within 1e-6. Of an archive that is being written, its last snapshot.
+
+    A file that is refused as it is (damaged, or with values that no search writes) gives that as its finding. What cannot be checked
+    because something is not at hand (the people's file, say) is no finding.
+
+    Raises:
+        ArchiveBusyError: it is being written and no snapshot appears.
+        ArchiveError: there is no such file.
+    """
+    report = Report()
+    try:
+        with Archive.read(path) as archive:
+            _check(archive, report)
+    except ArchiveBusyError:
+        raise
+    except ArchiveError as error:
+        if not Path(path).is_file():
+            raise
+        report.add("file", os.fspath(path), str(error), "an archive as personaevo writes it")
+    return Verification(tuple(report.findings), tuple(report.unchecked), dict(report.checked))
+
+
+def _check(archive: Archive, report: Report) -> None:
+    report.findings += archive.disagreements()
+    if any(finding.kind == "value" for finding in report.findings):
+        report.unchecked.append("everything else: values that no search writes are not read")
+        return
+    for table in ("runs", "candidates", "evaluations", "episodes", "personas"):
+        report.checked[table] = archive.query(f"SELECT count(*) FROM {table}")[1][0][0]
+    _check_programs(archive, report)
+    _check_refinement(archive, report)
+    for run in archive.runs():
+        check_table(archive, run, report)
+        check_run(archive, run, report)
+
+
+def _check_programs(archive: Archive, report: Report) -> None:
+    """Every source, and every other text of a program that was proposed, must have the id that it goes by."""
+    texts = "SELECT id, source FROM programs UNION ALL SELECT program, variant FROM candidates WHERE variant IS NOT NULL"
+    for key, source in archive.query(texts)[1]:
+        report.checked["programs"] += 1
+        try:
+            found = program_id(source)
+        except ProgramError as error:
+            found = f"no id: {error}"
+        if found != key:
+            report.add("program", f"program {key}", found, f"{key}, the id of its source")
+
+
+def _check_refinement(archive: Archive, report: Report) -> None:
+    """Everybody's record must be as it was written, and the profile that it returns the one that was scored."""
+    for row in archive.refinements().people():
+        report.checked["profiles"] += 1
+        try:
+            result(row)
+        except PersonaevoError as error:
+            report.add("refined", f"person {row.person[:80]}, role {row.role}", error, "what a refinement writes")
