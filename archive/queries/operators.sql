@@ -1,11 +1,11 @@
 -- What each operator did: proposals, duplicates, failures, gain over the first parent; of several in a row each counts (latest run).
-WITH best AS (
+WITH scored AS (
     SELECT program, max_by(score, -number) AS score FROM scores WHERE run = (SELECT max(run) FROM runs) GROUP BY program
 ), children AS (
     SELECT unnest(list_distinct(string_split(c.operator, '+'))) AS operator, c.state, child.score - parent.score AS gain
     FROM candidates AS c
     LEFT JOIN scores AS child ON child.run = c.run AND child.number = c.number
-    LEFT JOIN best AS parent ON parent.program = c.parents[1]
+    LEFT JOIN scored AS parent ON parent.program = c.parents[1]
     WHERE c.run = (SELECT max(run) FROM runs)
 )
 SELECT operator, count(*) AS proposals, count(*) FILTER (state = 'duplicate') AS duplicates, count(*) FILTER (state = 'failed') AS failed,

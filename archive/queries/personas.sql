@@ -1,4 +1,4 @@
--- The personas of the elites with what came of them: description, dials, P(human), cell and preservation (latest run).
+-- The personas of the elites, a row for each of their dialogues: P(human), cell, preservation, description, dials (latest run).
 SELECT c.program, p.number, p.task, p.slot, p.id, e.p_human, e.cell, e.preservation, p.description, p.behaviors, p.dials
 FROM personas AS p
 JOIN candidates AS c USING (run, number)

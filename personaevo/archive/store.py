@@ -23,9 +23,9 @@ from personaevo.archive.refinements import Refinements
 from personaevo.archive.rows import (
     Row,
     as_json,
+    commit_from,
     comparison_from,
     comparison_rows,
-    commit_from,
     episode_from,
     final_from,
     finals_rows,
@@ -137,8 +137,8 @@ class Archive:
     # --- writing
 
     def begin_run(self, settings: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], scoring: Scoring | None = None) -> Run:
-        """Add a run. ``settings`` and ``cells`` need a JSON form; of a cell, ``cell``, ``name``, ``mass`` count here. ``scoring`` is what it
-        is scored by.
+        """Add a run. ``settings`` and ``cells`` need a JSON form; of a cell, ``cell``, ``name``, ``mass`` count here. ``scoring`` is
+        what it is scored by.
 
         Raises:
             ArchiveError: they have none, or the archive is open for reading.
@@ -280,7 +280,8 @@ class Archive:
             self._database.check(table, "run = ?", known)
         rows = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", known)
         compared = self._database.rows(
-            "SELECT * FROM comparisons WHERE run = $1 AND version = (SELECT max(version) FROM final_tables WHERE run = $1) ORDER BY position",
+            "SELECT * FROM comparisons WHERE run = $1 AND version = (SELECT max(version) FROM final_tables WHERE run = $1) "
+            "ORDER BY position",
             known,
         )
         return FinalTable(tuple(map(table_row_from, rows)), tuple(map(comparison_from, compared)))

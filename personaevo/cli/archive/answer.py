@@ -42,17 +42,15 @@ class Answer:
         return text.getvalue()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Figures are whole; texts share the room that is left, and are cut there. Where that is too little, each row becomes a list."""
-        names = [one_line(column) for column in self.columns]
-        cells = [[one_line(_text(_rounded(_plain_value(value))))[:_LONGEST] for value in row] for row in self.rows]
-        figures = [all(isinstance(row[place], int | float | Decimal | None) for row in self.rows) for place in range(len(names))]
-        sizes = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
-        fixed = sum(size for size, figure in zip(sizes, figures, strict=True) if figure) + _GAP * len(names)
-        cut = _cut([size for size, figure in zip(sizes, figures, strict=True) if not figure], options.max_width - fixed)
-        if cut < _NARROWEST:
-            yield from (_record(names, row, options.max_width) for row in cells)
+        """Figures are whole; texts share the room that is left, and are cut there. Maps from names to numbers are spread over columns, one
+        for each name, if there is room. Where there is too little for all else, each row becomes a list."""
+        spread = _spread(self)
+        table = (_fitted(spread, options.max_width) if spread is not None else None) or _fitted(self, options.max_width)
+        if table is not None:
+            yield table
         else:
-            yield _table(names, cells, [size if figure else min(size, cut) for size, figure in zip(sizes, figures, strict=True)], figures)
+            names = [one_line(column) for column in self.columns]
+            yield from (_record(names, row, options.max_width) for row in _cells(self))
 
 
 # --- values
@@ -90,6 +88,42 @@ def _text(value: Any) -> str:
 # --- a table that fits
 
 
+def _cells(answer: Answer) -> list[list[str]]:
+    return [[one_line(_text(_rounded(_plain_value(value))))[:_LONGEST] for value in row] for row in answer.rows]
+
+
+def _spread(answer: Answer) -> Answer | None:
+    """The same with the values of each map in columns of their own; None if there is no such map."""
+    columns: list[str] = []
+    values: list[Sequence[Any]] = []
+    for place, column in enumerate(answer.columns):
+        held = [row[place] for row in answer.rows]
+        keys = dict.fromkeys(key for one in held if isinstance(one, dict) for key in one)
+        if keys and all(one is None or _is_figures(one) for one in held):
+            columns += [str(key).replace("_", " ") for key in keys]
+            values += [[None if one is None else one.get(key) for one in held] for key in keys]
+        else:
+            columns.append(column)
+            values.append(held)
+    return None if len(columns) == len(answer.columns) else Answer(columns, list(zip(*values, strict=True)))
+
+
+def _is_figures(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, int | float | Decimal | None) for one in value.values())
+
+
+def _fitted(answer: Answer, width: int) -> RenderableType | None:
+    """As a table; None where texts would be cut too short. Names of several words are folded."""
+    names, cells = [one_line(column) for column in answer.columns], _cells(answer)
+    figures = [all(isinstance(row[place], int | float | Decimal | None) for row in answer.rows) for place in range(len(names))]
+    sizes = [max(map(cell_len, [*name.split(), *(row[place] for row in cells)]), default=0) for place, name in enumerate(names)]
+    fixed = sum(size for size, figure in zip(sizes, figures, strict=True) if figure) + _GAP * len(names)
+    cut = _cut([size for size, figure in zip(sizes, figures, strict=True) if not figure], width - fixed)
+    if cut < _NARROWEST:
+        return None
+    return _table(names, cells, [size if figure else min(size, cut) for size, figure in zip(sizes, figures, strict=True)], figures)
+
+
 def _cut(sizes: Sequence[int], room: int) -> int:
     """The width at which columns of these sizes must be cut to fit into ``room`` together; too narrow a one if they cannot."""
     cut = max([*sizes, _NARROWEST])
@@ -101,9 +135,9 @@ def _cut(sizes: Sequence[int], room: int) -> int:
 def _table(names: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int], figures: Sequence[bool]) -> RenderableType:
     made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False)
     for name, size, figure in zip(names, widths, figures, strict=True):
-        made.add_column(Text(name), justify="right" if figure else "left", width=size, no_wrap=True, overflow="ellipsis")
+        made.add_column(Text(name), justify="right" if figure else "left", width=size, overflow="ellipsis")
     for row in cells:
-        made.add_row(*map(Text, row))
+        made.add_row(*(Text(value, no_wrap=True, overflow="ellipsis") for value in row))
     return made
 
 
