@@ -9,14 +9,19 @@ from personaevo.records import (
     Candidate,
     CellScore,
     Commit,
+    Comparison,
+    Control,
     Episode,
     Estimate,
     Evaluation,
+    FinalTable,
+    Level,
     Measure,
     Persona,
     PlanItem,
     Program,
     Role,
+    Scoring,
     TableRow,
 )
 
@@ -57,7 +62,7 @@ def a_commit(number: int, seed: int = 0, episodes: int = 8, turns: int = 4, feat
     rng = random.Random(f"{seed} {number}")
     program = Program(f"{rng.getrandbits(64):016x}", f"def generate(): return {number}\n" + "# filler\n" * 100)
     objectives = {
-        name: Estimate(rng.random(), 0.01, rng.random())
+        name: Estimate(rng.random(), 0.01, rng.random(), (rng.random(), rng.random()))
         for name in ("human_likeness", "coverage", "task_preservation", "score")
     }
     cells = tuple(CellScore(c, rng.random(), rng.random(), rng.random() / 10) for c in range(4))
@@ -84,13 +89,23 @@ def a_failure(number: int) -> Commit:
     return Commit(Candidate(number, program, ("seed",), "rewrite", "failed", "not valid Python: line 1", "program"))
 
 
-def a_table() -> list[TableRow]:
+def a_table(best: str = "abc") -> FinalTable:
     """A final table."""
-    return [
+    rows = (
         TableRow("humans", None, {"score": Measure(1.0, 0.9, 1.1, 0.8, 50, 50)}),
         TableRow(
             "evolved",
-            "abc",
+            best,
             {"score": Measure(0.5, 0.4, 0.6, 0.4, 49, 50), "coverage": Measure(0.1, 0.0, 0.2, 0.1, 50, 50)},
         ),
-    ]
+    )
+    return FinalTable(rows, (Comparison("evolved", "humans", "score", -0.5, -0.6, -0.4),))
+
+
+def a_scoring(floor: float = 0.9, name: str = "coverage") -> Scoring:
+    """What a run was scored by."""
+    rules: dict[str, tuple[str, str, float | None, int]] = {
+        "human_likeness": ("steers", "more", None, 1), name: ("steers", "less", None, 2), "task_preservation": ("holds", "more", floor, 1),
+    }  # fmt: skip
+    levels = (("train", 8, name, Level(4.5, 0.25)), ("test", 50, name, Level(0.1 + 0.2, 1 / 3)))
+    return Scoring(rules, levels, (Control("train", "persona_free", "task 1", (0.5, -1.0)), Control("test", "independent", "task 2", (0.25,))))

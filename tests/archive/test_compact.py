@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
-from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_table, scored
+from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
 from personaevo import content
 from personaevo.archive import Archive, compact
@@ -20,7 +20,7 @@ from personaevo.errors import ArchiveBusyError, ArchiveError
 from personaevo.evolve import search as search_module
 from personaevo.evolve.prepare import prepare
 from personaevo.evolve.search import _begin, search
-from personaevo.records import TableRow
+from personaevo.records import FinalTable, TableRow
 from personaevo.workers import Workers
 
 ROOT = content.root("archive").parent
@@ -36,8 +36,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(8):
             archive.commit(first.id, scored(3, [(1.0, 0.0)] * 4) if number == 3 else a_commit(number))
         archive.commit(first.id, a_failure(8))
-        archive.write_table(first.id, [TableRow("evolved", a_commit(5).candidate.program.id, a_table()[0].measures)])
-        second = archive.begin_run({**SETTINGS, "preservation_floor": 1.0}, CELLS)
+        archive.write_table(first.id, FinalTable((TableRow("evolved", a_commit(5).candidate.program.id, a_table().rows[0].measures),)))
+        second = archive.begin_run(SETTINGS, CELLS, a_scoring(1.0))
         for number in range(3):
             archive.commit(second.id, a_commit(number, 9))
     return path
@@ -61,12 +61,14 @@ def held(path: Path) -> dict[tuple[int, int], int]:
 def test_without_dead_space(path: Path) -> None:
     with Archive.read(path) as archive:
         digest, commits, episodes, summary = archive.verify_digest(), archive.commits(1), archive.episodes(2, 1), archive.summary()
+        scoring, table = archive.scoring(2), archive.final_table(1)
     done = compact(path)
     assert (done.episodes, done.personas) == (0, 0)
     assert done.after == path.stat().st_size < done.before
     with Archive.read(path) as archive:
         assert archive.verify_digest() == digest
         assert (archive.commits(1), archive.episodes(2, 1), archive.summary()) == (commits, episodes, summary)
+        assert (archive.scoring(2), archive.final_table(1)) == (scoring, table)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 

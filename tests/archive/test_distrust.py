@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from archive_cases import CELLS, SETTINGS, a_commit, a_table
+from archive_cases import CELLS, SETTINGS, a_commit, a_scoring, a_table
 
 from personaevo.archive import Archive, bounds, catalog
 from personaevo.errors import ArchiveError
@@ -54,7 +54,7 @@ OBJECTS = {
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("whole") / "a.duckdb"
     with Archive.create_or_open(path) as archive:
-        run = archive.begin_run({**SETTINGS, "preservation_floor": 0.5}, CELLS)
+        run = archive.begin_run(SETTINGS, CELLS, a_scoring(0.5))
         for number in range(2):
             archive.commit(run.id, a_commit(number))
         archive.write_table(run.id, a_table())
@@ -79,7 +79,7 @@ def readings(archive: Archive) -> list[object]:
     """All that can be read of an archive with run 1 and candidate 0."""
     program = archive.commits(1)[0].candidate.program.id
     return [
-        archive.summary(), archive.runs(), archive.commits(1), archive.episodes(1, 0), archive.table(1), archive.elites(1),
+        archive.summary(), archive.runs(), archive.commits(1), archive.episodes(1, 0), archive.final_table(1), archive.elites(1), archive.scoring(1),
         archive.sources([program]), archive.program(program), archive.digest(1), archive.verify_digest(),
     ]  # fmt: skip
 
@@ -156,6 +156,18 @@ VALUES = {
         "{'mean': 'nan'::DOUBLE, 'low': 0, 'high': 0, 'raw': 0, 'completed': 1, 'planned': 1}}",
         "'measures'",
     ),
+    "a scoring that is none": ("UPDATE runs SET settings = '{\"scoring\": \"x\"}'", "the setting 'scoring' of run 1"),
+    "NaN in what is left without a call": ("UPDATE evaluations SET replicates = MAP {'score': ['nan'::DOUBLE]}", "'replicates'"),
+    "a role of an objective that is none": ("UPDATE rules SET \"role\" = 'sings'", "'role'"),
+    "a direction that is none": ("UPDATE rules SET direction = 'up'", "'direction'"),
+    "a floor without end": ("UPDATE rules SET floor = 'inf'::DOUBLE", "'floor'"),
+    "an objective with a huge name": ("UPDATE rules SET objective = repeat('x', 90000)", "'objective'"),
+    "NaN in what people get": ("UPDATE levels SET people = 'nan'::DOUBLE", "'people'"),
+    "no zero": ("UPDATE levels SET zero = 'inf'::DOUBLE", "'zero'"),
+    "NaN in a control": ("UPDATE controls SET fingerprint = ['nan'::DOUBLE]", "'fingerprint'"),
+    "a control with a huge kind": ("UPDATE controls SET kind = repeat('x', 90000)", "'kind'"),
+    "NaN in a comparison": ("UPDATE comparisons SET low = 'nan'::DOUBLE", "'low'"),
+    "a comparison with a huge row": ("UPDATE comparisons SET against = repeat('x', 90000)", "'against'"),
 }
 
 

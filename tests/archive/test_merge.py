@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_table, scored
+from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
 from personaevo.archive import Archive, compact, merge
 from personaevo.archive.digest import MODULUS
@@ -29,7 +29,7 @@ def make(tmp_path: Path) -> Make:
         path = tmp_path / name
         with Archive.create_or_open(path) as archive:
             for commits in runs:
-                run = archive.begin_run({**SETTINGS, "seed": seed}, CELLS)
+                run = archive.begin_run({**SETTINGS, "seed": seed}, CELLS, a_scoring(0.0, f"objective {len(archive.runs())} of {seed}"))
                 for commit in commits:
                     archive.commit(run.id, commit)
                 if table:
@@ -65,9 +65,12 @@ def test_runs_follow_each_other(make: Make, tmp_path: Path) -> None:
         for run in (1, 2):
             assert merged.commits(run + 1) == source.commits(run)
             assert merged.episodes(run + 1, 0) == source.episodes(run, 0)
-            assert merged.table(run + 1) == source.table(run)
+            assert merged.final_table(run + 1) == source.final_table(run)
+            assert merged.scoring(run + 1) == source.scoring(run)
+            assert f"objective {run - 1} of 7" in merged.scoring(run + 1).rules
             assert merged.digest(run + 1) == source.digest(run)
-        assert merged.table(1) == []
+        assert merged.final_table(1).rows == ()
+        assert merged.final_table(2) == a_table()
     with Archive.create_or_open(tmp_path / "out") as merged:  # and it can be written
         merged.commit(3, a_commit(2, 2))
         merged.verify_digest()
@@ -101,7 +104,8 @@ def test_equal_runs_are_kept_once_and_the_whole_one_is_taken(make: Make, tmp_pat
     assert [(run.number, run.taken) for run in runs] == [(1, False), (1, False), (1, True), (2, True), (3, True), (1, False)]
     with Archive.read(tmp_path / "out") as merged:
         assert merged.verify_digest() == digests(whole, other, longer)
-        assert len(merged.table(1)) == 2
+        assert len(merged.final_table(1).rows) == 2
+        assert merged.scoring(1) == a_scoring(0.0, "objective 0 of 7")
         assert merged.query("SELECT run, \"text\" FROM model_calls ORDER BY \"text\"")[1] == [(1, "first"), (1, "third")]
         assert merged.pruned(1) == frozenset()
         assert len(merged.query("FROM episodes WHERE run = 1")[1]) == 64

@@ -13,6 +13,8 @@ import duckdb
 import pytest
 
 from personaevo.archive import Archive, catalog, merge
+from personaevo.cli.app import run
+from personaevo.judge.objectives import SCORING
 from personaevo.verify import verify
 
 FIRST = Path(__file__).resolve().parents[1] / "data" / "schema1.duckdb"
@@ -39,7 +41,13 @@ def test_it_is_read_as_it_is(first: Path) -> None:
         assert archive.verify_digest() == DIGEST
         assert len(archive.program(archive.commits(1)[0].candidate.program.id)["personas"]) == 3
         assert archive.elites()
-        assert [row.row for row in archive.table(1)] == ["humans", "persona_free", "seed_program", "evolved"]
+        table, scoring = archive.final_table(1), archive.scoring(1)
+        assert [row.row for row in table.rows] == ["humans", "persona_free", "seed_program", "evolved"]
+        assert table.comparisons == ()
+        assert scoring.rules["task_preservation"] == ("holds", "more", 0.9, 1)
+        assert [name for name, rule in scoring.rules.items() if rule[0] == "steers"] == ["human_likeness", "coverage"]
+        assert (scoring.levels, scoring.controls) == ((), ())
+        assert all(one.replicates == () for commit in archive.commits(1) if commit.evaluation for one in commit.evaluation.objectives.values())
     assert first.read_bytes() == before
 
 
@@ -54,12 +62,48 @@ def test_it_is_migrated_for_writing(first: Path) -> None:
 
 
 def test_it_verifies(first: Path) -> None:
-    """Its ids, references and digests always; its fingerprints and scores as long as the content that it was made with is at hand."""
+    """Its ids, references and digests always; its fingerprints as long as the content that it was made with is at hand; of its scores that
+    they agree with one another, since another scoring made them."""
     found = verify(first)
     assert found.findings == ()
     assert (found.checked["candidates"], found.checked["programs"], found.checked["episodes"]) == (6, 6, 36)
-    unchecked = [why for why in found.unchecked if why.startswith("run 1, scores: it was made with other")]
-    assert bool(unchecked) != (found.checked.get("scores") == 6)
+    assert f"run 1, scores: made by scoring 1, this personaevo scores by {SCORING}" in found.unchecked
+    assert "scores" not in found.checked
+
+
+@pytest.mark.parametrize("sql", [
+    "UPDATE evaluations SET objectives = map_concat(objectives, MAP {'score': {'value': 0.99::DOUBLE, 'se': 0::DOUBLE, 'raw': 0.9::DOUBLE}}) "
+    "WHERE number = 0",
+    "UPDATE evaluations SET objectives = map_concat(objectives, MAP {'coverage': {'value': 1.5::DOUBLE, 'se': 0::DOUBLE, 'raw': 0.9::DOUBLE}}) "
+    "WHERE number = 0",
+    "UPDATE evaluations SET cells = list_transform(cells, lambda c: {'cell': c.cell, 'share': 1.0, 'score': c.score, 'se': c.se}) "
+    "WHERE number = 0",
+])  # fmt: skip
+def test_its_scores_must_agree_with_one_another(first: Path, sql: str) -> None:
+    with duckdb.connect(str(first)) as connection:
+        connection.execute(sql)
+    assert {one.kind for one in verify(first).findings} >= {"digest", "score"}
+
+
+def test_its_pages_say_that_it_was_scored_by_another_scoring(first: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = f"scored by scoring 1 (this personaevo scores by {SCORING}): its numbers are not comparable with new ones"
+    with Archive.read(first) as archive:
+        child = next(one.candidate.program.id for one in archive.commits(1) if one.candidate.parents)
+    for page in (["summary"], ["elites"], ["show"], ["lineage"], ["lineage", "--descendants"], ["diff", child]):
+        assert run(["archive", page[0], str(first), *page[1:]]) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert out.count(said) == 1, page
+        assert "human" not in page or "human likeness" in out
+    assert run(["archive", "summary", str(first)]) == 0
+    assert "no room for" not in capsys.readouterr().out
+
+
+def test_its_search_cannot_be_resumed(first: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "--domain", "camping", "--archive", str(first), "--resume", "--jobs", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert f"was scored by scoring 1, this personaevo scores by {SCORING}" in err
 
 
 def test_it_merges(first: Path, tmp_path: Path) -> None:

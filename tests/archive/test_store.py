@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_table, scored
+from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
 from personaevo.archive import Archive
 from personaevo.archive.catalog import migrations
 from personaevo.errors import ArchiveError
-from personaevo.records import Candidate, Commit, Estimate, PlanItem, Program
+from personaevo.records import Candidate, Commit, Estimate, FinalTable, PlanItem, Program, Scoring
 
 
 @pytest.fixture
@@ -33,17 +33,37 @@ def test_round_trip(tmp_path: Path) -> None:
         run = archive.begin_run(SETTINGS, CELLS)
         for commit in commits:
             archive.commit(run.id, commit)
-        archive.write_table(run.id, a_table()[:1])
+        archive.write_table(run.id, FinalTable(a_table().rows[:1]))
+        assert archive.final_table(run.id) == FinalTable(a_table().rows[:1])
         archive.write_table(run.id, a_table())
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     with Archive.read(path) as archive:
         assert (run.settings, list(run.cells)) == (SETTINGS, CELLS)
         assert archive.run() == archive.run(run.id) == run
         assert archive.commits(run.id) == [light(commit) for commit in commits]
-        assert archive.table(run.id) == a_table()
+        assert archive.final_table(run.id) == a_table()
         assert archive.episodes(run.id, 2) == commits[2].episodes
         assert archive.episodes(run.id, 1) == ()
         assert archive.verify_digest() == archive.digest(run.id)
+
+
+def test_a_run_says_what_it_was_scored_by(archive: Archive) -> None:
+    bare, told = archive.begin_run(SETTINGS, CELLS), archive.begin_run(SETTINGS, CELLS, a_scoring(0.75))
+    assert archive.scoring(bare.id) == Scoring({}, ())
+    assert archive.scoring(told.id) == a_scoring(0.75)
+    assert archive.final_table(told.id) == FinalTable()
+
+
+def test_below_a_floor_of_the_run_there_is_no_elite_and_no_best(archive: Archive) -> None:
+    low, high = (archive.begin_run(SETTINGS, CELLS, a_scoring(floor)).id for floor in (0.0, 2.0))
+    for run in (low, high):
+        archive.commit(run, a_commit(0))
+    assert archive.elites(low)
+    assert archive.elites(high) == []
+    archive.publish_snapshot()
+    with Archive.read(archive.path) as reader:
+        assert reader.query("SELECT run, number FROM best")[1] == [(low, 0)]
+        assert reader.query("SELECT run, holds FROM standings ORDER BY run")[1] == [(low, True), (high, False)]
 
 
 def test_opened_again_it_goes_on(tmp_path: Path) -> None:
