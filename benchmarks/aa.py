@@ -1,98 +1,95 @@
-"""A/A test: how often the 95 % interval of an evaluation holds the long-run mean of the same program on the same tasks.
+"""How often do the 95 % intervals of the final table hold the long-run mean, over people and ``generate`` calls together?
 
-    python -m benchmarks.aa [--domains service,charity,camping] [--program ARCHIVE] [--repeats 200] [--jobs 2] [--seed 1] [--split test]
+    python -m benchmarks.aa [--domain service] [--archive FILE] [--splits 20] [--seeds 20] [--jobs 2]
 
-The same program, tasks, reference and judge, evaluated again and again with fresh generation and episode seeds, by default on the
-final table's plan (``--split train``: the search's). The long-run mean is the mean of all evaluations. Each domain's seed program is
-tested, and its evolved one: that of the archive given, else of a search made for this. A capped value that is always 1 is always held.
+One program is scored over many splits of the people in two halves (each with a judge, cells and levels of its own), and in each with many
+seeds of generation and episodes. The long-run mean is that of all. Intervals are those of the final table (``judge.uncertainty``). Seeds of
+one split share its people, so the rate at which intervals hold has an interval of its own that is clustered by split (Student over splits).
+The program is the archive's best, by default that of the packaged archive.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from personaevo.archive import Archive
+from benchmarks.attacks_on_fitness import evolved_program
+from personaevo import content
 from personaevo.config import SearchConfig
 from personaevo.evolve.plan import Plan
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.search import search
+from personaevo.judge.objectives import SCORE, steering
+from personaevo.judge.uncertainty import interval, joined, point, world
 from personaevo.measure.stats import student_factor
-from personaevo.records import Episode, Evaluation, PlanItem, Program
+from personaevo.records import Episode, PlanItem, Program
 from personaevo.simulate.episodes import seed_of
 from personaevo.workers import Workers
 
-NAMES = ("score", "human_likeness", "coverage")
-LEAST, MOST = 0.90, 0.98
+NAMES = (SCORE, *steering())
+Found = tuple[float, float, float]  # value, low, high
 
 
 def main() -> None:
-    """Prints a line for each program and objective."""
-    options = _options()
-    print(f"{'':26}{'objective':17}{'mean':>7}{'sd':>8}{'mean se':>9}{'held':>7}")
-    for domain in options.domains.split(","):
-        config = SearchConfig(domain=domain, seed=options.seed, jobs=options.jobs)
-        with Workers(options.jobs) as workers:
-            bench = prepare(config, workers)
-            evolved = _best_of(options.program) if options.program else _evolved(config)
-            for name, program in (("seed program", bench.seed_program), ("evolved", evolved)):
-                _report(f"{domain}, {name}", _repeated(bench, workers, program, options.split, options.repeats), bench, options.split)
-
-
-def _options() -> argparse.Namespace:
+    """Prints a line for each objective."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--domains", default="service,charity,camping")
-    parser.add_argument("--program", type=Path, metavar="ARCHIVE")
-    parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--domain", default="service")
+    parser.add_argument("--archive", type=Path)
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--split", choices=["train", "test"], default="test")
-    return parser.parse_args()
+    options = parser.parse_args()
+    program = evolved_program(SearchConfig(), options.archive or content.archives()[options.domain])
+    found: dict[str, list[list[Found]]] = {name: [] for name in NAMES}
+    with Workers(options.jobs) as workers:
+        for split in range(options.splits):
+            bench = prepare(SearchConfig(domain=options.domain, seed=1000 + split), workers)
+            for name, intervals in scored(bench, workers, program, options.seeds).items():
+                found[name].append(intervals)
+            print(f"split {split + 1} of {options.splits}", end="\r", flush=True)
+    report(options.domain, found)
 
 
-def _evolved(config: SearchConfig) -> Program:
-    with tempfile.TemporaryDirectory() as folder:
-        return search(config.model_copy(update={"archive": Path(folder) / "a.duckdb"})).best
+def scored(bench: Bench, workers: Workers, program: Program, seeds: int) -> dict[str, list[Found]]:
+    """Value and interval of each objective for every seed, in one split of the people."""
+    works = [bench.rollout(program.source, fresh(bench.test_plan, number)) for number in range(seeds)]
+    rows = {str(number): episodes for number, episodes in enumerate(workers.map(without_text, works))}
+    n, calls = len(bench.test_plan.items), len(bench.test_plan.tasks)
+    shares, _ = point(bench.setting, rows, n)
+    draws = joined(workers.map(partial(world, bench.setting, rows, n), range(bench.people_draws)))
+    values = {name: [float(shares[row][name][0]) for row in rows] for name in NAMES}
+    return {
+        name: [(value, *interval(value, draws[row][name], calls)) for row, value in zip(rows, values[name], strict=True)] for name in NAMES
+    }
 
 
-def _best_of(path: Path) -> Program:
-    with Archive.read(path) as archive:
-        key = next(row.program_id for row in archive.table(archive.run().id) if row.row == "evolved" and row.program_id)
-        return Program(key, archive.sources([key])[key])
-
-
-def _repeated(bench: Bench, workers: Workers, program: Program, split: str, repeats: int) -> list[Evaluation]:
-    """Evaluations that differ in the seeds of generation and episodes only."""
-    plan, panel = (bench.test_plan, bench.test) if split == "test" else (bench.train_plan, bench.train)
-    played = workers.map(_measured, [bench.rollout(program.source, _fresh(plan, number)) for number in range(repeats)])
-    return [panel.score(program.id, episodes)[0] for episodes in played]
-
-
-def _fresh(plan: Plan, number: int) -> Plan:
-    """The same tasks and slots with other seeds."""
-    items = (PlanItem(item.task_id, item.slot, seed_of("aa", number, item.task_id, item.slot)) for item in plan.items)
+def fresh(plan: Plan, number: int) -> Plan:
+    """The same tasks and slots with other seeds of generation and episodes; the dialogues of a persona keep together."""
+    items = (PlanItem(item.task_id, item.slot, seed_of("aa", number, item.seed)) for item in plan.items)
     return replace(plan, seed=seed_of("aa", number), items=tuple(items))
 
 
-def _measured(work: Rollout) -> tuple[Episode, ...]:
+def without_text(work: Rollout) -> tuple[Episode, ...]:
     """Episodes without what scoring does not need, which would only travel between processes."""
     return tuple(replace(episode, turns=(), persona=None) for episode in roll_out(work))
 
 
-def _report(title: str, evaluations: Sequence[Evaluation], bench: Bench, split: str) -> None:
-    calls = len((bench.test_plan if split == "test" else bench.train_plan).tasks)
-    for name in NAMES:
-        values = np.array([one.objectives[name].value for one in evaluations])
-        errors = np.array([one.objectives[name].se for one in evaluations])
-        held = float(np.mean(np.abs(values - values.mean()) <= student_factor(calls - 1) * errors + 1e-12))
-        note = "" if name != "score" else "   holds" if LEAST <= held <= MOST else f"   FAILS: expected {LEAST:.2f} to {MOST:.2f}"
-        print(f"{title:26}{name:17}{values.mean():7.3f}{values.std(ddof=1):8.4f}{errors.mean():9.4f}{held:7.3f}{note}", flush=True)
+def report(domain: str, found: Mapping[str, Sequence[Sequence[Found]]]) -> None:
+    """The rate at which intervals hold the mean of all, with its interval over splits."""
+    print(f"{domain:10}{'mean':>16}{'sd':>8}{'half width':>12}{'held':>8}   95 % interval of the rate, clustered by split")
+    for name, splits in found.items():
+        table = np.array(splits)  # [splits, seeds, value/low/high]
+        mean = table[..., 0].mean()
+        held = ((table[..., 1] <= mean) & (mean <= table[..., 2])).mean(axis=1)
+        half = student_factor(len(held) - 1) * float(held.std(ddof=1)) / len(held) ** 0.5
+        rate, width = float(held.mean()), float((table[..., 2] - table[..., 1]).mean() / 2)
+        verdict = "holds 95 %" if rate - half <= 0.95 <= rate + half else "DOES NOT HOLD 95 %"
+        print(f"{name:16}{mean:10.3f}{table[..., 0].std():8.3f}{width:12.3f}{rate:8.3f}   [{rate - half:.3f}, {rate + half:.3f}] {verdict}")
 
 
 if __name__ == "__main__":

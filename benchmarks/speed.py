@@ -21,7 +21,7 @@ from personaevo.config import SearchConfig
 from personaevo.evolve import rollout
 from personaevo.evolve import search as search_module
 from personaevo.evolve.search import SearchResult
-from personaevo.judge.panel import Panel
+from personaevo.judge.scorer import Scorer
 
 # Where a part begins: what holds the function, and its name. Preparing plays and measures dialogues too: its own time is what is left.
 PARTS: tuple[tuple[str, Any, str], ...] = (
@@ -30,7 +30,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("sandbox", rollout, "_generate"),
     ("simulate", rollout, "run_episode"),
     ("measure", rollout, "measured"),
-    ("judge", Panel, "score"),
+    ("judge", Scorer, "score"),
     ("archive (rest)", Archive, "commit"),
     ("publish snapshots", Publisher, "publish"),
 )

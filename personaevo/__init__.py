@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from personaevo.definitions import fingerprint
     from personaevo.errors import PersonaevoError
     from personaevo.evolve.search import search
-    from personaevo.measure.cells import coverage
+    from personaevo.measure.cells import overlap_with as coverage
+    from personaevo.measure.cells import overlap_with as overlap
     from personaevo.records import Dialogue, Persona, Task
     from personaevo.refine.run import refine_profile
     from personaevo.sampler import PersonaSampler
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "coverage",
     "fingerprint",
+    "overlap",
     "refine_profile",
     "search",
     "stress_agent",
@@ -47,8 +49,9 @@ _HOME = {
     "PersonaevoError": "personaevo.errors",
     "SearchConfig": "personaevo.config",
     "Task": "personaevo.records",
-    "coverage": "personaevo.measure.cells",
+    "coverage": "personaevo.measure.cells:overlap_with",
     "fingerprint": "personaevo.definitions",
+    "overlap": "personaevo.measure.cells:overlap_with",
     "refine_profile": "personaevo.refine.run",
     "search": "personaevo.evolve.search",
     "stress_agent": "personaevo.stress",
@@ -59,7 +62,8 @@ def __getattr__(name: str) -> Any:
     """Loads a public name when it is first used (PEP 562): importing personaevo alone costs next to nothing."""
     if name not in _HOME:
         raise AttributeError(f"module 'personaevo' has no attribute '{name}'")
-    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    module, _, attribute = _HOME[name].partition(":")
+    value = globals()[name] = getattr(import_module(module), attribute or name)
     return value
 
 

@@ -82,9 +82,11 @@ class SearchConfig(BaseModel):
         profiles: refined profiles: an archive of ``personaevo refine``, a folder of ``refine --out``, or one file. The search starts from
             a program of them, and its cells are made around them; people who are held out are left out.
         candidates: how many programs are proposed, the seed program included.
-        task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each.
+        task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each, who have two dialogues each.
         finalists: so many of the best are scored again, on ``test_tasks`` tasks with ``test_personas`` personas each, to pick the best.
         test_tasks, test_personas: the same for the final table, on held-out tasks and people.
+        people_draws: how often people are drawn anew for the intervals of the final table; with each draw a judge is trained and
+            ``generate`` calls are drawn 50 times.
         lag: candidate k is bred from the results of candidates up to k - lag; also how many are under way at once.
         selection: "evolve", or "random" (parents by chance, no remarks: the control).
         operators: weights of the operators of ``evolve.recombine``.
@@ -95,8 +97,8 @@ class SearchConfig(BaseModel):
         models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for a server of one's own; the other roles are embedded.
         agent: the agent that users talk to, in place of the embedded or a model: "module:function" or an HTTP address.
         overlay: where a persona stands in the prompt of a user that a model plays: "after" the task or "before" it.
-        control_dialogues: persona-free dialogues that the judge is trained against, for train and test each; None is 400, or 60 where
-            a model plays user or agent.
+        control_dialogues: dialogues of each kind of negatives that the judge is trained against, for train and test each; None is 200, or
+            60 where a model plays user or agent.
         max_usd, max_tokens, max_calls: what models may cost in all, resumed parts included; the search stops in order before it is more.
         prices: a file of prices that comes before ``archive/prices.toml``.
         replay: an archive whose recorded answers take the place of all models.
@@ -119,6 +121,7 @@ class SearchConfig(BaseModel):
     finalists: Annotated[int, Field(ge=1, le=1000)] = 5
     test_tasks: Annotated[int, Field(ge=2, le=1000)] = 20
     test_personas: Annotated[int, Field(ge=1, le=100)] = 5
+    people_draws: Annotated[int, Field(ge=2, le=1000)] = 20
     cells: Annotated[int, Field(ge=2, le=256)] = 16
     lag: Annotated[int, Field(ge=1, le=1024)] = 4
     selection: Literal["evolve", "random"] = "evolve"

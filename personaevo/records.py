@@ -174,6 +174,9 @@ class Episode:
     fault: Literal["program", "infrastructure"] | None = None
 
 
+Wanted = Literal["more", "less", "wider", "narrower", "apart", "alike", "steadier", "looser", "together", "opposed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """One point of a reflection on a population: which behavior is off, and how. Remarks are ordered, the worst first, and carry no number.
@@ -184,7 +187,7 @@ class Remark:
     """
 
     feature: str
-    wanted: Literal["more", "less", "wider", "narrower", "apart", "alike", "steadier", "looser", "together", "opposed"]
+    wanted: Wanted
 
 
 @dataclass(frozen=True, slots=True)

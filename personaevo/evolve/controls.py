@@ -22,12 +22,14 @@ Made = Callable[[Floats, int, np.random.Generator], Floats]
 
 def average_person(people: Floats, n: int, rng: np.random.Generator) -> Floats:
     """One persona with the means of people, n times."""
-    return np.repeat(people.mean(axis=0)[None], n, axis=0)
+    found: Floats = np.repeat(people.mean(axis=0)[None], n, axis=0)
+    return found
 
 
 def copied_people(people: Floats, n: int, rng: np.random.Generator) -> Floats:
     """Rows of people: how well the engine plays what it is told."""
-    return people[_drawn(len(people), n, rng)]
+    found: Floats = people[_drawn(len(people), n, rng)]
+    return found
 
 
 def independent(people: Floats, n: int, rng: np.random.Generator) -> Floats:
@@ -38,7 +40,8 @@ def independent(people: Floats, n: int, rng: np.random.Generator) -> Floats:
 def caricatures(people: Floats, n: int, rng: np.random.Generator) -> Floats:
     """People with their deviations from the mean doubled."""
     mean = people.mean(axis=0)
-    return mean + _CARICATURE * (people[_drawn(len(people), n, rng)] - mean)
+    found: Floats = mean + _CARICATURE * (people[_drawn(len(people), n, rng)] - mean)
+    return found
 
 
 CONTROLS: Mapping[str, Made] = {
@@ -62,8 +65,8 @@ def personas(name: str, people: Floats, plan: Plan) -> dict[tuple[str, int], Per
 
 def dials_of(row: Floats) -> dict[str, float]:
     """A fingerprint as dials, each inside its range."""
-    known = definitions.dials()
-    return {name: float(np.clip(value, known[name].low, known[name].high)) for name, value in zip(definitions.features().names, row, strict=True)}
+    known, names = definitions.dials(), definitions.features().names
+    return {name: float(np.clip(value, known[name].low, known[name].high)) for name, value in zip(names, row, strict=True)}
 
 
 def _drawn(size: int, n: int, rng: np.random.Generator) -> Any:

@@ -28,7 +28,7 @@ from personaevo.measure.energy import Space
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
-from personaevo.records import Control, Episode, Evaluation, Level, Persona, Program, Scoring, Task, Tier
+from personaevo.records import Control, Episode, Evaluation, Persona, Program, Scoring, Task, Tier
 from personaevo.reference import Reference
 from personaevo.workers import Workers
 
@@ -52,6 +52,7 @@ class Bench:
     steering: Reference
     kept: Reference
     floors: Mapping[str, float]
+    people_draws: int
     inputs: dict[str, str]
     tier: Tier
     cell_names: tuple[str, ...]
@@ -128,6 +129,7 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         steering=steering,
         kept=kept,
         floors=run_floors(config),
+        people_draws=config.people_draws,
         inputs={
             **input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id,
             "negatives": json.dumps(negatives.kinds(config, models=models)), "negatives_digest": negatives.digest(config, models=models),

@@ -37,11 +37,12 @@ SHAPES: tuple[tuple[float, ...], ...] = (
     (0.9, 1.0, 1.0),  # next to all
 )
 _ADDITIVE = 0.12  # standard deviation of a linear step, in units of the dial's range
-_FACTORS = (0.3, 1.0)  # standard deviations of small and large multiplicative steps, on the log scale
+_FACTORS = (0.1, 0.3, 1.0)  # standard deviations of small and large multiplicative steps, on the log scale
 _BLEND = 0.5  # chance that a cross goes half way between its parents
-_FOLLOW = 0.5  # chance that a child acts on a remark
+_HEED_MANY = 0.3  # chance that a child acts on half of all remarks, and not on a few
 _LONGEST_NAME = 70  # of an axis, before it is numbered; 80 are allowed
-_REACH = (0.1, 0.9)  # log of the factor by which a remark moves a dial
+_REACH = 0.9  # log of the largest factor by which a remark moves a dial
+_STEPS = (1.0, 0.6, 0.3, 0.15)  # of the reach: far steps find the region, near ones the place in it
 _STRETCHES = {"wider": True, "apart": True, "narrower": False, "alike": False}
 _MOODS = {"steadier": -1, "looser": 1}
 _TIES = {"together": 1.0, "opposed": -1.0}
@@ -75,44 +76,54 @@ def change_number(parents: Parents, rng: random.Random) -> str | None:
 def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
     """Acts on some of the judge's remarks on the parent, by factors of its own: moves dials, sets personas apart or brings them together,
     steadies or loosens each, ties what goes together; adds an axis for a dial that none has."""
-    chosen = [remark for remark in parents.remarks if rng.random() < _FOLLOW]
     genes = genes_of(parents.source)
-    if not chosen or genes is None:
+    if not parents.remarks or genes is None:
         return None
-    before = len(genes.axes)
-    tied = False
+    chosen = _heeded(parents.remarks, rng)
+    before, tied, reach = len(genes.axes), False, _REACH * rng.choice(_STEPS)
     for remark in chosen:
         if remark.wanted in _TIES:
-            tied |= _tie(genes, *remark.feature.split("~"), _TIES[remark.wanted] * rng.uniform(0.2, 0.9))
+            tied |= _tie(genes, remark.feature, _TIES[remark.wanted] * rng.uniform(0.2, 0.9))
         elif remark.wanted not in _MOODS:
-            _follow(genes, remark.feature, remark.wanted, rng)
+            _follow(genes, remark.feature, remark.wanted, reach, rng)
     moods = [_MOODS[remark.wanted] for remark in chosen if remark.wanted in _MOODS]
-    if moods and sum(moods):
-        _follow(genes, "mood_swing", "more" if sum(moods) > 0 else "less", rng)
+    if sum(moods):
+        _follow(genes, "mood_swing", "more" if sum(moods) > 0 else "less", reach, rng)
     source = _grown(parents.source, genes) if len(genes.axes) > before else _with_axes(parents.source, genes.axes)
     return _with_couplings(source, genes) if tied else source
 
 
-def _follow(genes: Genes, dial: str, wanted: str, rng: random.Random) -> None:
-    """Moves a dial on all axes that hold it as a remark wants it; on a new axis, if none does."""
+def _heeded(remarks: Sequence[Remark], rng: random.Random) -> list[Remark]:
+    """A few of the remarks, the worse the likelier, or about half of all."""
+    if rng.random() < _HEED_MANY:
+        return [remark for remark in remarks if rng.random() < 0.5] or list(remarks[:1])
+    count = min(len(remarks), rng.choice((1, 2, 3, 4, 6)))
+    keys = [(rng.random() ** (1 + place), place) for place in range(len(remarks))]  # weighted without replacement
+    return [remarks[place] for _, place in sorted(keys, reverse=True)[:count]]
+
+
+def _follow(genes: Genes, dial: str, wanted: str, reach: float, rng: random.Random) -> None:
+    """Moves a dial on all axes that hold it as a remark wants it; if none does, on a new axis that begins at what the simulator does
+    unasked."""
     holders = [axis["dials"] for axis in genes.axes if dial in axis["dials"]]
-    if not holders:
-        _grow(genes, [dial], rng)
+    if not holders and _grow(genes, [dial], rng, [[dials()[dial].default] * 2]):
+        holders = [genes.axes[-1]["dials"]]
     for ends in holders:
-        ends[dial] = oriented(ends[dial], _nudged(ends[dial], dials()[dial], wanted, rng))
+        ends[dial] = oriented(ends[dial], _nudged(ends[dial], dials()[dial], wanted, reach, rng))
 
 
-def _nudged(ends: Sequence[float], dial: Dial, wanted: str, rng: random.Random) -> list[float]:
-    """End points moved as a remark wants it: by a random factor, or around their middle."""
+def _nudged(ends: Sequence[float], dial: Dial, wanted: str, reach: float, rng: random.Random) -> list[float]:
+    """End points moved as a remark wants it: by a random factor of up to exp(reach), or around their middle."""
+    factor = math.exp(reach * rng.uniform(0.1, 1.0))
     if wanted in _STRETCHES:
-        middle, factor = sum(ends) / 2, rng.uniform(1.2, 2.0)
+        middle = sum(ends) / 2
         apart = _STRETCHES[wanted]
-        least = 0.02 * (dial.high - dial.low) if apart and ends[0] == ends[1] else 0.0  # equal ends cannot be stretched
-        return [_inside(middle + sign * least + (end - middle) * (factor if apart else 1 / factor), dial) for sign, end in zip((-1, 1), ends, strict=True)]
-    factor = math.exp(rng.uniform(*_REACH))
+        least = 0.02 * reach * (dial.high - dial.low) if apart and ends[0] == ends[1] else 0.0  # equal ends cannot be stretched
+        stretch = factor if apart else 1 / factor
+        return [_inside(middle + sign * least + (end - middle) * stretch, dial) for sign, end in zip((-1, 1), ends, strict=True)]
     if wanted == "less":
         return [_inside(end / factor, dial) for end in ends]
-    floor = 0.02 * (dial.high - dial.low) * rng.random()  # zero times anything stays zero
+    floor = 0.02 * reach * (dial.high - dial.low) * rng.random()  # zero times anything stays zero
     return [_inside(max(end, floor) * factor, dial) for end in ends]
 
 
@@ -122,9 +133,9 @@ def spread_personas(parents: Parents, rng: random.Random) -> str | None:
     places = [(axis["dials"], name) for axis in genes.axes for name in axis["dials"]] if genes else []
     if genes is None or not places:
         return None
-    wanted = rng.choice(("apart", "alike"))
+    wanted, reach = rng.choice(("apart", "alike")), _REACH * rng.choice(_STEPS)
     for ends, name in places if rng.random() < 0.4 else rng.sample(places, min(len(places), rng.choice((1, 2, 4)))):
-        ends[name] = oriented(ends[name], _nudged(ends[name], dials()[name], wanted, rng))
+        ends[name] = oriented(ends[name], _nudged(ends[name], dials()[name], wanted, reach, rng))
     return _with_axes(parents.source, genes.axes)
 
 
@@ -134,7 +145,7 @@ def change_mood(parents: Parents, rng: random.Random) -> str | None:
     if genes is None:
         return None
     before = len(genes.axes)
-    _follow(genes, rng.choice(("mood_swing", "mood_swing", "persistence")), rng.choice(("more", "less")), rng)
+    _follow(genes, rng.choice(("mood_swing", "mood_swing", "persistence")), rng.choice(("more", "less")), _REACH * rng.choice(_STEPS), rng)
     return _grown(parents.source, genes) if len(genes.axes) > before else _with_axes(parents.source, genes.axes)
 
 
@@ -154,7 +165,8 @@ def change_kinds(parents: Parents, rng: random.Random) -> str | None:
         return None
     old = rng.choice(held)
     name = _fresh(old["name"], {axis["name"] for axis in axes})
-    axes.append(worded({**old, "name": name, "dials": {dial: oriented(ends, _moved(ends, dials()[dial], rng)) for dial, ends in old["dials"].items()}}))
+    moved = {dial: oriented(ends, _moved(ends, dials()[dial], rng)) for dial, ends in old["dials"].items()}
+    axes.append(worded({**old, "name": name, "dials": moved}))
     levels[name] = list(levels.get(old["name"], [0.0, 1.0]))
     part = rng.uniform(0.2, 0.5)
     kinds.append({"share": kind["share"] * part, "axes": [name if one == old["name"] else one for one in kind["axes"]]})
@@ -184,15 +196,15 @@ def add_axis(parents: Parents, rng: random.Random) -> str | None:
     return _grown(parents.source, genes) if genes and _grow(genes, chosen, rng) else None
 
 
-def _grow(genes: Genes, chosen: Sequence[str], rng: random.Random) -> bool:
+def _grow(genes: Genes, chosen: Sequence[str], rng: random.Random, ends: Sequence[Sequence[float]] | None = None) -> bool:
     """Adds an axis of these dials, for all kinds of people or one; False if there are too many axes."""
     if len(genes.axes) >= MAX_AXES:
         return False
-    axis = new_axis({dial: _end_points(dials()[dial], rng) for dial in chosen})
+    axis = new_axis(dict(zip(chosen, ends or [_end_points(dials()[dial], rng) for dial in chosen], strict=True)))
     name = axis["name"] = _fresh(axis["name"], {one["name"] for one in genes.axes})
     genes.axes.append(axis)
-    genes.levels[name] = list(rng.choice(SHAPES))
-    for kind in genes.kinds if rng.random() < 0.5 else genes.kinds and [rng.choice(genes.kinds)]:
+    genes.levels[name] = list(rng.choice(SHAPES)) if ends is None else [0.0, 1.0]
+    for kind in genes.kinds if ends is not None or rng.random() < 0.5 else genes.kinds and [rng.choice(genes.kinds)]:
         kind["axes"].append(name)
     return True
 
@@ -215,15 +227,15 @@ def _mixed(source: str, genes: Genes) -> str | None:
     return with_function(with_literal(_grown(source, genes), "KINDS", _shares(genes.kinds)), "draw", _scaffold("mixture"))
 
 
-def _tie(genes: Genes, first: str, second: str, strength: float) -> bool:
-    """Couples the axes of two dials so that the dials go together by ``strength``; False if they are not on two axes."""
-    places = [next((axis for axis in genes.axes if dial in axis["dials"]), None) for dial in (first, second)]
-    if places[0] is None or places[1] is None or places[0] is places[1]:
+def _tie(genes: Genes, both: str, strength: float) -> bool:
+    """Couples the axes of two dials ("ONE~OTHER") so that the dials go together by ``strength``; False if they are not on two axes."""
+    places = [(axis, dial) for dial in both.split("~") for axis in genes.axes if dial in axis["dials"]]
+    names = list(dict.fromkeys(axis["name"] for axis, _ in places))
+    if len(places) != len(names) or len(names) != 2:
         return False
-    for axis, dial in zip(places, (first, second), strict=True):
+    for axis, dial in places:
         start, end = axis["dials"][dial]
         strength *= -1.0 if end < start else 1.0
-    names = [axis["name"] for axis in places]
     genes.couplings = [pair for pair in genes.couplings if set(pair[:2]) != set(names)] + [[*names, _tidy(strength)]]
     return True
 
@@ -411,7 +423,7 @@ def _scaffold(name: str) -> str:
 
 
 def _labels(base: str) -> Sequence[str]:
-    base = base.split(" (")[0][:_LONGEST_NAME] or "axis"
+    base = base.split(" (", 1)[0][:_LONGEST_NAME] or "axis"
     return [base, *(f"{base} ({number})" for number in range(2, 4 * MAX_AXES))]
 
 
@@ -423,7 +435,7 @@ def _moved(ends: Sequence[float], dial: Dial, rng: random.Random) -> list[float]
         middle, keep = (low + high) / 2, rng.uniform(0.2, 0.8)
         return [_inside(middle + keep * (low - middle), dial), _inside(middle + keep * (high - middle), dial)]
     factor = math.exp(rng.gauss(0.0, rng.choice(_FACTORS)))
-    step = rng.gauss(0.0, _ADDITIVE) * (dial.high - dial.low) if dial.scale == "linear" and rng.random() < 0.5 else None
+    step = rng.gauss(0.0, _ADDITIVE * rng.choice(_STEPS)) * (dial.high - dial.low) if dial.scale == "linear" and rng.random() < 0.5 else None
     new = [value * factor if step is None else value + step for value in (low, high)]
     return [_inside(new[0] if which != "high" else low, dial), _inside(new[1] if which != "low" else high, dial)]
 

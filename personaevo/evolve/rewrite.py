@@ -15,11 +15,12 @@ from pydantic import BaseModel, Field
 
 from personaevo import definitions
 from personaevo.errors import ProgramError, ReplyError
-from personaevo.judge.reflection import Gap
+from personaevo.judge.objectives import SCORE, steering
+from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
 from personaevo.programs import patch, rules
 from personaevo.programs.personas import MAX_AXES
 from personaevo.programs.source import MAX_BYTES, make_program, parse
-from personaevo.records import ChatModel, Episode, Evaluation, Message, Program
+from personaevo.records import ChatModel, Episode, Evaluation, Message, Program, Remark
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
 
@@ -170,12 +171,18 @@ def _rules() -> str:
 
 def _parent(brief: Brief, reflection: str) -> str:
     found = brief.evaluation.objectives if brief.evaluation else {}
-    shares = {name: f"{found[key].value:.2f}" if key in found else "unknown" for name, key in _SHARES.items()}
+    names = (SCORE, *steering())
+    shares = ", ".join(f"{name.replace('_', ' ')} {found[name].value:.2f}" for name in names if name in found) or "not scored yet"
     said = quoted("what conversations show", reflection) if reflection else ""
-    return _part("parent", program=_program("program", brief.parent), gaps=gaps_text(brief.gaps), reflection=said, **shares)
+    remarks = _remarks(brief.evaluation.remarks if brief.evaluation else ())
+    program = _program("program", brief.parent)
+    return _part("parent", program=program, gaps=gaps_text(brief.gaps), reflection=said, shares=shares, remarks=remarks)
 
 
-_SHARES = {"score": "score", "likeness": "human_likeness", "coverage": "coverage"}
+def _remarks(remarks: Sequence[Remark]) -> str:
+    """What the judge says of personas and of couplings, a line each; means and spreads are said with their numbers."""
+    said = [f"- {in_words(remark)}" for remark in remarks if remark.wanted in OF_PERSONAS]
+    return "\n".join(said[:_GAPS]) or "- nothing stands out"
 
 
 def _task(brief: Brief) -> str:

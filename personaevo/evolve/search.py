@@ -415,4 +415,5 @@ class Search:
         best = self.state.asked[next(row.program_id for row in table.rows if row.program_id and row.row == BEST)]
         digest = archive.digest(self.run_id)
         spending = self.company.models.ledger.accounts() if self.company is not None else {}
-        return SearchResult(path, self.config.seed, len(self.state.commits), self.state.episodes, seconds, digest, best, table.rows, table.comparisons, spending)
+        done = len(self.state.commits), self.state.episodes
+        return SearchResult(path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending)

@@ -15,7 +15,7 @@ from personaevo.evolve.negatives import FREE
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
 from personaevo.judge.auditor import Sample, tell_apart
-from personaevo.judge.uncertainty import WORLDS, Setting, Shares, interval, joined, point, world
+from personaevo.judge.uncertainty import Shares, interval, joined, point, world
 from personaevo.measure import dynamics
 from personaevo.measure.losses import apply_losses
 from personaevo.records import Comparison, Episode, FinalTable, Floats, Measure, Program, TableRow
@@ -24,6 +24,7 @@ from personaevo.workers import Workers
 
 AUDITOR = "auditor"
 PEOPLE, SEED, BEST = "humans", "seed_program", "evolved"
+_LEAST = 10  # dialogues in each half of a fold, say: fewer are not told apart
 Rows = Mapping[str, Sequence[Episode]]
 
 
@@ -37,14 +38,14 @@ def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTa
     work |= {name: bench.rollout(program.source, plan) for name, program in programs.items() if program is not None}
     rows = dict(zip(work, play(workers, list(work.values())), strict=True))
     audits = _audits(bench, workers, rows)
-    shares, raw, draws = _scored(bench.setting, workers, rows, len(plan.items))
+    shares, raw, draws = _scored(bench, workers, rows, len(plan.items))
     calls = len(plan.tasks)
     made = []
     for name in (PEOPLE, *rows):
         counts = _counts(rows.get(name), len(plan.items))
         measures = {
-            objective: Measure(float(value[0]), *interval(float(value[0]), draws[name][objective], calls), float(raw[name][objective][0]), *counts)
-            for objective, value in shares[name].items()
+            objective: Measure(value, *interval(value, draws[name][objective], calls), float(raw[name][objective][0]), *counts)
+            for objective, value in ((key, float(values[0])) for key, values in shares[name].items())
         }
         auc, low, high = audits[name]
         program = programs.get(name)
@@ -56,12 +57,10 @@ def _counts(episodes: Sequence[Episode] | None, planned: int) -> tuple[int, int]
     return (planned if episodes is None else sum(one.state == "completed" for one in episodes)), planned
 
 
-def _scored(
-    setting: Setting, workers: Workers | Crew, rows: Rows, n: int
-) -> tuple[dict[str, Shares], dict[str, Shares], dict[str, Shares]]:
+def _scored(bench: Bench, workers: Workers | Crew, rows: Rows, n: int) -> tuple[dict[str, Shares], dict[str, Shares], dict[str, Shares]]:
     """Shares, raw values, and the draws of both people and calls."""
-    shares, raw = point(setting, rows, n)
-    worlds = workers.map(partial(world, setting, rows, n), range(WORLDS))
+    shares, raw = point(bench.setting, rows, n)
+    worlds = workers.map(partial(world, bench.setting, rows, n), range(bench.people_draws))
     return shares, raw, joined(worlds)
 
 
@@ -106,7 +105,9 @@ def _audits(bench: Bench, workers: Workers | Crew, rows: Rows) -> dict[str, tupl
     return {name: found.get(name, (1.0, 1.0, 1.0)) for name in (PEOPLE, *rows)}
 
 
-_LEAST = 10
+def audit_of(bench: Bench, episodes: Sequence[Episode]) -> tuple[float, float, float]:
+    """The auditor's AUC of any dialogues on held-out tasks, with its interval."""
+    return tell_apart(_sample(bench.kept), _played(episodes, bench.losses), bench.test_plan.seed)
 
 
 def _sample(people: Reference) -> Sample:

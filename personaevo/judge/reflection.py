@@ -7,18 +7,19 @@ persona changes from one dialogue to the next, and which behaviors go together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from personaevo.measure.agreement import intraclass
-from personaevo.records import Floats, Remark
+from personaevo.records import Floats, Remark, Wanted
 
-_WORTH_SAYING = 0.25  # standard deviations of people that the means differ by
+_WORTH_SAYING = 0.15  # standard deviations of people that the means differ by
 _WORTH_SPREAD = 0.4  # |log| of the ratio of the spreads
 _WORTH_COUPLING = 0.25  # difference of two correlations
 _COUPLINGS = 6  # said of one population, at most
+_NO_SPREAD = 0.02  # share of people's variance: less counts as so much, since the logarithm of nothing says nothing
 _EDGE = 1e-9
 
 
@@ -36,8 +37,9 @@ def reflect(
     spread = np.maximum(people.std(axis=0), _EDGE)
     off = (population.mean(axis=0) - people.mean(axis=0)) / spread
     found = [
-        (abs(float(gap)), Remark(name, "less" if gap > 0 else "more")) for name, gap in zip(names, off, strict=True) if abs(gap) > _WORTH_SAYING
-    ]
+        (abs(float(gap)), Remark(name, "less" if gap > 0 else "more"))
+        for name, gap in zip(names, off, strict=True) if abs(gap) > _WORTH_SAYING
+    ]  # fmt: skip
     if consistency is not None and len(pairs) > 2:
         found += _of_persons(pairs, people, names, consistency)
     else:
@@ -48,25 +50,21 @@ def reflect(
     return tuple(remark for _, remark in sorted(found, key=lambda entry: -entry[0]))
 
 
-def _of_persons(pairs: Floats, people: Floats, names: Sequence[str], consistency: float) -> Iterator[tuple[float, Remark]]:
+def _of_persons(pairs: Floats, people: Floats, names: Sequence[str], consistency: float) -> list[tuple[float, Remark]]:
     """Spread between personas and inside one, each against what people's spread and consistency make of it."""
     agreement = np.clip(intraclass(pairs).by_feature, 0.0, 1.0)
     ours, theirs = pairs.reshape(-1, pairs.shape[-1]).var(axis=0), np.maximum(people.var(axis=0), _EDGE**2)
-    shown = ours > _EDGE**2
-    between = np.log(np.maximum(agreement * ours, 0.02 * theirs) / (consistency * theirs)) / 2
-    within = np.log(np.maximum((1 - agreement) * ours, 0.02 * theirs) / ((1 - consistency) * theirs)) / 2
-    shown |= theirs > _EDGE**2
-    yield from (one for one, told in zip(_each(between, names, ("alike", "apart")), shown, strict=True) if told and one[0] > _WORTH_SPREAD / 2)
-    yield from (one for one, told in zip(_each(within, names, ("steadier", "looser")), shown, strict=True) if told and one[0] > _WORTH_SPREAD / 2)
+    between = np.log(np.maximum(agreement * ours, _NO_SPREAD * theirs) / (consistency * theirs)) / 2
+    within = np.log(np.maximum((1 - agreement) * ours, _NO_SPREAD * theirs) / ((1 - consistency) * theirs)) / 2
+    told = np.maximum(ours, theirs) > _EDGE**2  # a behavior that nobody shows is not spoken of
+    return _spreads(between * told, names, ("alike", "apart")) + _spreads(within * told, names, ("steadier", "looser"))
 
 
-def _each(ratio: Floats, names: Sequence[str], words: tuple[str, str]) -> list[tuple[float, Remark]]:
-    """A remark for each feature: the first word where there is too much, the second where there is too little. Half as grave as a mean."""
-    return [(abs(float(one)) / 2, Remark(name, words[0] if one > 0 else words[1])) for one, name in zip(ratio, names, strict=True)]  # type: ignore[arg-type]
-
-
-def _spreads(ratio: Floats, names: Sequence[str], words: tuple[str, str]) -> list[tuple[float, Remark]]:
-    return [one for one in _each(ratio, names, words) if one[0] > _WORTH_SPREAD / 2]
+def _spreads(ratio: Floats, names: Sequence[str], words: tuple[Wanted, Wanted]) -> list[tuple[float, Remark]]:
+    """A remark for each feature that is off: the first word where there is too much, the second where there is too little. Half as grave
+    as a mean."""
+    pairs = [(float(one), name) for one, name in zip(ratio, names, strict=True) if abs(one) > _WORTH_SPREAD]
+    return [(abs(one) / 2, Remark(name, words[0] if one > 0 else words[1])) for one, name in pairs]
 
 
 def _couplings(population: Floats, people: Floats, names: Sequence[str]) -> list[tuple[float, Remark]]:
@@ -75,7 +73,8 @@ def _couplings(population: Floats, people: Floats, names: Sequence[str]) -> list
     rows, columns = np.triu_indices(len(off), 1)
     order = np.argsort(-np.abs(off[rows, columns]), kind="stable")[:_COUPLINGS]
     found = [(float(off[rows[at], columns[at]]), names[rows[at]], names[columns[at]]) for at in order]
-    return [(abs(gap) / 2, Remark(f"{one}~{other}", "together" if gap > 0 else "opposed")) for gap, one, other in found if abs(gap) > _WORTH_COUPLING]
+    worth = [one for one in found if abs(one[0]) > _WORTH_COUPLING]
+    return [(abs(gap) / 2, Remark(f"{one}~{other}", "together" if gap > 0 else "opposed")) for gap, one, other in worth]
 
 
 def _correlations(values: Floats) -> Floats:
@@ -104,7 +103,19 @@ _WORDS = {
     "less": "people show less of it",
     "wider": "people differ more in it",
     "narrower": "people differ less in it",
+    "apart": "personas should differ more from one another in it",
+    "alike": "personas should differ less from one another in it",
+    "steadier": "one persona should vary less in it from one conversation to the next",
+    "looser": "one persona should vary more in it from one conversation to the next",
+    "together": "among people the two go together more",
+    "opposed": "among people the two go together less",
 }
+OF_PERSONAS = frozenset({"apart", "alike", "steadier", "looser", "together", "opposed"})
+
+
+def in_words(remark: Remark) -> str:
+    """A remark as a line: the behavior, or the two, and what to do about it."""
+    return f"{remark.feature.replace('~', ' and ').replace('_', ' ')}: {_WORDS[remark.wanted]}"
 
 
 def gaps(population: Floats, people: Floats, names: Sequence[str]) -> tuple[Gap, ...]:

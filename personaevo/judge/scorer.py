@@ -122,7 +122,8 @@ class Scorer:
         shares = cell_shares(played, len(self.cells))
         lies_in = np.array([[one.cell == cell for cell in range(len(self.cells))] for one in played.episodes], dtype=float)
         counts = played.sums(lies_in) + played.sums(1.0 - played.done)[:, None]
-        scores = np.minimum(1.0, shares / np.maximum(self.cells.masses, 1e-9)) * played.sums(lies_in * likeness[:, None]) / np.maximum(counts, 1.0)
+        reached = np.minimum(1.0, shares / np.maximum(self.cells.masses, 1e-9))
+        scores = reached * played.sums(lies_in * likeness[:, None]) / np.maximum(counts, 1.0)
         return tuple(
             CellScore(cell, float(shares[0, cell]), float(scores[0, cell]), jackknife_se(scores[1:, cell]))
             for cell in np.flatnonzero(shares[0]).tolist()

@@ -22,7 +22,7 @@ from personaevo.measure.cells import tessellate
 from personaevo.measure.energy import Space
 from personaevo.records import Episode, Floats, PlanItem
 
-WORLDS, CALL_DRAWS = 20, 50  # B = 1,000 draws
+CALL_DRAWS = 50  # in each world
 LEVEL = 0.95
 _TWICE = 10  # people with two dialogues, at least, that consistency is measured on
 Shares = dict[str, Floats]

@@ -116,7 +116,8 @@ def weighted(values: Floats, calls: Any, weights: Floats, varying: Any = None) -
     known = np.unique(calls)
     between[known], within[known], sizes[known] = _sums(values, calls)
     pairs, groups = weights @ sizes, weights @ (sizes > 0)
-    return np.asarray(_mean(_icc2(weights @ between, weights @ within, (pairs - groups)[:, None], pairs[:, None], _floor(values, None)), varying))
+    by_feature = _icc2(weights @ between, weights @ within, (pairs - groups)[:, None], pairs[:, None], _floor(values, None))
+    return np.asarray(_mean(by_feature, varying))
 
 
 def _sums(values: Floats, groups: Any) -> tuple[Floats, Floats, Any]:

@@ -150,7 +150,8 @@ def people_overlap(people: Floats, cells: Cells, n: int, *, draws: int = 200, se
 
 
 def overlap_with(personas: Floats, humans: Floats, cells: int = 16, seed: int = 0) -> float:
-    """``pe.overlap`` (its old name: ``pe.coverage``): raw overlap (0..1) of ``personas[n, d]`` with ``humans[m, d]`` over cells made from the humans.
+    """``pe.overlap`` (its old name: ``pe.coverage``): raw overlap (0..1) of ``personas[n, d]`` with ``humans[m, d]`` over cells made from
+    the humans.
 
     Columns are standardized by the humans; columns constant among them are dropped.
 

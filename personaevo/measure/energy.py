@@ -99,4 +99,5 @@ def energy_distance(points: Floats, calls: Any, weights: Floats, target: Target,
     total = weights @ sizes
     within = np.einsum("bi,ij,bj->b", weights, between, weights) / np.maximum(total**2 - weights**2 @ sizes, 1.0)
     energy = 2 * (weights @ near) / total - (1 - 1 / n) * within - target.within
-    return np.sqrt(np.maximum(energy, 0.0))
+    distance: Floats = np.sqrt(np.maximum(energy, 0.0))
+    return distance

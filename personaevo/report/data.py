@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from personaevo import __version__
+from personaevo.evolve.prepare import scoring_inputs
+from personaevo.judge.objectives import SCORE
 from personaevo.measure.stats import student_factor
 from personaevo.models.ledger import Spent
 from personaevo.records import Evaluation
 from personaevo.report.explorer import dialogues, program_list, sources
-from personaevo.report.figures import SHORT_ID, behaviors_chart, cell_shares, front_chart, operators_chart, plane_chart, progress_chart
+from personaevo.report.figures import SHORT_ID, behaviors_chart, cell_shares, plane_chart
 from personaevo.report.material import Material
-from personaevo.report.numbers import short, tiles
-
-MEASURES = ("score", "human_likeness", "coverage", "task_preservation", "chamfer")
-_NAMES = {"humans": "people", "persona_free": "persona-free simulator", "seed_program": "seed program", "evolved": "best program"}
+from personaevo.report.named import Measured, listed, measured
+from personaevo.report.numbers import short, spoken, tiles
+from personaevo.report.progress import front_chart, operators_chart, progress_chart
+from personaevo.report.result import result
 
 
 def report_data(material: Material) -> dict[str, Any]:
     """The page's data, JSON-able: numbers are rounded, stored text is as it was stored (the page inserts it as text only)."""
     plane_view, plane = plane_chart(material)
-    programs = program_list(material)
+    columns = measured(material)
     charts = {
         "plane": plane_view, "progress": progress_chart(material), "operators": operators_chart(material),
         "front": front_chart(material), "behaviors": behaviors_chart(material),
@@ -33,13 +35,16 @@ def report_data(material: Material) -> dict[str, Any]:
         "domain": str(material.run.settings.get("domain", "")),
         "file": material.file,
         "best": best.candidate.number if best is not None else None,
+        "score": SCORE,
+        **result(material, columns),
         "facts": _facts(material),
+        "steps": _steps(material, columns),
         "players": _players(material),
-        "table": _final_table(material),
         "finals": [_finalist(one, material) for one in material.finals],
         "cells": _cells(material),
+        "outside": _outside(material),
         "charts": {name: chart.as_json() for name, chart in charts.items()},
-        "programs": programs,
+        "programs": program_list(material),
         "sources": sources(material),
         "dialogues": dialogues(material, plane),
         "costs": _costs(material.spending),
@@ -53,19 +58,45 @@ def _facts(material: Material) -> list[list[str]]:
     states = Counter(one.candidate.state for one in material.commits)
     kinds = f"{states['evaluated']:,} evaluated, {states['failed']:,} failed, {states['duplicate']:,} known before"
     episodes = sum(one.evaluation.planned for one in material.commits if one.evaluation)
-    finals, shown = sum(one.planned for one in material.finals), sum(row.row != "humans" for row in material.table)
-    held_out = next((measure.planned for row in material.table for measure in row.measures.values()), 0)
+    finals, controls = sum(one.planned for one in material.finals), len(material.scoring.controls)
+    held_out = sum(max((one.planned for one in row.measures.values()), default=0) for row in material.table if row.row != "humans")
+    judge = f", {controls:,} to train the judges" if controls else ""
     tiers = sorted({one.evaluation.tier or "not recorded" for one in material.commits if one.evaluation})
     people = material.compared.people
+    digest = settings.get("scoring_digest")
     return [
         ["domain", str(settings.get("domain", "-"))],
         ["people", f"{len(people)} dialogues of {people.corpus}, other ones for the final table" if people else "figures not at hand"],
         *([["profiles", str(settings["profiles_used"])]] if "profiles_used" in settings else []),
         ["seed, run", f"{settings.get('seed', '-')}, {material.run.id}"],
         ["candidates", f"{len(material.commits):,}: {kinds}"],
-        ["dialogues", f"{episodes:,} in the search, {finals:,} in the finals, {held_out * shown:,} for the final table"],
+        ["dialogues", f"{episodes:,} in the search, {finals:,} in the finals, {held_out:,} for the final table{judge}"],
+        ["scoring", f"{material.scored_by}{f' ({digest})' if digest else ''}{_other_version(material)}"],
         ["sandbox", ", ".join(tiers) or "-"],
         ["archive", f"{material.file}, personaevo {__version__}"],
+    ]
+
+
+def _other_version(material: Material) -> str:
+    """Whether objectives of the same scoring were changed since."""
+    digest = material.run.settings.get("scoring_digest")
+    return ", objectives differ from those installed here" if digest and digest != scoring_inputs()["scoring_digest"] else ""
+
+
+def _steps(material: Material, columns: Sequence[Measured]) -> list[str]:
+    """How the numbers were made, a step each."""
+    floors = listed(f"{spoken(name)} at least {floor:g}" for name, floor in material.floors.items())
+    meaning = next((one.meaning for one in columns if one.name == SCORE), "")
+    steered = f"The score steers the search by {listed(map(spoken, material.steering))}{f': {meaning}' if meaning else ''}."
+    shares = "Objectives are shares: 1 is what as many other people get, 0 a level below. Values below 0 and above 1 are possible."
+    return [
+        "A persona program is a small Python program that writes personas for a task. The search rewrites programs and keeps the best one "
+        "for every kind of behavior.",
+        "Every candidate plays the same planned dialogues: its personas as users, against an agent. How the users behave is measured.",
+        *([shares] if any(one.share for one in columns if one.name != SCORE) else []),
+        *([steered] if material.steering else []),
+        *([f"A program below a floor ({floors}) cannot be a parent, an elite or the best program."] if floors else []),
+        "At the end of a search the best few are scored again on fresh dialogues (the finals). The best of them there is the best program.",
     ]
 
 
@@ -82,20 +113,12 @@ def _players(material: Material) -> str:
     return f"Played by: {named}; all else was embedded. Other players give other numbers."
 
 
-def _final_table(material: Material) -> list[dict[str, Any]]:
-    rows = []
-    for row in material.table:
-        measures = {name: asdict(measure) for name, measure in row.measures.items() if name in MEASURES}
-        rows.append({"row": row.row, "name": _NAMES.get(row.row, row.row), "program": row.program_id, "measures": measures})
-    return rows
-
-
 def _finalist(one: Evaluation, material: Material) -> dict[str, Any]:
     factor = student_factor(int(material.run.settings.get("test_tasks", 2)) - 1)
     number = next((c.candidate.number for c in material.commits if c.candidate.program.id == one.program_id), None)
     values = {
-        name: [short(x.value), short(max(0.0, x.value - factor * x.se)), short(min(1.0, x.value + factor * x.se))]
-        for name, x in one.objectives.items() if name in MEASURES
+        name: [short(x.value), short(x.value - factor * x.se), short(x.value + factor * x.se)]
+        for name, x in one.objectives.items()
     }  # fmt: skip
     return {"number": number, "id": one.program_id[:SHORT_ID], "planned": one.planned, "objectives": values}
 
@@ -110,13 +133,20 @@ def _cells(material: Material) -> list[dict[str, Any]]:
         elite, number = elites.get(int(cell["cell"])), int(cell["cell"])
         held = {
             "number": elite.number, "id": elite.program_id[:SHORT_ID], "score": short(elite.score), "share": short(elite.share),
-            "low": short(max(0.0, elite.score - factor * elite.se)), "high": short(min(1.0, elite.score + factor * elite.se)),
+            "low": short(elite.score - factor * elite.se), "high": short(elite.score + factor * elite.se),
         } if elite is not None else None  # fmt: skip
         found.append(
             {"cell": number, "name": str(cell["name"]), "mass": short(cell["mass"]), "best_share": short(shares.get(number, 0.0)),
              "box": [short(x, 2) for x in box], "elite": held}
         )  # fmt: skip
     return found
+
+
+def _outside(material: Material) -> float:
+    """The share of the best program's planned dialogues that completed and lie in no cell."""
+    best = material.best()
+    episodes = material.episodes.get(best.candidate.number, ()) if best is not None else ()
+    return short(sum(one.state == "completed" and one.cell is None for one in episodes) / max(1, len(episodes)))
 
 
 def _costs(spending: Mapping[str, Spent]) -> list[dict[str, Any]]:
@@ -130,7 +160,7 @@ def _left_out(material: Material) -> list[str]:
     if played > len(material.episodes):
         notes.append(
             f"Personas and dialogues are here for {len(material.episodes)} of {played:,} programs: those of the final table and the "
-            f"finals, elites, their ancestors, and the best scores. Others: personaevo archive show {material.file} ID."
+            f"finals, elites, their ancestors, and the best of the rest. Others: personaevo archive show {material.file} ID."
         )
     if total > len(material.sourced):
         notes.append(f"Sources are here for {len(material.sourced)} of {total:,} candidates; all are listed with their scores.")

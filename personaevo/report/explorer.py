@@ -10,6 +10,7 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
 from personaevo.records import Episode, Persona
 from personaevo.report.material import Material
+from personaevo.report.named import remark
 from personaevo.report.numbers import Plane, fingerprints, intervals, short
 
 # Kinds of tokens that are colored, the first that fits counts; the letters are classes in page.css.
@@ -23,6 +24,7 @@ Line = tuple[tuple[str, str], ...]  # (kind or "", text) of each piece
 def program_list(material: Material) -> list[dict[str, Any]]:
     """Every candidate in the order of asking: what a list, a search box and a lineage need."""
     badges, best = _badges(material), material.best()
+    ranks = {one.candidate.number: rank for rank, one in enumerate(material.ranked())}
     return [
         {
             "number": one.candidate.number,
@@ -36,6 +38,8 @@ def program_list(material: Material) -> list[dict[str, Any]]:
             "completed": one.evaluation.completed if one.evaluation else 0,
             "tier": (one.evaluation.tier or "not recorded") if one.evaluation else "",
             "objectives": intervals(one, material.calls),
+            "rank": ranks.get(one.candidate.number),
+            "remarks": [remark(point) for point in one.evaluation.remarks] if one.evaluation else [],
             "badges": (["best"] if one is best else []) + badges.get(one.candidate.number, []),
         }
         for one in material.commits
@@ -89,24 +93,32 @@ def _lines(lexer: PythonLexer, text: str) -> list[Line]:
 
 
 def dialogues(material: Material, plane: Plane | None) -> dict[int, Any]:
-    """Of candidates shown in full: personas, dialogues by falling P(human), failed ones last, and their places in the plane."""
+    """Of candidates shown in full: personas with their dialogues, and the places of these in the plane."""
     return {number: _shown(episodes, plane) for number, episodes in material.episodes.items() if episodes}
 
 
 def _shown(episodes: Sequence[Episode], plane: Plane | None) -> dict[str, Any]:
-    personas: dict[tuple[str, int, str], int] = {}
-    kept: list[dict[str, Any]] = []
-    rows = []
-    for one in sorted(episodes, key=lambda one: (one.state == "failed", -(one.p_human or 0.0))):
-        place = None
-        if one.persona is not None:
-            key = (one.item.task_id, one.item.slot, one.persona.id)
-            place = personas.setdefault(key, len(personas))
-            if place == len(kept):
-                kept.append(_persona(one.persona))
-        rows.append(_episode(one, place))
+    """``users``: each persona with all of its dialogues, as they were planned, by falling mean P(human) of those that completed."""
+    users: dict[tuple[str, int], list[Episode]] = {}
+    for one in episodes:
+        users.setdefault((one.item.task_id, one.item.slot), []).append(one)
+    order = sorted(users.items(), key=lambda item: -_likeness(item[1]))
     points = plane(fingerprints(episodes)).tolist() if plane is not None else []
-    return {"personas": kept, "episodes": rows, "points": [[short(x, 3), short(y, 3)] for x, y in points]}
+    return {"users": [_user(*place, some) for place, some in order], "points": [[short(x, 3), short(y, 3)] for x, y in points]}
+
+
+def _likeness(episodes: Sequence[Episode]) -> float:
+    """Mean P(human) of the dialogues that were judged; -1 if none was, so that they come last."""
+    judged = [one.p_human for one in episodes if one.state == "completed" and one.p_human is not None]
+    return sum(judged) / len(judged) if judged else -1.0
+
+
+def _user(task: str, slot: int, episodes: Sequence[Episode]) -> dict[str, Any]:
+    persona = next((one.persona for one in episodes if one.persona is not None), None)
+    return {
+        "task": task, "slot": slot, "persona": None if persona is None else _persona(persona),
+        "dialogues": [_episode(one) for one in episodes],
+    }  # fmt: skip
 
 
 def _persona(persona: Persona) -> dict[str, Any]:
@@ -119,9 +131,8 @@ def _persona(persona: Persona) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _episode(one: Episode, persona: int | None) -> dict[str, Any]:
+def _episode(one: Episode) -> dict[str, Any]:
     return {
-        "task": one.item.task_id, "slot": one.item.slot, "state": one.state, "persona": persona, "outcome": one.outcome,
-        "p_human": None if one.p_human is None else short(one.p_human), "cell": one.cell, "preservation": short(one.preservation),
-        "reason": one.reason or "", "turns": [[role == "user", text] for role, text in one.turns],
+        "state": one.state, "outcome": one.outcome, "p_human": None if one.p_human is None else short(one.p_human), "cell": one.cell,
+        "preservation": short(one.preservation), "reason": one.reason or "", "turns": [[role == "user", text] for role, text in one.turns],
     }  # fmt: skip

@@ -1,7 +1,7 @@
-"""What the page is made of, read from an archive; people's figures and the persona-free simulator from the installed content.
+"""What the page is made of, read from an archive; people's figures from the installed content.
 
 An archive may come from anybody: no file that it names is opened. Figures of people count only if they are those the run was measured
-against, by their digest.
+against, by their digest. Nothing is played: controls are those that the archive holds.
 """
 
 from __future__ import annotations
@@ -14,26 +14,25 @@ from personaevo import definitions, reference
 from personaevo.archive import Archive, Elite
 from personaevo.config import SearchConfig
 from personaevo.errors import InputError, PersonaevoError
-from personaevo.evolve.plan import make_plan
+from personaevo.evolve import ranking
+from personaevo.evolve.negatives import FREE
 from personaevo.evolve.prepare import input_digests, load_people, load_tasks
-from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.judge.objectives import SCORE, ordered, scoring_of, steering
 from personaevo.models.ledger import Spent
-from personaevo.records import Commit, Episode, Evaluation, Run, TableRow
+from personaevo.records import Commit, Episode, Evaluation, FinalTable, Run, Scoring, TableRow
 from personaevo.reference import Reference
 
 WITH_DIALOGUES, WITH_SOURCE = 40, 200  # candidates, at most
-_FREE_EPISODES = 200
 _SCHEMA_WITH_CALLS = 3
-_OBJECTIVES = {"score", "human_likeness", "coverage", "task_preservation"}
+_NO_CONTROLS = "The archive holds no dialogues of the persona-free simulator, so the plots leave it out."
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What programs are compared with on the page: the people that steered the search, and the persona-free simulator's episodes on the
-    same tasks. What is not at hand is None, or no episodes, and ``missing`` says why, a sentence for each."""
+    """What programs are compared with on the page: the people that steered the search, None if they are not at hand. ``missing`` says what
+    is, and why, a sentence for each."""
 
     people: Reference | None
-    persona_free: tuple[Episode, ...]
     missing: tuple[str, ...]
 
 
@@ -46,38 +45,71 @@ class Material:
     run: Run
     commits: Sequence[Commit]
     elites: Sequence[Elite]
-    table: Sequence[TableRow]
+    final: FinalTable
     finals: Sequence[Evaluation]
+    scoring: Scoring
     spending: Mapping[str, Spent]
     episodes: Mapping[int, tuple[Episode, ...]]
     sourced: frozenset[int]
     compared: Compared
 
     @property
-    def floor(self) -> float:
-        """The task preservation below which a program owns no cell."""
-        return float(self.run.settings.get("preservation_floor", 0.0))
+    def table(self) -> Sequence[TableRow]:
+        """The rows of the final table."""
+        return self.final.rows
+
+    @property
+    def scored_by(self) -> int:
+        """The version of the scoring that the run was made by."""
+        return scoring_of(self.run.settings)
+
+    @property
+    def steering(self) -> tuple[str, ...]:
+        """The objectives that steered the run, in the order of tables; those of this version where the archive has no rules."""
+        named = [name for name, rule in self.scoring.rules.items() if rule[0] == "steers"]
+        found = {name for one in self.commits if one.evaluation for name in one.evaluation.objectives}
+        return tuple(ordered(named)) or tuple(name for name in steering() if name in found)
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """The floor of each objective that holds."""
+        return {name: floor for name, (role, _, floor, _) in self.scoring.rules.items() if role == "holds" and floor is not None}
 
     @property
     def calls(self) -> int:
         """``generate`` calls of an evaluation, which its intervals are over."""
         return int(self.run.settings.get("task_count", 2))
 
-    def holds_floor(self, commit: Commit) -> bool:
-        """Whether a candidate that was scored left the tasks untouched."""
-        return commit.evaluation is not None and commit.evaluation.objectives["task_preservation"].value >= self.floor
+    def holds_floors(self, commit: Commit) -> bool:
+        """Whether a candidate was scored and holds every floor."""
+        return ranking.holds_floors(commit.evaluation, self.floors)
 
     def scored(self) -> list[Commit]:
         """The candidates that were evaluated, by number; without those whose objectives a damaged file does not hold."""
+        wanted = {SCORE, *self.steering}
         return [
             one for one in self.commits
-            if one.candidate.state == "evaluated" and one.evaluation is not None and one.evaluation.objectives.keys() >= _OBJECTIVES
+            if one.candidate.state == "evaluated" and one.evaluation is not None and one.evaluation.objectives.keys() >= wanted
         ]  # fmt: skip
 
+    def lower_bound(self, commit: Commit) -> float:
+        """What the best is decided by, of a candidate that was scored."""
+        assert commit.evaluation is not None
+        return ranking.lower_bound(commit.evaluation, self.steering)
+
+    def ranked(self) -> list[Commit]:
+        """The candidates that hold every floor, the best first."""
+        holding = filter(self.holds_floors, self.scored())
+        return ranking.ranked(((one.evaluation, one) for one in holding if one.evaluation is not None), self.steering)
+
     def best(self) -> Commit | None:
-        """The winner of the finals; before there is one, the best score so far among those that hold the floor."""
+        """The winner of the finals; before there is one, the best so far of those that hold every floor."""
         named = {row.program_id for row in self.table if row.row == "evolved"}
-        return next((one for one in self.commits if one.candidate.program.id in named), None) or next(iter(ranked(self)), None)
+        return next((one for one in self.commits if one.candidate.program.id in named), None) or next(iter(self.ranked()), None)
+
+    def controls(self, kind: str) -> tuple[tuple[float, ...], ...]:
+        """Fingerprints of a kind of control on the tasks of the search."""
+        return tuple(one.fingerprint for one in self.scoring.controls if (one.split, one.kind) == ("train", kind))
 
 
 def gather(archive: Archive, run_id: int | None = None, human: Path | None = None) -> Material:
@@ -93,28 +125,22 @@ def gather(archive: Archive, run_id: int | None = None, human: Path | None = Non
         run=run,
         commits=archive.commits(run.id),
         elites=archive.elites(run.id),
-        table=archive.table(run.id),
+        final=archive.final_table(run.id),
         finals=archive.finals(run.id),
+        scoring=archive.scoring(run.id),
         spending=_spending(archive, run.id),
         episodes={},
         sourced=frozenset(),
         compared=compared(run, human),
     )
+    if not material.controls(FREE):
+        material = replace(material, compared=replace(material.compared, missing=(*material.compared.missing, _NO_CONTROLS)))
     shown = _by_interest(material)
     return replace(
         material,
         episodes={number: archive.episodes(run.id, number) for number in shown[:WITH_DIALOGUES]},
         sourced=frozenset(shown[:WITH_SOURCE]),
     )
-
-
-def ranked(material: Material) -> list[Commit]:
-    """Evaluated candidates that hold the floor, the best search score first (the earlier one on ties)."""
-    return sorted(filter(material.holds_floor, material.scored()), key=lambda one: -_score(one))
-
-
-def _score(commit: Commit) -> float:
-    return commit.evaluation.objectives["score"].value if commit.evaluation and "score" in commit.evaluation.objectives else -1.0
 
 
 def _spending(archive: Archive, run_id: int) -> dict[str, Spent]:
@@ -124,8 +150,8 @@ def _spending(archive: Archive, run_id: int) -> dict[str, Spent]:
 
 
 def _by_interest(material: Material) -> list[int]:
-    """Numbers of all candidates in the order in which they deserve room: named in the final table, finalists, elites, then by score; with
-    each its way from the seed program after those; last what failed."""
+    """Numbers of all candidates in the order in which they deserve room: named in the final table, finalists, elites, then as they
+    are ranked; with each its way from the seed program after those; last what is below a floor, and what failed."""
     first: dict[str, Commit] = {}
     for commit in material.commits:
         first.setdefault(commit.candidate.program.id, commit)
@@ -139,8 +165,8 @@ def _by_interest(material: Material) -> list[int]:
     order = [first[one] for one in named if one in first]
     for commit in list(order):
         order += _ancestors(commit, first)
-    rest = sorted(material.commits, key=lambda one: (one.evaluation is None, -_score(one)))
-    return list(dict.fromkeys(commit.candidate.number for commit in (*order, *rest)))
+    rest = sorted(material.commits, key=lambda one: one.evaluation is None)
+    return list(dict.fromkeys(commit.candidate.number for commit in (*order, *material.ranked(), *rest)))
 
 
 def _ancestors(commit: Commit, first: Mapping[str, Commit]) -> list[Commit]:
@@ -154,11 +180,11 @@ def _ancestors(commit: Commit, first: Mapping[str, Commit]) -> list[Commit]:
     return way
 
 
-# --- people, and the simulator without personas
+# --- people
 
 
 def compared(run: Run, human: Path | None = None) -> Compared:
-    """People and persona-free episodes for a run, as far as they are at hand and are those it was measured against.
+    """People for a run, as far as they are at hand and are those it was measured against.
 
     Raises:
         InputError, ReferenceDataError: ``human`` cannot be read, or holds other people than the run's.
@@ -167,32 +193,23 @@ def compared(run: Run, human: Path | None = None) -> Compared:
     config = SearchConfig.model_validate(given)
     if config.human is not None and human is None:
         why = "The run was measured against people from a file, which is not opened on an archive's word: give it with --human FILE."
-        return Compared(None, (), (why,))
+        return Compared(None, (why,))
     if config.domain_folder is not None or config.domain not in definitions.domain_names():
-        return Compared(None, (), (f"The domain {config.domain!r} is not installed here, so its people are not at hand.",))
+        return Compared(None, (f"The domain {config.domain!r} is not installed here, so its people are not at hand.",))
     try:
         return _installed(config.model_copy(update={"human": human, "tasks": None}), run, human)
     except PersonaevoError as error:
         if human is not None:
             raise
-        return Compared(None, (), (f"The people of the run are not at hand: {error}.",))
+        return Compared(None, (f"The people of the run are not at hand: {error}.",))
 
 
 def _installed(config: SearchConfig, run: Run, human: Path | None) -> Compared:
-    people, tasks = load_people(config), load_tasks(config)
-    now = input_digests(config, tasks, people)
-    other = {name.removesuffix("_digest") for name, digest in now.items() if run.settings.get(name) != digest}
-    if other & {"people", "features"}:
+    people = load_people(config)
+    now = input_digests(config, load_tasks(config), people)
+    if any(run.settings.get(name) != now[name] for name in ("people_digest", "features_digest")):
         if human is not None:
             raise InputError(f"{human}: these are not the people that run {run.id} was measured against; give its search's own file")
-        return Compared(None, (), ("The people installed here are not those the run was measured against, so they are left out.",))
+        return Compared(None, ("The people installed here are not those the run was measured against, so they are left out.",))
     steering, _ = reference.split(people, config.seed)
-    if config.models or config.agent is not None:
-        why = "The persona-free simulator is left out of the plots: models played in this run, and none is asked for a report."
-        return Compared(steering, (), (why,))
-    if other or run.settings.get("tasks") is not None:
-        why = "The persona-free simulator is left out of the plots: the run's tasks or wording are not those installed here."
-        return Compared(steering, (), (why,))
-    plan = make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train")
-    played = roll_out(Rollout(None, replace(plan, items=plan.items[:_FREE_EPISODES]), config.domain, people.losses, config.sandbox))
-    return Compared(steering, played, ())
+    return Compared(steering, ())

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from personaevo.judge.objectives import SCORE
 from personaevo.measure.cells import Standard
 from personaevo.measure.stats import student_factor
 from personaevo.records import Commit, Episode, Floats
@@ -22,8 +23,12 @@ def short(value: float, digits: int = 4) -> float:
 
 
 def fingerprints(episodes: Sequence[Episode]) -> Floats:
-    """``values[n, d]`` of the completed episodes; ``[0, 0]`` if there are none, or they are of different lengths (a damaged file)."""
-    rows = [one.fingerprint for one in episodes if one.state == "completed" and one.fingerprint]
+    """``values[n, d]`` of the completed episodes, see ``matrix``."""
+    return matrix([one.fingerprint for one in episodes if one.state == "completed" and one.fingerprint])
+
+
+def matrix(rows: Sequence[Sequence[float]]) -> Floats:
+    """``values[n, d]``; ``[0, 0]`` if there are none, or they are of different lengths (a damaged file)."""
     return np.array(rows, dtype=float) if rows and len({len(row) for row in rows}) == 1 else np.empty((0, 0))
 
 
@@ -90,24 +95,24 @@ def gains(commits: Sequence[Commit]) -> dict[int, float]:
     scores: dict[str, float] = {}
     found = {}
     for commit in commits:
-        if commit.evaluation is None or "score" not in commit.evaluation.objectives:
+        if commit.evaluation is None or SCORE not in commit.evaluation.objectives:
             continue
-        score, parents = commit.evaluation.objectives["score"].value, commit.candidate.parents
+        score, parents = commit.evaluation.objectives[SCORE].value, commit.candidate.parents
         scores.setdefault(commit.candidate.program.id, score)
         if parents and parents[0] in scores:
             found[commit.candidate.number] = score - scores[parents[0]]
     return found
 
 
-def front(points: Mapping[int, tuple[float, float]]) -> list[int]:
-    """Keys of the points that no other beats in both coordinates, by growing first coordinate; of equal points the lowest key."""
-    chosen: list[int] = []
-    highest = -np.inf
-    for key in sorted(points, key=lambda key: (-points[key][0], -points[key][1], key)):
-        if points[key][1] > highest:
-            highest = points[key][1]
-            chosen.append(key)
-    return chosen[::-1]
+def front(points: Mapping[int, Sequence[float]]) -> list[int]:
+    """The Pareto front: keys of the points that no other dominates (at least as good in every coordinate; more is better), by falling
+    first coordinate; of equal points the lowest key."""
+    chosen: dict[int, Floats] = {}
+    for key in sorted(points, key=lambda key: (-sum(points[key]), key)):  # whoever dominates a point has a larger sum
+        at = np.asarray(points[key], dtype=float)
+        if not any((other >= at).all() for other in chosen.values()):
+            chosen[key] = at
+    return sorted(chosen, key=lambda key: (-float(chosen[key][0]), key))
 
 
 def tiles(masses: Sequence[float], ratio: float = 2.2) -> list[Box]:
@@ -150,11 +155,12 @@ def _row_length(areas: Sequence[float], side: float) -> int:
 
 
 def intervals(commit: Commit, calls: int) -> dict[str, list[Any]]:
-    """Objectives of an evaluated candidate as [value, low, high, raw], with the 95 % Student interval over its ``generate`` calls."""
+    """Objectives of an evaluated candidate as [value, low, high, raw], with the 95 % Student interval over its ``generate`` calls; neither
+    end is clipped."""
     if commit.evaluation is None:
         return {}
     factor = student_factor(calls - 1)
     return {
-        name: [short(x.value), short(max(0.0, x.value - factor * x.se)), short(min(1.0, x.value + factor * x.se)), short(x.raw)]
+        name: [short(x.value), short(x.value - factor * x.se), short(x.value + factor * x.se), short(x.raw)]
         for name, x in commit.evaluation.objectives.items()
     }

@@ -27,7 +27,7 @@ from personaevo.report.material import Material
 from personaevo.text import one_line
 
 _MARK = b'<meta name="generator" content="personaevo archive report">'
-_SCRIPTS = ("views.js", "plots.js", "explorer.js", "page.js")  # one script: the policy names it by its digest
+_SCRIPTS = ("views.js", "result.js", "plots.js", "explorer.js", "page.js")  # one script: the policy names it by its digest
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from personaevo import definitions
-from personaevo.judge.discriminator import FOLDS, train
+from personaevo.judge.discriminator import FOLDS, Negatives, train
 from personaevo.measure.fingerprint import Feature
 from personaevo.measure.rates import benjamini_hochberg
 from personaevo.records import Floats
@@ -53,10 +53,11 @@ def _judged(
     tasks = [talk.task.id for talk in done]
     if len(done) < MIN_CONTROL or len(set(tasks)) < FOLDS or not shown:
         return talks, control, None
-    judge = train(people.values, people.people, np.array([talk.episode.fingerprint for talk in done]), tasks, seed)
+    free = Negatives(np.array([talk.episode.fingerprint for talk in done]), tuple(tasks))
+    judge = train(people.values, people.people, {"persona_free": free}, seed)
     scores = judge.score(np.array([talk.episode.fingerprint for talk in shown]))
-    p_human = {talk.id: float(p) for talk, p in zip([*shown, *done], [*scores, *judge.simulated_p], strict=True)}
-    likeness = Likeness(float(judge.people_p.mean()), float(scores.mean()), float(judge.simulated_p.mean()))
+    p_human = {talk.id: float(p) for talk, p in zip([*shown, *done], [*scores, *judge.negatives_p["persona_free"]], strict=True)}
+    likeness = Likeness(float(judge.people_p.mean()), float(scores.mean()), float(judge.negatives_p["persona_free"].mean()))
     sides = ([replace(one, episode=replace(one.episode, p_human=p_human.get(one.id))) for one in side] for side in (talks, control))
     return next(sides), next(sides), likeness
 

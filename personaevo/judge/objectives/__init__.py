@@ -1,4 +1,4 @@
-"""The registry of objectives: every other file of this package that defines ``OBJECTIVE``, and the score that follows from those that steer.
+"""The registry of objectives: every file of this package that defines ``OBJECTIVE``, and the score that follows from those that steer.
 
 Adding an objective is adding a file: scorer, final table, ``archive`` commands, report, diff, verify and the archive's views iterate over
 what stands here or in the archive, and name none.

@@ -1,4 +1,4 @@
-"""PPol's coverage (arXiv 2605.12894), for comparison. It does not steer: the average person, copied ten times, scores as well as ten people."""
+"""PPol's coverage (arXiv 2605.12894), for comparison. It does not steer: the average person, copied ten times, scores as ten people do."""
 
 from __future__ import annotations
 

@@ -1,0 +1,56 @@
+"""Makes the negative programs anew: ``python -m benchmarks.make_negatives [--domains service charity camping] [--jobs 2]``.
+
+The judge of every search is trained against them (``fitness/negatives``): each is the best program of a short search of its own, with a
+seed that no default search has, by a judge that knew no negative programs. They are what a search finds first; a search that is judged against
+them has to find more. They are content: make them anew only when the engine or the score changes, and say so in the changelog.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+from personaevo import content
+from personaevo.config import SearchConfig
+from personaevo.definitions import domain_names
+from personaevo.evolve import negatives
+from personaevo.evolve.finals import finalists_of
+from personaevo.evolve.search import Search, search
+from personaevo.records import FinalTable, TableRow
+
+COUNT, FIRST_SEED, CANDIDATES = 10, 101, 40
+
+
+def made(domain: str, seed: int, jobs: int) -> str:
+    """The source of the best program of a short search."""
+
+    def table(hunt: Search) -> FinalTable:
+        """The best by search score: no finals, no table."""
+        best = finalists_of(hunt.state.held.members, 1)[0].program_id
+        return FinalTable((TableRow("evolved", best, {}),))
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(negatives, "programs", lambda place: []):
+        config = SearchConfig(domain=domain, seed=seed, candidates=CANDIDATES, jobs=jobs, archive=Path(folder) / "a.duckdb")
+        with mock.patch.object(Search, "table", table):
+            return search(config).best.source
+
+
+def main() -> None:
+    """Writes ten programs for each domain."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--domains", nargs="+", default=domain_names())
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    for domain in options.domains:
+        folder = content.root("fitness") / "negatives" / domain
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(COUNT):
+            path = folder / f"{number + 1:02}.py"
+            path.write_text(made(domain, FIRST_SEED + number, options.jobs), encoding="utf-8")
+            print(path, flush=True)
+
+
+if __name__ == "__main__":
+    main()

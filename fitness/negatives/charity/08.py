@@ -1,0 +1,81 @@
+"""Persona program: four axes after PPol (terse, skeptical, frustrated, ambiguous), levels drawn uniformly and independently."""
+
+import math
+
+AXES = [{'name': 'terse',
+         'definition': 'how little is said at a time',
+         'low': 'In this, be like most.',
+         'high': 'Keep your messages short. Write as one talks.',
+         'dials': {'words_per_turn': [19.3, 2.65], 'formality_rate': [0.387, 0.013]}},
+        {'name': 'skeptical',
+         'definition': 'how much is doubted and asked',
+         'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
+         'high': 'Object to what you are told. Ask questions of your own.',
+         'dials': {'pushback_rate': [0.0, 0.3],
+                   'info_seeking_rate': [0.142, 0.358],
+                   'clarification_rate': [0.0, 0.1],
+                   'certainty_rate': [0.0, 0.3]}},
+        {'name': 'frustrated',
+         'definition': 'how little patience and courtesy is left',
+         'low': 'Stay with what you came for.',
+         'high': 'Leave courtesies out. Show what you feel.',
+         'dials': {'politeness_rate': [0.4, 0.0],
+                   'emotion_rate': [0.0782, 0.322],
+                   'accusatory_rate': [0.0, 0.0523],
+                   'pivot_rate': [0.0, 0.1]}},
+        {'name': 'ambiguous',
+         'definition': 'how vague and piecemeal information is given',
+         'low': 'Do not hedge. Tell facts before you are asked.',
+         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
+         'dials': {'uncertainty_rate': [0.0, 0.4],
+                   'identifiers_per_turn': [0.352, 0.0791],
+                   'facts_per_turn': [1.0, 0.0]}},
+        {'name': 'repetitive',
+         'definition': 'how often the same is said again',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'repetition_rate': [0.0571, 0.0701]}},
+        {'name': 'acknowledging',
+         'definition': 'how often a bare acknowledgement is all there is',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'ack_only_rate': [0.00133, 0.00133]}}]
+
+# Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
+LEVELS = {'terse': [0.0579, 0.961],
+          'skeptical': [0.0, 1.0],
+          'frustrated': [0.0, 1.0],
+          'ambiguous': [0.0, 1.0],
+          'repetitive': [0.0, 1.0],
+          'acknowledging': [0.0, 1.0]}
+
+# Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
+COUPLINGS = []
+
+# Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
+KINDS = []
+
+
+def draw(n, rng):
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
+
+
+def level(knots, u):
+    """The quantile of a piecewise linear distribution."""
+    place = u * (len(knots) - 1)
+    index = min(int(place), len(knots) - 2)
+    return knots[index] + (knots[index + 1] - knots[index]) * (place - index)
+
+
+def describe(behaviors):
+    marked = [name.split(" (")[0] for name, value in behaviors.items() if value > 0.66]
+    return "someone " + (" and ".join(marked) if marked else "even-tempered")
+
+
+def generate(task, n, rng, model=None):
+    personas = []
+    for index, point in enumerate(draw(n, rng)):
+        behaviors = {name: level(LEVELS.get(name, [0.0, 1.0]), u) for name, u in point.items()}
+        personas.append({"id": f"p{index}", "description": describe(behaviors), "behaviors": behaviors})
+    return personas

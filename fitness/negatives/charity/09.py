@@ -1,0 +1,112 @@
+"""Persona program: four axes after PPol (terse, skeptical, frustrated, ambiguous), levels drawn uniformly and independently."""
+
+import math
+
+AXES = [{'name': 'terse',
+         'definition': 'how little is said at a time',
+         'low': 'Take your time and say it at length.',
+         'high': 'Keep your messages short. Write as one talks.',
+         'dials': {'words_per_turn': [22.6, 2.26], 'formality_rate': [0.406, 0.00251]}},
+        {'name': 'skeptical',
+         'definition': 'how much is doubted and asked',
+         'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
+         'high': 'Object to what you are told. Ask questions of your own.',
+         'dials': {'pushback_rate': [0.0, 0.29],
+                   'info_seeking_rate': [0.00201, 0.535],
+                   'clarification_rate': [0.005, 0.0906],
+                   'certainty_rate': [0.0, 0.307]}},
+        {'name': 'frustrated',
+         'definition': 'how little patience and courtesy is left',
+         'low': 'Leave courtesies out. Stay with what you came for.',
+         'high': 'Leave courtesies out. Show what you feel.',
+         'dials': {'politeness_rate': [0.127, 0.0],
+                   'emotion_rate': [0.0, 0.4],
+                   'accusatory_rate': [0.0, 0.0608],
+                   'pivot_rate': [0.0, 0.1]}},
+        {'name': 'ambiguous',
+         'definition': 'how vague and piecemeal information is given',
+         'low': 'Do not hedge. Tell facts before you are asked.',
+         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
+         'dials': {'uncertainty_rate': [0.0142, 0.386],
+                   'identifiers_per_turn': [0.272, 0.0],
+                   'facts_per_turn': [1.01, 0.0]}},
+        {'name': 'acknowledging',
+         'definition': 'how often a bare acknowledgement is all there is',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'ack_only_rate': [0.003, 0.003]}},
+        {'name': 'repetitive',
+         'definition': 'how often the same is said again',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'repetition_rate': [0.0391, 0.0391]}},
+        {'name': 'bursty',
+         'definition': 'how much the length of messages varies',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'verbosity_cv': [0.41, 0.41]}},
+        {'name': 'moody',
+         'definition': 'how much one conversation differs from the next',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'mood_swing': [0.163, 0.132]}},
+        {'name': 'role-blurring',
+         'definition': 'how often the user sounds like the one who helps',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'identity_confusion_rate': [0.000183, 0.0158]}},
+        {'name': 'clipped',
+         'definition': 'how often a few words must do',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'short_rate': [0.00426, 0.00426]}}]
+
+# Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
+LEVELS = {'terse': [0.0, 1.0],
+          'skeptical': [0.0, 1.0],
+          'frustrated': [0.0, 1.0],
+          'ambiguous': [0.0, 1.0],
+          'acknowledging': [0.0, 1.0],
+          'repetitive': [0.0, 1.0],
+          'bursty': [0.0, 1.0],
+          'moody': [0.0, 1.0],
+          'role-blurring': [0.0, 1.0],
+          'clipped': [0.0, 1.0]}
+
+# Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
+COUPLINGS = [['terse', 'bursty', -0.213], ['terse', 'skeptical', -0.843]]
+
+# Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
+KINDS = []
+
+
+def draw(n, rng):
+    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
+    points = []
+    for _ in range(n):
+        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
+        for first, second, strength in COUPLINGS:
+            if first in scores and second in scores:
+                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
+        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
+    return points
+
+
+def level(knots, u):
+    """The quantile of a piecewise linear distribution."""
+    place = u * (len(knots) - 1)
+    index = min(int(place), len(knots) - 2)
+    return knots[index] + (knots[index + 1] - knots[index]) * (place - index)
+
+
+def describe(behaviors):
+    marked = [name.split(" (")[0] for name, value in behaviors.items() if value > 0.66]
+    return "someone " + (" and ".join(marked) if marked else "even-tempered")
+
+
+def generate(task, n, rng, model=None):
+    personas = []
+    for index, point in enumerate(draw(n, rng)):
+        behaviors = {name: level(LEVELS.get(name, [0.0, 1.0]), u) for name, u in point.items()}
+        personas.append({"id": f"p{index}", "description": describe(behaviors), "behaviors": behaviors})
+    return personas

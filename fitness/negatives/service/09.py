@@ -1,0 +1,106 @@
+"""Persona program: four axes after PPol (terse, skeptical, frustrated, ambiguous), levels drawn uniformly and independently."""
+
+import math
+
+AXES = [{'name': 'terse',
+         'definition': 'how little is said at a time',
+         'low': 'Keep your messages short. Write as one talks.',
+         'high': 'Keep your messages short. Write as one talks.',
+         'dials': {'words_per_turn': [7.44, 3.18], 'formality_rate': [0.266, 0.116]}},
+        {'name': 'skeptical',
+         'definition': 'how much is doubted and asked',
+         'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
+         'high': 'Ask questions of your own.',
+         'dials': {'pushback_rate': [0.0127, 0.104],
+                   'info_seeking_rate': [0.0784, 0.421],
+                   'clarification_rate': [0.00166, 0.0317],
+                   'certainty_rate': [0.028, 0.22]}},
+        {'name': 'frustrated',
+         'definition': 'how little patience and courtesy is left',
+         'low': 'Leave courtesies out. Stay with what you came for.',
+         'high': 'Leave courtesies out. Show what you feel.',
+         'dials': {'politeness_rate': [0.312, 0.113],
+                   'emotion_rate': [0.0449, 0.264],
+                   'accusatory_rate': [0.00318, 0.033],
+                   'pivot_rate': [0.00132, 0.0841]}},
+        {'name': 'ambiguous',
+         'definition': 'how vague and piecemeal information is given',
+         'low': 'Do not hedge. Tell facts before you are asked.',
+         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
+         'dials': {'uncertainty_rate': [0.0174, 0.3],
+                   'identifiers_per_turn': [0.479, 0.021],
+                   'facts_per_turn': [0.958, 0.0199]}},
+        {'name': 'acknowledging',
+         'definition': 'how often a bare acknowledgement is all there is',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'ack_only_rate': [0.00313, 0.00313]}},
+        {'name': 'bursty',
+         'definition': 'how much the length of messages varies',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'verbosity_cv': [0.451, 0.451]}},
+        {'name': 'role-blurring',
+         'definition': 'how often the user sounds like the one who helps',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'identity_confusion_rate': [0.00389, 0.00752]}},
+        {'name': 'repetitive',
+         'definition': 'how often the same is said again',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'repetition_rate': [0.0796, 0.0796]}},
+        {'name': 'moody',
+         'definition': 'how much one conversation differs from the next',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'mood_swing': [0.108, 0.108]}}]
+
+# Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
+LEVELS = {'terse': [0.0, 1.0],
+          'skeptical': [0.0, 1.0],
+          'frustrated': [0.0, 1.0],
+          'ambiguous': [0.0, 1.0],
+          'acknowledging': [0.0, 1.0],
+          'bursty': [0.0, 1.0],
+          'role-blurring': [0.0, 1.0],
+          'repetitive': [0.0, 1.0],
+          'moody': [0.0, 1.0]}
+
+# Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
+COUPLINGS = [['acknowledging', 'repetitive', 0.83], ['acknowledging', 'bursty', -0.788], ['bursty', 'skeptical', 0.451]]
+
+# Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
+KINDS = []
+
+
+def draw(n, rng):
+    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
+    points = []
+    for _ in range(n):
+        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
+        for first, second, strength in COUPLINGS:
+            if first in scores and second in scores:
+                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
+        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
+    return points
+
+
+def level(knots, u):
+    """The quantile of a piecewise linear distribution."""
+    place = u * (len(knots) - 1)
+    index = min(int(place), len(knots) - 2)
+    return knots[index] + (knots[index + 1] - knots[index]) * (place - index)
+
+
+def describe(behaviors):
+    marked = [name.split(" (")[0] for name, value in behaviors.items() if value > 0.66]
+    return "someone " + (" and ".join(marked) if marked else "even-tempered")
+
+
+def generate(task, n, rng, model=None):
+    personas = []
+    for index, point in enumerate(draw(n, rng)):
+        behaviors = {name: level(LEVELS.get(name, [0.0, 1.0]), u) for name, u in point.items()}
+        personas.append({"id": f"p{index}", "description": describe(behaviors), "behaviors": behaviors})
+    return personas
