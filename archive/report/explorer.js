@@ -1,6 +1,8 @@
 // The explorer: a list of programs, and one of them in full.
 
 const LISTED = 250; // entries of the list at a time
+const REMARKS = 6; // shown at once
+const LAST = 1e9; // the rank of what has none
 
 class Explorer {
   constructor(data) {
@@ -10,6 +12,8 @@ class Explorer {
     this.texts = new Map();
     const parts = new Set(data.programs.flatMap((one) => one.operator.split("+")));
     $("operator").append(h("option", { value: "" }, "any"), ...[...parts].sort().map((name) => h("option", { value: name }, words(name))));
+    this.columns = data.columns.filter((column) => data.programs.some((one) => column.name in one.objectives));
+    $("sort").append(...this.columns.map(({ name, title, direction }) => h("option", { value: `by ${name}` }, `${direction === "less" ? "lowest" : "highest"} ${title} first`)));
     for (const id of ["search", "show", "operator", "sort"]) $(id).addEventListener("input", () => this.filter());
     $("list").addEventListener("keydown", (event) => this.key(event));
     this.filter();
@@ -34,9 +38,18 @@ class Explorer {
     const kinds = { all: () => true, known: (one) => one.badges.length > 0, dialogues: (one) => one.number in this.data.dialogues };
     const kind = kinds[show] ?? ((one) => one.state === show);
     this.found = this.data.programs.filter((one) => kind(one) && (!operator || one.operator.split("+").includes(operator)) && (!wanted || this.text(one).includes(wanted)));
-    if ($("sort").value === "score") this.found.sort((a, b) => (b.objectives.score?.[0] ?? -1) - (a.objectives.score?.[0] ?? -1) || a.number - b.number);
+    this.found.sort(this.order($("sort").value));
     $("count").textContent = `${this.found.length.toLocaleString("en")} of ${this.data.programs.length.toLocaleString("en")} candidates`;
     this.render();
+  }
+
+  /** How the list is ordered: as ranked, as asked, or by an objective; what has no value comes last. */
+  order(chosen) {
+    if (chosen === "rank") return (a, b) => (a.rank ?? LAST) - (b.rank ?? LAST) || a.number - b.number;
+    const column = this.columns.find(({ name }) => `by ${name}` === chosen);
+    if (!column) return (a, b) => a.number - b.number;
+    const value = (one) => (column.direction === "less" ? -1 : 1) * (one.objectives[column.name]?.[0] ?? NaN);
+    return (a, b) => (Number.isNaN(value(a)) - Number.isNaN(value(b))) || value(b) - value(a) || a.number - b.number;
   }
 
   render() {
@@ -47,7 +60,7 @@ class Explorer {
   }
 
   entry(one) {
-    const score = one.objectives.score;
+    const score = one.objectives[this.data.score];
     return h("li", { role: "option", id: `program-${one.number}`, "aria-selected": "false", click: () => this.choose(one.number) },
       h("span", { class: "number" }, `#${one.number}`), h("span", { class: "id" }, one.id.slice(0, 8)), h("span", { class: "value" }, score ? fixed(score[0], 3) : one.state === "duplicate" ? "known" : one.state),
       h("span", { class: "what" }, [...one.badges.filter((badge) => !badge.startsWith("cell") && badge !== one.operator), words(one.operator.replaceAll("+", ", "))].join(" · ")));
@@ -87,6 +100,7 @@ class Explorer {
       this.origin(one),
       one.reason ? h("p", { class: "note" }, one.state === "failed" ? `Failed: ${one.reason} (fault of the ${one.fault})` : one.reason) : null,
       this.scores(one),
+      one.remarks.length ? this.remarks(one.remarks) : null,
       shown ? new Dialogues(shown, this.data, cell).place : h("p", { class: "quiet" }, one.planned ? `Its personas and dialogues are not on this page: personaevo archive show ${this.data.file} ${one.id.slice(0, 12)}` : "Nothing of it was run."),
       h("h4", {}, "From the seed program to here"), this.lineage(one),
       h("h4", {}, "Source"),
@@ -109,13 +123,22 @@ class Explorer {
   }
 
   scores(one) {
-    const names = Object.keys(one.objectives);
-    if (!names.length) return null;
-    const order = ["score", "human_likeness", "coverage", "task_preservation"];
-    const sorted = [...order.filter((name) => names.includes(name)), ...names.filter((name) => !order.includes(name))];
+    const columns = this.columns.filter(({ name }) => name in one.objectives);
+    if (!columns.length) return null;
+    const scale = scaleOf(columns.map(({ name }) => one.objectives[name].slice(0, 3)));
     return h("div", { class: "scroll" }, h("table", {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "in the search"), h("th", { scope: "col" }, "value and 95 % interval"), h("th", { scope: "col", class: "number" }, "raw"))),
-      h("tbody", {}, sorted.map((name) => { const [value, low, high, raw] = one.objectives[name]; return h("tr", {}, h("th", { scope: "row" }, name === "chamfer" ? "Chamfer coverage (does not steer)" : words(name)), h("td", {}, measure(value, low, high)), h("td", { class: "number" }, fixed(raw, 3))); }))));
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "in the search"), h("th", { scope: "col" }, "value and 95 % interval"), h("th", { scope: "col", class: "number" }, "raw"), h("th", { scope: "col" }, "role"))),
+      h("tbody", {}, columns.map(({ name, title, meaning, group }) => {
+        const [value, low, high, raw] = one.objectives[name];
+        return h("tr", {}, h("th", { scope: "row", title: meaning }, title), h("td", {}, measure([value, low, high], scale)), h("td", { class: "number" }, fixed(raw, 3)), h("td", { class: "quiet" }, group));
+      }))));
+  }
+
+  /** The first few, the others folded. */
+  remarks(said) {
+    const list = (some) => h("ul", { class: "remarks" }, some.map((one) => h("li", {}, one)));
+    return h("div", {}, h("h4", {}, "What the judge remarked, the worst first"), list(said.slice(0, REMARKS)),
+      said.length > REMARKS ? h("details", {}, h("summary", {}, `${said.length - REMARKS} more remarks`), list(said.slice(REMARKS))) : null);
   }
 
   /** First parents back to the seed program; a file could hold a circle of them. */
@@ -126,7 +149,7 @@ class Explorer {
       seen.add(next.id);
     }
     return h("ol", { class: "lineage" }, way.map((step, index) => {
-      const score = step.objectives.score?.[0], before = way[index - 1]?.objectives.score?.[0];
+      const name = this.data.score, score = step.objectives[name]?.[0], before = way[index - 1]?.objectives[name]?.[0];
       const gain = score !== undefined && before !== undefined ? ` (${signed(score - before)})` : "";
       return h("li", {}, step === one ? h("b", { class: "id" }, step.id.slice(0, 8)) : link(step.number, step.id.slice(0, 8)), ` ${words(step.operator.replaceAll("+", ", "))}: `,
         h("span", { class: "gain" }, score === undefined ? step.state : fixed(score, 3), gain));
@@ -134,30 +157,40 @@ class Explorer {
   }
 }
 
-/** Personas and dialogues of one program, one at a time: the most human first, or the most human of a cell. */
+/** Personas of one program, one at a time with all of its dialogues side by side: the most human first, or the most human of a cell. */
 class Dialogues {
   constructor(shown, data, cell) {
     this.shown = shown;
     this.names = new Map(data.cells.map((one) => [one.cell, one.name]));
     this.body = h("div", { "aria-live": "polite" });
-    const last = shown.episodes.length - 1;
-    const label = (one, at) => `${at === 0 ? "most human: " : at === last ? "least human: " : ""}${one.state === "failed" ? "failed" : `P(human) ${fixed(one.p_human)}`}, ${one.task}, ${shown.personas[one.persona]?.id ?? "no persona"}${one.cell === null ? "" : `, cell ${one.cell}`}`;
-    this.select = h("select", { "aria-label": "Dialogue", change: () => this.show(Number(this.select.value)) }, shown.episodes.map((one, at) => h("option", { value: at }, label(one, at))));
+    this.select = h("select", { "aria-label": "Persona", change: () => this.show(Number(this.select.value)) }, shown.users.map((one, at) => h("option", { value: at }, this.label(one, at))));
     this.place = h("div", {}, h("h4", {}, "How its users talk"), h("p", { class: "picker" },
       h("button", { type: "button", click: () => this.step(-1) }, "← More human"), this.select, h("button", { type: "button", click: () => this.step(1) }, "Less human →")), this.body);
-    this.show(Math.max(0, cell === null ? 0 : shown.episodes.findIndex((one) => one.cell === cell)));
+    this.show(Math.max(0, cell === null ? 0 : shown.users.findIndex((user) => user.dialogues.some((one) => one.cell === cell))));
+  }
+
+  label(user, at) {
+    const place = at === 0 ? "most human: " : at === this.shown.users.length - 1 ? "least human: " : "";
+    const likeness = user.dialogues.map((one) => (one.state === "failed" ? "failed" : fixed(one.p_human)));
+    return `${place}P(human) ${likeness.join(" and ")}, ${user.task}, ${user.persona?.id ?? "no persona"}`;
   }
 
   step(by) {
-    this.show(Math.max(0, Math.min(this.shown.episodes.length - 1, Number(this.select.value) + by)));
+    this.show(Math.max(0, Math.min(this.shown.users.length - 1, Number(this.select.value) + by)));
   }
 
   show(at) {
     this.select.value = String(at);
-    const one = this.shown.episodes[at], persona = this.shown.personas[one.persona];
+    const user = this.shown.users[at], count = user.dialogues.length;
+    this.body.replaceChildren(...(user.persona ? [this.persona(user.persona)] : []),
+      h("div", { class: count > 1 ? "beside" : "" }, user.dialogues.map((one, index) => this.dialogue(one, count > 1 ? `Dialogue ${index + 1} of ${count}` : "Dialogue"))));
+  }
+
+  dialogue(one, title) {
+    const where = one.cell === null ? "outside all cells" : `behaves like people in cell ${one.cell} (${this.names.get(one.cell) ?? "unnamed"})`;
     const figures = one.state === "failed" ? `Failed: ${one.reason}` :
-      `Taken for a person with probability ${fixed(one.p_human)}; behaves like people in cell ${one.cell} (${this.names.get(one.cell) ?? "unnamed"}); task preservation ${fixed(one.preservation)}; ${words(one.outcome)}.`;
-    this.body.replaceChildren(h("p", { class: "quiet" }, figures), ...(persona ? [this.persona(persona)] : []),
+      `Taken for a person with probability ${fixed(one.p_human)}; ${where}; task preservation ${fixed(one.preservation)}; ${words(one.outcome)}.`;
+    return h("section", { class: "dialogue", "aria-label": title }, h("h5", {}, title), h("p", { class: "quiet" }, figures),
       h("ol", { class: "turns" }, one.turns.map(([user, text]) => h("li", { class: user ? "turn user" : "turn" }, h("span", {}, user ? "simulated user" : "agent"), h("p", {}, text)))));
   }
 

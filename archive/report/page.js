@@ -50,7 +50,7 @@ async function start() {
   if (data.best !== null) explorer.choose(data.best);
   const places = [...document.querySelectorAll(".chart")];
   setUpPlane(data, document.querySelector('[data-chart="plane"]'));
-  for (const place of places) frame(place, data.charts[place.dataset.chart], place.previousElementSibling.textContent || "People and personas in one plane");
+  for (const place of places) frame(place, data.charts[place.dataset.chart], place.previousElementSibling.textContent || "People and personas in one plane", data);
   document.documentElement.dataset.state = "readable";
   await new Promise((next) => setTimeout(next, 50)); // the page can be read and used before it has its plots
   const library = document.createElement("script");

@@ -23,9 +23,9 @@ async function unpacked(id) {
 }
 
 const percent = (share, digits = 0) => `${(share * 100).toFixed(digits)}\u00a0%`;
-const fixed = (value, digits = 2) => (typeof value === "number" ? value.toFixed(digits) : String(value ?? ""));
+const fixed = (value, digits = 2) => (typeof value === "number" ? value.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−") : String(value ?? ""));
 const words = (name) => name.replaceAll("_", " ");
-const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+const signed = (value, digits = 3) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 
 function link(number, text) {
   return h("button", { type: "button", class: "link", click: () => window.dispatchEvent(new CustomEvent("choose", { detail: number })) }, text);
@@ -49,60 +49,29 @@ function folded(label, columns, rows) {
   return place;
 }
 
-/** Mean and interval, as text and as a bar from 0 to 1. */
-function measure(value, low, high) {
-  return h("span", { class: "measure" }, h("b", {}, fixed(value)), " ", h("span", { class: "quiet" }, `[${fixed(low)}, ${fixed(high)}]`),
-    h("span", { class: "track", "aria-hidden": "true" },
-      h("i", { style: { left: `${low * 100}%`, width: `${(high - low) * 100}%` } }), h("u", { style: { left: `calc(${value * 100}% - 1px)` } })));
+// --- numbers with intervals
+
+/** Ends of a bar's scale: of everything that is drawn on it, with 0 and 1 (or other marks) among it. */
+function scaleOf(measures, marks = [0, 1]) {
+  const all = [...measures.flat(), ...marks].filter(Number.isFinite);
+  return [Math.min(...all), Math.max(...all)];
 }
 
-function showResult(data) {
-  const rows = Object.fromEntries(data.table.map((row) => [row.row, row]));
-  const score = (row) => row?.measures.score;
-  const best = data.programs.find((one) => one.number === data.best);
-  if (score(rows.evolved)) {
-    const { mean, low, high } = score(rows.evolved);
-    $("headline").append(
-      "The best program, ", link(best.number, best.id.slice(0, 8)), `, gets ${percent(mean)} of what real people get (95 % interval ${percent(low)} to ${percent(high)})`,
-      score(rows.persona_free) ? `; the same simulator without personas gets ${percent(score(rows.persona_free).mean)}` : "",
-      score(rows.seed_program) ? `, the program that the search began with ${percent(score(rows.seed_program).mean)}.` : ".");
-  } else if (best) {
-    $("headline").append("The search has not ended: there is no final table yet. Best so far by search score: ", link(best.number, best.id.slice(0, 8)), ".");
-  } else {
-    $("headline").append("No program has been evaluated yet.");
-  }
-  const columns = ["score", "human_likeness", "coverage", "task_preservation"];
-  if (data.table.length) {
-    $("final-table").append(h("table", {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "on held-out tasks and people"), columns.map((name) => h("th", { scope: "col" }, words(name))), h("th", { scope: "col", class: "number" }, "dialogues"))),
-      h("tbody", {}, data.table.map((row) => finalRow(row, columns)))));
-  }
-  $("facts").append(...data.facts.flatMap(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]));
-  $("players").textContent = data.players;
-  if (data.finals.length) showFinals(data);
+/** An interval and its middle as a bar; thin lines at the marks. */
+function track(value, low, high, [from, to], marks) {
+  const at = (x) => ((x - from) / (to - from || 1)) * 100;
+  return h("span", { class: "track", "aria-hidden": "true" }, marks.map((mark) => h("s", { style: { left: `${at(mark)}%` } })),
+    h("i", { style: { left: `${at(low)}%`, width: `${at(high) - at(low)}%` } }), h("u", { style: { left: `calc(${at(value)}% - 1px)` } }));
 }
 
-function finalRow(row, columns) {
-  const counted = Object.values(row.measures)[0];
-  const cell = (name) => {
-    const found = row.measures[name];
-    return h("td", {}, found ? measure(found.mean, found.low, found.high) : h("span", { class: "quiet" }, "not measured"));
-  };
-  return h("tr", { class: row.row === "evolved" && "best" }, h("th", { scope: "row" }, row.name), columns.map(cell),
-    h("td", { class: "number" }, counted ? `${counted.completed}/${counted.planned}` : "–"));
+/** Value and interval, as text and as a bar. */
+function measure([value, low, high], scale = scaleOf([[value, low, high]]), marks = [0, 1]) {
+  return h("span", { class: "measure" }, h("b", {}, fixed(value)), " ", h("span", { class: "quiet" }, `${fixed(low)} to ${fixed(high)}`), track(value, low, high, scale, marks));
 }
 
-function showFinals(data) {
-  const rows = [...data.finals].sort((a, b) => b.objectives.score[0] - a.objectives.score[0]);
-  const columns = ["score", "human_likeness", "coverage"];
-  $("finals").append(h("h2", {}, "Why this one: the finals"),
-    h("p", {}, `The best of many scores is partly luck. So the ${rows.length} best programs of the search were scored again on ${rows[0].planned} fresh dialogues each, and the best of them there was taken.`),
-    h("div", { class: "scroll" }, h("table", {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "finalist"), columns.map((name) => h("th", { scope: "col" }, `${words(name)} in the finals`)), h("th", { scope: "col", class: "number" }, "score in the search"))),
-      h("tbody", {}, rows.map((row) => h("tr", {},
-        h("th", { scope: "row" }, row.number === null ? row.id : link(row.number, row.id), row.number === data.best ? " ← best" : ""),
-        columns.map((name) => h("td", {}, row.objectives[name] ? measure(...row.objectives[name]) : "–")),
-        h("td", { class: "number" }, fixed(data.programs[data.at.get(row.number)]?.objectives.score?.[0], 3))))))));
+/** A difference and its interval: signs, and a bar around 0. */
+function difference([value, low, high], scale) {
+  return h("span", { class: "measure" }, h("b", {}, signed(value, 2)), " ", h("span", { class: "quiet" }, `${signed(low, 2)} to ${signed(high, 2)}`), track(value, low, high, scale, [0]));
 }
 
 // --- the map of cells
@@ -137,8 +106,9 @@ function showCells(data, choose) {
   const overlap = cells.reduce((sum, cell) => sum + Math.min(cell.mass, cell.best_share), 0);
   const missing = [...cells].sort((a, b) => (b.mass - b.best_share) - (a.mass - a.best_share))[0];
   $("cells-words").append(cells.length ? `People's ways of behaving fall into ${cells.length} cells, named after what marks them. Each tile is a cell; on a wide screen it is as large as the share of people in it. ` +
-    `${held.length} of ${cells.length} cells, with ${percent(mass(held))} of people, have a program whose users behave so; the large number is the score there of the best of them, the cell's elite. ` +
+    `${held.length} of ${cells.length} cells, with ${percent(mass(held))} of people, have a program whose users behave so; the large number is the score there of the best of them, the cell's elite${data.scoring_note ? "" : ": how much of the cell's people it stands for, times how human they are"}. ` +
     `The best program alone lays its users over people with an overlap of ${percent(overlap)}` +
+    (data.outside ? `; ${percent(data.outside)} of its dialogues lie outside all cells` : "") +
     (missing && missing.mass > missing.best_share ? `; it has too few who are “${missing.name}” (${percent(missing.best_share)} of its dialogues, ${percent(missing.mass)} of people).` : ".") : "There are no cells in this run.");
   if (!cells.length) return;
   const made = [...cells].sort((a, b) => b.mass - a.mass).map((cell) => tile(cell, choose));

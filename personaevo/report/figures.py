@@ -42,8 +42,9 @@ class Chart:
 
     def as_json(self) -> dict[str, Any]:
         """As plain values."""
-        table = {"columns": list(self.columns), "rows": [list(row) for row in self.rows]}
-        return {"figure": self.figure, "words": self.words, "axes": [{"name": name, "title": spoken(name)} for name in self.axes], **table}
+        axes = [{"name": name, "title": spoken(name), "label": hover(spoken(name))} for name in self.axes]
+        rows = [list(row) for row in self.rows]
+        return {"figure": self.figure, "words": self.words, "axes": axes, "columns": list(self.columns), "rows": rows}
 
 
 def figure(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, Any]:

@@ -193,7 +193,7 @@ def front_chart(material: Material) -> Chart:
     )
     below = len(scored) - len(holding)
     words += f" {below:,} are below a floor ({floors}) and cannot be chosen." if below else ""
-    labels = [spoken(name) for name in axes[:2]]
+    labels = [hover(spoken(name)) for name in axes[:2]]
     return Chart(figure(traces, *labels), words, ("candidate", "program", *map(spoken, shown)), rows, axes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,16 @@ from personaevo.report import gather, page, write
 
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><b>{{data}}</b>\u2028\u202e&lt;"
 DRAWN = "html[data-state=drawn]"
+
+
+NEW_OBJECTIVE = (
+    "INSERT INTO rules SELECT run, 'warmth_of_tone', 'steers', 'more', NULL, 1 FROM runs",
+    "UPDATE evaluations SET objectives = map_concat(objectives, CAST(MAP {'warmth_of_tone': {'value': -0.25, 'se': 0.1, 'raw': 3}} AS "
+    'MAP(VARCHAR, STRUCT("value" DOUBLE, se DOUBLE, raw DOUBLE))))',
+    "UPDATE final_tables SET measures = map_concat(measures, CAST(MAP {'warmth_of_tone': {'mean': 1.5, 'low': -0.5, 'high': 2.5, 'raw': 3, "
+    "'completed': 24, 'planned': 24}} AS MAP(VARCHAR, STRUCT(mean DOUBLE, low DOUBLE, high DOUBLE, raw DOUBLE, completed INTEGER, "
+    "planned INTEGER))))",
+)  # what a file of another registry would have stored
 
 
 def plant(path: Path, *statements: str) -> None:
@@ -92,6 +102,23 @@ def report_file(hostile_archive: Path, tmp_path_factory: pytest.TempPathFactory)
     return written(hostile_archive, tmp_path_factory.mktemp("page") / "small.html")
 
 
+@pytest.fixture
+def other_page(browser: Browser, finished_archive: Path, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
+    """Opens the page of another archive, or of the finished one with rows changed."""
+    pages: list[Opened] = []
+
+    def show(*statements: str, archive: Path = finished_archive) -> Opened:
+        path = tmp_path / "other.duckdb"
+        shutil.copy(archive, path)
+        plant(path, *statements)
+        pages.append(Opened.of(browser, written(path, tmp_path / "other.html"), viewport={"width": 1280, "height": 900}))
+        return pages[-1]
+
+    yield show
+    for one in pages:
+        one.page.close()
+
+
 @pytest.fixture(scope="session")
 def opened(browser: Browser, report_file: Path) -> Opened:
     """That page, opened once, on a wide screen in light colors."""
@@ -103,6 +130,6 @@ def view(opened: Opened) -> Page:
     """The page with its controls as at the beginning."""
     opened.page.set_viewport_size({"width": 1280, "height": 900})
     opened.page.locator("#search").fill("")
-    for name, value in {"show": "all", "operator": "", "sort": "score"}.items():
+    for name, value in {"show": "all", "operator": "", "sort": "rank"}.items():
         opened.page.locator(f"#{name}").select_option(value)
     return opened.page

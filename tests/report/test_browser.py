@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.report.conftest import HOSTILE, Opened
+from personaevo.archive import Archive
+from tests.report.conftest import HOSTILE, NEW_OBJECTIVE, Opened
 
 REACH_OUT = """async (place) => {
     const refused = [];
@@ -22,6 +24,10 @@ REACH_OUT = """async (place) => {
 TOO_WIDE = """[...document.querySelectorAll("main *")]
     .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".scroll, svg, pre"))
     .map((one) => one.outerHTML.slice(0, 80))"""
+OUTSIDE_OF_BARS = """[...document.querySelectorAll(".track > *")].filter((one) => {
+    const own = one.getBoundingClientRect(), bar = one.parentElement.getBoundingClientRect();
+    return own.left < bar.left - 3 || own.right > bar.right + 3;
+}).map((one) => one.outerHTML)"""
 CHARTS = ("plane", "behaviors", "progress", "front")
 
 
@@ -77,14 +83,20 @@ def test_another_program_can_be_laid_into_the_plane(view: Page) -> None:
     last = view.locator("[data-chart=plane] .scatterlayer .trace").last.locator("path.point")
     expect(last).to_have_count(0)
     view.locator("#plane-program").select_option("2")
-    expect(last).to_have_count(12)  # its dialogues: 4 tasks, 3 personas
+    expect(last).to_have_count(24)  # its dialogues: 4 tasks, 3 personas, 2 of each
     view.locator("#plane-program").select_option("")
 
 
 def test_the_table_says_who_is_best(view: Page) -> None:
     rows = view.locator("#final-table tbody th").all_inner_texts()
     assert rows[:2] == ["people", "persona-free simulator"]
-    assert "of what real people get" in view.locator("#headline").inner_text()
+    assert view.locator("#headline").inner_text().startswith("The best program scores ")
+    assert view.locator("#versus tbody th").all_inner_texts() == ["score", "human likeness", "coverage", "consistency"]
+    assert "average person" in view.locator("#versus tbody td:last-child").first.inner_text() + view.locator("#versus h2").inner_text()
+    assert "auditor's AUC" in view.locator("#final-table thead").inner_text()
+    assert "persona-free simulator" in view.locator("#legend").inner_text()
+    view.locator("#comparisons summary").click()
+    assert view.locator("#comparisons tbody tr").count() == len(rows) - 1
     assert "embedded engine" in view.locator("#players").inner_text()
     assert "no model was called" in view.locator("#costs-table").inner_text()
 
@@ -161,14 +173,63 @@ def test_a_program_is_shown_with_source_lineage_personas_and_dialogues(view: Pag
     assert detail.locator(".lineage li").count() >= 2
     assert detail.locator(".turn.user").count() > 0
     assert detail.locator(".persona").inner_text().startswith("Persona p")
-    picker, first = detail.locator(".picker select"), detail.locator(".turns").inner_text()
+    assert "people" in detail.locator(".remarks").first.inner_text()
+    picker, first = detail.locator(".picker select"), detail.locator(".turns").first.inner_text()
     assert picker.locator("option").count() == 12
     assert "most human" in picker.locator("option").first.inner_text()
+    assert detail.locator(".dialogue h5").all_inner_texts() == ["Dialogue 1 of 2", "Dialogue 2 of 2"]
+    first_place, second_place = (detail.locator(".dialogue").nth(at).bounding_box() for at in (0, 1))
+    assert first_place is not None
+    assert second_place is not None
+    assert (first_place["y"], first_place["x"] + first_place["width"]) <= (second_place["y"], second_place["x"])  # beside each other
     detail.get_by_role("button", name="Less human").click()
     assert picker.input_value() == "1"
-    assert detail.locator(".turns").inner_text() != first
+    assert detail.locator(".turns").first.inner_text() != first
     detail.locator(".lineage button").first.click()
     assert "candidate 0" in detail.locator("h3").inner_text()
+
+
+def test_an_objective_that_nobody_knew_of_has_a_column_a_row_and_an_axis(other_page: Callable[..., Opened]) -> None:
+    opened = other_page(*NEW_OBJECTIVE)
+    page, detail = opened.page, opened.page.locator("#detail")
+    assert opened.said == []
+    assert "warmth of tone" in page.locator("#final-table thead").inner_text()
+    assert "1.50" in page.locator("#final-table tr.best").inner_text()
+    assert "warmth of tone" in page.locator("#legend").inner_text()
+    row = detail.locator("tr", has=page.get_by_role("rowheader", name="warmth of tone", exact=True))
+    assert "−0.25" in row.inner_text()
+    page.locator("#sort").select_option("by warmth_of_tone")
+    across = page.locator("[data-chart=front] select").first
+    assert across.locator("option").all_inner_texts() == ["human likeness", "coverage", "consistency", "warmth of tone"]
+    across.select_option("3")
+    expect(page.locator("[data-chart=front] .xtitle")).to_have_text("warmth of tone")
+    assert page.locator("#final-table .track").count() > 20
+    assert page.evaluate(OUTSIDE_OF_BARS) == []
+
+
+def test_dialogues_outside_all_cells_say_so(other_page: Callable[..., Opened]) -> None:
+    page = other_page("UPDATE episodes SET cell = NULL").page
+    assert page.locator("#detail .dialogue").first.inner_text().count("outside all cells") == 1
+    assert "lie outside all cells" in page.locator("#cells-words").inner_text()
+
+
+def test_an_archive_of_the_first_scoring_opens(other_page: Callable[..., Opened], tmp_path: Path) -> None:
+    old = tmp_path / "old.duckdb"
+    old.write_bytes((Path(__file__).resolve().parents[1] / "data" / "schema1.duckdb").read_bytes())
+    with Archive.create_or_open(old):
+        pass  # brings it to the present schema
+    opened = other_page(archive=old)
+    assert opened.said == []
+    assert opened.page.locator("#scoring-note").inner_text().startswith("Scored by scoring 1: its numbers are not comparable")
+    assert opened.page.locator("#versus").inner_text() == ""
+    assert opened.page.locator("#detail .dialogue h5").all_inner_texts() == ["Dialogue"]
+
+
+def test_a_search_that_has_not_ended_opens(other_page: Callable[..., Opened]) -> None:
+    opened = other_page("DELETE FROM final_tables", "DELETE FROM comparisons", "DELETE FROM finals")
+    assert opened.said == []
+    assert opened.page.locator("#headline").inner_text().startswith("The search has not ended")
+    assert opened.page.locator("#final-table").inner_text() == ""
 
 
 def test_failures_and_duplicates_say_why(view: Page) -> None:

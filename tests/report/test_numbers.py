@@ -38,8 +38,17 @@ def test_spread_tells_mean_and_quantiles() -> None:
 
 def test_front_is_what_no_other_beats() -> None:
     points = {0: (0.2, 0.9), 1: (0.9, 0.1), 2: (0.5, 0.5), 3: (0.4, 0.4), 4: (0.5, 0.5), 5: (0.9, 0.05)}
-    assert front(points) == [0, 2, 1]
+    assert front(points) == [1, 2, 0]  # of equal points the first
+    assert front({key: (-0.5, *at) for key, at in points.items()}) == [0, 1, 2]
     assert front({}) == []
+
+
+def test_front_over_three_objectives_is_that_of_all_pairs() -> None:
+    values = np.random.default_rng(0).integers(-3, 4, size=(60, 3)) / 2
+    better = [[bool((b >= a).all() and (b > a).any()) for b in values] for a in values]
+    first = [not any((values[j] == values[i]).all() for j in range(i)) for i in range(len(values))]
+    wanted = {i for i in range(len(values)) if not any(better[i]) and first[i]}
+    assert set(front(dict(enumerate(values.tolist())))) == wanted
 
 
 def test_gains_are_over_the_first_parent() -> None:
@@ -70,9 +79,9 @@ def test_tiles_fill_the_area_as_the_masses_say(masses: list[float]) -> None:
             assert min(across, down) < 1e-6, "tiles overlap"
 
 
-def test_intervals_are_student_over_calls_and_clipped() -> None:
+def test_intervals_are_student_over_calls_and_not_clipped() -> None:
     found = intervals(scored(0, "a", 0.99), 10)["score"]
-    assert found == [0.99, pytest.approx(0.99 - 2.262 * 0.02, abs=1e-3), 1.0, 0.99]
+    assert found == [0.99, pytest.approx(0.99 - 2.262 * 0.02, abs=1e-3), pytest.approx(0.99 + 2.262 * 0.02, abs=1e-3), 0.99]
     assert intervals(Commit(scored(0, "a", 0.5).candidate), 10) == {}
 
 
