@@ -72,7 +72,7 @@ def test_personas_have_keys_of_their_own(folder: Path) -> None:
 def test_elites_only(finished_archive: Path, tmp_path: Path) -> None:
     counts = export(finished_archive, tmp_path / "out", ["programs", "dialogues"], elites=True)
     with Archive.read(finished_archive) as archive:
-        best = {elite.program_id for elite in archive.elites()} | {row.program_id for row in archive.table(1) if row.program_id}
+        best = {elite.program_id for elite in archive.elites()} | {row.program_id for row in archive.final_table(1).rows if row.program_id}
     assert {file.stem for file in (tmp_path / "out" / "programs").iterdir()} == best
     assert counts == {"programs": len(best), "dialogues": 12 * len(best)}
     assert {row["program"] for row in lines(tmp_path / "out" / "dialogues.jsonl")} == best

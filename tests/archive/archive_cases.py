@@ -108,4 +108,5 @@ def a_scoring(floor: float = 0.9, name: str = "coverage") -> Scoring:
         "human_likeness": ("steers", "more", None, 1), name: ("steers", "less", None, 2), "task_preservation": ("holds", "more", floor, 1),
     }  # fmt: skip
     levels = (("train", 8, name, Level(4.5, 0.25)), ("test", 50, name, Level(0.1 + 0.2, 1 / 3)))
-    return Scoring(rules, levels, (Control("train", "persona_free", "task 1", (0.5, -1.0)), Control("test", "independent", "task 2", (0.25,))))
+    controls = Control("train", "persona_free", "task 1", (0.5, -1.0)), Control("test", "independent", "task 2", (0.25,))
+    return Scoring(rules, levels, controls)

@@ -79,8 +79,8 @@ def readings(archive: Archive) -> list[object]:
     """All that can be read of an archive with run 1 and candidate 0."""
     program = archive.commits(1)[0].candidate.program.id
     return [
-        archive.summary(), archive.runs(), archive.commits(1), archive.episodes(1, 0), archive.final_table(1), archive.elites(1), archive.scoring(1),
-        archive.sources([program]), archive.program(program), archive.digest(1), archive.verify_digest(),
+        archive.summary(), archive.runs(), archive.commits(1), archive.episodes(1, 0), archive.final_table(1), archive.elites(1),
+        archive.scoring(1), archive.sources([program]), archive.program(program), archive.digest(1), archive.verify_digest(),
     ]  # fmt: skip
 
 

@@ -31,7 +31,8 @@ def _agrees(archive: Archive, run_id: int) -> None:
     steered = [name for name, rule in rules.items() if rule[0] == "steers"]
     floors = {name: floor for name, (role, _, floor, _) in rules.items() if role == "holds" and floor is not None}
     commits = [commit for commit in archive.commits(run_id) if commit.evaluation is not None]
-    seen = {number: rest for number, *rest in archive.query("SELECT number, standing, low, holds FROM standings WHERE run = ?", [run_id])[1]}
+    rows = archive.query("SELECT number, standing, low, holds FROM standings WHERE run = ?", [run_id])[1]
+    seen = {number: rest for number, *rest in rows}
     assert seen.keys() == {commit.candidate.number for commit in commits}
     members: list[tuple[Evaluation, int]] = []
     for commit in commits:
@@ -46,7 +47,8 @@ def _agrees(archive: Archive, run_id: int) -> None:
     best = archive.query("SELECT number FROM best WHERE run = ?", [run_id])[1]
     assert [number for (number,) in best] == ranking.ranked(members, steered)[:1]
     owners = ranking.elites(Scored(one.program_id, one) for one, _ in members)
-    assert {elite.cell: elite.program_id for elite in archive.elites(run_id)} == {cell: scored.program_id for cell, scored in owners.items()}
+    held = {elite.cell: elite.program_id for elite in archive.elites(run_id)}
+    assert held == {cell: scored.program_id for cell, scored in owners.items()}
     if not archive.final_table(run_id).rows and best:
         program = next(commit.candidate.program.id for commit in commits if commit.candidate.number == best[0][0])
         assert best_id(archive, run_id) == program
@@ -71,11 +73,12 @@ def candidate(number: int, state: str, values: Mapping[str, float], se: float, c
 
 
 CASES = {
-    "the score decides": [("evaluated", {"score": 0.4, "one": 0.4}, 0.1, {0: 0.5}), ("evaluated", {"score": 0.5, "one": 0.5}, 0.1, {0: 0.6})],
+    "the score decides": [("evaluated", {"score": 0.4, "one": 0.4}, 0.1, {0: 0.5}), ("evaluated", {"score": 0.5}, 0.1, {0: 0.6})],
     "a wide error loses": [("evaluated", {"score": 0.4}, 0.0, {0: 0.5}), ("evaluated", {"score": 0.5}, 0.2, {0: 0.6})],
     "ties go to the earlier": [("evaluated", {"score": 0.4}, 0.1, {0: 0.5, 1: 0.2})] * 3,
     "at score 0 the smallest share decides": [
-        ("evaluated", {"score": 0.0, "one": -0.5, "other": 0.9}, 0.0, {}), ("evaluated", {"score": 0.0, "one": 0.1, "other": -0.2}, 0.0, {}),
+        ("evaluated", {"score": 0.0, "one": -0.5, "other": 0.9}, 0.0, {}),
+        ("evaluated", {"score": 0.0, "one": 0.1, "other": -0.2}, 0.0, {}),
     ],
     "what was not measured is held, and counts as nothing": [
         ("evaluated", {"score": 0.0, "one": -0.5}, 0.0, {2: 0.1}), ("evaluated", {"one": -0.25}, 0.1, {}), ("evaluated", {}, 0.1, {}),

@@ -76,7 +76,7 @@ def test_merge_and_compact(capsys: Capture, archive: str) -> None:
     assert run(["archive", "merge", "both.duckdb", archive, archive]) == 0
     said = capsys.readouterr()
     assert said.err.count("kept once") == 1
-    assert "1 run, 5 programs, 5 evaluations, 60 episodes; digest " in said.out
+    assert "1 run, 5 programs, 5 evaluations, 120 episodes; digest " in said.out
     assert "exists" in fails(capsys, ["archive", "merge", "both.duckdb", archive])
     assert "Missing argument" in fails(capsys, ["archive", "merge", "new.duckdb"], 2)
     assert run(["archive", "merge", "again.duckdb", archive, "--json"]) == 0
@@ -96,7 +96,7 @@ def test_merge_and_compact(capsys: Capture, archive: str) -> None:
 
 def test_export(capsys: Capture, archive: str) -> None:
     assert run(["archive", "export", archive, "--out", "out"]) == 0
-    assert capsys.readouterr().out == "out: 5 programs, 60 personas, 60 dialogues\n"
+    assert capsys.readouterr().out == "out: 5 programs, 60 personas, 120 dialogues\n"
     assert "is not an empty folder" in fails(capsys, ["archive", "export", archive, "--out", "out"])
     assert run(["archive", "export", archive, "--out", "tables", "--tables", "csv", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"folder": "tables", "tables": len(list(Path("tables/tables").iterdir()))}
@@ -123,7 +123,7 @@ def test_named_queries_say_what_the_archive_says(archive: str) -> None:
 
     with Archive.read(archive) as opened:
         commits, elites = opened.commits(1), {elite.cell: elite for elite in opened.elites()}
-        best = next(row.program_id for row in opened.table(1) if row.row == "evolved")
+        best = next(row.program_id for row in opened.final_table(1).rows if row.row == "evolved")
         assert {row["cell"]: row["program"] for row in asked("elites") if row["program"]} == {c: e.program_id for c, e in elites.items()}
         scores = [one.evaluation.objectives["score"].value if one.evaluation else None for one in commits]
         assert [row["score"] for row in asked("progress")] == scores

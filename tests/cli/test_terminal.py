@@ -14,7 +14,24 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.cli import app
 from personaevo.cli.output import say, show, show_json
-from personaevo.records import Candidate, CellScore, Commit, Episode, Estimate, Evaluation, Measure, Persona, PlanItem, Program, TableRow
+from personaevo.records import (
+    Candidate,
+    CellScore,
+    Commit,
+    Comparison,
+    Control,
+    Episode,
+    Estimate,
+    Evaluation,
+    FinalTable,
+    Level,
+    Measure,
+    Persona,
+    PlanItem,
+    Program,
+    Scoring,
+    TableRow,
+)
 
 EVIL = (
     "\x1b[2J\x1b[31mred \x1b]52;c;ZXZpbA==\x07 \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\ \x9b2J \u202egnp.exe\u202c \u2066x\u2069 a\bb c\rd "
@@ -42,9 +59,14 @@ def hostile() -> Iterator[Path]:
     values = {name: Estimate(1.0, 0.1, 1.0) for name in ("score", "task_preservation", EVIL)}
     evaluation = Evaluation(program.id, "train", 2, 1, values, (CellScore(0, 0.5, 0.5, 0.1),))
     with Archive.create_or_open(path) as archive:
-        run = archive.begin_run({"domain": "service", "tasks": EVIL, EVIL: EVIL}, [{"cell": 0, "name": EVIL, "mass": 1.0}])
+        level = ("train", 2, EVIL, Level(0.5, 1.0))
+        scoring = Scoring({EVIL: ("steers", "more", None, 1)}, (level,), (Control("train", EVIL, EVIL, (1.0,)),))
+        settings = {"domain": "service", "tasks": EVIL, EVIL: EVIL, "negatives": json.dumps({EVIL: 3})}
+        run = archive.begin_run(settings, [{"cell": 0, "name": EVIL, "mass": 1.0}], scoring)
         archive.commit(run.id, Commit(Candidate(0, program, (), EVIL, "evaluated", EVIL), evaluation, (episode, failed)))
-        archive.write_table(run.id, [TableRow("evolved", program.id, {EVIL: Measure(1.0, 0.9, 1.0, 1.0, 1, 1)})])
+        measures = {EVIL: Measure(1.0, 0.9, 1.0, 1.0, 1, 1)}
+        rows = TableRow("evolved", program.id, measures), TableRow("average_person", None, measures)
+        archive.write_table(run.id, FinalTable(rows, (Comparison("evolved", "average_person", EVIL, 0.0, -0.1, 0.1),)))
     yield path
 
 

@@ -6,11 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from personaevo.archive import Archive
-from personaevo.records import Candidate, CellScore, Commit, Episode, Estimate, Evaluation, Persona, PlanItem, Program, Remark
+from personaevo.judge.objectives import SCORING
+from personaevo.records import (
+    Candidate,
+    CellScore,
+    Commit,
+    Episode,
+    Estimate,
+    Evaluation,
+    Level,
+    Persona,
+    PlanItem,
+    Program,
+    Remark,
+    Scoring,
+)
 
 CELLS = [{"cell": 0, "name": "terse, pushes back", "mass": 0.25}, {"cell": 1, "name": "wordy", "mass": 0.6},
          {"cell": 2, "name": "average", "mass": 0.15}]  # fmt: skip
-SETTINGS = {"domain": "nowhere", "task_count": 4, "personas": 2}
+SETTINGS = {"domain": "nowhere", "task_count": 4, "personas": 2, "scoring": str(SCORING), "negatives": '{"persona_free": 60, "robots": 7}'}
+SCORED_BY = Scoring(
+    {"human_likeness": ("steers", "more", None, 1), "task_preservation": ("holds", "more", 0.9, 1)},
+    (("train", 8, "human_likeness", Level(0.0, 0.75)), ("test", 40, "human_likeness", Level(0.125, 0.7))),
+)
 
 
 def program(name: str) -> Program:
@@ -34,10 +52,16 @@ def episodes(shift: float = 0.0, tasks: int = 4, slots: int = 2, features: int =
 
 def evaluated(
     number: int, name: str, parents: Sequence[str], score: float, *, se: float = 0.02, cells: Sequence[CellScore] = (), shift: float = 0.0,
+    replicates: Sequence[float] = (),
 ) -> Commit:  # fmt: skip
-    """A candidate with a score and its dialogues."""
-    objectives = {"score": Estimate(score, se, score / 2), "task_preservation": Estimate(1.0, 0.0, 1.0)}
-    remarks = Remark("pushback_rate", "less"), Remark("opening_words", "wider")
+    """A candidate with a score and its dialogues; ``replicates`` are scores without each call, in standard errors from the score."""
+    without = tuple(score + se * step for step in replicates)
+    objectives = {"score": Estimate(score, se, score / 2, without), "task_preservation": Estimate(1.0, 0.0, 1.0)}
+    remarks = (
+        Remark("pushback_rate", "less"), Remark("opening_words", "wider"), Remark("short_rate", "apart"),
+        Remark("words_per_turn", "steadier"), Remark("words_per_turn~short_rate", "opposed"),
+        Remark("pushback_rate~emotion_rate", "together"), Remark("emotion_rate", "steadier"),
+    )  # fmt: skip
     evaluation = Evaluation(name, "train", 8, 7, objectives, tuple(cells), remarks)
     operator = "change_number+cross" if parents else "seed"
     return Commit(Candidate(number, program(name), tuple(parents), operator, "evaluated"), evaluation, episodes(shift))
@@ -68,7 +92,7 @@ def a_family() -> list[Commit]:
 def write(path: Path, commits: Sequence[Commit], cells: Sequence[dict[str, object]] = CELLS) -> Path:
     """An archive with one run."""
     with Archive.create_or_open(path) as archive:
-        run = archive.begin_run(SETTINGS, cells)
+        run = archive.begin_run(SETTINGS, cells, SCORED_BY)
         for commit in commits:
             archive.commit(run.id, commit)
     return path

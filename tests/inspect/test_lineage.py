@@ -104,3 +104,15 @@ def test_long_lines_of_descent_fit() -> None:
     assert max(map(len, drawn.splitlines())) <= 60
     assert "2,991 lie more than 8 levels down" in " ".join(drawn.split())
     assert all(f"p{number} " in drawn for number in range(9))
+
+
+def test_gains_are_paired_where_the_archive_tells() -> None:
+    """What both programs share on a plan is no error of their difference."""
+    steps = -1.0, 0.0, 0.25, 0.75
+    before, after = evaluated(0, "a", [], 0.3, replicates=steps), evaluated(1, "b", ["a"], 0.31, replicates=steps)
+    other = evaluated(2, "c", ["a"], 0.31, replicates=steps[::-1])
+    family = Family(Run(1, {"task_count": 4}), {c.candidate.program.id: c for c in (before, after, other)})
+    same, opposed = family.step("b"), family.step("c")
+    assert (same.gain_se, same.noise) == (pytest.approx(0.0, abs=1e-12), False)
+    assert (opposed.gain_se or 0.0) > 0.02
+    assert opposed.noise

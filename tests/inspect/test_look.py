@@ -25,21 +25,28 @@ from personaevo.records import (
     Candidate,
     CellScore,
     Commit,
+    Comparison,
     Episode,
     Estimate,
     Evaluation,
+    FinalTable,
+    Level,
+    Measure,
     ModelCall,
     Persona,
     PlanItem,
     Program,
     Remark,
     Reply,
+    Scoring,
+    TableRow,
     Usage,
 )
 from personaevo.text import plain
 
 EVIL = "[red]boo[/red] [link=http://x]y[/] [/] :smile: \\[ \x1b[2J\x1b]8;;http://x\x1b\\ \x1b]52;c;ZQ==\x07 \x9b2J \u202egnp \u200bj "
 EVIL += "w" * 300
+EVIL_ROW = "r" * 200  # names of rows are as those of programs
 RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 PAGES = (["summary"], ["elites"], ["show"], ["lineage"], ["lineage", "--descendants"], ["diff"])
@@ -78,7 +85,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         commits.append(Commit(candidate, evaluation, episodes))
     path = tmp_path_factory.mktemp("hostile") / "hostile.duckdb"
     with Archive.create_or_open(path) as archive:
-        begun = archive.begin_run(SETTINGS, [{**cell, "name": EVIL} for cell in CELLS])
+        rules = {EVIL: ("steers", "more", 0.1, 1), "score": ("steers", "more", None, 1)}
+        scored_by = Scoring(rules, (("train", 2, EVIL, Level(0.5, 1.0)), ("test", 2, EVIL, Level(0.5, 1.0))))
+        settings = {**SETTINGS, "negatives": json.dumps({EVIL: 60, "x": EVIL})}
+        begun = archive.begin_run(settings, [{**cell, "name": EVIL} for cell in CELLS], scored_by)
+        measures = {name: Measure(0.5, 0.4, 0.6, 0.5, 1, 2) for name in ("score", EVIL)}
+        rows = [TableRow(EVIL_ROW, None, measures), TableRow("average_person", None, measures), TableRow("evolved", ids[1], measures)]
+        compared = [Comparison("evolved", "average_person", name, 0.0, -0.1, 0.1) for name in measures]
+        archive.write_table(begun.id, FinalTable(tuple(rows), tuple(compared)))
         for commit in commits:
             archive.commit(begun.id, commit)
         archive.calls().put(ModelCall("0" * 32, EVIL, EVIL, 1, Reply(EVIL, usage=Usage(10, 5), cost=0.5), 2.0))
@@ -146,6 +160,13 @@ def test_show_has_all_of_a_program(capsys: Capture, family: Path) -> None:
     flat = words(text)
     for part in ("candidate 4 of run 1: evaluated", "made by change number + cross of two, other", "score 0.800 [0.736, 0.864] 0.400",
                  "0 25% 0.90 ± 0.16 20% terse, pushes back", "people show less of: pushback rate", "people differ more in: opening words",
+                 "personas should differ more in: short rate",
+                 "one persona should vary less from dialogue to dialogue in: words per turn, emotion rate",
+                 "should go together less, or against each other: words per turn and short rate",
+                 "should go together: pushback rate and emotion rate", "expected on fresh dialogues: score 0.7",
+                 "people get human likeness 0.75 (raw, in 8 dialogues)",
+                 "judge trained against dialogues that are no people's: 60 persona-free, 7 robots",
+                 "score harmonic mean of the objectives that steer",
                  "1 dialogue: raised ValueError (fault: program)", "persona p0 for task task0: somebody Be brief.",
                  "best dialogue", "worst dialogue", "user: hello 0 assistant: good day"):  # fmt: skip
         assert part in flat, part
@@ -171,7 +192,10 @@ def test_show_json_only_grew(capsys: Capture, family: Path) -> None:
     found = json.loads(said(capsys, ["show", str(family), "three", "--json"]))
     with Archive.read(family) as archive:
         assert {name: found[name] for name in archive.program("three")} == json.loads(json.dumps(archive.program("three")))
-    assert found["remarks"] == [{"feature": "pushback_rate", "wanted": "less"}, {"feature": "opening_words", "wanted": "wider"}]
+    assert found["remarks"][:2] == [{"feature": "pushback_rate", "wanted": "less"}, {"feature": "opening_words", "wanted": "wider"}]
+    assert found["expected"]["from"] == "search"
+    assert 0.5 < found["expected"]["score"] < 0.8  # the best of six is best by luck too
+    assert json.loads(said(capsys, ["show", str(family), "other", "--json"]))["expected"] is None
     assert found["failures"] == [{"reason": "raised ValueError", "fault": "program", "dialogues": 1}]
     assert found["costs"] == []
 
@@ -222,7 +246,7 @@ def test_diff(capsys: Capture, family: Path) -> None:
 def test_diff_with_a_failed_program(capsys: Capture, family: Path) -> None:
     text = words(said(capsys, ["diff", str(family), "five"]))
     assert "nothing to compare: candidate 5 failed: it loops" in text
-    assert "one of them was not evaluated" in text
+    assert "nothing to compare: one of them was not evaluated" in text
     assert json.loads(said(capsys, ["diff", str(family), "five", "--json"]))["objectives"] == []
 
 
@@ -232,9 +256,13 @@ def test_dialogues_that_are_not_held_any_more(capsys: Capture, tmp_path: Path) -
     assert "the archive does not hold its dialogues any more" in said(capsys, ["show", str(path), "two"])
     text = words(said(capsys, ["diff", str(path), "three"]))
     assert "the archive does not hold the dialogues of candidate 2 any more" in text
-    assert "the dialogues are not all held: no paired interval" in text
+    assert "the archive does not hold the scores without each call: no paired interval" in text
     found = json.loads(said(capsys, ["diff", str(path), "three", "--json"]))
-    assert (found["missing"], found["same_plan"]) == ([2], False)
+    assert (found["missing"], found["same_plan"], found["tasks"]) == ([2], True, 4)
+    steps = -1.0, 0.0, 0.5, 0.5
+    kept = [evaluated(0, "seed", [], 0.3, replicates=steps), evaluated(1, "one", ["seed"], 0.5, replicates=steps[::-1])]
+    path = write(tmp_path / "kept.duckdb", [replace(commit, episodes=()) for commit in kept])
+    assert "paired over 4 tasks" in words(said(capsys, ["diff", str(path), "one"]))  # programs of one run played the same
 
 
 def test_diff_of_a_real_search_is_in_peoples_units(capsys: Capture, finished_archive: Path) -> None:

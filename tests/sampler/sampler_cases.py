@@ -9,7 +9,20 @@ from pathlib import Path
 from personaevo.archive import Archive
 from personaevo.definitions import features
 from personaevo.programs import make_program
-from personaevo.records import Candidate, CellScore, Commit, Episode, Estimate, Evaluation, Measure, Persona, PlanItem, TableRow
+from personaevo.records import (
+    Candidate,
+    CellScore,
+    Commit,
+    Episode,
+    Estimate,
+    Evaluation,
+    FinalTable,
+    Measure,
+    Persona,
+    PlanItem,
+    Scoring,
+    TableRow,
+)
 
 FEATURES = features().names
 CELLS = [{"cell": cell, "name": name, "mass": mass} for cell, (name, mass) in enumerate([("terse", 0.5), ("polite", 0.3), ("angry", 0.2)])]
@@ -51,12 +64,13 @@ def a_commit(number: int, slots: int, *, cells: Sequence[int] = (0, 1, 2), best_
 def write(path: Path, commits: Sequence[Commit], best: int | None = None, **settings: object) -> Path:
     """An archive with one run of these commits, whose best program is that of commit number ``best``."""
     with Archive.create_or_open(path) as archive:
-        run = archive.begin_run({"domain": "service", "preservation_floor": 0.9, "personas": 5, **settings}, CELLS)
+        rules = Scoring({"task_preservation": ("holds", "more", 0.9, 1)}, ())
+        run = archive.begin_run({"domain": "service", "preservation_floor": 0.9, "personas": 5, **settings}, CELLS, rules)
         for commit in commits:
             archive.commit(run.id, commit)
         if best is not None:
             measures = {"score": Measure(0.5, 0.4, 0.6, 0.5, 10, 10)}
-            archive.write_table(run.id, [TableRow("evolved", commits[best].candidate.program.id, measures)])
+            archive.write_table(run.id, FinalTable((TableRow("evolved", commits[best].candidate.program.id, measures),)))
     return path
 
 

@@ -158,6 +158,6 @@ def test_an_archive_of_a_real_search(finished_archive: Path) -> None:
         stored = sampler.sample(n=30)
     assert len({persona.id for persona in stored}) == 30
     with Archive.read(finished_archive) as archive:
-        evolved = next(row.program_id for row in archive.table(1) if row.row == "evolved")
+        evolved = next(row.program_id for row in archive.final_table(1).rows if row.row == "evolved")
         elites = {elite.program_id for elite in archive.elites()}
     assert {persona.program for persona in sampler.sample(n=100)} <= elites | {evolved}
