@@ -12,7 +12,6 @@ import duckdb
 import pytest
 
 from examples.model_server import ModelServer, person_or_agent
-from personaevo import verify as verify_module
 from personaevo.archive import Archive, compact
 from personaevo.archive.digest import as_text
 from personaevo.archive.queries import commit_sums
@@ -24,6 +23,7 @@ from personaevo.evolve.cast import Cast
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.search import search
 from personaevo.verify import Verification, verify
+from personaevo.verify import run as run_module
 from personaevo.workers import Workers
 
 Plant = Callable[[str], Path]
@@ -42,17 +42,18 @@ def _trained_once() -> Iterator[None]:
         return benches[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verify_module, "prepare", shared)
+        patch.setattr(run_module, "prepare", shared)
         patch.setattr(search_module, "prepare", shared)
         yield
 
 
 @pytest.fixture(scope="module")
 def whole(_trained_once: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive with an ended search over four candidates of six episodes."""
+    """An archive with an ended search over four candidates of six personas in two dialogues each."""
     path = tmp_path_factory.mktemp("whole") / "a.duckdb"
     search(SearchConfig(
         archive=path, candidates=4, task_count=2, personas=3, test_tasks=2, test_personas=2, lag=2, jobs=1, seed=1, control_dialogues=60,
+        people_draws=2,
     ))  # fmt: skip
     return path
 
@@ -94,9 +95,18 @@ def test_a_whole_archive(whole: Path) -> None:
     found = verify(whole)
     assert found.findings == ()
     assert found.unchecked == (_TABLE_UNCHECKED,)
-    assert found.checked == {
-        "runs": 1, "candidates": 4, "evaluations": 4, "episodes": 24, "personas": 24, "programs": 4, "fingerprints": 24, "scores": 4,
+    assert {name: found.checked[name] for name in ("levels", "controls", "comparisons")} == counts(whole)
+    assert {name: number for name, number in found.checked.items() if name not in counts(whole)} == {
+        "runs": 1, "candidates": 4, "evaluations": 4, "episodes": 48, "personas": 24, "programs": 4, "fingerprints": 48, "scores": 4,
     }  # fmt: skip
+
+
+def counts(path: Path) -> dict[str, int]:
+    with Archive.read(path) as archive:
+        scoring, table = archive.scoring(1), archive.final_table(1)
+    found = {"levels": len(scoring.levels), "controls": len(scoring.controls), "comparisons": len(table.comparisons)}
+    assert min(found.values()) > 10
+    return found
 
 
 _SCORE = "objectives['score']"
@@ -150,7 +160,7 @@ DAMAGES = {
     ),
     "a deleted episode": (
         "DELETE FROM episodes WHERE rowid = (SELECT min(rowid) FROM episodes WHERE number = 2)",
-        {"digest", "counts", "episode", "persona", "score"},
+        {"digest", "counts", "episode", "score"},
     ),
     "an episode too many": (
         "INSERT INTO episodes SELECT * REPLACE (7 AS slot, 1 AS seed, NULL AS persona) FROM episodes WHERE number = 2 LIMIT 1",
@@ -195,6 +205,44 @@ DAMAGES = {
     "a schema that nobody knows": ("INSERT INTO migrations VALUES (99, '0099_later')", {"file"}),
     "a value that no search writes": ("UPDATE episodes SET p_human = 2 WHERE number = 2", {"value"}),
     "a setting that no search has": ("UPDATE runs SET settings = '{\"personas\": 0}'", {"value"}),
+    "another share of people's": ("UPDATE levels SET people = people * 1.5 WHERE objective = 'coverage'", {"scoring"}),
+    "another share of nobody's": ("UPDATE levels SET zero = zero + 0.1 WHERE split = 'test'", {"scoring"}),
+    "a missing level": ("DELETE FROM levels WHERE rowid = (SELECT max(rowid) FROM levels)", {"scoring"}),
+    "a level of nothing": ("INSERT INTO levels SELECT * REPLACE ('luck' AS objective) FROM levels LIMIT 1", {"scoring"}),
+    "a level twice": ("INSERT INTO levels SELECT * FROM levels LIMIT 1", {"scoring"}),
+    "a lower floor": ("UPDATE rules SET floor = 0.1 WHERE \"role\" = 'holds'", {"scoring"}),
+    "another role": ("UPDATE rules SET \"role\" = 'beside' WHERE objective = 'consistency'", {"scoring"}),
+    "a missing rule": ("DELETE FROM rules WHERE objective = 'overlap'", {"scoring", "final table"}),
+    "a rule twice": ("INSERT INTO rules SELECT * FROM rules LIMIT 1", {"scoring"}),
+    "what nobody was scored by": ("INSERT INTO rules SELECT * REPLACE (7 AS run) FROM rules LIMIT 1", {"scoring"}),
+    "a changed control": (
+        "UPDATE controls SET fingerprint = list_transform(fingerprint, lambda x: x + 0.01) WHERE rowid = 11", {"scoring"},
+    ),
+    "a control of another task": ("UPDATE controls SET task = 'x' WHERE rowid = 11", {"scoring"}),
+    "a control less": ("DELETE FROM controls WHERE rowid = 11", {"scoring"}),
+    "a control of another kind": ("UPDATE controls SET kind = 'angels' WHERE rowid = 11", {"scoring"}),
+    "a changed value without a call": (
+        "UPDATE evaluations SET replicates = map_concat(replicates, MAP {'coverage': [0.5::DOUBLE, 0.6::DOUBLE]}) WHERE number = 2",
+        {"score"},
+    ),
+    "no values without a call": ("UPDATE evaluations SET replicates = NULL WHERE number = 2", {"score"}),
+    "a better difference": ("UPDATE comparisons SET mean = mean + 1e-6, high = high + 1 WHERE against = 'average_person'", {"final table"}),
+    "a missing difference": ("DELETE FROM comparisons WHERE against = 'average_person' AND objective = 'score'", {"final table"}),
+    "a difference of nothing": ("INSERT INTO comparisons SELECT * REPLACE ('nobody' AS against) FROM comparisons LIMIT 1", {"final table"}),
+    "a difference of another row": ("UPDATE comparisons SET \"row\" = 'seed_program' WHERE position = 0", {"final table"}),
+    "an interval upside down": ("UPDATE comparisons SET low = high + 1 WHERE position = 0", {"final table"}),
+    "a row of another name": ("UPDATE final_tables SET \"row\" = 'average_humans' WHERE \"row\" = 'average_person'", {"final table"}),
+    "a missing row": ("DELETE FROM final_tables WHERE \"row\" = 'average_person'", {"final table"}),
+    "a score that does not follow": (
+        "UPDATE final_tables SET measures = map_concat(measures, MAP {'score': {'mean': 0.95::DOUBLE, 'low': 0.9::DOUBLE, "
+        "'high': 1::DOUBLE, 'raw': 0.95::DOUBLE, 'completed': 8, 'planned': 8}}) WHERE \"row\" = 'evolved'",
+        {"final table"},
+    ),
+    "another score in the finals": (
+        f"UPDATE finals SET objectives = map_concat(objectives, MAP {{'score': {{'value': 0.99::DOUBLE, 'se': {_SCORE}.se, "
+        f"'raw': {_SCORE}.raw}}}})",
+        {"score"},
+    ),
     "remarks of another judge": ("UPDATE evaluations SET remarks = [] WHERE number = 0", {"remarks"}),
 }  # fmt: skip
 
@@ -202,7 +250,7 @@ DAMAGES = {
 IN_ROWS = (
     "a cell that is none", "a parent that came later", "a persona too many", "an episode twice", "a failure with values",
     "a missing candidate", "a state that is not so", "an evaluation of nothing", "answers of models for no run", "a changed digest",
-    "an unknown program in the final table",
+    "an unknown program in the final table", "a level twice", "a rule twice", "what nobody was scored by",
 )  # fmt: skip
 
 
@@ -241,7 +289,8 @@ def test_all_disagreements_are_told_and_each_where_it_is(plant: Plant) -> None:
     path = plant("UPDATE episodes SET p_human = 0.5 WHERE number IN (1, 3) AND slot = 0")
     found = verify(path)
     assert [finding.where for finding in found.findings if finding.kind == "digest"] == ["run 1, candidate 1", "run 1, candidate 3"]
-    assert sum(finding.kind == "p_human" for finding in found.findings) == 4
+    wrong = [finding.where for finding in found.findings if finding.kind == "p_human"]
+    assert len(wrong) == len(set(wrong)) == 8  # two dialogues of two personas each: the seed tells them apart
 
 
 def test_a_file_that_is_no_archive_is_damage_but_a_missing_one_is_not(tmp_path: Path) -> None:
@@ -263,6 +312,10 @@ def settings(**values: object) -> str:
     (settings(domain="clinic"), "run 1, fingerprints and scores: unknown domain 'clinic'"),
     (settings(features_digest="0"), "run 1, fingerprints: it was made with other features than are at hand"),
     (settings(domain_digest="0", tasks_digest="0"), "run 1, scores: it was made with other tasks and domain than are at hand"),
+    (settings(scoring="1"), "run 1, scores: made by scoring 1, this personaevo scores by"),
+    (settings(scoring="77"), "run 1, scores: made by scoring 77, this personaevo scores by"),
+    (settings(scoring_digest="0"), "run 1, scores: it was made with other objectives than are at hand"),
+    (settings(negatives_digest="0"), "run 1, scores: it was made with other negatives than are at hand"),
     (settings(agent="spy_module:talk"), "run 1, scores: its agent spy_module:talk would have to play again"),
 ])  # fmt: skip
 def test_what_is_not_at_hand_is_said_and_is_no_damage(
@@ -272,7 +325,7 @@ def test_what_is_not_at_hand_is_said_and_is_no_damage(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     found = verify(plant(sql))
-    assert found.findings == ()
+    assert {finding.kind for finding in found.findings} <= ({"final table", "score"} if '"scoring"' in sql else set())
     assert any(why.startswith(words) for why in found.unchecked)
     assert "scores" not in found.checked
     assert "spy_module" not in sys.modules
@@ -280,7 +333,7 @@ def test_what_is_not_at_hand_is_said_and_is_no_damage(
 
 def test_fingerprints_are_checked_though_scores_cannot_be(plant: Plant) -> None:
     path = plant(settings(domain_digest="0"))
-    assert verify(path).checked["fingerprints"] == 24
+    assert verify(path).checked["fingerprints"] == 48
     change(path, DAMAGES["a changed fingerprint"][0])
     assert kinds(verify(path)) == {"digest", "fingerprint"}
 
@@ -290,7 +343,7 @@ def test_a_compacted_archive(whole: Path, tmp_path: Path) -> None:
     done = compact(whole, path, elites=True)
     found = verify(path)
     assert found.findings == ()
-    left_out = done.episodes // 6
+    left_out = done.episodes // 12
     assert f"run 1, scores of {left_out} of 4 evaluations: compact left their episodes out" in found.unchecked
     change(path, "UPDATE pruned SET digest = repeat('1', 32)")
     assert kinds(verify(path)) == {"digest"}
@@ -312,6 +365,7 @@ def test_a_search_with_models_is_checked_without_them(tmp_path: Path, monkeypatc
     with ModelServer(person_or_agent, keep=10) as server:
         search(SearchConfig(
             archive=path, candidates=2, task_count=2, personas=1, test_tasks=2, test_personas=1, finalists=1, control_dialogues=20, seed=3,
+            people_draws=2,
             models={"user": f"openai:small@{server.openai_url}"},
         ))  # fmt: skip
     forgetful = tmp_path / "forgetful.duckdb"
