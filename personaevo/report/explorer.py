@@ -8,7 +8,7 @@ from typing import Any
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
-from personaevo.records import Episode, Persona
+from personaevo.records import Commit, Episode, Persona
 from personaevo.report.material import Material
 from personaevo.report.named import remark
 from personaevo.report.numbers import Plane, fingerprints, intervals, short
@@ -39,11 +39,18 @@ def program_list(material: Material) -> list[dict[str, Any]]:
             "tier": (one.evaluation.tier or "not recorded") if one.evaluation else "",
             "objectives": intervals(one, material.calls),
             "rank": ranks.get(one.candidate.number),
-            "remarks": [remark(point) for point in one.evaluation.remarks] if one.evaluation else [],
+            "remarks": _remarks(one, material),
             "badges": (["best"] if one is best else []) + badges.get(one.candidate.number, []),
         }
         for one in material.commits
     ]
+
+
+def _remarks(commit: Commit, material: Material) -> list[str]:
+    """The judge's remarks in words, of candidates shown with their source."""
+    if commit.evaluation is None or commit.candidate.number not in material.sourced:
+        return []
+    return [remark(one) for one in commit.evaluation.remarks]
 
 
 def _badges(material: Material) -> dict[int, list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from personaevo import definitions, reference
@@ -63,14 +64,14 @@ class Material:
         """The version of the scoring that the run was made by."""
         return scoring_of(self.run.settings)
 
-    @property
+    @cached_property
     def steering(self) -> tuple[str, ...]:
         """The objectives that steered the run, in the order of tables; those of this version where the archive has no rules."""
         named = [name for name, rule in self.scoring.rules.items() if rule[0] == "steers"]
         found = {name for one in self.commits if one.evaluation for name in one.evaluation.objectives}
         return tuple(ordered(named)) or tuple(name for name in steering() if name in found)
 
-    @property
+    @cached_property
     def floors(self) -> dict[str, float]:
         """The floor of each objective that holds."""
         return {name: floor for name, (role, _, floor, _) in self.scoring.rules.items() if role == "holds" and floor is not None}

@@ -107,12 +107,14 @@ def gains(commits: Sequence[Commit]) -> dict[int, float]:
 def front(points: Mapping[int, Sequence[float]]) -> list[int]:
     """The Pareto front: keys of the points that no other dominates (at least as good in every coordinate; more is better), by falling
     first coordinate; of equal points the lowest key."""
-    chosen: dict[int, Floats] = {}
+    chosen: list[int] = []
+    kept = np.array(list(points.values()), dtype=float)  # its first rows are those chosen so far
     for key in sorted(points, key=lambda key: (-sum(points[key]), key)):  # whoever dominates a point has a larger sum
         at = np.asarray(points[key], dtype=float)
-        if not any((other >= at).all() for other in chosen.values()):
-            chosen[key] = at
-    return sorted(chosen, key=lambda key: (-float(chosen[key][0]), key))
+        if not (kept[: len(chosen)] >= at).all(axis=1).any():
+            kept[len(chosen)] = at
+            chosen.append(key)
+    return sorted(chosen, key=lambda key: (-points[key][0], key))
 
 
 def tiles(masses: Sequence[float], ratio: float = 2.2) -> list[Box]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from personaevo.evolve.ranking import expected
+from personaevo.evolve.table import AUDITOR
 from personaevo.judge.objectives import SCORE, SCORING
 from personaevo.records import Comparison, Measure, TableRow
 from personaevo.report.material import Material
@@ -29,7 +30,7 @@ def result(material: Material, columns: Sequence[Measured]) -> dict[str, Any]:
         "versus": _versus(material, columns),
         "columns": [asdict(one) | {"group": one.group} for one in columns],
         "table": [_row(row) for row in material.table],
-        "row_meanings": [[name, text] for row in rows if row in ROWS for name, text in (ROWS[row],)],
+        "row_meanings": [[row_name(row), _row_meaning(material, row)] for row in rows if row in ROWS],
         "comparisons": _comparisons(material, columns),
         "legend": _legend(material, columns),
         "levels": _levels(material),
@@ -53,6 +54,7 @@ def _ended(material: Material, rows: dict[str, TableRow]) -> list[str]:
     said = [f"The best program scores {own.mean:.2f} (95 % interval {_span(own)}). On the same scale: {listed(beside)}."]
     if _AGAINST in rows:
         said += _against(material, rows[_AGAINST])
+    said += _audited(rows)
     gain = material.final.compared(_SEED, SCORE)
     if _SEED in rows and rows[_SEED].program_id == rows[_BEST].program_id:
         said.append("No candidate beat the program that the search began with.")
@@ -60,6 +62,15 @@ def _ended(material: Material, rows: dict[str, TableRow]) -> list[str]:
         doubt = "" if gain.low > 0 else "; this interval does not lie above 0, so a gain is not shown"
         said.append(f"Over the seed program the search gained {_signed(gain.mean)} ({_signed_span(gain)}{doubt}).")
     return said
+
+
+def _audited(rows: dict[str, TableRow]) -> list[str]:
+    """How well the auditor tells it from people."""
+    own, people = (rows[row].measures.get(AUDITOR) if row in rows else None for row in (_BEST, _PEOPLE))
+    if own is None:
+        return []
+    other = f"; people from people: {people.mean:.2f}" if people is not None else ""
+    return [f"An auditor that never steers tells its users from people with an AUC of {own.mean:.2f} ({_span(own)}{other})."]
 
 
 def _against(material: Material, row: TableRow) -> list[str]:
@@ -137,6 +148,10 @@ def _signed_span(one: Comparison) -> str:
 
 
 # --- tables
+
+
+def _row_meaning(material: Material, row: str) -> str:
+    return "people kept aside from the search" if row == _PEOPLE and material.scored_by != SCORING else ROWS[row][1]
 
 
 def _row(row: TableRow) -> dict[str, Any]:

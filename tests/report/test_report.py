@@ -185,6 +185,18 @@ def test_the_headline_says_where_it_is_not_above_the_average_person(
     assert any(words in said for said in found["headline"])
     assert {one["verdict"] for one in found["versus"]} == {verdict}
     assert len(found["versus"]) == 1 + len(material.steering)
+    assert any("An auditor that never steers" in said for said in found["headline"])
+
+
+def test_where_less_is_better_signs_are_turned(material: Material) -> None:
+    name = material.steering[0]
+    rules = {**material.scoring.rules, name: ("steers", "less", None, 1)}
+    ends = [Comparison("evolved", "average_person", one, -0.1, -0.2, -0.05) for one in (SCORE, *material.steering)]
+    turned = replace(material, scoring=replace(material.scoring, rules=rules), final=FinalTable(material.final.rows, tuple(ends)))
+    found = report_data(turned)
+    assert [one["verdict"] for one in found["versus"] if one["verdict"] == "better"] == ["better"]
+    lowest = min(turned.scored(), key=lambda one: one.evaluation.objectives[name].value if one.evaluation else 0.0)
+    assert lowest.candidate.number in {row[0] for row in found["charts"]["front"]["rows"]}
 
 
 def test_every_remark_is_a_sentence(material: Material) -> None:
