@@ -189,8 +189,9 @@ def front_chart(material: Material) -> Chart:
     rows = [[one.candidate.number, one.candidate.program.id[:SHORT_ID], *(short(v, 3) for v in _values(one, shown))] for one in on_front]
     words = (
         f"{len(chosen)} of {len(scored):,} evaluated candidates are on the Pareto front: no other is at least as good in "
-        f"{listed(map(spoken, names))} together. A front over {len(names)} objectives need not look like one over the two that are shown."
+        f"{listed(map(spoken, names))} together."
     )
+    words += f" A front over {len(names)} objectives need not look like one over the two that are shown." if len(names) > 2 else ""
     below = len(scored) - len(holding)
     words += f" {below:,} are below a floor ({floors}) and cannot be chosen." if below else ""
     labels = [hover(spoken(name)) for name in axes[:2]]
