@@ -134,8 +134,8 @@ def mixed(episodes: Sequence[Episode], rng: random.Random) -> list[Episode]:
             at.setdefault(place, []).append(text)
     found = []
     for one in episodes:
-        place = iter(range(len(one.turns)))
-        found.append(replace(one, turns=_of_user(one.turns, lambda _, place=place: rng.choice(at[next(place)]))))  # type: ignore[misc]
+        said = (rng.choice(at[place]) for place in range(len(one.turns)))
+        found.append(replace(one, turns=tuple((role, next(said) if role == "user" else text) for role, text in one.turns)))
     return found
 
 

@@ -82,12 +82,14 @@ def _verdict(domain: str, found: Sequence[Scores]) -> float:
         values = "  ".join(f"{name} {np.mean([one[row][name] for one in found]):.3f}" for name in names)
         print(f"   {row:15} {values}")
     of = {row: [one[row][SCORE] for one in found] for row in found[0] if SCORE in found[0][row]}
-    evolved = float(np.mean(of["evolved"]))
-    print(f"   {_held(float(np.mean(of['average_person'])) <= AVERAGE_AT_MOST)} average person {np.mean(of['average_person']):.3f}, at most {AVERAGE_AT_MOST}")
-    print(f"   {_held(evolved >= EVOLVED_EACH)} evolved {evolved:.3f} (seeds from {min(of['evolved']):.3f} to {max(of['evolved']):.3f}), at least {EVOLVED_EACH}")
+    evolved, average = (float(np.mean(of[row])) for row in ("evolved", "average_person"))
+    print(f"   {_held(average <= AVERAGE_AT_MOST)} average person {average:.3f}, at most {AVERAGE_AT_MOST}")
+    among = f"seeds from {min(of['evolved']):.3f} to {max(of['evolved']):.3f}"
+    print(f"   {_held(evolved >= EVOLVED_EACH)} evolved {evolved:.3f} ({among}), at least {EVOLVED_EACH}")
     for row, least in (("average_person", GAIN), ("seed_program", 0.0), ("random", 0.0)) if len(found) > 1 else ():
         mean, low, high = paired_difference(of["evolved"], of[row])
-        print(f"   {_held(mean >= least and low > 0)} above {row} by {mean:+.3f} [{low:+.3f}, {high:+.3f}], at least {least:.2f}", flush=True)
+        held = _held(mean >= least and low > 0)
+        print(f"   {held} above {row} by {mean:+.3f} [{low:+.3f}, {high:+.3f}], at least {least:.2f}", flush=True)
     return evolved
 
 

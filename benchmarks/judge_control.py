@@ -1,49 +1,37 @@
-"""Does the judge of ``service`` know people, or merely the kind of business? ``python -m benchmarks.judge_control``.
+"""Does the judge of ``service`` know people, or merely the kind of business? ``python -m benchmarks.judge_control [SEED]``.
 
-For each kind of business a judge that was trained without it tells its people from the simulator. And of the variance of people's
-out-of-fold P(human), the share that the kind of business explains (eta squared) is measured: it should be small. Since P(human) of
-people is mostly close to 1, the same is done for its log odds, where differences show that P(human) hides.
+For each kind of business a judge that was trained without its people scores them and the persona-free simulator on its tasks. And of the
+variance of people's out-of-fold P(human), the share that the kind of business explains (eta squared) is measured: it should be small.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from personaevo import definitions, readers, reference
-from personaevo.judge.discriminator import Discriminator, group_control, train
-from personaevo.measure.losses import apply_losses
-from personaevo.records import Floats, PlanItem
+from personaevo.evolve import controls
+from personaevo.evolve.plan import make_plan
+from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.judge.discriminator import Negatives, train
+from personaevo.records import Floats
 from personaevo.reference import Reference
-from personaevo.simulate.episodes import run_episode, seed_of
 
-EPISODES = 480
-
-
-@dataclass(frozen=True)
-class Control:
-    """What the benchmark shows: per group AUC and mean P(human) by a judge that never saw the group, the whole judge, eta squared
-    of P(human) and of its log odds."""
-
-    groups: dict[str, dict[str, float]]
-    judge: Discriminator
-    explained: float
-    explained_log_odds: float
+DOMAIN, TASKS, PERSONAS = "service", 48, 10
 
 
-def persona_free(domain: str, people: Reference, episodes: int, seed: int) -> tuple[Floats, list[str], list[str]]:
-    """Fingerprints of persona-free dialogues after the text lost what people's text lost, with their tasks and groups."""
-    tasks = readers.read_tasks(definitions.domain_files(domain).tasks)
-    played = [tasks[index % len(tasks)] for index in range(episodes)]
-    texts = []
-    for index, task in enumerate(played):
-        item = PlanItem(task.id, index, seed_of(seed, "control", index))
-        turns = run_episode(task, None, item, definitions.domain(domain)).turns
-        texts.append([apply_losses(text, people.losses) for role, text in turns if role == "user"])
-    return definitions.features().measure(texts).values, [task.id for task in played], [task.group for task in played]
+def negatives(people: Reference, seed: int) -> tuple[dict[str, Negatives], dict[str, str]]:
+    """The persona-free simulator and the average person on all tasks; and the group of each task."""
+    tasks = readers.read_tasks(definitions.domain_files(DOMAIN).tasks)
+    plan = make_plan(tasks, at_most=TASKS, personas=PERSONAS, seed=seed, purpose="judge control", dialogues=1)
+    found = {}
+    for kind, personas in (("persona_free", None), ("average_person", controls.personas("average_person", people.values, plan))):
+        episodes = roll_out(Rollout(None, plan, DOMAIN, people.losses, "kernel", personas=personas))
+        found[kind] = Negatives(np.array([one.fingerprint for one in episodes]), tuple(one.item.task_id for one in episodes))
+    return found, {task.id: task.group for task in tasks}
 
 
 def explained_variance(values: Floats, groups: Sequence[str]) -> float:
@@ -53,26 +41,24 @@ def explained_variance(values: Floats, groups: Sequence[str]) -> float:
     return float(between / ((values - values.mean()) ** 2).sum())
 
 
-def control(domain: str = "service", episodes: int = EPISODES, seed: int = 0) -> Control:
-    """Trains and measures."""
-    people = reference.load(definitions.domain_files(domain).reference)
-    simulated, tasks, groups = persona_free(domain, people, episodes, seed)
-    judge = train(people.values, people.people, simulated, tasks, seed)
-    found = group_control(people.values, people.groups, simulated, groups, seed)
-    sure = np.clip(judge.people_p, 1e-6, 1 - 1e-6)
-    log_odds = np.log(sure / (1 - sure))
-    return Control(found, judge, explained_variance(judge.people_p, people.groups), explained_variance(log_odds, people.groups))
-
-
 def main() -> None:
     """Prints the table."""
-    found = control(seed=int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    people = reference.packaged(DOMAIN)
+    against, group_of = negatives(people, seed)
+    groups = np.array(people.groups)
     print(f"{'business left out':20}{'AUC':>8}{'P(human) of people':>22}{'of the simulator':>20}")
-    for group, row in found.groups.items():
-        print(f"{group:20}{row['auc']:8.3f}{row['people']:22.3f}{row['simulated']:20.3f}")
-    print(f"all, out of fold: AUC {found.judge.auc:.3f}, Brier {found.judge.brier:.4f}")
-    print(f"the business explains {found.explained:.1%} of the variance of people's P(human)", end=", ")
-    print(f"{found.explained_log_odds:.1%} of that of its log odds")
+    for group in sorted(set(people.groups) & set(group_of.values())):
+        others = groups != group
+        judge = train(people.values[others], [who for who, kept in zip(people.people, others, strict=True) if kept], against, seed)
+        free = against["persona_free"]
+        ours = judge.score(people.values[~others])
+        theirs = judge.negatives_p["persona_free"][np.array([group_of[task] == group for task in free.tasks])]
+        auc = roc_auc_score(np.arange(len(ours) + len(theirs)) < len(ours), np.r_[ours, theirs])
+        print(f"{group:20}{auc:8.3f}{ours.mean():22.3f}{theirs.mean():20.3f}")
+    judge = train(people.values, people.people, against, seed)
+    print(f"all, out of fold: AUC {judge.auc:.3f}, Brier {judge.brier:.4f}")
+    print(f"the business explains {explained_variance(judge.people_p, people.groups):.1%} of the variance of people's P(human)")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Makes the negative programs anew: ``python -m benchmarks.make_negatives [--domains service charity camping] [--jobs 2]``.
 
 The judge of every search is trained against them (``fitness/negatives``): each is the best program of a short search of its own, with a
-seed that no default search has, by a judge that knew no negative programs. They are what a search finds first; a search that is judged against
-them has to find more. They are content: make them anew only when the engine or the score changes, and say so in the changelog.
+seed that no default search has, by a judge that knew no negative programs. They are what a search finds first; a search that is judged
+against them has to find more. They are content: make them anew only when engine or score changes, and say so in the changelog.
 """
 
 from __future__ import annotations

@@ -41,11 +41,13 @@ def main() -> None:
     for seed in map(int, options.seeds.split(",")):
         config = SearchConfig(domain=options.domain, seed=seed, candidates=options.candidates, jobs=options.jobs, people_draws=2)
         found.append(one(config, options.fresh))
-        print(f"{options.domain} {seed}: " + "  ".join(f"{name} {value:+.3f}" for name, value in zip(COLUMNS, found[-1], strict=True)), flush=True)
+        said = "  ".join(f"{name} {value:+.3f}" for name, value in zip(COLUMNS, found[-1], strict=True))
+        print(f"{options.domain} {seed}: {said}", flush=True)
     table = np.array(found)
     for name, values in zip(COLUMNS, table.T, strict=True):
         half = student_factor(len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-        print(f"== {options.domain}: {name:18} promises {values.mean():+.3f} too much [{values.mean() - half:+.3f}, {values.mean() + half:+.3f}]")
+        low, high = values.mean() - half, values.mean() + half
+        print(f"== {options.domain}: {name:18} promises {values.mean():+.3f} too much [{low:+.3f}, {high:+.3f}]")
 
 
 def one(config: SearchConfig, count: int) -> list[float]:

@@ -117,7 +117,8 @@ def report(domain: str, bench: Bench, rows: Mapping[str, Sequence[Episode]], fou
     for name, row in values.items():
         size = min(100, len(row))
         auc = np.mean([_auc(people, row, size, draw) for draw in range(_DRAWS)])
-        print(f"{name:18}{found[name]['human_likeness']:12.3f}{found[name]['chamfer']:14.3f}{auc:19.3f}{_alike(people, row):14.3f}", flush=True)
+        forest, chamfer = found[name]["human_likeness"], found[name]["chamfer"]
+        print(f"{name:18}{forest:12.3f}{chamfer:14.3f}{auc:19.3f}{_alike(people, row):14.3f}", flush=True)
 
 
 def _auc(people: Floats, row: Floats, size: int, draw: int) -> float:
@@ -133,7 +134,7 @@ def _alike(people: Floats, row: Floats) -> float:
     """Correlation of two correlation matrices, over features that vary in both."""
     kept = (people.std(axis=0) > 0) & (row.std(axis=0) > 0)
     place = np.triu_indices(int(kept.sum()), 1)
-    ours, theirs = (np.corrcoef(part[:, kept], rowvar=False)[place] for part in (people, row))
+    ours, theirs = (np.asarray(np.corrcoef(part[:, kept], rowvar=False))[place] for part in (people, row))
     return float(np.corrcoef(ours, theirs)[0, 1])
 
 

@@ -58,13 +58,14 @@ DROP VIEW scores;
 CREATE VIEW standings AS
 WITH by_run AS (
     SELECT run, list(objective) FILTER ("role" = 'steers') AS steering,
-           list(struct_pack(objective := objective, floor := floor)) FILTER ("role" = 'holds' AND floor IS NOT NULL) AS floors
+           list(struct_pack(objective := objective, floor := floor, sign := CASE direction WHEN 'less' THEN -1 ELSE 1 END))
+               FILTER ("role" = 'holds' AND floor IS NOT NULL) AS floors
     FROM rules GROUP BY run
 ), standing AS (
     SELECT e.run, e.number, e.split, e.objectives['score'].value AS score, e.objectives['score'].se AS score_se,
            CASE WHEN e.objectives['score'].value > 0 THEN e.objectives['score'].value
                 ELSE coalesce(list_min(list_transform(r.steering, lambda x: e.objectives[x].value)), 0) END AS standing,
-           coalesce(len(list_filter(r.floors, lambda x: e.objectives[x.objective].value < x.floor)), 0) = 0 AS holds
+           coalesce(len(list_filter(r.floors, lambda x: (e.objectives[x.objective].value - x.floor) * x.sign < 0)), 0) = 0 AS holds
     FROM evaluations AS e LEFT JOIN by_run AS r USING (run)
 )
 SELECT run, number, split, score, score_se, standing, standing - coalesce(score_se, 0) AS low, holds FROM standing;

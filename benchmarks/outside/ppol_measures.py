@@ -1,4 +1,4 @@
-"""Runs in an environment of its own, with the package ``ppol`` and without personaevo: PPol's forest and Chamfer coverage of sets of dialogues.
+"""PPol's forest and Chamfer coverage of sets of dialogues. Runs in an environment of its own, with ``ppol`` and without personaevo.
 
     python ppol_measures.py FILE    # {"people", "simulator", "rows": {name: [dialogue]}}, a dialogue being [[role, text], …]
 
@@ -7,6 +7,8 @@ Prints JSON: for each row the mean P(human) of the forest, trained on people aga
 
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ppol.discriminator import BehavioralDiscriminator
@@ -17,11 +19,12 @@ from scipy.spatial.distance import pdist
 extractor = BehavioralFingerprintExtractor()
 
 
-def measured(dialogues):
+def measured(dialogues: list[list[list[str]]]) -> Any:
+    """PPol's fingerprints of dialogues."""
     return [extractor.compute_fingerprint([{"role": role, "content": text} for role, text in one]) for one in dialogues]
 
 
-given = json.load(open(sys.argv[1], encoding="utf-8"))
+given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 names = extractor.regex_feature_names()
 people = measured(given["people"])
 half = len(people) // 2

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from personaevo.judge.objectives import SCORE, steering
+from personaevo.judge.objectives import SCORE, objectives, steering
 from personaevo.records import Evaluation
 
 _LEAST_ALIKE = 4  # scores that a prior can be made from
@@ -32,8 +32,8 @@ def holds_floors(evaluation: Evaluation | None, floors: Mapping[str, float]) -> 
     """Whether it was scored and holds every floor; one that was not measured is held."""
     if evaluation is None:
         return False
-    found = evaluation.objectives
-    return all(found[name].value >= floor for name, floor in floors.items() if name in found)
+    found, less = evaluation.objectives, {one.name for one in objectives() if one.direction == "less"}
+    return all((found[name].value - floor) * (-1 if name in less else 1) >= 0 for name, floor in floors.items() if name in found)
 
 
 def standing(evaluation: Evaluation, steered: Sequence[str] | None = None) -> float:

@@ -39,7 +39,8 @@ SHAPES: tuple[tuple[float, ...], ...] = (
 _ADDITIVE = 0.12  # standard deviation of a linear step, in units of the dial's range
 _FACTORS = (0.1, 0.3, 1.0)  # standard deviations of small and large multiplicative steps, on the log scale
 _BLEND = 0.5  # chance that a cross goes half way between its parents
-_HEED_MANY = 0.3  # chance that a child acts on half of all remarks, and not on a few
+_HEEDED = (0.9, 0.6, 0.3, 0.15)  # share of the remarks that a child acts on: many at once, or a few
+_LEAST_GRAVE = 0.25
 _LONGEST_NAME = 70  # of an axis, before it is numbered; 80 are allowed
 _REACH = 0.9  # log of the largest factor by which a remark moves a dial
 _STEPS = (1.0, 0.6, 0.3, 0.15)  # of the reach: far steps find the region, near ones the place in it
@@ -81,25 +82,24 @@ def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
         return None
     chosen = _heeded(parents.remarks, rng)
     before, tied, reach = len(genes.axes), False, _REACH * rng.choice(_STEPS)
-    for remark in chosen:
+    for remark, grave in chosen:
         if remark.wanted in _TIES:
             tied |= _tie(genes, remark.feature, _TIES[remark.wanted] * rng.uniform(0.2, 0.9))
         elif remark.wanted not in _MOODS:
-            _follow(genes, remark.feature, remark.wanted, reach, rng)
-    moods = [_MOODS[remark.wanted] for remark in chosen if remark.wanted in _MOODS]
+            _follow(genes, remark.feature, remark.wanted, reach * grave, rng)
+    moods = [_MOODS[remark.wanted] for remark, _ in chosen if remark.wanted in _MOODS]
     if sum(moods):
         _follow(genes, "mood_swing", "more" if sum(moods) > 0 else "less", reach, rng)
     source = _grown(parents.source, genes) if len(genes.axes) > before else _with_axes(parents.source, genes.axes)
     return _with_couplings(source, genes) if tied else source
 
 
-def _heeded(remarks: Sequence[Remark], rng: random.Random) -> list[Remark]:
-    """A few of the remarks, the worse the likelier, or about half of all."""
-    if rng.random() < _HEED_MANY:
-        return [remark for remark in remarks if rng.random() < 0.5] or list(remarks[:1])
-    count = min(len(remarks), rng.choice((1, 2, 3, 4, 6)))
-    keys = [(rng.random() ** (1 + place), place) for place in range(len(remarks))]  # weighted without replacement
-    return [remarks[place] for _, place in sorted(keys, reverse=True)[:count]]
+def _heeded(remarks: Sequence[Remark], rng: random.Random) -> list[tuple[Remark, float]]:
+    """Some of the remarks, most of the worst and few of the last, each with how grave it is: 1 for the first, ``_LEAST_GRAVE`` at last."""
+    share = rng.choice(_HEEDED)
+    graves = [1.0 - (1.0 - _LEAST_GRAVE) * place / len(remarks) for place in range(len(remarks))]
+    found = [(remark, grave) for remark, grave in zip(remarks, graves, strict=True) if rng.random() < share * grave]
+    return found or [(remarks[0], 1.0)]
 
 
 def _follow(genes: Genes, dial: str, wanted: str, reach: float, rng: random.Random) -> None:
@@ -435,7 +435,8 @@ def _moved(ends: Sequence[float], dial: Dial, rng: random.Random) -> list[float]
         middle, keep = (low + high) / 2, rng.uniform(0.2, 0.8)
         return [_inside(middle + keep * (low - middle), dial), _inside(middle + keep * (high - middle), dial)]
     factor = math.exp(rng.gauss(0.0, rng.choice(_FACTORS)))
-    step = rng.gauss(0.0, _ADDITIVE * rng.choice(_STEPS)) * (dial.high - dial.low) if dial.scale == "linear" and rng.random() < 0.5 else None
+    additive = dial.scale == "linear" and rng.random() < 0.5
+    step = rng.gauss(0.0, _ADDITIVE * rng.choice(_STEPS)) * (dial.high - dial.low) if additive else None
     new = [value * factor if step is None else value + step for value in (low, high)]
     return [_inside(new[0] if which != "high" else low, dial), _inside(new[1] if which != "low" else high, dial)]
 

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from personaevo.judge.discriminator import Discriminator
 from personaevo.judge.objectives import SCORE, harmonic, objectives, steering
@@ -60,7 +59,7 @@ class Scorer:
     @cached_property
     def worst(self) -> Floats:
         """The persona-free fingerprint that lies farthest from people: what a failed dialogue counts as."""
-        found: Floats = self.free[cdist(self.space(self.free), self.target.points).mean(axis=1).argmax()]
+        found: Floats = self.free[self.target.distances(self.space(self.free)).argmax()]
         return found
 
     def levels(self, n: int) -> Mapping[str, Level | None]:

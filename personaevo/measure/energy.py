@@ -77,6 +77,11 @@ class Target:
         m = len(points)
         return cls(points, float(cdist(points, points).sum()) / (m * (m - 1)))
 
+    def distances(self, points: Floats) -> Floats:
+        """The mean distance of each of ``points[n, k]`` to the people."""
+        found: Floats = cdist(points, self.points).mean(axis=1)
+        return found
+
 
 def energy_distance(points: Floats, calls: Any, weights: Floats, target: Target, n: int) -> Floats:
     """The energy distance (Székely & Rizzo 2013) of a population to the target, as ``n`` dialogues would have it, under each weighting:
@@ -91,7 +96,7 @@ def energy_distance(points: Floats, calls: Any, weights: Floats, target: Target,
         weights: ``[draws, calls]``: how often each call is drawn.
     """
     count = weights.shape[1]
-    near = np.bincount(calls, cdist(points, target.points).mean(axis=1), count)
+    near = np.bincount(calls, target.distances(points), count)
     one_hot = np.zeros((count, len(points)))
     one_hot[calls, np.arange(len(points))] = 1.0
     between = one_hot @ cdist(points, points) @ one_hot.T

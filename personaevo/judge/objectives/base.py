@@ -41,7 +41,7 @@ class Objective:
             if people's figures do not tell: then the raw value is shown.
         share: makes raw values shares; None in the place of the dialogues stands for people, all of whose dialogues are there.
         role: it "steers" the search, it "holds" (a floor, no trade), or it stands "beside".
-        direction: whether "more" or "less" of the share is better.
+        direction: whether "more" or "less" of the share is better. One that steers is shaped so that more is better and people are at 1.
         floor: below it (above it, where less is better) a program cannot be a parent, an elite or the best; for one that holds.
         order: its place in tables; the name decides between equals.
         version: counts up when the same data give another number.
