@@ -15,7 +15,7 @@ from personaevo.errors import ConfigError
 from personaevo.records import Tier
 
 DEFAULT_OPERATORS: Mapping[str, float] = {
-    "follow_remarks": 6.0,
+    "follow_remarks": 12.0,
     "change_number": 3.0,
     "change_distribution": 3.0,
     "spread_personas": 1.0,

@@ -10,6 +10,9 @@ AXES = [
         "high": "Write as little as possible; a word or two will do.",
         "dials": {
             "words_per_turn": [20.0, 2.0],
+            "opening_words": [16.0, 2.0],
+            "short_rate": [0.0, 0.6],
+            "ack_only_rate": [0.0, 0.3],
             "formality_rate": [0.4, 0.0],
         },
     },

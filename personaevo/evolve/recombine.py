@@ -20,6 +20,7 @@ from personaevo.evolve.genes import Genes, genes_of
 from personaevo.programs.edit import with_function, with_literal
 from personaevo.programs.personas import MAX_AXES
 from personaevo.records import Remark
+from personaevo.simulate.users import FOLLOW_LENGTH
 
 # Quantiles of an axis's level: shapes that a distribution over people may plainly have.
 SHAPES: tuple[tuple[float, ...], ...] = (
@@ -106,10 +107,17 @@ def _follow(genes: Genes, dial: str, wanted: str, reach: float, rng: random.Rand
     """Moves a dial on all axes that hold it as a remark wants it; if none does, on a new axis that begins at what the simulator does
     unasked."""
     holders = [axis["dials"] for axis in genes.axes if dial in axis["dials"]]
-    if not holders and _grow(genes, [dial], rng, [[dials()[dial].default] * 2]):
+    if not holders and _grow(genes, [dial], rng, [_beginning(dial, rng)]):
         holders = [genes.axes[-1]["dials"]]
     for ends in holders:
         ends[dial] = oriented(ends[dial], _nudged(ends[dial], dials()[dial], wanted, reach, rng))
+
+
+def _beginning(dial: str, rng: random.Random) -> list[float]:
+    """Where a dial that no axis held begins: at what the simulator does unasked, or, where that follows the length of turns, anywhere."""
+    if dial in FOLLOW_LENGTH:
+        return [_end_points(dials()[dial], rng)[0]] * 2
+    return [dials()[dial].default] * 2
 
 
 def _nudged(ends: Sequence[float], dial: Dial, wanted: str, reach: float, rng: random.Random) -> list[float]:
@@ -385,9 +393,9 @@ def check_weights(weights: Mapping[str, float]) -> None:
 
 
 def breed(parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[str, str]:
-    """One child: one to three operators in a row, drawn by weight. Returns its source and the operators' names joined by "+"."""
+    """One child: one operator or two in a row, drawn by weight. Returns its source and the operators' names joined by "+"."""
     source, applied = parents.source, []
-    for _ in range(rng.choice((1, 2, 2, 3))):
+    for _ in range(rng.choice((1, 1, 1, 2))):
         name = rng.choices(list(weights), list(weights.values()))[0]
         child = OPERATORS[name](Parents(source, parents.mate, parents.remarks), rng)
         if child is not None:

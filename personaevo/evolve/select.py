@@ -14,7 +14,7 @@ from personaevo.judge.objectives import SCORE, objectives, steering
 from personaevo.records import Evaluation
 
 POOL = 8
-_BY_SCORE, _BY_FRONT = 0.5, 0.25  # the rest by cells
+_BY_SCORE, _BY_FRONT = 0.6, 0.2  # the rest by cells
 _OWNING = 2  # exponent of the mass owned: who owns several cells is a parent more often than one that owns a large one
 
 
@@ -93,8 +93,8 @@ class Population:
         return (first if first.fitness.crowding_dist >= second.fitness.crowding_dist else second).scored
 
     def by_score(self, rng: random.Random) -> Scored:
-        """One of the best by overall standing, the better the likelier (linear ranking)."""
-        return rng.choices([scored for _, _, scored in self._best], range(len(self._best), 0, -1))[0]
+        """One of the best by overall standing, the better the likelier (by the square of the rank)."""
+        return rng.choices([scored for _, _, scored in self._best], [rank**2 for rank in range(len(self._best), 0, -1)])[0]
 
     def by_cells(self, masses: Mapping[int, float], rng: random.Random) -> Scored:
         """An elite, drawn by the share of people in the cells it owns, squared."""
