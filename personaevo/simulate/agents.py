@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from personaevo.definitions import Domain, Phrase
 from personaevo.records import Role, Task
-from personaevo.simulate.facts import facts_of, mentions
+from personaevo.simulate.facts import facts_of, mentions, telegraphic
 from personaevo.simulate.wording import filled
 
 _ASK_AT_MOST = 2
@@ -53,7 +53,8 @@ class ScriptedAgent:
     def _next(self, said: str, user_turns: int, question: bool) -> str | None:
         if self.stage == "open":
             self.stage = "collect"
-            if not (mentions(said, self.task.goal) and self.rng.random() < self.to_the_point):
+            goal_heard = mentions(said, self.task.goal) or mentions(said, telegraphic(self.task.goal))
+            if not (goal_heard and self.rng.random() < self.to_the_point):
                 return self._line("open" if self.domain.opens == "agent" else "greet")
         if self.stage == "collect":
             return self._collect(said, user_turns)

@@ -10,6 +10,7 @@ _SPELLED = dict(zip(
     map(str, range(13)),
     ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), strict=True,
 ))  # fmt: skip
+_SMALL = frozenset(("a", "an", "the", "my", "our", "your", "to", "for", "of", "on", "in", "at", "some", "that", "is", "are", "this"))
 _WORD = re.compile(r"\S+")
 
 
@@ -33,6 +34,12 @@ def spell_out(value: str) -> str:
     words = value.split()
     spelled = [_SPELLED.get(word, word) for word in words]
     return value if spelled == words else " ".join(spelled)
+
+
+def telegraphic(text: str) -> str:
+    """The text without its small words ("move my flight to the evening" gives "move flight evening"); whole if nothing else is in it."""
+    kept = [word for word in text.split() if word.lower() not in _SMALL]
+    return " ".join(kept) or text
 
 
 def number_of(value: str) -> str:

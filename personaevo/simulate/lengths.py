@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 
 SHORT = 3
-_SHORT_MEAN = 2.0
+_EVEN_SHORT = 6.0  # words a turn from which on turns of one, two and three words are equally frequent; who writes less has more of one
+_BY_WORDS = 0.7  # how the chance of a behavior grows with a turn's length: 1 were a chance for every word, 0 one for every turn
 _GREETING = 0.5  # a first turn that nobody sized is a greeting, perhaps with a word on why: shorter than the others
 _REST = (0.5, 1.6)  # how far the mean of the turns after the first two may lie from the mean of all
 _LEAST_CV = 0.05
@@ -16,6 +17,7 @@ _OPENING_SPREAD = 0.25  # log-SD of the turns whose length a dial fixes
 _SECOND_SPREAD = 0.1
 _LONGEST = 8.0  # no turn is longer than so many times the mean of the longer ones
 _GIVEN_BACK = 0.45  # a turn makes up for at most so much of itself
+_PLACES = [(number + 0.5) / 16 for number in range(16)]  # at which the mixture is averaged
 _NORMAL = NormalDist()
 _QUANTILE = _NORMAL.inv_cdf
 
@@ -47,11 +49,24 @@ class LengthPlan:
     owed: float = 0.0  # short turns that had to be long
     chance: float = 0.0  # of the last turn's being short
     planned_short: bool = False
+    short_mean: float = field(init=False)  # words of a short turn
     rest: float = field(init=False)  # mean, variance and share of short ones of the turns that neither dial fixes
     variance: float = field(init=False)
     share: float = field(init=False)
+    drawn: float = 1.0  # the last turn's length before it made up for what was forced
+    norm: float = field(init=False)  # mean over turns of what ``weight`` divides by it
+    bounds: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
+        ratio = min(self.mean / _EVEN_SHORT, 1.0)
+        shares = [1.0, ratio, ratio**2]
+        self.bounds = [sum(shares[:count]) / sum(shares) for count in range(1, SHORT)]
+        self.short_mean = sum(words * share for words, share in enumerate(shares, 1)) / sum(shares)
+        self._set_rest()
+        self.norm = self._mean_weight()
+
+    def _set_rest(self) -> None:
+        """Mean, variance and share of short ones of the turns that neither dial fixes."""
         turns = max(self.expected_turns, 4.0)
         first = self.mean * _GREETING if self.opening is None else self.opening
         second = None if self.front is None else max(self.front * self.mean * turns - first, 1.0)
@@ -73,12 +88,14 @@ class LengthPlan:
         self.state = self.persistence * self.state + math.sqrt(1.0 - self.persistence**2 if self.turns else 1.0) * rng.gauss(0.0, 1.0)
         self.chance, self.planned_short = 0.0, False
         if self.turns == 0 and self.opening is not None:
-            words = round(self.opening * math.exp(_OPENING_SPREAD * self.state - _OPENING_SPREAD**2 / 2.0))
+            words = max(1, round(self.opening * math.exp(_OPENING_SPREAD * self.state - _OPENING_SPREAD**2 / 2.0)))
+            self.drawn = words
         elif self.turns == 1 and self.second is not None:
-            words = round(self.second * math.exp(_SECOND_SPREAD * self.state - _SECOND_SPREAD**2 / 2.0))
+            words = max(1, round(self.second * math.exp(_SECOND_SPREAD * self.state - _SECOND_SPREAD**2 / 2.0)))
+            self.drawn = words
         else:
-            words = self._drawn(self.rest if self.turns else self.mean * _GREETING, acks)
-        self.budget = max(1, words)
+            words = self._made_up(self.rest if self.turns else self.mean * _GREETING, acks)
+        self.budget = words
         return self.budget
 
     def said(self, words: int) -> None:
@@ -87,24 +104,51 @@ class LengthPlan:
         self.forced += max(words - self.budget, -SHORT)
         self.owed += self.planned_short and words > SHORT
 
-    def _drawn(self, mean: float, acks: float) -> int:
+    def _made_up(self, mean: float, acks: float) -> int:
         """The quantile of the mixture at the Gaussian's place; longer turns make up, gently, for what was forced."""
         chance = self._chance_of_short(acks)
         place = _NORMAL.cdf(self.state)
-        if place < chance:
-            self.planned_short = True
-            return 1 + int(SHORT * place / chance)
-        least = 1.0 if self.short is None else SHORT + 1.0
-        share = max(self.share, acks)
-        longer = max((mean - share * _SHORT_MEAN) / max(1.0 - share, 0.05), least)
-        variance = (self.variance - share * (1.0 - share) * (longer - _SHORT_MEAN) ** 2) / max(1.0 - share, 0.05)
-        above_least = longer - least + 0.5
-        within = math.log1p(max(variance / above_least**2, _LEAST_CV**2))
-        at = self.state if chance <= 0.0 else _QUANTILE(min(max((place - chance) / (1.0 - chance), 1e-9), 1.0 - 1e-9))
-        words = least - 0.5 + above_least * min(math.exp(math.sqrt(within) * at - within / 2.0), _LONGEST)
+        self.planned_short = place < chance
+        self.drawn = words = self._at(place, mean, chance, max(self.share, acks))
+        if self.planned_short:
+            return int(words)
         made_up = min(max(self.forced, -_GIVEN_BACK * words), _GIVEN_BACK * words)
         self.forced -= made_up
-        return max(round(words - made_up), int(least))
+        return max(round(words - made_up), self._least())
+
+    def _at(self, place: float, mean: float, chance: float, share: float) -> float:
+        """Words of the turn at that place (0 to 1) of the mixture, of which ``chance`` are short; the longer ones are such that the mean is
+        right where ``share`` are."""
+        if place < chance:
+            return 1.0 + sum(place / chance > bound for bound in self.bounds)
+        longer, within = self._longer(mean, share)
+        at = _QUANTILE(min(max((place - chance) / (1.0 - chance), 1e-9), 1.0 - 1e-9))
+        least = self._least()
+        words = least - 0.5 + (longer - least + 0.5) * min(math.exp(math.sqrt(within) * at - within / 2.0), _LONGEST)
+        return max(words, float(least))
+
+    def _least(self) -> int:
+        return 1 if self.short is None else SHORT + 1
+
+    def _longer(self, mean: float, share: float) -> tuple[float, float]:
+        """Mean of the turns that are not short, and the variance of their logarithm, where so many are short."""
+        least = self._least()
+        longer = max((mean - share * self.short_mean) / max(1.0 - share, 0.05), float(least))
+        variance = (self.variance - share * (1.0 - share) * (longer - self.short_mean) ** 2) / max(1.0 - share, 0.05)
+        return longer, math.log1p(max(variance / (longer - least + 0.5) ** 2, _LEAST_CV**2))
+
+    def weight(self) -> float:
+        """How likely a behavior is in this turn, beside the mean over turns: most of what people say beyond yes and no, they say in their
+        longer turns. It goes by the length that was drawn, as what is made up for would lower the mean."""
+        return float((self.drawn / self.mean) ** _BY_WORDS) / self.norm
+
+    def _mean_weight(self) -> float:
+        """The mean over a dialogue's turns of what ``weight`` is in proportion to."""
+        turns = max(self.expected_turns, 4.0)
+        apart = [self.mean * _GREETING if self.opening is None else self.opening, *([] if self.second is None else [self.second])]
+        rest = [self._at(place, self.rest, self.share, self.share) for place in _PLACES]
+        mean_of_rest = sum((words / self.mean) ** _BY_WORDS for words in rest) / len(rest)
+        return float(sum((words / self.mean) ** _BY_WORDS for words in apart) + (turns - len(apart)) * mean_of_rest) / turns
 
     def _chance_of_short(self, acks: float) -> float:
         wanted = self.share + self.owed if self.share else 0.0

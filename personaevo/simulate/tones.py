@@ -36,20 +36,21 @@ class Tone:
         last, keep, draw = self.draws, self.persistence, rng.random
         self.draws = {name: last[name] if last and draw() < keep else draw() for name in _DRAWS}
 
-    def due(self, mistake: bool) -> set[str]:
-        """The behaviors of this turn but for the bare acknowledgement. What a mistake brings forward is settled later."""
-        due = {name for name in FREE if self.draws[name] < self.chance(name, mistake)}
+    def due(self, mistake: bool, weight: float = 1.0) -> set[str]:
+        """The behaviors of this turn but for the bare acknowledgement. ``weight`` multiplies their chances; what a mistake brings forward
+        is settled later."""
+        due = {name for name in FREE if self.draws[name] < self.chance(name, mistake, weight=weight)}
         draw, taken = self.draws["exclusive"], 0.0
         for name in EXCLUSIVE:  # a turn shows at most one of them
-            chance = self.chance(name, mistake, 1.0 - taken)
+            chance = self.chance(name, mistake, 1.0 - taken, weight)
             if taken <= draw < taken + chance:
                 due.add(name)
             taken += chance
         return due
 
-    def chance(self, name: str, mistake: bool = False, most: float = 1.0) -> float:
+    def chance(self, name: str, mistake: bool = False, most: float = 1.0, weight: float = 1.0) -> float:
         """The behavior's chance in this turn, by which what is owed goes down."""
-        rate, owed = self.rates[name], self.owed[name]
+        rate, owed = self.rates[name] * weight, self.owed[name]
         if not mistake and not owed and rate <= most:
             return rate
         wanted = rate * _AFTER_A_MISTAKE if mistake and name in REACTIVE else rate + owed

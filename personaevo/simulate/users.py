@@ -17,7 +17,7 @@ from personaevo import definitions
 from personaevo.definitions import Domain, Phrase
 from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
-from personaevo.simulate.facts import count_numbers, facts_of, number_of, spell_out
+from personaevo.simulate.facts import count_numbers, facts_of, number_of, spell_out, telegraphic
 from personaevo.simulate.hearing import Heard, Hearing
 from personaevo.simulate.lengths import SHORT, LengthPlan
 from personaevo.simulate.moods import of_one_dialogue
@@ -27,7 +27,7 @@ from personaevo.simulate.wording import filled, wording
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
 _ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})
 _LEAST_FILLER = 2  # a turn that is not to be short gets at least so much, should the rest of it be short
-_REMINDER_WORDS = 4
+_REMINDER_WORDS, _LEAST_REMINDER = 4, 2
 _REMINDER_SHAPE = 2.0  # of the gamma by which dialogues differ in how often numbers are given again
 _MOST_KEPT = 0.6  # share of dialogues in which small numbers are written as digits, at most
 _SLACK = 5  # words that a marker may go beyond a turn's length
@@ -103,24 +103,24 @@ class AgendaUser:
         acks = self.tone.chance(ACK)
         budget = self.lengths.next(self.rng, acks)
         self.slack = 0 if budget <= SHORT else _SLACK
-        due = self.tone.due(heard_now.misread is not None)
-        bare = self._is_bare(acks, budget)
+        due = self.tone.due(heard_now.misread is not None, self.lengths.weight())
+        bare = self._is_bare(acks, budget, due)
         if self.lengths.turns >= self.patience and not heard_now.closing:
             parts = self._leave("gave_up", "give_up", budget)
         elif self.goal_said and self._is_over(heard_now, due, budget):
             parts = self._leave("completed", "close", budget, bare, due)
         elif bare and not heard_now.asked and heard_now.misread is None and (self.goal_said or self.lengths.turns == 0):
-            parts = self._acknowledge(due)
+            parts = self._acknowledge(due, budget)
         else:
             if bare and not self.acks_follow:
                 self.tone.defer([ACK])
             parts = self._turn(heard_now, budget, due)
         return self._speak(parts)
 
-    def _is_bare(self, acks: float, budget: int) -> bool:
+    def _is_bare(self, acks: float, budget: int, due: set[str]) -> bool:
         """Whether the turn is to be a bare acknowledgement: one of the short turns is, unless its length is set by other dials."""
-        if self.acks_follow:
-            return budget < SHORT
+        if self.acks_follow:  # nobody asked for them: what is due comes first
+            return budget < SHORT and due <= _ACK_CAN_SHOW | {"repetition_rate"}
         if not self.lengths.chance:
             return self.tone.draws[ACK] < acks
         return self.lengths.planned_short and self.tone.draws[ACK] * self.lengths.chance < acks
@@ -137,13 +137,15 @@ class AgendaUser:
         if self.staying:
             return self._dressed([], budget, due)
         room = max(1, budget - sum(self._least_words(name) for name in due))
-        return self._dressed([*self._core(heard, room), *self._remind(budget)], budget, due)
+        alone = budget < SHORT or (budget == SHORT and bool(due))
+        return self._dressed([*self._core(heard, room, alone), *self._remind(budget)], budget, due)
 
     def _least_words(self, name: str) -> int:
         """What the agenda leaves for a behavior that is due."""
         return REPEAT_RUN_WORDS if name == "repetition_rate" else self.wording[f"marker.{name}"].words[0] + 1
 
-    def _core(self, heard: Heard, budget: int) -> list[Part]:
+    def _core(self, heard: Heard, budget: int, alone: bool) -> list[Part]:
+        """What the agenda asks for; where there are words for one thing only (``alone``), no small talk."""
         if heard.misread is not None:
             return [self._fact(heard.misread, budget, "correct")]
         if self.lengths.turns == 0 and (self.domain.opens == "agent" or budget <= SHORT):
@@ -153,6 +155,8 @@ class AgendaUser:
         if not self.goal_said:
             self.goal_said = True
             return [self._goal("goal", budget), *self._volunteer(budget)]
+        if alone:
+            return self._volunteer(budget)
         if heard.question:
             return [self._phrase("affirm", budget), *self._volunteer(budget)]
         return self._volunteer(budget) or [self._phrase("go_on", budget)]
@@ -160,7 +164,7 @@ class AgendaUser:
     def _leave(self, outcome: str, purpose: str, budget: int, bare: bool = False, due: set[str] | None = None) -> list[Part]:
         self.leaving, self.outcome = True, outcome
         if bare:
-            return self._acknowledge(due or set())
+            return self._acknowledge(due or set(), budget)
         return self._dressed([self._phrase(purpose, budget)], budget, due or set())
 
     def _dressed(self, parts: list[Part], budget: int, due: set[str]) -> list[Part]:
@@ -199,11 +203,11 @@ class AgendaUser:
         text = earlier[int(self.rng.random() * len(earlier))]
         return [Part(text, len(text.split()))]
 
-    def _acknowledge(self, due: set[str]) -> list[Part]:
+    def _acknowledge(self, due: set[str], budget: int) -> list[Part]:
         """A bare acknowledgement, with the courtesy or feeling that is due if there is a form of it; what else is due stays owed."""
         shows = frozenset(due & _ACK_CAN_SHOW)
         bank, plain = self.wording.ack(shows), self.wording.ack(frozenset())
-        phrase = bank.pick(self.rng, 1, SHORT, self.used)
+        phrase = bank.pick(self.rng, 1, min(budget, SHORT), self.used)
         shown = {*(shows if bank is not plain else ())}
         if "repetition_rate" in due and self.verbatim and self.acknowledged:
             phrase = self.rng.choice(self.acknowledged)
@@ -219,6 +223,9 @@ class AgendaUser:
         return Part(phrase.text, phrase.words)
 
     def _goal(self, purpose: str, room: int) -> Part:
+        """The goal in words; who has no room for all of them at first leaves out the small ones, from then on."""
+        if purpose == "goal" and room < len(self.goal.split()):
+            self.goal = telegraphic(self.goal)
         words = len(self.goal.split())
         phrase = self.wording[purpose].pick(self.rng, 0, max(room - words, 0), self.used)
         return Part(filled(phrase.text, goal=self.goal), phrase.words + words)
@@ -232,6 +239,8 @@ class AgendaUser:
         """A phrase of the purpose with the fact's value, and its name where there is room for it; a bare value is not said twice."""
         bank, least = self.wording[purpose], int(self.given[name] > 1)
         slots = len(value.split())
+        if room <= slots and not least:  # any form that has room for more may have the name in it
+            return Part(value, slots)
         phrase = bank.pick(self.rng, least, max(room - slots, least), self.used)
         if "{name}" in phrase.text:
             slots += len(name.split())
@@ -262,7 +271,8 @@ class AgendaUser:
         self.kept = min(max((wanted * turns - codes) / (own - codes), 0.0), _MOST_KEPT) if own > codes else 1.0
         self.spells = self.rng.random() >= self.kept
         said = codes + self.kept * (own - codes)
-        speaking = max((turns - _BEFORE_REMINDERS) * (1.0 - self.lengths.share), 1.0)
+        bare = self.lengths.share if self.acks_follow else self.tone.rates[ACK]
+        speaking = max((turns - _BEFORE_REMINDERS) * (1.0 - bare), 1.0)
         self.reminders = max(wanted * turns - said, 0.0) / speaking * self.rng.gammavariate(_REMINDER_SHAPE, 1.0 / _REMINDER_SHAPE)
         self.owed_reminders = 0.0
 
@@ -271,17 +281,17 @@ class AgendaUser:
 
     def _remind(self, budget: int) -> list[Part]:
         """Gives a number again by the chance that the dial sets, once it is known what it is about."""
-        if not (self.goal_said and self.lengths.turns) or budget <= SHORT or not self.numbers:
+        if not (self.goal_said and self.lengths.turns) or budget < _LEAST_REMINDER or not self.numbers:
             return []
-        parts = []
+        parts, room = [], min(budget, _REMINDER_WORDS)
         wanted = self.reminders + self.owed_reminders
         self.owed_reminders = 0.0
         for _ in range(int(wanted + self.rng.random())):
             name = self.rng.choice(self.numbers)
             if self.given[name]:
-                parts.append(self._filled("remind", name, number_of(self.facts[name]), _REMINDER_WORDS))
+                parts.append(self._filled("remind", name, number_of(self.facts[name]), room))
             else:  # said for the first time, it is none of those that are to be given again
-                parts.append(self._fact(name, _REMINDER_WORDS, "fact"))
+                parts.append(self._fact(name, room, "fact"))
                 self.owed_reminders += 1.0
         return parts
 

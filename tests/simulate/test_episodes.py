@@ -21,7 +21,7 @@ from personaevo import definitions, readers
 from personaevo.records import Episode, Persona, Role, Task
 from personaevo.simulate.agents import ScriptedAgent
 from personaevo.simulate.episodes import DEFAULT_TURN_LIMIT
-from personaevo.simulate.facts import has_digit, mentions, numbers_in
+from personaevo.simulate.facts import has_digit, mentions, numbers_in, telegraphic
 
 TAU2 = Path(__file__).parents[3] / "shared" / "data" / "tau2"
 each_domain = pytest.mark.parametrize("domain", DOMAINS)
@@ -222,7 +222,31 @@ def test_tasks_without_facts_and_with_long_goals(domain: str) -> None:
             check_form(episode)
             assert episode.outcome == "completed"
             assert episode.preservation == 1.0
-            assert goal in " ".join(said_by(episode))
+            said = " ".join(said_by(episode))
+            assert goal in said or telegraphic(goal) in said
+
+
+@each_domain
+def test_who_has_no_room_for_the_goal_leaves_out_its_small_words(domain: str) -> None:
+    goal = "move my flight to the evening"
+    for words, whole in ((2.0, False), (40.0, True)):
+        dials = {"words_per_turn": words, "verbosity_cv": 0.2, "mood_swing": 0.0}
+        for seed in range(15):
+            episode = run_task(Task(id="t", goal=goal, facts={}), domain, Persona(id="p", description="", dials=dials), seed=seed)
+            said = " ".join(said_by(episode))
+            assert episode.preservation == 1.0
+            assert (goal in said) == whole
+            assert (telegraphic(goal) in said) != whole
+
+
+def test_an_agent_hears_a_telegraphic_goal() -> None:
+    domain = definitions.domain("service")
+    task = Task(id="t", goal="move my flight to the evening", facts={"day": "monday"})
+    first = [
+        [ScriptedAgent(task, domain, random.Random(seed)).reply([("user", f"{goal}.")]) for seed in range(40)]
+        for goal in (task.goal, telegraphic(task.goal), "flight")
+    ]
+    assert first[0] == first[1] != first[2]
 
 
 @pytest.mark.parametrize("name", ["airline", "mock", "retail"])
