@@ -27,7 +27,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def folder(finished_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("export") / "out"
-    assert export(finished_archive, out) == {"programs": 5, "personas": 60, "dialogues": 60}
+    assert export(finished_archive, out) == {"programs": 5, "personas": 60, "dialogues": 120}
     return out
 
 
@@ -52,10 +52,13 @@ def test_dialogues_are_read_back_as_they_were(folder: Path, finished_archive: Pa
     personas = {row["key"] for row in lines(folder / "personas.jsonl")}
     with Archive.read(finished_archive) as archive:
         episodes = {number: archive.episodes(1, number) for number in range(5)}
-    assert len(read) == 60
+    assert len(read) == 120
     for number, played in episodes.items():
+        seen: set[str] = set()
         for episode in played:
             key = f"1-{number}-{episode.item.task_id}-{episode.item.slot}"
+            key = f"{key}-2" if key in seen else key  # the persona's second dialogue
+            seen.add(key)
             assert [(turn.role, turn.content) for turn in read[key].turns] == list(episode.turns)
             assert (read[key].user_kind, read[key].domain, read[key].task) == ("simulated", "service", episode.item.task_id)
             assert read[key].user_id in personas
@@ -74,7 +77,7 @@ def test_elites_only(finished_archive: Path, tmp_path: Path) -> None:
     with Archive.read(finished_archive) as archive:
         best = {elite.program_id for elite in archive.elites()} | {row.program_id for row in archive.final_table(1).rows if row.program_id}
     assert {file.stem for file in (tmp_path / "out" / "programs").iterdir()} == best
-    assert counts == {"programs": len(best), "dialogues": 12 * len(best)}
+    assert counts == {"programs": len(best), "dialogues": 24 * len(best)}
     assert {row["program"] for row in lines(tmp_path / "out" / "dialogues.jsonl")} == best
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["dialogues.jsonl", "programs"]
 
@@ -137,5 +140,5 @@ def test_failed_dialogues_and_other_features(finished_archive: Path, tmp_path: P
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE episodes SET state = 'failed', reason = 'x', fault = 'program' WHERE number = 1")
         connection.execute("UPDATE episodes SET fingerprint = fingerprint[:2] WHERE number = 2")
-    assert export(path, tmp_path / "out", ["dialogues"]) == {"dialogues": 48}
+    assert export(path, tmp_path / "out", ["dialogues"]) == {"dialogues": 96}
     assert {tuple(row["features"]) for row in lines(tmp_path / "out" / "dialogues.jsonl") if row["candidate"] == 2} == {("0", "1")}

@@ -86,7 +86,7 @@ def stress_agent(
     with players, PersonaSampler(archive, sandbox=sandbox, models=players) as sampler:
         place = _place(domain, sampler)
         wanted = _tasks(tasks, place, sampler.settings)
-        plan = make_plan(wanted, at_most=task_count or len(wanted), personas=personas, seed=seed, purpose="stress")
+        plan = make_plan(wanted, at_most=task_count or len(wanted), personas=personas, seed=seed, purpose="stress", dialogues=1)
         people, notes = _people(place, sampler.settings)
         user = players.role("user")
         make_user = None if user is None else model_user(user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.definitions import domain_files
+from personaevo.judge.objectives import shown
 from tests.cli.cli_cases import QUICK, Capture, fails
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,19 +49,21 @@ def test_help_and_version(capsys: Capture) -> None:
 
 
 def test_search_prints_a_table_and_what_to_do_next(capsys: Capture) -> None:
-    settings = 'domain = "camping"\ncandidates = 2\nseed = 9\ntest_tasks = 4\ncontrol_dialogues = 60\n'
+    settings = 'domain = "camping"\ncandidates = 2\nseed = 9\ntest_tasks = 4\ncontrol_dialogues = 60\npeople_draws = 2\n'
     Path("small.toml").write_text(settings, encoding="utf-8")
     assert run(["search", "small.toml", *SMALL[1:], "--candidates", "4"]) == 0
     said = capsys.readouterr()
     lines = said.out.splitlines()
-    assert {line[:12].strip() for line in lines} >= {"humans", "persona-free", "seed program", "evolved"}
+    rows = {"people", "persona-free", "average person", "copied people", "independent", "seed program", "evolved"}
+    assert {line[:14].strip() for line in lines} >= rows
     assert max(map(len, lines)) <= 110
-    assert max(len(line) for line in lines if line.startswith(("humans", "persona", "seed", "evolved"))) <= 100
+    assert max(len(line) for line in lines if line[:14].strip() in rows) <= 100
+    assert "evolved − average person: score " in said.out
     assert "they say nothing about users played by language models" in said.out
     assert [line.split("camping.duckdb")[0].strip() for line in lines[-4:]] == [
         "personaevo archive summary", "personaevo archive show", "personaevo archive report", "personaevo sample"
     ]  # fmt: skip
-    assert "4/4 candidates, best " in said.err
+    assert re.search(r"4/4 candidates, best (-|-?\d\.\d\d expected), cells ", said.err)
     with Archive.read("camping.duckdb") as archive:
         assert archive.run().settings["seed"] == 9
 
@@ -68,11 +72,16 @@ def test_search_json(capsys: Capture) -> None:
     assert run(["search", *SMALL, "--candidates", "2", "--json", "--archive", "here.duckdb"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"archive", "seed", "candidates", "episodes", "seconds", "best", "table"} <= found.keys()
-    # 24 in the search, 20 for each of two finalists
-    assert (found["archive"], found["seed"], found["candidates"], found["episodes"]) == ("here.duckdb", 0, 2, 64)
+    # 24 for each candidate, 40 for each of two finalists
+    assert (found["archive"], found["seed"], found["candidates"], found["episodes"]) == ("here.duckdb", 0, 2, 128)
     rows = {row["row"]: row for row in found["table"]}
-    assert set(rows) == {"humans", "persona_free", "seed_program", "evolved"}
+    assert list(rows) == ["humans", "persona_free", "average_person", "copied_people", "independent", "seed_program", "evolved"]
     assert rows["humans"]["task_preservation"] is None
+    assert all({*shown(), "auditor"} <= row.keys() for row in rows.values())
+    assert set(found["headline"]) == {"mean", "low", "high"}
+    gain = rows["evolved"]["score"]["mean"] - rows["average_person"]["score"]["mean"]
+    assert found["headline"]["mean"] == pytest.approx(gain, abs=1e-9)
+    assert {one["against"] for one in found["comparisons"]} == rows.keys() - {"evolved"}
     assert set(rows["evolved"]["score"]) == {"mean", "low", "high", "raw", "completed", "planned"}
     assert found["best"]["id"] == rows["evolved"]["program"]
 
@@ -159,8 +168,17 @@ def test_reference_build_and_show(capsys: Capture) -> None:
     found = json.loads(capsys.readouterr().out)
     assert (found["domain"], found["license"], found["counts"]["dialogues"]) == ("desk", "own", 70)
     assert found["features"]["words_per_turn"]["mean"] == 3.0
+    assert found["agreement"] is None  # of two turns each, nobody twice
+    assert run(["reference", "show", "desk.jsonl"]) == 0
+    assert "agrees   not known" in capsys.readouterr().out
+    assert run(["reference", "show", "service", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["agreement"]) == {"value", "se", "low", "high", "kind", "people"}
     assert run(["reference", "show", "service"]) == 0
-    assert "MultiDoGO" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "MultiDoGO" in out
+    assert re.search(r"agrees   0\.\d+ \(95 %: 0\.\d+ to 0\.\d+\) between two dialogues of one person, estimated from the halves of ", out)
+    assert run(["reference", "show", "charity"]) == 0
+    assert re.search(r"agrees .*, measured on \d+ people with several\n", capsys.readouterr().out)
 
 
 def test_doctor(capsys: Capture) -> None:
