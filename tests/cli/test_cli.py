@@ -18,7 +18,9 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run
+from personaevo.cli.progress import _best
 from personaevo.definitions import domain_files
+from personaevo.evolve.search import Progress
 from personaevo.judge.objectives import shown
 from tests.cli.cli_cases import QUICK, Capture, fails
 
@@ -414,3 +416,11 @@ def test_real_tasks_and_people() -> None:
     done = process(["search", "--tasks", str(tasks), "--human", str(people), "--candidates", "2", *SMALL, "--json"])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["candidates"] == 2
+
+
+def test_the_progress_line_tells_what_is_expected() -> None:
+    def now(expected: float | None) -> Progress:
+        return Progress(3, 10, None, expected, 2, 16, 36, 1.0)
+
+    assert _best(now(None)) == "best -"
+    assert _best(now(0.6149)) == "best 0.61 expected"
