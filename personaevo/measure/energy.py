@@ -9,6 +9,7 @@ scale a hundred dialogues with independent columns can hardly be told from peopl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,13 @@ class Target:
         found: Floats = cdist(points, self.points).mean(axis=1)
         return found
 
+    @cached_property
+    def farthest(self) -> float:
+        """The mean distance to the people of whoever of them lies farthest out."""
+        return float(self.distances(self.points).max())
 
-def energy_distance(points: Floats, calls: Any, weights: Floats, target: Target, n: int) -> Floats:
+
+def energy_distance(points: Floats, calls: Any, weights: Floats, target: Target, n: int, lost: Any = None) -> Floats:
     """The energy distance (Székely & Rizzo 2013) of a population to the target, as ``n`` dialogues would have it, under each weighting:
     ``sqrt(2 E|X - Y| - (1 - 1/n) E|X - X'| - E|Y - Y'|)``, at least 0; ``[draws]``.
 
@@ -94,12 +100,18 @@ def energy_distance(points: Floats, calls: Any, weights: Floats, target: Target,
         points: ``[dialogues, k]``, at least two.
         calls: of each dialogue the index of its ``generate`` call.
         weights: ``[draws, calls]``: how often each call is drawn.
+        lost: boolean ``[dialogues]``: those that failed. Each is at least as far from people as any of them is, and adds no spread: a
+            place in the space, however bad, would balance others on the opposite side, and failing would pay.
     """
     count = weights.shape[1]
-    near = np.bincount(calls, target.distances(points), count)
+    far, apart = target.distances(points), cdist(points, points)
+    if lost is not None:
+        far[lost] = np.maximum(far[lost], target.farthest)
+        apart[lost] = apart[:, lost] = 0.0
+    near = np.bincount(calls, far, count)
     one_hot = np.zeros((count, len(points)))
     one_hot[calls, np.arange(len(points))] = 1.0
-    between = one_hot @ cdist(points, points) @ one_hot.T
+    between = one_hot @ apart @ one_hot.T
     sizes = one_hot.sum(axis=1)
     total = weights @ sizes
     within = np.einsum("bi,ij,bj->b", weights, between, weights) / np.maximum(total**2 - weights**2 @ sizes, 1.0)

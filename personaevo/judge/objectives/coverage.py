@@ -19,7 +19,7 @@ _DRAWS = 40
 
 def raw(played: Played, scorer: Scorer) -> Floats:
     """Energy distance to people (see ``measure.energy``); less is nearer."""
-    return energy_distance(scorer.space(played.values), played.call, played.weights, scorer.target, played.planned)
+    return energy_distance(scorer.space(played.values), played.call, played.weights, scorer.target, played.planned, ~played.done)
 
 
 def level(scorer: Scorer, n: int) -> Level:
