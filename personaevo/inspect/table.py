@@ -37,24 +37,30 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows with as many measures as there is room for: the score, what steers, the auditor, and the rest. As a view of rich."""
+    """The rows with all measures: the score, what steers, the auditor, and the rest; beneath one another where there is no room for all
+    of them side by side. As a view of rich."""
 
     rows: Sequence[TableRow]
     rules: Rules
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        columns = self._columns()
-        fitting = _fitting(columns, options.max_width)
+        left = self._columns()
+        while left:
+            fitting = _fitting(left, options.max_width)
+            left = [column for column in left if column not in fitting]
+            yield self._block(fitting, options.max_width)
+            if left:
+                yield Text("")
+
+    def _block(self, columns: Sequence[_Column], room: int) -> Table:
+        """Some of the measures of all rows."""
         made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=layout.HEADING, show_edge=False)
         made.add_column("", overflow="fold", max_width=_LABEL)
-        for column in fitting:
-            made.add_column(layout.name(spoken(column.name)), justify="right", overflow="fold", width=min(column.width, options.max_width))
+        for column in columns:
+            made.add_column(layout.name(spoken(column.name)), justify="right", overflow="fold", width=min(column.width, room))
         for index, row in enumerate(self.rows):
-            made.add_row(layout.name(row_name(row.row)), *(layout.text(column.entries[index]) for column in fitting))
-        yield made
-        left_out = [spoken(column.name) for column in columns if column not in fitting]
-        if left_out:
-            yield layout.text(f"no room for: {', '.join(left_out)}", layout.FAINT)
+            made.add_row(layout.name(row_name(row.row)), *(layout.text(column.entries[index]) for column in columns))
+        return made
 
     def _columns(self) -> list[_Column]:
         names = arranged({name for row in self.rows for name in row.measures}, self.rules)
@@ -93,7 +99,12 @@ def _entry(measure: Measure | None) -> str:
     if measure is None:
         return "not measured"
     half = max(measure.high - measure.mean, measure.mean - measure.low)
-    return f"{measure.mean:.2f} ± {half:.2f}"
+    return f"{_rounded(measure.mean):.2f} ± {half:.2f}"
+
+
+def _rounded(value: float) -> float:
+    """To two digits, and no negative zero."""
+    return round(value, 2) + 0.0
 
 
 def _completed(rows: Sequence[TableRow]) -> Iterator[str]:
@@ -115,10 +126,14 @@ def headline(table: FinalTable, rules: Rules) -> list[str]:
     compared = [one for name in (SCORE, *steered(rules)) if (one := table.compared(AVERAGE, name)) is not None]
     if not compared:
         return []
-    differences = ", ".join(f"{spoken(one.objective)} {one.mean:+.2f} [{one.low:+.2f}, {one.high:+.2f}]" for one in compared)
+    differences = ", ".join(f"{spoken(one.objective)} {_signed(one.mean)} [{_signed(one.low)}, {_signed(one.high)}]" for one in compared)
     said = [f"{row_name(BEST)} − {row_name(AVERAGE)}: {differences}"]
     behind = [spoken(one.objective) for one in compared if not _better(one, rules)]
     return [*said, f"not above the {row_name(AVERAGE)} in: {', '.join(behind)}"] if behind else said
+
+
+def _signed(value: float) -> str:
+    return f"{_rounded(value):+.2f}"
 
 
 def _better(one: Comparison, rules: Rules) -> bool:

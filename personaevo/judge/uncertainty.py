@@ -111,12 +111,12 @@ def _agreement(known: Agreement | None, rng: np.random.Generator) -> Agreement |
 
 
 def _humans(scorer: Scorer, people: People, n: int, rng: np.random.Generator) -> tuple[Shares, Shares]:
-    """What draws of n dialogues of these people get, as a program's would, ``[CALL_DRAWS]``. What is told by their tasks is not measured,
-    since people had others; nor is consistency where the corpus has hardly anybody twice."""
+    """What draws of n dialogues of these people get, as a program's would, ``[CALL_DRAWS]``. What is read from turns is not measured, since
+    references have none; nor is consistency where the corpus has hardly anybody twice."""
     episodes = [Episode(PlanItem(str(row), 0, 0), "completed", fingerprint=tuple(values)) for row, values in enumerate(people.values)]
     weights = rng.multinomial(n, np.full(len(episodes), 1 / len(episodes)), size=CALL_DRAWS).astype(float)
     found, raw = scorer.shares(replace(Played.of(scorer.judged(episodes), scorer.worst, weights), planned=n))
-    untold = [one.name for one in objectives() if one.role == "holds" or one.needs == "persona"]
+    untold = [one.name for one in objectives() if one.reads == "turns" or one.needs == "persona"]
     found, raw = ({name: values for name, values in part.items() if name not in (*untold, SCORE)} for part in (found, raw))
     for one in objectives():
         level = one.level(scorer, n) if one.needs == "persona" and scorer.agreement is not None else None

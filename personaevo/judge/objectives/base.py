@@ -36,6 +36,8 @@ class Objective:
         name: in archives, tables and JSON.
         meaning: one line for readers.
         needs: what it is a property of: "dialogue", "persona" (both dialogues of each) or "population".
+        reads: what it is computed from: "fingerprints", which people's references have too, or the "turns" of dialogues, which they have
+            not: then it is not measured of people.
         raw: the statistic under each weighting of the ``generate`` calls, ``[k]``, from stored fingerprints and turns.
         level: its value where the share is 0 and where people are, who are equally many and are neither the judge's nor the cells'; None
             if people's figures do not tell: then the raw value is shown.
@@ -51,6 +53,7 @@ class Objective:
     meaning: str
     needs: Literal["dialogue", "persona", "population"]
     raw: Callable[[Played, Scorer], Floats]
+    reads: Literal["fingerprints", "turns"] = "turns"
     level: Callable[[Scorer, int], Level | None] = no_level
     share: Callable[[Floats, Level, Played | None], Floats] = share_of
     role: Role = "beside"

@@ -42,5 +42,5 @@ def share(found: Floats, level: Level, played: Played | None) -> Floats:
 
 OBJECTIVE = Objective(
     name="consistency", meaning="two dialogues of one persona agree as much as two of one person: 1 is as much, too much lowers it too",
-    needs="persona", raw=raw, level=level, share=share, role="steers", order=3,
+    needs="persona", reads="fingerprints", raw=raw, level=level, share=share, role="steers", order=3,
 )  # fmt: skip

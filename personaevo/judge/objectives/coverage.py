@@ -51,5 +51,5 @@ def _halves(points: Floats, n: int, rng: np.random.Generator) -> Floats:
 
 OBJECTIVE = Objective(
     name="coverage", meaning="how much of people's joint distribution is matched: 0 is as far as persona-free, 1 as near as other people",
-    needs="population", raw=raw, level=level, role="steers", order=2,
+    needs="population", reads="fingerprints", raw=raw, level=level, role="steers", order=2,
 )  # fmt: skip

@@ -24,5 +24,5 @@ def level(scorer: Scorer, n: int) -> Level:
 
 OBJECTIVE = Objective(
     name="human_likeness", meaning="mean P(human) of a dialogue by a calibrated judge, as a share of other people's",
-    needs="dialogue", raw=raw, level=level, role="steers", order=1,
+    needs="dialogue", reads="fingerprints", raw=raw, level=level, role="steers", order=1,
 )  # fmt: skip

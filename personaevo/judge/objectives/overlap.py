@@ -43,5 +43,5 @@ def level(scorer: Scorer, n: int) -> Level:
 
 OBJECTIVE = Objective(
     name="overlap", meaning="overlap with people over the cells, as a share of what equally many other people reach; does not steer",
-    needs="population", raw=raw, level=level, order=5,
+    needs="population", reads="fingerprints", raw=raw, level=level, order=5,
 )  # fmt: skip
