@@ -105,6 +105,7 @@ class AgendaUser:
         self.slack = 0 if budget <= SHORT else _SLACK
         due = self.tone.due(heard_now.misread is not None, self.lengths.weight())
         bare = self._is_bare(acks, budget, due)
+        self.owed_reminders += self.reminders if self.lengths.turns else 0.0
         if self.lengths.turns >= self.patience and not heard_now.closing:
             parts = self._leave("gave_up", "give_up", budget)
         elif self.goal_said and self._is_over(heard_now, due, budget):
@@ -138,7 +139,9 @@ class AgendaUser:
             return self._dressed([], budget, due)
         room = max(1, budget - sum(self._least_words(name) for name in due))
         alone = budget < SHORT or (budget == SHORT and bool(due))
-        return self._dressed([*self._core(heard, room, alone), *self._remind(budget)], budget, due)
+        core = self._core(heard, room, alone)
+        reminders = [] if core and budget <= SHORT else self._remind(budget)  # a short turn has no room for both; they stay owed
+        return self._dressed([*core, *reminders], budget, due)
 
     def _least_words(self, name: str) -> int:
         """What the agenda leaves for a behavior that is due."""
@@ -271,22 +274,21 @@ class AgendaUser:
         self.kept = min(max((wanted * turns - codes) / (own - codes), 0.0), _MOST_KEPT) if own > codes else 1.0
         self.spells = self.rng.random() >= self.kept
         said = codes + self.kept * (own - codes)
-        bare = self.lengths.share if self.acks_follow else self.tone.rates[ACK]
-        speaking = max((turns - _BEFORE_REMINDERS) * (1.0 - bare), 1.0)
-        self.reminders = max(wanted * turns - said, 0.0) / speaking * self.rng.gammavariate(_REMINDER_SHAPE, 1.0 / _REMINDER_SHAPE)
+        a_turn = max(wanted * turns - said, 0.0) / max(turns - _BEFORE_REMINDERS, 1.0)
+        self.reminders = a_turn * self.rng.gammavariate(_REMINDER_SHAPE, 1.0 / _REMINDER_SHAPE)
         self.owed_reminders = 0.0
 
     def _spelled(self, value: str) -> str:
         return spell_out(value) if self.spells else value
 
     def _remind(self, budget: int) -> list[Part]:
-        """Gives a number again by the chance that the dial sets, once it is known what it is about."""
+        """Gives numbers again by the chance that the dial sets, also those that bare turns owe, once it is known what they are about."""
         if not (self.goal_said and self.lengths.turns) or budget < _LEAST_REMINDER or not self.numbers:
             return []
         parts, room = [], min(budget, _REMINDER_WORDS)
-        wanted = self.reminders + self.owed_reminders
+        count = int(self.owed_reminders + self.rng.random())
         self.owed_reminders = 0.0
-        for _ in range(int(wanted + self.rng.random())):
+        for _ in range(count):
             name = self.rng.choice(self.numbers)
             if self.given[name]:
                 parts.append(self._filled("remind", name, number_of(self.facts[name]), room))

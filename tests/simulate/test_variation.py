@@ -19,7 +19,7 @@ from personaevo import definitions
 from personaevo.records import Floats, Persona
 from personaevo.simulate.agents import ScriptedAgent
 from personaevo.simulate.episodes import seed_of
-from personaevo.simulate.lengths import LengthPlan
+from personaevo.simulate.lengths import SHORT, LengthPlan
 from personaevo.simulate.moods import AMOUNTS, of_one_dialogue
 from personaevo.simulate.tones import BEHAVIORS, Tone
 from personaevo.simulate.users import resolve
@@ -231,3 +231,20 @@ def test_a_last_question_is_answered() -> None:
     assert answer.endswith(more)
     assert len(answer.split()) > min(len(text.split()) for text in more) + 2
     assert not farewell.endswith(more)
+
+
+@pytest.mark.parametrize("short", [None, 0.4])
+@pytest.mark.parametrize("mean", [3.0, 10.0, 25.0])
+def test_behaviors_go_by_length_and_keep_their_mean(mean: float, short: float | None) -> None:
+    """The weight of a turn is 1 on average, more in longer turns, and what is forced upon a dialogue does not change that."""
+    rng = random.Random(6)
+    seen = []
+    for _ in range(600):
+        plan = LengthPlan(mean, 0.6, short, None, None, 8.0)
+        for _ in range(8):
+            words = plan.next(rng)
+            seen.append((plan.drawn, plan.weight()))
+            plan.said(words + 2 if words > SHORT else words)
+    lengths, weights = np.array(seen).T
+    assert weights.mean() == pytest.approx(1.0, abs=0.06)
+    assert np.corrcoef(lengths, weights)[0, 1] > 0.9
