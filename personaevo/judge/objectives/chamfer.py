@@ -21,6 +21,6 @@ def raw(played: Played, scorer: Scorer) -> Floats:
 
 
 OBJECTIVE = Objective(
-    name="chamfer", meaning="PPol's Chamfer coverage, raw, for comparison; does not steer", needs="population", reads="fingerprints", raw=raw,
-    order=6,
+    name="chamfer", meaning="PPol's Chamfer coverage, raw, for comparison; does not steer", needs="population", reads="fingerprints",
+    raw=raw, order=6,
 )  # fmt: skip
