@@ -338,12 +338,15 @@ def test_fingerprints_are_checked_though_scores_cannot_be(plant: Plant) -> None:
     assert kinds(verify(path)) == {"digest", "fingerprint"}
 
 
-def test_a_compacted_archive(whole: Path, tmp_path: Path) -> None:
+def test_a_compacted_archive(plant: Plant, tmp_path: Path) -> None:
     path = tmp_path / "elites.duckdb"
-    done = compact(whole, path, elites=True)
+    without = plant("UPDATE rules SET floor = 2 WHERE floor IS NOT NULL")  # nobody holds it, so that there is no elite
+    done = compact(without, path, elites=True)
+    change(path, "UPDATE rules SET floor = 0.9 WHERE floor IS NOT NULL")
     found = verify(path)
     assert found.findings == ()
     left_out = done.episodes // 12
+    assert left_out >= 2  # all but the seed program and the best
     assert f"run 1, scores of {left_out} of 4 evaluations: compact left their episodes out" in found.unchecked
     change(path, "UPDATE pruned SET digest = repeat('1', 32)")
     assert kinds(verify(path)) == {"digest"}

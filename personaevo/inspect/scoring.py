@@ -14,7 +14,7 @@ Rules = Mapping[str, tuple[str, str, float | None, int]]
 AVERAGE = "average_person"  # the row that the best program is held against
 _ROWS = {
     PEOPLE: "people", FREE: "persona-free", AVERAGE: "average person", "copied_people": "copied people",
-    "independent": "independent marginals", SEED: "seed program", BEST: "evolved",
+    "independent": "independent marginals", "programs": "of negative programs", SEED: "seed program", BEST: "evolved",
 }  # fmt: skip
 _PLACES = {"steers": 1, "holds": 2}  # the score stands before these, all else behind
 

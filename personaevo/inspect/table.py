@@ -63,20 +63,21 @@ class _Rows:
         return made
 
     def _columns(self) -> list[_Column]:
-        names = arranged({name for row in self.rows for name in row.measures}, self.rules)
+        names = arranged(dict.fromkeys(name for row in self.rows for name in row.measures), self.rules)
         first = [name for name in names if name == SCORE or name in steered(self.rules)]
         names = [*first, *([AUDITOR] if AUDITOR in names else []), *(name for name in names if name not in (*first, AUDITOR))]
         return [_Column(name, [_entry(row.measures.get(name)) for row in self.rows]) for name in names]
 
 
 def _fitting(columns: Sequence[_Column], room: int) -> list[_Column]:
-    """The first, and each further one that there is room for."""
+    """The first of them, as many as there is room for; one at least."""
     found: list[_Column] = []
     left = room - _LABEL - 1
     for column in columns:
-        if not found or column.width + 1 <= left:
-            found.append(column)
-            left -= column.width + 1
+        left -= column.width + 1
+        if found and left < 0:
+            break
+        found.append(column)
     return found
 
 

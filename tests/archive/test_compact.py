@@ -171,8 +171,10 @@ def test_a_compacted_search_goes_on_to_the_same_end(finished_archive: Path, tmp_
 
 
 def test_a_mutator_needs_the_dialogues(finished_archive: Path, tmp_path: Path) -> None:
-    path = tmp_path / "small.duckdb"
-    compact(finished_archive, path, elites=True)
+    path, whole = tmp_path / "small.duckdb", Path(shutil.copy(finished_archive, tmp_path / "whole.duckdb"))
+    with duckdb.connect(str(whole)) as connection:
+        connection.execute("UPDATE rules SET floor = 2 WHERE floor IS NOT NULL")  # nobody holds it, so that there is no elite
+    compact(whole, path, elites=True)
     config = SimpleNamespace(models={"mutator": "openai:x"}, recorded=dict)
     with Archive.create_or_open(path) as archive, pytest.raises(ArchiveError, match="lacks dialogues that the mutator would be shown"):
         _begin(archive, config, SimpleNamespace(inputs={}))  # type: ignore[arg-type]
