@@ -9,7 +9,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judge_cases import CALLS, CONSISTENCY, NAMES, PERSONAS, POPULATIONS, episodes, evaluated, failed, failing, independent, pairs, scorer, shares
+from judge_cases import (
+    CALLS,
+    CONSISTENCY,
+    NAMES,
+    PERSONAS,
+    POPULATIONS,
+    episodes,
+    evaluated,
+    failed,
+    failing,
+    independent,
+    pairs,
+    scorer,
+    shares,
+)
 
 from personaevo.judge import objectives
 from personaevo.judge.played import Played
@@ -18,6 +32,7 @@ from personaevo.records import Episode, Floats
 
 STEERING = objectives.steering()
 SEEDS = range(12)
+ROWS = st.integers(0, 2 * PERSONAS - 1)
 
 
 def mean_of(name: str, objective: str) -> float:
@@ -28,7 +43,7 @@ def mean_of(name: str, objective: str) -> float:
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(sorted(POPULATIONS)), st.integers(0, 20), st.sets(st.integers(0, 2 * PERSONAS - 1)), st.integers(0, 2 * PERSONAS - 1))
+@given(st.sampled_from(sorted(POPULATIONS)), st.integers(0, 20), st.sets(ROWS), ROWS)
 def test_failing_never_pays(name: str, seed: int, before: set[int], one: int) -> None:
     """Whatever failed before, and wherever the others lie: one completed dialogue less raises nothing.
 
@@ -56,8 +71,8 @@ def test_failing_by_chance_does_not_pay_on_average(name: str, share: float) -> N
 
 def test_a_failed_pair_takes_its_share_of_consistency() -> None:
     """Personas that are all equally consistent: without every third of them it is two thirds."""
-    values = pairs(PERSONAS, 5)
-    values = np.repeat(values[:1], PERSONAS, axis=0) * np.where(np.arange(PERSONAS) // CALLS % 2, 1.0, -1.0)[:, None, None]
+    persons, moods = np.where(np.arange(PERSONAS) // CALLS % 2, 1.0, -1.0), np.array([0.7, -0.7])
+    values = np.repeat((persons[:, None] + moods)[..., None], len(NAMES), axis=-1)
     played = episodes(values)
     lost = {2 * persona for persona in range(PERSONAS) if persona // CALLS in (0, 1)}
     whole = evaluated(played).objectives["consistency"]
@@ -223,7 +238,8 @@ def test_the_digest_follows_from_versions_and_roles() -> None:
 
 def without(played: list[Episode], call: int) -> Played:
     """The dialogues of all other calls, compared as all of them are."""
-    kept = Played.of(scorer().judged([one for one in played if one.item.task_id != f"task {call}"]), scorer().worst, np.ones((1, CALLS - 1)))
+    others = scorer().judged([one for one in played if one.item.task_id != f"task {call}"])
+    kept = Played.of(others, scorer().worst, np.ones((1, CALLS - 1)))
     return Played(kept.episodes, kept.values, kept.done, kept.call, kept.persona, kept.weights, len(played))
 
 
