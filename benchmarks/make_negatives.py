@@ -20,7 +20,7 @@ from personaevo.evolve.finals import finalists_of
 from personaevo.evolve.search import Search, search
 from personaevo.records import FinalTable, TableRow
 
-COUNT, FIRST_SEED, CANDIDATES = 10, 101, 40
+COUNT, FIRST_SEED, CANDIDATES = 10, 101, 15
 
 
 def made(domain: str, seed: int, jobs: int) -> str:

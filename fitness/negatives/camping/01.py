@@ -4,132 +4,50 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Take your time and say it at length. Choose formal, written phrasing.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [37.2, 3.72], 'formality_rate': [0.781, 0.0286]}},
+         'low': 'In this, be like most.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks. Keep numbers and codes to a minimum.',
+         'dials': {'words_per_turn': [20.0, 2.0],
+                   'opening_words': [16.0, 2.0],
+                   'short_rate': [0.0, 0.6],
+                   'ack_only_rate': [0.0, 0.3],
+                   'formality_rate': [0.4, 0.0],
+                   'identifiers_per_turn': [0.5, 0.0]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
-         'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
-         'high': 'Object to what you are told. Ask questions of your own. Sound sure of what you say.',
-         'dials': {'pushback_rate': [0.027, 0.273],
-                   'info_seeking_rate': [0.0268, 1.0],
-                   'clarification_rate': [0.0, 0.0664],
-                   'certainty_rate': [0.0, 0.552]}},
+         'low': 'Take what you are told as it is.',
+         'high': 'Question what you are told and ask for reasons.',
+         'dials': {'pushback_rate': [0.0, 0.3],
+                   'info_seeking_rate': [0.0, 0.5],
+                   'clarification_rate': [0.0, 0.1],
+                   'certainty_rate': [0.0, 0.3]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel. Blame the other side. Change your mind and propose another '
-                 'way.',
+         'low': 'Stay calm and friendly.',
+         'high': 'Be short-tempered; show it and skip the courtesies.',
          'dials': {'politeness_rate': [0.4, 0.0],
                    'emotion_rate': [0.0, 0.4],
                    'accusatory_rate': [0.0, 0.1],
-                   'pivot_rate': [0.0, 0.258]}},
+                   'pivot_rate': [0.0, 0.1]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Give numbers and codes, and repeat them. Tell facts before you are asked.',
-         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [1.61, 0.0], 'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'persistent in manner',
-         'definition': 'how long a manner lasts within a conversation',
-         'low': 'Once short or warm or sharp, stay so for some messages.',
-         'high': 'Once short or warm or sharp, stay so for some messages.',
-         'dials': {'persistence': [0.192, 0.192]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.0231, 0.0231]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.008, 0.008]}},
-        {'name': 'repetitive',
-         'definition': 'how often the same is said again',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0792, 0.101]}},
-        {'name': 'moody',
-         'definition': 'how much one conversation differs from the next',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.206, 0.206]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.491, 0.491]}},
-        {'name': 'persistent in manner (2)',
-         'definition': 'how long a manner lasts within a conversation',
-         'low': 'Once short or warm or sharp, stay so for some messages.',
-         'high': 'Once short or warm or sharp, stay so for some messages.',
-         'dials': {'persistence': [0.234, 0.234]}}]
+         'low': 'Do not hedge. Tell facts before you are asked.',
+         'high': 'Sound unsure: maybe, I think, not sure.',
+         'dials': {'uncertainty_rate': [0.0, 0.4], 'facts_per_turn': [1.0, 0.0]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
-LEVELS = {'terse': [0.0, 1.0],
-          'skeptical': [0.0, 1.0],
-          'frustrated': [0.0, 1.0],
-          'ambiguous': [0.0, 1.0],
-          'persistent in manner': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'repetitive': [0.0, 1.0],
-          'moody': [0.0, 1.0],
-          'bursty': [0.0, 1.0],
-          'persistent in manner (2)': [0.0, 1.0]}
+LEVELS = {'terse': [0.0, 0.0, 0.1], 'skeptical': [0.0, 1.0], 'frustrated': [0.0, 1.0], 'ambiguous': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['repetitive', 'ambiguous', -0.78],
-             ['terse', 'ambiguous', 0.896],
-             ['persistent in manner', 'persistent in manner (2)', -0.192]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
-KINDS = [{'share': 0.582,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated',
-                   'ambiguous',
-                   'persistent in manner',
-                   'acknowledging',
-                   'clipped',
-                   'repetitive',
-                   'moody',
-                   'bursty']},
-         {'share': 0.418,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated',
-                   'ambiguous',
-                   'persistent in manner (2)',
-                   'acknowledging',
-                   'clipped',
-                   'repetitive',
-                   'moody',
-                   'bursty']}]
+KINDS = []
 
 
 def draw(n, rng):
-    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube), tied along COUPLINGS."""
-    kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
-    total = sum(kind["share"] for kind in kinds)
-    columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
-    points = []
-    for i, place in enumerate(rng.sample(range(n), n)):
-        left = (place + rng.random()) / n * total
-        chosen = kinds[-1]
-        for kind in reversed(kinds):
-            if left < kind["share"]:
-                chosen = kind
-                break
-            left -= kind["share"]
-        evens = {name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]}
-        # Nearly normal scores (Tukey's lambda), tied as in a Gaussian copula, and back to levels.
-        scores = {name: 4.91 * (u**0.14 - (1.0 - u) ** 0.14) for name, u in evens.items()}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

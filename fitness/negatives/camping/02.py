@@ -4,106 +4,49 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Take your time and say it at length.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [34.3, 7.05], 'formality_rate': [0.486, 0.0]}},
+         'low': 'Take your time and say it at length. Begin with a word or two.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [21.8, 2.18],
+                   'opening_words': [11.5, 6.55],
+                   'short_rate': [0.0, 0.533],
+                   'ack_only_rate': [0.0, 0.268],
+                   'formality_rate': [0.4, 0.0]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
-         'high': 'Object to what you are told. Ask questions of your own. Sound sure of what you say.',
+         'high': 'Object to what you are told. Ask questions of your own.',
          'dials': {'pushback_rate': [0.0, 0.3],
-                   'info_seeking_rate': [8.74e-05, 0.936],
-                   'clarification_rate': [0.0, 0.0941],
-                   'certainty_rate': [0.00565, 0.384]}},
+                   'info_seeking_rate': [0.0, 0.5],
+                   'clarification_rate': [0.0, 0.0912],
+                   'certainty_rate': [0.0, 0.3]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
+         'low': 'Stay with what you came for.',
          'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
-         'dials': {'politeness_rate': [0.145, 0.0],
-                   'emotion_rate': [0.00512, 0.5],
-                   'accusatory_rate': [0.0, 0.0834],
-                   'pivot_rate': [0.0, 0.111]}},
+         'dials': {'politeness_rate': [0.4, 0.0],
+                   'emotion_rate': [0.0, 0.4],
+                   'accusatory_rate': [0.0, 0.102],
+                   'pivot_rate': [0.0, 0.0562]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Tell facts before you are asked.',
-         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.55, 0.0], 'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.00274, 0.00274]}},
-        {'name': 'moody',
-         'definition': 'how much one conversation differs from the next',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.0671, 0.0671]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.008, 0.008]}},
-        {'name': 'role-blurring',
-         'definition': 'how often the user sounds like the one who helps',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'identity_confusion_rate': [0.0053, 0.0107]}},
-        {'name': 'expansive at first',
-         'definition': 'how long the first message is',
-         'low': 'Begin with a long first message.',
-         'high': 'Begin with a long first message.',
-         'dials': {'opening_words': [22.0, 22.1]}},
-        {'name': 'front-loading',
-         'definition': 'how much of it all is said at the start',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'front_loading': [0.344, 0.344]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.422, 0.422]}},
-        {'name': 'repetitive',
-         'definition': 'how often the same is said again',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0753, 0.0753]}}]
+         'low': 'Be definite and give everything at once.',
+         'high': 'Be vague; let details be pulled out of you one by one.',
+         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
-LEVELS = {'terse': [0.0, 1.0],
-          'skeptical': [0.0, 1.0],
-          'frustrated': [0.0, 1.0],
-          'ambiguous': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'moody': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'role-blurring': [0.0, 1.0],
-          'expansive at first': [0.0, 1.0],
-          'front-loading': [0.0, 1.0],
-          'bursty': [0.0, 1.0],
-          'repetitive': [0.0, 1.0]}
+LEVELS = {'terse': [0.0, 1.0], 'skeptical': [0.0, 1.0], 'frustrated': [0.7, 0.8, 0.9, 1.0], 'ambiguous': [0.161, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['terse', 'skeptical', -0.529],
-             ['terse', 'ambiguous', -0.493],
-             ['expansive at first', 'skeptical', 0.387],
-             ['ambiguous', 'skeptical', -0.662],
-             ['clipped', 'acknowledging', 0.737]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
-    points = []
-    for _ in range(n):
-        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

@@ -2,94 +2,70 @@
 
 import math
 
-AXES = [{'name': 'terse',
-         'definition': 'how little is said at a time',
-         'low': 'Take your time and say it at length. Choose formal, written phrasing.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [23.1, 7.69], 'formality_rate': [0.657, 0.00925]}},
-        {'name': 'skeptical',
-         'definition': 'how much is doubted and asked',
-         'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
-         'high': 'Object to what you are told. Ask questions of your own. Sound sure of what you say.',
-         'dials': {'pushback_rate': [0.0, 0.3],
-                   'info_seeking_rate': [0.0101, 0.759],
-                   'clarification_rate': [0.0, 0.1],
-                   'certainty_rate': [0.0229, 0.517]}},
-        {'name': 'frustrated',
-         'definition': 'how little patience and courtesy is left',
-         'low': 'Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel. Change your mind and propose another way.',
-         'dials': {'politeness_rate': [0.333, 0.0674],
-                   'emotion_rate': [0.0, 0.4],
-                   'accusatory_rate': [0.0, 0.0425],
-                   'pivot_rate': [0.0, 0.163]}},
-        {'name': 'ambiguous',
-         'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Give numbers and codes, and repeat them. Tell facts before you are asked.',
-         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.4],
-                   'identifiers_per_turn': [0.907, 0.0237],
-                   'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.00548, 0.00548]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.0017, 0.0017]}},
-        {'name': 'repetitive',
-         'definition': 'how often the same is said again',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0792, 0.101]}},
-        {'name': 'role-blurring',
-         'definition': 'how often the user sounds like the one who helps',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'identity_confusion_rate': [0.0, 0.017]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.37, 0.37]}},
-        {'name': 'moody',
-         'definition': 'how much one conversation differs from the next',
-         'low': 'Be another in each conversation, as the mood takes you.',
-         'high': 'Be another in each conversation, as the mood takes you.',
-         'dials': {'mood_swing': [0.255, 0.255]}}]
+AXES = [
+    {
+        "name": "terse",
+        "definition": "how little is said at a time",
+        "low": "Write full, unhurried sentences.",
+        "high": "Write as little as possible; a word or two will do.",
+        "dials": {
+            "words_per_turn": [20.0, 2.0],
+            "opening_words": [16.0, 2.0],
+            "short_rate": [0.0, 0.6],
+            "ack_only_rate": [0.0, 0.3],
+            "formality_rate": [0.4, 0.0],
+        },
+    },
+    {
+        "name": "skeptical",
+        "definition": "how much is doubted and asked",
+        "low": "Take what you are told as it is.",
+        "high": "Question what you are told and ask for reasons.",
+        "dials": {
+            "pushback_rate": [0.0, 0.3],
+            "info_seeking_rate": [0.0, 0.5],
+            "clarification_rate": [0.0, 0.1],
+            "certainty_rate": [0.0, 0.3],
+        },
+    },
+    {
+        "name": "frustrated",
+        "definition": "how little patience and courtesy is left",
+        "low": "Stay calm and friendly.",
+        "high": "Be short-tempered; show it and skip the courtesies.",
+        "dials": {
+            "politeness_rate": [0.4, 0.0],
+            "emotion_rate": [0.0, 0.4],
+            "accusatory_rate": [0.0, 0.1],
+            "pivot_rate": [0.0, 0.1],
+        },
+    },
+    {
+        "name": "ambiguous",
+        "definition": "how vague and piecemeal information is given",
+        "low": "Be definite and give everything at once.",
+        "high": "Be vague; let details be pulled out of you one by one.",
+        "dials": {
+            "uncertainty_rate": [0.0, 0.4],
+            "identifiers_per_turn": [0.5, 0.0],
+            "facts_per_turn": [1.0, 0.0],
+        },
+    },
+]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
-LEVELS = {'terse': [0.0, 1.0],
-          'skeptical': [0.0, 1.0],
-          'frustrated': [0.0, 1.0],
-          'ambiguous': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'repetitive': [0.0, 1.0],
-          'role-blurring': [0.0, 0.946],
-          'bursty': [0.0, 1.0],
-          'moody': [0.0, 1.0]}
+LEVELS = {'terse': [0.0, 0.1, 0.2, 0.3], 'skeptical': [0.0, 1.0], 'frustrated': [0.0, 1.0], 'ambiguous': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['clipped', 'terse', -0.252], ['repetitive', 'ambiguous', -0.482]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
-    points = []
-    for _ in range(n):
-        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

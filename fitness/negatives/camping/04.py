@@ -4,17 +4,21 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Take your time and say it at length.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [23.0, 2.3], 'formality_rate': [0.4, 0.0]}},
+         'low': 'Write full, unhurried sentences.',
+         'high': 'Write as little as possible; a word or two will do.',
+         'dials': {'words_per_turn': [20.0, 2.0],
+                   'opening_words': [16.0, 2.0],
+                   'short_rate': [0.0, 0.6],
+                   'ack_only_rate': [0.0, 0.3],
+                   'formality_rate': [0.4, 0.0]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
          'high': 'Object to what you are told. Ask questions of your own.',
-         'dials': {'pushback_rate': [0.0, 0.279],
+         'dials': {'pushback_rate': [0.0, 0.322],
                    'info_seeking_rate': [0.0, 0.5],
-                   'clarification_rate': [0.0, 0.0918],
-                   'certainty_rate': [0.0, 0.3]}},
+                   'clarification_rate': [0.0, 0.1],
+                   'certainty_rate': [0.0, 0.311]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
          'low': 'Stay calm and friendly.',
@@ -28,148 +32,37 @@ AXES = [{'name': 'terse',
          'low': 'Do not hedge. Tell facts before you are asked.',
          'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
          'dials': {'uncertainty_rate': [0.0, 0.4],
-                   'identifiers_per_turn': [0.52, 0.00133],
+                   'identifiers_per_turn': [0.604, 0.00161],
                    'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
+        {'name': 'persistent in manner',
+         'definition': 'how long a manner lasts within a conversation',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.00712, 0.00712]}},
-        {'name': 'front-loading',
-         'definition': 'how much of it all is said at the start',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'front_loading': [0.283, 0.287]}},
-        {'name': 'terse (2)',
-         'definition': 'how little is said at a time',
-         'low': 'Take your time and say it at length.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [25.1, 2.51], 'formality_rate': [0.332, 0.0676]}},
-        {'name': 'skeptical (2)',
-         'definition': 'how much is doubted and asked',
-         'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
-         'high': 'Ask questions of your own.',
-         'dials': {'pushback_rate': [0.0343, 0.152],
-                   'info_seeking_rate': [0.0729, 0.427],
-                   'clarification_rate': [0.0, 0.1],
-                   'certainty_rate': [0.0, 0.32]}},
-        {'name': 'frustrated (2)',
-         'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
-         'dials': {'politeness_rate': [0.306, 0.0106],
-                   'emotion_rate': [0.0632, 0.337],
-                   'accusatory_rate': [0.0, 0.1],
-                   'pivot_rate': [0.0, 0.1]}},
-        {'name': 'ambiguous (2)',
-         'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Give numbers and codes, and repeat them. Tell facts before you are asked.',
-         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.4],
-                   'identifiers_per_turn': [0.805, 0.0138],
-                   'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'clipped (2)',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.00623, 0.00623]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.0, 0.0138]}},
-        {'name': 'expansive at first',
-         'definition': 'how long the first message is',
-         'low': 'Begin with a long first message.',
-         'high': 'Begin with a long first message.',
-         'dials': {'opening_words': [29.4, 29.4]}},
-        {'name': 'front-loading (2)',
-         'definition': 'how much of it all is said at the start',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'front_loading': [0.275, 0.295]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.354, 0.386]}},
+         'dials': {'persistence': [0.103, 0.103]}},
         {'name': 'moody',
          'definition': 'how much one conversation differs from the next',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.164, 0.164]}},
-        {'name': 'careful in typing and patient',
-         'definition': 'how many typing slips are made; how long the user puts up with an agent that does not help',
-         'low': 'Type fast and let slips stand. Give up soon if you are not helped.',
-         'high': 'Put up with a long conversation.',
-         'dials': {'slips_per_100_words': [3.09, 0.889], 'patience_turns': [3.54, 29.1]}}]
+         'dials': {'mood_swing': [0.162, 0.162]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
-LEVELS = {'terse': [0.0, 1.0],
-          'skeptical': [0.0, 0.7, 0.9, 1.0],
+LEVELS = {'terse': [0.0, 0.5],
+          'skeptical': [0.0, 1.0],
           'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'front-loading': [0.0, 1.0],
-          'terse (2)': [0.0, 1.0],
-          'skeptical (2)': [0.0, 0.7, 0.9, 1.0],
-          'frustrated (2)': [0.0, 1.0],
-          'ambiguous (2)': [0.0, 1.0],
-          'clipped (2)': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'expansive at first': [0.0, 1.0],
-          'front-loading (2)': [0.0, 1.0],
-          'bursty': [0.0, 0.1, 0.9, 1.0],
-          'moody': [0.0, 1.0],
-          'careful in typing and patient': [0.0, 0.7, 0.9, 1.0]}
+          'persistent in manner': [0.0, 1.0],
+          'moody': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['clipped', 'expansive at first', -0.787]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
-KINDS = [{'share': 0.7,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated',
-                   'ambiguous',
-                   'clipped',
-                   'front-loading',
-                   'careful in typing and patient']},
-         {'share': 0.3,
-          'axes': ['terse (2)',
-                   'skeptical (2)',
-                   'frustrated (2)',
-                   'ambiguous (2)',
-                   'clipped (2)',
-                   'acknowledging',
-                   'expansive at first',
-                   'front-loading (2)',
-                   'bursty',
-                   'moody']}]
+KINDS = []
 
 
 def draw(n, rng):
-    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube), tied along COUPLINGS."""
-    kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
-    total = sum(kind["share"] for kind in kinds)
-    columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
-    points = []
-    for i, place in enumerate(rng.sample(range(n), n)):
-        left = (place + rng.random()) / n * total
-        chosen = kinds[-1]
-        for kind in reversed(kinds):
-            if left < kind["share"]:
-                chosen = kind
-                break
-            left -= kind["share"]
-        evens = {name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]}
-        # Nearly normal scores (Tukey's lambda), tied as in a Gaussian copula, and back to levels.
-        scores = {name: 4.91 * (u**0.14 - (1.0 - u) ** 0.14) for name, u in evens.items()}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

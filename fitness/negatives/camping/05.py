@@ -4,80 +4,72 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Take your time and say it at length.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [20.8, 2.08], 'formality_rate': [0.419, 0.0]}},
+         'low': 'Choose formal, written phrasing.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [17.3, 7.9],
+                   'opening_words': [16.2, 2.02],
+                   'short_rate': [0.0854, 0.358],
+                   'ack_only_rate': [0.0, 0.3],
+                   'formality_rate': [0.491, 0.00589]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
          'high': 'Object to what you are told. Ask questions of your own.',
          'dials': {'pushback_rate': [0.0, 0.3],
-                   'info_seeking_rate': [0.00745, 0.544],
-                   'clarification_rate': [0.0, 0.0944],
-                   'certainty_rate': [0.0, 0.3]}},
+                   'info_seeking_rate': [0.00678, 0.815],
+                   'clarification_rate': [0.000457, 0.0995],
+                   'certainty_rate': [0.00837, 0.322]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Stay with what you came for.',
+         'low': 'Leave courtesies out. Stay with what you came for.',
          'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
-         'dials': {'politeness_rate': [0.394, 0.00631],
+         'dials': {'politeness_rate': [0.261, 0.0],
                    'emotion_rate': [0.0, 0.4],
-                   'accusatory_rate': [0.0, 0.1],
+                   'accusatory_rate': [0.0, 0.073],
                    'pivot_rate': [0.0, 0.1]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
          'low': 'Do not hedge. Tell facts before you are asked.',
          'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.357],
-                   'identifiers_per_turn': [0.526, 0.0],
+         'dials': {'uncertainty_rate': [0.00398, 0.396],
+                   'identifiers_per_turn': [0.579, 0.0],
                    'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'front-loading',
-         'definition': 'how much of it all is said at the start',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'front_loading': [0.297, 0.297]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.0053, 0.0107]}},
         {'name': 'role-blurring',
          'definition': 'how often the user sounds like the one who helps',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'identity_confusion_rate': [0.00601, 0.00845]}},
+         'dials': {'identity_confusion_rate': [0.00707, 0.00893]}},
+        {'name': 'moody',
+         'definition': 'how much one conversation differs from the next',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'mood_swing': [0.11, 0.11]}},
         {'name': 'bursty',
          'definition': 'how much the length of messages varies',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.378, 0.386]}}]
+         'dials': {'verbosity_cv': [0.259, 0.259]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
-LEVELS = {'terse': [0.0, 0.1, 0.2, 0.3],
+LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
-          'frustrated': [0.0, 0.7, 0.9, 1.0],
+          'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'front-loading': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
           'role-blurring': [0.0, 1.0],
+          'moody': [0.0, 1.0],
           'bursty': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['terse', 'ambiguous', -0.554], ['terse', 'skeptical', -0.807], ['terse', 'bursty', 0.268]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
-    points = []
-    for _ in range(n):
-        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

@@ -4,78 +4,78 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Take your time and say it at length. Choose formal, written phrasing.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [32.0, 3.2], 'formality_rate': [0.511, 0.01]}},
+         'low': 'Begin with a long first message. Choose formal, written phrasing.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [20.0, 2.0],
+                   'opening_words': [27.5, 3.44],
+                   'short_rate': [0.0135, 0.183],
+                   'ack_only_rate': [0.0311, 0.123],
+                   'formality_rate': [0.584, 0.00646]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
          'high': 'Object to what you are told. Ask questions of your own.',
          'dials': {'pushback_rate': [0.0, 0.3],
-                   'info_seeking_rate': [0.00217, 0.671],
-                   'clarification_rate': [0.0, 0.0875],
+                   'info_seeking_rate': [0.0037, 0.755],
+                   'clarification_rate': [0.0166, 0.0834],
                    'certainty_rate': [0.0, 0.3]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
          'low': 'Stay with what you came for.',
          'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
-         'dials': {'politeness_rate': [0.4, 0.0],
+         'dials': {'politeness_rate': [0.366, 0.034],
                    'emotion_rate': [0.0, 0.4],
-                   'accusatory_rate': [0.0, 0.0677],
-                   'pivot_rate': [0.0, 0.1]}},
+                   'accusatory_rate': [0.0, 0.0748],
+                   'pivot_rate': [0.0, 0.109]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Tell facts before you are asked.',
+         'low': 'Do not hedge. Give numbers and codes, and repeat them. Tell facts before you are asked.',
          'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
+         'dials': {'uncertainty_rate': [0.0, 0.4],
+                   'identifiers_per_turn': [0.782, 0.000594],
+                   'facts_per_turn': [1.0, 0.0]}},
+        {'name': 'role-blurring and careful in typing',
+         'definition': 'how often the user sounds like the one who helps; how many typing slips are made',
+         'low': 'Type fast and let slips stand.',
          'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.0, 0.0073]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.00375, 0.0465]}},
+         'dials': {'identity_confusion_rate': [0.0, 0.00596], 'slips_per_100_words': [13.1, 0.246]}},
         {'name': 'repetitive',
          'definition': 'how often the same is said again',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0835, 0.0965]}},
-        {'name': 'front-loading',
-         'definition': 'how much of it all is said at the start',
-         'low': 'Put most of what you have to say into your first messages.',
-         'high': 'Put most of what you have to say into your first messages.',
-         'dials': {'front_loading': [0.386, 0.386]}}]
+         'dials': {'repetition_rate': [0.0855, 0.0945]}},
+        {'name': 'moody',
+         'definition': 'how much one conversation differs from the next',
+         'low': 'Be another in each conversation, as the mood takes you.',
+         'high': 'Be another in each conversation, as the mood takes you.',
+         'dials': {'mood_swing': [0.312, 0.312]}},
+        {'name': 'bursty',
+         'definition': 'how much the length of messages varies',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'verbosity_cv': [0.387, 0.387]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
-          'frustrated': [0.7, 0.8, 0.9, 1.0],
+          'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
+          'role-blurring and careful in typing': [0.5, 1.0],
           'repetitive': [0.0, 1.0],
-          'front-loading': [0.0, 1.0]}
+          'moody': [0.0, 1.0],
+          'bursty': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['repetitive', 'ambiguous', -0.82], ['clipped', 'terse', -0.861], ['terse', 'frustrated', 0.549]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
-    points = []
-    for _ in range(n):
-        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

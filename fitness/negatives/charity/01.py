@@ -4,138 +4,49 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Write full, unhurried sentences.',
-         'high': 'Write as little as possible; a word or two will do.',
-         'dials': {'words_per_turn': [20.0, 2.0], 'formality_rate': [0.4, 0.0]}},
+         'low': 'Keep your messages short. Begin with a word or two.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [15.5, 1.55],
+                   'opening_words': [12.3, 1.53],
+                   'short_rate': [0.0, 0.6],
+                   'ack_only_rate': [0.0, 0.328],
+                   'formality_rate': [0.414, 0.0]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
          'high': 'Object to what you are told. Ask questions of your own.',
          'dials': {'pushback_rate': [0.0, 0.3],
-                   'info_seeking_rate': [0.0, 0.5],
-                   'clarification_rate': [0.0, 0.0664],
+                   'info_seeking_rate': [0.00242, 0.555],
+                   'clarification_rate': [0.0, 0.1],
                    'certainty_rate': [0.0, 0.3]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.4, 0.0],
-                   'emotion_rate': [0.0, 0.4],
-                   'accusatory_rate': [0.0, 0.0472],
+         'low': 'Leave courtesies out. Stay with what you came for.',
+         'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
+         'dials': {'politeness_rate': [0.304, 0.0],
+                   'emotion_rate': [0.0, 0.356],
+                   'accusatory_rate': [0.0, 0.1],
                    'pivot_rate': [0.0, 0.1]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Tell facts before you are asked.',
-         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.3, 0.0], 'facts_per_turn': [1.93, 0.0]}},
-        {'name': 'terse (2)',
-         'definition': 'how little is said at a time',
-         'low': 'In this, be like most.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [20.0, 2.0], 'formality_rate': [0.4, 0.0]}},
-        {'name': 'skeptical (2)',
-         'definition': 'how much is doubted and asked',
-         'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
-         'high': 'Object to what you are told. Ask questions of your own.',
-         'dials': {'pushback_rate': [0.0, 0.3],
-                   'info_seeking_rate': [0.0, 0.5],
-                   'clarification_rate': [0.0, 0.1],
-                   'certainty_rate': [0.0, 0.3]}},
-        {'name': 'frustrated (2)',
-         'definition': 'how little patience and courtesy is left',
-         'low': 'Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.4, 0.0],
-                   'emotion_rate': [0.0, 0.4],
-                   'accusatory_rate': [0.0, 0.0615],
-                   'pivot_rate': [0.0, 0.1]}},
-        {'name': 'ambiguous (2)',
-         'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Tell facts before you are asked.',
-         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.00232, 0.00232]}},
-        {'name': 'moody',
-         'definition': 'how much one conversation differs from the next',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.0724, 0.0724]}},
-        {'name': 'ambiguous (3)',
-         'definition': 'how vague and piecemeal information is given',
-         'low': 'Tell facts before you are asked.',
-         'high': 'Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.137, 0.263],
-                   'identifiers_per_turn': [0.52, 0.0],
-                   'facts_per_turn': [0.919, 0.0]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.008, 0.008]}}]
+         'low': 'Be definite and give everything at once.',
+         'high': 'Be vague; let details be pulled out of you one by one.',
+         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
-LEVELS = {'terse': [0.0, 1.0],
-          'skeptical': [0.0, 1.0],
-          'frustrated': [0.0, 1.0],
-          'ambiguous': [0.0, 1.0],
-          'terse (2)': [0.0, 1.0],
-          'skeptical (2)': [0.0, 1.0],
-          'frustrated (2)': [0.0, 1.0],
-          'ambiguous (2)': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'moody': [0.0, 1.0],
-          'ambiguous (3)': [0.0, 1.0],
-          'clipped': [0.0, 1.0]}
+LEVELS = {'terse': [0.0, 0.0, 0.1], 'skeptical': [0.0, 1.0], 'frustrated': [0.0, 1.0], 'ambiguous': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
 COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
-KINDS = [{'share': 0.7, 'axes': ['terse', 'skeptical', 'frustrated', 'ambiguous', 'acknowledging', 'moody', 'clipped']},
-         {'share': 0.156,
-          'axes': ['terse (2)',
-                   'skeptical (2)',
-                   'frustrated (2)',
-                   'ambiguous (2)',
-                   'acknowledging',
-                   'moody',
-                   'clipped']},
-         {'share': 0.144,
-          'axes': ['terse (2)',
-                   'skeptical (2)',
-                   'frustrated (2)',
-                   'ambiguous (3)',
-                   'acknowledging',
-                   'moody',
-                   'clipped']}]
+KINDS = []
 
 
 def draw(n, rng):
-    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube), tied along COUPLINGS."""
-    kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
-    total = sum(kind["share"] for kind in kinds)
-    columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
-    points = []
-    for i, place in enumerate(rng.sample(range(n), n)):
-        left = (place + rng.random()) / n * total
-        chosen = kinds[-1]
-        for kind in reversed(kinds):
-            if left < kind["share"]:
-                chosen = kind
-                break
-            left -= kind["share"]
-        evens = {name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]}
-        # Nearly normal scores (Tukey's lambda), tied as in a Gaussian copula, and back to levels.
-        scores = {name: 4.91 * (u**0.14 - (1.0 - u) ** 0.14) for name, u in evens.items()}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

@@ -5,120 +5,65 @@ import math
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
          'low': 'Take your time and say it at length.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [24.7, 2.47], 'formality_rate': [0.4, 0.0]}},
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [27.5, 1.38],
+                   'opening_words': [16.0, 2.0],
+                   'short_rate': [0.0776, 0.381],
+                   'ack_only_rate': [0.0, 0.3],
+                   'formality_rate': [0.4, 0.0]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
-         'high': 'Object to what you are told. Ask questions of your own.',
+         'high': 'Object to what you are told. Ask questions of your own. Sound sure of what you say.',
          'dials': {'pushback_rate': [0.0, 0.3],
-                   'info_seeking_rate': [0.123, 0.611],
-                   'clarification_rate': [0.0, 0.1],
-                   'certainty_rate': [0.0585, 0.242]}},
+                   'info_seeking_rate': [0.00238, 0.689],
+                   'clarification_rate': [0.0, 0.0762],
+                   'certainty_rate': [0.000431, 0.413]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
+         'low': 'Stay with what you came for.',
          'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
-         'dials': {'politeness_rate': [0.287, 0.0],
+         'dials': {'politeness_rate': [0.4, 0.0],
                    'emotion_rate': [0.0, 0.4],
-                   'accusatory_rate': [0.0, 0.087],
-                   'pivot_rate': [0.0, 0.123]}},
+                   'accusatory_rate': [0.0, 0.0865],
+                   'pivot_rate': [0.0, 0.1]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Tell facts before you are asked.',
-         'high': 'Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.218],
-                   'identifiers_per_turn': [0.345, 0.0],
-                   'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.0104, 0.0104]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.0, 0.0141]}},
-        {'name': 'repetitive',
-         'definition': 'how often the same is said again',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0476, 0.0607]}},
-        {'name': 'frustrated (2)',
-         'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.244, 0.0474],
-                   'emotion_rate': [0.0, 0.415],
-                   'accusatory_rate': [0.0338, 0.0532],
-                   'pivot_rate': [0.0128, 0.0872]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
-         'low': 'Let long messages follow very short ones.',
-         'high': 'Let long messages follow very short ones.',
-         'dials': {'verbosity_cv': [0.609, 0.641]}},
+         'low': 'Be definite and give everything at once.',
+         'high': 'Be vague; let details be pulled out of you one by one.',
+         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}},
         {'name': 'front-loading',
          'definition': 'how much of it all is said at the start',
          'low': 'Let it come out bit by bit.',
          'high': 'Let it come out bit by bit.',
-         'dials': {'front_loading': [0.168, 0.168]}}]
+         'dials': {'front_loading': [0.05, 0.0539]}},
+        {'name': 'bursty',
+         'definition': 'how much the length of messages varies',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'verbosity_cv': [0.28, 0.28]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
           'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'repetitive': [0.0, 1.0],
-          'frustrated (2)': [0.0, 1.0],
-          'bursty': [0.0, 1.0],
-          'front-loading': [0.0, 1.0]}
+          'front-loading': [0.0, 1.0],
+          'bursty': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['terse', 'skeptical', -0.42], ['clipped', 'acknowledging', 0.894], ['skeptical', 'ambiguous', -0.324]]
+COUPLINGS = [['front-loading', 'terse', -0.41]]
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
-KINDS = [{'share': 0.752,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated',
-                   'ambiguous',
-                   'clipped',
-                   'acknowledging',
-                   'repetitive',
-                   'bursty',
-                   'front-loading']},
-         {'share': 0.248,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated (2)',
-                   'ambiguous',
-                   'clipped',
-                   'acknowledging',
-                   'repetitive',
-                   'bursty',
-                   'front-loading']}]
+KINDS = []
 
 
 def draw(n, rng):
-    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube), tied along COUPLINGS."""
-    kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
-    total = sum(kind["share"] for kind in kinds)
-    columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
+    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
     points = []
-    for i, place in enumerate(rng.sample(range(n), n)):
-        left = (place + rng.random()) / n * total
-        chosen = kinds[-1]
-        for kind in reversed(kinds):
-            if left < kind["share"]:
-                chosen = kind
-                break
-            left -= kind["share"]
-        evens = {name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]}
-        # Nearly normal scores (Tukey's lambda), tied as in a Gaussian copula, and back to levels.
-        scores = {name: 4.91 * (u**0.14 - (1.0 - u) ** 0.14) for name, u in evens.items()}
+    for _ in range(n):
+        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
         for first, second, strength in COUPLINGS:
             if first in scores and second in scores:
                 scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]

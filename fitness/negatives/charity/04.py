@@ -4,85 +4,97 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Write full, unhurried sentences.',
-         'high': 'Write as little as possible; a word or two will do.',
-         'dials': {'words_per_turn': [20.0, 2.0], 'formality_rate': [0.4, 0.0]}},
+         'low': 'Begin with a word or two. Choose formal, written phrasing.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [19.5, 1.95],
+                   'opening_words': [12.9, 1.61],
+                   'short_rate': [0.0, 0.545],
+                   'ack_only_rate': [0.0, 0.234],
+                   'formality_rate': [0.587, 0.0]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
          'high': 'Object to what you are told. Ask questions of your own.',
          'dials': {'pushback_rate': [0.0, 0.3],
-                   'info_seeking_rate': [0.112, 0.5],
-                   'clarification_rate': [0.00311, 0.0734],
-                   'certainty_rate': [0.0, 0.3]}},
+                   'info_seeking_rate': [0.0118, 1.0],
+                   'clarification_rate': [0.0, 0.0806],
+                   'certainty_rate': [0.000144, 0.313]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.355, 0.018],
+         'low': 'Leave courtesies out. Stay with what you came for.',
+         'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
+         'dials': {'politeness_rate': [0.245, 0.0],
                    'emotion_rate': [0.0, 0.4],
-                   'accusatory_rate': [0.0131, 0.032],
-                   'pivot_rate': [0.0, 0.1]}},
+                   'accusatory_rate': [0.005, 0.0639],
+                   'pivot_rate': [0.0, 0.101]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
          'low': 'Do not hedge. Tell facts before you are asked.',
          'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.306],
-                   'identifiers_per_turn': [0.406, 0.0],
+         'dials': {'uncertainty_rate': [0.0, 0.4],
+                   'identifiers_per_turn': [0.232, 0.00464],
                    'facts_per_turn': [1.0, 0.0]}},
+        {'name': 'persistent in manner',
+         'definition': 'how long a manner lasts within a conversation',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'persistence': [0.103, 0.103]}},
         {'name': 'repetitive',
          'definition': 'how often the same is said again',
-         'low': 'Say things once.',
-         'high': 'Say things once.',
-         'dials': {'repetition_rate': [0.0135, 0.0135]}},
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'repetition_rate': [0.0645, 0.0645]}},
         {'name': 'front-loading',
          'definition': 'how much of it all is said at the start',
          'low': 'Let it come out bit by bit.',
          'high': 'Let it come out bit by bit.',
-         'dials': {'front_loading': [0.156, 0.156]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
+         'dials': {'front_loading': [0.0597, 0.0597]}},
+        {'name': 'role-blurring',
+         'definition': 'how often the user sounds like the one who helps',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.00012, 0.0109]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.00153, 0.00153]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.411, 0.411]}},
+         'dials': {'identity_confusion_rate': [0.0069, 0.0091]}},
         {'name': 'moody',
          'definition': 'how much one conversation differs from the next',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.175, 0.175]}}]
+         'dials': {'mood_swing': [0.135, 0.135]}},
+        {'name': 'bursty',
+         'definition': 'how much the length of messages varies',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'verbosity_cv': [0.396, 0.414]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
-LEVELS = {'terse': [0.0, 1.0],
+LEVELS = {'terse': [0.0, 0.5],
           'skeptical': [0.0, 1.0],
-          'frustrated': [0.0323, 1.0],
+          'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'repetitive': [0.0, 0.0, 0.0, 0.5],
-          'front-loading': [0.0, 0.966],
-          'clipped': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'bursty': [0.0, 1.0],
-          'moody': [0.0, 1.0]}
+          'persistent in manner': [0.0, 1.0],
+          'repetitive': [0.0, 1.0],
+          'front-loading': [0.0, 1.0],
+          'role-blurring': [0.0, 1.0],
+          'moody': [0.0, 1.0],
+          'bursty': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = []
+COUPLINGS = [['bursty', 'front-loading', -0.531], ['terse', 'bursty', -0.816]]
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Independent: every axis by itself."""
-    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
+    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
+    points = []
+    for _ in range(n):
+        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
+        for first, second, strength in COUPLINGS:
+            if first in scores and second in scores:
+                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
+        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
+    return points
 
 
 def level(knots, u):

@@ -4,124 +4,64 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Write full, unhurried sentences.',
-         'high': 'Write as little as possible; a word or two will do.',
-         'dials': {'words_per_turn': [20.0, 2.0], 'formality_rate': [0.4, 0.0]}},
+         'low': 'Choose formal, written phrasing.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [20.0, 2.0],
+                   'opening_words': [16.0, 2.0],
+                   'short_rate': [0.0318, 0.475],
+                   'ack_only_rate': [0.0174, 0.171],
+                   'formality_rate': [0.507, 0.0103]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
-         'high': 'Object to what you are told. Ask questions of your own. Sound sure of what you say.',
-         'dials': {'pushback_rate': [0.0093, 0.29],
-                   'info_seeking_rate': [0.0152, 0.716],
-                   'clarification_rate': [0.0, 0.0714],
-                   'certainty_rate': [0.00448, 0.358]}},
+         'high': 'Object to what you are told. Ask questions of your own.',
+         'dials': {'pushback_rate': [0.00177, 0.314],
+                   'info_seeking_rate': [0.0192, 0.959],
+                   'clarification_rate': [0.0, 0.067],
+                   'certainty_rate': [0.0, 0.3]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.317, 0.00695],
-                   'emotion_rate': [0.0366, 0.364],
-                   'accusatory_rate': [0.0, 0.0585],
-                   'pivot_rate': [0.0, 0.1]}},
+         'low': 'Stay with what you came for.',
+         'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
+         'dials': {'politeness_rate': [0.4, 0.0],
+                   'emotion_rate': [0.0, 0.4],
+                   'accusatory_rate': [0.0, 0.101],
+                   'pivot_rate': [0.0, 0.101]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
          'low': 'Do not hedge. Tell facts before you are asked.',
          'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0479, 0.352],
-                   'identifiers_per_turn': [0.265, 0.0],
-                   'facts_per_turn': [0.973, 0.0272]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.00255, 0.00255]}},
-        {'name': 'repetitive',
-         'definition': 'how often the same is said again',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0515, 0.0515]}},
+         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.328, 0.0], 'facts_per_turn': [1.0, 0.0]}},
         {'name': 'moody',
          'definition': 'how much one conversation differs from the next',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.184, 0.184]}},
-        {'name': 'ambiguous (2)',
-         'definition': 'how vague and piecemeal information is given',
-         'low': 'Tell facts before you are asked.',
-         'high': 'Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.156, 0.244],
-                   'identifiers_per_turn': [0.277, 0.108],
-                   'facts_per_turn': [0.848, 0.152]}},
-        {'name': 'persistent in manner',
-         'definition': 'how long a manner lasts within a conversation',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'persistence': [0.065, 0.065]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.00769, 0.00769]}}]
+         'dials': {'mood_swing': [0.119, 0.119]}},
+        {'name': 'front-loading',
+         'definition': 'how much of it all is said at the start',
+         'low': 'Let it come out bit by bit.',
+         'high': 'Let it come out bit by bit.',
+         'dials': {'front_loading': [0.05, 0.05]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
           'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'repetitive': [0.0, 1.0],
-          'moody': [0.0, 0.5],
-          'ambiguous (2)': [0.0, 1.0],
-          'persistent in manner': [0.0, 1.0]}
+          'moody': [0.0, 1.0],
+          'front-loading': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
 COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
-KINDS = [{'share': 0.551,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated',
-                   'ambiguous',
-                   'acknowledging',
-                   'repetitive',
-                   'moody',
-                   'persistent in manner',
-                   'clipped']},
-         {'share': 0.449,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated',
-                   'ambiguous (2)',
-                   'acknowledging',
-                   'repetitive',
-                   'moody',
-                   'persistent in manner',
-                   'clipped']}]
+KINDS = []
 
 
 def draw(n, rng):
-    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube), tied along COUPLINGS."""
-    kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
-    total = sum(kind["share"] for kind in kinds)
-    columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
-    points = []
-    for i, place in enumerate(rng.sample(range(n), n)):
-        left = (place + rng.random()) / n * total
-        chosen = kinds[-1]
-        for kind in reversed(kinds):
-            if left < kind["share"]:
-                chosen = kind
-                break
-            left -= kind["share"]
-        evens = {name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]}
-        # Nearly normal scores (Tukey's lambda), tied as in a Gaussian copula, and back to levels.
-        scores = {name: 4.91 * (u**0.14 - (1.0 - u) ** 0.14) for name, u in evens.items()}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

@@ -4,84 +4,57 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Take your time and say it at length.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [23.0, 2.3], 'formality_rate': [0.42, 0.0488]}},
+         'low': 'Write full, unhurried sentences.',
+         'high': 'Write as little as possible; a word or two will do.',
+         'dials': {'words_per_turn': [20.0, 2.0],
+                   'opening_words': [16.0, 2.0],
+                   'short_rate': [0.0, 0.6],
+                   'ack_only_rate': [0.0, 0.3],
+                   'formality_rate': [0.4, 0.0]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
          'high': 'Object to what you are told. Ask questions of your own.',
-         'dials': {'pushback_rate': [0.0287, 0.285],
-                   'info_seeking_rate': [0.00411, 0.592],
-                   'clarification_rate': [0.00723, 0.0511],
-                   'certainty_rate': [0.0, 0.288]}},
+         'dials': {'pushback_rate': [0.0, 0.3],
+                   'info_seeking_rate': [0.0, 0.5],
+                   'clarification_rate': [0.0, 0.0685],
+                   'certainty_rate': [0.0, 0.3]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.313, 0.0243],
-                   'emotion_rate': [0.038, 0.362],
-                   'accusatory_rate': [0.0, 0.0409],
+         'low': 'Stay with what you came for.',
+         'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
+         'dials': {'politeness_rate': [0.4, 0.0],
+                   'emotion_rate': [0.0, 0.4],
+                   'accusatory_rate': [0.0, 0.0818],
                    'pivot_rate': [0.0, 0.1]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
-         'low': 'Be definite and give everything at once.',
-         'high': 'Be vague; let details be pulled out of you one by one.',
-         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.008, 0.008]}},
-        {'name': 'role-blurring',
-         'definition': 'how often the user sounds like the one who helps',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'identity_confusion_rate': [0.0, 0.0187]}},
-        {'name': 'repetitive',
-         'definition': 'how often the same is said again',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0735, 0.0735]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.00037, 0.00866]}},
-        {'name': 'moody',
-         'definition': 'how much one conversation differs from the next',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.185, 0.185]}}]
+         'low': 'Do not hedge. Tell facts before you are asked.',
+         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
+         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.335, 0.0], 'facts_per_turn': [1.0, 0.0]}},
+        {'name': 'front-loading',
+         'definition': 'how much of it all is said at the start',
+         'low': 'Let it come out bit by bit.',
+         'high': 'Let it come out bit by bit.',
+         'dials': {'front_loading': [0.101, 0.101]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
-LEVELS = {'terse': [0.0, 1.0],
+LEVELS = {'terse': [0.0, 0.1, 0.2, 0.3],
           'skeptical': [0.0, 1.0],
-          'frustrated': [0.0, 1.0],
+          'frustrated': [0.196, 1.0],
           'ambiguous': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'role-blurring': [0.0, 1.0],
-          'repetitive': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'moody': [0.0, 1.0]}
+          'front-loading': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['terse', 'skeptical', -0.358], ['terse', 'frustrated', -0.281], ['terse', 'ambiguous', -0.604]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
-    points = []
-    for _ in range(n):
-        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

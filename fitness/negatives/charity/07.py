@@ -4,74 +4,71 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'In this, be like most.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [20.0, 2.0], 'formality_rate': [0.368, 0.103]}},
+         'low': 'Choose formal, written phrasing.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [20.0, 2.0],
+                   'opening_words': [16.0, 2.0],
+                   'short_rate': [0.0, 0.6],
+                   'ack_only_rate': [0.0, 0.3],
+                   'formality_rate': [0.618, 0.000273]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
          'high': 'Object to what you are told. Ask questions of your own.',
-         'dials': {'pushback_rate': [0.0, 0.351],
-                   'info_seeking_rate': [0.0079, 0.618],
-                   'clarification_rate': [0.0, 0.0559],
-                   'certainty_rate': [0.0, 0.3]}},
+         'dials': {'pushback_rate': [0.0, 0.3],
+                   'info_seeking_rate': [0.00158, 0.874],
+                   'clarification_rate': [0.0, 0.1],
+                   'certainty_rate': [0.0, 0.313]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
+         'low': 'Stay with what you came for.',
          'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
-         'dials': {'politeness_rate': [0.217, 0.0],
+         'dials': {'politeness_rate': [0.4, 0.0],
                    'emotion_rate': [0.0, 0.4],
-                   'accusatory_rate': [0.0306, 0.0814],
-                   'pivot_rate': [0.00177, 0.125]}},
+                   'accusatory_rate': [0.0122, 0.0761],
+                   'pivot_rate': [0.0, 0.1]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
-         'low': 'Do not hedge. Tell facts before you are asked.',
-         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0353, 0.348],
-                   'identifiers_per_turn': [0.43, 0.0],
-                   'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
+         'low': 'Be definite and give everything at once.',
+         'high': 'Be vague; let details be pulled out of you one by one.',
+         'dials': {'uncertainty_rate': [0.0, 0.4], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}},
+        {'name': 'front-loading',
+         'definition': 'how much of it all is said at the start',
+         'low': 'Let it come out bit by bit.',
+         'high': 'Let it come out bit by bit.',
+         'dials': {'front_loading': [0.05, 0.05]}},
+        {'name': 'careful in typing and steady',
+         'definition': 'how many typing slips are made; how much one conversation differs from the next',
+         'low': 'Type fast and let slips stand. Be another in each conversation, as the mood takes you.',
          'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.00173, 0.00173]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.00796, 0.00796]}},
-        {'name': 'role-blurring',
-         'definition': 'how often the user sounds like the one who helps',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'identity_confusion_rate': [0.0, 0.017]}},
-        {'name': 'moody',
-         'definition': 'how much one conversation differs from the next',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.153, 0.153]}}]
+         'dials': {'slips_per_100_words': [4.55, 0.0587], 'mood_swing': [0.446, 0.149]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
-          'frustrated': [0.0979, 0.863],
+          'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'repetitive': [0.0, 1.0],
-          'role-blurring': [0.0, 1.0],
-          'moody': [0.0, 1.0]}
+          'front-loading': [0.0, 1.0],
+          'careful in typing and steady': [0.5, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = []
+COUPLINGS = [['terse', 'front-loading', -0.713]]
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Independent: every axis by itself."""
-    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
+    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
+    points = []
+    for _ in range(n):
+        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
+        for first, second, strength in COUPLINGS:
+            if first in scores and second in scores:
+                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
+        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
+    return points
 
 
 def level(knots, u):

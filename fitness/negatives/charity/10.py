@@ -4,121 +4,87 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'In this, be like most.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [20.0, 2.0], 'formality_rate': [0.462, 0.000307]}},
+         'low': 'Take your time and say it at length. Often answer in a few words.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [23.1, 2.31],
+                   'opening_words': [16.0, 2.0],
+                   'short_rate': [0.137, 0.463],
+                   'ack_only_rate': [0.0381, 0.175],
+                   'formality_rate': [0.422, 0.00119]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
-         'low': 'Do not insist that you know.',
-         'high': 'Ask questions of your own. Sound sure of what you say.',
-         'dials': {'pushback_rate': [0.0438, 0.239],
-                   'info_seeking_rate': [0.22, 0.82],
-                   'clarification_rate': [0.0351, 0.0529],
-                   'certainty_rate': [0.000443, 0.359]}},
+         'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
+         'high': 'Object to what you are told. Ask questions of your own. Ask what was meant. Sound sure of what you '
+                 'say.',
+         'dials': {'pushback_rate': [0.0, 0.3],
+                   'info_seeking_rate': [0.00749, 0.689],
+                   'clarification_rate': [0.0, 0.111],
+                   'certainty_rate': [0.00252, 0.442]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.322, 0.0577],
-                   'emotion_rate': [0.0178, 0.382],
-                   'accusatory_rate': [0.0, 0.0451],
-                   'pivot_rate': [0.0, 0.0885]}},
+         'low': 'Stay with what you came for.',
+         'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
+         'dials': {'politeness_rate': [0.338, 0.062],
+                   'emotion_rate': [0.0, 0.4],
+                   'accusatory_rate': [0.0, 0.0874],
+                   'pivot_rate': [0.0, 0.103]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
          'low': 'Do not hedge. Tell facts before you are asked.',
-         'high': 'Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.25],
-                   'identifiers_per_turn': [0.384, 0.0395],
-                   'facts_per_turn': [1.23, 0.0]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.0, 0.00484]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.00702, 0.00702]}},
-        {'name': 'moody',
-         'definition': 'how much one conversation differs from the next',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.0953, 0.0953]}},
-        {'name': 'frustrated (2)',
-         'definition': 'how little patience and courtesy is left',
-         'low': 'Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.376, 0.0],
-                   'emotion_rate': [0.0, 0.416],
-                   'accusatory_rate': [0.0, 0.0463],
-                   'pivot_rate': [0.0316, 0.0561]}},
+         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
+         'dials': {'uncertainty_rate': [0.00427, 0.396],
+                   'identifiers_per_turn': [0.458, 0.0174],
+                   'facts_per_turn': [1.0, 0.0]}},
         {'name': 'repetitive',
          'definition': 'how often the same is said again',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0496, 0.0496]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
+         'dials': {'repetition_rate': [0.0591, 0.0637]}},
+        {'name': 'role-blurring',
+         'definition': 'how often the user sounds like the one who helps',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.393, 0.393]}}]
+         'dials': {'identity_confusion_rate': [0.008, 0.008]}},
+        {'name': 'moody',
+         'definition': 'how much one conversation differs from the next',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'mood_swing': [0.129, 0.129]}},
+        {'name': 'front-loading',
+         'definition': 'how much of it all is said at the start',
+         'low': 'Let it come out bit by bit.',
+         'high': 'Let it come out bit by bit.',
+         'dials': {'front_loading': [0.05, 0.05]}},
+        {'name': 'bursty',
+         'definition': 'how much the length of messages varies',
+         'low': 'Keep your messages about equally long.',
+         'high': 'In this, be like most.',
+         'dials': {'verbosity_cv': [0.21, 0.23]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
           'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'moody': [0.0, 1.0],
-          'frustrated (2)': [0.0, 1.0],
           'repetitive': [0.0, 1.0],
+          'role-blurring': [0.0, 1.0],
+          'moody': [0.0, 1.0],
+          'front-loading': [0.0, 1.0],
           'bursty': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['clipped', 'acknowledging', 0.878]]
+COUPLINGS = [['terse', 'skeptical', 0.692], ['bursty', 'front-loading', -0.825], ['terse', 'front-loading', -0.592]]
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
-KINDS = [{'share': 0.593,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated',
-                   'ambiguous',
-                   'acknowledging',
-                   'clipped',
-                   'moody',
-                   'repetitive',
-                   'bursty']},
-         {'share': 0.407,
-          'axes': ['terse',
-                   'skeptical',
-                   'frustrated (2)',
-                   'ambiguous',
-                   'acknowledging',
-                   'clipped',
-                   'moody',
-                   'repetitive',
-                   'bursty']}]
+KINDS = []
 
 
 def draw(n, rng):
-    """Mixture: KINDS of people in fixed shares, each with its own axes; levels spread evenly (a Latin hypercube), tied along COUPLINGS."""
-    kinds = KINDS or [{"share": 1.0, "axes": [axis["name"] for axis in AXES]}]
-    total = sum(kind["share"] for kind in kinds)
-    columns = {axis["name"]: rng.sample(range(n), n) for axis in AXES}
+    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
     points = []
-    for i, place in enumerate(rng.sample(range(n), n)):
-        left = (place + rng.random()) / n * total
-        chosen = kinds[-1]
-        for kind in reversed(kinds):
-            if left < kind["share"]:
-                chosen = kind
-                break
-            left -= kind["share"]
-        evens = {name: (columns[name][i] + rng.random()) / n for name in chosen["axes"]}
-        # Nearly normal scores (Tukey's lambda), tied as in a Gaussian copula, and back to levels.
-        scores = {name: 4.91 * (u**0.14 - (1.0 - u) ** 0.14) for name, u in evens.items()}
+    for _ in range(n):
+        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
         for first, second, strength in COUPLINGS:
             if first in scores and second in scores:
                 scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]

@@ -4,104 +4,60 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Keep your messages short.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [14.7, 1.47], 'formality_rate': [0.4, 0.0]}},
+         'low': 'In this, be like most.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [20.0, 2.0],
+                   'opening_words': [16.0, 2.0],
+                   'short_rate': [0.0339, 0.634],
+                   'ack_only_rate': [0.00778, 0.292],
+                   'formality_rate': [0.379, 0.0206]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
-         'low': 'Ask few questions. Do not insist that you know.',
-         'high': 'Ask questions of your own.',
-         'dials': {'pushback_rate': [0.0699, 0.213],
+         'low': 'Take what you are told as it is.',
+         'high': 'Question what you are told and ask for reasons.',
+         'dials': {'pushback_rate': [0.0, 0.3],
                    'info_seeking_rate': [0.0, 0.5],
-                   'clarification_rate': [0.00829, 0.0364],
-                   'certainty_rate': [0.0, 0.199]}},
+                   'clarification_rate': [0.0, 0.1],
+                   'certainty_rate': [0.0, 0.3]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
          'low': 'Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
+         'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
          'dials': {'politeness_rate': [0.4, 0.0],
-                   'emotion_rate': [0.14, 0.26],
-                   'accusatory_rate': [0.00415, 0.0277],
-                   'pivot_rate': [0.00456, 0.0796]}},
+                   'emotion_rate': [0.0, 0.409],
+                   'accusatory_rate': [0.0, 0.1],
+                   'pivot_rate': [0.0, 0.0655]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
          'low': 'Do not hedge. Tell facts before you are asked.',
-         'high': 'Do not hedge. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0056, 0.0777],
-                   'identifiers_per_turn': [0.603, 0.0113],
-                   'facts_per_turn': [0.805, 0.195]}},
-        {'name': 'clipped',
-         'definition': 'how often a few words must do',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'short_rate': [0.0038, 0.0254]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
-         'low': 'Let long messages follow very short ones.',
-         'high': 'Let long messages follow very short ones.',
-         'dials': {'verbosity_cv': [1.5, 1.5]}},
-        {'name': 'expansive at first',
-         'definition': 'how long the first message is',
-         'low': 'Begin with a word or two.',
-         'high': 'Begin with a word or two.',
-         'dials': {'opening_words': [15.2, 15.2]}},
-        {'name': 'repetitive',
-         'definition': 'how often the same is said again',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0792, 0.101]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.0993, 0.003]}},
+         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
+         'dials': {'uncertainty_rate': [0.0668, 0.333],
+                   'identifiers_per_turn': [0.5, 0.0],
+                   'facts_per_turn': [1.0, 0.0]}},
         {'name': 'moody',
          'definition': 'how much one conversation differs from the next',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.0546, 0.0546]}},
-        {'name': 'role-blurring',
-         'definition': 'how often the user sounds like the one who helps',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'identity_confusion_rate': [0.00161, 0.0124]}},
-        {'name': 'careless in typing and impatient',
-         'definition': 'how many typing slips are made; how long the user puts up with an agent that does not help',
-         'low': 'Put up with a long conversation.',
-         'high': 'Type fast and let slips stand. Give up soon if you are not helped.',
-         'dials': {'slips_per_100_words': [0.176, 17.7], 'patience_turns': [26.1, 15.1]}}]
+         'dials': {'mood_swing': [0.101, 0.101]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
           'frustrated': [0.0, 1.0],
-          'ambiguous': [0.0, 1.0],
-          'clipped': [0.0, 1.0],
-          'bursty': [0.0958, 1.0],
-          'expansive at first': [0.0, 1.0],
-          'repetitive': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'moody': [0.0, 1.0],
-          'role-blurring': [0.0, 1.0],
-          'careless in typing and impatient': [0.0, 0.1, 0.3, 1.0]}
+          'ambiguous': [0.0, 0.0, 0.0, 0.5],
+          'moody': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['acknowledging', 'repetitive', 0.581], ['repetitive', 'ambiguous', 0.679]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
-    points = []
-    for _ in range(n):
-        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):

@@ -4,71 +4,77 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Keep your messages short. Write as one talks.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [9.88, 1.0], 'formality_rate': [0.171, 0.0]}},
+         'low': 'Keep your messages short. Begin with a word or two. Write as one talks.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [13.7, 1.37],
+                   'opening_words': [9.91, 1.24],
+                   'short_rate': [0.061, 0.539],
+                   'ack_only_rate': [0.0443, 0.329],
+                   'formality_rate': [0.29, 0.0]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
-         'high': 'Ask questions of your own.',
-         'dials': {'pushback_rate': [0.0177, 0.223],
-                   'info_seeking_rate': [0.0, 0.5],
-                   'clarification_rate': [0.0187, 0.0583],
-                   'certainty_rate': [0.0, 0.3]}},
+         'high': 'Object to what you are told. Ask questions of your own.',
+         'dials': {'pushback_rate': [0.0, 0.3],
+                   'info_seeking_rate': [0.0, 0.455],
+                   'clarification_rate': [0.0, 0.0622],
+                   'certainty_rate': [0.0225, 0.17]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
          'low': 'Stay with what you came for.',
-         'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.342, 0.0577],
-                   'emotion_rate': [0.039, 0.361],
-                   'accusatory_rate': [0.0, 0.0293],
-                   'pivot_rate': [0.0, 0.1]}},
+         'high': 'Leave courtesies out. Show what you feel. Blame the other side.',
+         'dials': {'politeness_rate': [0.4, 0.0],
+                   'emotion_rate': [0.0209, 0.256],
+                   'accusatory_rate': [0.0, 0.0935],
+                   'pivot_rate': [0.0, 0.0812]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
          'low': 'Do not hedge. Tell facts before you are asked.',
          'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0, 0.297], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}},
-        {'name': 'moody',
-         'definition': 'how much one conversation differs from the next',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.0968, 0.0968]}},
-        {'name': 'role-blurring',
-         'definition': 'how often the user sounds like the one who helps',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'identity_confusion_rate': [0.00603, 0.00603]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.00382, 0.00382]}},
+         'dials': {'uncertainty_rate': [0.0, 0.418], 'identifiers_per_turn': [0.5, 0.0], 'facts_per_turn': [1.0, 0.0]}},
         {'name': 'bursty',
          'definition': 'how much the length of messages varies',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.421, 0.421]}}]
+         'dials': {'verbosity_cv': [0.418, 0.418]}},
+        {'name': 'role-blurring',
+         'definition': 'how often the user sounds like the one who helps',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'identity_confusion_rate': [0.00493, 0.0111]}},
+        {'name': 'moody',
+         'definition': 'how much one conversation differs from the next',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'mood_swing': [0.104, 0.104]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
           'frustrated': [0.0, 1.0],
-          'ambiguous': [0.0, 0.1, 0.2, 0.3],
-          'moody': [0.0, 1.0],
+          'ambiguous': [0.0, 0.0, 0.1],
+          'bursty': [0.0, 1.0],
           'role-blurring': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'bursty': [0.0, 1.0]}
+          'moody': [0.0, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['frustrated', 'terse', -0.324]]
+COUPLINGS = [['terse', 'bursty', -0.859]]
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Independent: every axis by itself."""
-    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
+    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
+    points = []
+    for _ in range(n):
+        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
+        for first, second, strength in COUPLINGS:
+            if first in scores and second in scores:
+                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
+        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
+    return points
 
 
 def level(knots, u):

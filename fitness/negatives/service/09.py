@@ -4,86 +4,78 @@ import math
 
 AXES = [{'name': 'terse',
          'definition': 'how little is said at a time',
-         'low': 'Keep your messages short. Write as one talks.',
-         'high': 'Keep your messages short. Write as one talks.',
-         'dials': {'words_per_turn': [7.44, 3.18], 'formality_rate': [0.266, 0.116]}},
+         'low': 'Keep your messages short. Begin with a word or two. Often answer in a few words.',
+         'high': 'Keep your messages short. Begin with a word or two. Often answer in a few words. Often just '
+                 'acknowledge what you hear. Write as one talks.',
+         'dials': {'words_per_turn': [9.4, 1.58],
+                   'opening_words': [5.86, 1.0],
+                   'short_rate': [0.129, 0.604],
+                   'ack_only_rate': [0.0, 0.3],
+                   'formality_rate': [0.349, 0.051]}},
         {'name': 'skeptical',
          'definition': 'how much is doubted and asked',
          'low': 'Go along with what you are told. Ask few questions. Do not insist that you know.',
          'high': 'Ask questions of your own.',
-         'dials': {'pushback_rate': [0.0127, 0.104],
-                   'info_seeking_rate': [0.0784, 0.421],
-                   'clarification_rate': [0.00166, 0.0317],
-                   'certainty_rate': [0.028, 0.22]}},
+         'dials': {'pushback_rate': [0.00554, 0.174],
+                   'info_seeking_rate': [0.106, 0.394],
+                   'clarification_rate': [0.00831, 0.0957],
+                   'certainty_rate': [0.0, 0.182]}},
         {'name': 'frustrated',
          'definition': 'how little patience and courtesy is left',
-         'low': 'Leave courtesies out. Stay with what you came for.',
+         'low': 'Stay with what you came for.',
          'high': 'Leave courtesies out. Show what you feel.',
-         'dials': {'politeness_rate': [0.312, 0.113],
-                   'emotion_rate': [0.0449, 0.264],
-                   'accusatory_rate': [0.00318, 0.033],
-                   'pivot_rate': [0.00132, 0.0841]}},
+         'dials': {'politeness_rate': [0.4, 0.0],
+                   'emotion_rate': [0.033, 0.367],
+                   'accusatory_rate': [0.0171, 0.0508],
+                   'pivot_rate': [0.00859, 0.0685]}},
         {'name': 'ambiguous',
          'definition': 'how vague and piecemeal information is given',
          'low': 'Do not hedge. Tell facts before you are asked.',
-         'high': 'Sound unsure: maybe, I think, not sure. Keep numbers and codes to a minimum.',
-         'dials': {'uncertainty_rate': [0.0174, 0.3],
-                   'identifiers_per_turn': [0.479, 0.021],
-                   'facts_per_turn': [0.958, 0.0199]}},
-        {'name': 'acknowledging',
-         'definition': 'how often a bare acknowledgement is all there is',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'ack_only_rate': [0.00313, 0.00313]}},
-        {'name': 'bursty',
-         'definition': 'how much the length of messages varies',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'verbosity_cv': [0.451, 0.451]}},
+         'high': 'Keep numbers and codes to a minimum.',
+         'dials': {'uncertainty_rate': [0.0212, 0.171],
+                   'identifiers_per_turn': [0.719, 0.00951],
+                   'facts_per_turn': [1.0, 0.0]}},
         {'name': 'role-blurring',
          'definition': 'how often the user sounds like the one who helps',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'identity_confusion_rate': [0.00389, 0.00752]}},
-        {'name': 'repetitive',
-         'definition': 'how often the same is said again',
-         'low': 'In this, be like most.',
-         'high': 'In this, be like most.',
-         'dials': {'repetition_rate': [0.0796, 0.0796]}},
+         'dials': {'identity_confusion_rate': [0.00143, 0.00748]}},
         {'name': 'moody',
          'definition': 'how much one conversation differs from the next',
          'low': 'In this, be like most.',
          'high': 'In this, be like most.',
-         'dials': {'mood_swing': [0.108, 0.108]}}]
+         'dials': {'mood_swing': [0.0725, 0.0725]}},
+        {'name': 'bursty',
+         'definition': 'how much the length of messages varies',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'verbosity_cv': [0.37, 0.37]}},
+        {'name': 'changeable',
+         'definition': 'how long a manner lasts within a conversation',
+         'low': 'In this, be like most.',
+         'high': 'In this, be like most.',
+         'dials': {'persistence': [0.0788, 0.0119]}}]
 
 # Per axis the quantiles of its level at evenly spaced points, linear between them: [0, 1] is uniform, [0, 0.1, 1] mostly low.
 LEVELS = {'terse': [0.0, 1.0],
           'skeptical': [0.0, 1.0],
           'frustrated': [0.0, 1.0],
           'ambiguous': [0.0, 1.0],
-          'acknowledging': [0.0, 1.0],
-          'bursty': [0.0, 1.0],
           'role-blurring': [0.0, 1.0],
-          'repetitive': [0.0, 1.0],
-          'moody': [0.0, 1.0]}
+          'moody': [0.0, 1.0],
+          'bursty': [0.0, 1.0],
+          'changeable': [0.5, 1.0]}
 
 # Pairs of axes that go together: [axis, axis, strength from -1 to 1]; used by the correlated scaffold and the mixture.
-COUPLINGS = [['acknowledging', 'repetitive', 0.83], ['acknowledging', 'bursty', -0.788], ['bursty', 'skeptical', 0.451]]
+COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}; used by the mixture scaffold. Without any, all have all axes.
 KINDS = []
 
 
 def draw(n, rng):
-    """Correlated: normal scores, tied together along COUPLINGS (a Gaussian copula)."""
-    points = []
-    for _ in range(n):
-        scores = {axis["name"]: rng.gauss(0.0, 1.0) for axis in AXES}
-        for first, second, strength in COUPLINGS:
-            if first in scores and second in scores:
-                scores[second] = strength * scores[first] + (1.0 - strength * strength) ** 0.5 * scores[second]
-        points.append({name: 0.5 * (1.0 + math.erf(score / 2.0**0.5)) for name, score in scores.items()})
-    return points
+    """Independent: every axis by itself."""
+    return [{axis["name"]: rng.random() for axis in AXES} for _ in range(n)]
 
 
 def level(knots, u):
