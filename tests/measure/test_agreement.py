@@ -81,6 +81,26 @@ def test_replicates_are_the_figures_without_each_task() -> None:
     assert agreement.replicates(values, ["a"] * 12).tolist() == [0.0]
 
 
+def test_weighted_is_the_figure_of_calls_that_are_there_so_often() -> None:
+    """A call that counts twice is two calls with equal dialogues; one that counts nothing is not there."""
+    values, calls = pairs(12, 0.3, 5), np.array([2, 0, 1, 0, 2, 1, 1, 0, 2, 0, 1, 1])
+    mask = np.array([True] * 6 + [False] * 2)
+    weights = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0], [2, 1, 0], [3, 1, 2], [0, 0, 1]], dtype=float)
+    for row, found in zip(weights, agreement.weighted(values, calls, weights, mask), strict=True):
+        drawn = [(pair, f"{call} {time}") for pair, call in enumerate(calls) for time in range(int(row[call]))]
+        expected = agreement.intraclass(values[[pair for pair, _ in drawn]], [name for _, name in drawn], mask).mean
+        assert found == pytest.approx(expected)
+    assert agreement.weighted(values, calls, weights[1:4]) == pytest.approx(agreement.replicates(values, calls.tolist()))
+
+
+def test_calls_without_pairs_do_not_count() -> None:
+    values = pairs(8, 0.3, 2)
+    few = agreement.weighted(values, np.repeat([0, 1], 4), np.array([[1.0, 1.0], [1.0, 0.0]]))
+    many = agreement.weighted(values, np.repeat([1, 3], 4), np.array([[1.0, 1.0, 5.0, 1.0], [1.0, 1.0, 1.0, 0.0]]))
+    assert many == pytest.approx(few)
+    assert agreement.weighted(values, np.zeros(8, int), np.zeros((1, 1))).tolist() == [0.0]  # drawn never
+
+
 def test_the_jackknife_over_tasks_says_how_far_figures_spread() -> None:
     tasks = np.repeat([f"t{number}" for number in range(10)], 5)
     drawn = [pairs(50, 0.25, seed) for seed in range(200)]
