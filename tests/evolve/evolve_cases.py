@@ -11,18 +11,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from personaevo.config import SearchConfig
 from personaevo.evolve import search as search_module
 from personaevo.evolve.prepare import Bench, prepare
-from personaevo.evolve.select import Scored
+from personaevo.evolve.ranking import Scored
+from personaevo.judge.objectives import harmonic, steering
 from personaevo.records import CellScore, Estimate, Evaluation
 from personaevo.workers import Workers
 
 SMALL: Mapping[str, Any] = {
-    "candidates": 12, "task_count": 4, "personas": 3, "test_tasks": 4, "test_personas": 3, "finalists": 3, "lag": 3, "jobs": 1, "seed": 5,
-    "control_dialogues": 60,
+    "candidates": 12, "task_count": 3, "personas": 3, "test_tasks": 3, "test_personas": 3, "finalists": 3, "lag": 3, "jobs": 1, "seed": 5,
+    "control_dialogues": 20, "people_draws": 2,
 }  # fmt: skip
 _SET_CHILD_SUBREAPER = 36
 _PATIENCE = 10.0
@@ -50,10 +52,13 @@ def prepared_once() -> Iterator[None]:
         yield
 
 
-def scored(name: str, likeness: float = 0.5, cover: float = 0.5, cells: Mapping[int, float] | None = None, se: float = 0.0) -> Scored:
-    """A program with these objectives; ``cells`` maps a cell to the score there."""
-    values = {"human_likeness": likeness, "coverage": cover, "score": (likeness + cover) / 2, "task_preservation": 1.0}
-    objectives = {key: Estimate(value, se, value) for key, value in values.items()}
+def scored(name: str, *shares: float, cells: Mapping[int, float] | None = None, se: float = 0.0, keeps: float = 1.0) -> Scored:
+    """A program with these shares of the objectives that steer (the last one for those that are not given; .5 for all without any);
+    ``cells`` maps a cell to the score there, ``keeps`` is its task preservation."""
+    given = list(shares) or [0.5]
+    values = dict(zip(steering(), given + given[-1:] * (len(steering()) - len(given)), strict=True))
+    values["score"] = float(harmonic({name: np.array([value]) for name, value in values.items()})[0])
+    objectives = {key: Estimate(value, se, value) for key, value in (values | {"task_preservation": keeps}).items()}
     places = tuple(CellScore(cell, 0.1, score, 0.0) for cell, score in (cells or {}).items())
     return Scored(name, Evaluation(name, "train", 12, 12, objectives, places))
 

@@ -25,13 +25,14 @@ def test_same_arguments_same_plan() -> None:
     assert plan_of().items != plan_of(purpose="test").items
 
 
-def test_prefix_is_spread_over_the_tasks() -> None:
+def test_prefix_is_spread_over_the_tasks_and_both_dialogues_of_a_persona_stand_together() -> None:
     plan = plan_of()
-    assert len(plan.items) == 18
+    assert len(plan.items) == 36
     for slot in range(3):
-        part = plan.items[6 * slot : 6 * slot + 6]
+        part = plan.items[12 * slot : 12 * slot + 12]
         assert {item.slot for item in part} == {slot}
-        assert [item.task_id for item in part] == [task.id for task in plan.tasks]
+        assert [item.task_id for item in part] == [task.id for task in plan.tasks for _ in range(2)]
+    assert plan.slots == [(task.id, slot) for slot in range(3) for task in plan.tasks]
 
 
 def test_groups_take_turns() -> None:
@@ -40,20 +41,25 @@ def test_groups_take_turns() -> None:
 
 
 def test_seeds_depend_on_parts_only() -> None:
-    """An episode's seed is the same however many tasks and personas are beside it; no two are alike."""
-    large, few = plan_of(at_most=12, personas=5), plan_of(at_most=4, personas=2)
-    seeds = {(item.task_id, item.slot): item.seed for item in large.items}
-    assert all(seeds[item.task_id, item.slot] == item.seed for item in few.items)
-    assert len(set(seeds.values())) == len(seeds)
+    """A dialogue's seed is the same however many tasks, personas and dialogues are beside it; no two are alike."""
+    large, few, once = plan_of(at_most=12, personas=5), plan_of(at_most=4, personas=2), plan_of(dialogues=1)
+    seeds: dict[tuple[str, int], list[int]] = {}
+    for item in large.items:
+        seeds.setdefault((item.task_id, item.slot), []).append(item.seed)
+    for plan in (few, once):
+        for item in plan.items:
+            assert item.seed in seeds[item.task_id, item.slot]
+    assert [item.seed for item in once.items] == [item.seed for item in plan_of().items[::2]]
+    assert len({item.seed for item in large.items}) == len(large.items) == 120
     assert large.generate_seed("t1") == few.generate_seed("t1") != few.generate_seed("t2")
     assert large.generate_seed("t1") != replace(large, purpose="test").generate_seed("t1")
 
 
-@given(at_most=st.integers(1, 20), personas=st.integers(1, 6), seed=st.integers(0, 2**63 - 1))
+@given(at_most=st.integers(1, 20), personas=st.integers(1, 6), dialogues=st.integers(1, 3), seed=st.integers(0, 2**63 - 1))
 @settings(max_examples=50)
-def test_every_planned_episode_once(at_most: int, personas: int, seed: int) -> None:
-    plan = plan_of(at_most=at_most, personas=personas, seed=seed)
+def test_every_planned_dialogue_once(at_most: int, personas: int, dialogues: int, seed: int) -> None:
+    plan = plan_of(at_most=at_most, personas=personas, dialogues=dialogues, seed=seed)
     assert len(plan.tasks) == min(at_most, len(TASKS))
-    expected = {(task.id, slot) for task in plan.tasks for slot in range(personas)}
-    assert len(plan.items) == len(expected)
-    assert {(item.task_id, item.slot) for item in plan.items} == expected
+    expected = [(task.id, slot) for task in plan.tasks for slot in range(personas)]
+    assert sorted((item.task_id, item.slot) for item in plan.items) == sorted(expected * dialogues)
+    assert len({item.seed for item in plan.items}) == len(plan.items)

@@ -1,4 +1,4 @@
-"""Parents: NSGA-II on the objectives, owners of cells, the best program; ties, and DEAP kept from the global random state."""
+"""Parents: by the front of the objectives that steer, by the score, by the cells that are owned; kept up to date one by one."""
 
 from __future__ import annotations
 
@@ -10,70 +10,106 @@ from evolve_cases import scored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personaevo.evolve import select
+from personaevo.evolve import ranking, select
+from personaevo.evolve.ranking import Scored
+from personaevo.evolve.select import Population, vector
 
-SHARE = st.floats(0, 1, allow_nan=False)
+SHARES = st.tuples(*[st.floats(-0.5, 1.5, allow_nan=False)] * 3)
+TIES = st.tuples(*[st.sampled_from((0.0, 0.5, 1.0))] * 3)
 
 
-@given(st.lists(st.tuples(SHARE, SHARE), min_size=1, max_size=30), st.integers(0, 2**32))
-@settings(max_examples=60)
-def test_nsga2_leaves_the_global_random_state_and_picks_from_the_population(values: list[tuple[float, float]], seed: int) -> None:
-    population = [scored(f"p{index}", *pair) for index, pair in enumerate(values)]
+def population(members: list[Scored]) -> Population:
+    made = Population()
+    for one in members:
+        made.add(one)
+    return made
+
+
+def not_dominated(members: list[Scored]) -> list[str]:
+    """Those that no other is at least as good as in everything and better in something; the first of equals."""
+    vectors = [vector(one.evaluation) for one in members]
+    return [
+        one.program_id for index, one in enumerate(members)
+        if vectors[index] not in vectors[:index]
+        and not any(all(a >= b for a, b in zip(other, vectors[index], strict=True)) and other != vectors[index] for other in vectors)
+    ]  # fmt: skip
+
+
+@given(st.lists(st.one_of(SHARES, TIES), min_size=1, max_size=40))
+@settings(max_examples=80)
+def test_the_front_is_the_set_of_those_that_nobody_dominates(rows: list[tuple[float, ...]]) -> None:
+    """Told one by one, it is what a look at all of them gives; also beyond what people get, and below nothing."""
+    members = [scored(f"p{index}", *row) for index, row in enumerate(rows)]
+    made = population(members)
+    assert sorted(one.program_id for one in made.front) == sorted(not_dominated(members))
+    assert made.members == members
+    assert len(made) == len(members)
+
+
+@given(st.lists(st.tuples(SHARES, st.dictionaries(st.integers(0, 5), st.floats(0, 1))), min_size=1, max_size=30), st.integers(0, 2**32))
+@settings(max_examples=50)
+def test_best_and_elites_are_those_of_all(rows: list[tuple[tuple[float, ...], dict[int, float]]], seed: int) -> None:
+    members = [scored(f"p{index}", *shares, cells=cells) for index, (shares, cells) in enumerate(rows)]
+    made = population(members)
+    assert made.best is ranking.best_of(members)
+    assert made.elites == ranking.elites(members)
+    standing = ranking.ranked((one.evaluation, one) for one in members)[: select.POOL]
+    assert {made.by_score(random.Random(seed + draw)).program_id for draw in range(40)} <= {one.program_id for one in standing}
+
+
+@given(st.lists(SHARES, min_size=1, max_size=30), st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_choosing_uses_its_own_chance(rows: list[tuple[float, ...]], seed: int) -> None:
+    made = population([scored(f"p{index}", *row, cells={index % 4: 0.5}) for index, row in enumerate(rows)])
     before = random.getstate()
-    chosen = select.nsga2(population, random.Random(seed))
+    chosen = [made.choose({0: 0.5, 1: 0.5}, random.Random(seed)) for _ in range(2)]
     assert random.getstate() == before
-    assert chosen is select.nsga2(population, random.Random(seed))
-    assert chosen in population
+    assert chosen[0] is chosen[1]
+    assert chosen[0] in made.members
 
 
-def test_state_is_restored_when_deap_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        random.random()
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(select.tools, "selNSGA2", fail)
-    before = random.getstate()
-    with pytest.raises(ZeroDivisionError):
-        select.nsga2([scored("a")], random.Random(1))
-    assert random.getstate() == before
-
-
-def test_nsga2_takes_from_the_front() -> None:
-    front = [scored(f"f{index}", index / 10, 1 - index / 10) for index in range(select.POOL)]
-    behind = [scored(f"b{index}", index / 30, 0.2 - index / 50) for index in range(10)]
-    picked = {select.nsga2(behind + front, random.Random(seed)).program_id for seed in range(80)}
-    assert picked <= {one.program_id for one in front}
-    assert len(picked) > 3
+def test_parents_by_the_front_are_on_it() -> None:
+    made = population([scored(f"b{index}", index / 30, 0.2 - index / 50) for index in range(10)])
+    front = [scored(f"f{index}", index / 10, 1 - index / 10) for index in range(select.POOL + 4)]
+    for one in front:
+        made.add(one)
+    picked = Counter(made.by_front(random.Random(seed)).program_id for seed in range(200))
+    assert set(picked) <= {one.program_id for one in front}
+    assert 3 < len(picked) <= select.POOL  # the least crowded of them
+    assert picked["f0"] > 200 / select.POOL  # an end of the front
 
 
-def test_not_a_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="finite"):
-        select.nsga2([scored("a", float("nan"))], random.Random(1))
-
-
-def test_elites_are_the_best_lower_bounds_and_the_earlier_on_ties() -> None:
-    first, second, third = scored("a", cells={0: 0.5, 1: 0.9}), scored("b", cells={0: 0.5, 2: 0.1}), scored("c", cells={1: 0.95, 3: 0.0})
-    elites = select.elites([first, second, third])
-    assert {cell: one.program_id for cell, one in elites.items()} == {0: "a", 1: "c", 2: "b"}  # 0: tie; 3: nothing scored there
-    assert list(elites) == [0, 1, 2]
-    assert select.elites([]) == {}
-
-
-def test_best_is_by_lower_bound_and_the_earlier_on_ties() -> None:
-    sure, bold = scored("sure", 0.8, 0.8, se=0.01), scored("bold", 0.82, 0.82, se=0.2)
-    assert select.best_of([bold, sure]) is sure
-    again = scored("again", 0.8, 0.8, se=0.01)
-    assert select.best_of([sure, again]) is sure
-    assert select.best_of([again, sure]) is again
+def test_the_better_is_a_parent_more_often() -> None:
+    made = population([scored(f"p{index}", index / 20) for index in range(15)])
+    picked = Counter(made.by_score(random.Random(seed)).program_id for seed in range(900))
+    assert set(picked) == {f"p{index}" for index in range(7, 15)}
+    assert picked["p14"] / 900 == pytest.approx(64 / 204, abs=0.05)
+    assert picked["p7"] / 900 == pytest.approx(1 / 204, abs=0.02)
 
 
 def test_owners_are_drawn_by_the_people_in_their_cells() -> None:
-    population = [scored("large", cells={0: 0.9, 1: 0.9}), scored("small", cells={2: 0.9}), scored("none", cells={0: 0.1})]
-    drawn = Counter(select.owner(population, {0: 0.4, 1: 0.4, 2: 0.2}, random.Random(seed)).program_id for seed in range(500))
+    made = population([scored("large", cells={0: 0.9, 1: 0.9}), scored("small", cells={2: 0.9}), scored("none", cells={0: 0.1})])
+    drawn = Counter(made.by_cells({0: 0.4, 1: 0.4, 2: 0.2}, random.Random(seed)).program_id for seed in range(500))
     assert set(drawn) == {"large", "small"}
     assert drawn["large"] / drawn["small"] == pytest.approx(16, rel=0.5)  # (0.8 / 0.2) squared
 
 
 def test_without_elites_any_program_may_be_a_parent() -> None:
-    population = [scored("a"), scored("b")]
-    assert {select.owner(population, {0: 1.0}, random.Random(seed)).program_id for seed in range(20)} == {"a", "b"}
+    made = population([scored("a"), scored("b", 0.1)])
+    assert {made.by_cells({0: 1.0}, random.Random(seed)).program_id for seed in range(20)} == {"a", "b"}
+
+
+def test_not_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        population([scored("a", float("nan"))])
+
+
+def test_an_objective_that_was_not_measured_counts_as_nothing() -> None:
+    one = scored("a", 0.5, 0.6, 0.7)
+    del one.evaluation.objectives["consistency"]  # type: ignore[attr-defined]
+    assert vector(one.evaluation) == [0.5, 0.6, 0.0]
+
+
+def test_an_empty_population() -> None:
+    made = Population()
+    assert (made.best, made.expected, dict(made.elites), made.front) == (None, None, {}, [])
