@@ -41,9 +41,9 @@ def helps(messages: Messages) -> str:
 
 
 def needs_words(messages: Messages) -> str:
-    """Helps those who write six words a turn or more."""
+    """Helps those who write nine words a turn or more."""
     said = [message["content"].split() for message in messages if message["role"] == "user"]
-    return "Is there anything else?" if sum(map(len, said)) >= 6 * len(said) else "Please tell me more."
+    return "Is there anything else?" if sum(map(len, said)) >= 9 * len(said) else "Please tell me more."
 
 
 def breaks(messages: Messages) -> str:
