@@ -51,8 +51,9 @@ def _pair(row: Sequence[str]) -> tuple[str, str]:
 
 
 def new_axis(ends: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """An axis over these end points; its name says what level 1 is."""
-    name = " and ".join((words()[dial].more if last >= first else words()[dial].less)[0] for dial, (first, last) in ends.items())
+    """An axis over these end points; its name says what level 1 is: beside level 0, or beside most where both are the same."""
+    rises = {dial: last > first or (last == first >= dials()[dial].default) for dial, (first, last) in ends.items()}
+    name = " and ".join((words()[dial].more if more else words()[dial].less)[0] for dial, more in rises.items())
     about = "; ".join(words()[dial].about for dial in ends)
     return worded({"name": name, "definition": about, "low": "", "high": "", "dials": {dial: list(pair) for dial, pair in ends.items()}})
 

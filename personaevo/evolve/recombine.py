@@ -107,8 +107,8 @@ def _follow(genes: Genes, dial: str, wanted: str, reach: float, rng: random.Rand
     """Moves a dial on all axes that hold it as a remark wants it; if none does, on a new axis that begins at what the simulator does
     unasked."""
     holders = [axis["dials"] for axis in genes.axes if dial in axis["dials"]]
-    if not holders and _grow(genes, [dial], rng, [_beginning(dial, rng)]):
-        holders = [genes.axes[-1]["dials"]]
+    if not holders:
+        _grow(genes, [dial], rng, [_nudged(_beginning(dial, rng), dials()[dial], wanted, reach, rng)])
     for ends in holders:
         ends[dial] = oriented(ends[dial], _nudged(ends[dial], dials()[dial], wanted, reach, rng))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import math
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,17 +18,22 @@ from personaevo.config import DEFAULT_OPERATORS
 from personaevo.definitions import dials
 from personaevo.errors import ConfigError
 from personaevo.evolve import recombine
-from personaevo.evolve.genes import MAX_AXES, genes_of
+from personaevo.evolve.axes import worded, words
+from personaevo.evolve.genes import MAX_AXES, Genes, genes_of
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
-from personaevo.programs.edit import literals
 from personaevo.programs.source import make_program, program_id
 from personaevo.records import Remark
 
 SEED = (content.root("seeds") / "program.py").read_text(encoding="utf-8")
+PAIRS = (("words_per_turn", "pushback_rate"), ("politeness_rate", "emotion_rate"), ("slips_per_100_words", "certainty_rate"))
 TASK = {"goal": "change my seat", "facts": {"name": "Ann"}, "context": "", "domain": "service"}
-REMARKS = [Remark(name, wanted) for name in list(dials())[:6] for wanted in ("more", "less", "wider", "narrower")]  # type: ignore[arg-type]
+SAID = ("more", "less", "wider", "narrower", "apart", "alike", "steadier", "looser")
+REMARKS = [
+    *(Remark(name, wanted) for name in list(dials())[:6] for wanted in SAID),  # type: ignore[arg-type]
+    *(Remark(f"{one}~{other}", wanted) for one, other in PAIRS for wanted in ("together", "opposed")),  # type: ignore[arg-type]
+]
 CHAINS = st.lists(st.sampled_from(sorted(OPERATORS)), min_size=1, max_size=25)
 SEEDS = st.integers(0, 2**32)
 EDITED = {"AXES", "LEVELS", "COUPLINGS", "KINDS", "draw"}  # what operators may rewrite; all else must stay as it was
@@ -67,13 +74,13 @@ def test_children_keep_the_contract(sandbox: Sandbox, chain: list[str], seed: in
     for result in sandbox.run_many(child, [Call(TASK, 7, seed % 100), Call(TASK, 1, 3)]):
         assert result.ok, (result.reason, child)
     assert rest(child) == rest(SEED)
-    genes = genes_of(child)
-    assert genes is not None
-    assert 1 <= len(genes.axes) <= MAX_AXES
-    ends = [(dials()[name], end) for axis in genes.axes for name, pair in axis["dials"].items() for end in pair]
+    found = genes(child)
+    assert 1 <= len(found.axes) <= MAX_AXES
+    ends = [(dials()[name], end) for axis in found.axes for name, pair in axis["dials"].items() for end in pair]
     assert all(dial.low <= end <= dial.high for dial, end in ends)
-    assert all(0.0 <= knot <= 1.0 for knots in genes.levels.values() for knot in knots)
-    assert {name for kind in genes.kinds for name in kind["axes"]} <= {axis["name"] for axis in genes.axes}
+    assert all(0.0 <= knot <= 1.0 for knots in found.levels.values() for knot in knots)
+    assert {name for kind in found.kinds for name in kind["axes"]} <= {axis["name"] for axis in found.axes}
+    assert all(-1.0 <= strength <= 1.0 for _, _, strength in found.couplings)
 
 
 @given(CHAINS, SEEDS)
@@ -99,20 +106,17 @@ def test_joined_shares_add_up(first: list[str], second: list[str], seed: int) ->
     child = OPERATORS["join"](Parents(parent, mate), random.Random(seed))
     if child is None:
         return
-    genes = genes_of(child)
-    assert genes is not None
-    assert sum(kind["share"] for kind in genes.kinds) == pytest.approx(1.0, abs=0.0005 * len(genes.kinds))
-    assert len(genes.axes) <= MAX_AXES
-    assert len({axis["name"] for axis in genes.axes}) == len(genes.axes)
+    found = genes(child)
+    assert sum(kind["share"] for kind in found.kinds) == pytest.approx(1.0, abs=0.0005 * len(found.kinds))
+    assert len(found.axes) <= MAX_AXES
+    assert len({axis["name"] for axis in found.axes}) == len(found.axes)
 
 
 def test_joining_again_and_again_stops_at_the_limit(sandbox: Sandbox) -> None:
     source = SEED
     for number in range(8):
         source = OPERATORS["join"](Parents(source, source), random.Random(number)) or source
-    genes = genes_of(source)
-    assert genes is not None
-    assert MAX_AXES - 4 < len(genes.axes) <= MAX_AXES
+    assert MAX_AXES - 4 < len(genes(source).axes) <= MAX_AXES
     assert sandbox.run(source, TASK, 5, 1).ok
 
 
@@ -129,22 +133,178 @@ def test_two_parents_are_needed(name: str) -> None:
     assert OPERATORS[name](Parents(SEED), random.Random(1)) is None
 
 
-def test_remarks_are_followed_in_their_direction() -> None:
-    def ends(source: str, dial: str) -> float:
-        genes = genes_of(source)
-        assert genes is not None
-        return sum(sum(axis["dials"].get(dial, ())) for axis in genes.axes)
+# -- remarks ---------------------------------------------------------------------------------------------------------------------
 
-    for wanted, sign in (("more", 1), ("less", -1)):
-        remark = Remark("words_per_turn", wanted)  # type: ignore[arg-type]
-        children = [OPERATORS["follow_remarks"](Parents(SEED, None, [remark]), random.Random(seed)) for seed in range(30)]
-        moved = [ends(child, "words_per_turn") - ends(SEED, "words_per_turn") for child in children if child is not None]
-        assert len(moved) > 5
-        assert all(sign * one > 0 for one in moved)
+
+def genes(source: str) -> Genes:
+    found = genes_of(source)
+    assert found is not None
+    return found
+
+
+def ends_of(source: str, dial: str) -> list[tuple[float, float]]:
+    return [(first, last) for axis in genes(source).axes for name, (first, last) in axis["dials"].items() if name == dial]
+
+
+def followed(feature: str, wanted: str, source: str = SEED) -> list[str]:
+    """Children that act on one remark, over many chances."""
+    remark = Remark(feature, wanted)  # type: ignore[arg-type]
+    children = [OPERATORS["follow_remarks"](Parents(source, None, [remark]), random.Random(seed)) for seed in range(30)]
+    return [child for child in children if child is not None]
+
+
+@pytest.mark.parametrize(("wanted", "sign"), [("more", 1), ("less", -1)])
+@pytest.mark.parametrize("dial", ["words_per_turn", "pushback_rate", "emotion_rate", "facts_per_turn"])
+def test_how_much_is_followed_in_its_direction(dial: str, wanted: str, sign: int) -> None:
+    before = sum(map(sum, ends_of(SEED, dial)))
+    moved = [sum(map(sum, ends_of(child, dial))) - before for child in followed(dial, wanted)]
+    assert len(moved) > 20
+    assert all(sign * one > 0 for one in moved)
+
+
+@pytest.mark.parametrize(("wanted", "sign"), [("wider", 1), ("apart", 1), ("narrower", -1), ("alike", -1)])
+def test_how_far_apart_is_followed_in_its_direction(wanted: str, sign: int) -> None:
+    [(first, last)] = ends_of(SEED, "words_per_turn")
+    for child in followed("words_per_turn", wanted):
+        [(start, end)] = ends_of(child, "words_per_turn")
+        assert sign * (abs(end - start) - abs(last - first)) > 0
+        assert (end - start) * (last - first) > 0
+
+
+@pytest.mark.parametrize(("wanted", "sign"), [("looser", 1), ("steadier", -1)])
+def test_moods_are_followed_on_an_axis_of_their_own_and_then_on_that(wanted: str, sign: int) -> None:
+    first = followed("words_per_turn", wanted)
+    assert all(len(genes(child).axes) == len(genes(SEED).axes) + 1 for child in first)
+    assert all(sign * (end - dials()["mood_swing"].default) > 0 for child in first for pair in ends_of(child, "mood_swing") for end in pair)
+    for child in followed("emotion_rate", wanted, first[0]):
+        assert len(genes(child).axes) == len(genes(first[0]).axes)
+        assert sign * (sum(map(sum, ends_of(child, "mood_swing"))) - sum(map(sum, ends_of(first[0], "mood_swing")))) > 0
+
+
+@pytest.mark.parametrize(("wanted", "sign"), [("together", 1), ("opposed", -1)])
+@pytest.mark.parametrize(
+    "pair", [("pushback_rate", "uncertainty_rate"), ("politeness_rate", "emotion_rate"), ("politeness_rate", "pushback_rate")]
+)
+def test_ties_are_followed_whichever_way_the_axes_run(pair: tuple[str, str], wanted: str, sign: int) -> None:
+    """Of two axes, one of which runs down: the dials go together where the levels are opposed. Dials of one axis cannot be tied."""
+    for child in followed("~".join(pair), wanted):
+        places = [next(axis for axis in genes(SEED).axes if dial in axis["dials"]) for dial in pair]
+        if places[0] is places[1] or places[0]["name"] == places[1]["name"]:
+            assert genes(child).couplings == []
+            continue
+        [(first, second, strength)] = genes(child).couplings
+        assert [first, second] == [axis["name"] for axis in places]
+        runs = [1 if axis["dials"][dial][1] > axis["dials"][dial][0] else -1 for axis, dial in zip(places, pair, strict=True)]
+        assert strength * runs[0] * runs[1] * sign > 0
+
+
+def test_a_tie_takes_the_place_of_the_one_before() -> None:
+    once = followed("pushback_rate~uncertainty_rate", "together")[0]
+    for child in followed("uncertainty_rate~pushback_rate", "opposed", once):
+        assert len(genes(child).couplings) == 1
+        assert genes(child).couplings[0][2] < 0
+
+
+def test_ties_of_what_no_axis_holds_are_left() -> None:
+    assert {program_id(child) for child in followed("mood_swing~persistence", "together")} == {program_id(SEED)}
+
+
+def test_remarks_on_dials_that_no_axis_holds_add_one() -> None:
+    for wanted in ("more", "apart"):
+        child = followed("slips_per_100_words", wanted)[0]
+        assert genes(child).axes[-1]["name"].startswith(words()["slips_per_100_words"].more[0])
+        assert len(genes(child).axes) == len(genes(SEED).axes) + 1
+    less = [genes(child).axes[-1] for child in followed("patience_turns", "less")]
+    assert {axis["name"] for axis in less} == {words()["patience_turns"].less[0]}  # and not "patient", both ends being less than others'
+    assert {axis["low"] for axis in less} == {words()["patience_turns"].less[1], "In this, be like most."}
     assert OPERATORS["follow_remarks"](Parents(SEED), random.Random(1)) is None
-    new = Remark("slips_per_100_words", "more")
-    child = next(filter(None, (OPERATORS["follow_remarks"](Parents(SEED, None, [new]), random.Random(seed)) for seed in range(9))))
-    assert "slips_per_100_words" in str(literals(child)["AXES"])
+
+
+# -- words -----------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from(sorted(set(OPERATORS) - {"reformat"})), min_size=1, max_size=12), SEEDS)
+@settings(max_examples=40)
+def test_what_an_axis_says_is_written_by_people_and_fits_its_dials(sandbox: Sandbox, chain: list[str], seed: int) -> None:
+    """No name of a dial stands in a name, a definition, a playbook text or a description; no text is blank; what changed says what fits."""
+    child = bred(chain, seed)
+    before = {(axis["name"], axis["low"], axis["high"]): axis["dials"] for axis in genes(SEED).axes}
+    for axis in genes(child).axes:
+        for part in ("name", "definition", "low", "high"):
+            assert axis[part].strip()
+            assert "_" not in axis[part]
+        if (axis["name"], axis["low"], axis["high"]) not in before:
+            assert axis == worded(axis)
+        else:
+            assert before[axis["name"], axis["low"], axis["high"]].keys() >= axis["dials"].keys()
+    for persona in sandbox.run(child, TASK, 6, seed % 50).made:
+        assert "_" not in persona.description + persona.policy
+
+
+@given(CHAINS, SEEDS)
+@settings(max_examples=40)
+def test_axes_keep_their_direction(chain: list[str], seed: int) -> None:
+    """An axis that is called "terse" stays that: no dial turns round under a name."""
+    child = bred(chain, seed)
+    names = {axis["name"]: axis["dials"] for axis in genes(SEED).axes}
+    for axis in genes(child).axes:
+        original = names.get(axis["name"].split(" (")[0], {})
+        for dial in axis["dials"].keys() & original.keys():
+            (first, last), (start, end) = original[dial], axis["dials"][dial]
+            assert (last - first) * (end - start) >= 0, (dial, original[dial], axis["dials"][dial])
+
+
+# -- scaffolds -------------------------------------------------------------------------------------------------------------------
+
+
+def drawn(name: str, n: int, **given: object) -> list[dict[str, float]]:
+    """Levels that a scaffold draws for two axes."""
+    space: dict[str, object] = {"math": math, "AXES": [{"name": "a"}, {"name": "b"}], "COUPLINGS": [], "KINDS": [], **given}
+    exec((content.root("seeds") / "scaffolds" / f"{name}.py").read_text(encoding="utf-8"), space)
+    return space["draw"](n, random.Random(1))  # type: ignore[operator, no-any-return]
+
+
+@pytest.mark.parametrize("name", ["correlated", "mixture"])
+@pytest.mark.parametrize("strength", [-0.8, 0.0, 0.8])
+def test_scaffolds_heed_couplings(name: str, strength: float) -> None:
+    points = drawn(name, 1000, COUPLINGS=[["a", "b", strength]])
+    levels = np.array([[point["a"], point["b"]] for point in points])
+    assert np.corrcoef(levels.T)[0, 1] == pytest.approx(strength, abs=0.08)
+    assert levels.min() >= 0.0
+    assert levels.max() <= 1.0
+    assert np.quantile(levels, [0.1, 0.5, 0.9], axis=0) == pytest.approx(np.array([[0.1] * 2, [0.5] * 2, [0.9] * 2]), abs=0.06)
+
+
+def test_kinds_have_their_shares_and_axes_and_are_coupled_where_they_have_both() -> None:
+    kinds = [{"share": 0.3, "axes": ["a", "b"]}, {"share": 0.7, "axes": ["b"]}]
+    points = drawn("mixture", 1000, COUPLINGS=[["a", "b", 0.8]], KINDS=kinds)
+    both = np.array([[point["a"], point["b"]] for point in points if "a" in point])
+    assert len(both) == 300
+    assert all(set(point) == {"b"} for point in points if "a" not in point)
+    assert np.corrcoef(both.T)[0, 1] > 0.6
+
+
+def test_coupling_keeps_a_mixture() -> None:
+    """Ties among the axes of several kinds: sampled otherwise, everybody would have the axes of all kinds."""
+    joined = next(filter(None, (OPERATORS["join"](Parents(SEED, SEED), random.Random(seed)) for seed in range(9))))
+    coupled = [OPERATORS["couple"](Parents(joined), random.Random(seed)) for seed in range(20)]
+    tied = [child for child in coupled if child is not None and genes(child).couplings]
+    assert tied
+    assert all("Mixture" in child and len(genes(child).kinds) == 2 for child in tied)
+    assert all(OPERATORS["switch_scaffold"](Parents(joined), random.Random(seed)) is None for seed in range(5))
+
+
+def test_new_kinds_differ_in_one_axis() -> None:
+    made = [OPERATORS["change_kinds"](Parents(SEED), random.Random(seed)) for seed in range(10)]
+    for child in filter(None, made):
+        first, second = genes(child).kinds
+        assert len(set(first["axes"]) ^ set(second["axes"])) == 2
+        assert first["share"] + second["share"] == pytest.approx(1.0, abs=0.002)
+    again = [OPERATORS["change_kinds"](Parents(next(filter(None, made))), random.Random(seed)) for seed in range(20)]
+    assert {len(genes(child).kinds) for child in again if child} == {2, 3}
+
+
+# -- programs of another form ----------------------------------------------------------------------------------------------------
 
 
 GENERATE = "def generate(task, n, rng, model=None):\n    return [{'description': 'x'} for _ in range(n)]\n"
