@@ -37,6 +37,10 @@ class WeakSandboxWarning(UserWarning):
     """Programs run where they could do harm, because the user chose so."""
 
 
+class PeopleWarning(UserWarning):
+    """Something that a score needs of people is assumed, because their dialogues do not show it."""
+
+
 class ProfilesWarning(UserWarning):
     """Refined profiles are not all used, or could be of people who are held out."""
 

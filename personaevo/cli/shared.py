@@ -16,7 +16,7 @@ import click
 
 from personaevo import content
 from personaevo.cli.output import say
-from personaevo.errors import ProfilesWarning, WeakSandboxWarning
+from personaevo.errors import PeopleWarning, ProfilesWarning, WeakSandboxWarning
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -67,7 +67,7 @@ def announce(tier: str) -> None:
 def warnings_told() -> Iterator[None]:
     """What a user is warned of (a sandbox without walls, profiles that are not used) is a line on stderr, every time."""
     with warnings.catch_warnings():
-        for kind in (WeakSandboxWarning, ProfilesWarning):
+        for kind in (WeakSandboxWarning, PeopleWarning, ProfilesWarning):
             warnings.simplefilter("always", kind)
         warnings.showwarning = lambda message, *_: say(f"Warning: {message}")
         yield

@@ -23,6 +23,7 @@ from personaevo.judge.discriminator import Negatives, train
 from personaevo.judge.objectives import SCORING, floors, objectives, scoring_digest
 from personaevo.judge.scorer import Scorer
 from personaevo.judge.uncertainty import People, Setting
+from personaevo.measure import agreement
 from personaevo.measure.cells import Cells, tessellate
 from personaevo.measure.energy import Space
 from personaevo.programs import Call, Sandbox
@@ -39,7 +40,7 @@ class Bench:
     is looked at once, at the end, in the ``setting`` of its table. ``inputs`` are digests of the tasks, people, features, domain, profiles,
     seed program and scoring: a resumed search must have the same. ``cell_names`` name the cells, ``notes`` are what whoever began the
     search should be told. ``steering`` and ``kept`` are the two halves of the people, ``controls`` the dialogues that the judges were
-    trained against."""
+    trained against, ``assumed`` says what had to be assumed of people ("" if nothing)."""
 
     domain: str
     losses: tuple[str, ...]
@@ -59,6 +60,7 @@ class Bench:
     cast: Cast | None = None
     notes: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
+    assumed: str = ""
 
     @property
     def test(self) -> Scorer:
@@ -104,7 +106,7 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
     """
     definitions.domain(config.domain_place)
     tasks = load_tasks(config)
-    people = load_people(config)
+    people, assumed = _with_agreement(load_people(config))
     steering, kept = reference.split(people, config.seed)
     given = profiles.load(config, steering, kept)
     seed_program = load_program(config, given)
@@ -139,8 +141,19 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         cell_names=cell_names,
         cast=cast,
         notes=() if given is None else given.notes,
+        assumed=assumed,
         controls=(*negatives.stored("train", train_negatives), *negatives.stored("test", setting.negatives)),
     )  # fmt: skip
+
+
+def _with_agreement(people: Reference) -> tuple[Reference, str]:
+    """The people with how consistent they are; where their dialogues do not show it, that of other corpora, and a sentence that says so."""
+    if people.agreement is not None:
+        return people, ""
+    found = agreement.assumed(reference.installed_ratios())
+    needs = f"{agreement.MIN_PEOPLE} people with two dialogues, or as many dialogues of {agreement.MIN_HALVED_TURNS} user turns"
+    figures = f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f}) is assumed, as other corpora show"
+    return replace(people, agreement=found), f"how consistent these people are cannot be measured (that takes {needs}): {figures}"
 
 
 def run_floors(config: SearchConfig) -> dict[str, float]:

@@ -26,7 +26,7 @@ from pathlib import Path
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
-from personaevo.errors import ArchiveError, ProfilesWarning, ProgramError
+from personaevo.errors import ArchiveError, PeopleWarning, ProfilesWarning, ProgramError
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import finalists_of, play_finals, winner
@@ -149,6 +149,8 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
         bench = prepare(config, workers, company.cast if company else None)
+        if bench.assumed:
+            warnings.warn(bench.assumed, PeopleWarning, stacklevel=2)
         for note in bench.notes:
             warnings.warn(note, ProfilesWarning, stacklevel=2)
         if not config.resume:

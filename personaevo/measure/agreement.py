@@ -29,22 +29,25 @@ class Agreement(Record):
 
     ``low``..``high`` is what it may be (95 %). Of kind "retest" it was measured on ``people`` persons with two or more dialogues. Of kind
     "odd_even" it is estimated from the halves of the dialogues of ``people`` persons (dialogues, where persons are not recorded); the
-    range then holds what either of the two corpora of ``Ratios`` says, and ``value - 1.96 se .. value + 1.96 se`` holds the range.
+    range then holds what either of the two corpora of ``Ratios`` says, and ``value - 1.96 se .. value + 1.96 se`` holds the range. Of kind
+    "assumed" nothing could be measured: it is between what the two corpora show.
     """
 
     value: float
     se: float
     low: float
     high: float
-    kind: Literal["retest", "odd_even"]
+    kind: Literal["retest", "odd_even", "assumed"]
     people: int
 
 
 class Ratio(Record):
-    """Retest agreement divided by odd-even agreement, in a corpus where both can be measured."""
+    """Retest agreement, and the same divided by odd-even agreement, in a corpus where both can be measured."""
 
     ratio: float
     ratio_se: float
+    retest: float
+    retest_se: float
 
 
 class Ratios(Record):
@@ -275,11 +278,21 @@ def estimated(measured: Measured, ratios: Ratios) -> Agreement:
     return _agreement(value, max(high - value, value - low) / _WIDE, low, high, "odd_even", measured.people)
 
 
+def assumed(ratios: Ratios) -> Agreement:
+    """The agreement of people of whom nothing can be measured (one short dialogue each): between those of the two corpora."""
+    both = ratios.charity, ratios.support
+    value = sum(one.retest for one in both) / len(both)
+    low, high = min(one.retest - _WIDE * one.retest_se for one in both), max(one.retest + _WIDE * one.retest_se for one in both)
+    return _agreement(value, max(high - value, value - low) / _WIDE, low, high, "assumed", 0)
+
+
 def _product(measured: Measured, ratio: Ratio) -> tuple[float, float]:
     """Odd-even agreement times a ratio, and its standard error (delta method; the two come from different people)."""
     return measured.mean * ratio.ratio, float(np.hypot(measured.se * ratio.ratio, measured.mean * ratio.ratio_se))
 
 
-def _agreement(value: float, se: float, low: float, high: float, kind: Literal["retest", "odd_even"], people: int) -> Agreement:
+def _agreement(
+    value: float, se: float, low: float, high: float, kind: Literal["retest", "odd_even", "assumed"], people: int
+) -> Agreement:
     value, se, low, high = (float(f"{number:.4g}") for number in (value, se, low, high))
     return Agreement(value=value, se=se, low=low, high=high, kind=kind, people=people)
