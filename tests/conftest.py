@@ -22,5 +22,6 @@ def finished_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("finished") / "small.duckdb"
     search(SearchConfig(
         archive=path, candidates=5, task_count=4, personas=3, test_tasks=4, test_personas=3, lag=2, jobs=1, seed=1, control_dialogues=60,
+        people_draws=2,
     ))  # fmt: skip
     return path

@@ -120,4 +120,5 @@ def _played(episodes: Sequence[Episode], losses: tuple[str, ...]) -> Sample:
     texts = [[apply_losses(text, losses) for role, text in one.turns if role == "user"] for one in done]
     personas = [f"{one.item.task_id} {one.item.slot}" for one in done]
     course: Floats = dynamics.measure(texts, definitions.features(), personas)
-    return Sample(np.hstack([np.array([one.fingerprint for one in done]), course]), tuple(one.item.task_id for one in done))
+    values = np.array([one.fingerprint for one in done]).reshape(len(done), len(definitions.features().names))  # also of none
+    return Sample(np.hstack([values, course]), tuple(one.item.task_id for one in done))

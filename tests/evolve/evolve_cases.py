@@ -18,8 +18,9 @@ from personaevo.config import SearchConfig
 from personaevo.evolve import search as search_module
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.ranking import Scored
+from personaevo.evolve.table import final_table
 from personaevo.judge.objectives import harmonic, steering
-from personaevo.records import CellScore, Estimate, Evaluation
+from personaevo.records import CellScore, Estimate, Evaluation, FinalTable, Program
 from personaevo.workers import Workers
 
 SMALL: Mapping[str, Any] = {
@@ -37,8 +38,10 @@ def small(path: Path, **changes: Any) -> SearchConfig:
 
 @contextmanager
 def prepared_once() -> Iterator[None]:
-    """While inside, searches that are measured on the same share what is prepared for them: most of the time of a small search."""
+    """While inside, searches that are measured on the same share what is prepared for them, and searches of equal jobs that end in the same
+    program share its final table: most of the time of a small search. That equal tables are made again tests of the table see to."""
     benches: dict[str, Bench] = {}
+    tables: dict[tuple[int, int, str], FinalTable] = {}
 
     def shared(config: SearchConfig, workers: Workers, cast: None = None) -> Bench:
         same = {"candidates": 1, "operators": {}, "selection": "evolve", "lag": 1, "finalists": 1}
@@ -47,8 +50,15 @@ def prepared_once() -> Iterator[None]:
             benches[key] = prepare(config, workers)
         return benches[key]
 
+    def table(bench: Bench, workers: Workers, best: Program) -> FinalTable:
+        key = (id(bench), workers.jobs, best.id)
+        if key not in tables:
+            tables[key] = final_table(bench, workers, best)
+        return tables[key]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search_module, "prepare", shared)
+        patch.setattr(search_module, "final_table", table)
         yield
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from evolve_cases import prepared_once, small
+from evolve_cases import prepared_once, scored, small
 
 import personaevo as pe
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError, ConfigError
 from personaevo.evolve import search as search_module
+from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.search import Progress, SearchResult, search
-from personaevo.records import Commit, Episode
+from personaevo.evolve.search import Progress, SearchResult, State, search
+from personaevo.judge.objectives import SCORING
+from personaevo.records import Candidate, Commit, Episode, Program
+
+DIALOGUES = 18  # of three personas on each of three tasks, two each
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,13 +55,18 @@ def test_result_and_archive_agree(undisturbed: SearchResult) -> None:
     commits = commits_of(undisturbed.archive)
     assert [commit.candidate.number for commit in commits] == list(range(12)) == list(range(undisturbed.candidates))
     states = Counter(commit.candidate.state for commit in commits)
-    assert undisturbed.episodes == 12 * (states["evaluated"] + 3)  # three finalists
+    assert undisturbed.episodes == DIALOGUES * (states["evaluated"] + 3)  # three finalists
     assert states["evaluated"] + states["duplicate"] == 12
     assert undisturbed.best.id in {commit.candidate.program.id for commit in commits}
     with Archive.read(undisturbed.archive) as archive:
         assert archive.digest(1) == undisturbed.digest
         assert archive.verify_digest() == archive.summary()["digest"]
-        assert archive.table(1) == list(undisturbed.table)
+        table = archive.final_table(1)
+        assert (table.rows, table.comparisons) == (undisturbed.table, undisturbed.comparisons)
+        scoring = archive.scoring(1)
+        assert {one.kind for one in scoring.controls} == {
+            "persona_free", "average_person", "caricatures", "independent", "programs",
+        }  # fmt: skip
 
 
 def test_two_workers_give_the_same(undisturbed: SearchResult, tmp_path: Path) -> None:
@@ -92,7 +101,7 @@ def test_comments_gain_nothing(tmp_path: Path) -> None:
     assert [commit.candidate.state for commit in commits] == ["evaluated"] + ["duplicate"] * 11
     assert {commit.candidate.program.id for commit in commits} == {result.best.id}
     assert all(commit.evaluation is None and commit.candidate.reason for commit in commits[1:])
-    assert result.episodes == 12
+    assert result.episodes == DIALOGUES
     rows = {row.row: row for row in result.table}
     assert rows["evolved"].program_id == rows["seed_program"].program_id
     assert rows["evolved"].measures == rows["seed_program"].measures
@@ -196,7 +205,8 @@ def test_random_search_is_blind(tmp_path: Path) -> None:
 def test_settings_are_kept_but_not_where_and_how_fast(undisturbed: SearchResult) -> None:
     with Archive.read(undisturbed.archive) as archive:
         kept = archive.run().settings
-    assert {"seed", "lag", "operators", "tasks_digest", "people_digest", "seed_program"} <= kept.keys()
+    assert {"seed", "lag", "operators", "tasks_digest", "people_digest", "seed_program", "scoring", "scoring_digest"} <= kept.keys()
+    assert kept["scoring"] == str(SCORING)
     assert kept.keys().isdisjoint({"jobs", "archive", "resume", "candidates"})
 
 
@@ -206,3 +216,27 @@ def test_progress_counts_up(tmp_path: Path) -> None:
     assert [progress.done for progress in seen] == [1, 2, 3, 4]
     assert all(progress.planned == 4 and 0 <= progress.cells_held <= progress.cells_total for progress in seen)
     assert seen[-1].best is not None
+    assert [progress.episodes for progress in seen] == sorted(progress.episodes for progress in seen)
+
+
+def test_the_search_knows_who_may_be_a_parent() -> None:
+    """Evaluated, above the floors, and known by then: asked for with growing numbers, it is what a look at all commits gives."""
+    state = State({"task_preservation": 0.9})
+    commits = [
+        _told(0, scored("a", 0.4)), _told(1, scored("b", 0.9, keeps=0.5)), _told(2, None, "duplicate"), _told(3, scored("c", 0.6)),
+        _told(4, scored("d", 0.0), "failed"), _told(5, scored("e", 0.5)),
+    ]  # fmt: skip
+    for commit in commits:
+        state.tell(commit)
+    assert [one.program_id for one in state.held.members] == ["a", "c", "e"]
+    assert state.held.best is not None
+    assert state.held.best.program_id == "c"
+    known = [[one.program_id for one in state.parents(up_to).members] for up_to in (-3, 0, 2, 3, 4, 9)]
+    assert known == [[], ["a"], ["a"], ["a", "c"], ["a", "c"], ["a", "c", "e"]]
+    assert state.episodes == 12 * 5
+    assert set(state.asked) == {"a", "b", "c", "d", "e", "2"}
+
+
+def _told(number: int, one: Scored | None, state: Literal["evaluated", "failed", "duplicate"] = "evaluated") -> Commit:
+    program = Program(one.program_id if one else str(number), "")
+    return Commit(Candidate(number, program, (), "seed", state), one.evaluation if one else None)
