@@ -195,7 +195,7 @@ class Evaluation:
     """What a program scored on a prefix of the evaluation plan.
 
     ``split`` is "train" for the search and "test" for held-out tasks and people. ``objectives`` maps a name
-    ("human_likeness", "coverage", "task_preservation", "score", "chamfer") to an Estimate. ``remarks`` are the judge's reflection.
+    (those of ``judge.objectives``, and "score") to an Estimate. ``remarks`` are the judge's reflection.
     ``tier`` is the sandbox tier that the program ran in, None if that was not recorded.
     """
 

@@ -57,6 +57,11 @@ class Scorer:
         return varying(self.people)
 
     @cached_property
+    def people_p_human(self) -> float:
+        """Mean P(human) of people by a judge that never saw them."""
+        return float(self.judge.people_p.mean() if self.others is None else self.judge.score(self.others).mean())
+
+    @cached_property
     def worst(self) -> Floats:
         """The persona-free fingerprint that lies farthest from people: what a failed dialogue counts as."""
         found: Floats = self.free[self.target.distances(self.space(self.free)).argmax()]
@@ -116,8 +121,7 @@ class Scorer:
     def _cell_scores(self, played: Played) -> tuple[CellScore, ...]:
         """Scores in the cells it reaches: share of people's mass, times the mean human-likeness there, each capped at 1. A failed episode
         counts as one of likeness 0 in every cell, so that failing raises none."""
-        people = self.levels(played.planned)["human_likeness"]
-        likeness = np.minimum(1.0, played.p_human / (people.people if people is not None else 1.0))
+        likeness = np.minimum(1.0, played.p_human / self.people_p_human)
         shares = cell_shares(played, len(self.cells))
         lies_in = np.array([[one.cell == cell for cell in range(len(self.cells))] for one in played.episodes], dtype=float)
         counts = played.sums(lies_in) + played.sums(1.0 - played.done)[:, None]

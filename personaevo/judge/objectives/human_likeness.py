@@ -19,7 +19,7 @@ def raw(played: Played, scorer: Scorer) -> Floats:
 
 def level(scorer: Scorer, n: int) -> Level:
     """People's mean P(human) by a judge that never saw them."""
-    return Level(0.0, float(scorer.judge.people_p.mean() if scorer.others is None else scorer.judge.score(scorer.others).mean()))
+    return Level(0.0, scorer.people_p_human)
 
 
 OBJECTIVE = Objective(
