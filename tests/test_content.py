@@ -11,6 +11,7 @@ from personaevo import content, definitions
 from personaevo.cli.app import run
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import ArchiveError, ConfigError, ContentError, ReferenceDataError
+from personaevo.evolve import controls
 from personaevo.evolve.prepare import load_people, load_program, load_tasks
 from personaevo.readers import read_tasks
 
@@ -121,11 +122,11 @@ def test_search_in_a_domain_of_ones_own(clinic: Path, capsys: pytest.CaptureFixt
     capsys.readouterr()
     assert run([
         "search", "--domain", f"{clinic}/", "--human", str(people), "--archive", str(clinic / "a.duckdb"),
-        "--candidates", "3", "--jobs", "2", "--json",
+        "--candidates", "3", "--jobs", "2", "--json", str(Path(__file__).parent / "cli" / "quick.toml"),
     ]) == 0  # fmt: skip
     found = json.loads(capsys.readouterr().out)
     assert found["candidates"] == 3
-    assert {row["row"] for row in found["table"]} == {"humans", "persona_free", "seed_program", "evolved"}
+    assert {row["row"] for row in found["table"]} == {"humans", "persona_free", *controls.ROWS, "seed_program", "evolved"}
 
 
 def test_archives_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

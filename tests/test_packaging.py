@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import personaevo
+from personaevo import definitions
 
 ROOT = Path(__file__).resolve().parent.parent
 hatchling = pytest.importorskip("hatchling.build", reason="hatchling is not installed: it comes with the dev extra")
@@ -35,6 +36,10 @@ def test_wheel_holds_package_and_content(wheel: Path) -> None:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"personaevo/_content/{path.relative_to(ROOT).as_posix()}" in names
+    assert "personaevo/_content/seeds/axes.toml" in names
+    for domain in definitions.domain_names():
+        folder = f"personaevo/_content/fitness/negatives/{domain}/"
+        assert len([name for name in names if name.startswith(folder) and name.endswith(".py")]) == 10
     assert "personaevo/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or "__pycache__" in name]
@@ -45,17 +50,20 @@ def test_installation_finds_its_content(wheel: Path, tmp_path: Path) -> None:
         packed.extractall(tmp_path / "site")
     code = (
         "import personaevo; from personaevo import content, definitions, reference; from personaevo.archive.catalog import migrations\n"
+        "from personaevo.evolve import axes, negatives\n"
         "print(personaevo.__file__); print(content.root('seeds'))\n"
         "print(definitions.domain_names(), len(reference.packaged('service')) > 1000, len(migrations()) > 0)\n"
+        "print(len(negatives.programs('service')), axes.words().keys() == definitions.dials().keys())\n"
         "from personaevo.cli.app import run; raise SystemExit(run(['domain', 'new', 'clinic']))"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    package, seeds, found = done.stdout.splitlines()[:3]
+    package, seeds, found, words = done.stdout.splitlines()[:4]
     assert package == str(tmp_path / "site" / "personaevo" / "__init__.py")
     assert seeds == str(tmp_path / "site" / "personaevo" / "_content" / "seeds")
     assert found == "['camping', 'charity', 'service'] True True"
+    assert words == "10 True"
     assert {path.name for path in (tmp_path / "clinic").iterdir()} == {"README.md", "domain.toml", "tasks.jsonl"}
 
 

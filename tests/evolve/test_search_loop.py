@@ -76,7 +76,7 @@ def test_two_workers_give_the_same(undisturbed: SearchResult, tmp_path: Path) ->
 
 
 def test_another_seed_gives_other_programs(undisturbed: SearchResult, tmp_path: Path) -> None:
-    other = search(small(tmp_path / "a.duckdb", seed=6))
+    other = search(small(tmp_path / "a.duckdb", seed=6, candidates=4))
     ours, theirs = ({commit.candidate.program.id for commit in commits_of(path)} for path in (undisturbed.archive, other.archive))
     assert len(ours & theirs) == 1  # the seed program
     assert other.digest != undisturbed.digest
@@ -197,7 +197,7 @@ def test_a_program_stopped_twice_is_recorded_and_not_played_again(
 
 
 def test_random_search_is_blind(tmp_path: Path) -> None:
-    result = search(small(tmp_path / "a.duckdb", selection="random"))
+    result = search(small(tmp_path / "a.duckdb", selection="random", candidates=8))
     operators = {name for commit in commits_of(result.archive)[1:] for name in commit.candidate.operator.split("+")}
     assert "follow_remarks" not in operators
 

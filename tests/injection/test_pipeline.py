@@ -29,7 +29,7 @@ PLACES = 5
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    sizes = {"task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "candidates": 1, "control_dialogues": 60}
+    sizes = {"task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "candidates": 1, "control_dialogues": 20}
     with Workers(1) as workers:
         yield prepare(SearchConfig(archive=Path("unused.duckdb"), jobs=1, seed=1, **sizes), workers)  # type: ignore[arg-type]
 
@@ -46,7 +46,7 @@ def evaluated(bench: Bench, text: str) -> tuple[Evaluation, tuple[Episode, ...]]
 @pytest.fixture(scope="module")
 def plain(bench: Bench) -> Evaluation:
     evaluation, _ = evaluated(bench, source("", None))
-    assert evaluation.completed == evaluation.planned == 4
+    assert evaluation.completed == evaluation.planned == 8
     return evaluation
 
 
@@ -65,8 +65,10 @@ def test_what_is_flagged_gains_nothing(bench: Bench, plain: Evaluation, name: st
     assert evaluation.completed == 0
     assert {(one.state, one.fault) for one in episodes} == {("failed", "program")}
     assert all(one.reason and "is not about a person" in one.reason and one.reason.isprintable() for one in episodes)
-    for objective in ("human_likeness", "coverage", "score", "task_preservation"):
+    assert evaluation.objectives["score"].value == 0.0
+    for objective in ("human_likeness", "coverage", "task_preservation"):
         assert evaluation.objectives[objective].value < plain.objectives[objective].value
+    assert evaluation.objectives["consistency"].value <= plain.objectives["consistency"].value
 
 
 def hash_of(name: str) -> int:
@@ -90,5 +92,5 @@ def test_dialogues(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str) -> 
     monkeypatch.setattr(rollout_module, "run_episode", with_injection)
     evaluation, episodes = evaluated(bench, source("", None))
     failed = [one for one in episodes if one.state == "failed"]
-    assert [one.fault for one in failed] == (["program"] if name in CAUGHT else [])
-    assert evaluation.completed == 4 - len(failed)
+    assert [one.fault for one in failed] == (["program"] * 2 if name in CAUGHT else [])
+    assert evaluation.completed == 8 - len(failed)
