@@ -224,6 +224,7 @@ def test_every_objective_is_told_what_it_is() -> None:
         assert objectives.meanings()[one.name] == one.meaning
         assert one.role != "steers" or one.direction == "more"
         assert (one.floor is not None) == (one.role == "holds")
+        assert one.role != "steers" or one.reads == "fingerprints"  # or people's level could not be told
     assert objectives.ordered(["of another time", "score", *reversed(names)]) == ["score", *names, "of another time"]
 
 
