@@ -26,19 +26,21 @@ from personaevo import definitions
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
-from personaevo.evolve.plan import Plan
+from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.rollout import play
 from personaevo.evolve.search import search
 from personaevo.evolve.table import audit_of
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
+from personaevo.measure.stats import paired_difference
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Floats, Persona, Program, Role
 from personaevo.simulate.measuring import measured
 from personaevo.workers import Workers
 
 Turns = tuple[tuple[Role, str], ...]
+_PAIRS, _TASKS = 10, 20
 _TUNED = (0.1, 0.2, 0.3, 0.45, 0.65, 0.9)  # sizes of persistent noise that are tried
 _TEMPLATE = '''"""Attack: {title}."""
 
@@ -232,6 +234,21 @@ def _compare(bench: Bench, workers: Workers, rows: Mapping[str, Sequence[Episode
             print(f"   evolved - {title:48}{value:+.3f} [{low:+.3f}, {high:+.3f}]{'' if low > 0 else '   NOT above'}", flush=True)
 
 
+def correlations_seen(bench: Bench, workers: Workers) -> None:
+    """Does coverage tell copied people from independent marginals? 300 dialogues of 300 personas each, ten pairs; one dialogue a persona, so
+    that consistency plays no part."""
+    gaps = []
+    for draw in range(_PAIRS):
+        plan = make_plan(bench.test_plan.tasks, at_most=_TASKS, personas=300 // _TASKS, seed=draw, purpose="correlations", dialogues=1)
+        works = [
+            bench.rollout(None, plan, personas=controls.personas(name, bench.steering.values, plan)) for name in ("copied_people", "independent")
+        ]
+        copied, independent = (bench.test.score("", episodes)[0].objectives["coverage"].value for episodes in play(workers, works))
+        gaps.append(copied - independent)
+    mean, low, high = paired_difference(gaps, [0.0] * len(gaps))
+    print(f"   coverage of copied people - independent marginals, 300 dialogues: {mean:+.3f} [{low:+.3f}, {high:+.3f}]", flush=True)
+
+
 def evolved_program(config: SearchConfig, archive: Path | None) -> Program:
     """The best program of an archive, or of a search made for this."""
     if archive is None:
@@ -255,7 +272,9 @@ def main() -> None:
         config = SearchConfig(domain=domain, seed=options.seed, candidates=options.candidates, jobs=options.jobs)
         best = evolved_program(config, options.archive)
         with Workers(options.jobs) as workers:
-            report(domain, prepare(config, workers), workers, best)
+            bench = prepare(config, workers)
+            report(domain, bench, workers, best)
+            correlations_seen(bench, workers)
 
 
 if __name__ == "__main__":

@@ -40,10 +40,10 @@ SHAPES: tuple[tuple[float, ...], ...] = (
 _ADDITIVE = 0.12  # standard deviation of a linear step, in units of the dial's range
 _FACTORS = (0.1, 0.3, 1.0)  # standard deviations of small and large multiplicative steps, on the log scale
 _BLEND = 0.5  # chance that a cross goes half way between its parents
-_HEEDED = (0.9, 0.6, 0.3, 0.15)  # share of the remarks that a child acts on: many at once, or a few
+_HEEDED = (0.9, 0.8, 0.6, 0.3)  # share of the remarks that a child acts on: many at once, or a few
 _LEAST_GRAVE = 0.25
 _LONGEST_NAME = 70  # of an axis, before it is numbered; 80 are allowed
-_REACH = 0.9  # log of the largest factor by which a remark moves a dial
+_REACH = 1.2  # log of the largest factor by which a remark moves a dial
 _STEPS = (1.0, 0.6, 0.3, 0.15)  # of the reach: far steps find the region, near ones the place in it
 _STRETCHES = {"wider": True, "apart": True, "narrower": False, "alike": False}
 _MOODS = {"steadier": -1, "looser": 1}
@@ -236,8 +236,13 @@ def _mixed(source: str, genes: Genes) -> str | None:
 
 
 def _tie(genes: Genes, both: str, strength: float) -> bool:
-    """Couples the axes of two dials ("ONE~OTHER") so that the dials go together by ``strength``; False if they are not on two axes."""
-    places = [(axis, dial) for dial in both.split("~") for axis in genes.axes if dial in axis["dials"]]
+    """Couples the axes of two dials ("ONE~OTHER") so that the dials go together by ``strength``. Of two that stand on one axis, which ties
+    them wholly, the second gets an axis of its own first. False if they are not on one axis each."""
+    first, second = both.split("~")
+    shared = next((axis for axis in genes.axes if {first, second} <= axis["dials"].keys()), None)
+    if shared is not None and not _split(genes, shared, second):
+        return False
+    places = [(axis, dial) for dial in (first, second) for axis in genes.axes if dial in axis["dials"]]
     names = list(dict.fromkeys(axis["name"] for axis, _ in places))
     if len(places) != len(names) or len(names) != 2:
         return False
@@ -245,6 +250,20 @@ def _tie(genes: Genes, both: str, strength: float) -> bool:
         start, end = axis["dials"][dial]
         strength *= -1.0 if end < start else 1.0
     genes.couplings = [pair for pair in genes.couplings if set(pair[:2]) != set(names)] + [[*names, _tidy(strength)]]
+    return True
+
+
+def _split(genes: Genes, axis: dict[str, Any], dial: str) -> bool:
+    """Gives a dial an axis of its own, with the same end points, levels and people; False if there are too many axes."""
+    if len(genes.axes) >= MAX_AXES:
+        return False
+    alone = new_axis({dial: axis["dials"].pop(dial)})
+    name = alone["name"] = _fresh(alone["name"], {one["name"] for one in genes.axes})
+    genes.axes.append(alone)
+    genes.levels[name] = list(genes.levels.get(axis["name"], [0.0, 1.0]))
+    for kind in genes.kinds:
+        if axis["name"] in kind["axes"]:
+            kind["axes"].append(name)
     return True
 
 
