@@ -186,16 +186,27 @@ def test_moods_are_followed_on_an_axis_of_their_own_and_then_on_that(wanted: str
     "pair", [("pushback_rate", "uncertainty_rate"), ("politeness_rate", "emotion_rate"), ("politeness_rate", "pushback_rate")]
 )
 def test_ties_are_followed_whichever_way_the_axes_run(pair: tuple[str, str], wanted: str, sign: int) -> None:
-    """Of two axes, one of which runs down: the dials go together where the levels are opposed. Dials of one axis cannot be tied."""
+    """Of two axes, one of which runs down: the dials go together where the levels are opposed."""
     for child in followed("~".join(pair), wanted):
-        places = [next(axis for axis in genes(SEED).axes if dial in axis["dials"]) for dial in pair]
-        if places[0] is places[1] or places[0]["name"] == places[1]["name"]:
-            assert genes(child).couplings == []
-            continue
+        places = [next(axis for axis in genes(child).axes if dial in axis["dials"]) for dial in pair]
         [(first, second, strength)] = genes(child).couplings
         assert [first, second] == [axis["name"] for axis in places]
         runs = [1 if axis["dials"][dial][1] > axis["dials"][dial][0] else -1 for axis, dial in zip(places, pair, strict=True)]
         assert strength * runs[0] * runs[1] * sign > 0
+
+
+def test_dials_that_one_axis_ties_wholly_are_parted_first() -> None:
+    child = followed("politeness_rate~emotion_rate", "opposed")[0]
+    before, after = ({axis["name"]: axis["dials"] for axis in genes(source).axes} for source in (SEED, child))
+    [name] = after.keys() - before.keys()
+    assert name == words()["emotion_rate"].more[0]
+    assert after[name] == {"emotion_rate": before["frustrated"]["emotion_rate"]}
+    assert after["frustrated"] == {dial: ends for dial, ends in before["frustrated"].items() if dial != "emotion_rate"}
+    assert genes(child).levels[name] == genes(child).levels["frustrated"]
+    joined = next(filter(None, (OPERATORS["join"](Parents(SEED, SEED), random.Random(seed)) for seed in range(9))))
+    for kind in genes(joined).kinds:  # dials of several kinds' axes are not on one axis each
+        assert "frustrated" in " ".join(kind["axes"])
+    assert all(genes(one).couplings == [] for one in followed("politeness_rate~emotion_rate", "opposed", joined))
 
 
 def test_a_tie_takes_the_place_of_the_one_before() -> None:

@@ -195,9 +195,22 @@ def test_centered_by_hand() -> None:
     assert agreement.centered(values, ["a", "a", "b"]).tolist() == [[-1.0], [1.0], [0.0]]
 
 
+RATIOS = Ratios(
+    charity=Ratio(ratio=1.0, ratio_se=0.1, retest=0.3, retest_se=0.02), support=Ratio(ratio=0.8, ratio_se=0.05, retest=0.2, retest_se=0.03)
+)
+
+
+def test_what_is_assumed_lies_between_both_corpora() -> None:
+    found = agreement.assumed(RATIOS)
+    assert (found.kind, found.people, found.value) == ("assumed", 0, 0.25)
+    assert found.low == pytest.approx(0.2 - 1.96 * 0.03, abs=1e-4)
+    assert found.high == pytest.approx(0.3 + 1.96 * 0.02, abs=1e-4)
+    assert found.value - 1.96 * found.se <= found.low + 1e-4
+    assert found.value + 1.96 * found.se >= found.high - 1e-4
+
+
 def test_an_estimate_from_halves_covers_both_ratios() -> None:
-    ratios = Ratios(charity=Ratio(ratio=1.0, ratio_se=0.1), support=Ratio(ratio=0.8, ratio_se=0.05))
-    found = agreement.estimated(Measured(np.zeros(1), 0.2, 0.01, 500), ratios)
+    found = agreement.estimated(Measured(np.zeros(1), 0.2, 0.01, 500), RATIOS)
     charity, support = np.hypot(0.01, 0.02), np.hypot(0.008, 0.01)
     assert (found.kind, found.people, found.value) == ("odd_even", 500, 0.2)
     assert found.low == pytest.approx(0.16 - 1.96 * support, abs=1e-4)
