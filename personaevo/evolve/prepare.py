@@ -189,7 +189,7 @@ class _Making:
         found = self._negatives(split, steering, tasks)
         space = Space.of(people.values)
         made = Scorer(
-            split=split, judge=train(people.values, people.people, found, self.config.seed, space=space),
+            split=split, judge=train(people.values, people.people, found, self.config.seed),
             cells=self.cells if split == "train" else self.cells.with_masses(people.values), space=space, people=people.values,
             free=found[FREE].values, others=None if others is None else others.values, agreement=self.people.agreement,
             names=self.people.names, seed=self.config.seed,

@@ -81,14 +81,16 @@ class _Forest:
 
 @dataclass(frozen=True)
 class _Model:
-    """One fold's forest with its calibration: P(human) = 1 / (1 + exp(-(slope · logit(share) + offset)))."""
+    """One fold's forest with its calibration, and the scale of the people that it knows:
+    P(human) = 1 / (1 + exp(-(slope · logit(share) + offset)))."""
 
     forest: _Forest
+    space: Space
     slope: float
     offset: float
 
-    def __call__(self, columns: Floats) -> Floats:
-        return _sigmoid(self.slope * _logit(self.forest(columns)) + self.offset)
+    def __call__(self, values: Floats) -> Floats:
+        return _sigmoid(self.slope * _logit(self.forest(_columns(values, self.space))) + self.offset)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,6 @@ class Discriminator:
     """
 
     models: tuple[_Model, ...]
-    space: Space
     people_p: Floats
     negatives_p: Mapping[str, Floats]
 
@@ -108,8 +109,7 @@ class Discriminator:
         weigh the same)."""
         if not len(values):
             return np.empty(0)
-        columns = _columns(values, self.space)
-        scores: Floats = np.mean([model(columns) for model in self.models], axis=0)
+        scores: Floats = np.mean([model(values) for model in self.models], axis=0)
         return scores
 
     @property
@@ -128,38 +128,36 @@ class Discriminator:
         return float(roc_auc_score(truth, scores, sample_weight=_weights(len(self.people_p), list(map(len, self.negatives_p.values())))))
 
 
-def train(
-    people: Floats, persons: Sequence[str], negatives: Mapping[str, Negatives], seed: int = 0, *, space: Space | None = None
-) -> Discriminator:
+def train(people: Floats, persons: Sequence[str], negatives: Mapping[str, Negatives], seed: int = 0) -> Discriminator:
     """Trains on people's fingerprints ``[n, d]`` against negatives of several kinds.
 
     Args:
         persons: who each row of ``people`` is; one person is never on both sides of a fold, nor is a task of the negatives.
         negatives: by kind.
         seed: deals the folds and grows the trees.
-        space: the scale that the added column is taken on; people's own, if none is given.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
 
-    space = space or Space.of(people)
     kinds = list(negatives.values())
-    columns = _columns(np.vstack([people, *(kind.values for kind in kinds)]), space)
-    truth = (np.arange(len(columns)) < len(people)).astype(float)
+    values = np.vstack([people, *(kind.values for kind in kinds)])
+    truth = (np.arange(len(values)) < len(people)).astype(float)
     weights = _weights(len(people), [len(kind.values) for kind in kinds])
     groups = np.array([f"person {who}" for who in persons] + [f"task {task}" for kind in kinds for task in kind.tasks])
-    folds = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(columns, truth, groups))
-    forests = [_grow(columns[fit], truth[fit], weights[fit], seed) for fit, _ in folds]
-    shares = np.empty(len(columns))
-    for forest, (_, held) in zip(forests, folds, strict=True):
-        shares[held] = forest(columns[held])
-    models, found = [], np.empty(len(columns))
-    for forest, (fit, held) in zip(forests, folds, strict=True):
+    folds = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(values, truth, groups))
+    grown, shares = [], np.empty(len(values))
+    for fit, held in folds:
+        space = Space.of(values[fit][truth[fit] == 1])
+        forest = _grow(_columns(values[fit], space), truth[fit], weights[fit], seed)
+        shares[held] = forest(_columns(values[held], space))
+        grown.append((forest, space))
+    models, found = [], np.empty(len(values))
+    for (forest, space), (fit, held) in zip(grown, folds, strict=True):
         slope, offset = _platt(_logit(shares[fit]), truth[fit], weights[fit])
-        models.append(_Model(forest, slope, offset))
+        models.append(_Model(forest, space, slope, offset))
         found[held] = _sigmoid(slope * _logit(shares[held]) + offset)
     ends = np.cumsum([len(people), *(len(kind.values) for kind in kinds)])
     parts = {name: found[start:stop] for name, start, stop in zip(negatives, ends[:-1], ends[1:], strict=True)}
-    return Discriminator(tuple(models), space, found[: len(people)], parts)
+    return Discriminator(tuple(models), found[: len(people)], parts)
 
 
 def _columns(values: Floats, space: Space) -> Floats:
@@ -205,4 +203,4 @@ def _platt(scores: Floats, truth: Floats, weights: Floats) -> tuple[float, float
         found = found - step
         if np.abs(step).max() < 1e-10:
             break
-    return float(found[0]), float(found[1])
+    return max(float(found[0]), 0.0), float(found[1])  # where there is only noise, no slope: never the other way round

@@ -91,7 +91,7 @@ def _drawn(setting: Setting, rng: np.random.Generator) -> Scorer:
     """The scorer of another draw of people."""
     base, people, others = setting.scorer, setting.judged_by.drawn(rng), setting.others.drawn(rng)
     space = Space.of(people.values)
-    judge = train(people.values, people.persons, setting.negatives, int(rng.integers(2**31)), space=space)
+    judge = train(people.values, people.persons, setting.negatives, int(rng.integers(2**31)))
     if setting.profiled:
         cells = base.cells.with_masses(people.values)
     else:

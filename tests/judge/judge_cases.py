@@ -72,7 +72,7 @@ def scorer(*, others: bool = True, agreement: bool = True) -> Scorer:
     people = people_of(120, 1)
     space = Space.of(people.values)
     return Scorer(
-        split="train", judge=train(people.values, people.persons, negatives(), 1, space=space), cells=tessellate(people.values, 4, 0),
+        split="train", judge=train(people.values, people.persons, negatives(), 1), cells=tessellate(people.values, 4, 0),
         space=space, people=people.values, free=negatives()["persona_free"].values, others=people_of(100, 9).values if others else None,
         agreement=Agreement(value=CONSISTENCY, se=0.03, low=0.34, high=0.46, kind="retest", people=120) if agreement else None, names=NAMES,
     )  # fmt: skip

@@ -45,7 +45,8 @@ def auc(human: Floats, machine: Floats) -> float:
 
 
 def by_model(judge: Discriminator, values: Floats) -> Floats:
-    return np.column_stack([model(discriminator._columns(values, judge.space)) for model in judge.models])
+    """P(human) of each row by each fold model, ``[n, folds]``."""
+    return np.stack([model(values) for model in judge.models], axis=1)
 
 
 # -- an inside -----------------------------------------------------------------------------------------------------------------
@@ -133,9 +134,8 @@ def test_what_marks_a_person_does_not_leak() -> None:
     rng = np.random.default_rng(6)
     marks = rng.normal(size=(80, 20))
     rows = np.repeat(marks, 5, axis=0) + rng.normal(scale=0.01, size=(400, 20))
-    space = Space.of(rng.normal(size=(200, 20)))  # of few people's own marks it would be a mark itself
-    made = train(rows[:200], owners("p", 200, 5), one_kind(rows[200:], 5), seed=1, space=space)
-    known = np.mean([model.forest(discriminator._columns(rows, space)) for model in made.models], axis=0)
+    made = train(rows[:200], owners("p", 200, 5), one_kind(rows[200:], 5), seed=1)
+    known = made.score(rows)
     assert auc(known[:200], known[200:]) > 0.9
     assert 0.25 <= made.auc <= 0.75
 
@@ -212,8 +212,7 @@ def test_platt_by_hand() -> None:
 
 
 def test_brier_weighs_both_classes_and_all_kinds_the_same() -> None:
-    space = Space.of(np.eye(3))
-    made = Discriminator((), space, np.array([0.9]), {"one": np.array([0.5, 0.5, 0.5]), "two": np.array([0.1])})
+    made = Discriminator((), np.array([0.9]), {"one": np.array([0.5, 0.5, 0.5]), "two": np.array([0.1])})
     assert made.brier == pytest.approx((0.1**2 + (0.5**2 + 0.1**2) / 2) / 2)
     assert made.auc == 1.0
 
