@@ -235,14 +235,13 @@ def _compare(bench: Bench, workers: Workers, rows: Mapping[str, Sequence[Episode
 
 
 def correlations_seen(bench: Bench, workers: Workers) -> None:
-    """Does coverage tell copied people from independent marginals? 300 dialogues of 300 personas each, ten pairs; one dialogue a persona, so
-    that consistency plays no part."""
+    """Does coverage tell copied people from independent marginals? 300 dialogues of 300 personas each, ten pairs; one dialogue a persona,
+    so that consistency plays no part."""
     gaps = []
     for draw in range(_PAIRS):
         plan = make_plan(bench.test_plan.tasks, at_most=_TASKS, personas=300 // _TASKS, seed=draw, purpose="correlations", dialogues=1)
-        works = [
-            bench.rollout(None, plan, personas=controls.personas(name, bench.steering.values, plan)) for name in ("copied_people", "independent")
-        ]
+        made = [controls.personas(name, bench.steering.values, plan) for name in ("copied_people", "independent")]
+        works = [bench.rollout(None, plan, personas=one) for one in made]
         copied, independent = (bench.test.score("", episodes)[0].objectives["coverage"].value for episodes in play(workers, works))
         gaps.append(copied - independent)
     mean, low, high = paired_difference(gaps, [0.0] * len(gaps))
