@@ -10,9 +10,9 @@ from typing import Any
 
 from personaevo.archive import bounds, digest
 from personaevo.archive.database import Database
-from personaevo.archive.rows import Row, episode_from
+from personaevo.archive.rows import Row, comparison_from, episode_from, final_from, scoring_from, table_row_from
 from personaevo.errors import ArchiveError
-from personaevo.records import Episode, Run
+from personaevo.records import Episode, Evaluation, FinalTable, Run, Scoring
 
 # Programs are stored once; a proposal with another text of the same program keeps its own.
 CANDIDATES = (
@@ -59,6 +59,38 @@ def elites(database: Database, run_id: int) -> list[Elite]:
         [run_id],
     )
     return [Elite(**row) for row in found]
+
+
+def final_table(database: Database, run_id: int) -> FinalTable:
+    """The final table of a run (see ``Archive.final_table``)."""
+    for table in ("final_tables", "comparisons"):
+        database.check(table, "run = ?", [run_id])
+    rows = database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", [run_id])
+    compared = database.rows(
+        "SELECT * FROM comparisons WHERE run = $1 AND version = (SELECT max(version) FROM final_tables WHERE run = $1) ORDER BY position",
+        [run_id],
+    )
+    return FinalTable(tuple(map(table_row_from, rows)), tuple(map(comparison_from, compared)))
+
+
+def finals(database: Database, run_id: int) -> list[Evaluation]:
+    """The finals behind the final table of a run (see ``Archive.finals``)."""
+    database.check("finals", "run = ?", [run_id])
+    found = database.rows(
+        "SELECT * FROM finals WHERE (run, version) IN (SELECT (run, max(version)) FROM final_tables GROUP BY run) AND run = ? "
+        "ORDER BY position",
+        [run_id],
+    )
+    return [final_from(row) for row in found]
+
+
+def scoring(database: Database, run_id: int) -> Scoring:
+    """What a run was scored by (see ``Archive.scoring``)."""
+    parts = {}
+    for table in ("rules", "levels", "controls"):
+        database.check(table, "run = ?", [run_id])
+        parts[table] = database.rows(f"SELECT * FROM {table} WHERE run = ? ORDER BY rowid", [run_id])
+    return scoring_from(parts)
 
 
 def summary(database: Database) -> dict[str, Any]:

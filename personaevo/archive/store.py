@@ -24,15 +24,11 @@ from personaevo.archive.rows import (
     Row,
     as_json,
     commit_from,
-    comparison_from,
     comparison_rows,
     episode_from,
-    final_from,
     finals_rows,
     rows_of,
-    scoring_from,
     scoring_rows,
-    table_row_from,
     table_rows,
 )
 from personaevo.archive.snapshot import Publisher
@@ -275,36 +271,15 @@ class Archive:
 
     def final_table(self, run_id: int) -> FinalTable:
         """The final table of a run; without rows until it is written."""
-        known = [self.run(run_id).id]
-        for table in ("final_tables", "comparisons"):
-            self._database.check(table, "run = ?", known)
-        rows = self._database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", known)
-        compared = self._database.rows(
-            "SELECT * FROM comparisons WHERE run = $1 AND version = (SELECT max(version) FROM final_tables WHERE run = $1) "
-            "ORDER BY position",
-            known,
-        )
-        return FinalTable(tuple(map(table_row_from, rows)), tuple(map(comparison_from, compared)))
+        return queries.final_table(self._database, self.run(run_id).id)
 
     def scoring(self, run_id: int) -> Scoring:
         """What a run was scored by: its objectives with their roles and floors, what people get, and the controls of its judge."""
-        known = [self.run(run_id).id]
-        parts = {}
-        for table in ("rules", "levels", "controls"):
-            self._database.check(table, "run = ?", known)
-            parts[table] = self._database.rows(f"SELECT * FROM {table} WHERE run = ? ORDER BY rowid", known)
-        return scoring_from(parts)
+        return queries.scoring(self._database, self.run(run_id).id)
 
     def finals(self, run_id: int) -> list[Evaluation]:
         """The finals that the best program of the final table won: each finalist's evaluation on fresh episodes, as they were played."""
-        known = [self.run(run_id).id]
-        self._database.check("finals", "run = ?", known)
-        found = self._database.rows(
-            "SELECT * FROM finals WHERE (run, version) IN (SELECT (run, max(version)) FROM final_tables GROUP BY run) AND run = ? "
-            "ORDER BY position",
-            known,
-        )
-        return [final_from(row) for row in found]
+        return queries.finals(self._database, self.run(run_id).id)
 
     def elites(self, run_id: int | None = None) -> list[Elite]:
         """The best program of each cell that a run (the latest, if none is given) reaches, by cell."""

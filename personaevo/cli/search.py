@@ -81,7 +81,7 @@ def search(context: click.Context, /, config: Path | None, as_json: bool, dry_ru
 def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) -> SearchConfig:
     """The file's settings with those of the command line over them, and an archive to write."""
     from personaevo.config import make_config, read_config
-    from personaevo.evolve.search import free_name
+    from personaevo.evolve.begin import free_name
 
     over = {name: value for name, value in given.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     file = read_config(path) if path else {}

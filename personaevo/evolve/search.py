@@ -11,7 +11,6 @@ that was killed continues to the same end.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 import warnings
@@ -26,22 +25,21 @@ from pathlib import Path
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
-from personaevo.errors import ArchiveError, PeopleWarning, ProfilesWarning, ProgramError
+from personaevo.errors import PeopleWarning, ProfilesWarning, ProgramError
+from personaevo.evolve.begin import begin, check_place, free_name
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.prepare import Bench, prepare, try_seed_program
-from personaevo.evolve.profiles import PROFILES_USED
 from personaevo.evolve.ranking import Scored, holds_floors
 from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.select import Population
 from personaevo.evolve.table import BEST, final_table
-from personaevo.judge.objectives import SCORING, scoring_of
 from personaevo.models import Account, Spent
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
-from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, Run, TableRow
+from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, TableRow
 from personaevo.simulate.episodes import seed_of
 from personaevo.workers import LOST_TWICE, Workers
 
@@ -140,7 +138,7 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
     started = time.monotonic()
     check_weights(config.operators)
     path = config.archive or free_name(config.domain)
-    _check_place(path, resume=config.resume)
+    check_place(path, resume=config.resume)
     require(config.sandbox)
     with ExitStack() as stack:
         company = _company(config, path, stack)
@@ -157,7 +155,7 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
             try_seed_program(bench)
         if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
-        run = _begin(archive, config, bench)
+        run = begin(archive, config, bench)
         hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started, company)
         hunt.resume(archive.commits(run.id))
         hunt.loop()
@@ -171,55 +169,6 @@ def _company(config: SearchConfig, path: Path, stack: ExitStack) -> Company | No
     if not config.resume:
         stack.callback(Archive.remove_if_empty, path)  # a search that came to nothing leaves nothing
     return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path))))
-
-
-def _check_place(path: Path, *, resume: bool) -> None:
-    """Looks at the archive's place before anything is prepared: a mistake there should not cost that time."""
-    if path.exists() and not resume:
-        raise ArchiveError(f"archive {path} exists: add --resume to continue its search, or give another --archive")
-    if resume and not path.exists():
-        raise ArchiveError(f"archive {path} does not exist: nothing to resume; leave --resume out to begin a search")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ArchiveError(f"archive {path} cannot be made: {path.parent} is not a folder that can be written to; give another --archive")
-
-
-def _begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
-    """The run to continue, or a new one.
-
-    Raises:
-        ArchiveError: the archive's run was made with other settings, tasks, people or another seed program, or lacks what is needed.
-    """
-    wanted = config.recorded() | bench.inputs
-    runs = archive.runs()
-    if not runs:
-        run = archive.begin_run(wanted, bench.cells(), bench.scoring())
-        archive.publish_snapshot()
-        return run
-    settings = runs[-1].settings
-    made_by = scoring_of(settings)
-    if made_by != SCORING:
-        raise ArchiveError(
-            f"archive {archive.path} was scored by scoring {made_by}, this personaevo scores by {SCORING}: it opens, shows and verifies "
-            "as it is, but cannot be resumed; begin another archive"
-        )
-    name = next((name for name, value in wanted.items() if settings.get(name) != value and name != PROFILES_USED), None)
-    if name is not None:
-        raise ArchiveError(
-            f"archive {archive.path} was made with {name} = {settings.get(name)!r}, now it is {wanted[name]!r}: "
-            "resume with the same settings and files, or begin another archive"
-        )
-    if "mutator" in config.models and archive.pruned(runs[-1].id):
-        raise ArchiveError(
-            f"archive {archive.path} lacks dialogues that the mutator would be shown, left out by 'archive compact --elites': "
-            "resume the archive as it was before, or begin another"
-        )
-    return runs[-1]
-
-
-def free_name(domain: str) -> Path:
-    """``service.duckdb`` in the working folder, or the first of ``service-2.duckdb``, … that is free."""
-    names = (Path(f"{domain}.duckdb" if number == 1 else f"{domain}-{number}.duckdb") for number in range(1, 1_000_000))
-    return next(name for name in names if not name.exists())
 
 
 def _bred(parent: Program, parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[Program, str]:

@@ -18,8 +18,9 @@ from personaevo.archive import Archive, compact
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveBusyError, ArchiveError
 from personaevo.evolve import search as search_module
+from personaevo.evolve.begin import begin
 from personaevo.evolve.prepare import prepare
-from personaevo.evolve.search import _begin, search
+from personaevo.evolve.search import search
 from personaevo.records import FinalTable, TableRow
 from personaevo.workers import Workers
 
@@ -177,4 +178,4 @@ def test_a_mutator_needs_the_dialogues(finished_archive: Path, tmp_path: Path) -
     compact(whole, path, elites=True)
     config = SimpleNamespace(models={"mutator": "openai:x"}, recorded=dict)
     with Archive.create_or_open(path) as archive, pytest.raises(ArchiveError, match="lacks dialogues that the mutator would be shown"):
-        _begin(archive, config, SimpleNamespace(inputs={}))  # type: ignore[arg-type]
+        begin(archive, config, SimpleNamespace(inputs={}))  # type: ignore[arg-type]

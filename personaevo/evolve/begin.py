@@ -1,0 +1,63 @@
+"""Where a search begins: its archive's place, and the run to continue or a new one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from personaevo.archive import Archive
+from personaevo.config import SearchConfig
+from personaevo.errors import ArchiveError
+from personaevo.evolve.prepare import Bench
+from personaevo.evolve.profiles import PROFILES_USED
+from personaevo.judge.objectives import SCORING, scoring_of
+from personaevo.records import Run
+
+
+def check_place(path: Path, *, resume: bool) -> None:
+    """Looks at the archive's place before anything is prepared: a mistake there should not cost that time."""
+    if path.exists() and not resume:
+        raise ArchiveError(f"archive {path} exists: add --resume to continue its search, or give another --archive")
+    if resume and not path.exists():
+        raise ArchiveError(f"archive {path} does not exist: nothing to resume; leave --resume out to begin a search")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ArchiveError(f"archive {path} cannot be made: {path.parent} is not a folder that can be written to; give another --archive")
+
+
+def free_name(domain: str) -> Path:
+    """``service.duckdb`` in the working folder, or the first of ``service-2.duckdb``, … that is free."""
+    names = (Path(f"{domain}.duckdb" if number == 1 else f"{domain}-{number}.duckdb") for number in range(1, 1_000_000))
+    return next(name for name in names if not name.exists())
+
+
+def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
+    """The run to continue, or a new one.
+
+    Raises:
+        ArchiveError: the archive's run was made with other settings, tasks, people or another seed program, or lacks what is needed.
+    """
+    wanted = config.recorded() | bench.inputs
+    runs = archive.runs()
+    if not runs:
+        run = archive.begin_run(wanted, bench.cells(), bench.scoring())
+        archive.publish_snapshot()
+        return run
+    settings = runs[-1].settings
+    made_by = scoring_of(settings)
+    if made_by != SCORING:
+        raise ArchiveError(
+            f"archive {archive.path} was scored by scoring {made_by}, this personaevo scores by {SCORING}: it opens, shows and verifies "
+            "as it is, but cannot be resumed; begin another archive"
+        )
+    name = next((name for name, value in wanted.items() if settings.get(name) != value and name != PROFILES_USED), None)
+    if name is not None:
+        raise ArchiveError(
+            f"archive {archive.path} was made with {name} = {settings.get(name)!r}, now it is {wanted[name]!r}: "
+            "resume with the same settings and files, or begin another archive"
+        )
+    if "mutator" in config.models and archive.pruned(runs[-1].id):
+        raise ArchiveError(
+            f"archive {archive.path} lacks dialogues that the mutator would be shown, left out by 'archive compact --elites': "
+            "resume the archive as it was before, or begin another"
+        )
+    return runs[-1]
