@@ -8,6 +8,10 @@ import personaevo as pe
 with tempfile.TemporaryDirectory() as folder:
     result = pe.search(pe.SearchConfig(domain="charity", candidates=20, seed=7, archive=Path(folder) / "charity.duckdb"))
     for row in result.table:
-        score = row.measures["score"]
-        print(f"{row.row:14} score {score.mean:.2f} [{score.low:.2f}, {score.high:.2f}] over {score.completed} of {score.planned} episodes")
+        score = row.measures.get("score")  # people's is not measured where nobody has two dialogues
+        told = "not measured" if score is None else f"{score.mean:.2f} [{score.low:.2f}, {score.high:.2f}]"
+        print(f"{row.row:15} score {told}")
+    for one in result.comparisons:
+        if (one.against, one.objective) == ("average_person", "score"):
+            print(f"evolved above the average person by {one.mean:+.2f} [{one.low:+.2f}, {one.high:+.2f}]")
     print(f"{result.candidates} candidates, {result.episodes} episodes, digest {result.digest}")
