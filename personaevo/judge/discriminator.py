@@ -47,7 +47,6 @@ class _Forest:
     a hundred rows. ``down[2, nodes]`` are the children, a leaf's being itself; ``share`` is the share of people in a leaf."""
 
     roots: Any
-    depth: int
     column: Any
     threshold: Floats
     down: Any
@@ -66,16 +65,21 @@ class _Forest:
         counts = np.concatenate([tree.value[:, 0, :] for tree in trees])
         column = np.concatenate([np.maximum(tree.feature, 0) for tree in trees])
         threshold = np.concatenate([tree.threshold for tree in trees])
-        return cls(roots, max(tree.max_depth for tree in trees), column, threshold, np.stack(sides), counts[:, 1] / counts.sum(axis=1))
+        return cls(roots, column, threshold, np.stack(sides), counts[:, 1] / counts.sum(axis=1))
 
     def __call__(self, columns: Floats) -> Floats:
         """The mean share of people in the leaves that each row of ``columns[n, d]`` falls into."""
-        rows = columns.astype(np.float32)  # as scikit-learn compares
-        at = np.repeat(self.roots[:, None], len(rows), axis=1)
-        number = np.arange(len(rows))
-        for _ in range(self.depth):
-            at = self.down[(rows[number, self.column[at]] > self.threshold[at]).astype(np.intp), at]
-        found: Floats = self.share[at].mean(axis=0)
+        rows = columns.astype(np.float32).ravel()  # as scikit-learn compares
+        count, width = columns.shape
+        at = np.repeat(self.roots, count)
+        begins = np.tile(np.arange(count) * width, len(self.roots))
+        walking = np.arange(len(at))
+        while len(walking):
+            here = at[walking]
+            there = self.down[(rows[begins[walking] + self.column[here]] > self.threshold[here]).astype(np.intp), here]
+            at[walking] = there
+            walking = walking[there != here]  # the others have come to their leaves
+        found: Floats = self.share[at].reshape(len(self.roots), count).mean(axis=0)
         return found
 
 
