@@ -14,7 +14,7 @@ from personaevo import content
 from personaevo.definitions import Dial, dials
 from personaevo.errors import ContentError
 
-_LIKE_OTHERS = "In this, be like most."  # a playbook text must say something
+_LIKE_OTHERS = "In {about}, be like most people."  # a playbook text must say something
 _NEAR = 0.1  # of a dial's range, or of its value on a log scale: what counts as the default
 
 
@@ -59,14 +59,16 @@ def new_axis(ends: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 
 def worded(axis: Mapping[str, Any]) -> dict[str, Any]:
-    """The axis with playbook texts that fit its dials; name and definition stay."""
+    """The axis with playbook texts that fit its dials, if it has any; name and definition stay."""
+    if not axis["dials"]:
+        return dict(axis)
     return {**axis, "low": _playbook(axis["dials"], 0), "high": _playbook(axis["dials"], 1)}
 
 
 def _playbook(ends: Mapping[str, Sequence[float]], at: int) -> str:
     """What somebody at this end is told: a sentence for each dial that is off what the simulator does unasked."""
     said = [_sentence(dials()[dial], pair[at]) for dial, pair in ends.items()]
-    return " ".join(filter(None, said)) or _LIKE_OTHERS
+    return " ".join(filter(None, said)) or _LIKE_OTHERS.format(about=words()[next(iter(ends))].about)
 
 
 def _sentence(dial: Dial, value: float) -> str:

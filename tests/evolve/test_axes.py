@@ -76,9 +76,9 @@ def test_texts_by_hand() -> None:
     assert axis["name"] == "wordy and curt"
     assert axis["definition"] == "how much is said at a time; how much courtesy is shown"
     assert axis["low"] == "Keep your messages short. Say please, thank you and sorry as a courteous person does."
-    assert axis["high"] == "Take your time and say it at length. Leave courtesies out."
+    assert axis["high"] == "Take your time and say it at length. Be sparing with courtesies."
     same = new_axis({"words_per_turn": [dials()["words_per_turn"].default] * 2})
-    assert same["low"] == same["high"] == "In this, be like most."
+    assert same["low"] == same["high"] == "In how much is said at a time, be like most people."
     assert new_axis({"words_per_turn": [3.0, 3.0]})["name"] == "brief"
     assert new_axis({"words_per_turn": [30.0, 30.0]})["name"] == "wordy"
 
