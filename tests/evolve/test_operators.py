@@ -227,7 +227,8 @@ def test_remarks_on_dials_that_no_axis_holds_add_one() -> None:
         assert len(genes(child).axes) == len(genes(SEED).axes) + 1
     less = [genes(child).axes[-1] for child in followed("patience_turns", "less")]
     assert {axis["name"] for axis in less} == {words()["patience_turns"].less[0]}  # and not "patient", both ends being less than others'
-    assert {axis["low"] for axis in less} == {words()["patience_turns"].less[1], f"In {words()['patience_turns'].about}, be like most people."}
+    like_most = f"In {words()['patience_turns'].about}, be like most people."
+    assert {axis["low"] for axis in less} == {words()["patience_turns"].less[1], like_most}
     assert OPERATORS["follow_remarks"](Parents(SEED), random.Random(1)) is None
 
 
