@@ -20,6 +20,7 @@ from personaevo.judge.scorer import Scorer
 from personaevo.measure.agreement import Agreement, retest
 from personaevo.measure.cells import tessellate
 from personaevo.measure.energy import Space
+from personaevo.measure.stats import student_factor
 from personaevo.records import Episode, Floats, PlanItem
 
 CALL_DRAWS = 50  # in each world
@@ -131,10 +132,16 @@ def _humans(scorer: Scorer, people: People, n: int, rng: np.random.Generator) ->
 
 def interval(value: float, draws: Floats, calls: int) -> tuple[float, float]:
     """The 95 % interval of a value from its draws (percentiles about the value, since a judge of people drawn twice is not the same on
-    average), widened by ``sqrt(calls / (calls - 1))`` for few calls (Davison & Hinkley 1997, 2.3)."""
-    wider = (calls / (calls - 1)) ** 0.5 if calls > 1 else 1.0
+    average), widened for what few units hide: by ``sqrt(n / (n - 1))`` for n calls (Davison & Hinkley 1997, 2.3) and for n worlds, and
+    by Student's factor for n - 1 in place of the normal one for the worlds, of which there are ``len(draws) / CALL_DRAWS``."""
+    worlds = len(draws) // CALL_DRAWS
+    wider = _few(calls) * _few(worlds) * (student_factor(worlds - 1, LEVEL) / student_factor(10**6, LEVEL) if worlds > 1 else 1.0)
     low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) * wider
     return value + float(low), value + float(high)
+
+
+def _few(units: int) -> float:
+    return (units / (units - 1)) ** 0.5 if units > 1 else 1.0
 
 
 def joined(worlds: Sequence[Mapping[str, Shares]]) -> dict[str, Shares]:

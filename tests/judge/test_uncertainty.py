@@ -111,6 +111,13 @@ def test_points_are_the_values_of_the_scorer() -> None:
 # -- intervals -----------------------------------------------------------------------------------------------------------------
 
 
+def test_an_interval_is_wider_for_few_worlds() -> None:
+    one = np.random.default_rng(3).normal(size=CALL_DRAWS)
+    widths = [np.diff(interval(0.5, np.tile(one, worlds), 10**6))[0] for worlds in (1000, 20, 5, 2)]
+    assert widths == sorted(widths)
+    assert widths[1] / widths[0] == pytest.approx(2.093 / 1.960 * (20 / 19) ** 0.5, rel=0.01)
+
+
 def test_an_interval_is_about_the_value_and_wider_for_few_calls() -> None:
     draws = np.random.default_rng(1).normal(loc=7.0, size=100_000)
     low, high = interval(0.5, draws, 10**6)
