@@ -4,8 +4,9 @@
 
 One program is scored over many splits of the people in two halves (each with a judge, cells and levels of its own), and in each with many
 seeds of generation and episodes. The long-run mean is that of all. How consistent people are is one figure of the corpus, the same in all
-splits, so its error, which the table's intervals hold as well, is left out here (``--whole`` keeps it). Intervals are those of the final table (``judge.uncertainty``). Seeds of
-one split share its people, so the rate at which intervals hold has an interval of its own that is clustered by split (Student over splits).
+splits, so its error, which the table's intervals hold as well, is left out here (``--whole`` keeps it). Intervals are those of the final
+table (``judge.uncertainty``). Seeds of one split share its people, so the rate at which intervals hold has an interval of its own that is
+clustered by split (Student over splits).
 The program is the archive's best, by default that of the packaged archive.
 """
 

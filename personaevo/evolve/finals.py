@@ -34,6 +34,7 @@ def winner(evaluations: Sequence[Evaluation], floors: Mapping[str, float]) -> Ev
 
 
 def expected_score(finals: Sequence[Evaluation], one: Evaluation) -> float:
-    """A finalist's score as it is expected on fresh dialogues (``ranking.expected``): the winner of five is the luckiest of them too."""
+    """A finalist's score as it is expected on fresh dialogues (``ranking.expected``): the winner of five is the luckiest of them too. All
+    finalists are its like, having been chosen as the best."""
     score = one.objectives[SCORE]
-    return expected(score.value, score.se, [other.objectives[SCORE].value for other in finals])
+    return expected(score.value, score.se, [other.objectives[SCORE].value for other in finals], alike_share=1.0)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -75,13 +76,14 @@ def elites(population: Iterable[Scored]) -> dict[int, Scored]:
     return {cell: scored for cell, (_, scored) in sorted(best.items())}
 
 
-def expected(value: float, se: float, others: Sequence[float]) -> float:
+def expected(value: float, se: float, others: Sequence[float], alike_share: float = 0.5) -> float:
     """What a score will be on fresh dialogues: drawn toward the mean of its like by as much as its error is of their spread (empirical
     Bayes; Efron & Morris 1975). The best of many is best by luck too.
 
-    ``others`` are the scores it was chosen from, its own among them; its like are the better half. With fewer than four it stays.
+    ``others`` are the scores it was chosen from, its own among them; its like are the better half, or the share that is given. With fewer
+    than four it stays.
     """
-    alike = sorted(others)[len(others) // 2 :]
+    alike = sorted(others)[len(others) - math.ceil(len(others) * alike_share) :]
     if len(others) < _LEAST_ALIKE:
         return value
     between = max(0.0, float(np.var(alike, ddof=1)) - se**2)
