@@ -185,7 +185,7 @@ def test_agreement_is_estimated_from_halves_where_nobody_comes_twice() -> None:
     made = built(once).agreement
     assert made is not None
     assert (made.kind, made.people) == ("odd_even", 80)
-    one = Ratio(ratio=1.0, ratio_se=0.0)
+    one = Ratio(ratio=1.0, ratio_se=0.0, retest=0.2, retest_se=0.0)
     halved = reference.build(once, domain="t", corpus="c", license="l", ratios=Ratios(charity=one, support=one)).agreement
     assert halved is not None
     assert made.value == pytest.approx(halved.value * reference.installed_ratios().charity.ratio, rel=1e-3)

@@ -96,6 +96,6 @@ def test_the_winner_holds_the_floors() -> None:
 
 
 def test_the_winner_of_few_is_expected_as_it_is() -> None:
-    finals = [scored(f"p{index}", share, se=0.1).evaluation for index, share in enumerate((0.5, 0.55, 0.6, 0.65, 0.7))]
+    finals = [scored(f"p{index}", share, se=0.05).evaluation for index, share in enumerate((0.5, 0.55, 0.6, 0.65, 0.7))]
     assert 0.6 < expected_score(finals, finals[-1]) < finals[-1].objectives["score"].value
     assert expected_score(finals[:3], finals[2]) == pytest.approx(0.6)

@@ -96,6 +96,7 @@ def test_the_table_says_who_is_best(view: Page) -> None:
     assert "auditor's AUC" in view.locator("#final-table thead").inner_text()
     assert "persona-free simulator" in view.locator("#legend").inner_text()
     view.locator("#comparisons summary").click()
+    view.locator("#comparisons tbody tr").first.wait_for()  # it is filled when it is opened
     assert view.locator("#comparisons tbody tr").count() == len(rows) - 1
     assert "embedded engine" in view.locator("#players").inner_text()
     assert "no model was called" in view.locator("#costs-table").inner_text()
