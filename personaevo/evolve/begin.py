@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from personaevo.archive import Archive
@@ -20,8 +22,22 @@ def check_place(path: Path, *, resume: bool) -> None:
         raise ArchiveError(f"archive {path} exists: add --resume to continue its search, or give another --archive")
     if resume and not path.exists():
         raise ArchiveError(f"archive {path} does not exist: nothing to resume; leave --resume out to begin a search")
+    if resume:  # before it is opened for writing, which would move an old one to the present schema
+        runs: Sequence[Run] = ()
+        with suppress(ArchiveError), Archive.read(path) as archive:
+            runs = archive.runs()
+        _check_scoring(path, runs)
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise ArchiveError(f"archive {path} cannot be made: {path.parent} is not a folder that can be written to; give another --archive")
+
+
+def _check_scoring(path: Path, runs: Sequence[Run]) -> None:
+    made_by = scoring_of(runs[-1].settings) if runs else SCORING
+    if made_by != SCORING:
+        raise ArchiveError(
+            f"archive {path} was scored by scoring {made_by}, this personaevo scores by {SCORING}: it opens, shows and verifies "
+            "as it is, but cannot be resumed; begin another archive"
+        )
 
 
 def free_name(domain: str) -> Path:
@@ -43,12 +59,7 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
         archive.publish_snapshot()
         return run
     settings = runs[-1].settings
-    made_by = scoring_of(settings)
-    if made_by != SCORING:
-        raise ArchiveError(
-            f"archive {archive.path} was scored by scoring {made_by}, this personaevo scores by {SCORING}: it opens, shows and verifies "
-            "as it is, but cannot be resumed; begin another archive"
-        )
+    _check_scoring(archive.path, runs)
     name = next((name for name, value in wanted.items() if settings.get(name) != value and name != PROFILES_USED), None)
     if name is not None:
         raise ArchiveError(
