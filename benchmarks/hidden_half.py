@@ -22,11 +22,13 @@ from personaevo import definitions, reference
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve import prepare as preparing
+from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.prepare import prepare
 from personaevo.evolve.rollout import play
-from personaevo.evolve.search import search
+from personaevo.evolve.search import Search, search
 from personaevo.judge.objectives import SCORE, steering
+from personaevo.records import FinalTable, TableRow
 from personaevo.reference import Reference
 from personaevo.workers import Workers
 
@@ -68,7 +70,14 @@ def main() -> None:
 
 
 def _best(config: SearchConfig) -> str:
-    with tempfile.TemporaryDirectory() as folder:
+    """The source of the winner of the finals; the final table, whose auditor needs all features, is not made."""
+
+    def table(hunt: Search) -> FinalTable:
+        best = [hunt.state.asked[one.program_id] for one in finalists_of(hunt.state.held.members, hunt.config.finalists)]
+        finals = play_finals(hunt.bench, hunt.workers, best)
+        return FinalTable((TableRow("evolved", winner(finals, hunt.bench.floors).program_id, {}),))
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(Search, "table", table):
         return search(config.model_copy(update={"archive": Path(folder) / "a.duckdb"})).best.source
 
 
