@@ -33,7 +33,7 @@ def copied_people(people: Floats, n: int, rng: np.random.Generator) -> Floats:
 
 
 def independent(people: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """Every behavior as some person shows it, each another one's: people's marginals without what goes together."""
+    """Each column drawn from people independently of the others: their marginals without their correlations."""
     return np.column_stack([column[_drawn(len(people), n, rng)] for column in people.T])
 
 

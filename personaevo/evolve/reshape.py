@@ -154,7 +154,7 @@ def shares(kinds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def fresh(name: str, taken: set[str]) -> str:
-    """The name, numbered if it is taken; taken from now on."""
+    """The name, with a number if it is already taken; it is added to ``taken``."""
     fresh = next(label for label in _labels(name) if label not in taken)
     taken.add(fresh)
     return fresh
