@@ -87,10 +87,11 @@ def condition(pid: int) -> tuple[object, ...]:
 
 
 def below(pid: int) -> set[int]:
-    """All descendants of a process, zombies among them."""
+    """All descendants of a process, zombies among them. Processes and threads may go away while they are looked for."""
     found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found |= {child} | below(child)
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                for child in map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split()):
+                    found |= {child} | below(child)
     return found

@@ -18,6 +18,7 @@ from personaevo.programs import Sandbox
 from personaevo.programs import sandbox as sandbox_module
 from personaevo.programs.server import Server
 from personaevo.records import RunResult
+from tests.attacks.victims import below
 
 TASK = {"goal": "book a table", "facts": {}, "context": "", "domain": "service"}
 HONEST = """
@@ -52,15 +53,6 @@ def check_honest(box: Sandbox) -> None:
     assert len(result.personas) == 3
 
 
-def processes_below(pid: int) -> set[int]:
-    """All living descendants of a process."""
-    found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found |= {child} | processes_below(child)
-    return found
-
-
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -76,20 +68,20 @@ def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 
 def test_nothing_leaks() -> None:
-    before = processes_below(os.getpid()), set(os.listdir("/proc/self/fd"))
+    before = below(os.getpid()), set(os.listdir("/proc/self/fd"))
     with Sandbox(wall_seconds=0.2) as box:
         check_honest(box)
         servers = box.server_pids()
-        assert eventually(lambda: processes_below(os.getpid()) - before[0] == set(servers))
-        inside = processes_below(os.getpid()), set(os.listdir("/proc/self/fd"))
+        assert eventually(lambda: below(os.getpid()) - before[0] == set(servers))
+        inside = below(os.getpid()), set(os.listdir("/proc/self/fd"))
         in_servers = [len(os.listdir(f"/proc/{pid}/fd")) for pid in servers]
         sources = [HONEST, RAISES, EXITS, FORKS]
         for number in range(200):
             box.run(LOOPS if number % 40 == 0 else sources[number % 4], TASK, 3, number)
         assert box.server_pids() == servers
-        assert eventually(lambda: (processes_below(os.getpid()), set(os.listdir("/proc/self/fd"))) == inside)
+        assert eventually(lambda: (below(os.getpid()), set(os.listdir("/proc/self/fd"))) == inside)
         assert [len(os.listdir(f"/proc/{pid}/fd")) for pid in servers] == in_servers
-    assert (processes_below(os.getpid()), set(os.listdir("/proc/self/fd"))) == before
+    assert (below(os.getpid()), set(os.listdir("/proc/self/fd"))) == before
 
 
 HOST = """
@@ -106,14 +98,14 @@ def test_killed_host_leaves_nothing() -> None:
     assert host.stdout is not None
     try:
         servers = [int(word) for word in host.stdout.readline().split()]
-        assert eventually(lambda: len(processes_below(host.pid)) == 3)
-        below = processes_below(host.pid)
-        assert set(servers) < below
+        assert eventually(lambda: len(below(host.pid)) == 3)
+        descendants = below(host.pid)
+        assert set(servers) < descendants
     finally:
         host.kill()
         host.wait()
         host.stdout.close()
-    assert eventually(lambda: not any(map(alive, below)))
+    assert eventually(lambda: not any(map(alive, descendants)))
 
 
 def _python_path() -> dict[str, str]:
@@ -128,9 +120,9 @@ def test_killed_server_is_replaced_and_its_child_dies() -> None:
         waiting = threading.Thread(target=lambda: results.append(box.run(LOOPS_ONCE, TASK, 1, 0)))
         waiting.start()
         for _ in range(2):  # the run is tried twice
-            assert eventually(lambda: bool(box.server_pids()) and bool(processes_below(box.server_pids()[0])))
+            assert eventually(lambda: bool(box.server_pids()) and bool(below(box.server_pids()[0])))
             server = box.server_pids()[0]
-            children = processes_below(server)
+            children = below(server)
             os.kill(server, signal.SIGKILL)
             assert eventually(lambda children=children: not any(map(alive, children)))  # type: ignore[misc]
             assert eventually(lambda server=server: server not in box.server_pids())  # type: ignore[misc]
