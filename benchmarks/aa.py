@@ -30,7 +30,7 @@ from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
 from personaevo.measure.stats import student_factor
 from personaevo.records import Episode, PlanItem, Program
-from personaevo.simulate.episodes import seed_of
+from personaevo.simulate.seeds import seed_of
 from personaevo.workers import Workers
 
 NAMES = (SCORE, *steering())

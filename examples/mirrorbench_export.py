@@ -15,7 +15,8 @@ import personaevo as pe
 from personaevo import definitions, readers
 from personaevo.records import Episode, PlanItem
 from personaevo.sampler import SampledPersona
-from personaevo.simulate.episodes import run_episode, seed_of
+from personaevo.simulate.episodes import run_episode
+from personaevo.simulate.seeds import seed_of
 
 
 def mirrorbench_row(task: pe.Task, persona: SampledPersona, episode: Episode) -> dict[str, object]:

@@ -14,7 +14,7 @@ import numpy as np
 from personaevo import definitions
 from personaevo.evolve.plan import Plan
 from personaevo.records import Floats, Persona
-from personaevo.simulate.episodes import seed_of
+from personaevo.simulate.seeds import seed_of
 
 _CARICATURE = 2.0  # how far a caricature's deviations from the mean are blown up
 Made = Callable[[Floats, int, np.random.Generator], Floats]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from personaevo.records import PlanItem, Task
-from personaevo.simulate.episodes import seed_of
+from personaevo.simulate.seeds import seed_of
 
 DIALOGUES = 2  # of each persona, on its own task: what consistency is measured on
 

@@ -13,7 +13,7 @@ from personaevo.evolve.axes import new_axis, oriented, worded
 from personaevo.evolve.genes import Genes, genes_of
 from personaevo.programs.edit import with_function, with_literal
 from personaevo.programs.personas import MAX_AXES
-from personaevo.simulate.users import FOLLOW_LENGTH
+from personaevo.simulate.director import FOLLOW_LENGTH
 
 # Quantiles of an axis's level: shapes that a distribution over people may plainly have.
 SHAPES: tuple[tuple[float, ...], ...] = (

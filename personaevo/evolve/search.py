@@ -40,7 +40,7 @@ from personaevo.models import Account, Spent
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, TableRow
-from personaevo.simulate.episodes import seed_of
+from personaevo.simulate.seeds import seed_of
 from personaevo.workers import LOST_TWICE, Workers
 
 _BREEDING_TRIES = 10

@@ -20,8 +20,9 @@ from personaevo.refine.differences import differences_text, measured_differences
 from personaevo.refine.population import Population, Yardstick, as_dials
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.roles import Analysis, Performance, Refused
-from personaevo.simulate.episodes import run_episode, seed_of
+from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.measuring import measured
+from personaevo.simulate.seeds import seed_of
 
 SHARES = (0.1, 0.2, 0.3)  # of the way, from one dialogue
 _SECTION = "communication"

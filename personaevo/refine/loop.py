@@ -24,7 +24,7 @@ from personaevo.refine.roles import Analysis, Analyst, Performance, Player, Refi
 from personaevo.refine.scoring import Sheet, sheet
 from personaevo.refine.split import Parts
 from personaevo.refine.versions import History, Score
-from personaevo.simulate.episodes import seed_of
+from personaevo.simulate.seeds import seed_of
 
 _TAKEN = "the published protocol takes every version"
 _TRIED = "nothing new: the profile as it is, or one that was tried before"

@@ -24,8 +24,9 @@ from personaevo.programs.sandbox import warn_of
 from personaevo.records import Episode, Persona, PlanItem, Task, Tier
 from personaevo.sampler.draw import Wheel, points
 from personaevo.sampler.pool import Pool
-from personaevo.simulate.episodes import run_episode, seed_of
+from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.measuring import measured, refused
+from personaevo.simulate.seeds import seed_of
 from personaevo.text import one_line
 from personaevo.where import Where
 

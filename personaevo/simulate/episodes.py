@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +12,11 @@ from personaevo.errors import PersonaevoError
 from personaevo.measure.fingerprint import words_of
 from personaevo.records import Agent, Episode, Persona, PlanItem, Role, Task
 from personaevo.simulate.agents import ScriptedAgent
+from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.facts import has_digit, numbers_in
-from personaevo.simulate.users import AgendaUser
+from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.users import embedded_user
 
-DEFAULT_TURN_LIMIT = 24
 _DRESSED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=\d)\.0+(?!\d)")
 _PIECE = re.compile(r"[^\W_]+")
 _UNIT = re.compile(r"(?<=\d)(?:st|nd|rd|th|am|pm)$")
@@ -30,10 +30,14 @@ class User(Protocol):
     """One user in one dialogue. ``outcome`` is "completed" or "gave_up" once the user leaves, "" before; ``asked`` holds the names of facts
     that the agent asked for, ``given`` how often each fact was given; ``goal_said`` tells whether the goal was."""
 
-    outcome: str
-    goal_said: bool
-    asked: set[str]
-    given: dict[str, int]
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def goal_said(self) -> bool: ...
+    @property
+    def asked(self) -> set[str]: ...
+    @property
+    def given(self) -> Mapping[str, int]: ...
 
     def say(self, heard: str | None) -> str | None:
         """The next turn after the agent's text (None at the very start), or None once the user has left."""
@@ -42,12 +46,6 @@ class User(Protocol):
 
 MakeUser = Callable[[Task, Persona | None, PlanItem, Domain], User]
 MakeAgent = Callable[[Task, PlanItem, Domain], Agent]
-
-
-def seed_of(*parts: object) -> int:
-    """A 63-bit seed that depends on the parts alone (run seed, task, slot, purpose), never on order or time."""
-    text = "\x1f".join(map(str, parts))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def run_episode(
@@ -62,7 +60,7 @@ def run_episode(
 ) -> Episode:
     """Plays one dialogue; ``persona`` None is the persona-free simulator.
 
-    ``make_user`` None is the agenda-based user. The agent is ``agent`` if there is one, else what ``make_agent`` makes, else the domain's
+    ``make_user`` None is the embedded one. The agent is ``agent`` if there is one, else what ``make_agent`` makes, else the domain's
     scripted agent. With these defaults the same arguments give the same dialogue; models are asked with the same messages and sample.
 
     What an ``EpisodeError`` ends is a failed episode: with its message as the reason, the infrastructure's fault, and the turns so far.
@@ -70,7 +68,7 @@ def run_episode(
     """
     turns: list[tuple[Role, str]] = []
     try:
-        user = (make_user or _agenda_user)(task, persona, item, domain)
+        user = (make_user or _embedded_user)(task, persona, item, domain)
         partner = agent if agent is not None else (make_agent or _scripted_agent)(task, item, domain)
         _talk(user, partner, domain, turns, answer_farewell=make_user is None and make_agent is None)
         if make_user is not None:
@@ -87,9 +85,8 @@ def run_episode(
     )
 
 
-def _agenda_user(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
-    dials = persona.dials if persona is not None else {}
-    return AgendaUser(task, dials, domain, random.Random(seed_of(item.seed, "user")))
+def _embedded_user(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
+    return embedded_user(task, persona.dials if persona is not None else {}, domain, item.seed)
 
 
 def _scripted_agent(task: Task, item: PlanItem, domain: Domain) -> Agent:

@@ -21,18 +21,20 @@ _ASKING = re.compile(
 )
 _SENTENCE_ENDS = (". ", "? ", "! ")
 _CLOSING = ("anything else", "something else", "what else can i", "any other question")
+_FAREWELL = re.compile(r"\b(?:good ?bye|bye|farewell|take care|have an? (?:\w+ )?(?:day|evening|night|weekend|one|trip|flight))\b")
 _ASKED_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """``asked``: names of facts asked for; ``misread``: a fact that was read back wrongly; ``question``: anything was asked at all;
-    ``closing``: the agent asks whether that was all."""
+    ``closing``: the agent asks whether that was all; ``farewell``: it says goodbye and asks nothing."""
 
     asked: tuple[str, ...] = ()
     misread: str | None = None
     question: bool = False
     closing: bool = False
+    farewell: bool = False
 
 
 class Hearing:
@@ -56,6 +58,8 @@ class Hearing:
         question = "?" in low
         if question and any(phrase in low for phrase in self.closings):
             return Heard(question=True, closing=True)
+        if not question and _FAREWELL.search(low):
+            return Heard(farewell=True)
         if not _REQUEST.search(low):
             return Heard(question=question)
         asked = []

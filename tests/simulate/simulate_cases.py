@@ -8,7 +8,8 @@ from functools import cache
 
 from personaevo import definitions, readers
 from personaevo.records import Agent, Episode, Floats, Persona, PlanItem, Role, Task
-from personaevo.simulate.episodes import run_episode, seed_of
+from personaevo.simulate.episodes import run_episode
+from personaevo.simulate.seeds import seed_of
 
 DOMAINS = tuple(definitions.domain_names())
 NAMES = definitions.features().names

@@ -12,10 +12,11 @@ from simulate_cases import DOMAINS, tasks
 
 from personaevo import definitions
 from personaevo.records import Task
+from personaevo.simulate.director import resolve
 from personaevo.simulate.facts import count_numbers, facts_of, mentions, number_of, numbers_in, spell_out
 from personaevo.simulate.hearing import Hearing
 from personaevo.simulate.lengths import SHORT, LengthPlan
-from personaevo.simulate.users import AgendaUser, resolve
+from personaevo.simulate.users import embedded_user
 from personaevo.simulate.wording import filled, wording
 
 each_domain = pytest.mark.parametrize("domain", DOMAINS)
@@ -171,7 +172,7 @@ def test_dials_of_length_follow_the_words_per_turn() -> None:
 
 
 def test_a_user_who_left_says_nothing_more() -> None:
-    user = AgendaUser(tasks("service")[0], {"patience_turns": 2.0, "mood_swing": 0.0}, definitions.domain("service"), random.Random(1))
+    user = embedded_user(tasks("service")[0], {"patience_turns": 2.0, "mood_swing": 0.0}, definitions.domain("service"), 1)
     turns = [user.say("No.") for _ in range(4)]
     assert [turn is not None for turn in turns] == [True, True, True, False]
     assert user.outcome == "gave_up"

@@ -18,11 +18,11 @@ from simulate_cases import DOMAINS, NAMES, measured, play, run_task, said_by, ta
 from personaevo import definitions
 from personaevo.records import Floats, Persona
 from personaevo.simulate.agents import ScriptedAgent
-from personaevo.simulate.episodes import seed_of
+from personaevo.simulate.director import resolve
 from personaevo.simulate.lengths import SHORT, LengthPlan
 from personaevo.simulate.moods import AMOUNTS, of_one_dialogue
+from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.tones import BEHAVIORS, Tone
-from personaevo.simulate.users import resolve
 
 each_domain = pytest.mark.parametrize("domain", DOMAINS)
 RATES = ("politeness_rate", "formality_rate", "uncertainty_rate", "certainty_rate", "pushback_rate", "info_seeking_rate", "emotion_rate")

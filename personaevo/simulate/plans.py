@@ -1,0 +1,54 @@
+"""What a director decides for one turn, and what it hears back of how the turn was said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MoveKind = Literal[
+    "greet", "goal", "fact", "correct", "remind", "answer", "affirm", "ack", "go_on", "close", "give_up",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One thing to say: ``name`` and ``value`` of the fact that it is about, as this user writes it, and the words that it may take."""
+
+    kind: MoveKind
+    room: int
+    name: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlan:
+    """One turn before it is worded: its length in words, the moves in order, and the behaviors that it is to show (names of features, the
+    one that takes most room first). ``leaves`` tells that it is the user's last turn."""
+
+    words: int
+    moves: tuple[Move, ...] = ()
+    shows: tuple[str, ...] = ()
+    leaves: bool = False
+
+    @property
+    def bare(self) -> bool:
+        """Whether the turn is an acknowledgement and nothing else."""
+        return bool(self.moves) and self.moves[0].kind == "ack"
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Names of the facts that the turn gives."""
+        return tuple(move.name for move in self.moves if move.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A turn as it was said: its text, its number of words, the facts that it gave (a name for each time), whether it said the goal, the
+    behaviors of the plan that it could not show, and the points in which it broke its plan."""
+
+    text: str
+    words: int
+    given: tuple[str, ...] = ()
+    goal: bool = False
+    unshown: tuple[str, ...] = ()
+    broke: tuple[str, ...] = ()

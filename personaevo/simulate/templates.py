@@ -1,0 +1,185 @@
+"""Wording a plan from templates: the embedded engine's users. Wording is neutral unless a behavior is due."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from personaevo import definitions
+from personaevo.definitions import Domain, Phrase
+from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
+from personaevo.records import Task
+from personaevo.simulate.director import ACK_CAN_SHOW
+from personaevo.simulate.facts import facts_of, spell_out, telegraphic
+from personaevo.simulate.lengths import SHORT
+from personaevo.simulate.plans import Move, Said, TurnPlan
+from personaevo.simulate.wording import filled, wording
+
+_LEAST_FILLER = 2  # a turn that is not to be short gets at least so much, should the rest of it be short
+_SLACK = 5  # words that a marker may go beyond a turn's length
+_STOPS = ".?!,"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the turn being built, with its number of words."""
+
+    text: str
+    words: int
+
+
+class Templates:
+    """Words the plans of one dialogue from the domain's phrases, so that nothing is said twice in the same form.
+
+    ``slips`` are typing slips per 100 words; ``verbatim`` tells that this user repeats whole sentences of its own.
+    """
+
+    def __init__(self, task: Task, domain: Domain, rng: random.Random, *, slips: float = 0.0, verbatim: bool = False) -> None:
+        self.rng, self.slips, self.verbatim = rng, slips, verbatim
+        self.goal, facts = task.goal.strip(), facts_of(task)
+        self.wording = wording(domain.name)
+        self.given = dict.fromkeys(facts, 0)
+        stated = [self.goal, *facts, *facts.values(), *map(spell_out, facts.values())]
+        self.spared = set(" ".join(stated).split()) if slips else set()
+        self.used: set[str] = set()
+        self.sentences: list[str] = []
+        self.acknowledged: list[Phrase] = []
+        self.unshown: list[str] = []
+        self.goal_said = self.goal_known = False
+        self.slack = 0
+
+    def say(self, plan: TurnPlan, heard: str | None) -> Said:
+        """The plan in words; ``heard`` does not matter to templates."""
+        self.goal_known = self.goal_said  # only what an earlier turn said can be repeated
+        self.unshown, self.slack = [], 0 if plan.words <= SHORT else _SLACK
+        parts = self._acknowledge(plan) if plan.bare else self._dressed(list(map(self._worded, plan.moves)), plan)
+        parts = [part for part in parts if part.text.strip()] or [self._phrase("go_on", SHORT)]
+        goal = any(move.kind == "goal" for move in plan.moves)
+        self.goal_said |= goal
+        words = sum(part.words for part in parts)
+        return Said(self._joined(parts), words, plan.facts, goal, tuple(self.unshown))
+
+    def _worded(self, move: Move) -> Part:
+        if move.kind == "goal":
+            return self._goal("goal", move.room)
+        if move.kind == "remind":
+            return self._filled(move)
+        if move.name:
+            self.given[move.name] += 1
+            return self._filled(move)
+        return self._phrase(move.kind, move.room)
+
+    def _dressed(self, parts: list[Part], plan: TurnPlan) -> list[Part]:
+        """The parts, the behaviors that are due, and filler up to the length."""
+        for name in plan.shows:
+            parts += self._show(name, plan.words - sum(part.words for part in parts))
+        words = sum(part.words for part in parts)
+        return parts + self._fill(max(plan.words - words, _LEAST_FILLER if words <= SHORT < plan.words else 0))
+
+    # -- behaviors that are due -----------------------------------------------------------------------------------------
+
+    def _show(self, name: str, room: int) -> list[Part]:
+        """The piece of text that shows the behavior, or nothing (then it stays owed) when even the shortest is far too long."""
+        if name == "repetition_rate":
+            return self._repeat(room)
+        bank = self.wording[f"marker.{name}"]
+        if bank.words[0] > room + self.slack:
+            self.unshown.append(name)
+            return []
+        most = max(room, bank.words[0])
+        phrase = bank.pick(self.rng, max(1, min(most, 10) // 3), most, self.used)
+        self.sentences.append(phrase.text)
+        return [Part(phrase.text, phrase.words)]
+
+    def _repeat(self, room: int) -> list[Part]:
+        """Says again what was said: the goal in other words around it, or, of a user who is to repeat a lot, an earlier sentence."""
+        goal_words, most = len(self.goal.split()), room + self.slack
+        if self.goal_known and most >= goal_words >= REPEAT_RUN_WORDS:
+            return [self._goal("restate", room)]
+        earlier = [text for text in self.sentences if REPEAT_RUN_WORDS <= len(text.split()) <= most] if self.verbatim else []
+        if not earlier:
+            self.unshown.append("repetition_rate")
+            return []
+        text = earlier[int(self.rng.random() * len(earlier))]
+        return [Part(text, len(text.split()))]
+
+    def _acknowledge(self, plan: TurnPlan) -> list[Part]:
+        """A bare acknowledgement, with the courtesy or feeling that is due if there is a form of it; what else is due stays owed."""
+        shows = ACK_CAN_SHOW.intersection(plan.shows)
+        bank, plain = self.wording.ack(shows), self.wording.ack(frozenset())
+        phrase = bank.pick(self.rng, 1, plan.words, self.used)
+        shown = {*(shows if bank is not plain else ())}
+        if "repetition_rate" in plan.shows and self.verbatim and self.acknowledged:
+            phrase = self.rng.choice(self.acknowledged)
+            shown.add("repetition_rate")
+        self.unshown += [name for name in plan.shows if name not in shown]
+        self.acknowledged.append(phrase)
+        return [Part(phrase.text, phrase.words)]
+
+    # -- pieces of text ---------------------------------------------------------------------------------------------------
+
+    def _phrase(self, purpose: str, room: int) -> Part:
+        phrase = self.wording[purpose].pick(self.rng, max(1, room // 4), max(room, 1), self.used)
+        return Part(phrase.text, phrase.words)
+
+    def _goal(self, purpose: str, room: int) -> Part:
+        """The goal in words; who has no room for all of them at first leaves out the small ones, from then on."""
+        if purpose == "goal" and room < len(self.goal.split()):
+            self.goal = telegraphic(self.goal)
+        words = len(self.goal.split())
+        phrase = self.wording[purpose].pick(self.rng, 0, max(room - words, 0), self.used)
+        return Part(filled(phrase.text, goal=self.goal), phrase.words + words)
+
+    def _filled(self, move: Move) -> Part:
+        """A phrase of the purpose with the fact's value, and its name where there is room for it; a bare value is not said twice."""
+        bank, least = self.wording[move.kind], int(self.given[move.name] > 1)
+        slots = len(move.value.split())
+        if move.room <= slots and not least:  # any form that has room for more may have the name in it
+            return Part(move.value, slots)
+        phrase = bank.pick(self.rng, least, max(move.room - slots, least), self.used)
+        if "{name}" in phrase.text:
+            slots += len(move.name.split())
+            if phrase.words + slots > move.room:
+                phrase = bank.pick(self.rng, least, max(move.room - slots, least), self.used)
+        return Part(filled(phrase.text, name=move.name, value=move.value), phrase.words + slots)
+
+    def _fill(self, room: int) -> list[Part]:
+        parts: list[Part] = []
+        bank = self.wording["filler"]
+        while room >= bank.words[0]:
+            words = room if room <= bank.longest else self.rng.randint(min(5, bank.longest), bank.longest)
+            phrase = bank.pick(self.rng, words, words, self.used)
+            parts.append(Part(phrase.text, phrase.words))
+            self.sentences.append(phrase.text)
+            room -= phrase.words
+        return parts
+
+    def _joined(self, parts: list[Part]) -> str:
+        """The pieces as one turn, slips included."""
+        *first, last = [part.text for part in parts]
+        text = " ".join([*(one if one[-1] in _STOPS else one + ("." if len(one) > 12 else ",") for one in first), _ended(last)])
+        return self._slip(text) if self.slips else text
+
+    def _slip(self, text: str) -> str:
+        """Swaps two inner letters of some plain words; what the task is about is never misspelled."""
+        words = text.split(" ")
+        plain = [index for index, word in enumerate(words) if len(word) > 3 and word.isalpha() and word not in self.spared]
+        chance = self.slips / 100.0 * len(words) / max(len(plain), 1)
+        for index in plain:
+            if self.rng.random() < chance:
+                word = words[index]
+                at = 1 + int(self.rng.random() * (len(word) - 2))
+                words[index] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        return " ".join(words)
+
+
+def templates_for(task: Task, domain: Domain, rng: random.Random, dials: Mapping[str, float], slips: float) -> Templates:
+    """The templates of a user with these dials; ``slips`` is what the dial came to in this dialogue."""
+    dial = definitions.dials()["repetition_rate"]
+    return Templates(task, domain, rng, slips=slips, verbatim=dials.get(dial.name, dial.default) > dial.default)
+
+
+def _ended(text: str) -> str:
+    """The text with a full stop, unless it ends with a mark of its own."""
+    return text if text[-1] in _STOPS else f"{text}."
