@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from personaevo.errors import ConfigError
-from personaevo.records import Tier
+from personaevo.records import Tier, Wording
 
 DEFAULT_OPERATORS: Mapping[str, float] = {
     "follow_remarks": 12.0,
@@ -96,6 +96,8 @@ class SearchConfig(BaseModel):
         sandbox: the tier that programs run in; results do not depend on it ("wasm" is another Python, which may differ).
         models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for a server of one's own; the other roles are embedded.
         agent: the agent that users talk to, in place of the embedded or a model: "module:function" or an HTTP address.
+        wording: how a model plays a persona: it words the director's turns anew from a "draft", or follows one "direction" a turn, or gets
+            the persona's "text" once and no director.
         overlay: where a persona stands in the prompt of a user that a model plays: "after" the task or "before" it.
         control_dialogues: dialogues of each kind of negatives that the judge is trained against, for train and test each; None is 200, or
             60 where a model plays user or agent.
@@ -132,6 +134,7 @@ class SearchConfig(BaseModel):
     sandbox: Tier = "kernel"
     models: Annotated[dict[str, str], AfterValidator(_has_roles)] = Field(default_factory=dict)
     agent: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_shows)] | None = None
+    wording: Wording = "draft"
     overlay: Literal["after", "before"] = "after"
     control_dialogues: Annotated[int, Field(ge=20, le=100_000)] | None = None
     max_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Role = Literal["user", "assistant"]
 Split = Literal["train", "test"]
 Tier = Literal["kernel", "wasm", "weak"]
+Wording = Literal["draft", "direction", "text"]  # how a model plays a persona
 _MANNER = "Manner: what you want and what you know stays as it is; how you say it is that of this person, throughout."
 
 
@@ -158,7 +159,8 @@ class Episode:
 
     ``state`` is "completed" or "failed"; a failed episode has a ``reason``, a ``fault`` ("program" or "infrastructure") and no
     fingerprint. ``fingerprint`` has one value per feature; ``preservation`` (0..1) is the share of task checks that held.
-    ``p_human`` is filled in by the judge.
+    ``p_human`` is filled in by the judge. ``broke`` has, for each turn of a directed user that broke its plan, its number (from 1) and in
+    which points (see ``simulate.checks``).
     """
 
     item: PlanItem
@@ -172,6 +174,7 @@ class Episode:
     persona: Persona | None = None
     reason: str | None = None
     fault: Literal["program", "infrastructure"] | None = None
+    broke: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
 
 Wanted = Literal["more", "less", "wider", "narrower", "apart", "alike", "steadier", "looser", "together", "opposed"]

@@ -98,6 +98,7 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "persona": "persona IS NULL OR " + _name("persona"),
         "reason": _text("reason"),
         "fault": _FAULT,
+        "broke": "broke IS NULL OR " + _all("broke", "x.turn >= 1 AND len(x.points) <= 100"),
     },
     "personas": {
         **_PLACE,
@@ -150,6 +151,10 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "low": "isfinite(low)", "high": "isfinite(high)",
     },
     "refinement": {"settings": _object("settings")},
+    "calibrations": {
+        "model": _name("model"), "wording": _name("wording"), "prompt": _name("prompt"), "made": "made IS NOT NULL",
+        "dials": _map("dials", 'x.slope x."offset" x.se') + " AND " + _all("map_values(dials)", "x.n >= 0"), "report": _object("report"),
+    },
     "refined": {
         "person": _name("person"),
         "role": "\"role\" IN ('user', 'assistant', '')",

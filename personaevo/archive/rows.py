@@ -108,6 +108,7 @@ def episode_from(row: Row) -> Episode:
         persona=persona,
         reason=row["reason"],
         fault=row["fault"],
+        broke=tuple((one["turn"], tuple(one["points"])) for one in row["broke"] or ()),
     )
 
 
@@ -249,6 +250,7 @@ def _episode_row(episode: Episode) -> Row:
         "persona": None if episode.persona is None else episode.persona.id,
         "reason": _escaped(episode.reason),
         "fault": episode.fault,
+        "broke": [{"turn": turn, "points": list(points)} for turn, points in episode.broke] or None,
     }
 
 

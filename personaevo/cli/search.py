@@ -24,6 +24,7 @@ _MODEL = (
     "Who plays a role (repeatable): mutator, generator, reflector, user or agent = openai:NAME or anthropic:NAME, with @URL for a server "
     "of your own (default of each: embedded)."
 )
+_WORDING = "How a model plays a persona: turns drafted by the director (default), one stage direction a turn, or the persona's text once."
 
 
 @click.command()
@@ -42,6 +43,7 @@ _MODEL = (
 @sandbox_option
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
 @click.option("--agent", metavar="MODULE:FUNCTION|URL", help="The agent to talk to: a function of messages, or an HTTP chat endpoint.")
+@click.option("--wording", type=click.Choice(["draft", "direction", "text"]), help=_WORDING)
 @click.option("--overlay", type=click.Choice(["after", "before"]), help="Place of a persona in a model user's prompt (default: after).")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")

@@ -17,7 +17,7 @@ from personaevo.programs.capability import ModelLimits
 from personaevo.programs.dials import dial_table
 from personaevo.records import ChatModel, Store
 from personaevo.simulate.episodes import MakeAgent, MakeUser
-from personaevo.simulate.model_users import model_user
+from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import model_agent, resolve_agent
 
 _QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # of one persona; of one question
@@ -80,7 +80,7 @@ class Company:
 
     def _make_user(self) -> MakeUser | None:
         model = self.role("user")
-        return None if model is None else model_user(model, position=self._config.overlay)
+        return None if model is None else model_user(model, self._config.wording, self._config.overlay)
 
     def _make_agent(self) -> MakeAgent | None:
         if self._config.agent is not None:

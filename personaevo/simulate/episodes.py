@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -13,13 +12,10 @@ from personaevo.measure.fingerprint import words_of
 from personaevo.records import Agent, Episode, Persona, PlanItem, Role, Task
 from personaevo.simulate.agents import ScriptedAgent
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
-from personaevo.simulate.facts import has_digit, numbers_in
+from personaevo.simulate.facts import numbers_in
 from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.stated import spoken_numbers
 from personaevo.simulate.users import embedded_user
-
-_DRESSED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=\d)\.0+(?!\d)")
-_PIECE = re.compile(r"[^\W_]+")
-_UNIT = re.compile(r"(?<=\d)(?:st|nd|rd|th|am|pm)$")
 
 
 class EpisodeError(PersonaevoError):
@@ -28,7 +24,8 @@ class EpisodeError(PersonaevoError):
 
 class User(Protocol):
     """One user in one dialogue. ``outcome`` is "completed" or "gave_up" once the user leaves, "" before; ``asked`` holds the names of facts
-    that the agent asked for, ``given`` how often each fact was given; ``goal_said`` tells whether the goal was."""
+    that the agent asked for, ``given`` how often each fact was given; ``goal_said`` tells whether the goal was; ``broke`` which turns
+    broke their plan (see ``records.Episode``)."""
 
     @property
     def outcome(self) -> str: ...
@@ -38,6 +35,8 @@ class User(Protocol):
     def asked(self) -> set[str]: ...
     @property
     def given(self) -> Mapping[str, int]: ...
+    @property
+    def broke(self) -> Sequence[tuple[int, tuple[str, ...]]]: ...
 
     def say(self, heard: str | None) -> str | None:
         """The next turn after the agent's text (None at the very start), or None once the user has left."""
@@ -82,6 +81,7 @@ def run_episode(
         outcome=user.outcome or "turn_limit",
         preservation=_preservation(task, user, turns, numbers_in if make_user is None else spoken_numbers),
         persona=persona,
+        broke=tuple(user.broke),
     )
 
 
@@ -133,12 +133,6 @@ def _own_numbers(task: Task, turns: Sequence[tuple[Role, str]], numbers: Callabl
         else:
             stated |= numbers(text)
     return len(stated & known) / len(stated) if stated else 1.0
-
-
-def spoken_numbers(text: str) -> set[str]:
-    """The numbers and codes of free text, bare of how they are dressed: "the 14th" is 14, "$1,200.00" 1200 and "555-0142" 555 and 0142."""
-    bare = _DRESSED.sub("", text.lower())
-    return {_UNIT.sub("", word) for word in _PIECE.findall(bare) if has_digit(word)}
 
 
 def _asked_given(asked: set[str], given: Mapping[str, int]) -> float:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from personaevo.definitions import Domain, prompt
-from personaevo.measure.fingerprint import words_of
 from personaevo.records import ChatModel, Message, Persona, PlanItem, Role, Task
-from personaevo.simulate.episodes import EpisodeError, MakeUser, User, spoken_numbers
-from personaevo.simulate.facts import facts_of, mentions
+from personaevo.simulate.episodes import EpisodeError
+from personaevo.simulate.facts import facts_of
 from personaevo.simulate.hearing import Hearing
+from personaevo.simulate.stated import GoalHeard, states
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
 
@@ -43,15 +43,6 @@ _NAMES = {
 _LABELS = {role: rf"[ \t]{{0,8}}[*_\[(]{{0,3}}(?:{names})[*_\])]{{0,3}}[ \t]?:[*_]{{0,3}}" for role, names in _NAMES.items()}
 _OWN = {role: re.compile(rf"\A{label}", re.IGNORECASE) for role, label in _LABELS.items()}
 _ON_A_LINE = {role: re.compile(rf"^{label}", re.IGNORECASE | re.MULTILINE) for role, label in _LABELS.items()}
-
-_STEM = 5  # letters by which words are compared: "change" and "changing", "canceled" and "cancelled"
-_MOST_OF_A_FACT = 2 / 3
-_SHORTEST_CODE = 4
-_FUNCTION_WORDS = frozenset(
-    "a about all am an and any are around as at be been but by can do for from get give had has have her his how i if in into is it its "
-    "just me more most my no not of off on or our out over she he so some than that the their them then there these they this those to "
-    "up us was we were what when which who will with would you your".split()
-)
 
 
 # -- what a model says, made one turn ------------------------------------------------------------------------------------------
@@ -170,6 +161,7 @@ class ModelUser:
         self.turns = 0
         self.goal_said = False
         self.outcome = ""
+        self.broke: tuple[tuple[int, tuple[str, ...]], ...] = ()  # nobody plans its turns
 
     def say(self, heard: str | None) -> str | None:
         """The next turn after the agent's text ``heard`` (None at the very start).
@@ -206,53 +198,3 @@ class ModelUser:
             self.given[name] += states(text, value)
         self.goal_said = self.goal.after(text)
         return text
-
-
-def model_user(model: ChatModel, position: Position = "after") -> MakeUser:
-    """Makes users played by the model for ``run_episode``; ``position`` tells where a persona is laid, before or after the task."""
-
-    def make(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
-        return ModelUser(model, task, persona, domain, sample=sample_of(item), position=position)
-
-    return make
-
-
-# -- what a model user's words come to -----------------------------------------------------------------------------------------
-
-
-def states(text: str, value: str) -> bool:
-    """Whether the text gives a fact's value: as it stands, as the same code with other gaps, or all its numbers with two thirds of its
-    other words (function words do not count, and words are compared by their first five letters)."""
-    if mentions(text.lower(), value):
-        return True
-    numbers, words = spoken_numbers(value), _stems(value)
-    code = _squeezed(value)
-    if numbers and len(code) >= _SHORTEST_CODE and code in _squeezed(text):
-        return True
-    if not numbers <= spoken_numbers(text):
-        return False
-    found = len(words & _stems(text))
-    return found >= _MOST_OF_A_FACT * len(words) if words else bool(numbers)
-
-
-class GoalHeard:
-    """Whether a goal has been said, over one turn or several: more than half of its content words were."""
-
-    def __init__(self, goal: str) -> None:
-        self.words = _stems(goal) | spoken_numbers(goal)
-        self.missing = set(self.words)
-
-    def after(self, text: str) -> bool:
-        """Whether it has been said once the text is said too."""
-        self.missing -= _stems(text) | spoken_numbers(text)
-        return 2 * len(self.missing) < len(self.words) or not self.words
-
-
-def _stems(text: str) -> set[str]:
-    """The beginnings of the text's content words; words with a digit are numbers or codes and do not count."""
-    words = words_of([text])[0]
-    return {word[:_STEM] for word in words if word not in _FUNCTION_WORDS and not any(map(str.isdigit, word))}
-
-
-def _squeezed(text: str) -> str:
-    return "".join(filter(str.isalnum, text.lower()))

@@ -17,7 +17,7 @@ from personaevo.models import Budget, Kept, Models, parse, read_prices
 from personaevo.records import PlanItem, Task, Tier
 from personaevo.reference import Reference
 from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
-from personaevo.simulate.model_users import model_user
+from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import DEFAULT_TIMEOUT, AgentFunction
 from personaevo.simulate.seeds import seed_of
 from personaevo.stress.findings import conclude

@@ -18,18 +18,17 @@ from simulate_cases import Listener, said_by
 from personaevo import definitions
 from personaevo.errors import ContentError, PersonaevoError
 from personaevo.records import Agent, Episode, Message, Persona, PlanItem, Reply, Role, Task
-from personaevo.simulate.episodes import EpisodeError, run_episode, spoken_numbers
+from personaevo.simulate.episodes import EpisodeError, run_episode
 from personaevo.simulate.model_users import (
     MAX_TURN,
-    GoalHeard,
     ModelUser,
     Spoken,
-    model_user,
     one_turn,
-    states,
     system_prompt,
     without_markers,
 )
+from personaevo.simulate.model_voice import model_user
+from personaevo.simulate.stated import GoalHeard, spoken_numbers, states
 from personaevo.text import split_blocks
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -79,7 +78,7 @@ def played(
     position: Literal["before", "after"] = "after",
 ) -> Episode:  # fmt: skip
     item = PlanItem(TASK.id, 0, seed)
-    return run_episode(TASK, persona, item, definitions.domain(domain), agent, make_user=model_user(model, position))
+    return run_episode(TASK, persona, item, definitions.domain(domain), agent, make_user=model_user(model, "text", position))
 
 
 def shown(messages: Sequence[Message]) -> str:

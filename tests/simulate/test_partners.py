@@ -20,7 +20,7 @@ from personaevo import definitions
 from personaevo.errors import ConfigError
 from personaevo.records import Episode, Message, PlanItem
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, run_episode
-from personaevo.simulate.model_users import model_user
+from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import (
     MAX_AGENT_TURN,
     CallableAgent,
@@ -38,7 +38,7 @@ ITEM = PlanItem(TASK.id, 0, 1)
 
 def played(make_agent: MakeAgent, user: Scripted | None = None, domain: str = "service") -> Episode:
     """An episode with this agent; the user is agenda-based unless a model plays it."""
-    make_user = model_user(user) if user is not None else None
+    make_user = model_user(user, "text") if user is not None else None
     return run_episode(TASK, None, ITEM, definitions.domain(domain), make_user=make_user, make_agent=make_agent)
 
 
@@ -393,7 +393,7 @@ def test_timeouts_that_are_none(timeout: float) -> None:
 
 def test_a_persona_reaches_the_user_and_not_the_agent() -> None:
     user, agent = Scripted("hi", "bye [DONE]"), Scripted("Hello")
-    run_episode(TASK, PERSONA, ITEM, SERVICE, make_user=model_user(user), make_agent=model_agent(agent))
+    run_episode(TASK, PERSONA, ITEM, SERVICE, make_user=model_user(user, "text"), make_agent=model_agent(agent))
     assert PERSONA.description in user.asked[0][0].content
     assert all(PERSONA.description not in message.content for asked in agent.asked for message in asked)
 

@@ -1,0 +1,42 @@
+"""A turn plan as one stage direction in plain words (``fitness/directions.toml``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from personaevo import content
+from personaevo.errors import ContentError
+from personaevo.simulate.plans import Move, TurnPlan
+from personaevo.simulate.wording import filled
+
+_FEW, _SOME = 6, 15  # words up to which a turn is a few words, and one short sentence
+_PARTS = ("moves", "unknown", "length", "shows", "avoids", "problems")
+
+
+def direction(plan: TurnPlan, goal: str | None, problem: str = "") -> str:
+    """What an actor is told for this turn. Without a ``goal`` it says *that* the goal or a fact is told, and not which words it has.
+    ``problem`` names what was wrong with the last try (a kind of ``checks.Broken``)."""
+    table = _table()
+    moves = [_move(move, goal, table) for move in plan.moves] or [table["moves"]["none"]]
+    length = "one" if plan.words == 1 else "few" if plan.words <= _FEW else "some" if plan.words <= _SOME else "many"
+    shows = [table["shows"][name] for name in plan.shows if name in table["shows"]]
+    avoids = [] if plan.bare else [text for name, text in table["avoids"].items() if name not in plan.shows]
+    parts = [*moves, filled(table["length"][length], words=str(plan.words)), *shows, *avoids, table["problems"].get(problem, "")]
+    return str(table["start"]) + " ".join(part for part in parts if part)
+
+
+def _move(move: Move, goal: str | None, table: Mapping[str, Any]) -> str:
+    if goal is None and move.kind in table["unknown"]:
+        return str(table["unknown"][move.kind])
+    return filled(table["moves"][move.kind], goal=goal or "", name=move.name, value=move.value)
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    found = content.toml("fitness", "directions.toml")
+    missing = [part for part in _PARTS if not isinstance(found.get(part), dict)]
+    if missing or not isinstance(found.get("start"), str):
+        raise ContentError(f"fitness/directions.toml: expected start and the tables {', '.join(_PARTS)}")
+    return found

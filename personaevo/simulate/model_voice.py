@@ -1,0 +1,157 @@
+"""Plans worded by a chat model, one small request a turn; what comes back is held against the plan.
+
+No language model keeps a rate over a dialogue; every one can do one thing in one turn. With the wording "draft" the model gets the turn as
+the templates would say it, to be said in other words; with "direction" it plays the user and gets one stage direction after the agent's
+message. A turn that breaks its plan is asked for once more, and the better of the two is said.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+from personaevo import definitions
+from personaevo.definitions import Domain, prompt
+from personaevo.measure.fingerprint import COMPUTED, words_of
+from personaevo.records import ChatModel, Message, Persona, PlanItem, Task, Wording
+from personaevo.simulate.checks import GRAVE, Broken, Checks
+from personaevo.simulate.directions import direction
+from personaevo.simulate.director import Director
+from personaevo.simulate.episodes import MakeUser, User
+from personaevo.simulate.model_users import ModelUser, Position, ask, heard_text, sample_of, system_prompt
+from personaevo.simulate.plans import Said, TurnPlan
+from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.stated import GoalHeard, states
+from personaevo.simulate.templates import Templates, templates_for
+from personaevo.simulate.users import DirectedUser
+from personaevo.simulate.wording import filled
+
+_SECOND = 7919  # added to the sample of a turn that is asked for once more: it is to be drawn independently
+
+
+class ModelVoice(ABC):
+    """Words the plans of one dialogue by a chat model. ``sample`` tells dialogues apart that have the same messages."""
+
+    def __init__(self, model: ChatModel, task: Task, templates: Templates, sample: int) -> None:
+        self.model, self.templates, self.sample = model, templates, sample
+        self.checks, self.goal = Checks(task), GoalHeard(task.goal)
+        self.given = dict.fromkeys(self.checks.facts, 0)
+
+    def say(self, plan: TurnPlan, heard: str | None) -> Said:
+        """The plan in the model's words.
+
+        Raises:
+            EpisodeError: the model said nothing, twice. Its own errors are raised as they are.
+        """
+        draft = self.templates.say(plan, heard)
+        plan = replace(plan, words=max(plan.words, draft.words))  # facts have lengths of their own
+        text = self.ask(plan, heard, draft.text, None)
+        broken = self._broken(text, plan, heard)
+        if broken:
+            again = self.ask(plan, heard, draft.text, broken[0])
+            left = self._broken(again, plan, heard)
+            if _weight(left) < _weight(broken):
+                text, broken = again, left
+        self.took(text)
+        return self._said(text, plan, draft, broken)
+
+    @abstractmethod
+    def ask(self, plan: TurnPlan, heard: str | None, draft: str, problem: Broken | None) -> str:
+        """What the model says; ``problem`` is what was wrong with what it said first."""
+
+    def took(self, text: str) -> None:  # noqa: B027 - most voices need no memory
+        """Takes notice of the turn that is said."""
+
+    def _broken(self, text: str, plan: TurnPlan, heard: str | None) -> list[Broken]:
+        return self.checks.broken(text, plan, heard, self.given)
+
+    def _said(self, text: str, plan: TurnPlan, draft: Said, broken: list[Broken]) -> Said:
+        given = tuple(name for name, value in self.checks.facts.items() if states(text, value))
+        given += tuple(move.name for move in plan.moves if move.name and move.name not in given and states(text, move.value))
+        for name in given:
+            self.given[name] += 1
+        shown = {*definitions.features().shown(text), *COMPUTED}
+        unshown = [name for name in plan.shows if name not in shown and name not in draft.unshown]
+        words = len(words_of([text])[0])
+        return Said(text, words, given, self.goal.after(text), (*draft.unshown, *unshown), tuple(one.kind for one in broken))
+
+
+def _weight(broken: list[Broken]) -> int:
+    return sum(10 if one.kind in GRAVE else 1 for one in broken)
+
+
+class DraftVoice(ModelVoice):
+    """The model gets the agent's message and the templates' turn as a draft, and says the same in other words."""
+
+    def __init__(self, model: ChatModel, task: Task, templates: Templates, sample: int) -> None:
+        super().__init__(model, task, templates, sample)
+        self.parts = prompt("reword", "rules", "turn", "opening", "examples", "note", "problems")
+        self.problems = dict(line.split(": ", 1) for line in self.parts["problems"].splitlines() if ": " in line)
+        self.before = [Message("system", self.parts["rules"]), *self._examples()]
+
+    def ask(self, plan: TurnPlan, heard: str | None, draft: str, problem: Broken | None) -> str:
+        """The draft in other words."""
+        turn = self._turn(heard, draft)
+        if problem is not None:
+            note = filled(self.problems[problem.kind], value=problem.value, words=_words(plan.words))
+            turn = f"{turn}\n{filled(self.parts['note'], problem=note)}"
+        return ask(self.model, [*self.before, Message("user", turn)], "user", self.sample + (_SECOND if problem else 0)).text
+
+    def _turn(self, heard: str | None, draft: str) -> str:
+        words = _words(len(words_of([draft])[0]))
+        return filled(self.parts["turn"], heard=heard_text(heard) if heard else self.parts["opening"], draft=draft, words=words)
+
+    def _examples(self) -> list[Message]:
+        found = []
+        for block in self.parts["examples"].split("\n\n"):
+            lines = dict(line.split(": ", 1) for line in block.splitlines())
+            found += [Message("user", self._turn(lines["agent"], lines["draft"])), Message("assistant", lines["said"])]
+        return found
+
+
+class DirectionVoice(ModelVoice):
+    """The model plays the user and gets one stage direction after each of the agent's messages."""
+
+    def __init__(self, model: ChatModel, task: Task, templates: Templates, sample: int, prompt_text: str) -> None:
+        super().__init__(model, task, templates, sample)
+        self.messages = [Message("system", prompt_text)]
+        self.asked = Message("user", "")
+
+    def ask(self, plan: TurnPlan, heard: str | None, draft: str, problem: Broken | None) -> str:
+        """The plan as a stage direction, followed."""
+        goal, again = self.templates.goal, "" if problem is None else problem.kind
+        self.asked = Message("user", f"{heard_text(heard or '')}\n\n{direction(plan, goal, again)}".strip())
+        return ask(self.model, [*self.messages, self.asked], "user", self.sample + (_SECOND if problem else 0)).text
+
+    def took(self, text: str) -> None:
+        """Goes on from the turn that is said."""
+        self.messages += [self.asked, Message("assistant", text)]
+
+
+def directed_user(
+    model: ChatModel, task: Task, persona: Persona, item: PlanItem, domain: Domain, wording: Wording = "draft"
+) -> DirectedUser:
+    """A user whose turns are planned by the director and worded by the model. Equal arguments give the same plans for what is heard."""
+    seed, sample = item.seed, sample_of(item)
+    director = Director(task, persona.dials, domain, random.Random(seed_of(seed, "user")))
+    templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), persona.dials, 0.0)
+    if wording == "draft":
+        return DirectedUser(director, DraftVoice(model, task, templates, sample))
+    return DirectedUser(director, DirectionVoice(model, task, templates, sample, system_prompt(task, persona, domain)))
+
+
+def model_user(model: ChatModel, wording: Wording = "draft", position: Position = "after") -> MakeUser:
+    """Makes users played by the model for ``run_episode``: directed ones, or with the ``wording`` "text" such as are given the persona's
+    text once, at ``position`` before or after the task. Persona-free users have no director."""
+
+    def make(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
+        if persona is None or wording == "text":
+            return ModelUser(model, task, persona, domain, sample=sample_of(item), position=position)
+        return directed_user(model, task, persona, item, domain, wording)
+
+    return make
+
+
+def _words(count: int) -> str:
+    return f"{count} word{'s' if count != 1 else ''}"
