@@ -16,6 +16,7 @@ from personaevo.definitions import Domain, prompt
 from personaevo.measure.fingerprint import COMPUTED, words_of
 from personaevo.records import ChatModel, Message, Persona, PlanItem, Task, Wording
 from personaevo.simulate.checks import GRAVE, Broken, Checks
+from personaevo.simulate.curves import Calibration
 from personaevo.simulate.directions import direction
 from personaevo.simulate.director import Director
 from personaevo.simulate.episodes import MakeUser, User
@@ -130,25 +131,31 @@ class DirectionVoice(ModelVoice):
 
 
 def directed_user(
-    model: ChatModel, task: Task, persona: Persona, item: PlanItem, domain: Domain, wording: Wording = "draft"
-) -> DirectedUser:
-    """A user whose turns are planned by the director and worded by the model. Equal arguments give the same plans for what is heard."""
+    model: ChatModel, task: Task, persona: Persona, item: PlanItem, domain: Domain, wording: Wording = "draft",
+    calibration: Calibration | None = None,
+) -> DirectedUser:  # fmt: skip
+    """A user whose turns are planned by the director and worded by the model; with its ``calibration`` the director asks for what will
+    show the persona's dials. Equal arguments give the same plans for what is heard."""
     seed, sample = item.seed, sample_of(item)
-    director = Director(task, persona.dials, domain, random.Random(seed_of(seed, "user")))
-    templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), persona.dials, 0.0)
+    dials = persona.dials if calibration is None else calibration.invert(persona.dials)
+    director = Director(task, dials, domain, random.Random(seed_of(seed, "user")))
+    templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), dials, 0.0)
     if wording == "draft":
         return DirectedUser(director, DraftVoice(model, task, templates, sample))
     return DirectedUser(director, DirectionVoice(model, task, templates, sample, system_prompt(task, persona, domain)))
 
 
-def model_user(model: ChatModel, wording: Wording = "draft", position: Position = "after") -> MakeUser:
-    """Makes users played by the model for ``run_episode``: directed ones, or with the ``wording`` "text" such as are given the persona's
-    text once, at ``position`` before or after the task. Persona-free users have no director."""
+def model_user(
+    model: ChatModel, wording: Wording = "draft", position: Position = "after", calibration: Calibration | None = None
+) -> MakeUser:
+    """Makes users played by the model for ``run_episode``: directed ones (by the ``calibration``, if there is one), or with the
+    ``wording`` "text" such as are given the persona's text once, at ``position`` before or after the task. Persona-free users have no
+    director."""
 
     def make(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
         if persona is None or wording == "text":
             return ModelUser(model, task, persona, domain, sample=sample_of(item), position=position)
-        return directed_user(model, task, persona, item, domain, wording)
+        return directed_user(model, task, persona, item, domain, wording, calibration)
 
     return make
 

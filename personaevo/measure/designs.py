@@ -1,0 +1,20 @@
+"""Points that fill a space evenly: for experiments over many settings at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import qmc
+
+from personaevo.records import Floats
+
+
+def sobol(n: int, dimensions: int, seed: int) -> Floats:
+    """``n`` points of a scrambled Sobol sequence (Owen 1998) in the unit cube, ``[n, dimensions]``, each coordinate in [0, 1).
+
+    Equal arguments give equal points, and fewer points are a prefix of more. The first 2^m fill the cube most evenly.
+    """
+    if n < 1:
+        return np.empty((0, dimensions))
+    exponent = max(n - 1, 1).bit_length()
+    points = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed)).random_base2(exponent)
+    return np.asarray(points[:n], dtype=float)
