@@ -1,0 +1,212 @@
+"""Calibrates a user: how well a model plays what it is asked, and whether asking through the inverse brings it nearer.
+
+    choose the wording    a few dialogues with each, on the same dials
+    fit                   dialogues over the space of dials: one line of shown against asked for each behavior
+    check                 other dials, other tasks: each dialogue as it is asked and through the inverse, from the same seed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from personaevo import definitions
+from personaevo.definitions import Domain
+from personaevo.errors import InputError
+from personaevo.measure.stats import paired_difference
+from personaevo.records import Episode, Floats, Task, Wording
+from personaevo.simulate.conduct import Conduct, Interval, conduct
+from personaevo.simulate.curves import FEWEST, Calibration, Curve, fit, prompt_digest, to_scale
+from personaevo.simulate.trials import Job, Trial, trials
+
+EMBEDDED = "embedded"
+WORDINGS: tuple[Wording, ...] = ("draft", "direction")
+TRIED = 6  # dialogues with each wording
+_ALIKE = 0.05  # grave breaks a turn by which two wordings do not differ
+_NOTHING = "n/a"  # the prompt of the embedded engine
+
+PlayAll = Callable[[Sequence[Job]], list[Episode]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A wording as it did in the few dialogues for the choice: grave breaks a turn, and the mean distance of shown from asked in
+    deviations of the design. None where no dialogue completed."""
+
+    wording: Wording
+    completed: int
+    grave: float | None
+    distance: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Of one behavior: the mean distance of shown from asked, in deviations of the design, asked as it is (``before``) and through the
+    inverse (``after``); ``gain`` is before - after over pairs of dialogues; ``slope`` and ``slope_before`` are those of the check."""
+
+    before: float
+    after: float
+    gain: Interval
+    slope_before: float
+    slope: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the inverse brings on dials and tasks that it was not fitted to: by dial, and the mean over dials (``overall``)."""
+
+    pairs: int
+    planned: int
+    gains: Mapping[str, Gain]
+    overall: Gain
+    after: Conduct
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A calibration, the dialogues that it was fitted to (``asked[n, d]`` and ``shown[n, d]`` on the scales of the dials ``names``), how
+    users behaved in them, how the wording was chosen and what the inverse brings (None: not checked)."""
+
+    calibration: Calibration
+    names: tuple[str, ...]
+    asked: Floats
+    shown: Floats
+    conduct: Conduct
+    tried: tuple[Tried, ...]
+    check: Check | None
+
+
+def calibrate(
+    model: str, play: PlayAll, tasks: Mapping[str, Sequence[Task]], domain: Domain, *, dialogues: int = 60, check: int = 20,
+    wording: Wording | None = None, seed: int = 0,
+) -> Calibrated:  # fmt: skip
+    """Calibrates the user that ``play`` plays.
+
+    Args:
+        model: its name; "embedded" has no wording to be chosen.
+        play: the measured episodes of jobs, in order.
+        tasks: those of "train" for the fit, those of "test" for the check.
+        dialogues, check: how many, at least 4; none for the check leaves it out.
+        wording: "draft" or "direction"; None lets six dialogues with each decide, which count for the fit (see ``better``).
+
+    Raises:
+        InputError: fewer than four dialogues completed.
+    """
+    planned = trials(tasks["train"], dialogues, domain, seed, "calibrate")
+    first, tried = _chosen(model, play, planned, wording)
+    chosen = wording or (first[0] if first else "draft")
+    known = first[1] if first else []
+    episodes = [*known, *play([Job(trial, chosen) for trial in planned[len(known) :]])]
+    asked, shown = _matrices(planned, episodes)
+    if len(asked) < FEWEST:
+        reason = next((one.reason for one in episodes if one.reason), "none was played")
+        raise InputError(f"{len(asked)} of {len(episodes)} dialogues completed, at least {FEWEST} are needed for a line: {reason}")
+    names = definitions.features().names
+    curves = {name: fit(asked[:, place], shown[:, place]) for place, name in enumerate(names) if asked[:, place].std() > 0}
+    calibration = Calibration(model, chosen, _NOTHING if model == EMBEDDED else prompt_digest(chosen), curves)
+    behaved = conduct(episodes, [trial.dials for trial in planned])
+    checked = _checked(play, trials(tasks["test"], check, domain, seed, "check"), calibration) if check else None
+    return Calibrated(calibration, names, asked, shown, behaved, tried, checked)
+
+
+# --- which wording
+
+
+def _chosen(
+    model: str, play: PlayAll, planned: Sequence[Trial], wording: Wording | None
+) -> tuple[tuple[Wording, list[Episode]] | None, tuple[Tried, ...]]:
+    """The better wording with its dialogues, and how both did; nothing where there is no choice."""
+    if wording is not None or model == EMBEDDED:
+        return None, ()
+    few = planned[:TRIED]
+    played = play([Job(trial, one) for one in WORDINGS for trial in few])
+    parts = {one: played[place * len(few) : (place + 1) * len(few)] for place, one in enumerate(WORDINGS)}
+    tried = tuple(_tried(one, few, episodes) for one, episodes in parts.items())
+    best = better(*tried)
+    return (best.wording, parts[best.wording]), tried
+
+
+def _tried(wording: Wording, few: Sequence[Trial], episodes: Sequence[Episode]) -> Tried:
+    asked, shown = _matrices(few, episodes)
+    if not len(asked):
+        return Tried(wording, 0, None, None)
+    spread = _matrices_of(few).std(axis=0)
+    varied = spread > 0
+    distance = float((np.abs(shown - asked)[:, varied] / spread[varied]).mean()) if varied.any() else 0.0
+    return Tried(wording, len(asked), conduct(episodes, [trial.dials for trial in few]).grave[0], distance)
+
+
+def better(first: Tried, second: Tried) -> Tried:
+    """The wording that goes on: the one with more completed dialogues; of equals the one with fewer grave breaks (invented, leaked or
+    missing facts, the goal not said, the agent's words) if they differ by more than 5 in 100 turns; else the one that is nearer to what
+    was asked. On ties the first."""
+    if first.completed != second.completed:
+        return max(first, second, key=lambda one: one.completed)
+    if first.grave is None or second.grave is None or first.distance is None or second.distance is None:
+        return first
+    if abs(first.grave - second.grave) > _ALIKE:
+        return first if first.grave < second.grave else second
+    return first if first.distance <= second.distance else second
+
+
+# --- asked and shown
+
+
+def _matrices(planned: Sequence[Trial], episodes: Sequence[Episode]) -> tuple[Floats, Floats]:
+    """Asked and shown of the completed episodes, ``[n, d]`` each, on the dials' scales."""
+    done = [(trial, one) for trial, one in zip(planned, episodes, strict=True) if one.state == "completed"]
+    return _matrices_of([trial for trial, _ in done]), _scaled([one.fingerprint for _, one in done])
+
+
+def _matrices_of(planned: Sequence[Trial]) -> Floats:
+    names = definitions.features().names
+    return _scaled([[trial.dials[name] for name in names] for trial in planned])
+
+
+def _scaled(rows: Sequence[Sequence[float]]) -> Floats:
+    names = definitions.features().names
+    values = [[to_scale(name, value) for name, value in zip(names, row, strict=True)] for row in rows]
+    return np.array(values, dtype=float).reshape(len(rows), len(names))
+
+
+# --- what it brings
+
+
+def _checked(play: PlayAll, planned: Sequence[Trial], calibration: Calibration) -> Check | None:
+    """Plays every trial as it is asked and through the inverse; None if fewer than two pairs completed."""
+    wording = calibration.wording
+    played = play([Job(trial, wording, inverse) for inverse in (None, calibration) for trial in planned])
+    plain, inverted = played[: len(planned)], played[len(planned) :]
+    both = [index for index, pair in enumerate(zip(plain, inverted, strict=True)) if all(one.state == "completed" for one in pair)]
+    if len(both) < 2:
+        return None
+    asked, before = _matrices([planned[index] for index in both], [plain[index] for index in both])
+    _, after = _matrices([planned[index] for index in both], [inverted[index] for index in both])
+    places = [(name, place) for place, name in enumerate(definitions.features().names) if name in calibration.curves]
+    spreads = np.array([calibration.curves[name].spread for name, _ in places])
+    chosen = [place for _, place in places]
+    missed, left = (np.abs(shown - asked)[:, chosen] / spreads for shown in (before, after))
+    lines = [(_slope(asked[:, place], before[:, place]), _slope(asked[:, place], after[:, place])) for place in chosen]
+    gains = {name: _gain(missed[:, at], left[:, at], *lines[at]) for at, (name, _) in enumerate(places)}
+    overall = _gain(missed.mean(axis=1), left.mean(axis=1), *map(float, np.array(lines).mean(axis=0)))
+    return Check(len(both), len(planned), gains, overall, conduct(inverted, [trial.dials for trial in planned]))
+
+
+def _gain(missed: Floats, left: Floats, slope_before: float, slope: float) -> Gain:
+    """From the distances of each pair of dialogues."""
+    return Gain(float(missed.mean()), float(left.mean()), paired_difference(list(missed), list(left)), slope_before, slope)
+
+
+def _slope(asked: Floats, shown: Floats) -> float:
+    """The slope of shown against asked; 0 where nothing varies in what was asked."""
+    centered = asked - asked.mean()
+    squares = float((centered**2).sum())
+    return float((centered * shown).sum()) / squares if squares > 0 else 0.0
+
+
+def line_of(calibrated: Calibrated, name: str) -> tuple[Curve, Floats, Floats]:
+    """A dial's curve with the asked and shown values that it was fitted to, ``[n]`` each, on the dial's scale."""
+    place = calibrated.names.index(name)
+    return calibrated.calibration.curves[name], calibrated.asked[:, place], calibrated.shown[:, place]

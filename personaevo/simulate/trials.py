@@ -1,0 +1,121 @@
+"""The dialogues of a calibration: dials that fill the plausible space evenly, each set played once, on a task of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from personaevo import definitions
+from personaevo.definitions import Domain
+from personaevo.errors import ReplyError
+from personaevo.measure.designs import sobol
+from personaevo.programs.dials import dial_table
+from personaevo.programs.personas import compose_policy
+from personaevo.records import ChatModel, Episode, Persona, PlanItem, Task, Wording
+from personaevo.simulate.curves import Calibration
+from personaevo.simulate.episodes import MakeAgent, run_episode
+from personaevo.simulate.measuring import measured
+from personaevo.simulate.model_voice import model_user
+from personaevo.simulate.seeds import seed_of
+
+# What people may plausibly do, set by reason and not from any corpus. Rates are shares of turns; what stands here holds for people who
+# write eight words a turn or more: in shorter turns there is less room for each.
+_RATES: Mapping[str, tuple[float, float]] = {
+    "politeness_rate": (0.0, 0.6), "formality_rate": (0.0, 0.5), "uncertainty_rate": (0.0, 0.5), "certainty_rate": (0.0, 0.5),
+    "pushback_rate": (0.0, 0.4), "clarification_rate": (0.0, 0.3), "info_seeking_rate": (0.0, 0.4), "emotion_rate": (0.0, 0.4),
+    "accusatory_rate": (0.0, 0.25), "pivot_rate": (0.0, 0.3), "identity_confusion_rate": (0.0, 0.2), "repetition_rate": (0.0, 0.3),
+}  # fmt: skip
+_ROOMY = 8.0  # words a turn
+_WORDS, _CV, _NUMBERS = (2.0, 25.0), (0.2, 1.0), (0.1, 1.2)
+_OPENING = (0.4, 2.5)  # times the words of a turn
+_SECOND = (0.5, 2.0)
+_MOST_OPENING, _FRONT = 40.0, (0.08, 0.8)
+_ACKS = 0.7  # of the short turns, at most
+_SHORT, _SHORT_MEAN = 4.0, 1.5  # words from which on a turn is not short, and of one that is
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One set of dials, the task that it is played on, and the seed of the dialogue."""
+
+    task: Task
+    item: PlanItem
+    dials: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A trial as it is to be played: how a model words it, and through which inverse the director asks."""
+
+    trial: Trial
+    wording: Wording
+    calibration: Calibration | None = None
+
+
+def trials(tasks: Sequence[Task], count: int, domain: Domain, seed: int, purpose: str) -> list[Trial]:
+    """``count`` trials over the tasks in turn; equal arguments give equal ones, and fewer are a prefix of more. ``purpose`` tells designs
+    of one seed apart."""
+    order = sorted(tasks, key=lambda task: seed_of(seed, purpose, task.id))
+    designs = design(count, domain, seed_of(seed, purpose, "dials"))
+    found = []
+    for number, dials in enumerate(designs):
+        task = order[number % len(order)]
+        found.append(Trial(task, PlanItem(task.id, number, seed_of(seed, purpose, number, "episode")), dials))
+    return found
+
+
+def design(count: int, domain: Domain, seed: int) -> list[dict[str, float]]:
+    """``count`` sets of dials: one for each feature, evenly over the plausible joint ranges, without swings of mood."""
+    names = definitions.features().names
+    turns = max(float(domain.script.get("expected_turns", 8.0)), 4.0)
+    return [_dials(dict(zip(names, map(float, row), strict=True)), turns) for row in sobol(count, len(names), seed)]
+
+
+def _dials(at: Mapping[str, float], turns: float) -> dict[str, float]:
+    """The dials at a point of the unit cube: those of length follow from the words of a turn."""
+    words = _log_between(_WORDS, at["words_per_turn"])
+    least = max(0.0, (_SHORT - words) / (_SHORT - _SHORT_MEAN))
+    short = least + at["short_rate"] * (1.0 - least) * 0.8 * min(1.0, _SHORT / words)
+    opening = min(max(words * _log_between(_OPENING, at["opening_words"]), 1.0), _MOST_OPENING)
+    second = _between(_SECOND, at["front_loading"])
+    lengths = {
+        "words_per_turn": words, "short_rate": short, "ack_only_rate": at["ack_only_rate"] * _ACKS * short,
+        "verbosity_cv": _between(_CV, at["verbosity_cv"]), "opening_words": opening,
+        "front_loading": min(max((opening / words + second) / turns, _FRONT[0]), _FRONT[1]),
+        "identifiers_per_turn": _between(_NUMBERS, at["identifiers_per_turn"]),
+    }  # fmt: skip
+    room = min(1.0, words / _ROOMY)
+    rates = {name: room * _between(ends, at[name]) for name, ends in _RATES.items()}
+    others = {name: definitions.dials()[name].default for name in at if name not in lengths and name not in rates}
+    return {**lengths, **rates, **others, "mood_swing": 0.0}
+
+
+def _between(ends: tuple[float, float], place: float) -> float:
+    return ends[0] + (ends[1] - ends[0]) * place
+
+
+def _log_between(ends: tuple[float, float], place: float) -> float:
+    return math.exp(_between((math.log(ends[0]), math.log(ends[1])), place))
+
+
+def play(job: Job, domain: Domain, user: ChatModel | None, make_agent: MakeAgent | None = None) -> Episode:
+    """The dialogue of a job, measured; ``user`` None is the embedded engine, without ``make_agent`` the agent is the scripted one.
+
+    A refusal makes a failed episode; other errors of a model are raised as they are.
+    """
+    trial = job.trial
+    persona = Persona(id=f"trial {trial.item.slot}", description="", dials=dict(trial.dials), policy=_policy(trial.dials))
+    if user is None and job.calibration is not None:
+        persona = persona.model_copy(update={"dials": job.calibration.invert(trial.dials)})
+    make_user = None if user is None else model_user(user, job.wording, calibration=job.calibration)
+    try:
+        episode = run_episode(trial.task, persona, trial.item, domain, make_user=make_user, make_agent=make_agent)
+    except ReplyError as error:
+        return Episode(item=trial.item, state="failed", persona=persona, reason=str(error), fault="infrastructure")
+    return measured([replace(episode, persona=persona)], ())[0]
+
+
+def _policy(dials: Mapping[str, float]) -> str:
+    """The text of a persona that has none of its own."""
+    return compose_policy({}, dials, {}, dial_table())
