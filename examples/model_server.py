@@ -268,6 +268,7 @@ _NO_FACTS = frozenset("goal manner context domain note user agent customer assis
 _TERSE = re.compile(r"(?i)\b(?:terse|brief|few words|a word or two|as little as possible)\b")
 _ENDING = re.compile(r"(?i)\b(?:anything else|good ?bye|all set|take care|have a (?:nice|good|great))\b")
 _LAST = re.compile(r"(?i)patience is over")
+_DRAFT = re.compile(r"(?m)^Draft \(\d+ words?\): (.+)$")
 _THANKS = re.compile(r"(?i)\b(?:that'?s all|that is all|no,? thanks?|bye|nothing else)\b|\[DONE\]")
 _WANTED = ("the reference number", "the name it is under", "the date", "a way to reach you", "what exactly should change")
 
@@ -326,6 +327,12 @@ def _user(request: Request, dice: random.Random) -> str:
         name, value = (asked or left)[0]
         return value if terse else dice.choice(("The {0} is {1}.", "It's {1}, the {0}.", "Sure: {0} {1}.")).format(name, value)
     return dice.choice(("ok", "hm") if terse else ("Okay, and how long will that take?", "Alright.", "Is that really needed?"))
+
+
+def _reworder(request: Request, dice: random.Random) -> str | None:
+    """The draft of a turn in other words: typed in lower case, with a word before it now and then."""
+    found = _DRAFT.search(request.heard)
+    return found and f"{dice.choice(('', '', 'well, '))}{found[1].rstrip('.').replace('I am', 'im')}"
 
 
 def _agent(request: Request, dice: random.Random) -> str:
@@ -461,6 +468,7 @@ def _places(lines: Sequence[str], part: Sequence[str]) -> int:
 
 # What a prompt is known by, and who answers it; the first that has something to say does. Adapt this table to your own prompts.
 RECOGNIZERS: list[tuple[re.Pattern[str], Callable[[Request, random.Random], str | Json | None]]] = [
+    (_DRAFT, _reworder),
     (re.compile(r"(?i)search/replace|<<<<<<< SEARCH|whole program"), _rewriter),
     (re.compile(r"You compare conversations of simulated users"), _critic),
     (_OBJECTS, _proposer),

@@ -30,6 +30,11 @@ DEFAULT_OPERATORS: Mapping[str, float] = {
     "drop_axis": 0.1,
 }
 
+# Where a model plays users, every dialogue costs calls: the default plan has at most 150 of them in all.
+PLAN_WITH_MODELS: Mapping[str, int] = {
+    "candidates": 8, "task_count": 4, "personas": 1, "finalists": 2, "test_tasks": 4, "test_personas": 1, "control_dialogues": 14,
+}  # fmt: skip
+
 MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows with the square of what is nested in it
 
 # Settings that say where and how fast, not what: a resumed run may change them.
@@ -81,7 +86,8 @@ class SearchConfig(BaseModel):
         program: persona program to start from, in place of the domain's own (or of that made from ``profiles``).
         profiles: refined profiles: an archive of ``personaevo refine``, a folder of ``refine --out``, or one file. The search starts from
             a program of them, and its cells are made around them; people who are held out are left out.
-        candidates: how many programs are proposed, the seed program included.
+        candidates: how many programs are proposed, the seed program included. Where a model plays users, this and the five settings below
+            are smaller unless they are given (``PLAN_WITH_MODELS``).
         task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each, who have two dialogues each.
         finalists: so many of the best are scored again, on ``test_tasks`` tasks with ``test_personas`` personas each, to pick the best.
         test_tasks, test_personas: the same for the final table, on held-out tasks and people.
@@ -99,8 +105,10 @@ class SearchConfig(BaseModel):
         wording: how a model plays a persona: it words the director's turns anew from a "draft", or follows one "direction" a turn, or gets
             the persona's "text" once and no director.
         overlay: where a persona stands in the prompt of a user that a model plays: "after" the task or "before" it.
-        control_dialogues: dialogues of each kind of negatives that the judge is trained against, for train and test each; None is 200, or
-            60 where a model plays user or agent.
+        control_dialogues: dialogues of each kind of negatives that the judge is trained against, for train and test each; None is 200.
+            Where a model plays, they serve both.
+        screen: proposals for each candidate: where a model plays users, only the one that does best on the embedded engine, as this model's
+            stand-in, is played by the model.
         max_usd, max_tokens, max_calls: what models may cost in all, resumed parts included; the search stops in order before it is more.
         prices: a file of prices that comes before ``archive/prices.toml``.
         replay: an archive whose recorded answers take the place of all models.
@@ -136,7 +144,8 @@ class SearchConfig(BaseModel):
     agent: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_shows)] | None = None
     wording: Wording = "draft"
     overlay: Literal["after", "before"] = "after"
-    control_dialogues: Annotated[int, Field(ge=20, le=100_000)] | None = None
+    control_dialogues: Annotated[int, Field(ge=10, le=100_000)] | None = None
+    screen: Annotated[int, Field(ge=1, le=1000)] = 10
     max_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=0)] | None = None
     max_calls: Annotated[int, Field(ge=0)] | None = None
@@ -158,6 +167,14 @@ class SearchConfig(BaseModel):
         if self.profiles is not None and self.archive is not None and self.profiles.resolve() == self.archive.resolve():
             raise ValueError("the archive to write is the one that profiles are taken from; give another")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plan_with_models(cls, values: Any) -> Any:
+        """What is not given is small where a model plays users."""
+        models = values.get("models") if isinstance(values, dict) else None
+        played = isinstance(models, dict) and models.get("user", "embedded") != "embedded"
+        return {**PLAN_WITH_MODELS, **values} if played else values
 
     @model_validator(mode="before")
     @classmethod

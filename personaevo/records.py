@@ -252,12 +252,24 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Screened:
+    """One proposal for a candidate as it did on the stand-in of the run's model; the one that was ``played`` became the candidate."""
+
+    program_id: str
+    operator: str
+    standing: float
+    played: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
-    """Everything that one candidate adds to the archive, written in one transaction."""
+    """Everything that one candidate adds to the archive, written in one transaction; ``screened`` are the proposals that it was chosen
+    from, if any were tried on a stand-in."""
 
     candidate: Candidate
     evaluation: Evaluation | None = None
     episodes: tuple[Episode, ...] = ()
+    screened: tuple[Screened, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,10 +150,16 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "row": _name('"row"'), "against": _name("against"), "objective": _name("objective"), "mean": "isfinite(mean)",
         "low": "isfinite(low)", "high": "isfinite(high)",
     },
+    "screenings": {
+        "number": "number >= 0", "program": _id("program"), "operator": _name("operator"), "standing": "isfinite(standing)",
+        "played": "played IS NOT NULL",
+    },
     "refinement": {"settings": _object("settings")},
     "calibrations": {
         "model": _name("model"), "wording": _name("wording"), "prompt": _name("prompt"), "made": "made IS NOT NULL",
-        "dials": _map("dials", 'x.slope x."offset" x.se') + " AND " + _all("map_values(dials)", "x.n >= 0"), "report": _object("report"),
+        "dials": _map("dials", 'x.slope x."offset" x.se x.r x.center x.spread x.noise x.low x.high')
+        + " AND " + _all("map_values(dials)", "x.n BETWEEN 0 AND 1e9 AND x.se >= 0 AND x.spread >= 0 AND x.noise >= 0"),
+        "report": _object("report"),
     },
     "refined": {
         "person": _name("person"),

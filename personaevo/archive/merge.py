@@ -39,6 +39,7 @@ ORDER BY c.seq
 """
 _TABLES = (
     "runs", "evaluations", "episodes", "personas", "pruned", "final_tables", "finals", "comparisons", "rules", "levels", "controls",
+    "screenings",
 )  # fmt: skip
 _ROWS = """
 INSERT INTO copied.{table}
@@ -49,6 +50,12 @@ INSERT INTO copied.model_calls
 SELECT t.* REPLACE (r.new AS run) FROM archive.model_calls AS t JOIN memory.renumbered AS r ON r.old = t.run
 WHERE NOT EXISTS (FROM copied.model_calls AS known WHERE known."key" = t."key")
 QUALIFY row_number() OVER (PARTITION BY t."key" ORDER BY t.rowid) = 1
+ORDER BY t.rowid
+"""
+_CALIBRATIONS = """
+INSERT INTO copied.calibrations
+SELECT t.* FROM archive.calibrations AS t
+WHERE NOT EXISTS (FROM copied.calibrations AS k WHERE (k.model, k.wording, k.prompt, k.made) = (t.model, t.wording, t.prompt, t.made))
 ORDER BY t.rowid
 """
 
@@ -75,11 +82,12 @@ def merge(out: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]]) 
     """Writes the new archive ``out`` with the runs of all files, numbered in the order given; what became of each.
 
     Programs are kept once, and so are answers of models (the first of those to the same question). Runs are equal, and kept once,
-    if they have the same settings, number of commits and digest; the one is taken of which most is there. The files stay as they are;
-    one that is being written gives its last snapshot.
+    if they have the same settings, number of commits and digest; the one is taken of which most is there. Calibrations come along, without
+    the answers that they were made from. The files stay as they are; one that is being written gives its last snapshot.
 
     Raises:
-        ArchiveError: ``out`` exists; a file cannot be read, is of a newer personaevo, holds no run, or was changed since it was written.
+        ArchiveError: ``out`` exists; a file cannot be read, is of a newer personaevo, holds neither run nor calibration, or was changed
+            since it was written.
     """
     target = Path(out).resolve()
     with opening.new_file(target) as draft, ExitStack() as stack:
@@ -95,7 +103,7 @@ def _opened(path: Path, draft: Path, stack: ExitStack) -> _Source:
     database, held = opening.for_reading(path, [draft])
     stack.enter_context(opening.closing(database, held))
     queries.verified_digest(database)
-    if not queries.runs(database):
+    if not queries.runs(database) and not database.execute("SELECT count(*) FROM calibrations")[0][0]:
         raise ArchiveError(f"archive {path} holds no run yet: leave it out")
     if database.execute("SELECT count(*) FROM refined")[0][0]:
         raise ArchiveError(f"archive {path} holds refined profiles of people, which cannot be merged: leave it out")
@@ -127,3 +135,4 @@ def _add(source: _Source, draft: Path, runs: Sequence[MergedRun]) -> None:
         for table in _TABLES:
             database.execute(_ROWS.format(table=table))
         database.execute(_CALLS)
+        database.execute(_CALIBRATIONS)

@@ -51,6 +51,10 @@ def rows_of(run_id: int, commit: Commit) -> tuple[Rows, int]:
         "evaluations": [keys | _evaluation_row(commit.evaluation)] if commit.evaluation else [],
         "episodes": [keys | _episode_row(episode) for episode in commit.episodes],
         "personas": [keys | row for row in _persona_rows(commit.episodes, where)],
+        "screenings": [
+            keys | {"program": one.program_id, "operator": one.operator, "standing": float(one.standing), "played": one.played}
+            for one in commit.screened
+        ],
     }
     try:
         return rows, _sum(rows)

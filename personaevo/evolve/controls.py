@@ -51,6 +51,11 @@ ROWS = ("average_person", "copied_people", "independent")  # of final tables
 NEGATIVES = ("average_person", "caricatures", "independent")  # of the judge, beside the persona-free simulator and the negative programs
 
 
+def rows(*, models: bool) -> tuple[str, ...]:
+    """The controls that are rows of a final table; where dialogues cost calls, without the reference that only the score's makers need."""
+    return ROWS[:2] if models else ROWS
+
+
 def personas(name: str, people: Floats, plan: Plan) -> dict[tuple[str, int], Persona]:
     """The personas of a control for every (task, slot) of a plan, from ``people[n, d]``; equal arguments give equal ones."""
     slots = plan.slots

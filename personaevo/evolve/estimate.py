@@ -74,8 +74,8 @@ def _dialogues(config: SearchConfig) -> int:
     """All dialogues of the search: negatives, candidates, finals, table."""
     final = config.test_tasks * config.test_personas * DIALOGUES
     models = bool({"user", "agent"} & set(config.models) or config.agent)
-    against = 2 * sum(negatives.kinds(config, models=models).values())
-    rows = len(controls.ROWS) + 3  # and the persona-free simulator, the seed program, the best one
+    against = (1 if models else 2) * sum(negatives.kinds(config, models=models).values())
+    rows = len(controls.rows(models=models)) + 3  # and the persona-free simulator, the seed program, the best one
     return against + config.candidates * config.task_count * config.personas * DIALOGUES + (config.finalists + rows) * final
 
 

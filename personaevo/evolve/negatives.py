@@ -1,8 +1,8 @@
 """What the judge is trained against: populations that resemble people without being any, played on the run's tasks.
 
 With the embedded engine these are the persona-free simulator, the average person, caricatures, independent marginals, and the domain's
-ten negative programs: fixed content (``fitness/negatives``), never descendants of a run's own. Where a model plays users, each dialogue
-costs calls: only the persona-free simulator and the average person then, at most 60 dialogues each.
+ten negative programs: fixed content (``fitness/negatives``), never descendants of a run's own. Where a model plays, each dialogue
+costs calls: only the persona-free simulator and the average person then, and the same dialogues for both halves of the people.
 """
 
 from __future__ import annotations

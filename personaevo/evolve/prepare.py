@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ from personaevo.programs.source import make_program
 from personaevo.records import Control, Episode, Evaluation, Persona, Program, Scoring, Task, Tier
 from personaevo.reference import Reference
 from personaevo.workers import Workers
+
+Response = Callable[[dict[str, float]], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class Bench:
     notes: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
     assumed: str = ""
+    response: Response | None = None  # which dials are shown when a model is asked for dials (its calibration)
+
+    @property
+    def models(self) -> bool:
+        """Whether dialogues cost calls."""
+        return _costs(self.cast)
 
     @property
     def test(self) -> Scorer:
@@ -68,10 +76,11 @@ class Bench:
         return self.setting.scorer
 
     def rollout(
-        self, source: str | None, plan: Plan, candidate: int | None = None, personas: Mapping[tuple[str, int], Persona] | None = None
-    ) -> Rollout:
-        """The piece of work that plays ``source`` (or ``personas``) on a plan."""
-        return Rollout(source, plan, self.domain, self.losses, self.tier, self.cast, candidate, personas)
+        self, source: str | None, plan: Plan, candidate: int | None = None, personas: Mapping[tuple[str, int], Persona] | None = None,
+        cast: Cast | None = None,
+    ) -> Rollout:  # fmt: skip
+        """The piece of work that plays ``source`` (or ``personas``) on a plan; with ``cast`` other players do."""
+        return Rollout(source, plan, self.domain, self.losses, self.tier, cast or self.cast, candidate, personas)
 
     def score(self, program_id: str, episodes: Sequence[Episode]) -> tuple[Evaluation, tuple[Episode, ...]]:
         """A program's evaluation by the people that steer the search, and its episodes as judged."""
@@ -146,6 +155,10 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
     )  # fmt: skip
 
 
+def _costs(cast: Cast | None) -> bool:
+    return cast is not None and bool(cast.make_user or cast.make_agent)
+
+
 def _with_agreement(people: Reference) -> tuple[Reference, str]:
     """The people with how consistent they are; where their dialogues do not show it, that of other corpora, and a sentence that says so."""
     if people.agreement is not None:
@@ -180,7 +193,7 @@ class _Making:
     @property
     def models(self) -> bool:
         """Whether dialogues cost calls."""
-        return self.cast is not None and bool(self.cast.make_user or self.cast.make_agent)
+        return _costs(self.cast)
 
     def scorer(
         self, split: Any, people: Reference, steering: Reference, tasks: Sequence[Task], others: People | None = None
@@ -204,10 +217,14 @@ class _Making:
         return Setting(scorer, People(kept.values, kept.people), others, row, found, self.config.cells, profiled)
 
     def _negatives(self, purpose: str, steering: Reference, tasks: Sequence[Task]) -> dict[str, Negatives]:
+        """What judges are trained against; where dialogues cost calls, those of the train tasks serve for both halves of the people."""
+        if self.models and self._played:
+            return self._played["train"]
         make = Rollout(None, make_plan(tasks, at_most=1, personas=1, seed=0, purpose=""), self.config.domain_place, self.people.losses,
                        self.config.sandbox, self.cast)  # fmt: skip
         planned = negatives.works(self.config, make, steering.values, tasks, purpose, models=self.models)
-        return negatives.gathered(planned, play(self.workers, [work.rollout for work in planned]))
+        self._played[purpose] = negatives.gathered(planned, play(self.workers, [work.rollout for work in planned]))
+        return self._played[purpose]
 
 
 def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Reference) -> dict[str, str]:

@@ -34,12 +34,13 @@ from personaevo.evolve.prepare import Bench, prepare, try_seed_program
 from personaevo.evolve.ranking import Scored, holds_floors
 from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
+from personaevo.evolve.screening import StandIn, screens
 from personaevo.evolve.select import Population
 from personaevo.evolve.table import BEST, final_table
 from personaevo.models import Account, Spent
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
-from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, TableRow
+from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, Screened, TableRow
 from personaevo.simulate.seeds import seed_of
 from personaevo.workers import LOST_TWICE, Workers
 
@@ -91,6 +92,16 @@ class Asked:
     operator: str
     future: Future[tuple[Episode, ...]] | None
     developed: Future[Developed] | None = None
+    screened: tuple[Screened, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A program that may become a candidate, its parents and the operators that made it."""
+
+    program: Program
+    parents: tuple[str, ...]
+    operator: str
 
 
 @dataclass
@@ -195,6 +206,7 @@ class Search:
         rewrites = company is not None and company.role("mutator") is not None
         self.developer = Developer(company, bench, archive, run_id, self.state.asked) if company is not None and rewrites else None
         self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
+        self.stand_in = StandIn(bench, config.seed, bench.response) if screens(config) else None
 
     def resume(self, commits: Sequence[Commit]) -> None:
         """Takes in what was committed before."""
@@ -219,13 +231,15 @@ class Search:
         """The candidate's program; unless its normalized source is known, its episodes are begun."""
         if self.developer is not None and number > 0:
             return self._written(number, self.developer)
-        program, parents, operator = self._proposal(number)
+        proposal, screened = self._proposal(number)
+        program = proposal.program
         known = program.id in self.state.asked
         if known:
             program = self.state.asked[program.id]
         else:
             self.state.asked[program.id] = program
-        return Asked(number, program, parents, operator, None if known else self._play(program, number))
+        future = None if known else self._play(program, number)
+        return Asked(number, program, proposal.parents, proposal.operator, future, screened=screened)
 
     def _written(self, number: int, developer: Developer) -> Asked:
         """A candidate that a model writes."""
@@ -235,19 +249,28 @@ class Search:
         brief = developer.brief(number, self.state.commits[: max(up_to + 1, 0)], population, lambda rng: self._chosen(population, rng), rng)
         return Asked(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
 
-    def _proposal(self, number: int) -> tuple[Program, tuple[str, ...], str]:
+    def _proposal(self, number: int) -> tuple[Proposal, tuple[Screened, ...]]:
+        """The candidate's program, and the proposals that it was chosen from on the stand-in."""
         if number == 0:
-            return self.bench.seed_program, (), SEED_OPERATOR
+            return Proposal(self.bench.seed_program, (), SEED_OPERATOR), ()
         rng = random.Random(seed_of(self.config.seed, number, "breed"))
         population = self.state.parents(number - self.config.lag)
+        if self.stand_in is None:
+            return self._new(population, rng), ()
+        proposals = {one.program.id: one for one in (self._new(population, rng) for _ in range(self.config.screen))}
+        standings = {key: self.stand_in.standing(one.program) for key, one in proposals.items()}
+        best = max(standings, key=lambda key: standings[key])  # the earlier one on ties
+        return proposals[best], tuple(Screened(key, one.operator, standings[key], key == best) for key, one in proposals.items())
+
+    def _new(self, population: Population, rng: random.Random) -> Proposal:
+        """A child of programs that may be parents; one that was proposed before only if no other is found."""
         for _ in range(_BREEDING_TRIES):
             (parent, remarks), (mate, _) = self._parent(population, rng), self._parent(population, rng)
             program, operator = _bred(parent, Parents(parent.source, mate.source, remarks), self.config.operators, rng)
             if program.id not in self.state.asked:
                 break
         mated = mate.id != parent.id and not {"cross", "join"}.isdisjoint(operator.split("+"))
-        parents = (parent.id, mate.id) if mated else (parent.id,)
-        return program, parents, operator
+        return Proposal(program, (parent.id, mate.id) if mated else (parent.id,), operator)
 
     def _parent(self, population: Population, rng: random.Random) -> tuple[Program, Sequence[Remark]]:
         """A parent and the judge's remarks on it; by chance and without remarks in the control; the seed program before there are
@@ -310,7 +333,7 @@ class Search:
 
     def _known(self, asked: Asked) -> Commit:
         reason = "same program as an earlier candidate"
-        return Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", reason))
+        return Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", reason), screened=asked.screened)
 
     def _scored(self, asked: Asked, episodes: Sequence[Episode]) -> Commit:
         evaluation, judged = self.bench.score(asked.program.id, episodes)
@@ -319,7 +342,7 @@ class Search:
             asked.number, asked.program, asked.parents, asked.operator, "evaluated" if evaluation.completed else "failed",
             failure.reason if failure else None, failure.fault if failure else None,
         )  # fmt: skip
-        return Commit(candidate, evaluation, judged)
+        return Commit(candidate, evaluation, judged, asked.screened)
 
     # -- tell -------------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTa
     programs: Mapping[str, Program | None] = {FREE: None, SEED: bench.seed_program, BEST: best}
     plan = bench.test_plan
     work = {FREE: bench.rollout(None, plan)}
-    for name in controls.ROWS:
+    for name in controls.rows(models=bench.models):
         work[name] = bench.rollout(None, plan, personas=controls.personas(name, bench.steering.values, plan))
     work |= {name: bench.rollout(program.source, plan) for name, program in programs.items() if program is not None}
     rows = dict(zip(work, play(workers, list(work.values())), strict=True))

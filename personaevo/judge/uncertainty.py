@@ -133,11 +133,12 @@ def _humans(scorer: Scorer, people: People, n: int, rng: np.random.Generator) ->
 def interval(value: float, draws: Floats, calls: int) -> tuple[float, float]:
     """The 95 % interval of a value from its draws (percentiles about the value, since a judge of people drawn twice is not the same on
     average), widened for what few units hide: by ``sqrt(n / (n - 1))`` for n calls (Davison & Hinkley 1997, 2.3) and for n worlds, and
-    by Student's factor for n - 1 in place of the normal one for the worlds, of which there are ``len(draws) / CALL_DRAWS``."""
+    by Student's factor for n - 1 in place of the normal one for the worlds, of which there are ``len(draws) / CALL_DRAWS``. It holds the
+    value, also where a few draws far out pull their mean."""
     worlds = len(draws) // CALL_DRAWS
     wider = _few(calls) * _few(worlds) * (student_factor(worlds - 1, LEVEL) / student_factor(10**6, LEVEL) if worlds > 1 else 1.0)
     low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) * wider
-    return value + float(low), value + float(high)
+    return value + min(float(low), 0.0), value + max(float(high), 0.0)
 
 
 def _few(units: int) -> float:

@@ -21,7 +21,8 @@ def check_table(archive: Archive, run: Run, report: Report) -> None:
         return
     where = f"run {run.id}, final table"
     names = [row.row for row in table.rows]
-    more = controls.ROWS if scoring_of(run.settings) != FIRST else ()
+    played = bool({"user", "agent"} & set(run.settings.get("models") or ()) or run.settings.get("agent"))
+    more = controls.rows(models=played and controls.ROWS[-1] not in names) if scoring_of(run.settings) != FIRST else ()
     expected = [PEOPLE, FREE, *more, SEED, BEST]
     if names != expected:
         report.add("final table", f"{where}, rows", ", ".join(names), ", ".join(expected))

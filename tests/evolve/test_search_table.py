@@ -68,7 +68,8 @@ def test_what_is_known_of_the_rows(rows: dict[str, TableRow]) -> None:
     assert mean["humans"]["human_likeness"] == pytest.approx(1.0, abs=0.1)
     assert mean["humans"]["coverage"] == pytest.approx(1.0, abs=0.2)
     assert mean["humans"]["coverage"] != 1.0
-    assert mean["persona_free"]["coverage"] == pytest.approx(0.0, abs=0.15)
+    assert rows["persona_free"].measures["coverage"].low <= 0.0 <= rows["persona_free"].measures["coverage"].high
+    assert mean["persona_free"]["coverage"] < 0.5
     assert mean["copied_people"]["score"] > mean["average_person"]["score"]
     assert mean["copied_people"]["score"] > mean["independent"]["score"]
     for name in ("persona_free", "average_person", "evolved"):  # one and the same person all the time
