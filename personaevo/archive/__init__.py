@@ -1,5 +1,6 @@
 """The archive: see ``store.Archive``."""
 
+from personaevo.archive.calibrations import KeptCalibration
 from personaevo.archive.calls import Calls, Recording
 from personaevo.archive.compact import Compacted, compact
 from personaevo.archive.integrity import Finding
@@ -13,6 +14,6 @@ from personaevo.archive.tables import Kind as TableKind
 from personaevo.archive.tables import write_tables
 
 __all__ = [
-    "Archive", "Calls", "Compacted", "Elite", "Finding", "Member", "MergedRun", "Population", "Recording", "Refined", "Refinements",
-    "TableKind", "compact", "merge", "named_queries", "named_query", "write_tables",
+    "Archive", "Calls", "Compacted", "Elite", "Finding", "KeptCalibration", "Member", "MergedRun", "Population", "Recording", "Refined",
+    "Refinements", "TableKind", "compact", "merge", "named_queries", "named_query", "write_tables",
 ]  # fmt: skip

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from personaevo.archive import digest, integrity, opening, queries
+from personaevo.archive import calibrations, digest, integrity, opening, queries
+from personaevo.archive.calibrations import KeptCalibration
 from personaevo.archive.calls import Calls
 from personaevo.archive.database import Database, remove_file
 from personaevo.archive.integrity import Finding
@@ -103,10 +104,11 @@ class Archive:
 
     @classmethod
     def remove_if_empty(cls, path: str | os.PathLike[str]) -> None:
-        """Remove an archive without runs, answers of models and a refinement; one that holds something, or cannot be read, stays."""
+        """Remove an archive without runs, answers of models, a refinement and calibrations; one that holds something, or cannot be read,
+        stays."""
         with suppress(ArchiveError):
             with cls.read(path) as archive:
-                kept = "SELECT 1 FROM runs UNION ALL SELECT 1 FROM model_calls UNION ALL SELECT 1 FROM refinement"
+                kept = " UNION ALL ".join(f"SELECT 1 FROM {table}" for table in ("runs", "model_calls", "refinement", "calibrations"))
                 empty = not archive.query(kept, limit=1)[1]
             if empty:
                 remove_file(Path(path).resolve())
@@ -218,6 +220,20 @@ class Archive:
             self._calls = Calls(self._database)
         return self._calls
 
+    def add_calibration(self, one: KeptCalibration) -> None:
+        """Keep a calibration; of one model, wording and prompt the latest counts.
+
+        Raises:
+            ArchiveError: it holds a number that is not finite, or what has no JSON form; or the archive is open for reading.
+        """
+        self._writable()
+        calibrations.add(self._database, one)
+        self._publish_if_due()
+
+    def calibrations(self) -> list[KeptCalibration]:
+        """The latest calibration of each model, wording and prompt, by these."""
+        return calibrations.latest(self._database)
+
     def refinements(self) -> Refinements:
         """The profiles of real people that it holds, and a place for more."""
         return Refinements(self._database, self._writable, self._publish_if_due)
@@ -236,8 +252,11 @@ class Archive:
         """
         known = self.runs()
         if not known:
-            refined = "search, but refined profiles: `personaevo archive profiles` shows them"
-            other = refined if self.refinements().settings() else f"run yet: `personaevo search --archive {self.path}` adds one"
+            other = f"run yet: `personaevo search --archive {self.path}` adds one"
+            if self.refinements().settings():
+                other = "search, but refined profiles: `personaevo archive profiles` shows them"
+            elif self.calibrations():
+                other = f"search, but a calibration: `personaevo search --calibration {self.path}` uses it"
             raise ArchiveError(f"archive {self.path} holds no {other}")
         found = known[-1:] if run_id is None else [run for run in known if run.id == run_id]
         if not found:

@@ -1,0 +1,61 @@
+"""Calibrations in the archive: how well models play what they are asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from personaevo.archive.database import Database
+from personaevo.archive.rows import as_json
+from personaevo.errors import ArchiveError
+
+COLUMNS = ("slope", "offset", "se", "n", "r", "center", "spread", "noise", "low", "high")
+_LATEST = """
+SELECT model, wording, prompt, made, dials, CAST(report AS VARCHAR) AS report FROM calibrations
+QUALIFY row_number() OVER (PARTITION BY model, wording, prompt ORDER BY made DESC, rowid DESC) = 1
+ORDER BY model, wording, prompt
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCalibration:
+    """A calibration as it is kept: ``dials`` has the numbers ``COLUMNS`` of each dial's line (see ``simulate.curves.Curve``), ``report``
+    all that was measured, as plain JSON values."""
+
+    model: str
+    wording: str
+    prompt: str
+    dials: Mapping[str, Mapping[str, float]]
+    report: Mapping[str, Any]
+    made: datetime | None = None
+
+
+def add(database: Database, one: KeptCalibration) -> None:
+    """Keep a calibration. Raises ArchiveError: a number is not finite, or the report has no JSON form."""
+    made = one.made or datetime.now(UTC).replace(tzinfo=None)
+    try:
+        dials, report = {name: {column: line[column] for column in COLUMNS} for name, line in one.dials.items()}, dict(one.report)
+        as_json([dials, report])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArchiveError(f"a calibration holds finite numbers and plain JSON values: {error}") from error
+    row = {
+        "model": one.model, "wording": one.wording, "prompt": one.prompt, "made": made.isoformat(" "), "dials": dials, "report": report,
+    }  # fmt: skip
+    with database.transaction():
+        database.insert("calibrations", [row])
+
+
+def latest(database: Database) -> list[KeptCalibration]:
+    """The latest of each model, wording and prompt, by these. Raises ArchiveError: values that no calibration has."""
+    database.check("calibrations")
+    found = []
+    for row in database.rows(_LATEST):
+        try:
+            report = dict(json.loads(row["report"]))
+        except (RecursionError, ValueError):
+            raise ArchiveError(f"archive {database.path}: the report of a calibration is not JSON; restore a copy") from None
+        found.append(KeptCalibration(**{**row, "report": report}))
+    return found
