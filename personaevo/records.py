@@ -83,7 +83,8 @@ class Axis(Record):
 
 
 class Persona(Record):
-    """One simulated user. ``behaviors`` maps an axis to a level in 0..1, ``dials`` a dial to a target in its own unit."""
+    """One simulated user. ``behaviors`` maps an axis to a level in 0..1, ``dials`` a dial to a target in its own unit; ``text`` is what a
+    simulator reads of them."""
 
     id: str
     description: str
@@ -95,9 +96,15 @@ class Persona(Record):
         """All fields as plain JSON-able values."""
         return self.model_dump(mode="json")
 
+    @property
+    def text(self) -> str:
+        """Who they are, then how they write and what they hold back, in plain words: the description and, from the next line, the policy.
+        At most 120 words where the policy is composed (see ``programs.personas.compose_policy``)."""
+        return "\n".join(part for part in (self.description.strip(), self.policy.strip()) if part)
+
     def overlay(self, prompt: str) -> str:
-        """A user simulator's prompt with this persona laid over it: goal and facts stay as the prompt has them, the manner changes."""
-        block = "\n".join(part for part in (_MANNER, self.description.strip(), self.policy.strip()) if part)
+        """A user simulator's prompt with ``text`` laid over it: goal and facts stay as the prompt has them, the manner changes."""
+        block = "\n".join(part for part in (_MANNER, self.text) if part)
         return f"{prompt.rstrip()}\n\n{block}\n" if prompt.strip() else f"{block}\n"
 
 

@@ -127,7 +127,7 @@ def system_prompt(task: Task, persona: Persona | None, domain: Domain, position:
     )
     blocks = [about]
     if persona is not None:
-        text = "\n".join(part for part in (persona.description.strip(), persona.policy.strip()) if part)
+        text = persona.text
         blocks.insert(0 if position == "before" else 1, filled(parts["persona"], persona=quoted("persona", text, _MAX_PERSONA)))
     return "\n\n".join([parts["rules"], *blocks])
 
