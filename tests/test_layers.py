@@ -25,7 +25,7 @@ LAYERS = (
     {"simulate"},
     {"judge"},
     {"reference"},
-    {"refine"},
+    {"refine", "calibration"},
     {"evolve"},
     {"sampler", "benchmark", "verify", "export"},
     {"stress", "inspect", "report"},

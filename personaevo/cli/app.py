@@ -17,6 +17,7 @@ import click
 
 from personaevo import __version__, secrecy
 from personaevo.cli.archive import archive
+from personaevo.cli.calibrate import calibrate
 from personaevo.cli.doctor import doctor
 from personaevo.cli.domain import domain
 from personaevo.cli.output import say, say_lines
@@ -35,7 +36,7 @@ def app() -> None:
     """Evolves persona programs: populations of simulated users that behave like real people."""
 
 
-for _command in (search, sample, stress, refine, archive, reference, domain, doctor):
+for _command in (search, sample, stress, calibrate, refine, archive, reference, domain, doctor):
     app.add_command(_command)
 
 

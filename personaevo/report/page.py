@@ -50,14 +50,14 @@ def page(material: Material) -> str:
     return _SLOT.sub(lambda found: slots[found[1]], _part("page.html"))
 
 
-def write(text: str, path: Path) -> None:
-    """Writes the page, all or nothing; an older report there is replaced, any other file is not.
+def write(text: str, path: Path, option: str = "--out") -> None:
+    """Writes the page, all or nothing; an older report there is replaced, any other file is not. ``option`` is what the place was given by.
 
     Raises:
         InputError: something else is there, or the file cannot be written.
     """
     if path.exists() and not _is_report(path):
-        raise InputError(f"{path} exists and is not a report that personaevo wrote: give another --out")
+        raise InputError(f"{path} exists and is not a report that personaevo wrote: give another {option}")
     draft = None
     try:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".new", delete=False) as file:
@@ -68,7 +68,8 @@ def write(text: str, path: Path) -> None:
     except OSError as error:
         if draft is not None:
             draft.unlink(missing_ok=True)
-        raise InputError(f"{path}: the report cannot be written ({(error.strerror or str(error)).lower()}); give another --out") from None
+        why = (error.strerror or str(error)).lower()
+        raise InputError(f"{path}: the report cannot be written ({why}); give another {option}") from None
 
 
 def _umask() -> int:

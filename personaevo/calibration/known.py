@@ -1,0 +1,59 @@
+"""The calibration of a model that an archive holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from personaevo import definitions
+from personaevo.archive import Archive, KeptCalibration
+from personaevo.errors import ConfigError
+from personaevo.records import Wording
+from personaevo.simulate.calibrate import EMBEDDED, WORDINGS
+from personaevo.simulate.curves import Calibration, Curve, prompt_digest
+
+
+def known(path: str | os.PathLike[str], model: str, wording: Wording | None = None) -> Calibration:
+    """The latest calibration of a model, for one ``wording`` or any, that was made with the prompts of today.
+
+    Raises:
+        ArchiveError: the file is no archive.
+        ConfigError: it holds no such calibration; or the user is not played by a model, or by one that has no director.
+    """
+    if model == EMBEDDED:
+        raise ConfigError("calibration: it is for users that a model plays; give the model as well (--model user=…), or leave it out")
+    if wording is not None and wording not in WORDINGS:
+        raise ConfigError(f"calibration: users with the wording '{wording}' have no director; leave one of the two out")
+    with Archive.read(path) as archive:
+        kept = archive.calibrations()
+    of_model = [one for one in kept if one.model == model]
+    found = [one for one in of_model if one.wording in WORDINGS and (wording is None or one.wording == wording)]
+    if not found:
+        others = _others(kept, of_model)
+        worded = f" with the wording '{wording}'" if wording and of_model else ""
+        raise ConfigError(f"archive {path} holds no calibration of {model}{worded}, {others}: make one with 'personaevo calibrate'")
+    usable = [one for one in found if one.prompt == prompt_digest(_wording(one))]
+    if not usable:
+        raise ConfigError(f"archive {path}: {model} was calibrated with other prompts than those of today: calibrate it again")
+    return calibration_of(max(usable, key=lambda one: one.made or datetime.min))
+
+
+def _others(kept: Sequence[KeptCalibration], of_model: Sequence[KeptCalibration]) -> str:
+    names = sorted({one.wording for one in of_model} if of_model else {one.model for one in kept})
+    return f"only {', '.join(names)[:200]}" if names else "and none of another model"
+
+
+def calibration_of(kept: KeptCalibration) -> Calibration:
+    """A calibration as it was kept; lines that cannot be inverted, or are of dials unknown today, are left out."""
+    curves = {name: _curve(line) for name, line in kept.dials.items() if name in definitions.dials()}
+    return Calibration(kept.model, _wording(kept), kept.prompt, {name: curve for name, curve in curves.items() if curve.usable})
+
+
+def _curve(line: Mapping[str, float]) -> Curve:
+    numbers = {name: float(value) for name, value in line.items() if name != "n"}
+    return Curve(n=int(line["n"]), **numbers)
+
+
+def _wording(kept: KeptCalibration) -> Wording:
+    return "direction" if kept.wording == "direction" else "draft"
