@@ -81,6 +81,10 @@ class Models:
             self._made[name] = self._model(name, spec)
         return self._made[name]
 
+    def at_once(self, name: str) -> int:
+        """How many calls of a role are made at a time: 1 where it is embedded."""
+        return 1 if self._specs.get(name, EMBEDDED) == EMBEDDED else self._conduct.at_once
+
     def _model(self, role: str, spec: ModelSpec) -> ChatModel:
         label = label_of(role, spec)
         terms = Terms(self._conduct.seconds, _OUTPUT_TOKENS[role], label)
