@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from personaevo.cli.output import say
 from personaevo.config import SearchConfig
+from personaevo.evolve.estimate import Outlook
 from personaevo.evolve.search import Progress
 
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
@@ -40,6 +41,9 @@ class Display:
 
     def __call__(self, now: Progress) -> None:
         """Shows where the search stands."""
+        if now.outlook is not None:
+            say(_plan(now.outlook))
+            return
         if self._first is None:
             self._start(now)
         text = self._text(now)
@@ -79,6 +83,18 @@ class Display:
             self._bar.close()
             self._bar = None
         say("scoring the best program on held-out tasks …")
+
+
+def _plan(outlook: Outlook) -> str:
+    """What will be played, and how long that takes."""
+    parts = outlook.dialogues
+    time = "" if outlook.seconds is None else f", about {_clock(max(outlook.seconds, 60.0))} (h:mm:ss)" if outlook.seconds >= 3600 else (
+        f", about {max(1, round(outlook.seconds / 60))} min"
+    )
+    return (
+        f"{parts.all} dialogues are played by models{time}: {parts.controls} that the judge learns from, {parts.candidates} of candidates, "
+        f"{parts.finals} of the finals, {parts.table} of the final table"
+    )
 
 
 def _best(now: Progress) -> str:

@@ -115,7 +115,7 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
     """
     definitions.domain(config.domain_place)
     tasks = load_tasks(config)
-    people, assumed = _with_agreement(load_people(config))
+    people, assumed = with_agreement(load_people(config))
     steering, kept = reference.split(people, config.seed)
     given = profiles.load(config, steering, kept)
     seed_program = load_program(config, given)
@@ -159,7 +159,7 @@ def _costs(cast: Cast | None) -> bool:
     return cast is not None and bool(cast.make_user or cast.make_agent)
 
 
-def _with_agreement(people: Reference) -> tuple[Reference, str]:
+def with_agreement(people: Reference) -> tuple[Reference, str]:
     """The people with how consistent they are; where their dialogues do not show it, that of other corpora, and a sentence that says so."""
     if people.agreement is not None:
         return people, ""

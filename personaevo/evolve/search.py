@@ -29,6 +29,7 @@ from personaevo.errors import PeopleWarning, ProfilesWarning, ProgramError
 from personaevo.evolve.begin import begin, check_place, free_name
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
+from personaevo.evolve.estimate import Outlook, outlook
 from personaevo.evolve.finals import finalists_of, play_finals, winner
 from personaevo.evolve.prepare import Bench, prepare, try_seed_program
 from personaevo.evolve.ranking import Scored, holds_floors
@@ -51,7 +52,8 @@ SEED_OPERATOR = "seed"
 @dataclass(frozen=True)
 class Progress:
     """Where the search stands after a commit: for a progress display. ``expected`` is the best program's score as it is expected on fresh
-    dialogues: the best of many is best by luck too. ``spent`` is what models did and cost; None if there are none."""
+    dialogues: the best of many is best by luck too. ``spent`` is what models did and cost; None if there are none. ``outlook`` comes once,
+    before anything is played (``done`` is 0): where a model plays users, how many dialogues there will be and how long they take."""
 
     done: int
     planned: int
@@ -62,6 +64,7 @@ class Progress:
     episodes: int
     seconds: float
     spent: Spent | None = None
+    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,8 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
         company = _company(config, path, stack)
         workers = company.crew if company else stack.enter_context(Workers(config.jobs))
         archive = company.archive if company else None
+        if company is not None and company.cast.make_user is not None and observe is not None:
+            observe(Progress(0, config.candidates, None, None, 0, config.cells, 0, 0.0, outlook=outlook(config, company)))
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
         bench = prepare(config, workers, company.cast if company else None)

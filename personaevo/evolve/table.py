@@ -95,8 +95,8 @@ def audited(work: _Audit) -> tuple[float, float, float]:
 
 def _audits(bench: Bench, workers: Workers | Crew, rows: Rows) -> dict[str, tuple[float, float, float]]:
     """Every row, and the people that steered, against the people kept aside, equally many each."""
-    kept, steering = _sample(bench.kept), _sample(bench.steering)
-    samples = {PEOPLE: steering} | {name: _played(episodes, bench.losses) for name, episodes in rows.items()}
+    kept, steering = people_sample(bench.kept), people_sample(bench.steering)
+    samples = {PEOPLE: steering} | {name: played_sample(episodes, bench.losses) for name, episodes in rows.items()}
     samples = {name: one for name, one in samples.items() if len(one.owners) >= 2 * _LEAST}
     seed = bench.test_plan.seed
     n = min(len(one.owners) for one in (kept, *samples.values()))
@@ -107,14 +107,14 @@ def _audits(bench: Bench, workers: Workers | Crew, rows: Rows) -> dict[str, tupl
 
 def audit_of(bench: Bench, episodes: Sequence[Episode]) -> tuple[float, float, float]:
     """The auditor's AUC of any dialogues on held-out tasks, with its interval."""
-    return tell_apart(_sample(bench.kept), _played(episodes, bench.losses), bench.test_plan.seed)
+    return tell_apart(people_sample(bench.kept), played_sample(episodes, bench.losses), bench.test_plan.seed)
 
 
-def _sample(people: Reference) -> Sample:
+def people_sample(people: Reference) -> Sample:
     return Sample(np.hstack([people.values, people.dynamics]), people.people)
 
 
-def _played(episodes: Sequence[Episode], losses: tuple[str, ...]) -> Sample:
+def played_sample(episodes: Sequence[Episode], losses: tuple[str, ...]) -> Sample:
     """What the auditor sees of played dialogues; owners are the ``generate`` calls."""
     done = [one for one in episodes if one.state == "completed"]
     texts = [[apply_losses(text, losses) for role, text in one.turns if role == "user"] for one in done]
