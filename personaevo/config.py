@@ -40,7 +40,7 @@ MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows wit
 # Settings that say where and how fast, not what: a resumed run may change them.
 NOT_RECORDED = (
     "domain_folder", "archive", "jobs", "resume", "candidates", "sandbox", "max_usd", "max_tokens", "max_calls", "prices", "replay",
-    "at_once", "per_minute", "model_seconds",
+    "at_once", "per_minute", "model_seconds", "calibration",
 )  # fmt: skip
 ROLES = ("mutator", "generator", "reflector", "user", "agent")
 LATER = ("judge",)  # roles that nothing asks yet
@@ -104,6 +104,8 @@ class SearchConfig(BaseModel):
         agent: the agent that users talk to, in place of the embedded or a model: "module:function" or an HTTP address.
         wording: how a model plays a persona: it words the director's turns anew from a "draft", or follows one "direction" a turn, or gets
             the persona's "text" once and no director.
+        calibration: an archive of ``personaevo calibrate`` that holds the user's model: the director asks for what will show the dials. The
+            wording, where it is not given, is that of the calibration. A run records the digest of its curves, not the file.
         overlay: where a persona stands in the prompt of a user that a model plays: "after" the task or "before" it.
         control_dialogues: dialogues of each kind of negatives that the judge is trained against, for train and test each; None is 200.
             Where a model plays, they serve both.
@@ -143,6 +145,7 @@ class SearchConfig(BaseModel):
     models: Annotated[dict[str, str], AfterValidator(_has_roles)] = Field(default_factory=dict)
     agent: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_shows)] | None = None
     wording: Wording = "draft"
+    calibration: _File | None = None
     overlay: Literal["after", "before"] = "after"
     control_dialogues: Annotated[int, Field(ge=10, le=100_000)] | None = None
     screen: Annotated[int, Field(ge=1, le=1000)] = 10

@@ -9,6 +9,7 @@ from datetime import datetime
 from personaevo import definitions
 from personaevo.archive import Archive, KeptCalibration
 from personaevo.errors import ConfigError
+from personaevo.models import parse
 from personaevo.records import Wording
 from personaevo.simulate.calibrate import EMBEDDED, WORDINGS
 from personaevo.simulate.curves import Calibration, Curve, prompt_digest
@@ -37,6 +38,11 @@ def known(path: str | os.PathLike[str], model: str, wording: Wording | None = No
     if not usable:
         raise ConfigError(f"archive {path}: {model} was calibrated with other prompts than those of today: calibrate it again")
     return calibration_of(max(usable, key=lambda one: one.made or datetime.min))
+
+
+def model_name(models: Mapping[str, str]) -> str:
+    """The name that the user's model among these is calibrated under; "embedded" if there is none. Raises ConfigError: it is no name."""
+    return str(parse(models.get("user", EMBEDDED)))
 
 
 def _others(kept: Sequence[KeptCalibration], of_model: Sequence[KeptCalibration]) -> str:

@@ -167,7 +167,7 @@ class _Table:
             conduct=Conduct(request.at_once), offline=request.replay is not None,
         )  # fmt: skip
         self._asks = any(parse(text) != EMBEDDED for text in request.models.values())
-        self._crew = Crew(request.at_once if self._asks else 1, 1, self._look)
+        self._crew = Crew(max(map(self.models.at_once, ROLES)), 1, self._look)
         self._user, agent = self.models.role("user"), self.models.role("agent")
         self._make_agent = None if agent is None else model_agent(agent)
 

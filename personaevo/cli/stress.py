@@ -35,6 +35,7 @@ _MODEL = "Who plays user or generator, which programs ask (repeatable): openai:N
 @click.option("--control/--no-control", default=True, help="Persona-free users on the same tasks beside them (default: yes).")
 @click.option("--domain", metavar="NAME|FOLDER", help="Whose wording users speak (default: that of the archive's search).")
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
+@click.option("--calibration", type=PATH, metavar="FILE", help="Ask the user's model through the inverse of what 'calibrate' measured.")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more.")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
 @click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls.")

@@ -52,7 +52,7 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
     Raises:
         ArchiveError: the archive's run was made with other settings, tasks, people or another seed program, or lacks what is needed.
     """
-    wanted = config.recorded() | bench.inputs
+    wanted = {"calibration_digest": None} | config.recorded() | bench.inputs
     runs = archive.runs()
     if not runs:
         run = archive.begin_run(wanted, bench.cells(), bench.scoring())

@@ -10,6 +10,7 @@ from personaevo.archive import Archive, Recording
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import BudgetError
+from personaevo.evolve.calibrated import calibration_of
 from personaevo.evolve.cast import Boxes, Cast
 from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
@@ -80,7 +81,9 @@ class Company:
 
     def _make_user(self) -> MakeUser | None:
         model = self.role("user")
-        return None if model is None else model_user(model, self._config.wording, self._config.overlay)
+        calibration = calibration_of(self._config)
+        wording = self._config.wording if calibration is None else calibration.wording
+        return None if model is None else model_user(model, wording, self._config.overlay, calibration)
 
     def _make_agent(self) -> MakeAgent | None:
         if self._config.agent is not None:

@@ -12,7 +12,7 @@ from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
-from personaevo.evolve import negatives, profiles
+from personaevo.evolve import calibrated, negatives, profiles
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.cell_names import named
 from personaevo.evolve.negatives import FREE
@@ -144,13 +144,14 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         inputs={
             **input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id,
             "negatives": json.dumps(negatives.kinds(config, models=models)), "negatives_digest": negatives.digest(config, models=models),
-            **scoring_inputs(),
+            **scoring_inputs(), **calibrated.inputs(config),
         },
         tier=config.sandbox,
         cell_names=cell_names,
         cast=cast,
         notes=() if given is None else given.notes,
         assumed=assumed,
+        response=None if (found := calibrated.calibration_of(config)) is None else found.response,
         controls=(*negatives.stored("train", train_negatives), *negatives.stored("test", setting.negatives)),
     )  # fmt: skip
 

@@ -27,6 +27,7 @@ from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import PeopleWarning, ProfilesWarning, ProgramError
 from personaevo.evolve.begin import begin, check_place, free_name
+from personaevo.evolve.calibrated import settled
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.estimate import Outlook, outlook
@@ -150,6 +151,7 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
         PersonaevoError: an input, a setting, the archive or the sandbox tier cannot be used. What was committed before stays.
     """
     started = time.monotonic()
+    config = settled(config)
     check_weights(config.operators)
     path = config.archive or free_name(config.domain)
     check_place(path, resume=config.resume)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from personaevo import definitions, readers, reference
+from personaevo.calibration import known, model_name
 from personaevo.config import make_config
 from personaevo.errors import ConfigError, InputError
 from personaevo.evolve.plan import Plan, make_plan
@@ -43,6 +44,7 @@ def stress_agent(
     models: Mapping[str, str] | None = None,
     budget: Budget | None = None,
     prices: Path | None = None,
+    calibration: str | os.PathLike[str] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     at_once: int = 1,
     sandbox: Tier = "kernel",
@@ -62,6 +64,8 @@ def stress_agent(
         domain: whose wording the users speak, a name or a folder; None is the archive's.
         models: role to model, such as {"user": "openai:gpt-4o-mini"}: who plays the users, and the "generator" that programs may ask.
             Without, users are the embedded engine, which needs no key. ``budget`` and ``prices`` are about these.
+        calibration: an archive of ``personaevo calibrate`` that holds the user's model: its directors ask for what will show the dials,
+            and it words turns as it was calibrated.
         timeout: seconds for one answer of the agent.
         at_once: dialogues at a time, in threads that share the agent. Results do not depend on it if the agent's answers do not.
         observe: called with (dialogues done, planned).
@@ -83,13 +87,14 @@ def stress_agent(
         raise ConfigError(f"timeout {timeout!r}: expected a positive number of seconds")
     name, make_agent, seconds = agent_of(agent, timeout)
     players = _players(models or {}, budget, prices)
+    curves = None if calibration is None else known(calibration, model_name(models or {}))
     with players, PersonaSampler(archive, sandbox=sandbox, models=players) as sampler:
         place = _place(domain, sampler)
         wanted = _tasks(tasks, place, sampler.settings)
         plan = make_plan(wanted, at_most=task_count or len(wanted), personas=personas, seed=seed, purpose="stress", dialogues=1)
         people, notes = _people(place, sampler.settings)
         user = players.role("user")
-        make_user = None if user is None else model_user(user)
+        make_user = None if user is None else model_user(user, "draft" if curves is None else curves.wording, calibration=curves)
         table = Table(definitions.domain(place), make_user, make_agent, people.losses if people else (), success, seconds)
         drawn = _drawn(sampler, plan, strategy, where)
         jobs = [(item, drawn[item.task_id][item.slot]) for item in plan.items] + [(item, None) for item in plan.items if control]
@@ -97,7 +102,7 @@ def stress_agent(
     settings = {
         "archive": os.fspath(archive), "domain": sampler.domain if domain is None else domain, "tasks": len(plan.tasks),
         "personas": personas, "strategy": strategy, "where": where, "seed": seed, "user": (models or {}).get("user", "embedded"),
-        "success": "own check" if success else "content, task kept",
+        "success": "own check" if success else "content, task kept", "calibration": None if curves is None else curves.digest,
     }  # fmt: skip
     return conclude(name, settings, talks[: len(plan.items)], talks[len(plan.items) :], people, notes)
 

@@ -1,0 +1,31 @@
+"""A search whose users are asked through the inverse of their model's calibration."""
+
+from __future__ import annotations
+
+from personaevo import calibration
+from personaevo.config import SearchConfig
+from personaevo.simulate.curves import Calibration
+
+
+def calibration_of(config: SearchConfig) -> Calibration | None:
+    """The calibration of the user's model that the settings name; None if they name none.
+
+    Raises:
+        ConfigError, ArchiveError: see ``calibration.known``.
+    """
+    if config.calibration is None:
+        return None
+    given = "wording" in config.model_fields_set
+    return calibration.known(config.calibration, calibration.model_name(config.models), config.wording if given else None)
+
+
+def settled(config: SearchConfig) -> SearchConfig:
+    """The settings with the wording that the calibration was made with, where none is given."""
+    found = calibration_of(config)
+    return config if found is None else config.model_copy(update={"wording": found.wording})
+
+
+def inputs(config: SearchConfig) -> dict[str, str]:
+    """The calibration's digest, as a run records it; nothing without one."""
+    found = calibration_of(config)
+    return {} if found is None else {"calibration_digest": found.digest}
