@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from personaevo.evolve.search import search
     from personaevo.measure.cells import overlap_with as coverage
     from personaevo.measure.cells import overlap_with as overlap
-    from personaevo.records import Dialogue, Persona, Task
+    from personaevo.records import Dialogue, Task
     from personaevo.refine.run import refine_profile
     from personaevo.sampler import PersonaSampler
+    from personaevo.simulate.persona import Persona
     from personaevo.stress import stress_agent
 
 __version__ = "0.1.0"
@@ -44,7 +45,7 @@ __all__ = [
 _HOME = {
     "Archive": "personaevo.archive",
     "Dialogue": "personaevo.records",
-    "Persona": "personaevo.records",
+    "Persona": "personaevo.simulate.persona",
     "PersonaSampler": "personaevo.sampler",
     "PersonaevoError": "personaevo.errors",
     "SearchConfig": "personaevo.config",

@@ -20,6 +20,7 @@ from personaevo.sampler.draw import dealt
 from personaevo.sampler.persona import SampledPersona
 from personaevo.sampler.pool import Pool, measured
 from personaevo.sampler.strategies import Choice, Strategy, choose, weigh
+from personaevo.simulate.given import as_task
 from personaevo.where import Where, parse
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class PersonaSampler:
         if task is None or (isinstance(task, str) and task in self.tasks):
             return task
         tasks = import_module("personaevo.sampler.tasks")
-        given: Task = tasks.as_task(task, self.domain)
+        given = as_task(task, self.domain)
         found: str | None = tasks.stored_id(given, self.tasks, tasks.known_tasks(self.settings))
         return given if found is None else found
 
@@ -197,5 +198,6 @@ class PersonaSampler:
         name = f"{member.program_id[:8]}-{episode.item.task_id}-{persona.id}" if stored else persona.id
         return SampledPersona(
             **{**persona.model_dump(), "id": name}, archive=self.archive, program=member.program_id, cell=episode.cell,
-            cell_name=self._pool.cell_names.get(episode.cell, ""), task=episode.item.task_id, measured=measured(episode),
+            cell_name=self._pool.cell_names.get(episode.cell, ""), task=episode.item.task_id, domain=self.domain,
+            measured=measured(episode),
         )  # fmt: skip

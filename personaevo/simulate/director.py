@@ -42,15 +42,18 @@ def resolve(dials: Mapping[str, float]) -> dict[str, float | None]:
 
 class Director:
     """Plans the turns of one user in one dialogue. ``plan(heard)`` gives the next turn's plan, or None once the user has left; ``said``
-    tells it how that turn was worded.
+    tells it how that turn was worded. Without a task it goes by what the agent asks alone. With ``waits`` the user leaves, once
+    the goal is said, after so many turns in a row in which the agent asks nothing and is done, or says no more than "ok".
 
     Attributes ``outcome`` ("completed", "gave_up" or "" while talking), ``goal_said``, ``asked`` (names of facts that were asked for) and
     ``given`` (how often each fact was given) tell how it went.
     """
 
-    def __init__(self, task: Task, dials: Mapping[str, float], domain: Domain, rng: random.Random) -> None:
-        self.domain, self.rng = domain, rng
-        self.goal, self.facts = task.goal.strip(), facts_of(task)
+    def __init__(
+        self, task: Task | None, dials: Mapping[str, float], domain: Domain, rng: random.Random, *, waits: int | None = None
+    ) -> None:
+        self.domain, self.rng, self.waits = domain, rng, waits
+        self.blind, self.facts = task is None, facts_of(task) if task else {}
         self.wording = wording(domain.name)
         self.hearing = Hearing(task, domain)
         asked_for = resolve(dials)
@@ -60,7 +63,8 @@ class Director:
         self._plan_numbers(self.level["identifiers_per_turn"] or 0.0)
         self.given = dict.fromkeys(self.facts, 0)
         self.asked: set[str] = set()
-        self.goal_said = self.staying = self.leaving = False
+        self.goal_said = self.staying = self.leaving = self.helped = False
+        self.quiet = 0  # turns in a row with which the agent left it at that
         self.last_turn = int(domain.script.get("turn_limit", DEFAULT_TURN_LIMIT))
         self.outcome = ""
 
@@ -83,6 +87,7 @@ class Director:
             return None
         heard_now = self.hearing.understand(heard, self.given)
         self.asked.update(heard_now.asked)
+        self._follow(heard_now)
         self.tone.move(self.rng)
         acks = self.tone.chance(ACK)
         budget = self.lengths.next(self.rng, acks)
@@ -93,7 +98,9 @@ class Director:
             return self._leave("gave_up", "give_up", budget)
         if self.goal_said and self._is_over(heard_now, due, budget):
             return self._leave("completed", "close", budget, bare, due)
-        if bare and not heard_now.asked and heard_now.misread is None and (self.goal_said or self.lengths.turns == 0):
+        if self.waits is not None and self.quiet >= self.waits:
+            return self._leave(*(("completed", "close") if self.helped else ("gave_up", "give_up")), budget)
+        if bare and not self._is_asked(heard_now) and (self.goal_said or self.lengths.turns == 0):
             return self._acknowledge(due, budget)
         if bare and not self.acks_follow:
             self.tone.defer([ACK])
@@ -107,8 +114,18 @@ class Director:
             self.given[name] += 1
         self.goal_said |= turn.goal
 
+    def _follow(self, heard: Heard) -> None:
+        """Keeps in mind how far the agent is."""
+        self.helped |= self.goal_said and heard.done
+        self.quiet = self.quiet + 1 if self.goal_said and heard.quiet and (self.helped or heard.brief) else 0
+
+    def _is_asked(self, heard: Heard) -> bool:
+        """Whether the agent waits for an answer that "ok" is not."""
+        return bool(heard.asked) or heard.misread is not None or (self.blind and heard.wants)
+
     def _is_out_of_patience(self, heard: Heard) -> bool:
-        return not heard.closing and (self.lengths.turns >= self.patience or self.lengths.turns >= self.last_turn - 1)
+        turns = self.lengths.turns
+        return turns >= min(self.patience, self.last_turn - 1) and not (heard.closing and (self.goal_said or turns < self.last_turn - 1))
 
     def _is_bare(self, acks: float, budget: int, due: set[str]) -> bool:
         """Whether the turn is to be a bare acknowledgement: one of the short turns is, unless its length is set by other dials."""
@@ -124,6 +141,7 @@ class Director:
         if heard.farewell:
             return True
         stays = heard.closing and "info_seeking_rate" in due and budget > SHORT and self.rng.random() < self.domain.script.get("stay", 0.0)
+        stays = stays and self.lengths.turns < self.last_turn - 1
         over = not stays and (heard.closing or (self.staying and not heard.question))
         self.staying = stays
         return over
@@ -147,8 +165,10 @@ class Director:
         """What the agenda asks for; where there are words for one thing only (``alone``), no small talk."""
         if heard.misread is not None:
             return [self._fact(heard.misread, budget, "correct")]
-        if self.lengths.turns == 0 and (self.domain.opens == "agent" or budget <= SHORT):
+        if self.lengths.turns == 0 and (self.domain.opens == "agent" or budget <= SHORT) and not self._is_asked(heard):
             return [Move("greet", min(budget, 3))]
+        if self.blind:
+            return self._blind(heard, budget)
         if heard.asked:
             return [self._fact(name, max(1, budget // len(heard.asked)), "fact") for name in heard.asked]
         if not self.goal_said:
@@ -158,6 +178,12 @@ class Director:
         if heard.question:
             return [Move("affirm", budget), *self._volunteer(budget)]
         return self._volunteer(budget) or [Move("go_on", budget)]
+
+    def _blind(self, heard: Heard, budget: int) -> list[Move]:
+        """What there is to say without a task: the answer to what is asked, and what the user wants."""
+        answer = [Move("answer", budget)] if heard.wants and not heard.offers else []
+        goal = [Move("goal", budget)] if heard.offers or not self.goal_said else []
+        return [*answer, *goal] or [Move("go_on", budget)]
 
     def _leave(self, outcome: str, kind: MoveKind, budget: int, bare: bool = False, due: set[str] | None = None) -> TurnPlan:
         self.leaving, self.outcome = True, outcome

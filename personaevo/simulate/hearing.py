@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from personaevo.definitions import Domain
 from personaevo.records import Task
@@ -19,30 +19,64 @@ _ASKING = re.compile(
     r"\b(?:what|who|where|when|why|how|tell me|need your|(?:could|can|would|will|do|did|are|have) you"
     r"|(?:could|may|can) (?:i|we) (?:have|get|ask))\b|(?<!, )\bwhich\b"
 )
+_WANTING = re.compile(  # a request without a question mark
+    r"\bplease (?!wait|hold|note|allow|bear|stand|be |rest|know|accept|don't|do not|let me know if|feel free)\w+"
+    r"|\b(?:tell|give|send) (?:me|us)\b"
+    r"|\b(?:need|require|missing|want) (?:your|you to|to (?:know|verify|confirm|have|hear)|the|a few|some)\b"
+    r"|\blet me know (?:what|which|who|where|when|why|how|your|the)\b"
+)
+_OFFERING = re.compile(
+    r"\bhow (?:can|may|could|do|should) (?:i|we) (?:\w+ )?(?:help|assist|serve|support)\b"
+    r"|\bwhat (?:can|may|could) (?:i|we) (?:do|help)\b"
+    r"|\bwhat (?:brings|brought) you\b|\bwhat (?:would you like|do you want|do you need) (?:to do|help|today|from)\b"
+)
 _SENTENCE_ENDS = (". ", "? ", "! ")
+_SENTENCE = re.compile(r"[^.?!\n]+[.?!\n]*")
 _CLOSING = ("anything else", "something else", "what else can i", "any other question")
 _FAREWELL = re.compile(r"\b(?:good ?bye|bye|farewell|take care|have an? (?:\w+ )?(?:day|evening|night|weekend|one|trip|flight))\b")
-_ASKED_AT_ONCE = 2
+_SENT_OFF = re.compile(r"\b(?:glad|happy|pleased) (?:i|we) (?:could|was able to|were able to) (?:help|assist|be)|###\s?stop\s?###|\[done\]")
+_DISMISSING = re.compile(  # it says that this was all, without asking
+    r"\byou(?:'re| are) all set\b|\b(?:anything|something) else\b"
+    r"|\b(?:any|have) (?:other|more|further|additional) (?:questions?|requests?|issues?)\b"
+    r"|\bneed (?:any )?(?:more|further|additional) (?:help|assistance|support)\b"
+)
+_DONE = re.compile(
+    r"\b(?:done|moved|changed|cancell?ed|booked|rebooked|updated|refunded|confirmed|completed?|processed|submitted|scheduled|approved|settled"
+    r"|all set|taken care of|gone through)\b"
+)
+_ASKED_AT_ONCE = 4
+_BRIEF = 3  # words
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """``asked``: names of facts asked for; ``misread``: a fact that was read back wrongly; ``question``: anything was asked at all;
-    ``closing``: the agent asks whether that was all; ``farewell``: it says goodbye and asks nothing."""
+    ``wants``: the same, or a request; ``offers``: it asks what it can do; ``closing``: it asks whether that was all, or says so;
+    ``farewell``: it says goodbye and asks nothing; ``done``: it tells of something that is done;
+    ``brief``: it says next to nothing, such as "ok"."""
 
     asked: tuple[str, ...] = ()
     misread: str | None = None
     question: bool = False
     closing: bool = False
     farewell: bool = False
+    wants: bool = False
+    offers: bool = False
+    done: bool = False
+    brief: bool = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it leaves the user nothing to answer."""
+        return not (self.asked or self.misread or self.question or self.wants)
 
 
 class Hearing:
-    """Understands the agent's text in the light of one task."""
+    """Understands the agent's text in the light of one task, or as far as the text alone tells."""
 
-    def __init__(self, task: Task, domain: Domain) -> None:
-        self.goal = task.goal.strip().lower()
-        self.values = {name: value.lower() for name, value in facts_of(task).items()}
+    def __init__(self, task: Task | None, domain: Domain) -> None:
+        self.goal = task.goal.strip().lower() if task else ""
+        self.values = {name: value.lower() for name, value in facts_of(task).items()} if task else {}
         self.closings = (*_CLOSING, *(phrase.text.lower() for phrase in domain.agent.get("more", ())))
         self.cues = {name: (name.lower(), *(cue.lower() for cue in domain.cues.get(name, ()))) for name in self.values}
 
@@ -54,14 +88,41 @@ class Hearing:
         """
         if not text:
             return Heard()
-        low = text.lower()
-        question = "?" in low
-        if question and any(phrase in low for phrase in self.closings):
-            return Heard(question=True, closing=True)
-        if not question and _FAREWELL.search(low):
+        low = text.lower().replace("’", "'")
+        if "?" not in low:
+            return self._told(low, given)
+        rest = self._before_closing(low)
+        if rest is None:
+            return self._asked(low, given)
+        asked = self._asked(rest, given) if "?" in rest else Heard()
+        return asked if asked.asked or asked.misread else Heard(question=True, closing=True, wants=True)
+
+    def _told(self, low: str, given: Mapping[str, int]) -> Heard:
+        """A text without a question."""
+        if _FAREWELL.search(low):
             return Heard(farewell=True)
+        heard = self._asked(low, given)
+        if heard.quiet and _SENT_OFF.search(low):
+            return Heard(farewell=True)
+        return replace(heard, closing=heard.quiet and _DISMISSING.search(low) is not None)
+
+    def _before_closing(self, low: str) -> str | None:
+        """The text without the question whether that was all; None if it does not ask that."""
+        if not any(phrase in low for phrase in self.closings):
+            return None
+        for phrase in self.closings[len(_CLOSING) :]:
+            low = low.replace(phrase, " ")
+        return "".join(one for one in _SENTENCE.findall(low) if not any(phrase in one for phrase in _CLOSING))
+
+    def _asked(self, low: str, given: Mapping[str, int]) -> Heard:
+        """What is asked for, by the facts' names."""
+        question = "?" in low
+        plain = Heard(
+            question=question, wants=question or _WANTING.search(low) is not None, offers=question and _OFFERING.search(low) is not None,
+            done=not question and _DONE.search(low) is not None, brief=len(low.split()) <= _BRIEF,
+        )  # fmt: skip
         if not _REQUEST.search(low):
-            return Heard(question=question)
+            return plain
         asked = []
         rest = low.replace(self.goal, " ") if " " in self.goal else low
         for name, cue in self._named(rest):
@@ -70,9 +131,9 @@ class Hearing:
                 asked.append(name)
             elif not mentions(rest, self.values[name]):
                 if given[name] and _CHECKING.search(rest, start):
-                    return Heard(misread=name, question=True)
+                    return Heard(misread=name, question=True, wants=True)
                 asked.append(name)
-        return Heard(asked=tuple(asked[:_ASKED_AT_ONCE]), question=question)
+        return replace(plain, asked=tuple(asked[:_ASKED_AT_ONCE]))
 
     def _named(self, low: str) -> Sequence[tuple[str, str]]:
         """Facts that the text names, with the cue that named them; a name inside another one that is named as well does not count."""

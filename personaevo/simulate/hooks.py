@@ -1,0 +1,136 @@
+"""The director for simulators of others: one stage direction a turn, or the turn as a draft, and when the user leaves.
+
+The simulator's own model words the turns. It gets the direction after the agent's message, or the draft to be said in other words.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from personaevo import definitions
+from personaevo.definitions import Domain
+from personaevo.errors import ConfigError
+from personaevo.measure.fingerprint import COMPUTED, REPEAT_RUN_WORDS, words_of
+from personaevo.records import Task
+from personaevo.simulate.directions import direction
+from personaevo.simulate.director import ACK_CAN_SHOW, Director
+from personaevo.simulate.facts import facts_of
+from personaevo.simulate.lengths import SHORT
+from personaevo.simulate.plans import Said, TurnPlan
+from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.stated import GoalHeard, states
+from personaevo.simulate.templates import templates_for
+
+_WAITS = 3  # turns in a row in which the agent asks nothing and is done, or says no more than "ok"
+_NEEDS_ROOM = frozenset({"answer", "goal"})  # moves of which nobody knows how many words they take
+_REPEATS = "repetition_rate"
+Way = Literal["direction", "draft"]
+
+
+@dataclass
+class _Turn:
+    """The turn just given: what was heard before it, its plan, how the templates say it, and in which ways it was asked for."""
+
+    heard: str | None
+    plan: TurnPlan
+    draft: Said
+    ways: set[Way] = field(default_factory=set)
+
+
+class UserDirector:
+    """Directs one user through one dialogue. Equal seeds, dials, tasks and heard texts give equal turns.
+
+    Each call of ``direction`` or ``draft`` goes on to the next turn; the other of the two, right after and with the same ``heard``, gives
+    that same turn. A turn counts as carried out as it was planned, unless ``said`` tells how it was said.
+    """
+
+    def __init__(self, dials: Mapping[str, float], seed: int, task: Task | None, domain: Domain) -> None:
+        waits = max(_WAITS, int(domain.script.get("least_turns", 0)))
+        self._director = Director(task, dials, domain, random.Random(seed_of(seed, "user")), waits=waits)
+        self._templates = None
+        self._facts: dict[str, str] = {}
+        self._goal: GoalHeard | None = None
+        if task is not None:
+            self._templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), dials, 0.0)
+            self._facts, self._goal = facts_of(task), GoalHeard(task.goal)
+        self._turn: _Turn | None = None
+
+    def direction(self, heard: str | None) -> str:
+        """One stage direction for the turn after the agent's text ``heard`` (None at the opening); "" once the user has left.
+
+        Without a task it says that something is told, and not what.
+        """
+        turn = self._next(heard, "direction")
+        return "" if turn is None else direction(turn.plan, self._templates.goal if self._templates else None)
+
+    def draft(self, heard: str | None) -> str:
+        """The same turn in words, to be said in other words; "" once the user has left.
+
+        Raises:
+            ConfigError: there is no task.
+        """
+        if self._templates is None:
+            raise ConfigError("a draft needs the task: give it to persona.director(seed, task), or ask for direction(heard)")
+        turn = self._next(heard, "draft")
+        return "" if turn is None else turn.draft.text
+
+    @property
+    def left(self) -> bool:
+        """Whether the turn just given is the user's last one."""
+        return self._director.leaving
+
+    @property
+    def outcome(self) -> str:
+        """ "completed" or "gave_up" once the user has left, "" before."""
+        return self._director.outcome
+
+    def said(self, text: str) -> None:
+        """Tells how the turn just given was really said; what it left out of the plan comes up again. Without a turn nothing happens."""
+        if self._turn is not None:
+            turn, self._turn = self._turn, None
+            self._director.said(self._as_said(text, turn))
+
+    def _next(self, heard: str | None, way: Way) -> _Turn | None:
+        """The turn that is asked for: the one just given if it was not yet asked for in this way, else the next one."""
+        turn = self._turn
+        if turn is None or way in turn.ways or turn.heard != heard:
+            turn = self._planned(heard)
+        if turn is not None:
+            turn.ways.add(way)
+        return turn
+
+    def _planned(self, heard: str | None) -> _Turn | None:
+        if self._turn is not None:
+            self._director.said(self._turn.draft)
+            self._turn = None
+        plan = self._director.plan(heard)
+        if plan is None:
+            return None
+        draft = self._undrafted(plan) if self._templates is None else self._templates.say(plan, heard)
+        shows = tuple(name for name in plan.shows if name not in draft.unshown)
+        plan = replace(plan, words=max(plan.words, draft.words), shows=shows)  # facts have lengths of their own
+        self._turn = _Turn(heard, plan, draft)
+        return self._turn
+
+    def _undrafted(self, plan: TurnPlan) -> Said:
+        """What comes of a plan that nobody here can word: room for an answer that nobody knows, and only what can be shown in it."""
+        words = max(plan.words, SHORT) if any(move.kind in _NEEDS_ROOM for move in plan.moves) else plan.words
+        again = self._director.goal_said and words >= REPEAT_RUN_WORDS  # before, there is nothing to say again
+        fits = ACK_CAN_SHOW if plan.bare else frozenset(name for name in plan.shows if again or name != _REPEATS)
+        return Said("", words, goal=_says_goal(plan), unshown=tuple(name for name in plan.shows if name not in fits))
+
+    def _as_said(self, text: str, turn: _Turn) -> Said:
+        """What the text gave of its plan."""
+        given = tuple(name for name, value in self._facts.items() if states(text, value))
+        given += tuple(move.name for move in turn.plan.moves if move.name and move.name not in given and states(text, move.value))
+        goal = self._goal.after(text) if self._goal is not None else _says_goal(turn.plan)
+        shown = {*definitions.features().shown(text), *COMPUTED}
+        unshown = [name for name in turn.plan.shows if name not in shown]
+        return Said(text, len(words_of([text])[0]), given, goal, (*turn.draft.unshown, *unshown))
+
+
+def _says_goal(plan: TurnPlan) -> bool:
+    return any(move.kind == "goal" for move in plan.moves)
