@@ -17,8 +17,9 @@ from personaevo import content, definitions, injection
 from personaevo.errors import ConfigError
 from personaevo.programs.dials import dial_table
 from personaevo.programs.personas import compose_policy
-from personaevo.records import Persona, Record
+from personaevo.records import Record
 from personaevo.refine import address
+from personaevo.simulate.persona import Persona
 from personaevo.text import one_line, plain
 
 _SHOWN = 60
