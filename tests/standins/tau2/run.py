@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tau2.data_model.message import AssistantMessage, ToolMessage
 from tau2.registry import registry
 
 SEED = 300
+STEPS = 40
 
 
 def told(scenario: dict[str, Any]) -> str:
@@ -17,7 +19,9 @@ def told(scenario: dict[str, Any]) -> str:
     return f"{persona}Instructions:\n{scenario['instructions']}"
 
 
-def run_tasks(tasks: list[dict[str, Any]], *, user: str, save_to: Path, domain: str, trials: int = 1) -> dict[str, Any]:
+def run_tasks(
+    tasks: list[dict[str, Any]], *, user: str, save_to: Path, domain: str, trials: int = 1, tools: list[Any] | None = None
+) -> dict[str, Any]:
     results = json.loads(save_to.read_text("utf-8")) if save_to.exists() else {"tasks": [], "simulations": []}
     results["info"] = {"environment_info": {"domain_name": domain}}
     done = {(one["trial"], one["task_id"], one["seed"]) for one in results["simulations"]}
@@ -26,7 +30,7 @@ def run_tasks(tasks: list[dict[str, Any]], *, user: str, save_to: Path, domain: 
             if (trial, task["id"], SEED) in done:
                 continue
             player = registry.get_user_constructor(user)(
-                tools=None, instructions=told(task["user_scenario"]), llm="none", llm_args={}, persona_config=None
+                tools=tools, instructions=told(task["user_scenario"]), llm="none", llm_args={}, persona_config=None
             )
             results["simulations"].append(simulation(task["id"], trial, player))
     save_to.write_text(json.dumps(results), "utf-8")
@@ -34,13 +38,21 @@ def run_tasks(tasks: list[dict[str, Any]], *, user: str, save_to: Path, domain: 
 
 
 def simulation(task_id: str, trial: int, player: Any) -> dict[str, Any]:
-    greeting = "Hi, how can I help?"
-    messages = [
-        {"role": "assistant", "content": greeting, "tool_calls": None},
-        {"role": "user", "content": player.generate(greeting), "tool_calls": None},
-    ]
-    prompt = player.system_prompt
+    """One dialogue with an agent that helps at once."""
+    player.set_seed(SEED + trial)
+    state = player.get_init_state()
+    heard: Any = AssistantMessage(content="Hi, how can I help?")
+    messages, reason = [heard], "max_steps"
+    for _ in range(STEPS):
+        said, state = player.generate_next_message(heard, state)
+        messages.append(said)
+        if player.is_stop(said):
+            reason = "user_stop"
+            break
+        heard = ToolMessage(content="a lamp") if said.tool_calls else AssistantMessage(content="That is done. Is there anything else?")
+        messages.append(heard)
     return {
-        "id": f"{task_id}-{trial}", "task_id": task_id, "trial": trial, "seed": SEED, "messages": messages, "prompt": prompt,
-        "reward_info": None, "termination_reason": "user_stop",
+        "id": f"{task_id}-{trial}", "task_id": task_id, "trial": trial, "seed": SEED, "messages": [one.model_dump() for one in messages],
+        "prompt": player.system_prompt, "reward_info": None, "termination_reason": reason,
+        "told": [one.content for one in state.messages if one.role == "assistant"],
     }  # fmt: skip
