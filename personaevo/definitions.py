@@ -27,15 +27,15 @@ _PART = re.compile(r"^## +(\S+)[ \t]*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """One dial: its allowed range, what the agenda-based simulator does unasked, how numbers move on it ("linear" or "log"), and the
-    sentence that puts it to a prompt."""
+    """One dial: its allowed range, what the agenda-based simulator does unasked, how numbers move on it ("linear" or "log"), and
+    what the number means in a few words."""
 
     name: str
     low: float
     high: float
     default: float
     scale: str
-    say: str
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def dials() -> dict[str, Dial]:
 
 def _dial(row: Mapping[str, Any]) -> Dial:
     low, high = map(float, row["range"])
-    return Dial(row["name"], low, high, float(row["default"]), row.get("scale", "linear"), row["say"])
+    return Dial(row["name"], low, high, float(row["default"]), row.get("scale", "linear"), row["meaning"])
 
 
 @cache

@@ -73,12 +73,14 @@ class Dialogue(Record):
 
 
 class Axis(Record):
-    """A named direction in dial space; ``low`` and ``high`` are playbook texts, ``dials`` maps a dial to its values at level 0 and 1."""
+    """A named direction in dial space. ``dials`` maps a dial to its values at level 0 and 1; ``low`` and ``high`` are playbook texts, said
+    of an axis that has no dials; ``who`` completes "someone who is …" at either end, for descriptions that a program writes."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     definition: str = ""
     low: str = ""
     high: str = ""
+    who: tuple[str, str] = ("", "")
     dials: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 

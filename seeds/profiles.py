@@ -4,6 +4,7 @@
 """
 
 import math
+import re
 
 AXES = []
 
@@ -15,6 +16,9 @@ COUPLINGS = []
 
 # Kinds of people: {"share": part of all, "axes": [names]}.
 KINDS = []
+
+
+WORDS = 70  # of a description: the rest of the text says how the person writes
 
 
 def draw(n, rng):
@@ -49,9 +53,15 @@ def level(knots, u):
 
 
 def describe(names):
-    """What is said of the people of these axes; the definition of an axis that was added later begins with "how" and is not of a person."""
+    """What is said of the people of these axes, in whole sentences of about WORDS words at most; the definition of an axis that was added later
+    begins with "how" and is not of a person."""
     said = [axis["definition"] for axis in AXES if axis["name"] in names and not axis["definition"].startswith("how ")]
-    return " ".join(part for part in said if part)[:2000] or "someone even-tempered"
+    text = ""
+    for sentence in re.split(r"(?<=[.!?])\s+", " ".join(part for part in said if part)):
+        if text and len(f"{text} {sentence}".split()) > WORDS:
+            break
+        text = f"{text} {sentence}".strip()
+    return text[:2000] or "An even-tempered person."
 
 
 def generate(task, n, rng, model=None):

@@ -8,6 +8,7 @@ AXES = [
         "definition": "how little is said at a time",
         "low": "Write full, unhurried sentences.",
         "high": "Write as little as possible; a word or two will do.",
+        "who": ["in no hurry", "in a hurry"],
         "dials": {
             "words_per_turn": [20.0, 2.0],
             "opening_words": [16.0, 2.0],
@@ -21,6 +22,7 @@ AXES = [
         "definition": "how much is doubted and asked",
         "low": "Take what you are told as it is.",
         "high": "Question what you are told and ask for reasons.",
+        "who": ["trusting", "hard to convince"],
         "dials": {
             "pushback_rate": [0.0, 0.3],
             "info_seeking_rate": [0.0, 0.5],
@@ -33,6 +35,7 @@ AXES = [
         "definition": "how little patience and courtesy is left",
         "low": "Stay calm and friendly.",
         "high": "Be short-tempered; show it and skip the courtesies.",
+        "who": ["friendly", "short-tempered"],
         "dials": {
             "politeness_rate": [0.4, 0.0],
             "emotion_rate": [0.0, 0.4],
@@ -45,6 +48,7 @@ AXES = [
         "definition": "how vague and piecemeal information is given",
         "low": "Be definite and give everything at once.",
         "high": "Be vague; let details be pulled out of you one by one.",
+        "who": ["plain-spoken", "vague"],
         "dials": {
             "uncertainty_rate": [0.0, 0.4],
             "identifiers_per_turn": [0.5, 0.0],
@@ -81,8 +85,13 @@ def level(knots, u):
 
 
 def describe(behaviors):
-    marked = [name.split(" (")[0] for name, value in behaviors.items() if value > 0.66]
-    return "someone " + (" and ".join(marked) if marked else "even-tempered")
+    """Who this is, from the three axes that are most marked."""
+    ends = [(abs(value - 0.5), name, value > 0.5) for name, value in behaviors.items() if abs(value - 0.5) > 1 / 6]
+    who = {axis["name"]: axis.get("who", ["", ""]) for axis in AXES}
+    said = list(dict.fromkeys(who[name][high] for _, name, high in sorted(ends, reverse=True) if who[name][high]))[:3]
+    if not said:
+        return "An even-tempered person."
+    return "Someone who is " + " and ".join(filter(None, [", ".join(said[:-1]), said[-1]])) + "."
 
 
 def generate(task, n, rng, model=None):

@@ -12,6 +12,7 @@ AXES = [
         "definition": "how little is said at a time",
         "low": "Write full, unhurried sentences.",
         "high": "Write as little as possible; a word or two will do.",
+        "who": ["in no hurry", "in a hurry"],
         "dials": {"words_per_turn": [20.0, 2.0], "formality_rate": [0.4, 0.0]},
     },
     {
@@ -19,6 +20,7 @@ AXES = [
         "definition": "how much is doubted and asked",
         "low": "Take what you are told as it is.",
         "high": "Question what you are told and ask for reasons.",
+        "who": ["trusting", "hard to convince"],
         "dials": {"pushback_rate": [0.0, 0.3], "info_seeking_rate": [0.0, 0.5]},
     },
     {
@@ -26,6 +28,7 @@ AXES = [
         "definition": "how little patience and courtesy is left",
         "low": "Stay calm and friendly.",
         "high": "Be short-tempered; show it and skip the courtesies.",
+        "who": ["friendly", "short-tempered"],
         "dials": {"politeness_rate": [0.4, 0.0], "emotion_rate": [0.0, 0.4]},
     },
     {
@@ -33,6 +36,7 @@ AXES = [
         "definition": "how vague and piecemeal information is given",
         "low": "Be definite and give everything at once.",
         "high": "Be vague; let details be pulled out of you one by one.",
+        "who": ["plain-spoken", "vague"],
         "dials": {"uncertainty_rate": [0.0, 0.4], "facts_per_turn": [1.0, 0.0]},
     },
 ]
@@ -72,10 +76,20 @@ def level(value, rng):
     return round(float(value) if known else rng.random(), 2)
 
 
+def describe(behaviors):
+    """Who this is, from the three axes that are most marked."""
+    ends = [(abs(value - 0.5), name, value > 0.5) for name, value in behaviors.items() if abs(value - 0.5) > 1 / 6]
+    who = {axis["name"]: axis.get("who", ["", ""]) for axis in AXES}
+    said = list(dict.fromkeys(who[name][high] for _, name, high in sorted(ends, reverse=True) if who[name][high]))[:3]
+    if not said:
+        return "An even-tempered person."
+    return "Someone who is " + " and ".join(filter(None, [", ".join(said[:-1]), said[-1]])) + "."
+
+
 def propose(task, n, rng, model):
     """n members: who they are, and their levels. Drawn where there is no model; none where its answers cannot be read."""
     if model is None:
-        return [{"who": f"Somebody who wants to {task['goal']}."} for _ in range(n)]
+        return [{} for _ in range(n)]
     axes = "\n".join(f'- {axis["name"]}: {axis["definition"]} (0: {axis["low"]} 1: {axis["high"]})' for axis in AXES)
     shown = ", ".join(f'"{axis["name"]}": 0.3' for axis in AXES)
     return ask(model, (
@@ -105,8 +119,8 @@ def generate(task, n, rng, model=None):
             people.append(None)
             continue
         member = members[index]
-        who = str(member.get("who", ""))[:400].strip() or "Somebody."
         levels = {axis["name"]: level(member.get(axis["name"]), rng) for axis in AXES}
+        who = str(member.get("who", ""))[:400].strip() or describe(levels)
         policy = "" if model is None else expand(task, who, levels, model)
         person = {"id": f"p{index}", "description": who, "behaviors": levels, "policy": policy}
         people.append(None if policy is None else person)

@@ -196,8 +196,7 @@ class Dialogues {
 
   persona(persona) {
     const levels = (values) => Object.entries(values).map(([name, value]) => [words(name), value]);
-    return h("div", { class: "persona" }, h("p", {}, h("b", {}, `Persona ${persona.id}: `), persona.description),
-      h("details", {}, h("summary", {}, "What it tells the simulator"), h("p", {}, persona.policy || "nothing")),
+    return h("div", { class: "persona" }, h("p", {}, h("b", {}, `Persona ${persona.id}`)), h("p", {}, persona.text),
       h("details", {}, h("summary", {}, "Its axes and dials"), table(["axis", "level"], levels(persona.behaviors), "Axes"), table(["dial", "target"], levels(persona.dials), "Dials")));
   }
 }

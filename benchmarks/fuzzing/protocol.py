@@ -28,7 +28,7 @@ MOST_MB = 0.01
 SHORT, LONG = 0.02, 4.0  # seconds until a silent child is given up, and longer than any other takes
 LATE = f"time limit of {SHORT:g} s"
 CALLS = (Call({"goal": "book"}, 1, 0), Call({"goal": "book"}, 2, 1))
-TABLE = DialTable({"words_per_turn": (1.0, 60.0)}, {"words_per_turn": "Write about {value:.0f} words."})
+TABLE = DialTable({"words_per_turn": (1.0, 60.0)})
 
 
 class Pieces(socket.socket):

@@ -17,7 +17,7 @@ from personaevo.records import Persona
 NEXT = b"|personas|"
 TABLES = (
     DialTable(),
-    DialTable({"words_per_turn": (1.0, 60.0), "typos": (0.0, 1.0)}, {"words_per_turn": "About {value:.0f} words.", "typos": "{value}"}),
+    DialTable({"words_per_turn": (1.0, 60.0), "typos": (0.0, 1.0)}),
 )
 
 

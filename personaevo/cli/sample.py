@@ -147,9 +147,8 @@ def _text(number: int, persona: SampledPersona, goal: str, width: int) -> str:
         "id": f"{persona.id} of program {persona.program[:12]}",
     }
     lines = [line for label, text in fields.items() if text for line in _field(label, one_line(text), width)]
-    policy = [f"  | {line}" for text in plain(persona.policy).splitlines() for line in textwrap.wrap(text, max(width - 4, 20)) or [""]]
-    title = textwrap.wrap(f"{number}. {one_line(persona.description)}", width, subsequent_indent="   ")
-    return "\n".join([*title, *lines, *policy])
+    said = [f"  | {line}" for text in plain(persona.text).splitlines() for line in textwrap.wrap(text, max(width - 4, 20)) or [""]]
+    return "\n".join([f"Persona {number}", *lines, *said])
 
 
 def _field(label: str, text: str, width: int) -> list[str]:

@@ -20,7 +20,8 @@ _NEAR = 0.1  # of a dial's range, or of its value on a log scale: what counts as
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said of one dial: what it is about, and an adjective and a playbook sentence for a low and a high value."""
+    """What is said of one dial: what it is about, and for a low and a high value a phrase that completes "someone who is …" and a playbook
+    sentence."""
 
     about: str
     less: tuple[str, str]
@@ -46,8 +47,8 @@ def words() -> Mapping[str, Words]:
 
 
 def _pair(row: Sequence[str]) -> tuple[str, str]:
-    adjective, sentence = row
-    return str(adjective), str(sentence)
+    phrase, sentence = row
+    return str(phrase), str(sentence)
 
 
 def new_axis(ends: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -59,23 +60,26 @@ def new_axis(ends: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 
 def worded(axis: Mapping[str, Any]) -> dict[str, Any]:
-    """The axis with playbook texts that fit its dials, if it has any; name and definition stay."""
+    """The axis with texts that fit its dials, if it has any: who is at either end, and what they are told; name and definition stay."""
     if not axis["dials"]:
         return dict(axis)
-    return {**axis, "low": _playbook(axis["dials"], 0), "high": _playbook(axis["dials"], 1)}
+    low, high = (_marked(axis["dials"], at) for at in (0, 1))
+    about = words()[next(iter(axis["dials"]))].about
+    told = [" ".join(sentence for _, sentence in end) or _LIKE_OTHERS.format(about=about) for end in (low, high)]
+    return {**axis, "low": told[0], "high": told[1], "who": [end[0][0] if end else "" for end in (low, high)]}
 
 
-def _playbook(ends: Mapping[str, Sequence[float]], at: int) -> str:
-    """What somebody at this end is told: a sentence for each dial that is off what the simulator does unasked."""
-    said = [_sentence(dials()[dial], pair[at]) for dial, pair in ends.items()]
-    return " ".join(filter(None, said)) or _LIKE_OTHERS.format(about=words()[next(iter(ends))].about)
+def _marked(ends: Mapping[str, Sequence[float]], at: int) -> list[tuple[str, str]]:
+    """Phrase and sentence of each dial that is, at this end, off what the simulator does unasked."""
+    said = [_end(dials()[dial], pair[at]) for dial, pair in ends.items()]
+    return [one for one in said if one is not None]
 
 
-def _sentence(dial: Dial, value: float) -> str:
+def _end(dial: Dial, value: float) -> tuple[str, str] | None:
     off = value / dial.default - 1 if dial.scale == "log" else (value - dial.default) / (dial.high - dial.low)
     if abs(off) < _NEAR:
-        return ""
-    return (words()[dial.name].more if off > 0 else words()[dial.name].less)[1]
+        return None
+    return words()[dial.name].more if off > 0 else words()[dial.name].less
 
 
 def oriented(before: Sequence[float], after: Sequence[float]) -> list[float]:

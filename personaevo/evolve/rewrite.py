@@ -165,7 +165,7 @@ def _read(brief: Brief, text: str, check: Check) -> tuple[Program | None, str]:
 
 
 def _rules() -> str:
-    dials = "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.say}" for dial in definitions.dials().values())
+    dials = "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.meaning}" for dial in definitions.dials().values())
     return _part("rules", dials=dials, most_axes=str(MAX_AXES), most_bytes=f"{MAX_BYTES:,}")
 
 

@@ -23,7 +23,7 @@ from personaevo.inspect.lineage import tasks_of
 from personaevo.inspect.scoring import another_scoring, arranged, notes, rules_at_hand, spoken
 from personaevo.judge.objectives import SCORE, meanings
 from personaevo.measure.stats import student_factor
-from personaevo.records import Run, Scoring
+from personaevo.records import Persona, Run, Scoring
 
 _COSTS = ("role", "model", "calls", "input_tokens", "output_tokens", "usd", "seconds")
 _WANTED = {
@@ -213,10 +213,15 @@ def _rules(source: str) -> Iterator[RenderableType]:
 
 def _persona(persona: Mapping[str, Any]) -> RenderableType:
     head = layout.text(f"persona {persona['id']}", layout.HEADING)
-    head.append_text(layout.text(f" for task {persona['task']}: {persona['description']}", "not bold"))
+    head.append_text(layout.text(f" for task {persona['task']}", "not bold"))
     levels = ", ".join(f"{name} {level:.2f}" for name, level in persona["behaviors"].items())
     parts = [layout.text(levels, layout.FAINT)] if levels else []
-    return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in [*parts, layout.lines(persona["policy"])]))
+    return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in [*parts, layout.lines(_said(persona))]))
+
+
+def _said(persona: Mapping[str, Any]) -> str:
+    """What a simulator reads of the persona."""
+    return Persona(id=persona["id"], description=persona["description"], policy=persona["policy"]).text
 
 
 def _episodes(found: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -98,7 +98,7 @@ def person_view(one: PersonResult) -> RenderableType:
         ("notes", layout.lines("\n".join(one.notes) or "none")),
     ])  # fmt: skip
     versions = [_version(version, one.history.changes(number)) for number, version in enumerate(one.history.versions)]
-    profile = layout.lines("\n".join(part for part in (one.profile.text(), one.profile.dial_lines()) if part) or "(nothing)")
+    profile = layout.lines("\n".join(part for part in (one.profile.text(), one.profile.dial_text()) if part) or "(nothing)")
     return layout.page([
         layout.section(title, said), layout.section(f"{one.measure}, and leak score", _outcomes(one)),
         *versions, layout.section(f"refined profile {one.profile.id}", profile),

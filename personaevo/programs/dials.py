@@ -1,4 +1,4 @@
-"""The installed dials as the sandbox checks and renders them."""
+"""The installed dials as the sandbox checks them."""
 
 from __future__ import annotations
 
@@ -8,5 +8,4 @@ from personaevo.programs.personas import DialTable
 
 def dial_table() -> DialTable:
     """The dials that programs may set, as the sandbox checks them."""
-    dials = definitions.dials().values()
-    return DialTable({dial.name: (dial.low, dial.high) for dial in dials}, {dial.name: dial.say for dial in dials})
+    return DialTable({dial.name: (dial.low, dial.high) for dial in definitions.dials().values()})

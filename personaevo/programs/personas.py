@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from personaevo import injection
 from personaevo.errors import ProgramError
+from personaevo.programs import persona_text
 from personaevo.records import Axis, Persona
 from personaevo.text import one_line
 
@@ -15,7 +16,7 @@ MAX_AXES = 24
 MAX_NAME = 80
 MAX_TEXT = 2_000
 MAX_POLICY = 8_000
-_AXIS_KEYS = ("name", "definition", "low", "high", "dials")
+_AXIS_KEYS = ("name", "definition", "low", "high", "who", "dials")
 _PERSONA_KEYS = ("id", "description", "behaviors", "dials", "policy")
 
 
@@ -24,20 +25,17 @@ class DialTable:
     """The dials that a program may set.
 
     ``ranges`` maps a dial to the lowest and highest value allowed; None allows every name and every finite value.
-    ``say`` maps a dial to the sentence that states it in a policy, a format template of ``value`` such as
-    ``"Write about {value:.0f} words per message."``; a dial without one is not stated.
     """
 
     ranges: Mapping[str, tuple[float, float]] | None = None
-    say: Mapping[str, str] = field(default_factory=dict)
 
 
 def axes(raw: object, dials: DialTable) -> tuple[Axis, ...]:
     """Check a program's AXES.
 
-    At most 24 dicts with a unique ``name`` and optionally ``definition``, ``low``, ``high`` (texts) and ``dials``
-    (dial → [value at level 0, value at level 1], both within the dial's range). A text that addresses the judge, the
-    mutator or a model is refused (see ``injection``). Raises ProgramError, naming index and field.
+    At most 24 dicts with a unique ``name`` and optionally ``definition``, ``low``, ``high`` (texts), ``who`` (a phrase for either end, for
+    the program's own use) and ``dials`` (dial → [value at level 0, value at level 1], both within the dial's range). A text that addresses
+    the judge, the mutator or a model is refused (see ``injection``). Raises ProgramError, naming index and field.
     """
     items = _list(raw, "AXES")
     if len(items) > MAX_AXES:
@@ -70,20 +68,24 @@ def build(records: object, n: int, axes: Sequence[Axis], dials: DialTable) -> tu
     return personas
 
 
-def compose_policy(
-    behaviors: Mapping[str, float], values: Mapping[str, float], axes: Mapping[str, Axis], dials: DialTable
-) -> str:
-    """The policy of a persona that has none of its own: one line per instruction.
+def compose_policy(behaviors: Mapping[str, float], values: Mapping[str, float], axes: Sequence[Axis] = (), description: str = "") -> str:
+    """The policy of a persona that has none of its own, so short that it has at most 120 words together with the description.
 
-    For each axis the playbook text of the nearer end, nothing in the middle third; then each dial in its wording, in
-    the order of the table.
+    First, for each axis without dials, the text of the nearer end (nothing in the middle third) if it still fits; then a paragraph of what
+    the dials say (see ``persona_text``), in the room that is left. "" where there is nothing to say, or no room.
     """
-    lines = []
-    for name, axis in axes.items():
-        level = behaviors.get(name, 0.5)
-        lines.append(axis.low if level < 1 / 3 else axis.high if level > 2 / 3 else "")
-    lines += [template.format(value=values[dial]) for dial, template in dials.say.items() if dial in values]
-    return "\n".join(line.strip() for line in lines if line.strip())
+    lines: list[str] = []
+    room = persona_text.rules().most_words - len(description.split())
+    for axis in axes:
+        text = _nearer(axis, behaviors.get(axis.name, 0.5)) if not axis.dials else ""
+        if text and len(text.split()) <= room:
+            lines.append(text)
+            room -= len(text.split())
+    return "\n".join(filter(None, [*lines, persona_text.in_words(values, room)]))
+
+
+def _nearer(axis: Axis, level: float) -> str:
+    return (axis.low if level < 1 / 3 else axis.high if level > 2 / 3 else "").strip()
 
 
 def _axis(raw: object, where: str, dials: DialTable) -> Axis:
@@ -98,7 +100,11 @@ def _axis(raw: object, where: str, dials: DialTable) -> Axis:
             raise ProgramError(f"{place}: expected [value at level 0, value at level 1], got {len(values)} values")
         ends[dial] = (_dial(values[0], dial, f"{place}[0]", dials), _dial(values[1], dial, f"{place}[1]", dials))
     texts = {key: _said(item.get(key, ""), f"{where}.{key}", MAX_TEXT) for key in ("definition", "low", "high")}
-    return Axis(name=_named(item["name"], f"{where}.name"), dials=ends, **texts)
+    who = _list(item.get("who", ["", ""]), f"{where}.who")
+    if len(who) != 2:
+        raise ProgramError(f"{where}.who: expected [who is at level 0, who is at level 1], got {len(who)} values")
+    low, high = (_said(text, f"{where}.who[{index}]", MAX_NAME) for index, text in enumerate(who))
+    return Axis(name=_named(item["name"], f"{where}.name"), dials=ends, who=(low, high), **texts)
 
 
 def _persona(raw: object, index: int, axes: Mapping[str, Axis], dials: DialTable) -> Persona:
@@ -121,8 +127,8 @@ def _persona(raw: object, index: int, axes: Mapping[str, Axis], dials: DialTable
     }
     policy = _said(item.get("policy", ""), f"{where}.policy", MAX_POLICY)
     if not policy.strip():
-        policy = compose_policy(behaviors, values, axes, dials)
-        if len(policy) > MAX_POLICY:
+        policy = compose_policy(behaviors, values, tuple(axes.values()), description)
+        if len(policy) > MAX_POLICY:  # a text without blanks is one word
             raise ProgramError(
                 f"{where}: the policy composed from its axes has {len(policy):,} characters; "
                 f"at most {MAX_POLICY:,} are allowed: shorten low and high"

@@ -165,7 +165,7 @@ def question(
     """The messages: what is the same for all people first. From ``items`` come the reasons that the person gave for what they did."""
     parts = prompt("analyst", "rules", "profile", "measured", "moment", *FORMS)
     persona = profile.persona()
-    asked = [filled(parts["profile"], profile=quoted("profile", f"{persona.description}\n{persona.policy}", _PROFILE))]
+    asked = [filled(parts["profile"], profile=quoted("profile", persona.text, _PROFILE))]
     if measured:
         asked.append(filled(parts["measured"], measured=differences_text(measured)))
     by_id = {item.id: item for item in items}

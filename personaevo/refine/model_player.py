@@ -118,8 +118,7 @@ def _acted(context: Context, answer: NextAction) -> Response:
 def messages(profile: Profile, item: Item, context: Context) -> list[Message]:
     """The question: rules and person first, then what is of this item, then what is of this moment."""
     parts = prompt("player", item.kind, "person", "situation", "opening", "silence", "before", "write", "write-on", "act")
-    persona = profile.persona()
-    person = "\n".join(part for part in (persona.description, persona.policy) if part)
+    person = profile.persona().text
     blocks = [parts[item.kind], filled(parts["person"], person=quoted("person", person, _PERSON))]
     situation = quoted("situation", context.prompt.strip() or _NOTHING)
     if item.kind == "text":

@@ -108,7 +108,7 @@ def _messages(profile: Profile, asked: Sequence[str], budget: int) -> list[Messa
     claims = {name: [claim.text for claim in claims] for name, claims in profile.sections.items()}
     blocks = [filled(_parts()["profile"], profile=quoted("profile", json.dumps(claims, ensure_ascii=False, indent=1), _PROFILE))]
     if profile.dials:
-        blocks.append(filled(_parts()["dials"], dials=quoted("dials", profile.dial_lines())))
+        blocks.append(filled(_parts()["dials"], dials=quoted("dials", profile.dial_text())))
     return [Message("system", rules), Message("user", "\n\n".join([*blocks, *asked]))]
 
 

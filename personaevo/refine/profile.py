@@ -15,7 +15,6 @@ from pydantic import Field, field_validator, model_validator
 
 from personaevo import content, definitions, injection
 from personaevo.errors import ConfigError
-from personaevo.programs.dials import dial_table
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Record
 from personaevo.refine import address
@@ -137,13 +136,13 @@ class Profile(Record):
                   for name, claims in self.sections.items() if claims)  # fmt: skip
         return "\n".join(blocks)
 
-    def dial_lines(self) -> str:
-        """The dials as instructions, one a line."""
-        return compose_policy({}, self.dials, {}, dial_table())
+    def dial_text(self) -> str:
+        """What stands out in the dials, in a paragraph of plain words."""
+        return compose_policy({}, self.dials)
 
     def persona(self) -> Persona:
-        """The simulated user that the profile makes: its policy is the text followed by the dials as instructions."""
-        policy = "\n".join(part for part in (self.text(), self.dial_lines()) if part)
+        """The simulated user that the profile makes: its policy is the text followed by what the dials say."""
+        policy = "\n".join(part for part in (self.text(), self.dial_text()) if part)
         return Persona(id=self.id, description=_TABLE["description" if self.claims else "bare"], dials=self.dials, policy=policy)
 
     def updated(self, section: str, *claims: Claim) -> Profile:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from personaevo.errors import ConfigError, InputError
+from personaevo.programs.persona_text import sentences
 from personaevo.readers import files
 from personaevo.readers.files import Row
 from personaevo.records import Persona
@@ -70,14 +71,15 @@ def from_attributes(given: Mapping[str, Any], scales: Mapping[str, Sequence[floa
 
 def from_persona(persona: Persona) -> Profile:
     """A persona of an archive: its description is background, its policy communication (where it has no headings of its own), its dials
-    stay dials and not sentences. Axes are said by the policy.
+    stay dials: sentences that only say them are left out.
 
     Raises:
         ConfigError: a dial is unknown or out of range, or a text has over 100,000 characters.
     """
     bare = Profile(dials=persona.dials)
-    numbers = set(bare.dial_lines().splitlines())
-    policy = "\n".join(line for line in persona.policy.splitlines() if line.strip() not in numbers)
+    policy = persona.policy
+    for sentence in sentences():
+        policy = policy.replace(sentence, "")
     said = from_text(f"{persona.description}\n{SECTIONS['communication'].heading}:\n{policy}")
     return said.with_dials(bare.dials)
 

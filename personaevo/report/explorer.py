@@ -133,8 +133,7 @@ def _persona(persona: Persona) -> dict[str, Any]:
         return {name: short(value, 3) for name, value in values.items()}
 
     return {
-        "id": persona.id, "description": persona.description, "behaviors": levels(persona.behaviors), "dials": levels(persona.dials),
-        "policy": persona.policy,
+        "id": persona.id, "text": persona.text, "behaviors": levels(persona.behaviors), "dials": levels(persona.dials),
     }  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from personaevo import definitions
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError
 from personaevo.measure.designs import sobol
-from personaevo.programs.dials import dial_table
 from personaevo.programs.personas import compose_policy
 from personaevo.records import ChatModel, Episode, Persona, PlanItem, Task, Wording
 from personaevo.simulate.curves import Calibration
@@ -118,4 +117,4 @@ def play(job: Job, domain: Domain, user: ChatModel | None, make_agent: MakeAgent
 
 def _policy(dials: Mapping[str, float]) -> str:
     """The text of a persona that has none of its own."""
-    return compose_policy({}, dials, {}, dial_table())
+    return compose_policy({}, dials)

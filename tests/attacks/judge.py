@@ -15,7 +15,7 @@ from tests.attacks.field import Memory, Range
 
 LATE = 2.5  # seconds; with all walls two runs that are stopped after WALL_SECONDS end far below it
 MOST_GROWTH = 40 << 20  # bytes; 1 MB of JSON, the limit, takes up to 32 MB once it is read (objects with one empty object each)
-DIALS = DialTable({"words_per_turn": (1.0, 60.0)}, {"words_per_turn": "Write about {value:.0f} words."})
+DIALS = DialTable({"words_per_turn": (1.0, 60.0)})
 _TASK = {"goal": "book a table", "facts": {"people": "2"}, "context": "", "domain": "service"}
 _FIRST, _SECOND, _THIRD = (Call(_TASK, 3, seed) for seed in (1, 2, 3))
 # What is asked must not depend on what else is asked, nor on when.

@@ -43,8 +43,8 @@ def test_every_dial_has_words_and_nothing_else_has() -> None:
         assert all(text.strip() == text and text and "_" not in text for text in texts), name
         assert all(re.fullmatch(r"[a-z -]+", text) for text in (said.about, said.less[0], said.more[0])), name
         assert all(re.fullmatch(r"[A-Z].*\.", sentence) for sentence in (said.less[1], said.more[1])), name
-    adjectives = [adjective for said in words().values() for adjective, _ in (said.less, said.more)]
-    assert len(set(adjectives)) == len(adjectives)
+    phrases = [phrase for said in words().values() for phrase, _ in (said.less, said.more)]
+    assert len(set(phrases)) == len(phrases)
 
 
 @pytest.mark.parametrize("row", [{}, {"about": "x", "less": ["a"], "more": ["b", "c"]}, {"about": "x", "less": 3, "more": ["b", "c"]}])
@@ -71,16 +71,27 @@ def test_texts_say_what_the_dials_say(ends: dict[str, list[float]]) -> None:
         assert words()[name].about in axis["definition"]
 
 
+@given(some_ends())
+def test_phrases_say_what_the_dials_say(ends: dict[str, list[float]]) -> None:
+    """Who is at either end follows from the first dial that is off there; nothing is said of an end where none is."""
+    for at, phrase in enumerate(new_axis(ends)["who"]):
+        off = [name for name, pair in ends.items() if phrase == words()[name].less[0] and pair[at] < dials()[name].default]
+        off += [name for name, pair in ends.items() if phrase == words()[name].more[0] and pair[at] > dials()[name].default]
+        assert len(off) == (1 if phrase else 0)
+
+
 def test_texts_by_hand() -> None:
     axis = new_axis({"words_per_turn": [2.0, 40.0], "politeness_rate": [0.9, 0.0]})
-    assert axis["name"] == "wordy and curt"
+    assert axis["name"] == "talkative and blunt"
+    assert axis["who"] == ["sparing with words", "talkative"]
     assert axis["definition"] == "how much is said at a time; how much courtesy is shown"
     assert axis["low"] == "Keep your messages short. Say please, thank you and sorry as a courteous person does."
     assert axis["high"] == "Take your time and say it at length. Be sparing with courtesies."
     same = new_axis({"words_per_turn": [dials()["words_per_turn"].default] * 2})
     assert same["low"] == same["high"] == "In how much is said at a time, be like most people."
-    assert new_axis({"words_per_turn": [3.0, 3.0]})["name"] == "brief"
-    assert new_axis({"words_per_turn": [30.0, 30.0]})["name"] == "wordy"
+    assert same["who"] == ["", ""]
+    assert new_axis({"words_per_turn": [3.0, 3.0]})["name"] == "sparing with words"
+    assert new_axis({"words_per_turn": [30.0, 30.0]})["name"] == "talkative"
 
 
 @given(some_ends(), some_ends())
@@ -88,7 +99,7 @@ def test_an_axis_that_changed_keeps_its_name(first: dict[str, list[float]], seco
     axis = new_axis(first)
     changed = worded({**axis, "dials": second})
     assert (changed["name"], changed["definition"]) == (axis["name"], axis["definition"])
-    assert (changed["low"], changed["high"]) == (new_axis(second)["low"], new_axis(second)["high"])
+    assert all(changed[part] == new_axis(second)[part] for part in ("low", "high", "who"))
     assert worded(changed) == changed
 
 

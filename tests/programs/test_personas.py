@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from personaevo.errors import ProgramError
 from personaevo.programs.personas import DialTable, axes, build
 
-DIALS = DialTable(
-    {"words_per_turn": (1.0, 60.0), "typos": (0.0, 10.0)},
-    {"words_per_turn": "Write about {value:.0f} words per message.", "typos": "Make {value:.1f} slips per 100 words."},
-)
+DIALS = DialTable({"words_per_turn": (1.0, 60.0), "typos": (0.0, 10.0)})
 RAW_AXES = [
     {"name": "terse", "low": "Write a lot.", "high": "Be brief.", "dials": {"words_per_turn": [30, 4]}},
     {"name": "hurried", "low": "Take time.", "high": "Hurry.", "dials": {"words_per_turn": [20, 10], "typos": [0, 4]}},
+    {"name": "kind", "low": "Be cold.", "high": "Be kind.", "who": ["cold", "kind"]},
 ]
 AXES = axes(RAW_AXES, DIALS)
 
@@ -30,16 +28,16 @@ def persona(**fields: Any) -> dict[str, Any]:
 
 def test_complete_persona() -> None:
     records = [
-        persona(behaviors={"terse": 1, "hurried": 0.5}),
-        persona(id="x", behaviors={"terse": 0.0}, dials={"typos": 3}),
+        persona(behaviors={"terse": 1, "hurried": 0.5, "kind": 0.9}),
+        persona(id="x", behaviors={"terse": 0.0, "kind": 0.5}, dials={"typos": 3}),
         persona(policy="Mine."),
     ]
     first, second, third = build(records, 3, AXES, DIALS)
-    assert first.id == "p0" and first.behaviors == {"terse": 1.0, "hurried": 0.5}
+    assert first.id == "p0" and first.behaviors == {"terse": 1.0, "hurried": 0.5, "kind": 0.9}
     assert first.dials == {"words_per_turn": (4 + 15) / 2, "typos": 2.0}  # two axes: the mean
-    expected = ["Be brief.", "Write about 10 words per message.", "Make 2.0 slips per 100 words."]
-    assert first.policy.split("\n") == expected  # the middle third of "hurried" says nothing
-    assert second.dials == {"words_per_turn": 30.0, "typos": 3.0} and second.policy.startswith("Write a lot.")
+    assert first.policy == "Be kind.\nKeep your messages on the short side."  # axes with dials are said by these
+    assert second.dials == {"words_per_turn": 30.0, "typos": 3.0} and second.policy == "Take your time and write long messages."
+    assert first.text == f"Someone.\n{first.policy}" and AXES[2].who == ("cold", "kind")
     assert third.id == "p2" and third.policy == "Mine." and third.dials == {}
 
 
@@ -56,7 +54,7 @@ def test_own_dials_override_what_follows_from_axes() -> None:
         ({"behaviors": {"terse": True}}, "type bool"),
         ({"behaviors": {"terse": "0.5"}}, "type str"),
         ({"behaviors": {"terse": None}}, "got None"),
-        ({"behaviors": {"rude": 0.5}}, "no such axis; expected one of terse, hurried"),
+        ({"behaviors": {"rude": 0.5}}, "no such axis; expected one of terse, hurried, kind"),
         ({"behaviors": [1]}, "personas[1].behaviors: expected a dict"),
         ({"dials": {"words_per_turn": 61}}, "dials['words_per_turn']: expected a number from 1 to 60, got 61"),
         ({"dials": {"words_per_turn": 10**400}}, "too large for a float"),

@@ -48,7 +48,7 @@ def returning(description: str, before: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    table = DialTable({"words_per_turn": (1.0, 60.0)}, {"words_per_turn": "Write about {value:.0f} words."})
+    table = DialTable({"words_per_turn": (1.0, 60.0)})
     with Sandbox(table, wall_seconds=1.0, memory_mb=256, output_mb=1) as opened:
         yield opened
 
@@ -66,7 +66,7 @@ def test_honest_program(box: Sandbox) -> None:
     assert result.fault is None
     assert 0 < result.seconds < 1
     assert [persona.id for persona in result.personas] == [f"p{i}" for i in range(10)]
-    assert all(persona.policy.endswith("words.") for persona in result.personas)
+    assert all(persona.policy.endswith(".") for persona in result.personas)
     assert box.run(HONEST, TASK, 10, seed=5).personas == result.personas
     assert box.run(HONEST, TASK, 10, seed=6).personas != result.personas
     assert pickle.loads(pickle.dumps(result)) == result

@@ -20,7 +20,7 @@ from tests.programs.test_capability import ASKS, Echo
 from tests.programs.test_sandbox import BAD, HONEST, TASK, check_honest, program, returning
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = DialTable({"words_per_turn": (1.0, 60.0)}, {"words_per_turn": "Write about {value:.0f} words."})
+TABLE = DialTable({"words_per_turn": (1.0, 60.0)})
 LACKS = wasm.missing()
 needs_wasm = pytest.mark.skipif(bool(LACKS), reason=f"the wasm tier needs {'; '.join(LACKS)}")
 WANTED = "crash: the program wanted what there is not in the wasm tier"

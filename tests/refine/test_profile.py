@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personaevo import definitions
 from personaevo.errors import ConfigError, InputError
+from personaevo.programs.persona_text import sentences
+from personaevo.programs.personas import compose_policy
 from personaevo.records import Persona
 from personaevo.refine import address
 from personaevo.refine.profile import BUDGET, SECTIONS, Claim, Profile
@@ -41,7 +42,7 @@ def test_text_follows_the_sections() -> None:
 
 def test_persona_has_the_text_and_the_dials_as_sentences() -> None:
     persona = profile({"words_per_turn": 5}, goals=["You want peace."]).persona()
-    assert persona.policy == "What you want:\n- You want peace.\nWrite about 5 words per message."
+    assert persona.policy == "What you want:\n- You want peace.\nKeep each message to a handful of words."
     assert persona.dials == {"words_per_turn": 5.0} and persona.description.startswith("You are one particular person, described below.")
     assert "below" not in from_nothing().persona().description
 
@@ -140,9 +141,7 @@ def test_in_the_second_person(sentence: str) -> None:
 
 
 def test_every_dial_is_said_in_the_second_person() -> None:
-    lines = Profile(dials={name: dial.default for name, dial in definitions.dials().items()}).dial_lines().splitlines()
-    assert len(lines) == len(definitions.dials())
-    assert [line for line in lines if address.problem(line)] == []
+    assert [sentence for sentence in sentences() if address.problem(sentence)] == []
 
 
 @pytest.mark.parametrize(
@@ -254,11 +253,11 @@ def test_a_persona_keeps_its_dials_as_dials() -> None:
     dials = {"words_per_turn": 9.98, "politeness_rate": 0.04}
     persona = Persona(
         id="p", description="someone in a hurry", dials=dials,
-        policy="Be short-tempered.\nWrite about 10 words per message.\nSay please, thank you or sorry in about 4% of your messages.",
+        policy=f"Be short-tempered.\n{compose_policy({}, dials)}",
     )  # fmt: skip
     made = from_persona(persona)
     assert made == profile(dials, background=["You are someone in a hurry"], communication=["Be short-tempered."])
-    assert made.persona().policy.count("words per message") == 1
+    assert made.persona().policy.count("Keep your messages on the short side.") == 1
     with pytest.raises(ConfigError, match="dial 'warmth'"):
         from_persona(Persona(id="p", description="x", dials={"warmth": 1}))
 
