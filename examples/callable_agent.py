@@ -1,15 +1,12 @@
-"""Personas talk to any callable agent, by the embedded simulator: no key, no network: ``python examples/callable_agent.py [ARCHIVE]``.
+"""Personas talk to any callable agent: no key, no network: ``python examples/callable_agent.py [ARCHIVE]``.
 
-The agent is a function of the dialogue so far. Its users are agenda-based and steered by the persona's dials.
+The agent is a function of the dialogue so far. A director plans each turn of the user by the persona and what the agent said; here the
+drafts are said as they stand. With a model as user, let it say each draft in other words, or follow ``director.direction(heard)``.
 """
 
 import sys
 
 import personaevo as pe
-from personaevo.definitions import domain
-from personaevo.records import PlanItem
-from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.partners import CallableAgent
 
 TASK = pe.Task(id="move", goal="move my flight to the evening", facts={"booking reference": "QK7L2"}, domain="service")
 
@@ -21,8 +18,12 @@ def answer(messages: list[dict[str, str]]) -> str:
 
 
 sampler = pe.PersonaSampler(sys.argv[1] if len(sys.argv) > 1 else "service")
-for slot, persona in enumerate(sampler.sample(TASK, n=3, seed=1)):
-    episode = run_episode(TASK, persona, PlanItem(TASK.id, slot, seed=slot), domain("service"), make_agent=lambda *_: CallableAgent(answer))
-    print(f"--- {persona.description} (cell {persona.cell_name}): {episode.outcome}, task kept {episode.preservation:.0%}")
-    for role, text in episode.turns:
-        print(f"  {role:9} {text}")
+for seed, persona in enumerate(sampler.sample(TASK, n=3, seed=1)):
+    director = persona.director(seed, TASK)
+    messages = [{"role": "user", "content": director.draft(None)}]
+    while not director.left:
+        messages.append({"role": "assistant", "content": answer(messages)})
+        messages.append({"role": "user", "content": director.draft(messages[-1]["content"])})
+    print(f"--- {persona.description} (cell {persona.cell_name}): {director.outcome}")
+    for message in messages:
+        print(f"  {message['role']:9} {message['content']}")

@@ -1,15 +1,26 @@
-"""Dialogues of personas as rows for MirrorBench, whose user proxies read ``metadata.persona``, and as plain JSON lines.
+"""Dialogues of personas as rows for MirrorBench, and as plain JSON lines; and a user proxy that is directed turn by turn.
 
     python examples/mirrorbench_export.py [ARCHIVE] [FOLDER]      writes FOLDER/mirrorbench.jsonl and FOLDER/dialogues.jsonl
 
 A row of MirrorBench's JSON lines is a conversation (id, dataset, task, description, turns) with metadata. Here the turns are those of the
-embedded user and the domain's scripted agent; put dialogues of your own simulator in their place.
+embedded user and the domain's scripted agent; put dialogues of your own simulator in their place. MirrorBench's own proxies read
+``metadata.persona``, a text. One that is directed reads ``metadata.directed`` too; register it before MirrorBench runs:
+
+    from mirrorbench.adapters.llm import LLM_ADAPTER_INFO, LLMAdapter
+    from mirrorbench.core.registry.decorators import register_user_proxy
+
+    @register_user_proxy(name="adapter:personaevo/directed", metadata=LLM_ADAPTER_INFO)
+    class DirectedAdapter(LLMAdapter):
+        def spawn(self, *, config, run_id):
+            return DirectedSession(super().spawn(config=config, run_id=run_id))
 """
 
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import personaevo as pe
 from personaevo import definitions, readers
@@ -20,15 +31,53 @@ from personaevo.simulate.seeds import seed_of
 
 
 def mirrorbench_row(task: pe.Task, persona: SampledPersona, episode: Episode) -> dict[str, object]:
-    """One conversation, the persona's text in its metadata."""
+    """One conversation; in its metadata the persona's text, and what a directed proxy needs."""
+    known = {"behaviors": persona.behaviors, "cell": persona.cell_name}
+    directed = {"dials": persona.dials, "task": task.model_dump(), "seed": episode.item.seed, "domain": persona.domain}
     return {
         "conversation_id": f"{task.id}/{persona.id}",
         "dataset": "personaevo",
         "task_tag": "chat",
         "task_description": f"Talk to a {task.domain} agent. You want to {task.goal}. {task.context}".strip(),
         "turns": [{"role": role, "content": text} for role, text in episode.turns],
-        "metadata": {"persona": persona.overlay("").strip(), "behaviors": persona.behaviors, "cell": persona.cell_name},
+        "metadata": {"persona": persona.overlay("").strip(), **known, "directed": directed},
     }
+
+
+class DirectedSession:
+    """A session of MirrorBench's proxy whose system prompt ends with a stage direction for the turn. One session plays many conversations,
+    and MirrorBench sets the number of turns: the director goes through the conversation so far anew each time."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
+
+    def generate(self, *, turn: Any, **options: Any) -> Any:
+        """The user's next turn, in what MirrorBench calls a result."""
+        return self.session.generate(turn=with_direction(turn), **options)
+
+    async def generate_async(self, *, turn: Any, **options: Any) -> Any:
+        """The same where MirrorBench runs many conversations at once."""
+        return await self.session.generate_async(turn=with_direction(turn), **options)
+
+
+def with_direction(turn: Any) -> Any:
+    """MirrorBench's turn (``chat_history`` of messages with role and content, ``metadata`` of the row), with the direction after its system
+    message. Unchanged where the row has no director, or the user has left."""
+    made, (first, *history) = turn.metadata.get("directed"), turn.chat_history
+    if made is None or first.role != "system":
+        return turn
+    director = pe.Persona(id="", description="", dials=made["dials"]).director(made["seed"], made["task"], made["domain"])
+    heard = None
+    for message in history:
+        if message.role == "user":
+            director.direction(heard)
+            director.said(message.content)
+        heard = message.content
+    direction = director.direction(heard)
+    return replace(turn, chat_history=[replace(first, content=f"{first.content}\n\n{direction}".strip()), *history])
 
 
 def dialogue_row(task: pe.Task, persona: SampledPersona, episode: Episode) -> dict[str, object]:
@@ -43,15 +92,16 @@ def write(path: Path, rows: Iterable[dict[str, object]]) -> None:
     print(f"{path}: {len(path.read_text('utf-8').splitlines())} rows")
 
 
-archive = sys.argv[1] if len(sys.argv) > 1 else "service"
-folder = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
-sampler = pe.PersonaSampler(archive)
-domain = definitions.domain(sampler.domain)
-tasks = [task for task in readers.read_tasks(definitions.domain_files(sampler.domain).tasks) if task.split == "test"][:3]
-played = []
-for task in tasks:
-    for slot, persona in enumerate(sampler.sample(task, n=4, seed=1)):
-        item = PlanItem(task.id, slot, seed_of("export", task.id, slot))
-        played.append((task, persona, run_episode(task, persona, item, domain)))
-write(folder / "mirrorbench.jsonl", (mirrorbench_row(*one) for one in played))
-write(folder / "dialogues.jsonl", (dialogue_row(*one) for one in played))
+if __name__ == "__main__":
+    archive = sys.argv[1] if len(sys.argv) > 1 else "service"
+    folder = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
+    sampler = pe.PersonaSampler(archive)
+    domain = definitions.domain(sampler.domain)
+    tasks = [task for task in readers.read_tasks(definitions.domain_files(sampler.domain).tasks) if task.split == "test"][:3]
+    played = []
+    for task in tasks:
+        for slot, persona in enumerate(sampler.sample(task, n=4, seed=1)):
+            item = PlanItem(task.id, slot, seed_of("export", task.id, slot))
+            played.append((task, persona, run_episode(task, persona, item, domain)))
+    write(folder / "mirrorbench.jsonl", (mirrorbench_row(*one) for one in played))
+    write(folder / "dialogues.jsonl", (dialogue_row(*one) for one in played))

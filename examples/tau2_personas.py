@@ -5,9 +5,10 @@
         split_tasks.json beside OUT.json if TASKS.json has one. Both take the place of a domain's files in a copy of τ²'s data folder
         (TAU2_DATA_DIR); from Python, its Task records can be made of the tasks.
 
-    python examples/tau2_personas.py run [ARCHIVE] [-n 3] -- --domain retail --agent-llm … --user-llm …
+    python examples/tau2_personas.py run [ARCHIVE] [-n 3] [--text-only] -- --domain retail --agent-llm … --user-llm …
         Registers a user class for each of n personas, and runs τ² with each: what follows "--" goes to ``tau2 run`` in this process, with
-        --user and a --save-to of its own. Needs τ²-bench, installed from its repository.
+        --user and a --save-to of its own. The user's model gets a stage direction with each message of the agent, and the user leaves when
+        the director says so; with --text-only it gets the persona's text alone. Needs τ²-bench, installed from its repository.
 
     python examples/tau2_personas.py read RESULTS
         What came of it, a file or a folder: the fingerprints of the users' side, the mean of each persona's.
@@ -27,7 +28,7 @@ from personaevo.simulate.tau2 import ids_of, register_user, with_persona
 
 
 def write_tasks(file: Path, out: Path, archive: str, n: int) -> None:
-    """Injection 1: the task's persona field."""
+    """Injection 1: the task's persona field, which takes text."""
     sampler = pe.PersonaSampler(archive)
     rows = {str(row["id"]): row for row in json.loads(file.read_text("utf-8"))}
     made = [with_persona(rows[task.id], persona) for task in read_tasks(file) for persona in sampler.sample(task, n=n, seed=1)]
@@ -40,9 +41,10 @@ def write_tasks(file: Path, out: Path, archive: str, n: int) -> None:
     print(f"{out}: {len(made)} tasks, each of {len(rows)} with {n} personas")
 
 
-def run(archive: str, n: int, options: Sequence[str]) -> None:
-    """Injection 2: a registered user class. Names are registered before τ²'s command line looks for them, and each run is saved apart."""
-    names = [register_user(persona) for persona in pe.PersonaSampler(archive).sample(n=n, seed=1)]
+def run(archive: str, n: int, options: Sequence[str], *, directed: bool) -> None:
+    """Injection 2: a registered user class, which takes directions too. Names are registered before τ²'s command line looks for them, and
+    each run is saved apart."""
+    names = [register_user(persona, directed=directed) for persona in pe.PersonaSampler(archive).sample(n=n, seed=1)]
     main = import_module("tau2.cli").main
     for name in names:
         sys.argv = ["tau2", "run", *options, "--user", name, "--save-to", f"personaevo-{name}"]
@@ -72,12 +74,14 @@ if __name__ == "__main__":
         if way != "read":
             command.add_argument("archive", nargs="?", default="service")
             command.add_argument("-n", type=int, default=3)
+        if way == "run":
+            command.add_argument("--text-only", action="store_true")
     given = parser.parse_args(sys.argv[1:split])
     try:
         if given.way == "tasks":
             write_tasks(given.file, given.out, given.archive, given.n)
         elif given.way == "run":
-            run(given.archive, given.n, sys.argv[split + 1 :])
+            run(given.archive, given.n, sys.argv[split + 1 :], directed=not given.text_only)
         else:
             read(given.results)
     except pe.PersonaevoError as error:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import personaevo as pe
+from examples.mirrorbench_export import DirectedSession
 from examples.model_server import ModelServer
 from personaevo.readers import read_dialogues, read_tasks
 from personaevo.simulate.tau2 import ids_of
@@ -44,13 +49,34 @@ def test_chat_loop(finished_archive: Path) -> None:
     systems = {body["messages"][0]["content"] for body in bodies}
     assert sum("Manner: " in system and "QK7L2" in system for system in systems) == 2
     assert sum("You are the agent" in system for system in systems) == 1
+    for body in bodies:
+        directed = "[Stage direction] " in body["messages"][-1]["content"]
+        assert directed == ("You are the user" in body["messages"][0]["content"])
+
+
+def test_chat_loop_by_text_alone(finished_archive: Path) -> None:
+    server = ModelServer().start()
+    try:
+        said = example("chat_loop", finished_archive, "--base-url", f"{server.url}/v1", "-n", "1", "--text-only")
+        bodies = [body for _, body in server.counters.bodies]
+    finally:
+        server.stop()
+    assert "[DONE]" not in said
+    assert not any("Stage direction]" in str(body["messages"][1:]) for body in bodies)
 
 
 def test_callable_agent(finished_archive: Path) -> None:
     said = example("callable_agent", finished_archive)
-    assert said.count("--- ") == 3
+    assert said.count("--- ") == said.count("): completed\n") == 3
     assert said.count("QK7L2") >= 3
-    assert "completed, task kept 100%" in said
+
+
+def test_sample_in_simulator(finished_archive: Path) -> None:
+    said = example("sample_in_simulator", finished_archive)
+    assert said.count("--- ") == 4
+    assert said.count("your booking reference is QK7L2.") == 2
+    assert len(re.findall(r"agent: What is your booking reference\?\n.*Give your booking reference: QK7L2\.", said)) == 2
+    assert said.count("[Stage direction] Say goodbye") + said.count("[Stage direction] Just acknowledge") >= 2
 
 
 def test_refine_person(tmp_path: Path) -> None:
@@ -80,6 +106,48 @@ def test_mirrorbench_export(finished_archive: Path, tmp_path: Path) -> None:
         assert all(turn["content"] for turn in row["turns"])
 
 
+@dataclass(frozen=True)
+class Said:
+    """A message of MirrorBench's."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What MirrorBench gives a user proxy for one turn."""
+
+    chat_history: list[Said]
+    metadata: dict[str, Any]
+
+
+class Session:
+    """A session of MirrorBench's proxy: says what it is told by its system message."""
+
+    name = "session"
+
+    def generate(self, *, turn: Turn, request_params: Any = None) -> str:
+        return turn.chat_history[0].content
+
+
+def test_a_directed_proxy_for_mirrorbench() -> None:
+    """Every turn anew: the session plays other conversations in between."""
+    task = {"goal": "move my flight to the evening", "facts": {"booking reference": "QK7L2"}}
+    metadata = {"directed": {"dials": {"words_per_turn": 30.0}, "task": task, "seed": 3, "domain": "service"}}
+    director = pe.Persona(id="p", description="", dials={"words_per_turn": 30.0}).director(3, task)
+    session, history = DirectedSession(Session()), [Said("system", "You are a user.")]
+    for heard in (None, "What is your booking reference?", "Is there anything else?", "Bye!"):
+        history += [Said("assistant", heard)] if heard else []
+        told = session.generate(turn=Turn(history, metadata), request_params={})
+        assert told == f"You are a user.\n\n{director.direction(heard)}".strip()
+        assert session.generate(turn=Turn(history, {})) == "You are a user."
+        history.append(Said("user", "I want to move my flight to the evening, QK7L2"))
+        director.said(history[-1].content)
+    assert director.left
+    assert session.name == "session"
+
+
 def test_tau2_tasks_with_personas(finished_archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "tasks.json"
     if not TAU2_TASKS.exists():
@@ -105,9 +173,13 @@ def test_tau2_runs_with_registered_users(finished_archive: Path, tmp_path: Path)
     said = example("tau2_personas", *arguments, paths=(STANDINS,), where=tmp_path)
     results = sorted(tmp_path.glob("personaevo-persona-*.json"))
     assert (said.count("saved as"), len(results)) == (2, 2)
-    prompts = {json.loads(path.read_text("utf-8"))["simulations"][0]["prompt"] for path in results}
+    played = [json.loads(path.read_text("utf-8"))["simulations"][0] for path in results]
+    prompts = {one["prompt"] for one in played}
+    assert all(one["termination_reason"] == "user_stop" and all("[Stage direction] " in text for text in one["told"]) for one in played)
     assert len(prompts) == 2
     assert all("Manner: " in prompt and "return your lamp" in prompt for prompt in prompts)
+    by_text = example("tau2_personas", "run", finished_archive, "-n", "1", "--text-only", *arguments[4:], paths=(STANDINS,), where=tmp_path)
+    assert by_text.count("-text: saved as") == 1
     missing = example("tau2_personas", "run", finished_archive, "--", "--domain", "mock", where=tmp_path, fails=True)
     if "cannot be imported" in missing:  # the real one is not installed
         assert missing.startswith("tau2_personas: 'tau2.registry' cannot be imported")
