@@ -1,6 +1,6 @@
 """Calibrations from models to archives and back: what ``personaevo calibrate`` and whoever uses a calibration call."""
 
-from personaevo.calibration.known import known, model_name
+from personaevo.calibration.lookup import known, model_name
 from personaevo.calibration.planned import Planned, planned
 from personaevo.calibration.report import as_object
 from personaevo.calibration.run import Done, Request, calibrate_user, free_name
