@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from personaevo import gguf
 from personaevo.errors import ConfigError
 from personaevo.records import Tier, Wording
 
@@ -100,7 +101,8 @@ class SearchConfig(BaseModel):
         jobs: worker processes; None is one per processor. Results do not depend on it.
         seed: of everything random.
         sandbox: the tier that programs run in; results do not depend on it ("wasm" is another Python, which may differ).
-        models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for a server of one's own; the other roles are embedded.
+        models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for a server of one's own, or "local:FILE.gguf"; the other roles
+            are embedded.
         agent: the agent that users talk to, in place of the embedded or a model: "module:function" or an HTTP address.
         wording: how a model plays a persona: it words the director's turns anew from a "draft", or follows one "direction" a turn, or gets
             the persona's "text" once and no director.
@@ -194,8 +196,9 @@ class SearchConfig(BaseModel):
         return self.domain if self.domain_folder is None else str(self.domain_folder)
 
     def recorded(self) -> dict[str, Any]:
-        """The settings that decide the results, as plain JSON-able values."""
-        return self.model_dump(mode="json", exclude=set(NOT_RECORDED))
+        """The settings that decide the results, as plain JSON-able values; models of files by name and content, not by folder."""
+        settings = self.model_dump(mode="json", exclude=set(NOT_RECORDED))
+        return {**settings, "models": {role: gguf.recorded(text) for role, text in self.models.items()}}
 
 
 def make_config(values: Mapping[str, Any]) -> SearchConfig:

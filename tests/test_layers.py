@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 # From the bottom up. A module or package of one layer may import those of the layers before its own, and nothing beside it.
 LAYERS = (
     {"errors"},
-    {"records", "secrecy", "text"},
+    {"records", "secrecy", "text", "gguf"},
     {"content", "config", "measure", "where", "workers", "crew"},
     {"injection"},
     {"readers", "definitions"},
@@ -49,6 +49,7 @@ OWNERS = {
     "bert_score": "refine.measures",
     "openai": "models",
     "anthropic": "models",
+    "xllamacpp": "models",
     "wasmtime": "programs.worker.wasm_serve",
 }
 OUTSIDE = "programs/worker/"  # runs in the sandbox's server and children, without the package

@@ -31,7 +31,9 @@ _REFUSED = {
     401: "the key is refused", 403: "the key may not use it", 404: "there is no such model or address", 402: "the account has no credit",
 }  # fmt: skip
 _OVERLOADED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_TOO_LONG = ("context_length", "context length", "prompt is too long", "too many tokens", "maximum context", "request_too_large")
+_TOO_LONG = (
+    "context_length", "context length", "context size", "prompt is too long", "too many tokens", "maximum context", "request_too_large",
+)  # fmt: skip
 _NO_CREDIT = ("insufficient_quota", "credit balance")
 
 
@@ -135,7 +137,7 @@ class Adapter(ABC):
         label, library = self.terms.label, self.library
         try:
             sent = [Message(message.role, _encodable(message.content)) for message in messages]
-            return self._read(self._loop.run(lambda: self._ask(sent, schema), self._gate, self.terms.seconds))
+            return self._read(self._loop.run(lambda: self._ask(sent, schema, sample), self._gate, self.terms.seconds))
         except (TimeoutError, library.APITimeoutError):
             raise TransientError(f"{label}: no answer within {self.terms.seconds:g} s", "timeout") from None
         except library.APIConnectionError as error:
@@ -156,7 +158,7 @@ class Adapter(ABC):
     def _client(self) -> Any: ...
 
     @abstractmethod
-    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None) -> Any: ...
+    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any: ...
 
     @abstractmethod
     def _read(self, answer: Any) -> Reply: ...
@@ -176,6 +178,8 @@ class Adapter(ABC):
 
 def label_of(role: str, spec: ModelSpec) -> str:
     """Role, model and address, as errors name them."""
+    if spec.provider == "local":
+        return f"{role} {spec}"
     place = spec.url or {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}.get(spec.provider, "")
     return f"{role} {spec.provider}:{spec.name} at {place}"
 

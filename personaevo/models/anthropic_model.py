@@ -29,7 +29,7 @@ class AnthropicModel(Adapter):
             return anthropic.AsyncAnthropic(api_key=NO_KEY, **options)
         return client
 
-    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None) -> Any:
+    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any:
         options: dict[str, Any] = {}
         system = "\n\n".join(message.content for message in messages if message.role == "system")
         if system:  # the stable part of a prompt: the provider may keep it

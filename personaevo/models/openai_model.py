@@ -32,13 +32,17 @@ class OpenAIModel(Adapter):
                 raise ModelSetupError(f"{self.terms.label}: there is no key; set OPENAI_API_KEY") from None
             return openai.AsyncOpenAI(api_key=NO_KEY, **options)
 
-    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None) -> Any:
-        options: dict[str, Any] = {"max_completion_tokens" if self.spec.url is None else "max_tokens": self.terms.output_tokens}
+    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any:
+        options = self._options(messages, sample)
         if schema is not None and self._schemas:
             form = {"name": schema.__name__, "schema": strict_schema(schema), "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": form}
         said: Any = [{"role": message.role, "content": message.content} for message in messages]
         return await self.client.chat.completions.create(model=self.spec.name, messages=said, **options)
+
+    def _options(self, messages: Sequence[Message], sample: int) -> dict[str, Any]:
+        """What is asked for beside the answer's form."""
+        return {"max_completion_tokens" if self.spec.url is None else "max_tokens": self.terms.output_tokens}
 
     def _can_do_with_less(self, error: Any) -> bool:
         asked = b'"response_format"' in error.request.content  # by this question: others may be under way

@@ -34,6 +34,9 @@ class Price(BaseModel):
         return ((usage.input_tokens - cached) * self.input + cached * kept + usage.output_tokens * self.output) / 1e6
 
 
+_FREE = Price(model="local:*", input=0.0, output=0.0)
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +55,10 @@ def read(own: Path | None = None) -> tuple[Price, ...]:
 
 
 def price_of(prices: Sequence[Price], spec: ModelSpec) -> Price | None:
-    """The first price whose pattern fits; None if there is none. Models at an address of one's own have only prices of one's own."""
+    """The first price whose pattern fits; None if there is none. Models at an address of one's own have only prices of one's own; local
+    ones cost nothing."""
+    if spec.provider == "local":
+        return _FREE
     return next((price for price in prices if fnmatchcase(str(spec), price.model) and ("@" in price.model or spec.url is None)), None)
 
 

@@ -13,10 +13,12 @@ from importlib import import_module
 from types import TracebackType
 from typing import Self
 
-from personaevo.errors import ConfigError
+from personaevo.errors import ConfigError, ModelSetupError
+from personaevo.models import local_server
 from personaevo.models.adapter import Adapter, Loop, Terms, label_of
 from personaevo.models.ledger import Budget, Ledger, Spent
 from personaevo.models.limits import Gate
+from personaevo.models.local_server import LocalServer, Serve
 from personaevo.models.prices import Price, price_of
 from personaevo.models.retry import Patience, Retrying
 from personaevo.models.spec import EMBEDDED, ModelSpec
@@ -24,7 +26,7 @@ from personaevo.models.wrappers import Books, Offline, Paid, Structured
 from personaevo.records import ChatModel, Store
 
 _OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800, "analyst": 2_000, "refiner": 2_500}
-_ADAPTERS = {"openai": "OpenAIModel", "anthropic": "AnthropicModel"}
+_ADAPTERS = {"openai": "OpenAIModel", "anthropic": "AnthropicModel", "local": "LocalModel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,13 @@ class Conduct:
 class Models:
     """A context manager; ``role(name)`` gives the model of a role, None where that is embedded.
 
-    ``offline`` answers from the store only. Clients are made when first asked; importing them takes a second.
+    ``offline`` answers from the store only. Clients are made when first asked; importing them takes a second. A local model is loaded when
+    it is first asked, and its server ends with this; ``serve`` starts one (tests have a stand-in).
     """
 
     def __init__(
         self, specs: Mapping[str, ModelSpec], store: Store, *, prices: Sequence[Price] = (), budget: Budget | None = None,
-        before: Mapping[str, Spent] | None = None, conduct: Conduct | None = None, offline: bool = False,
+        before: Mapping[str, Spent] | None = None, conduct: Conduct | None = None, offline: bool = False, serve: Serve | None = None,
     ) -> None:  # fmt: skip
         self._specs, self._prices, self._offline = dict(specs), tuple(prices), offline
         self._conduct = conduct or Conduct()
@@ -54,6 +57,8 @@ class Models:
         self._gates: dict[str, Gate] = {}
         self._made: dict[str, ChatModel] = {}
         self._loop: Loop | None = None
+        self._serve = serve
+        self._servers: dict[str, LocalServer] = {}
         self._stopping = threading.Event()
         if budget is not None and budget.usd is not None and not offline:
             self._check_prices()
@@ -71,6 +76,8 @@ class Models:
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+        for server in self._servers.values():
+            server.stop()
 
     def role(self, name: str) -> ChatModel | None:
         """The role's model, None if it is embedded."""
@@ -83,11 +90,17 @@ class Models:
 
     def at_once(self, name: str) -> int:
         """How many calls of a role are made at a time: 1 where it is embedded."""
-        return 1 if self._specs.get(name, EMBEDDED) == EMBEDDED else self._conduct.at_once
+        return self._places(self._specs.get(name, EMBEDDED))
+
+    def _places(self, spec: ModelSpec) -> int:
+        if spec.provider == "local":
+            return local_server.slots(self._conduct.at_once)
+        return 1 if spec == EMBEDDED else self._conduct.at_once
 
     def _model(self, role: str, spec: ModelSpec) -> ChatModel:
         label = label_of(role, spec)
-        terms = Terms(self._conduct.seconds, _OUTPUT_TOKENS[role], label)
+        seconds = self._conduct.seconds if spec.provider != "local" else max(self._conduct.seconds, local_server.SECONDS)
+        terms = Terms(seconds, _OUTPUT_TOKENS[role], label)
         asked: ChatModel = Offline(label) if self._offline else self._remote(role, spec, terms)
         price = price_of(self._prices, spec)
         paid = Paid(asked, role, str(spec), output_tokens=terms.output_tokens, price=price, books=self._books)
@@ -97,10 +110,22 @@ class Models:
         if self._loop is None:
             self._loop = Loop()
         conduct = self._conduct
-        gate = self._gates.setdefault(spec.endpoint, Gate(conduct.at_once, conduct.per_minute))
+        own = {"server": self._server(spec)} if spec.provider == "local" else {}
+        gate = self._gates.setdefault(spec.endpoint, Gate(self._places(spec), conduct.per_minute))
         module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
-        adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, gate, terms)
+        adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, gate, terms, **own)
         return Retrying(adapter, conduct.patience, partial(self.ledger.note_failure, role), self._stopping)
+
+    def _server(self, spec: ModelSpec) -> LocalServer:
+        """The one server of a file. Raises ModelSetupError: the file is not there, or what serves it is not installed."""
+        if spec.path is None:
+            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give the path of the file")
+        if self._serve is None and not local_server.installed():
+            raise ModelSetupError(local_server.NOT_INSTALLED)
+        if spec.endpoint not in self._servers:
+            roles = [role for role, other in self._specs.items() if other == spec]
+            self._servers[spec.endpoint] = LocalServer(spec, roles, self._places(spec), self._serve or local_server.serve)
+        return self._servers[spec.endpoint]
 
     def _check_prices(self) -> None:
         for role, spec in self._specs.items():

@@ -1,0 +1,62 @@
+"""Models that run on this machine: the server of ``local_server``, asked by the chat completions protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import openai
+from pydantic import BaseModel
+
+from personaevo.errors import ModelSetupError
+from personaevo.models.adapter import Loop, Terms, TransientError
+from personaevo.models.limits import Gate
+from personaevo.models.local_server import LocalServer
+from personaevo.models.openai_model import OpenAIModel
+from personaevo.models.spec import ModelSpec
+from personaevo.records import Message, Reply
+
+TEMPERATURE = 0.9
+
+
+class LocalModel(OpenAIModel):
+    """One role's use of a file's server. The same question with the same sample index has the same seed."""
+
+    def __init__(self, spec: ModelSpec, loop: Loop, gate: Gate, terms: Terms, server: LocalServer) -> None:
+        super().__init__(spec, loop, gate, terms)
+        self._server = server
+
+    def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
+        """See ``Adapter.reply``; the first one waits until the model is loaded."""
+        self._server.running()
+        try:
+            return super().reply(messages, schema=schema, sample=sample)
+        except TransientError:
+            self._server.running()  # if it has ended, that is the reason
+            raise
+
+    def _client(self) -> Any:
+        running = self._server.running()
+        http = openai.DefaultAsyncHttpxClient(trust_env=False)  # no proxy stands between this machine and itself
+        seconds = self.terms.seconds
+        return openai.AsyncOpenAI(base_url=f"{running.address}/v1", api_key=running.key, max_retries=0, timeout=seconds, http_client=http)
+
+    def _options(self, messages: Sequence[Message], sample: int) -> dict[str, Any]:
+        return {
+            "max_tokens": self.terms.output_tokens, "temperature": TEMPERATURE, "seed": seed_of(messages, sample),
+            "extra_body": {"cache_prompt": True},
+        }  # fmt: skip
+
+    def _read(self, answer: Any) -> Reply:
+        reply = super()._read(answer)
+        if not reply.text and answer.usage is not None and not answer.usage.prompt_tokens:  # how the server says so
+            raise ModelSetupError(f"{self.terms.label}: its chat template does not take these messages; give another instruct model")
+        return reply
+
+
+def seed_of(messages: Sequence[Message], sample: int) -> int:
+    """0 to 2^31 − 1, from all that was said and the sample index."""
+    text = json.dumps([sample, [[message.role, message.content] for message in messages]])
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=4).digest()) >> 1
