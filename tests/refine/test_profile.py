@@ -42,7 +42,7 @@ def test_text_follows_the_sections() -> None:
 
 def test_persona_has_the_text_and_the_dials_as_sentences() -> None:
     persona = profile({"words_per_turn": 5}, goals=["You want peace."]).persona()
-    assert persona.policy == "What you want:\n- You want peace.\nKeep each message to a handful of words."
+    assert persona.policy == "What you want:\n- You want peace.\nKeep most messages to a handful of words."
     assert persona.dials == {"words_per_turn": 5.0} and persona.description.startswith("You are one particular person, described below.")
     assert "below" not in from_nothing().persona().description
 

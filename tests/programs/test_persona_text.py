@@ -1,0 +1,170 @@
+"""What is said of dials: short, plain, without contradictions, and of every dial."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from personaevo import content
+from personaevo.archive import Archive
+from personaevo.definitions import Dial, dials, features
+from personaevo.errors import ContentError
+from personaevo.programs import persona_text
+from personaevo.programs.persona_text import in_words, rules, said_of, sentences
+from personaevo.programs.personas import compose_policy
+from personaevo.records import Axis, Persona
+from personaevo.refine import address
+
+ARCHIVES = ("service", "charity", "camping")
+JARGON = ("bursty", "front-load", "dial", "axis", "axes", "level", "feature", "rate", "share", "percent", "verbosity")
+SENTENCE = re.compile(r"[^.]+\.")
+DEFAULTS = {name: dial.default for name, dial in dials().items()}
+
+
+@cache
+def stored(domain: str) -> tuple[Persona, ...]:
+    """All personas of a packaged archive."""
+    with Archive.read(content.archive_file(domain)) as archive:
+        _, rows = archive.query("SELECT id, description, dials FROM personas ORDER BY run, number, task, slot")
+    return tuple(Persona(id=name, description=description, dials=dict(values)) for name, description, values in rows)
+
+
+def texts(domain: str) -> list[str]:
+    """Their texts, rendered from their dials."""
+    return [one.model_copy(update={"policy": compose_policy({}, one.dials, (), one.description)}).text for one in stored(domain)]
+
+
+def drawn(rng: random.Random) -> dict[str, float]:
+    """Some dials anywhere in their ranges, often at an end or near it."""
+    chosen = rng.sample(sorted(dials()), rng.randint(1, len(dials())))
+    return {name: _value(dials()[name], rng.choice((0.0, 1.0, rng.random(), rng.random() ** 4))) for name in chosen}
+
+
+def _value(dial: Dial, place: float) -> float:
+    if dial.scale == "log":
+        return min(max(dial.low * math.exp(place * math.log(dial.high / dial.low)), dial.low), dial.high)
+    return dial.low + place * (dial.high - dial.low)
+
+
+def check(values: Mapping[str, float], description: str = "") -> None:
+    text = compose_policy({}, values, (), description)
+    said = [one.strip() for one in SENTENCE.findall(text)]
+    assert 0 < len(said) <= rules().most
+    assert " ".join(said) == text, "every sentence ends with a full stop"
+    assert len(set(said)) == len(said), "none twice"
+    assert set(said) <= set(sentences())
+    assert len(text.split()) + len(description.split()) <= 120
+    chosen = said_of(values, 120 - len(description.split()))
+    assert not [pair for pair in itertools.combinations(chosen, 2) if not rules().fit(*pair)], "two that exclude each other"
+
+
+# -- the sentences
+
+
+def test_sentences_are_plain_and_speak_to_the_person() -> None:
+    assert len(set(sentences())) == len(sentences())
+    for sentence in sentences():
+        assert re.fullmatch(r"[A-Z][^.!?%_\d]+\.", sentence), sentence
+        assert not [word for word in JARGON if word in sentence.lower().split() or f"{word}s" in sentence.lower().split()], sentence
+        assert len(sentence.split()) <= 15 and address.problem(sentence) is None, sentence
+        assert not [name for name in (*dials(), *features().names) if name in sentence]
+    assert not [pair for pair in itertools.permutations(sentences(), 2) if pair[0] in pair[1]]
+
+
+def test_there_is_something_to_say_of_every_dial_and_nothing_of_its_default() -> None:
+    assert set(rules().sayings) == set(dials())
+    assert in_words(DEFAULTS, 120) == rules().ordinary
+    known = {mark for rows in rules().sayings.values() for one in rows for mark in one.marks}
+    assert set().union(*rules().exclude) <= known, "a mark that no sentence has"
+
+
+@pytest.mark.parametrize("dial", sorted(dials()))
+def test_a_dial_shows_from_one_end_to_the_other(dial: str) -> None:
+    ends = [in_words({**DEFAULTS, dial: value}, 120) for value in (dials()[dial].low, dials()[dial].high)]
+    assert ends[0] != ends[1]
+
+
+@pytest.mark.parametrize(
+    "rows", [[[3.0, 1, "Write."]], [[60.0, 1, "Write."], [9.0, 1, "Talk."]], [], [[60.0, 1]], [["x", 1, "Write."]], 3]
+)
+def test_rules_of_another_form_are_an_error(rows: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"most": 8, "most_words": 120, "ordinary": "Be.", "exclude": [], "about": [{"dial": "words_per_turn", "says": rows}]}
+    monkeypatch.setattr(persona_text.content, "toml", lambda *_: table)
+    with pytest.raises(ContentError, match=r"fitness/persona_text\.toml"):
+        rules.__wrapped__()
+
+
+# -- texts
+
+
+@pytest.mark.parametrize("domain", ARCHIVES)
+def test_personas_of_packaged_archives(domain: str) -> None:
+    """Stored policies may be of an older kind: what counts is what the rules make of stored dials."""
+    for persona in stored(domain):
+        check(persona.dials, persona.description)
+    found = texts(domain)
+    assert not [text for text in found if re.search(r"[%_\d]", text)]
+    assert len(set(found)) >= 0.75 * len(found)
+    least = sorted(len(SENTENCE.findall(in_words(persona.dials, 120))) for persona in stored(domain))
+    assert least[len(least) // 50] >= 4, "98 of 100 have at least four sentences"
+
+
+def test_thousands_of_dial_settings() -> None:
+    rng = random.Random(1)
+    for _ in range(4_000):
+        check(drawn(rng), " ".join(["word"] * rng.randint(0, 60)))
+
+
+@pytest.mark.parametrize("domain", ARCHIVES)
+def test_length_agrees_with_itself(domain: str) -> None:
+    """Nobody writes a word or two, and at length."""
+    short = re.compile(r"single words|two or three words at a time|scraps of a few words|handful of words|nearly everything in a word")
+    long = re.compile(r"long messages|at length|several sentences|formal letter")
+    rude = re.compile(r"Never bother with please|Leave out nearly every")
+    polite = re.compile(r"thank you in most|nearly every time you write")
+    rng = random.Random(2)
+    for values in (*(one.dials for one in stored(domain)), *(drawn(rng) for _ in range(1_000))):
+        text = in_words(values, 120)
+        assert not (short.search(text) and long.search(text)), text
+        assert not (rude.search(text) and polite.search(text)), text
+
+
+@given(st.integers(0, 130), st.integers(0, 10_000))
+@settings(max_examples=60)
+def test_there_is_no_word_over_the_room(described: int, seed: int) -> None:
+    description = " ".join(["who"] * described)
+    policy = compose_policy({}, drawn(random.Random(seed)), (), description)
+    assert len(policy.split()) <= max(0, 120 - described)
+
+
+def test_axes_without_dials_are_said_first_if_they_fit() -> None:
+    axes = (
+        Axis(name="warm", low="Be cold.", high="Be warm."), Axis(name="long", high="word " * 200), Axis(name="shy", low="Be bold."),
+        Axis(name="terse", low="Write a lot.", high="Be brief.", dials={"words_per_turn": (30.0, 3.0)}),
+    )  # fmt: skip
+    levels = {"warm": 1.0, "long": 1.0, "shy": 0.0, "terse": 1.0}
+    assert compose_policy(levels, {"words_per_turn": 3.0}, axes) == (
+        "Be warm.\nBe bold.\nWrite mostly in scraps of a few words, seldom a whole sentence."
+    )
+    assert compose_policy({"warm": 0.5}, {}, axes) == ""
+
+
+def _ends(dial: str) -> Iterator[str]:
+    for value in (dials()[dial].low, dials()[dial].high):
+        yield in_words({dial: value}, 120)
+
+
+def test_by_hand() -> None:
+    assert list(_ends("patience_turns")) == ["Leave almost at once if you are not helped.", "Stay as long as it takes."]
+    assert in_words({"unknown": 1.0}, 120) == "" == in_words({}, 120)
+    assert in_words({"words_per_turn": 18.0}, 3) == ""
+    both = {"certainty_rate": 0.9, "uncertainty_rate": 0.9}
+    assert in_words(both, 120) == "Sound certain of everything you say."  # of equally telling ones the first
