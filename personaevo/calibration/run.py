@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -72,7 +73,7 @@ class Request:
         if self.wording is not None and self.wording not in calibrate.WORDINGS:
             raise ConfigError(f"wording: expected {' or '.join(calibrate.WORDINGS)}, got {self.wording!r:.40}; others have no director")
 
-    @property
+    @cached_property
     def user(self) -> str:
         """The user's model by its name."""
         return str(parse(self.models["user"]))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from personaevo.calibration import Done, Request
 
 _MODEL = (
-    "Who is calibrated: user = openai:NAME or anthropic:NAME, with @URL for a server of your own, or embedded; and agent, who it talks to "
-    "(default: the scripted one)."
+    "Who is calibrated: user = openai:NAME or anthropic:NAME, with @URL for a server of your own, local:FILE.gguf or embedded; and agent, "
+    "who it talks to (default: the scripted one)."
 )
 _WORDING = "How the model words turns: anew from drafts, or by a direction a turn (default: the better one in six dialogues each)."
 _PARTS = 10
@@ -148,7 +148,7 @@ def _show(done: Done, request: Request) -> None:
     file, name = shlex.quote(one_line(str(done.archive))), program_name()
     show(f"\nArchive: {file} ({done.seconds:.0f} s).")
     if request.user != "embedded":
-        user = shlex.quote(f"user={one_line(request.user)}")
+        user = shlex.quote(f"user={one_line(request.models['user'])}")
         show(f"Try next:\n  {name} search --domain {shlex.quote(one_line(request.domain))} --model {user} --calibration {file}")
 
 

@@ -23,7 +23,7 @@ from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError, ConfigError
 from personaevo.evolve.begin import begin
 from personaevo.evolve.calibrated import inputs, settled
-from personaevo.evolve.search import search
+from personaevo.evolve.search import Search, search
 from personaevo.simulate.curves import Curve
 from personaevo.stress import stress_agent
 from tests.cli.cli_cases import Capture, fails
@@ -211,10 +211,21 @@ def searching(server: ModelServer, **more: Any) -> SearchConfig:
     return SearchConfig(**{**values, **more})
 
 
-def test_a_search_records_the_curves_and_not_their_file(capsys: Capture, server: ModelServer, tmp_path: Path) -> None:
+class Begun(Exception):  # noqa: N818 - no error
+    """The run has begun: what comes then is not looked at here."""
+
+
+def test_a_search_records_the_curves_and_not_their_file(
+    capsys: Capture, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loop(_: Search) -> None:
+        raise Begun
+
+    monkeypatch.setattr(Search, "loop", loop)
     assert run(by(server, "--wording", "direction", "--json", "--check", "0")) == 0
     digest = found(capsys)["digest"]
-    search(searching(server))
+    with pytest.raises(Begun):
+        search(searching(server))
     with Archive.create_or_open("s.duckdb") as archive:
         settings = archive.run().settings
         assert (settings["calibration_digest"], settings["wording"]) == (digest, "direction") and "calibration" not in settings
