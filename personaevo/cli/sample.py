@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from personaevo.models import Models
     from personaevo.records import Task, Tier
     from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
+    from personaevo.sampler.turns import Turn
 
 _WIDEST = 120
+_MOST_DIRECTED = 1_000  # personas that are shown with turns: each takes a millisecond
 _ROLE = "generator="
 _DRAWN = {"human": "kinds of users as people are", "uniform": "all kinds of users alike", "hard": "users with whom agents fail"}
 
@@ -51,16 +53,26 @@ def sample(archive: str, count: int, sandbox: Tier | None, form: str | None, as_
     ARCHIVE is a file, or the name of a packaged archive. Personas of its own tasks are stored, with what was measured of them; for another
     task its programs are run in the sandbox. --where may name every feature (as measured), the axes of the programs, cell, cell_name,
     task, outcome, p_human and preservation; what is unset never matches.
+
+    Up to 1,000 personas come with three turns as their director plans them, against the embedded agent; not in MirrorBench's rows.
     """
     form = _form(form, as_json=as_json)
     with _models(given) as models, warnings_told():
         personas, sampler = _sampled(archive, count, sandbox or "kernel", models, given)
+    if form == "mirrorbench":
+        _show_lines(personas, sampler)
+        return
+    tasks = _tasks(sampler, given["task"])
+    turns = [_turns(persona, tasks, given["seed"]) for persona in personas] if count <= _MOST_DIRECTED else None
+    if form == "text":
+        _show(personas, sampler, given, tasks, turns)
+        return
+    rows = [persona.to_dict() for persona in personas]
+    rows = rows if turns is None else [{**row, "turns": said} for row, said in zip(rows, turns, strict=True)]
     if form == "json":
-        show_json({"personas": [persona.to_dict() for persona in personas]})
-    elif form == "text":
-        _show(personas, sampler, given)
+        show_json({"personas": rows})
     else:
-        _show_lines(personas, sampler, form)
+        show("\n".join(json.dumps(row, allow_nan=False) for row in rows))
 
 
 def _form(form: str | None, *, as_json: bool) -> str:
@@ -119,24 +131,53 @@ def _named(tasks: list[Task], file: str, wanted: str) -> Task:
     return found
 
 
-def _show_lines(personas: Sequence[SampledPersona], sampler: PersonaSampler, form: Any) -> None:
+def _tasks(sampler: PersonaSampler, given: str | None) -> dict[str, Task]:
+    """The tasks by id that personas of this sample may have."""
+    from personaevo.simulate.given import as_task
+
+    task = _task(given)
+    if task is None or (isinstance(task, str) and task in sampler.tasks):
+        return sampler.known_tasks()
+    made = as_task(task, sampler.domain)
+    return {**sampler.known_tasks(), made.id: made}
+
+
+def _turns(persona: SampledPersona, tasks: Mapping[str, Task], seed: int) -> list[Turn]:
+    from personaevo.sampler.turns import example_turns
+
+    return example_turns(persona, tasks, seed)
+
+
+def _show_lines(personas: Sequence[SampledPersona], sampler: PersonaSampler) -> None:
     from personaevo.sampler.formats import rows
 
-    for row in rows(personas, form, sampler.goals()):
+    for row in rows(personas, "mirrorbench", sampler.goals()):
         show(json.dumps(row, allow_nan=False))
 
 
-def _show(personas: Sequence[SampledPersona], sampler: PersonaSampler, given: dict[str, Any]) -> None:
-    """For people: who each is, how it behaved, and the text for a simulator."""
+def _show(
+    personas: Sequence[SampledPersona], sampler: PersonaSampler, given: dict[str, Any], tasks: Mapping[str, Task],
+    turns: Sequence[Sequence[Turn]] | None,
+) -> None:  # fmt: skip
+    """For people: who each is, how it behaved, the text for a simulator, and how it begins a dialogue."""
     name, width = one_line(sampler.archive), min(_WIDEST, shutil.get_terminal_size((100, 24)).columns)
     head = f"{len(personas)} persona{'s' if len(personas) > 1 else ''} from {name}: {_DRAWN[given['strategy']]}, seed {given['seed']}"
     show("\n".join(textwrap.wrap(head, width)))
-    goals = {**sampler.goals(), "given": given["task"] or ""}
     for number, persona in enumerate(personas, start=1):
-        show(f"\n{_text(number, persona, goals.get(persona.task, ''), width)}")
+        goal = tasks[persona.task].goal if persona.task in tasks else ""
+        show(f"\n{_text(number, persona, goal, width)}")
+        for line in _dialogue(turns[number - 1] if turns else (), width):
+            show(line)
     if not sampler.settings.get("models") and not sampler.settings.get("agent"):
         say("Found with the embedded engine. To see them played by a model of yours:")
         say(f"  {program_name()} stress {name} --agent MODULE:FUNCTION --model user=openai:NAME")
+
+
+def _dialogue(turns: Sequence[Turn], width: int) -> Iterator[str]:
+    """What the agent says and what the persona's director makes of it."""
+    for turn in turns:
+        for who, text in (("agent", turn["heard"]), ("user", turn["draft"])):
+            yield from textwrap.wrap(one_line(text or ""), width, initial_indent=f"  {who:<10}", subsequent_indent=" " * 12)
 
 
 def _text(number: int, persona: SampledPersona, goal: str, width: int) -> str:

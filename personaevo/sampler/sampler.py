@@ -77,8 +77,12 @@ class PersonaSampler:
 
     def goals(self) -> dict[str, str]:
         """The goals of the search's tasks by id, as far as its file of tasks, or its domain's, is at hand."""
-        known: Mapping[str, Task] = import_module("personaevo.sampler.tasks").known_tasks(self.settings)
-        return {name: task.goal for name, task in known.items()}
+        return {name: task.goal for name, task in self.known_tasks().items()}
+
+    def known_tasks(self) -> dict[str, Task]:
+        """The search's tasks by id, as far as its file of tasks, or its domain's, is at hand."""
+        known: dict[str, Task] = import_module("personaevo.sampler.tasks").known_tasks(self.settings)
+        return known
 
     def sample(
         self, task: Task | Mapping[str, Any] | str | None = None, n: int = 5, seed: int = 0, strategy: Strategy = "human",
@@ -146,9 +150,8 @@ class PersonaSampler:
         """The id of the stored task that is meant (None is any), or a task that is not stored."""
         if task is None or (isinstance(task, str) and task in self.tasks):
             return task
-        tasks = import_module("personaevo.sampler.tasks")
         given = as_task(task, self.domain)
-        found: str | None = tasks.stored_id(given, self.tasks, tasks.known_tasks(self.settings))
+        found: str | None = import_module("personaevo.sampler.tasks").stored_id(given, self.tasks, self.known_tasks())
         return given if found is None else found
 
     def _chosen(self, task: str | None, strategy: Strategy, where: str | None) -> Choice:

@@ -118,11 +118,15 @@ def test_sample(capsys: Capture, finished_archive: Path) -> None:
     personas = json.loads(first)["personas"]
     assert len(personas) == 3
     assert list(personas[0])[:7] == ["id", "description", "behaviors", "dials", "policy", "program", "cell"]
+    assert all(len(persona["turns"]) in (1, 2, 3) for persona in personas)
+    assert set(personas[0]["turns"][0]) == {"heard", "direction", "draft"}
     assert run(["sample", str(finished_archive), "-n", "3", "--task", "get a refund", "--json"]) == 0
     assert capsys.readouterr().out == first
     assert run(["sample", str(finished_archive)]) == 0
     said = capsys.readouterr()
     assert said.out.count("(cell ") == 5
+    assert 5 <= said.out.count("\n  user      ") <= 15
+    assert said.out.count("\n  agent     ") == said.out.count("\n  user      ") - 5
     assert said.out.startswith("5 personas from ")
     assert "Found with the embedded engine" in said.err
 
@@ -130,7 +134,9 @@ def test_sample(capsys: Capture, finished_archive: Path) -> None:
 def test_sample_for_a_task_of_a_file(capsys: Capture, finished_archive: Path) -> None:
     tasks = domain_files("service").tasks
     assert run(["sample", str(finished_archive), "-n", "1", "--task", f"{tasks}:service-media-07"]) == 0
-    assert "task      service-media-07: report a missing magazine issue" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "task      service-media-07: report a missing magazine issue" in said
+    assert "\n  user      " in said
     assert "no task has the id 'x'" in fails(capsys, ["sample", str(finished_archive), "--task", f"{tasks}:x"])
 
 
