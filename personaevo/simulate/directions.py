@@ -12,6 +12,7 @@ from personaevo.simulate.plans import Move, TurnPlan
 from personaevo.simulate.wording import filled
 
 _FEW, _SOME = 6, 15  # words up to which a turn is a few words, and one short sentence
+_QUESTIONS = frozenset({"info_seeking_rate", "clarification_rate"})
 _PARTS = ("moves", "unknown", "length", "shows", "avoids", "problems")
 
 
@@ -22,9 +23,15 @@ def direction(plan: TurnPlan, goal: str | None, problem: str = "") -> str:
     moves = [_move(move, goal, table) for move in plan.moves] or [table["moves"]["none"]]
     length = "one" if plan.words == 1 else "few" if plan.words <= _FEW else "some" if plan.words <= _SOME else "many"
     shows = [table["shows"][name] for name in plan.shows if name in table["shows"]]
-    avoids = [] if plan.bare else [text for name, text in table["avoids"].items() if name not in plan.shows]
+    shown = {*plan.shows, *(_QUESTIONS if _QUESTIONS.intersection(plan.shows) else ())}  # who asks one thing is not told to ask nothing
+    avoids = [] if plan.bare else [text for name, text in table["avoids"].items() if name not in shown]
     parts = [*moves, filled(table["length"][length], words=str(plan.words)), *shows, *avoids, table["problems"].get(problem, "")]
     return str(table["start"]) + " ".join(part for part in parts if part)
+
+
+def note() -> str:
+    """What a model is told in its prompt, so that it follows directions."""
+    return str(_table()["note"])
 
 
 def _move(move: Move, goal: str | None, table: Mapping[str, Any]) -> str:
@@ -37,6 +44,6 @@ def _move(move: Move, goal: str | None, table: Mapping[str, Any]) -> str:
 def _table() -> Mapping[str, Any]:
     found = content.toml("fitness", "directions.toml")
     missing = [part for part in _PARTS if not isinstance(found.get(part), dict)]
-    if missing or not isinstance(found.get("start"), str):
-        raise ContentError(f"fitness/directions.toml: expected start and the tables {', '.join(_PARTS)}")
+    if missing or not all(isinstance(found.get(text), str) for text in ("start", "note")):
+        raise ContentError(f"fitness/directions.toml: expected start, note and the tables {', '.join(_PARTS)}")
     return found

@@ -6,7 +6,7 @@ The simulator's own model words the turns. It gets the direction after the agent
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,27 +15,32 @@ from personaevo.definitions import Domain
 from personaevo.errors import ConfigError
 from personaevo.measure.fingerprint import COMPUTED, REPEAT_RUN_WORDS, words_of
 from personaevo.records import Task
-from personaevo.simulate.directions import direction
+from personaevo.simulate.directions import direction, note
 from personaevo.simulate.director import ACK_CAN_SHOW, Director
 from personaevo.simulate.facts import facts_of
 from personaevo.simulate.lengths import SHORT
-from personaevo.simulate.plans import Said, TurnPlan
+from personaevo.simulate.plans import Move, Said, TurnPlan
 from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.stated import GoalHeard, states
 from personaevo.simulate.templates import templates_for
+from personaevo.simulate.wording import wording
 
 _WAITS = 3  # turns in a row in which the agent asks nothing and is done, or says no more than "ok"
 _NEEDS_ROOM = frozenset({"answer", "goal"})  # moves of which nobody knows how many words they take
 _REPEATS = "repetition_rate"
+_SPARE = 5  # words that behaviors may take beyond the length of a turn that is not short: as much as in drafts
+_REACTIONS = frozenset({"ack", "affirm", "go_on"})  # none of them is an answer
 Way = Literal["direction", "draft"]
 
 
 @dataclass
 class _Turn:
-    """The turn just given: what was heard before it, its plan, how the templates say it, and in which ways it was asked for."""
+    """The turn just given: what was heard before it, its plan, the plan as a direction tells it, how the templates say it, and in which
+    ways it was asked for."""
 
     heard: str | None
     plan: TurnPlan
+    told: TurnPlan
     draft: Said
     ways: set[Way] = field(default_factory=set)
 
@@ -61,10 +66,11 @@ class UserDirector:
     def direction(self, heard: str | None) -> str:
         """One stage direction for the turn after the agent's text ``heard`` (None at the opening); "" once the user has left.
 
-        Without a task it says that something is told, and not what.
+        Without a task it says that something is told, and not what. A question that no fact of the task answers is to be answered: a
+        model may know more than the facts (a draft does not, and reacts to it).
         """
         turn = self._next(heard, "direction")
-        return "" if turn is None else direction(turn.plan, self._templates.goal if self._templates else None)
+        return "" if turn is None else direction(turn.told, self._templates.goal if self._templates else None)
 
     def draft(self, heard: str | None) -> str:
         """The same turn in words, to be said in other words; "" once the user has left.
@@ -76,6 +82,11 @@ class UserDirector:
             raise ConfigError("a draft needs the task: give it to persona.director(seed, task), or ask for direction(heard)")
         turn = self._next(heard, "draft")
         return "" if turn is None else turn.draft.text
+
+    @property
+    def note(self) -> str:
+        """A sentence for the prompt of the model that gets the directions: it is to follow them, and not to mention them."""
+        return note()
 
     @property
     def left(self) -> bool:
@@ -106,21 +117,34 @@ class UserDirector:
         if self._turn is not None:
             self._director.said(self._turn.draft)
             self._turn = None
+        is_open = self._director.hearing.understand(heard, self._director.given).open
         plan = self._director.plan(heard)
         if plan is None:
             return None
         draft = self._undrafted(plan) if self._templates is None else self._templates.say(plan, heard)
         shows = tuple(name for name in plan.shows if name not in draft.unshown)
         plan = replace(plan, words=max(plan.words, draft.words), shows=shows)  # facts have lengths of their own
-        self._turn = _Turn(heard, plan, draft)
+        answers = is_open and self._templates is not None and not plan.leaves
+        self._turn = _Turn(heard, plan, _with_answer(plan) if answers else plan, draft)
         return self._turn
 
     def _undrafted(self, plan: TurnPlan) -> Said:
         """What comes of a plan that nobody here can word: room for an answer that nobody knows, and only what can be shown in it."""
         words = max(plan.words, SHORT) if any(move.kind in _NEEDS_ROOM for move in plan.moves) else plan.words
         again = self._director.goal_said and words >= REPEAT_RUN_WORDS  # before, there is nothing to say again
-        fits = ACK_CAN_SHOW if plan.bare else frozenset(name for name in plan.shows if again or name != _REPEATS)
+        fits = ACK_CAN_SHOW if plan.bare else self._fitting([name for name in plan.shows if again or name != _REPEATS], words, plan)
         return Said("", words, goal=_says_goal(plan), unshown=tuple(name for name in plan.shows if name not in fits))
+
+    def _fitting(self, names: Sequence[str], words: int, plan: TurnPlan) -> frozenset[str]:
+        """The behaviors for which there is room beside the moves, in the plan's order."""
+        banks, fits = wording(self._director.domain.name), set()
+        room = words - len(plan.moves) + (_SPARE if words > SHORT else 0)
+        for name in names:
+            least = REPEAT_RUN_WORDS if name == _REPEATS else banks[f"marker.{name}"].words[0]
+            if least <= room:
+                fits.add(name)
+                room -= least
+        return frozenset(fits)
 
     def _as_said(self, text: str, turn: _Turn) -> Said:
         """What the text gave of its plan."""
@@ -130,6 +154,12 @@ class UserDirector:
         shown = {*definitions.features().shown(text), *COMPUTED}
         unshown = [name for name in turn.plan.shows if name not in shown]
         return Said(text, len(words_of([text])[0]), given, goal, (*turn.draft.unshown, *unshown))
+
+
+def _with_answer(plan: TurnPlan) -> TurnPlan:
+    """The plan, its reactions replaced by an answer that nobody here knows."""
+    kept = tuple(move for move in plan.moves if move.kind not in _REACTIONS)
+    return replace(plan, moves=(Move("answer", plan.words), *kept), words=max(plan.words, SHORT))
 
 
 def _says_goal(plan: TurnPlan) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 
 from personaevo.errors import ConfigError, InputError
 from personaevo.records import Persona
+from personaevo.simulate.directions import note
 from personaevo.simulate.hooks import UserDirector
 from personaevo.simulate.model_users import MAX_TURN, heard_text, without_markers
 from personaevo.simulate.persona import Persona as DirectedPersona
@@ -105,11 +106,12 @@ class DirectedTurns:
 
 
 def user_class(base: type, persona: Persona, *, directed: bool = True) -> type:
-    """A subclass of τ²'s ``UserSimulator`` whose system prompt has the persona laid over it, and whose turns are directed unless it is to
-    go by the text alone. It is made with the same arguments, whatever they are in the installed version."""
+    """A subclass of τ²'s ``UserSimulator`` whose system prompt has the persona laid over it, and whose turns are directed (which the
+    prompt says) unless it is to go by the text alone. It is made with the same arguments, whatever they are in the installed version."""
 
     def system_prompt(self: Any) -> str:
-        return persona.overlay(base.system_prompt.fget(self))  # type: ignore[attr-defined]
+        prompt = persona.overlay(base.system_prompt.fget(self))  # type: ignore[attr-defined]
+        return f"{prompt}\n{note()}\n" if directed else prompt
 
     about = f"τ²'s user with the persona {persona.id} laid over its prompt{', and its director' if directed else ''}."
     bases = (DirectedTurns, base) if directed else (base,)

@@ -132,6 +132,7 @@ def test_without_a_task_there_is_no_draft() -> None:
 def test_all_personas_have_one() -> None:
     drawn = pe.PersonaSampler("camping").sample(n=1, seed=1)[0]
     assert isinstance(drawn, pe.Persona)
+    assert drawn.director(1).note.startswith("A line that begins with [Stage direction] is meant for you alone")
     assert drawn.domain == "camping"
     assert drawn.director(1).direction(None) == drawn.director(1, domain="camping").direction(None)
     assert Profile(dials={"words_per_turn": 5.0}).persona().director(1, TASK).draft(None)

@@ -16,6 +16,7 @@ from personaevo.errors import ConfigError, InputError
 from personaevo.readers import read_dialogues, read_tasks
 from personaevo.records import Persona
 from personaevo.simulate import tau2
+from personaevo.simulate.directions import note
 
 STANDINS = Path(__file__).resolve().parent.parent / "standins"
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "tau2"
@@ -99,7 +100,7 @@ def test_a_registered_user_speaks_with_its_persona(standin: ModuleType, tmp_path
     for name, persona in zip(names, (TERSE, WORDY), strict=True):
         (one,) = standin.run_tasks([TASK], user=name, save_to=tmp_path / f"{name}.json", domain="mock")["simulations"]
         base = tau2.registry().get_user_constructor("user_simulator")(instructions=standin.told(TASK["user_scenario"]))
-        assert one["prompt"] == persona.overlay(base.system_prompt)
+        assert one["prompt"] == f"{persona.overlay(base.system_prompt)}\n{note()}\n"
         assert "Ada Brook" in one["prompt"]
 
 
@@ -197,5 +198,5 @@ def test_the_real_package(no_tau2: pytest.MonkeyPatch) -> None:
     made = tau2.registry().get_user_constructor(name)
     user = made(tools=None, instructions="You want to return your lamp.", llm="none", llm_args={}, persona_config=None)
     assert "return your lamp" in user.system_prompt
-    assert user.system_prompt.endswith("someone terse\nWrite about 3 words per message.\n")
+    assert user.system_prompt.endswith(f"someone terse\nWrite about 3 words per message.\n\n{note()}\n")
     assert [hasattr(user, name) for name in ("set_seed", "get_init_state", "generate_next_message", "is_stop")] == [True] * 4
