@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from personaevo.errors import InputError
-from personaevo.measure.fingerprint import SHORT_TURN_WORDS, FeatureSet, words_of
+from personaevo.measure.fingerprint import SHORT_TURN_WORDS, FeatureSet, rounded, words_of
 from personaevo.records import Floats
 
 OTHERS = 90
@@ -43,7 +43,7 @@ _LATE = {
 
 
 def measure(dialogues: Sequence[Sequence[str]], features: FeatureSet, owners: Sequence[str] | None = None, others: int = OTHERS) -> Floats:
-    """Measures the user's turns of each dialogue: ``[n, len(NAMES)]``, always finite.
+    """Measures the user's turns of each dialogue: ``[n, len(NAMES)]``, always finite, of four significant digits.
 
     ================  =======================================================================================================
     user_turns        turns, 1..
@@ -91,7 +91,7 @@ def measure(dialogues: Sequence[Sequence[str]], features: FeatureSet, owners: Se
         "shared_runs": _shared(*_runs(turns, owner), who, others),
         "shared_turns": _shared(owner, _same([tuple(turn) for turn in turns]), who, others),
     }
-    return np.column_stack([columns[name] for name in NAMES])
+    return rounded(np.column_stack([columns[name] for name in NAMES]))
 
 
 def _lengths(turns: list[list[str]], owner: Any, counts: Any) -> dict[str, Floats]:

@@ -3,6 +3,7 @@
 The behaviors are those of USI (arXiv 2603.11245) and PPol (arXiv 2605.12894), groups D1 (style), D2 (disclosure),
 D3 (clarification) and D4 (reaction to errors). Their definitions and lexicons are content (``fitness/features.toml``).
 Text is lower-cased and stripped of punctuation first, so that a corpus that lost both measures the same as one that kept it.
+Values have four significant digits, as references store them: with more, a judge would tell a played 1/6 from a person's .1667.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from personaevo.records import Floats
 
 SHORT_TURN_WORDS = 3
 REPEAT_RUN_WORDS = 4
+DIGITS = 4  # significant ones of every figure
 EXCLUSIVE = ("pushback_rate", "clarification_rate", "info_seeking_rate")
 COMPUTED = (
     "words_per_turn",
@@ -144,7 +146,16 @@ class FeatureSet:
             by_turn[name] if name in by_turn else np.bincount(owner, flags[name], len(counts)) / counts
             for name in self.names
         ]
-        return np.column_stack(columns)
+        return rounded(np.column_stack(columns))
+
+
+def rounded(values: Floats) -> Floats:
+    """The values with ``DIGITS`` significant digits, any shape; what is rounded already stays as it is."""
+    size = np.floor(np.log10(np.abs(values), out=np.zeros_like(values), where=values != 0)).astype(int)
+    shift = DIGITS - 1 - size
+    up, down = 10.0 ** np.maximum(shift, 0), 10.0 ** np.maximum(-shift, 0)  # both exact, so that the quotient is the nearest float
+    found: Floats = np.round(values * up / down) / up * down
+    return found
 
 
 def _make_exclusive(flags: dict[str, Any]) -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personaevo import definitions
+from personaevo import definitions, reference
 from personaevo.errors import ContentError, InputError
-from personaevo.measure.fingerprint import FeatureSet, words_of
+from personaevo.measure.fingerprint import FeatureSet, rounded, words_of
 from personaevo.measure.losses import LOSSES, apply_losses
 
 FEATURES = definitions.features()
@@ -139,3 +139,14 @@ written = st.lists(st.tuples(marks, st.sampled_from([*PHRASES, *WORDS]), marks),
 def test_loss_of_case_and_punctuation_changes_nothing(turns: list[str]) -> None:
     lost = [apply_losses(turn, LOSSES) for turn in turns]
     assert np.array_equal(FEATURES.measure([turns]).values, FEATURES.measure([lost]).values)
+
+
+def test_figures_have_the_digits_that_references_store() -> None:
+    """Else a judge tells a played dialogue from a person's by what is left of 1/6 after .1667."""
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.integers(0, 40, 5000) / rng.integers(1, 30, 5000), rng.lognormal(2, 3, 5000), [-0.1234567, 0, 1e-12]])
+    assert rounded(values).tolist() == list(reference.rounded(values))
+    assert (rounded(rounded(values)) == rounded(values)).all()
+    shown = definitions.features().measure([["please", "red", "blue", "green", "ok", "no red one"]]).values
+    assert shown.tolist() == [list(reference.rounded(shown[0]))]
+    assert shown[0, definitions.features().names.index("politeness_rate")] == 0.1667
