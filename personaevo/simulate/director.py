@@ -10,7 +10,8 @@ worded from templates and users that a language model plays: neither can do what
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from personaevo import definitions
 from personaevo.definitions import Domain
@@ -27,7 +28,7 @@ from personaevo.simulate.wording import wording
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
 ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})
 DEFAULT_TURN_LIMIT = 24
-_REMINDER_WORDS, _LEAST_REMINDER = 4, 2
+_REMINDER_WORDS, _LEAST_REMINDER = 4, 1
 _REMINDER_SHAPE = 2.0  # of the gamma by which dialogues differ in how often numbers are given again
 _MOST_KEPT = 0.6  # share of dialogues in which small numbers are written as digits, at most
 _BEFORE_REMINDERS = 2.0  # turns in which no number is given again: there is nothing to remind of, or it is the last
@@ -154,8 +155,14 @@ class Director:
         room = max(1, budget - sum(self._least_words(name) for name in due))
         alone = budget < SHORT or (budget == SHORT and bool(due))
         core = self._core(heard, room, alone)
-        reminders = [] if core and budget <= SHORT else self._remind(budget, core)  # a short turn has no room for both; they stay owed
-        return TurnPlan(budget, (*core, *reminders), shows)
+        least = self._least(core) if budget <= SHORT else ()
+        reminders = self._remind(budget - sum(move.room for move in least), core)  # those for which there is no room stay owed
+        return TurnPlan(budget, (*(least if least and reminders else core), *reminders), shows)
+
+    def _least(self, core: Sequence[Move]) -> tuple[Move, ...]:
+        """The same moves with room for no more than they must say: a fact's value, the goal, a word otherwise."""
+        said = [self.goal if move.kind == "goal" else move.value or move.kind for move in core]
+        return tuple(replace(move, room=len(words.split())) for move, words in zip(core, said, strict=True))
 
     def _least_words(self, name: str) -> int:
         """What the agenda leaves for a behavior that is due."""

@@ -13,8 +13,7 @@ _BY_WORDS = 0.7  # how the chance of a behavior grows with a turn's length: 1 we
 _GREETING = 0.5  # a first turn that nobody sized is a greeting, perhaps with a word on why: shorter than the others
 _REST = (0.5, 1.6)  # how far the mean of the turns after the first two may lie from the mean of all
 _LEAST_CV = 0.05
-_OPENING_SPREAD = 0.25  # log-SD of the turns whose length a dial fixes
-_SECOND_SPREAD = 0.1
+_SECOND_SPREAD = 0.1  # log-SD of the second turn where a dial fixes what it brings the first two to; the first varies as turns do
 _LONGEST = 8.0  # no turn is longer than so many times the mean of the longer ones
 _GIVEN_BACK = 0.45  # a turn makes up for at most so much of itself
 _PLACES = [(number + 0.5) / 16 for number in range(16)]  # at which the mixture is averaged
@@ -78,7 +77,7 @@ class LengthPlan:
         short = (self.short or 0.0) * turns - sum(words <= SHORT for words in fixed)
         self.share = min(max(short / (turns - len(fixed)), 0.0), 1.0)
         between = sum((words - self.mean) ** 2 for words in apart) + left * (self.rest - self.mean) ** 2
-        between += (_SECOND_SPREAD * (second or 0.0)) ** 2 + (_OPENING_SPREAD * (self.opening or 0.0)) ** 2
+        between += (_SECOND_SPREAD * (second or 0.0)) ** 2 + (self.cv * (self.opening or 0.0)) ** 2
         spread = ((self.cv * self.mean) ** 2 * turns - between) * (1.0 + self.cv**2)  # few draws of a skewed length show less of it
         shown = max(left - 2.0, 1.0)  # not left: a dialogue's spread is about its own mean
         self.variance = max(spread / shown, (_LEAST_CV * self.rest) ** 2)
@@ -88,15 +87,17 @@ class LengthPlan:
         self.state = self.persistence * self.state + math.sqrt(1.0 - self.persistence**2 if self.turns else 1.0) * rng.gauss(0.0, 1.0)
         self.chance, self.planned_short = 0.0, False
         if self.turns == 0 and self.opening is not None:
-            words = max(1, round(self.opening * math.exp(_OPENING_SPREAD * self.state - _OPENING_SPREAD**2 / 2.0)))
-            self.drawn = words
+            self.drawn = words = self._about(self.opening, math.sqrt(math.log1p(self.cv**2)))
         elif self.turns == 1 and self.second is not None:
-            words = max(1, round(self.second * math.exp(_SECOND_SPREAD * self.state - _SECOND_SPREAD**2 / 2.0)))
-            self.drawn = words
+            self.drawn = words = self._about(self.second, _SECOND_SPREAD)
         else:
             words = self._made_up(self.rest if self.turns else self.mean * _GREETING, acks)
         self.budget = words
         return self.budget
+
+    def _about(self, mean: float, spread: float) -> int:
+        """Words of a turn whose mean a dial fixes; ``spread`` is the log-SD."""
+        return max(1, round(mean * math.exp(spread * self.state - spread**2 / 2.0)))
 
     def said(self, words: int) -> None:
         """Counts a turn that was said."""

@@ -22,6 +22,9 @@ AMOUNTS = {
 OF_THE_TURNS = frozenset({"mood_swing", "persistence", "front_loading"})
 TALKATIVE = {"words_per_turn": 1.0, "opening_words": 1.0, "short_rate": -1.0, "ack_only_rate": -1.0}  # these move together
 _MOST_SHARED = 0.95
+# How a rate goes with talkativeness from dialogue to dialogue: who says more shows more of everything, by the same power of the words as
+# from turn to turn (``lengths``). With 0.7 of a log-SD of 1.2, and 1.5 as what a rate of .15 changes by in the Gaussian, that is 0.55.
+_WITH_WORDS = 0.55
 _NORMAL = NormalDist()
 
 
@@ -35,6 +38,8 @@ def of_one_dialogue(level: Mapping[str, float | None], rng: random.Random) -> di
         if not value or name in OF_THE_TURNS:
             continue
         place = TALKATIVE[name] * talkative if name in TALKATIVE else rng.gauss(0.0, 1.0)
+        if name not in AMOUNTS and name not in TALKATIVE:
+            place = _WITH_WORDS * talkative + math.sqrt(1.0 - _WITH_WORDS**2) * place
         if name in AMOUNTS:
             dial = definitions.dials()[name]
             drawn[name] = min(max(_amount(value, place, AMOUNTS[name] * swing), dial.low), dial.high)

@@ -32,11 +32,14 @@ class Part:
 class Templates:
     """Words the plans of one dialogue from the domain's phrases, so that nothing is said twice in the same form.
 
-    ``slips`` are typing slips per 100 words; ``verbatim`` tells that this user repeats whole sentences of its own.
+    ``slips`` are typing slips per 100 words; ``echoes`` tells that this user may give a bare acknowledgement a second time, ``verbatim``
+    that it repeats whole sentences of its own.
     """
 
-    def __init__(self, task: Task, domain: Domain, rng: random.Random, *, slips: float = 0.0, verbatim: bool = False) -> None:
-        self.rng, self.slips, self.verbatim = rng, slips, verbatim
+    def __init__(
+        self, task: Task, domain: Domain, rng: random.Random, *, slips: float = 0.0, verbatim: bool = False, echoes: bool = False
+    ) -> None:
+        self.rng, self.slips, self.verbatim, self.echoes = rng, slips, verbatim, echoes
         self.goal, facts = task.goal.strip(), facts_of(task)
         self.wording = wording(domain.name)
         self.given = dict.fromkeys(facts, 0)
@@ -108,9 +111,9 @@ class Templates:
         """A bare acknowledgement, with the courtesy or feeling that is due if there is a form of it; what else is due stays owed."""
         shows = ACK_CAN_SHOW.intersection(plan.shows)
         bank, plain = self.wording.ack(shows), self.wording.ack(frozenset())
-        phrase = bank.pick(self.rng, 1, plan.words, self.used)
+        phrase = bank.pick(self.rng, plan.words, plan.words, self.used)
         shown = {*(shows if bank is not plain else ())}
-        if "repetition_rate" in plan.shows and self.verbatim and self.acknowledged:
+        if "repetition_rate" in plan.shows and self.echoes and self.acknowledged:
             phrase = self.rng.choice(self.acknowledged)
             shown.add("repetition_rate")
         self.unshown += [name for name in plan.shows if name not in shown]
@@ -120,7 +123,8 @@ class Templates:
     # -- pieces of text ---------------------------------------------------------------------------------------------------
 
     def _phrase(self, purpose: str, room: int) -> Part:
-        phrase = self.wording[purpose].pick(self.rng, max(1, room // 4), max(room, 1), self.used)
+        least = room if room <= SHORT else room // 4  # a short turn is as long as planned: filler cannot make up for a word
+        phrase = self.wording[purpose].pick(self.rng, max(1, least), max(room, 1), self.used)
         return Part(phrase.text, phrase.words)
 
     def _goal(self, purpose: str, room: int) -> Part:
@@ -177,7 +181,8 @@ class Templates:
 def templates_for(task: Task, domain: Domain, rng: random.Random, dials: Mapping[str, float], slips: float) -> Templates:
     """The templates of a user with these dials; ``slips`` is what the dial came to in this dialogue."""
     dial = definitions.dials()["repetition_rate"]
-    return Templates(task, domain, rng, slips=slips, verbatim=dials.get(dial.name, dial.default) > dial.default)
+    verbatim = dials.get(dial.name, dial.default) > dial.default
+    return Templates(task, domain, rng, slips=slips, verbatim=verbatim, echoes=dial.name in dials)
 
 
 def _ended(text: str) -> str:

@@ -248,3 +248,40 @@ def test_behaviors_go_by_length_and_keep_their_mean(mean: float, short: float | 
     lengths, weights = np.array(seen).T
     assert weights.mean() == pytest.approx(1.0, abs=0.06)
     assert np.corrcoef(lengths, weights)[0, 1] > 0.9
+
+
+# -- what people show together ----------------------------------------------------------------------------------------------------
+
+
+def test_first_turns_vary_as_turns_do() -> None:
+    """Their mean is the dial, their spread that of turns."""
+    rng = random.Random(1)
+    first = [LengthPlan(12.0, 0.5, 0.1, 12.0, None, 8.0).next(rng) for _ in range(4000)]
+    assert np.mean(first) == pytest.approx(12.0, rel=0.03)
+    assert np.std(first) / np.mean(first) == pytest.approx(0.5, abs=0.05)
+
+
+def test_who_says_more_in_a_dialogue_shows_more_of_everything() -> None:
+    """From dialogue to dialogue of one person; rates keep their means."""
+    level = {**resolve({"words_per_turn": 10.0}), "politeness_rate": 0.2, "emotion_rate": 0.1, "mood_swing": 0.5}
+    rng = random.Random(1)
+    drawn = [of_one_dialogue(level, rng) for _ in range(6000)]
+    words, polite, emotion = (np.array([one[name] for one in drawn]) for name in ("words_per_turn", "politeness_rate", "emotion_rate"))
+    assert np.corrcoef(np.log(words), polite)[0, 1] > 0.4
+    assert np.corrcoef(polite, emotion)[0, 1] > 0.15
+    assert (polite.mean(), emotion.mean()) == (pytest.approx(0.2, abs=0.01), pytest.approx(0.1, abs=0.01))
+
+
+def test_short_turns_are_as_long_as_planned() -> None:
+    """Acknowledgements too: what is missing from a turn of three words cannot be filled in."""
+    dials = {"words_per_turn": 3.5, "short_rate": 0.7, "ack_only_rate": 0.4, "verbosity_cv": 0.7, "opening_words": 2.5}
+    for domain in DOMAINS:
+        shown = measured(play(domain, 200, dials, seed=2))
+        assert shown[:, NAMES.index("words_per_turn")].mean() == pytest.approx(3.5, rel=0.1)
+
+
+def test_terse_users_give_numbers_again_and_repeat_bare_answers() -> None:
+    dials = {"words_per_turn": 3.5, "short_rate": 0.7, "ack_only_rate": 0.4, "identifiers_per_turn": 0.4, "repetition_rate": 0.08}
+    shown = measured(play("service", 300, dials, seed=2)).mean(axis=0)
+    assert shown[NAMES.index("identifiers_per_turn")] > 0.27  # a task without numbers (one in ten) has none to give again
+    assert shown[NAMES.index("repetition_rate")] > 0.05
