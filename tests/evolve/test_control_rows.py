@@ -58,6 +58,31 @@ def test_what_each_control_is() -> None:
     assert made["caricatures"].std(axis=0) == pytest.approx(2 * values.std(axis=0))
 
 
+def test_a_person_is_a_row_drawn_toward_the_mean() -> None:
+    """As much of the variance is left as lies between persons, every mean stays, and so does who is beyond whom."""
+    values, names = people(), definitions.features().names
+    found = controls.persons(values, 0.16)
+    assert found.mean(axis=0) == pytest.approx(values.mean(axis=0), rel=1e-9, abs=1e-12)
+    for index, name in enumerate(names):
+        log = definitions.dials()[name].scale == "log"
+        row, person = (np.log(part[:, index]) if log else part[:, index] for part in (values, found))
+        assert person.std() == pytest.approx(0.4 * row.std(), abs=1e-9)
+        assert (np.argsort(person, kind="stable") == np.argsort(row, kind="stable")).all() or np.ptp(row) == 0 or log
+    assert controls.persons(values, 1.0) == pytest.approx(values)
+    assert np.ptp(controls.persons(values, 0.0), axis=0) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_copied_people_are_persons_and_what_the_judge_is_trained_against_are_rows() -> None:
+    def spread(name: str, agreement: float | None = None) -> float:
+        wide = make_plan(TASKS, at_most=4, personas=100, seed=1, purpose="test")
+        return float(np.std([one.dials["short_rate"] for one in controls.personas(name, people(), wide, agreement).values()]))
+
+    rows = people()[:, definitions.features().names.index("short_rate")].std()
+    assert spread("copied_people", 0.25) == pytest.approx(0.5 * rows, rel=0.1)
+    assert 0.35 * rows < spread("copied_people") < 0.55 * rows  # what other corpora show is assumed: .21
+    assert spread("independent") == pytest.approx(rows, rel=0.1)
+
+
 def test_everybody_is_taken_before_anybody_is_taken_again() -> None:
     values = np.arange(10.0)[:, None]
     times = Counter(controls.copied_people(values, 25, np.random.default_rng(1)).ravel().tolist())
