@@ -54,7 +54,7 @@ class Director:
         self, task: Task | None, dials: Mapping[str, float], domain: Domain, rng: random.Random, *, waits: int | None = None
     ) -> None:
         self.domain, self.rng, self.waits = domain, rng, waits
-        self.blind, self.facts = task is None, facts_of(task) if task else {}
+        self.blind, self.goal, self.facts = task is None, task.goal.strip() if task else "", facts_of(task) if task else {}
         self.wording = wording(domain.name)
         self.hearing = Hearing(task, domain)
         asked_for = resolve(dials)
