@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from personaevo.archive import Archive
-from personaevo.evolve import rewrite
+from personaevo.evolve import adjust, rewrite
 from personaevo.evolve.company import Company
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.ranking import Scored
@@ -78,7 +78,10 @@ class Developer:
         chosen = pick(rng)
         mate = pick(rng)
         mates = chosen is not None and mate is not None and mate.program_id != chosen.program_id
-        operator = rewrite.choose(rng, failed=bool(repairable), mates=mates)
+        parent = self._known[chosen.program_id] if chosen is not None else self._bench.seed_program
+        operator = rewrite.choose(
+            rng, failed=bool(repairable), mates=mates, adjustable=adjust.able(parent.source), tried=_usable(commits)
+        )  # fmt: skip
         if operator == "repair":
             broken = rng.choice(repairable).candidate
             return Brief("repair", number, broken.program, None, error=broken.reason or "")
@@ -170,6 +173,15 @@ class Developer:
         with self._company.cast.boxes.one() as box:
             results = box.run_many(program.source, calls, model)
         return next((result.reason or "it fails" for result in results if not result.ok), "")
+
+
+def _usable(commits: Sequence[Commit]) -> dict[str, tuple[int, int]]:
+    """For each operator how many of its proposals were evaluated, and how many there were."""
+    found: dict[str, tuple[int, int]] = {}
+    for one in commits:
+        used, tried = found.get(one.candidate.operator, (0, 0))
+        found[one.candidate.operator] = used + (one.candidate.state == "evaluated"), tried + 1
+    return found
 
 
 def _human(episode: Episode) -> float:

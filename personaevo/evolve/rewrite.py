@@ -1,4 +1,4 @@
-"""Operators by a model: a targeted edit, a rewrite, a crossover of two programs, the repair of one that failed.
+"""Operators by a model: new values of dials, a targeted edit, a rewrite, a crossover of two programs, the repair of one that failed.
 
 A *brief* holds all that the model is told; it is made of results that are the same for any number of workers, so equal searches ask equal
 questions.
@@ -7,7 +7,7 @@ questions.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -15,16 +15,18 @@ from pydantic import BaseModel, Field
 
 from personaevo import definitions
 from personaevo.errors import ProgramError, ReplyError
+from personaevo.evolve import adjust
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
 from personaevo.programs import patch, rules
 from personaevo.programs.personas import MAX_AXES
 from personaevo.programs.source import MAX_BYTES, make_program, parse
-from personaevo.records import ChatModel, Episode, Evaluation, Message, Program, Remark
+from personaevo.records import ChatModel, Episode, Evaluation, Message, Program, Remark, Reply
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
 
-WEIGHTS = {"edit": 5.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
+ADJUST = "adjust"
+WEIGHTS = {ADJUST: 4.0, "edit": 4.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
 _LONGEST_PROGRAM, _LONGEST_DIALOGUE, _LONGEST_REFLECTION, _LONGEST_ERROR = 40_000, 3_000, 3_000, 1_000
 _GAPS, _ATTEMPTS = 8, 5
 Check = Callable[[Program], str]
@@ -90,9 +92,20 @@ class Proposal:
     refusal: str = ""
 
 
-def choose(rng: random.Random, *, failed: bool, mates: bool) -> str:
-    """An operator's name; repairs need something that failed, crossovers a second program."""
-    able = {name: weight for name, weight in WEIGHTS.items() if (failed or name != "repair") and (mates or name != "crossover")}
+def choose(
+    rng: random.Random, *, failed: bool, mates: bool, adjustable: bool = True, tried: Mapping[str, tuple[int, int]] | None = None
+) -> str:
+    """An operator's name; repairs need something that failed, crossovers a second program, new values of dials axes that can be edited.
+
+    ``tried`` has, for each operator, how many of its proposals could be used and how many there were: an operator is chosen less, the
+    less this model can use it (its weight times the square of the share that could be used, with one more that could).
+    """
+    known = tried or {}
+    able = {
+        name: weight * ((known.get(name, (0, 0))[0] + 1) / (known.get(name, (0, 0))[1] + 1)) ** 2
+        for name, weight in WEIGHTS.items()
+        if (failed or name != "repair") and (mates or name != "crossover") and (adjustable or name != ADJUST)
+    }
     return rng.choices(list(able), weights=list(able.values()))[0]
 
 
@@ -102,11 +115,12 @@ def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, check
     Errors of the models go through, but for a ReplyError: that is a refusal.
     """
     try:
+        form = adjust.form(brief.parent.source) if brief.operator == ADJUST else None
         messages = question(brief, reflect(brief, reflector))
         refusal = ""
         for _ in range(2):
-            reply = mutator.reply(messages)
-            program, refusal = _read(brief, reply.text, check)
+            reply = mutator.reply(messages, schema=form)
+            program, refusal = _read(brief, reply, check)
             if program is not None:
                 return Proposal(program)
             again = _part("again", problem=quoted("problem", refusal, _LONGEST_ERROR))
@@ -130,6 +144,8 @@ def reflect(brief: Brief, reflector: ChatModel | None) -> str:
 
 def question(brief: Brief, reflection: str) -> list[Message]:
     """The messages for the mutator: what is the same for a whole search first."""
+    if brief.operator == ADJUST:
+        return _adjusting(brief, reflection)
     asked = [_parent(brief, reflection)]
     if brief.inspiration:
         programs = "\n\n".join(_program(f"best at: {_plain(cell)}", program) for cell, program in brief.inspiration)
@@ -150,10 +166,16 @@ def gaps_text(gaps: Sequence[Gap]) -> str:
     return "\n".join(lines) or "- nothing stands out"
 
 
-def _read(brief: Brief, text: str, check: Check) -> tuple[Program | None, str]:
+def _source(brief: Brief, reply: Reply) -> str:
+    if brief.operator == ADJUST:
+        return adjust.applied(brief.parent.source, reply.parsed)
+    return patch.apply(brief.parent.source, reply.text) if brief.operator == "edit" else patch.whole(reply.text)
+
+
+def _read(brief: Brief, reply: Reply, check: Check) -> tuple[Program | None, str]:
     """The program that an answer comes to, or what is wrong with it."""
     try:
-        source = patch.apply(brief.parent.source, text) if brief.operator == "edit" else patch.whole(text)
+        source = _source(brief, reply)
         program = make_program(source)
         findings = rules.check(parse(source))
     except ProgramError as error:
@@ -167,6 +189,25 @@ def _read(brief: Brief, text: str, check: Check) -> tuple[Program | None, str]:
 def _rules() -> str:
     dials = "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.meaning}" for dial in definitions.dials().values())
     return _part("rules", dials=dials, most_axes=str(MAX_AXES), most_bytes=f"{MAX_BYTES:,}")
+
+
+def _adjusting(brief: Brief, reflection: str) -> list[Message]:
+    """The messages for the operator that sets dials: short, as models that need it read little."""
+    parts = definitions.prompt(ADJUST, "rules", "question", "angles")
+    dials = "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.meaning}" for dial in definitions.dials().values())
+    tried = quoted("what was tried before", "\n".join(brief.attempts[:_ATTEMPTS])) if brief.attempts else ""
+    said = quoted("what conversations show", reflection) if reflection else ""
+    slots = {
+        "axes": quoted("axes", adjust.axes_text(brief.parent.source)), "gaps": gaps_text(brief.gaps),
+        "remarks": "\n\n".join(part for part in (said, tried) if part), "angle": _angle(parts["angles"], brief.number),
+        "fewest": str(adjust.FEWEST), "most": str(adjust.MOST),
+    }  # fmt: skip
+    return [Message("system", filled(parts["rules"], dials=dials)), Message("user", filled(parts["question"], **slots))]
+
+
+def _angle(listed: str, number: int) -> str:
+    angles = [line.removeprefix("- ") for line in listed.splitlines() if line.startswith("- ")]
+    return angles[number % len(angles)]
 
 
 def _parent(brief: Brief, reflection: str) -> str:
@@ -186,8 +227,8 @@ def _remarks(remarks: Sequence[Remark]) -> str:
 
 
 def _task(brief: Brief) -> str:
-    angles = [line.removeprefix("- ") for line in definitions.prompt("mutator", "angles")["angles"].splitlines() if line.startswith("- ")]
-    slots = {"angle": angles[brief.number % len(angles)], "error": quoted("error", brief.error, _LONGEST_ERROR)}
+    angle = _angle(definitions.prompt("mutator", "angles")["angles"], brief.number)
+    slots = {"angle": angle, "error": quoted("error", brief.error, _LONGEST_ERROR)}
     if brief.mate is not None:
         slots |= {"mate": _program("second program", brief.mate), "mate_score": f"{brief.mate_score:.2f}"}
     return _part(brief.operator, **slots)

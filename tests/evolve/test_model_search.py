@@ -81,7 +81,7 @@ def test_every_role_is_played_by_its_model(undisturbed: tuple[SearchResult, Path
         episodes = archive.episodes(1, 0)
         assert archive.query("SELECT count(DISTINCT candidate) FROM model_calls WHERE \"role\" = 'mutator'")[1] == [(5,)]
     assert len(commits) == 6
-    assert {commit.candidate.operator for commit in commits} - {"seed"} <= {"edit", "rewrite", "crossover", "repair"}
+    assert {commit.candidate.operator for commit in commits} - {"seed"} <= {"adjust", "edit", "rewrite", "crossover", "repair"}
     assert sum(commit.candidate.state == "evaluated" for commit in commits) >= 4
     assert all(one.state == "completed" and 100 <= len(one.persona.policy.split()) <= 300 for one in episodes if one.persona)
     assert {role: one.spent.calls for role, one in result.spending.items()} == dict(calls(path))

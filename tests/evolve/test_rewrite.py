@@ -177,7 +177,7 @@ def test_reflection_is_what_the_reflector_says_or_the_gaps_alone() -> None:
 def test_operators_need_what_they_work_on() -> None:
     rng = random.Random(1)
     drawn = [{rewrite.choose(rng, failed=failed, mates=mates) for _ in range(200)} for failed, mates in ((False, False), (True, True))]
-    assert drawn == [{"edit", "rewrite"}, {"edit", "rewrite", "crossover", "repair"}]
+    assert drawn == [{"adjust", "edit", "rewrite"}, {"adjust", "edit", "rewrite", "crossover", "repair"}]
 
 
 def test_angles_take_turns() -> None:

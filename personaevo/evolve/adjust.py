@@ -1,0 +1,78 @@
+"""An operator for models that cannot write code: the mutator says which dials of which axes change, and the tree is edited for it.
+
+The answer has a form in which every name is one of the program's axes and of the dials (a server that decodes under a schema can say no
+other), and numbers are brought into their range. So what is proposed always is a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from personaevo import definitions
+from personaevo.errors import ProgramError
+from personaevo.evolve import reshape
+from personaevo.evolve.genes import Genes, genes_of
+
+FEWEST, MOST = 2, 8  # changes: one changed number is no proposal
+
+
+def able(source: str) -> bool:
+    """Whether a program says its axes in a way that this operator can edit."""
+    return genes_of(source) is not None
+
+
+def form(source: str) -> type[BaseModel]:
+    """The form of the answer: ``changes``, each an axis, a dial, and the dial's values at the axis's levels 0 and 1.
+
+    Raises:
+        ProgramError: the program has no axes that can be edited.
+    """
+    genes = _genes(source)
+    axes: Any = Literal[tuple(axis["name"] for axis in genes.axes)]
+    dials: Any = Literal[tuple(definitions.dials())]
+    number = Annotated[float, Field(allow_inf_nan=False)]
+    change = create_model(
+        "Change", axis=(axes, ...), dial=(dials, ...), at_0=(number, ...), at_1=(number, ...)
+    )
+    changes = Annotated[list[change], Field(min_length=FEWEST, max_length=MOST)]  # type: ignore[valid-type]
+    return create_model("Changes", changes=(changes, ...))
+
+
+def applied(source: str, answer: Any) -> str:
+    """The program with the answer's changes.
+
+    Raises:
+        ProgramError: they change fewer than two numbers.
+    """
+    genes = _genes(source)
+    by_name = {axis["name"]: axis["dials"] for axis in genes.axes}
+    changed = 0
+    for one in answer.changes:
+        dial, ends = definitions.dials()[one.dial], by_name[one.axis]
+        wanted = [reshape.inside(one.at_0, dial), reshape.inside(one.at_1, dial)]
+        before = ends.get(one.dial)
+        changed += 2 if before is None else sum(old != new for old, new in zip(before, wanted, strict=True))
+        ends[one.dial] = wanted
+    if changed < FEWEST:
+        raise ProgramError(f"the changes set {changed} number{'s' * (changed != 1)} to another value; change two or more")
+    return reshape.with_axes(source, genes.axes)
+
+
+def axes_text(source: str) -> str:
+    """The program's axes for the question: a line for each dial, with its values at levels 0 and 1."""
+    return "\n".join(_axis(axis) for axis in _genes(source).axes)
+
+
+def _axis(axis: dict[str, Any]) -> str:
+    dials: Sequence[str] = [f"  {name}: {ends[0]:g} at 0, {ends[1]:g} at 1" for name, ends in axis["dials"].items()]
+    return "\n".join([f"axis {axis['name']}", *(dials or ["  (no dials)"])])
+
+
+def _genes(source: str) -> Genes:
+    genes = genes_of(source)
+    if genes is None:
+        raise ProgramError("the program's axes are not said as literals; this operator cannot edit it")
+    return genes
