@@ -53,7 +53,7 @@ class Heard:
     """``asked``: names of facts asked for; ``misread``: a fact that was read back wrongly; ``question``: anything was asked at all;
     ``wants``: the same, or a request; ``offers``: it asks what it can do; ``closing``: it asks whether that was all, or says so;
     ``farewell``: it says goodbye and asks nothing; ``done``: it tells of something that is done;
-    ``brief``: it says next to nothing, such as "ok"."""
+    ``brief``: it says next to nothing, such as "ok"; ``open``: it asks for something that is none of the facts."""
 
     asked: tuple[str, ...] = ()
     misread: str | None = None
@@ -64,6 +64,7 @@ class Heard:
     offers: bool = False
     done: bool = False
     brief: bool = False
+    open: bool = False
 
     @property
     def quiet(self) -> bool:
@@ -121,6 +122,7 @@ class Hearing:
             question=question, wants=question or _WANTING.search(low) is not None, offers=question and _OFFERING.search(low) is not None,
             done=not question and _DONE.search(low) is not None, brief=len(low.split()) <= _BRIEF,
         )  # fmt: skip
+        plain = replace(plain, open=not plain.offers and ((question and _ASKING.search(low) is not None) or (plain.wants and not question)))
         if not _REQUEST.search(low):
             return plain
         asked = []
@@ -133,7 +135,7 @@ class Hearing:
                 if given[name] and _CHECKING.search(rest, start):
                     return Heard(misread=name, question=True, wants=True)
                 asked.append(name)
-        return replace(plain, asked=tuple(asked[:_ASKED_AT_ONCE]))
+        return replace(plain, asked=tuple(asked[:_ASKED_AT_ONCE]), open=plain.open and not asked)
 
     def _named(self, low: str) -> Sequence[tuple[str, str]]:
         """Facts that the text names, with the cue that named them; a name inside another one that is named as well does not count."""

@@ -194,6 +194,39 @@ def test_what_is_asked_at_the_opening_and_beside_a_closing_is_given() -> None:
     assert not director.left
 
 
+@pytest.mark.parametrize("dials", EXTREMES)
+@pytest.mark.parametrize("question", ["What time would you prefer?", "Could you provide the code from your email?"])
+def test_what_no_fact_answers_is_left_to_who_plays_the_user(dials: str, question: str) -> None:
+    for seed in range(25):
+        director = persona(**EXTREMES[dials], patience_turns=30.0).director(seed, TASK)
+        directed(director, (OPENING, "Okay, how can I help you?"))
+        told = director.direction(question)
+        assert told.startswith("[Stage direction] Answer the question. ")
+        assert "One word." not in told
+        assert not re.search(r"acknowledge|Agree\.|Let the agent go on", told)
+        assert director.draft(question)
+    assert "Answer" not in persona().director(1, TASK).direction(ASKS)
+
+
+def test_directions_ask_for_no_more_than_there_is_room_for() -> None:
+    """Without a task too, where no draft tells what fits."""
+    rates = dict.fromkeys(("politeness_rate", "formality_rate", "emotion_rate", "certainty_rate", "pivot_rate"), 0.9)
+    for seed in range(25):
+        short, long = (directed(persona(**rates, words_per_turn=n).director(seed), ("Go on.",) * 5) for n in (1.5, 40.0))
+        told = ("Be polite", "Use formal", "Show feeling", "Sound decided", "Propose another way")
+        few = [text for text in short if re.search(r"One word|[23] words, no more", text) and "acknowledge" not in text]
+        assert all(sum(one in text for one in told) <= 2 for text in few)
+        assert sum(one in text for text in long for one in told) > sum(one in text for text in short for one in told)
+
+
+@pytest.mark.parametrize("rate", ["clarification_rate", "info_seeking_rate"])
+def test_who_is_to_ask_is_not_told_to_ask_nothing(rate: str) -> None:
+    told = [text for seed in range(20) for text in directed(persona(**{rate: 0.8}).director(seed, TASK), (None, *HEARD))]
+    asking = [text for text in told if "Ask what was meant." in text or "Ask a question about it." in text]
+    assert asking
+    assert not any("Ask nothing." in text for text in asking)
+
+
 @pytest.mark.parametrize("offer", [OPENING, "Hello! What can I do for you?", "Welcome. How may I assist you?"])
 def test_an_offer_is_no_question_to_answer(offer: str) -> None:
     told = directed(persona(opening_words=10.0).director(1), (offer, offer))
@@ -302,7 +335,7 @@ def test_the_model_s_voice_and_the_hook_tell_the_same(wording: Wording) -> None:
         told = way(agent)
         assert any(_same(told, asked) for asked in actor.asked), told
         director.said(text)
-    assert director.left
+    assert director.left == (episode.outcome != "turn_limit")
     assert all(any(states(text, value) for text in turns) for value in TASK.facts.values())
 
 
