@@ -213,7 +213,7 @@ def _rules(source: str) -> Iterator[RenderableType]:
 
 def _persona(persona: Mapping[str, Any]) -> RenderableType:
     head = layout.text(f"persona {persona['id']}", layout.HEADING)
-    head.append_text(layout.text(f" for task {persona['task']}", "not bold"))
+    head.append_text(layout.text(f" for task {persona['task']}:", "not bold"))
     levels = ", ".join(f"{name} {level:.2f}" for name, level in persona["behaviors"].items())
     parts = [layout.text(levels, layout.FAINT)] if levels else []
     return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in [*parts, layout.lines(_said(persona))]))
