@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks.build_references import DATA, SOURCES
 from personaevo import definitions, reference
 from personaevo.archive import Archive
+from personaevo.calibration import known
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve.negatives import FREE
@@ -154,8 +155,8 @@ def _maker(row: str, model: ChatModel, options: argparse.Namespace) -> MakeUser:
 
 
 def _calibration(options: argparse.Namespace) -> Calibration:
-    with Archive.read(options.calibration) as archive:
-        return next(one for one in archive.calibrations() if one.wording == options.wording)
+    _, _, name = options.model.partition("=")
+    return known(options.calibration, str(parse(name)), options.wording)
 
 
 def _dialogue(stage: Stage, row: str, make_user: MakeUser, item: PlanItem) -> Episode:
