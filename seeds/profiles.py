@@ -53,8 +53,8 @@ def level(knots, u):
 
 
 def describe(names):
-    """What is said of the people of these axes, in whole sentences of about WORDS words at most; the definition of an axis that was added later
-    begins with "how" and is not of a person."""
+    """What is said of the people of these axes, in whole sentences of about WORDS words at most; the definition of an axis that was added
+    later begins with "how" and is not of a person."""
     said = [axis["definition"] for axis in AXES if axis["name"] in names and not axis["definition"].startswith("how ")]
     text = ""
     for sentence in re.split(r"(?<=[.!?])\s+", " ".join(part for part in said if part)):
