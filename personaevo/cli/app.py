@@ -20,6 +20,7 @@ from personaevo.cli.archive import archive
 from personaevo.cli.calibrate import calibrate
 from personaevo.cli.doctor import doctor
 from personaevo.cli.domain import domain
+from personaevo.cli.models import models
 from personaevo.cli.output import say, say_lines
 from personaevo.cli.reference import reference
 from personaevo.cli.refine import refine
@@ -36,7 +37,7 @@ def app() -> None:
     """Evolves persona programs: populations of simulated users that behave like real people."""
 
 
-for _command in (search, sample, stress, calibrate, refine, archive, reference, domain, doctor):
+for _command in (search, sample, stress, calibrate, refine, archive, reference, domain, models, doctor):
     app.add_command(_command)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "deap", "duckdb", "pydantic", "joblib", "click", "tqdm", "openai", "anthropic", "wasmtime",
-    "componentize-py",
+    "componentize-py", "xllamacpp",
 )  # fmt: skip
 _TIERS = {
     "kernel": "--sandbox kernel",

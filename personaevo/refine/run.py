@@ -98,7 +98,8 @@ def refine_people(
         with _asked(chosen, calls, budget, prices) as players:
             engine = Engine(place, user=players.role("user"), analyst=players.role("analyst"), refiner=players.role("refiner"))
             if store is not None:  # only now: a model without a key must not leave a refinement begun
-                begun(store, {**settings.model_dump(mode="json"), **crowd.recorded(), "domain": domain, "models": chosen}, resume=resume)
+                recorded = {role: str(parse(text)) for role, text in chosen.items()}
+                begun(store, {**settings.model_dump(mode="json"), **crowd.recorded(), "domain": domain, "models": recorded}, resume=resume)
                 stack.callback(store.withdraw)  # nobody done, nothing begun: the next one may have other settings
             found = works(crowd, engine)
             flush = calls.flush if isinstance(calls, Calls) else lambda _: None

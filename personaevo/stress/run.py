@@ -101,7 +101,8 @@ def stress_agent(
         talks = _played(table, plan, jobs, at_once, observe)
     settings = {
         "archive": os.fspath(archive), "domain": sampler.domain if domain is None else domain, "tasks": len(plan.tasks),
-        "personas": personas, "strategy": strategy, "where": where, "seed": seed, "user": (models or {}).get("user", "embedded"),
+        "personas": personas, "strategy": strategy, "where": where, "seed": seed,
+        "user": str(parse((models or {}).get("user", "embedded"))),
         "success": "own check" if success else "content, task kept", "calibration": None if curves is None else curves.digest,
     }  # fmt: skip
     return conclude(name, settings, talks[: len(plan.items)], talks[len(plan.items) :], people, notes)
