@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NOTE = "Role-plays are the embedded engine's; they say nothing about people played by language models."
 _COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
-_MODEL = "Who plays a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, with @URL for your own server."
+_MODEL = "Who plays a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, @URL for your own server, or local:FILE."
 _MEASURE = "Further measures of what a model says (repeatable; pip install 'personaevo[embeddings]')."
 _WORDS = ("population", "attributes", "nothing")
 _PARTS = 10

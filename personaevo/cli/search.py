@@ -22,7 +22,7 @@ NOTE = "Scores are with the embedded engine; they say nothing about users played
 _COUNT = click.IntRange(min=1)
 _MODEL = (
     "Who plays a role (repeatable): mutator, generator, reflector, user or agent = openai:NAME or anthropic:NAME, with @URL for a server "
-    "of your own (default of each: embedded)."
+    "of your own, or local:FILE.gguf; see 'models' (default of each: embedded)."
 )
 _WORDING = "How a model plays a persona: turns drafted by the director (default), one stage direction a turn, or the persona's text once."
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from personaevo.stress import StressResult
 
 _COUNT = click.IntRange(min=1)
-_MODEL = "Who plays user or generator, which programs ask (repeatable): openai:NAME or anthropic:NAME, with @URL for your own server."
+_MODEL = "Who plays user or generator (repeatable): openai:NAME or anthropic:NAME, with @URL for your own server, or local:FILE.gguf."
 
 
 @click.command()
