@@ -121,7 +121,7 @@ class LocalServer:
         assert self._spec.path is not None
         try:
             self._running = self._serve(plan(self._spec.path, self._roles, self.slots), self._stopping)
-        except (ModelSetupError, ValueError) as error:
+        except ModelSetupError as error:
             self._refused = ModelSetupError(f"{self._spec}: {error}")
             raise self._refused from None
 
@@ -130,11 +130,14 @@ def plan(path: Path, roles: Sequence[str], at_once: int) -> Plan:
     """How the file is served.
 
     Raises:
-        ValueError: its header is damaged, or holds no chat template. ModelSetupError: there is not enough memory.
+        ModelSetupError: its header is damaged or holds no chat template, or there is not enough memory.
     """
-    found = gguf.header(path)
+    try:
+        found = gguf.header(path)
+    except ValueError as error:
+        raise ModelSetupError(f"the file is damaged, or of a kind that is not known: {error}") from None
     if not found.chat:
-        raise ValueError("the file has no chat template; give an instruct model")
+        raise ModelSetupError("the file has no chat template; give an instruct model")
     wanted = _LONG if _LONG_CONTEXT & set(roles) else _CONTEXT
     context = min(wanted, found.context or wanted)
     needed = path.stat().st_size + at_once * context * found.bytes_per_token + _WORKING_BYTES
