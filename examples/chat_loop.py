@@ -20,7 +20,7 @@ Goal: {TASK.goal}
 What you know:
 | booking reference: QK7L2
 | name: Ada Brook
-Say one turn at a time. Follow stage directions, and never mention them."""
+Say one turn at a time."""
 LEAVING = " When you have what you came for, or give up, end your last turn with [DONE]."
 AGENT = "You are the agent in a conversation with a user. You serve the customers of an airline. End your last turn with [DONE]."
 LONGEST = 20  # turns
@@ -39,7 +39,8 @@ def said(client: openai.OpenAI, model: str, system: str, turns: list[tuple[str, 
 def talk(client: openai.OpenAI, model: str, persona: pe.Persona) -> list[tuple[str, str]]:
     """One directed dialogue: (who, text) in order. It is over when the director has the user leave, or the agent ends it."""
     turns: list[tuple[str, str]] = []
-    prompt, director, heard = persona.overlay(USER), persona.director(seed=1, task=TASK), None
+    director, heard = persona.director(seed=1, task=TASK), None
+    prompt = f"{persona.overlay(USER)}\n{director.note}"
     while len(turns) < LONGEST:
         text = said(client, model, prompt, turns, "user", director.direction(heard)).replace("[DONE]", "").strip()
         director.said(text)

@@ -77,7 +77,8 @@ def with_direction(turn: Any) -> Any:
             director.said(message.content)
         heard = message.content
     direction = director.direction(heard)
-    return replace(turn, chat_history=[replace(first, content=f"{first.content}\n\n{direction}".strip()), *history])
+    told = "\n\n".join(part for part in (first.content, director.note, direction) if part)
+    return replace(turn, chat_history=[replace(first, content=told), *history])
 
 
 def dialogue_row(task: pe.Task, persona: SampledPersona, episode: Episode) -> dict[str, object]:

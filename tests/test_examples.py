@@ -140,7 +140,7 @@ def test_a_directed_proxy_for_mirrorbench() -> None:
     for heard in (None, "What is your booking reference?", "Is there anything else?", "Bye!"):
         history += [Said("assistant", heard)] if heard else []
         told = session.generate(turn=Turn(history, metadata), request_params={})
-        assert told == f"You are a user.\n\n{director.direction(heard)}".strip()
+        assert told == f"You are a user.\n\n{director.note}\n\n{director.direction(heard)}".strip()
         assert session.generate(turn=Turn(history, {})) == "You are a user."
         history.append(Said("user", "I want to move my flight to the evening, QK7L2"))
         director.said(history[-1].content)
