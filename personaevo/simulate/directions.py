@@ -20,7 +20,7 @@ def direction(plan: TurnPlan, goal: str | None, problem: str = "") -> str:
     """What an actor is told for this turn. Without a ``goal`` it says *that* the goal or a fact is told, and not which words it has.
     ``problem`` names what was wrong with the last try (a kind of ``checks.Broken``)."""
     table = _table()
-    moves = [_move(move, goal, table) for move in plan.moves] or [table["moves"]["none"]]
+    moves = [*dict.fromkeys(_move(move, goal, table) for move in plan.moves)] or [table["moves"]["none"]]
     length = "one" if plan.words == 1 else "few" if plan.words <= _FEW else "some" if plan.words <= _SOME else "many"
     shows = [table["shows"][name] for name in plan.shows if name in table["shows"]]
     shown = {*plan.shows, *(_QUESTIONS if _QUESTIONS.intersection(plan.shows) else ())}  # who asks one thing is not told to ask nothing
