@@ -61,7 +61,7 @@ def describe(names):
         if text and len(f"{text} {sentence}".split()) > WORDS:
             break
         text = f"{text} {sentence}".strip()
-    return text[:2000] or "An even-tempered person."
+    return text[:2000] or "An ordinary person."
 
 
 def generate(task, n, rng, model=None):

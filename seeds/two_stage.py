@@ -82,7 +82,7 @@ def describe(behaviors):
     who = {axis["name"]: axis.get("who", ["", ""]) for axis in AXES}
     said = list(dict.fromkeys(who[name][high] for _, name, high in sorted(ends, reverse=True) if who[name][high]))[:3]
     if not said:
-        return "An even-tempered person."
+        return "An ordinary person."
     return "Someone who is " + " and ".join(filter(None, [", ".join(said[:-1]), said[-1]])) + "."
 
 

@@ -72,7 +72,8 @@ def compose_policy(behaviors: Mapping[str, float], values: Mapping[str, float], 
     """The policy of a persona that has none of its own, so short that it has at most 120 words together with the description.
 
     First, for each axis without dials, the text of the nearer end (nothing in the middle third) if it still fits; then a paragraph of what
-    the dials say (see ``persona_text``), in the room that is left. "" where there is nothing to say, or no room.
+    the dials say that goes with the description (see ``persona_text``), in the room that is left. "" where there is nothing to say, or no
+    room.
     """
     lines: list[str] = []
     room = persona_text.rules().most_words - len(description.split())
@@ -81,7 +82,7 @@ def compose_policy(behaviors: Mapping[str, float], values: Mapping[str, float], 
         if text and len(text.split()) <= room:
             lines.append(text)
             room -= len(text.split())
-    return "\n".join(filter(None, [*lines, persona_text.in_words(values, room)]))
+    return "\n".join(filter(None, [*lines, persona_text.in_words(values, room, description)]))
 
 
 def _nearer(axis: Axis, level: float) -> str:

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,21 @@ from personaevo.refine import address
 ARCHIVES = ("service", "charity", "camping")
 JARGON = ("bursty", "front-load", "dial", "axis", "axes", "level", "feature", "rate", "share", "percent", "verbosity")
 SENTENCE = re.compile(r"[^.]+\.")
+# Found by reading, not by the rules: what is said first does not go with what is said second.
+READ = (
+    (r"single words|two or three words at a time|scraps of a few words|handful of words|nearly everything in a word",
+     r"long messages|at length|several sentences|formal letter"),
+    (r"one short sentence at a time|long messages|several sentences",
+     r"bare word at one moment|bare ok or yes\.|every other answer|most of your answers|nearly everything in a word"),
+    (r"Never bother with please|Leave out nearly every", r"thank you in most|nearly every time you write"),
+    (r"bare ok or yes\.", r"nearly every time you write|in most of your messages|Argue|Keep telling|Ask something|almost every message"),
+    (r"is [^.]*(trusting|friendly|forgiving)", r"reproach|Blame|their fault"),
+    (r"is [^.]*(quick to give in|trusting)", r"Object when|Argue"),
+    (r"is [^.]*hesitant", r"Never say|hardly ever|Sound sure|Sound certain"),
+    (r"is [^.]*(sparing with words|in a hurry)", r"long messages|at length|whole paragraph"),
+    (r"is [^.]*(friendly|courteous)", r"Never bother with please|Leave out nearly every"),
+    (r"is [^.]*cool\b", r"show what you feel|worry, anger or joy into"),
+)  # fmt: skip
 DEFAULTS = {name: dial.default for name, dial in dials().items()}
 
 
@@ -62,7 +78,7 @@ def check(values: Mapping[str, float], description: str = "") -> None:
     assert len(set(said)) == len(said), "none twice"
     assert set(said) <= set(sentences())
     assert len(text.split()) + len(description.split()) <= 120
-    chosen = said_of(values, 120 - len(description.split()))
+    chosen = said_of(values, 120 - len(description.split()), description)
     assert not [pair for pair in itertools.combinations(chosen, 2) if not rules().fit(*pair)], "two that exclude each other"
 
 
@@ -96,7 +112,8 @@ def test_a_dial_shows_from_one_end_to_the_other(dial: str) -> None:
     "rows", [[[3.0, 1, "Write."]], [[60.0, 1, "Write."], [9.0, 1, "Talk."]], [], [[60.0, 1]], [["x", 1, "Write."]], 3]
 )
 def test_rules_of_another_form_are_an_error(rows: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = {"most": 8, "most_words": 120, "ordinary": "Be.", "exclude": [], "about": [{"dial": "words_per_turn", "says": rows}]}
+    about = [{"dial": "words_per_turn", "says": rows}]
+    table = {"most": 8, "most_words": 120, "ordinary": "Be.", "exclude": [], "described": {}, "about": about}
     monkeypatch.setattr(persona_text.content, "toml", lambda *_: table)
     with pytest.raises(ContentError, match=r"fitness/persona_text\.toml"):
         rules.__wrapped__()
@@ -123,18 +140,43 @@ def test_thousands_of_dial_settings() -> None:
         check(drawn(rng), " ".join(["word"] * rng.randint(0, 60)))
 
 
-@pytest.mark.parametrize("domain", ARCHIVES)
-def test_length_agrees_with_itself(domain: str) -> None:
-    """Nobody writes a word or two, and at length."""
-    short = re.compile(r"single words|two or three words at a time|scraps of a few words|handful of words|nearly everything in a word")
-    long = re.compile(r"long messages|at length|several sentences|formal letter")
-    rude = re.compile(r"Never bother with please|Leave out nearly every")
-    polite = re.compile(r"thank you in most|nearly every time you write")
+def people(rng: random.Random, phrases: list[str]) -> str:
+    """A description of up to three phrases, as seeds write it."""
+    said = rng.sample(phrases, rng.randint(1, 3))
+    return "Someone who is " + " and ".join(filter(None, [", ".join(said[:-1]), said[-1]])) + "."
+
+
+def test_nothing_that_a_reader_finds_contradictory() -> None:
     rng = random.Random(2)
-    for values in (*(one.dials for one in stored(domain)), *(drawn(rng) for _ in range(1_000))):
-        text = in_words(values, 120)
-        assert not (short.search(text) and long.search(text)), text
-        assert not (rude.search(text) and polite.search(text)), text
+    phrases = sorted(rules().described)
+    cases = [(one.description, one.dials) for domain in ARCHIVES for one in stored(domain)]
+    cases += [(people(rng, phrases), drawn(rng)) for _ in range(3_000)]
+    for description, values in cases:
+        policy = compose_policy({}, values, (), description)
+        text = f"{description}\n{policy}"
+        for first, second in READ:
+            assert not (re.search(first, text) and re.search(second, policy)), text
+
+
+def test_phrases_of_descriptions_are_known() -> None:
+    """Every phrase that seeds and operators put in a description says what does not go with it."""
+    axes = content.toml("seeds", "axes.toml")
+    phrases = {row[end][0] for row in axes.values() for end in ("less", "more")}
+    for name in ("program.py", "two_stage.py"):
+        module: dict[str, Any] = {}
+        exec((content.root("seeds") / name).read_text(encoding="utf-8"), module)
+        phrases |= {phrase for axis in module["AXES"] for phrase in axis["who"]}
+    assert phrases == set(rules().described)
+    marks = {mark for rows in rules().sayings.values() for one in rows for mark in one.marks}
+    assert set().union(*rules().described.values()) <= marks, "a mark that no sentence has"
+
+
+def test_a_sentence_gives_way_to_the_description() -> None:
+    values = {"accusatory_rate": 0.1, "words_per_turn": 3.0}
+    blunt = "Write mostly in scraps of a few words, seldom a whole sentence. Blame the other side when things go wrong."
+    assert in_words(values, 120, "Someone who is blunt.") == blunt
+    assert in_words(values, 120, "A Friendly person.") == "Write mostly in scraps of a few words, seldom a whole sentence."
+    assert in_words(values, 120, "Someone unfriendly.") == blunt, "whole phrases only"
 
 
 @given(st.integers(0, 130), st.integers(0, 10_000))
