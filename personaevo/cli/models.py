@@ -48,13 +48,13 @@ def _next(hand: Hand) -> list[str]:
     model = next((one.model for one in hand.models if one.ready), None)
     if model is not None:
         return ["", "Users played by the first one:", f"  {program_name()} search --model {one_line(shlex.quote(f'user={model}'))}"]
-    if hand.models:
+    if hand.models and hand.local is None:
         return ["", "To run these files in place:", f"  {_INSTALL}"]
     if hand.keys:
         return ["", "Users played by a model of your account (what it may cost: add --dry-run):",
                 f"  {program_name()} search --model user={hand.keys[0].partition('_')[0].lower()}:NAME"]  # fmt: skip
     return [
-        "No model was found. Ways to get one:",
+        "No model was found. Ways to get one:" if not hand.models else "None of these can be asked. Ways to get one:",
         f"  a GGUF file of an instruct model, in ./models or named by --gguf FOLDER, and {_INSTALL}",
         "  a server on this machine (Ollama, llama.cpp, LM Studio, vLLM), or OPENAI_API_KEY or ANTHROPIC_API_KEY in the environment",
     ]

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from personaevo import gguf
 from personaevo.errors import ConfigError
 from personaevo.gguf import PREFIX
 from personaevo.models import local_server
@@ -61,9 +62,9 @@ def at_hand(env: Mapping[str, str], folders: Sequence[Path] = (), ports: Mapping
     if missing is not None:
         raise ConfigError(f"folder {missing}: there is none of this name; give one that holds GGUF files")
     places = [*((folder, _DEEP) for folder in folders), *_usual(env)]
-    files = sorted(_files(places).items(), key=lambda item: (item[1] < _SMALL, item[1], str(item[0])))
     local = _version()
-    found = [Found(f"{PREFIX}{path}", f"file, {size / 1e9:.1f} GB", local is not None) for path, size in files]
+    files = sorted(_files(places).items(), key=lambda item: (item[1] < _SMALL, item[1], str(item[0])))
+    found = sorted((_file(path, size, installed=local is not None) for path, size in files), key=lambda one: not one.ready)
     keys = tuple(name for name in KEYS if env.get(name))
     return Hand((*_served(SERVERS if ports is None else ports), *found), keys, local)
 
@@ -149,6 +150,16 @@ def _files(places: Sequence[tuple[Path, int]]) -> dict[Path, int]:
             if len(found) >= _MOST_FILES:
                 break
     return dict(found.values())
+
+
+def _file(path: Path, size: int, *, installed: bool) -> Found:
+    """A file, with what its header says against it."""
+    where = f"file, {size / 1e9:.1f} GB"
+    try:
+        problem = "" if gguf.header(path).chat else "it has no chat template"
+    except ValueError as error:
+        problem = str(error)
+    return Found(f"{PREFIX}{path}", f"{where}: {problem}" if problem else where, installed and not problem)
 
 
 def _below(place: Path, deep: int) -> Iterator[Path]:

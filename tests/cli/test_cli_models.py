@@ -65,6 +65,15 @@ def test_files_without_the_extra(capsys: Capture, tmp_path: Path, monkeypatch: p
     assert "search" not in out
 
 
+def test_a_file_that_cannot_be_used_is_not_offered(capsys: Capture, tmp_path: Path) -> None:
+    gguf_file(tmp_path / "base.gguf", template=None)
+    out = shown(capsys)
+    assert out.startswith("not yet")
+    assert "no chat template" in out
+    assert "search" not in out
+    assert "a GGUF file of an instruct model" in out
+
+
 def test_only_a_key(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     out = shown(capsys)

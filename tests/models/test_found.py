@@ -173,3 +173,17 @@ def test_small_files_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name, size in (("tiny", 0), ("large", 9_000), ("medium", 3_000)):
         gguf_file(tmp_path / f"{name}.gguf", tail=bytes(size))
     assert [Path(one.model).stem for one in at_hand({}, ports={}).models] == ["medium", "large", "tiny"]
+
+
+def test_files_that_cannot_be_talked_to_are_not_ready_and_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(found, "_version", lambda: "1")
+    gguf_file(tmp_path / "base.gguf", template=None, tail=bytes(10))
+    whole = gguf_file(tmp_path / "whole.gguf", tail=bytes(1_000)).read_bytes()
+    (tmp_path / "cut.gguf").write_bytes(whole[:100])
+    (tmp_path / "none.gguf").write_text("hello")
+    first, *others = at_hand({}, ports={}).models
+    assert (first.model, first.ready) == (f"local:{tmp_path}/whole.gguf", True)
+    assert {Path(one.model).stem: one.where.partition(": ")[2] for one in others} == {
+        "base": "it has no chat template", "cut": "it ends within its header", "none": "it is no GGUF file",
+    }  # fmt: skip
+    assert not any(one.ready for one in others)
