@@ -71,7 +71,8 @@ def test_what_is_known_of_the_rows(rows: dict[str, TableRow]) -> None:
     assert rows["persona_free"].measures["coverage"].low <= 0.0 <= rows["persona_free"].measures["coverage"].high
     assert mean["persona_free"]["coverage"] < 0.5
     assert mean["copied_people"]["score"] > mean["average_person"]["score"]
-    assert mean["copied_people"]["score"] > mean["independent"]["score"]
+    agreement = {name: row.measures["consistency"].raw for name, row in rows.items() if name != "humans"}
+    assert agreement["copied_people"] < agreement["independent"]  # persons agree with themselves less than rows played as persons
     for name in ("persona_free", "average_person", "evolved"):  # one and the same person all the time
         assert mean[name]["score"] < 0.3
     assert mean["evolved"]["consistency"] < 0.35
