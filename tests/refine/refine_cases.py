@@ -19,6 +19,7 @@ from personaevo.refine.population import People, Population
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.result import Settings
 from personaevo.refine.roles import Analysis, Performance, Refused
+from personaevo.refine.split import split
 from personaevo.simulate.episodes import run_episode
 
 WORDS = "rain moss lamp river cloud stone bread candle winter garden paper silver window morning letter".split()
@@ -51,13 +52,16 @@ def simulated(name: str, count: int = 2) -> Behavior:
     manner = {one: rng.choice([0.1, 0.9]) for one in ("words_per_turn", "politeness_rate", "uncertainty_rate", "emotion_rate")}
     own = {one: dials[one].low + share * (min(dials[one].high, 30.0) - dials[one].low) for one, share in manner.items()}
     domain, tasks = definitions.domain("charity"), read_tasks(definitions.domain_files("charity").tasks)
-    items = []
-    for number in range(count):
-        task = tasks[rng.randrange(len(tasks))]
-        plan = PlanItem(task.id, 0, rng.getrandbits(60))
-        turns = run_episode(task, Persona(id=name, description=name, dials=own), plan, domain).turns
-        items.append(DialogueItem(id=f"{name}-{number}", turns=tuple(Turn(role=role, content=text) for role, text in turns)))
-    return Behavior(person=name, items=tuple(items))
+    while True:  # until no two items say the same long run of words: such items are no two units
+        items = []
+        for number in range(count):
+            task = tasks[rng.randrange(len(tasks))]
+            plan = PlanItem(task.id, 0, rng.getrandbits(60))
+            turns = run_episode(task, Persona(id=name, description=name, dials=own), plan, domain).turns
+            items.append(DialogueItem(id=f"{name}-{number}", turns=tuple(Turn(role=role, content=text) for role, text in turns)))
+        made = Behavior(person=name, items=tuple(items))
+        if count < 2 or not any("overlap" in note for note in split(made, 0).notes):
+            return made
 
 
 def crowd(people: int = 12, count: int = 2) -> tuple[Behavior, ...]:
