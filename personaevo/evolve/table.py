@@ -33,8 +33,9 @@ def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTa
     programs: Mapping[str, Program | None] = {FREE: None, SEED: bench.seed_program, BEST: best}
     plan = bench.test_plan
     work = {FREE: bench.rollout(None, plan)}
+    agreement = bench.test.agreement.value if bench.test.agreement is not None else None
     for name in controls.rows(models=bench.models):
-        work[name] = bench.rollout(None, plan, personas=controls.personas(name, bench.steering.values, plan))
+        work[name] = bench.rollout(None, plan, personas=controls.personas(name, bench.steering.values, plan, agreement))
     work |= {name: bench.rollout(program.source, plan) for name, program in programs.items() if program is not None}
     rows = dict(zip(work, play(workers, list(work.values())), strict=True))
     audits = _audits(bench, workers, rows)

@@ -56,7 +56,7 @@ print(json.dumps({"looks": looks, "whole": whole, "seen": seen}))
 )
 
 
-@pytest.mark.parametrize(("seconds", "share"), [(8, 0.05), pytest.param(60, 0.02, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("seconds", "share"), [(8, 0.1), pytest.param(60, 0.02, marks=pytest.mark.slow)])
 def test_four_look_while_one_writes(tmp_path: Path, seconds: int, share: float) -> None:
     path = tmp_path / "a.duckdb"
     writer = _python(WRITER, path, seconds)
