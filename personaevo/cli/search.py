@@ -125,7 +125,7 @@ def _tell_what_is_saved(context: click.Context, settings: SearchConfig, how: str
     try:
         if settings.archive.exists():
             with Archive.read(settings.archive) as archive:
-                saved = len(archive.commits(archive.run().id))
+                saved = len(archive.commits(archive.run().id)) if archive.runs() else 0  # none yet: models' answers alone
     except PersonaevoError as error:
         say(f"Interrupted. {error}")
         return
