@@ -1,8 +1,8 @@
 """Calibrations from models to archives and back: what ``personaevo calibrate`` and whoever uses a calibration call."""
 
 from personaevo.calibration.lookup import known, model_name
-from personaevo.calibration.planned import Planned, planned
+from personaevo.calibration.planned import planned
 from personaevo.calibration.report import as_object
 from personaevo.calibration.run import Done, Request, calibrate_user, free_name
 
-__all__ = ["Done", "Planned", "Request", "as_object", "calibrate_user", "free_name", "known", "model_name", "planned"]
+__all__ = ["Done", "Request", "as_object", "calibrate_user", "free_name", "known", "model_name", "planned"]

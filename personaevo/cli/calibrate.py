@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +10,8 @@ import click
 
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json, show_view
-from personaevo.cli.shared import PATH, as_json, debuggable, program_name
+from personaevo.cli.planned import show_planned
+from personaevo.cli.shared import PATH, as_json, counted, debuggable, program_name
 from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ _MODEL = (
     "who it talks to (default: the scripted one)."
 )
 _WORDING = "How the model words turns: anew from drafts, or by a direction a turn (default: the better one in six dialogues each)."
-_PARTS = 10
 
 
 @click.command()
@@ -57,7 +54,9 @@ def calibrate(context: click.Context, /, dry_run: bool, page: Path | None, as_js
 
     request = _request(context, given)
     if dry_run:
-        _show_plan(request, as_json=as_json)
+        from personaevo.calibration import planned
+
+        show_planned(planned(request), request.dialogues_in_all, as_json=as_json)
         return
     _check_page(page)
     place = archive or free_name()
@@ -109,7 +108,7 @@ def _check_page(page: Path | None) -> None:
 def _calibrated(request: Request, archive: Path) -> Done:
     from personaevo.calibration import calibrate_user
 
-    with _progress() as observe:
+    with counted("dialogues") as observe:
         return calibrate_user(request, archive, observe)
 
 
@@ -117,25 +116,6 @@ def _how_to_go_on(what: str, archive: Path) -> str:
     if not archive.exists():
         return f"{what.rstrip('.')}. Nothing was kept."
     return f"{what.rstrip('.')}. What was answered is in {archive}: go on with the same arguments and --archive {shlex.quote(str(archive))}"
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr if that is a terminal, else a line for every tenth of the way."""
-    from tqdm import tqdm
-
-    live, told = sys.stderr.isatty(), 0
-    with tqdm(unit=" dialogues", dynamic_ncols=True, leave=False, file=sys.stderr, disable=not live) as bar:
-
-        def observe(done: int, planned: int) -> None:
-            nonlocal told
-            bar.total = planned
-            bar.update(done - bar.n)
-            if not live and done * _PARTS // planned > told:
-                told = done * _PARTS // planned
-                say(f"{done}/{planned} dialogues")
-
-        yield observe
 
 
 def _show(done: Done, request: Request) -> None:
@@ -150,27 +130,3 @@ def _show(done: Done, request: Request) -> None:
     if request.user != "embedded":
         user = shlex.quote(f"user={one_line(request.models['user'])}")
         show(f"Try next:\n  {name} search --domain {shlex.quote(one_line(request.domain))} --model {user} --calibration {file}")
-
-
-def _show_plan(request: Request, *, as_json: bool) -> None:
-    """What would be asked of models."""
-    from personaevo.calibration import planned
-
-    rows = planned(request)
-    if as_json:
-        objects = [
-            {"role": one.role, "model": one.model, "calls": one.calls, "input_tokens": one.usage.input_tokens,
-             "output_tokens": one.usage.output_tokens, "usd": one.usd}
-            for one in rows
-        ]  # fmt: skip
-        show_json({"dialogues": request.dialogues_in_all, "planned": objects, "usd": sum(one.usd or 0.0 for one in rows)})
-        return
-    if not rows:
-        show(f"{request.dialogues_in_all} dialogues; no role is played by a model: nothing would be asked, nothing would be paid.")
-        return
-    show(f"{'role':12}{'model':36}{'calls':>10}{'tokens in':>14}{'tokens out':>12}{'US $':>12}")
-    for one in rows:
-        usd = "no price" if one.usd is None else f"{one.usd:,.2f}"
-        show(f"{one.role:12}{one.model:36}{one.calls:10,}{one.usage.input_tokens:14,}{one.usage.output_tokens:12,}{usd:>12}")
-    total = sum(one.usd or 0.0 for one in rows)
-    show(f"\n{request.dialogues_in_all} dialogues, about {total:,.2f} US dollars, estimated at four characters a token; nothing was asked.")

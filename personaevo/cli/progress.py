@@ -1,21 +1,25 @@
-"""How far a search is, on stderr: a live bar on a terminal, else a line for every tenth of the way."""
+"""How far a search is, on stderr: a live bar on a terminal, else a line for every tenth of the way.
+
+With the embedded engine candidates are counted. Where models play, a candidate takes minutes: dialogues are counted there.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from types import TracebackType
 from typing import Any, Self
 
 from tqdm import tqdm
 
 from personaevo.cli.output import say
+from personaevo.cli.shared import PARTS
 from personaevo.config import SearchConfig
-from personaevo.evolve.estimate import Outlook
-from personaevo.evolve.search import Progress
+from personaevo.evolve.progress import Outlook, Progress
 
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
-_PARTS = 10
+_PACE_SECONDS = 300.0  # the time left is told from the pace of these: what a resumed search knows already goes by at once
 
 
 class Display:
@@ -25,14 +29,13 @@ class Display:
         self.config = config
         self.live = sys.stderr.isatty()
         self._bar: Any = None
-        self._began = 0.0
-        self._first: Progress | None = None
+        self._pace: deque[tuple[float, int, int]] = deque()  # when, what was counted, episodes
         self._told = 0
+        self._ended = False
 
     def __enter__(self) -> Self:
         if self.live:
             say(f"{self.config.domain}: loading people and tasks, training the judge …")
-        self._began = time.monotonic()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -41,56 +44,69 @@ class Display:
 
     def __call__(self, now: Progress) -> None:
         """Shows where the search stands."""
-        if now.outlook is not None:
-            say(_plan(now.outlook))
-            return
-        if self._first is None:
-            self._start(now)
-        text = self._text(now)
+        done, planned, unit = _counted(now)
+        if not self._pace:
+            self._start(now, done, planned)
+        self._pace.append((time.monotonic(), done, now.episodes))
+        while len(self._pace) > 2 and self._pace[-1][0] - self._pace[0][0] > _PACE_SECONDS:
+            self._pace.popleft()
+        text = self._text(now, planned - done)
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(now.done - self._bar.n)
-        elif (part := now.done * _PARTS // now.planned) > self._told or now.done == now.planned:
+            self._bar.update(done - self._bar.n)
+        elif (part := done * PARTS // planned) > self._told or (now.done == now.planned and not self._ended):
             self._told = part
-            say(f"{now.done}/{now.planned} candidates, {text}")
-        if now.done >= now.planned:
-            self._end()
+            say(f"{done}/{planned} {unit}, {text}")
+        if now.done >= now.planned and not self._ended:
+            self._end(now)
 
-    def _start(self, now: Progress) -> None:
-        self._first = now
-        self._told = now.done * _PARTS // now.planned
-        say(f"{self.config.domain}: people and tasks loaded, judge trained, search begun")
-        self._began = time.monotonic()
+    def _start(self, now: Progress, done: int, planned: int) -> None:
+        self._told = done * PARTS // planned
+        if now.outlook is None:
+            say(f"{self.config.domain}: people and tasks loaded, judge trained, search begun")
+        else:
+            say(_plan(now.outlook))
         if self.live:
+            begun = max(0, done - 1) if now.outlook is None else done
             self._bar = tqdm(
-                total=now.planned, initial=now.done - 1, file=sys.stderr, bar_format=_BAR, dynamic_ncols=True, leave=True, mininterval=0.2
+                total=planned, initial=begun, file=sys.stderr, bar_format=_BAR, dynamic_ncols=True, leave=True, mininterval=0.2
             )
 
-    def _text(self, now: Progress) -> str:
+    def _text(self, now: Progress, left: int) -> str:
         parts = [_best(now), f"cells {now.cells_held}/{now.cells_total}"]
+        if now.outlook is not None:
+            parts = [f"candidates {now.done}/{now.planned}", *(parts if now.done else [])]
         if now.spent is not None:
             parts.append(f"{now.spent.calls:,} calls, {now.spent.tokens:,} tokens, ${now.spent.usd:.2f}")
-        assert self._first is not None
-        spent, done = time.monotonic() - self._began, now.done - self._first.done
-        if spent > 0 and done:
-            parts.append(f"{(now.episodes - self._first.episodes) / spent:,.0f} episodes/s")
-            parts.append(f"{_clock(spent / done * (now.planned - now.done))} left")
+        (began, first, episodes), (at, last, played) = self._pace[0], self._pace[-1]
+        if at > began and last > first:
+            if now.outlook is None:
+                parts.append(f"{(played - episodes) / (at - began):,.0f} episodes/s")
+            parts.append(f"{_clock((at - began) / (last - first) * left)} left")
         return ", ".join(parts)
 
-    def _end(self) -> None:
-        if self._bar is not None:
+    def _end(self, now: Progress) -> None:
+        self._ended = True
+        if self._bar is not None and now.outlook is None:
             self._bar.refresh()
             self._bar.close()
             self._bar = None
-        say("scoring the best program on held-out tasks …")
+        if self._bar is None:
+            say("scoring the best program on held-out tasks …")
+
+
+def _counted(now: Progress) -> tuple[int, int, str]:
+    """What is done, of how much, of what."""
+    if now.outlook is None:
+        return now.done, now.planned, "candidates"
+    return now.outlook.played, now.outlook.planned.all, "dialogues"
 
 
 def _plan(outlook: Outlook) -> str:
     """What will be played, and how long that takes."""
-    parts = outlook.dialogues
-    time = "" if outlook.seconds is None else f", about {_clock(max(outlook.seconds, 60.0))} (h:mm:ss)" if outlook.seconds >= 3600 else (
-        f", about {max(1, round(outlook.seconds / 60))} min"
-    )
+    parts, time = outlook.planned, ""
+    if outlook.seconds is not None:
+        time = f", about {max(1, round(outlook.seconds / 60)):,} min"
     return (
         f"{parts.all} dialogues are played by models{time}: {parts.controls} that the judge learns from, {parts.candidates} of candidates, "
         f"{parts.finals} of the finals, {parts.table} of the final table"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +10,7 @@ import click
 
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable, program_name
+from personaevo.cli.shared import PATH, as_json, counted, debuggable, program_name
 from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
@@ -26,7 +23,6 @@ _COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
 _MODEL = "Who plays a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, @URL for your own server, or local:FILE."
 _MEASURE = "Further measures of what a model says (repeatable; pip install 'personaevo[embeddings]')."
 _WORDS = ("population", "attributes", "nothing")
-_PARTS = 10
 
 
 @click.command()
@@ -106,7 +102,7 @@ def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
         values.setdefault("samples", 4)
     behaviors, known, unread = _people(context, given)
     budget = Budget(given["max_usd"], given["max_tokens"], given["max_calls"])
-    with _progress() as observe:
+    with counted("people") as observe:
         return refine_people(
             behaviors, start=_start(context, given), others_known=known, unread=unread, settings=Settings(**values), domain=given["domain"],
             archive=given["archive"], resume=given["resume"], jobs=given["jobs"], models=models, budget=budget,
@@ -149,25 +145,6 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
             raise click.UsageError("--text: expected words, got none; the word nothing as PROFILE starts from nothing", context)
         return from_text(text)
     return start_of(profile) if profile in _WORDS else read(profile)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr if that is a terminal, else a line for every tenth of the way."""
-    from tqdm import tqdm
-
-    live, told = sys.stderr.isatty(), 0
-    with tqdm(unit=" people", dynamic_ncols=True, leave=False, file=sys.stderr, disable=not live) as bar:
-
-        def observe(done: int, planned: int) -> None:
-            nonlocal told
-            bar.total = planned
-            bar.update(done - bar.n)
-            if not live and done * _PARTS // planned > told:
-                told = done * _PARTS // planned
-                say(f"{done}/{planned} refined")
-
-        yield observe
 
 
 def _show(done: Refinement, *, domain: str, embedded: bool) -> None:

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
+from personaevo.cli.planned import show_planned
 from personaevo.cli.shared import PATH, announce, as_json, debuggable, program_name, sandbox_option, warnings_told
 from personaevo.errors import BudgetError
 
@@ -64,7 +65,9 @@ def search(context: click.Context, /, config: Path | None, as_json: bool, dry_ru
     with Interrupts() as interrupts:
         settings = _settings(context, config, given)
         if dry_run:
-            _show_plan(settings, as_json=as_json)
+            from personaevo.evolve.estimate import dialogues, estimate
+
+            show_planned(estimate(settings), dialogues(settings).all, as_json=as_json)
             return
         try:
             result = _searched(settings)
@@ -201,27 +204,3 @@ def _as_object(result: SearchResult) -> dict[str, Any]:
         "digest": result.digest,
         "models": spending_object(result.spending),
     }
-
-
-def _show_plan(settings: SearchConfig, *, as_json: bool) -> None:
-    """What would be asked of models."""
-    from personaevo.evolve.estimate import estimate
-
-    planned = estimate(settings)
-    if as_json:
-        rows = [
-            {"role": one.role, "model": one.model, "calls": one.calls, "input_tokens": one.usage.input_tokens,
-             "output_tokens": one.usage.output_tokens, "usd": one.usd}
-            for one in planned
-        ]  # fmt: skip
-        show_json({"planned": rows, "usd": sum(one.usd or 0.0 for one in planned)})
-        return
-    if not planned:
-        show("No role is played by a model: nothing would be asked, nothing would be paid.")
-        return
-    show(f"{'role':12}{'model':36}{'calls':>10}{'tokens in':>14}{'tokens out':>12}{'US $':>12}")
-    for one in planned:
-        usd = "no price" if one.usd is None else f"{one.usd:,.2f}"
-        show(f"{one.role:12}{one.model:36}{one.calls:10,}{one.usage.input_tokens:14,}{one.usage.output_tokens:12,}{usd:>12}")
-    total = sum(one.usd or 0.0 for one in planned)
-    show(f"\nAbout {total:,.2f} US dollars, estimated from the domain's usual dialogues at four characters a token; nothing was asked.")

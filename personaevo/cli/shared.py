@@ -1,4 +1,4 @@
-"""What all commands share: --debug, --json, and what the program is called here."""
+"""What commands share: options, how far they are, and what the program is called here."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from personaevo.errors import PeopleWarning, ProfilesWarning, WeakSandboxWarning
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+PARTS = 10  # lines of progress where there is no terminal
 
 
 class _ArchiveFile(click.Path):
@@ -71,6 +72,25 @@ def warnings_told() -> Iterator[None]:
             warnings.simplefilter("always", kind)
         warnings.showwarning = lambda message, *_: say(f"Warning: {message}")
         yield
+
+
+@contextmanager
+def counted(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr if that is a terminal, else a line for every tenth of the way. What it gives is called with (done, planned)."""
+    from tqdm import tqdm
+
+    live, told = sys.stderr.isatty(), 0
+    with tqdm(unit=f" {unit}", dynamic_ncols=True, leave=False, file=sys.stderr, disable=not live) as bar:
+
+        def observe(done: int, planned: int) -> None:
+            nonlocal told
+            bar.total = planned
+            bar.update(done - bar.n)
+            if not live and (part := done * PARTS // max(planned, 1)) > told:
+                told = part
+                say(f"{done}/{planned} {unit}")
+
+        yield observe
 
 
 def program_name() -> str:

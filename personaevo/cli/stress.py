@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, announce, as_json, debuggable, sandbox_option, warnings_told
+from personaevo.cli.shared import PATH, announce, as_json, counted, debuggable, sandbox_option, warnings_told
 
 if TYPE_CHECKING:
     from personaevo.records import Tier
@@ -81,7 +78,7 @@ def _stressed(archive: str, sandbox: Tier, given: dict[str, Any]) -> StressResul
     budget = Budget(given.pop("max_usd"), given.pop("max_tokens"), given.pop("max_calls"))
     agent, tasks = given.pop("agent"), given.pop("tasks")
     announce(sandbox)
-    with warnings_told(), _progress() as observe:
+    with warnings_told(), counted("dialogues") as observe:
         return stress_agent(agent, tasks, archive, models=models, budget=budget, sandbox=sandbox, observe=observe, **given)
 
 
@@ -90,20 +87,3 @@ def _role_and_model(text: str) -> tuple[str, str]:
     if not role or not model:
         raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini")
     return role, model
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on stderr if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(unit=" dialogues", dynamic_ncols=True, leave=False, file=sys.stderr) as bar:
-
-        def observe(done: int, planned: int) -> None:
-            bar.total = planned
-            bar.update(done - bar.n)
-
-        yield observe

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
+from threading import Lock
 from typing import TypeVar
 
 from personaevo.programs import Sandbox
@@ -44,19 +45,34 @@ class Boxes:
             box.close()
 
 
+class Count:
+    """A number that several threads add to."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._lock = Lock()
+
+    def add(self, some: int) -> None:
+        """Adds ``some``."""
+        with self._lock:
+            self.number += some
+
+
 @dataclass(frozen=True)
 class Cast:
-    """The players of a search with models; None is the embedded one. Dialogues are played by ``players``, many at a time."""
+    """The players of a search with models; None is the embedded one. Dialogues are played by ``players``, many at a time;
+    ``played`` counts them."""
 
     make_user: MakeUser | None
     make_agent: MakeAgent | None
     generator: ChatModel | None
     players: Executor
     boxes: Boxes
+    played: Count = field(default_factory=Count)
 
     def all(self, jobs: Sequence[Callable[[], Value]]) -> list[Value]:
         """What the jobs return, in order. The first that raises ends those that have not begun."""
-        futures: list[Future[Value]] = [self.players.submit(job) for job in jobs]
+        futures: list[Future[Value]] = [self.players.submit(self._counted, job) for job in jobs]
         try:
             return [future.result() for future in futures]
         except BaseException:
@@ -64,3 +80,8 @@ class Cast:
                 future.cancel()
             wait(futures)
             raise
+
+    def _counted(self, job: Callable[[], Value]) -> Value:
+        done = job()
+        self.played.add(1)
+        return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -22,7 +23,6 @@ from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import model_agent, resolve_agent
 
 _QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # of one persona; of one question
-_MORE_PLAYERS = 1.5  # than calls at a time: some are always between two calls
 
 
 def wanted(config: SearchConfig) -> bool:
@@ -32,9 +32,9 @@ def wanted(config: SearchConfig) -> bool:
 
 class Company:
     """A context manager over an archive that is open for writing. When it ends with a BudgetError, calls under way are waited for and kept;
-    with any other error they are cut short."""
+    with any other error they are cut short. ``told`` hears about once a second how many dialogues are played."""
 
-    def __init__(self, config: SearchConfig, archive: Archive) -> None:
+    def __init__(self, config: SearchConfig, archive: Archive, told: Callable[[int], None]) -> None:
         runs = archive.runs()
         self._run_id = runs[-1].id if runs else 1
         self._config = config
@@ -46,7 +46,8 @@ class Company:
             budget=Budget(config.max_usd, config.max_tokens, config.max_calls), before=self._before(),
             conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None,
         )  # fmt: skip
-        self.crew = Crew(config.lag + 2, max(2, int(config.at_once * _MORE_PLAYERS)), self.flush)
+        self._told = told
+        self.crew = Crew(config.lag + 2, self.players, self._meanwhile)
         boxes = Boxes(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=_limits(config)))
         self._stack.callback(boxes.close)
         self.cast = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, boxes)
@@ -65,6 +66,18 @@ class Company:
     def role(self, name: str) -> ChatModel | None:
         """The model of a role, None where it is embedded."""
         return self.models.role(name)
+
+    @property
+    def players(self) -> int:
+        """Dialogues at a time. More than there are calls would only make them wait for each other, and a local model forget how each
+        began."""
+        if self._config.agent is not None:
+            return max(2, self._config.at_once)
+        return max(2, sum(self.models.at_once(role) for role in ("user", "agent") if role in self._config.models))
+
+    def _meanwhile(self) -> None:
+        self.flush()
+        self._told(self.cast.played.number)
 
     def flush(self) -> None:
         """Write down the answers that came since. Raises ArchiveError."""

@@ -106,12 +106,17 @@ class Bench:
         return Scoring(rules, tuple((*place, level) for place, level in levels.items()), self.controls)
 
 
-def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None) -> Bench:
+def prepare(
+    config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None, told: Callable[[list[Rollout]], None] = lambda _: None,
+    *, tried: bool = True,
+) -> Bench:  # fmt: skip
     """Loads, checks and trains. The people are split in two halves by person: one steers, one is kept for the end. ``cast`` plays, where
-    that is not the embedded engine.
+    that is not the embedded engine; ``told`` hears what the judge is going to be trained against, if dialogues cost calls. A
+    seed program that was not ``tried`` yet is run on its tasks before anything is played.
 
     Raises:
         InputError, ConfigError, ReferenceDataError, ArchiveError: something given cannot be used.
+        ProgramError: the seed program fails on all of its tasks.
     """
     definitions.domain(config.domain_place)
     tasks = load_tasks(config)
@@ -124,7 +129,10 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
     else:
         cells = tessellate(steering.values, config.cells, config.seed)
         cell_names = tuple(named(cells.centroids, cells.standard))
-    make = _Making(config, people, cells, workers, cast)
+    train_plan = make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train")
+    if not tried:
+        _try(seed_program, train_plan, config.sandbox, cast)
+    make = _Making(config, people, cells, workers, cast, told)
     train_scorer, train_negatives = make.scorer("train", steering, steering, tasks["train"])
     setting = make.setting(kept, steering, tasks["test"], profiled=given is not None and given.cells is not None)
     models = make.models
@@ -132,7 +140,7 @@ def prepare(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = N
         domain=config.domain_place,
         losses=people.losses,
         seed_program=seed_program,
-        train_plan=make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train"),
+        train_plan=train_plan,
         final_plan=make_plan(tasks["train"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="final"),
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
         train=train_scorer,
@@ -189,6 +197,7 @@ class _Making:
     cells: Cells
     workers: Workers | Crew
     cast: Cast | None
+    told: Callable[[list[Rollout]], None]
     _played: dict[str, dict[str, Negatives]] = field(default_factory=dict)
 
     @property
@@ -224,7 +233,10 @@ class _Making:
         make = Rollout(None, make_plan(tasks, at_most=1, personas=1, seed=0, purpose=""), self.config.domain_place, self.people.losses,
                        self.config.sandbox, self.cast)  # fmt: skip
         planned = negatives.works(self.config, make, steering.values, tasks, purpose, models=self.models)
-        self._played[purpose] = negatives.gathered(planned, play(self.workers, [work.rollout for work in planned]))
+        works = [work.rollout for work in planned]
+        if self.models:
+            self.told(works)
+        self._played[purpose] = negatives.gathered(planned, play(self.workers, works))
         return self._played[purpose]
 
 
@@ -293,19 +305,18 @@ def load_program(config: SearchConfig, given: Profiles | None = None) -> Program
         raise ProgramError(f"seed program {path}: {error}") from None
 
 
-def try_seed_program(bench: Bench) -> None:
+def _try(program: Program, plan: Plan, tier: Tier, cast: Cast | None) -> None:
     """Run the seed program on its tasks: a search from a program that cannot run is a wasted evening.
 
     Raises:
         ProgramError: it fails on all of them, with the first reason.
     """
-    plan = bench.train_plan
     calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks]
-    if bench.cast is not None:
-        with bench.cast.boxes.one() as box:
-            results = box.run_many(bench.seed_program.source, calls, bench.cast.generator)
+    if cast is not None:
+        with cast.boxes.one() as box:
+            results = box.run_many(program.source, calls, cast.generator)
     else:
-        with Sandbox(dial_table(), tier=bench.tier) as sandbox:
-            results = sandbox.run_many(bench.seed_program.source, calls)
+        with Sandbox(dial_table(), tier=tier) as sandbox:
+            results = sandbox.run_many(program.source, calls)
     if all(result.fault == "program" for result in results):
         raise ProgramError(f"the seed program fails on every task: {results[0].reason}")

@@ -30,16 +30,16 @@ from personaevo.evolve.begin import begin, check_place, free_name
 from personaevo.evolve.calibrated import settled
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
-from personaevo.evolve.estimate import Outlook, outlook
 from personaevo.evolve.finals import finalists_of, play_finals, winner
-from personaevo.evolve.prepare import Bench, prepare, try_seed_program
+from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.progress import Progress, Watch, outlook
 from personaevo.evolve.ranking import Scored, holds_floors
 from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
 from personaevo.evolve.screening import StandIn, screens
 from personaevo.evolve.select import Population
 from personaevo.evolve.table import BEST, final_table
-from personaevo.models import Account, Spent
+from personaevo.models import Account
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, Screened, TableRow
@@ -48,24 +48,6 @@ from personaevo.workers import LOST_TWICE, Workers
 
 _BREEDING_TRIES = 10
 SEED_OPERATOR = "seed"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the search stands after a commit: for a progress display. ``expected`` is the best program's score as it is expected on fresh
-    dialogues: the best of many is best by luck too. ``spent`` is what models did and cost; None if there are none. ``outlook`` comes once,
-    before anything is played (``done`` is 0): where a model plays users, how many dialogues there will be and how long they take."""
-
-    done: int
-    planned: int
-    best: Scored | None
-    expected: float | None
-    cells_held: int
-    cells_total: int
-    episodes: int
-    seconds: float
-    spent: Spent | None = None
-    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True)
@@ -157,36 +139,37 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
     check_place(path, resume=config.resume)
     require(config.sandbox)
     with ExitStack() as stack:
-        company = _company(config, path, stack)
+        watch = Watch(config, observe or (lambda _: None))
+        company = _company(config, path, stack, watch)
         workers = company.crew if company else stack.enter_context(Workers(config.jobs))
         archive = company.archive if company else None
-        if company is not None and company.cast.make_user is not None and observe is not None:
-            observe(Progress(0, config.candidates, None, None, 0, config.cells, 0, 0.0, outlook=outlook(config, company)))
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
-        bench = prepare(config, workers, company.cast if company else None)
+        if company is None:
+            bench = prepare(config, workers, tried=config.resume)
+        else:
+            told = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
+            bench = prepare(config, workers, company.cast, told, tried=config.resume)
         if bench.assumed:
             warnings.warn(bench.assumed, PeopleWarning, stacklevel=2)
         for note in bench.notes:
             warnings.warn(note, ProfilesWarning, stacklevel=2)
-        if not config.resume:
-            try_seed_program(bench)
         if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
         run = begin(archive, config, bench)
-        hunt = Search(config, bench, workers, archive, run.id, observe or (lambda _: None), started, company)
+        hunt = Search(config, bench, workers, archive, run.id, watch, started, company)
         hunt.resume(archive.commits(run.id))
         hunt.loop()
         return hunt.result(path, archive, hunt.table())
 
 
-def _company(config: SearchConfig, path: Path, stack: ExitStack) -> Company | None:
+def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Watch) -> Company | None:
     """With models, those and the archive that keeps their answers; it is open before the first is asked, and removed if there was none."""
     if not wanted(config):
         return None
     if not config.resume:
         stack.callback(Archive.remove_if_empty, path)  # a search that came to nothing leaves nothing
-    return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path))))
+    return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played))
 
 
 def _bred(parent: Program, parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[Program, str]:
@@ -203,10 +186,10 @@ class Search:
 
     def __init__(
         self, config: SearchConfig, bench: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
-        observe: Callable[[Progress], None], started: float, company: Company | None = None,
+        watch: Watch, started: float, company: Company | None = None,
     ) -> None:  # fmt: skip
         self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
-        self.observe, self.started = observe, started
+        self.watch, self.started = watch, started
         self.state = State(bench.floors)
         self.resumed = 0
         self.company = company
@@ -220,6 +203,8 @@ class Search:
         for commit in commits:
             self.state.tell(commit)
         self.resumed = len(commits)
+        if self.company is not None:
+            self.company.cast.played.add(self.state.episodes)
 
     def loop(self) -> None:
         """Ask, evaluate, tell, until all candidates are committed."""
@@ -230,7 +215,7 @@ class Search:
                 under_way.append(self.ask(number))
                 number += 1
             self.tell(self.evaluate(under_way))
-            self.observe(self.progress())
+            self.watch.committed(self.progress())
 
     # -- ask --------------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from personaevo.models.kept import Kept
 from personaevo.models.ledger import Account, Budget, Ledger, Spent
+from personaevo.models.planned import Planned, plan_calls
 from personaevo.models.prices import price_of
 from personaevo.models.prices import read as read_prices
 from personaevo.models.retry import Patience
@@ -10,6 +11,6 @@ from personaevo.models.spec import EMBEDDED, ModelSpec, parse
 from personaevo.models.wrappers import made_for
 
 __all__ = [
-    "EMBEDDED", "Account", "Budget", "Conduct", "Kept", "Ledger", "ModelSpec", "Models", "Patience", "Spent", "made_for", "parse",
-    "price_of", "read_prices",
+    "EMBEDDED", "Account", "Budget", "Conduct", "Kept", "Ledger", "ModelSpec", "Models", "Patience", "Planned", "Spent", "made_for",
+    "parse", "plan_calls", "price_of", "read_prices",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ from personaevo.models.wrappers import Books, Offline, Paid, Structured
 from personaevo.records import ChatModel, Store
 
 _OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800, "analyst": 2_000, "refiner": 2_500}
+_LOCAL_TURN = 200  # tokens: a small model that finds no end says the same word until it is stopped, ten tokens a second
 _ADAPTERS = {"openai": "OpenAIModel", "anthropic": "AnthropicModel", "local": "LocalModel"}
 
 
@@ -100,7 +101,7 @@ class Models:
     def _model(self, role: str, spec: ModelSpec) -> ChatModel:
         label = label_of(role, spec)
         seconds = self._conduct.seconds if spec.provider != "local" else max(self._conduct.seconds, local_server.SECONDS)
-        terms = Terms(seconds, _OUTPUT_TOKENS[role], label)
+        terms = Terms(seconds, _output_tokens(role, spec), label)
         asked: ChatModel = Offline(label) if self._offline else self._remote(role, spec, terms)
         price = price_of(self._prices, spec)
         paid = Paid(asked, role, str(spec), output_tokens=terms.output_tokens, price=price, books=self._books)
@@ -134,3 +135,8 @@ class Models:
                     f"--max-usd needs the price of {role} {spec}: put it into a file like archive/prices.toml (0 if it costs nothing) "
                     "and give that with --prices FILE"
                 )
+
+
+def _output_tokens(role: str, spec: ModelSpec) -> int:
+    """The longest answer of a role."""
+    return _LOCAL_TURN if role == "user" and spec.provider == "local" else _OUTPUT_TOKENS[role]

@@ -145,12 +145,6 @@ def directed_user(
     return DirectedUser(director, DirectionVoice(model, task, templates, sample, system_prompt(task, persona, domain)))
 
 
-def try_out(model: ChatModel, sample: int) -> None:
-    """Asks the model for one short turn, to see that it answers and how fast."""
-    turn = filled(prompt("reword")["turn"], heard="Hello, how can I help you?", draft="Hi there.", words=_words(2))
-    model.reply((Message("system", prompt("reword")["rules"]), Message("user", turn)), sample=sample)
-
-
 def model_user(
     model: ChatModel, wording: Wording = "draft", position: Position = "after", calibration: Calibration | None = None
 ) -> MakeUser:

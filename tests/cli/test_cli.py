@@ -20,7 +20,7 @@ from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.cli.progress import _best
 from personaevo.definitions import domain_files
-from personaevo.evolve.search import Progress
+from personaevo.evolve.progress import Progress
 from personaevo.judge.objectives import shown
 from tests.cli.cli_cases import QUICK, Capture, fails
 

@@ -14,9 +14,10 @@ import personaevo as pe
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError, ConfigError
 from personaevo.evolve import search as search_module
+from personaevo.evolve.progress import Progress
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.search import Progress, SearchResult, State, search
+from personaevo.evolve.search import SearchResult, State, search
 from personaevo.judge.objectives import SCORING
 from personaevo.records import Candidate, Commit, Episode, Program
 

@@ -173,7 +173,7 @@ def test_all_roles_share_one_server_that_is_asked_with_seed_and_key(model: Path)
     assert [body["seed"] for body in bodies] == [seed_of(ASKED, 0), seed_of(ASKED, 1), seed_of(ASKED, 0)]
     assert {body["temperature"] for body in bodies} == {TEMPERATURE}
     assert {body["model"] for body in bodies} == {spec.name}
-    assert [body["max_tokens"] for body in bodies] == [600, 600, 8000]
+    assert [body["max_tokens"] for body in bodies] == [200, 200, 8000]
     assert KEY in str(server.counters.keys)
 
 

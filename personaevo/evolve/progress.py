@@ -1,0 +1,94 @@
+"""Where a search stands, for whoever watches it: after every commit and, where dialogues cost calls, about once a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from personaevo.config import SearchConfig
+from personaevo.evolve.company import Company
+from personaevo.evolve.estimate import Dialogues, dialogues
+from personaevo.evolve.plan import DIALOGUES
+from personaevo.evolve.ranking import Scored
+from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.models import Spent
+
+_TIMED = 2  # dialogues at the same time: one persona-free, one of a persona
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Dialogues of a search with models: those planned, those played so far, and about how many seconds all of them take (None where
+    answers are known already)."""
+
+    planned: Dialogues
+    seconds: float | None
+    played: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the search stands. ``expected`` is the best program's score as it is expected on fresh dialogues: the best of many is best by
+    luck too. ``spent`` is what models did and cost, ``outlook`` how many dialogues they played; None if there are none. Before the first
+    commit (``done`` is 0) only ``outlook`` tells anything."""
+
+    done: int
+    planned: int
+    best: Scored | None
+    expected: float | None
+    cells_held: int
+    cells_total: int
+    episodes: int
+    seconds: float
+    spent: Spent | None = None
+    outlook: Outlook | None = None
+
+
+class Watch:
+    """Tells an observer; knows what was told last."""
+
+    def __init__(self, config: SearchConfig, observe: Callable[[Progress], None]) -> None:
+        self._observe = observe
+        self._last = Progress(0, config.candidates, None, None, 0, config.cells, 0, 0.0)
+
+    def planned(self, outlook: Outlook) -> None:
+        """What will be played."""
+        self._tell(replace(self._last, outlook=outlook))
+
+    def played(self, number: int) -> None:
+        """So many dialogues are played by now."""
+        known = self._last.outlook
+        if known is not None and known.played != min(number, known.planned.all):
+            self._tell(replace(self._last, outlook=replace(known, played=min(number, known.planned.all))))
+
+    def committed(self, progress: Progress) -> None:
+        """A candidate is committed."""
+        self._tell(replace(progress, outlook=self._last.outlook))
+
+    def _tell(self, progress: Progress) -> None:
+        self._last = progress
+        self._observe(progress)
+
+
+def outlook(config: SearchConfig, company: Company, kinds: Sequence[Rollout]) -> Outlook:
+    """What will be played, and how long that takes: the first dialogue of each of the ``kinds`` that the judge is trained against
+    (persona-free first) is played. Their answers are kept, so the search itself does not ask for them again.
+
+    Raises:
+        ModelError, BudgetError: the model cannot be asked.
+    """
+    planned = dialogues(config)
+    if config.replay is not None or config.resume:
+        return Outlook(planned, None)
+    first = [replace(work, plan=replace(work.plan, items=work.plan.items[:1])) for work in kinds[:_TIMED]]
+    free, directed = company.crew.map(_timed, first)
+    company.cast.played.add(-len(first))  # they come once more, known then
+    of_free = planned.controls // len(kinds) + config.test_tasks * config.test_personas * DIALOGUES
+    return Outlook(planned, (of_free * free + (planned.all - of_free) * directed) / company.players)
+
+
+def _timed(work: Rollout) -> float:
+    began = time.monotonic()
+    roll_out(work)
+    return time.monotonic() - began
