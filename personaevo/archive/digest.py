@@ -21,7 +21,7 @@ def number(value: float | None) -> str | None:
 
 
 def row_hash(kind: str, row: Row) -> int:
-    """The hash of one row of a table ("candidates", "evaluations", "episodes" or "personas"), a number below 2**128.
+    """The hash of one row of a table ("candidates", "evaluations", "episodes", "personas" or "screenings"), a number below 2**128.
 
     A row of ``candidates`` must carry the program's ``source`` besides its columns.
     """
@@ -64,9 +64,14 @@ def _persona(row: Row) -> list[Any]:
     return [row["task"], row["slot"], row["id"], row["description"], *levels, row["policy"]]
 
 
+def _screening(row: Row) -> list[Any]:
+    return [row["program"], row["operator"], number(row["standing"]), row["played"]]
+
+
 _CANONICAL: Mapping[str, Callable[[Row], list[Any]]] = {
     "candidates": _candidate,
     "evaluations": _evaluation,
     "episodes": _episode,
     "personas": _persona,
+    "screenings": _screening,
 }

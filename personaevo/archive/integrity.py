@@ -87,7 +87,7 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ("evaluation", f"""
     SELECT {_candidate('t')}, format('{{}} evaluations', count(*)), 'one' FROM evaluations AS t GROUP BY t.run, t.number HAVING count(*) > 1
     """),
-    *(("orphan", _orphans(table)) for table in ("evaluations", "episodes", "personas", "pruned")),
+    *(("orphan", _orphans(table)) for table in ("evaluations", "episodes", "personas", "pruned", "screenings")),
     ("episode", f"""
     SELECT {_slot('t')}, format('{{}} episodes with seed {{}}', count(*), t.seed), 'one' FROM episodes AS t
     GROUP BY t.run, t.number, t.task, t.slot, t.seed HAVING count(*) > 1"""),

@@ -109,6 +109,7 @@ def summary(database: Database) -> dict[str, Any]:
         "runs": len(known),
         **counts,
         "cells": {"held": len(held), "total": len(masses), "mass": sum(elite.mass or 0.0 for elite in held)},
+        "screened": int(database.execute("SELECT count(*) FROM screenings WHERE NOT played")[0][0]),
         "qd_score": sum((elite.mass or 0.0) * elite.score for elite in held),
         "digest": digest.as_text(sum(run_digests(database).values())),
     }
@@ -167,7 +168,7 @@ def commit_sums(database: Database) -> tuple[list[tuple[int, int, str]], dict[tu
     for row in database.stream(CANDIDATES + "ORDER BY c.seq"):
         order.append((row["run"], row["number"], row["digest"]))
         sums[row["run"], row["number"]] += digest.row_hash("candidates", row)
-    for table in ("evaluations", "episodes", "personas"):
+    for table in ("evaluations", "episodes", "personas", "screenings"):
         for row in database.stream(f"SELECT * FROM {table}"):
             sums[row["run"], row["number"]] += digest.row_hash(table, row)
     for row in database.stream("SELECT * FROM pruned"):

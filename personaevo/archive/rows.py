@@ -35,7 +35,7 @@ Rows = dict[str, list[Row]]
 def rows_of(run_id: int, commit: Commit) -> tuple[Rows, int]:
     """The rows of one commit by table, and what they add to the digest.
 
-    The tables are candidates (with ``source``, which is no column), evaluations, episodes and personas.
+    The tables are candidates (with ``source``, which is no column), evaluations, episodes, personas and screenings.
     Text that is not Unicode (a lone surrogate in what a program made) is kept in escaped form, so that no program can
     stop a search.
 

@@ -313,7 +313,7 @@ class Archive:
         """What the archive holds, in the shape of ``archive summary --json``.
 
         ``{"schema", "domain", "runs", "programs", "evaluations", "episodes", "cells": {"held", "total", "mass"},
-        "qd_score", "digest"}``.
+        "screened", "qd_score", "digest"}``. ``screened`` counts proposals that a stand-in played and the user's model did not.
         Counts and digest are those of the whole archive; domain, cells and QD score (sum over cells of mass times
         elite score) are the latest run's. ``held`` counts cells whose elite scores above 0, ``mass`` is the share of
         people in them.

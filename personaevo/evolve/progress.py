@@ -58,13 +58,17 @@ class Watch:
 
     def played(self, number: int) -> None:
         """So many dialogues are played by now."""
-        known = self._last.outlook
-        if known is not None and known.played != min(number, known.planned.all):
-            self._tell(replace(self._last, outlook=replace(known, played=min(number, known.planned.all))))
+        now = self._outlook(number)
+        if now != self._last.outlook:
+            self._tell(replace(self._last, outlook=now))
 
-    def committed(self, progress: Progress) -> None:
-        """A candidate is committed."""
-        self._tell(replace(progress, outlook=self._last.outlook))
+    def committed(self, progress: Progress, played: int) -> None:
+        """A candidate is committed, and so many dialogues are played."""
+        self._tell(replace(progress, outlook=self._outlook(played)))
+
+    def _outlook(self, played: int) -> Outlook | None:
+        known = self._last.outlook
+        return None if known is None else replace(known, played=max(0, min(played, known.planned.all)))
 
     def _tell(self, progress: Progress) -> None:
         self._last = progress

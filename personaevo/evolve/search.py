@@ -215,7 +215,7 @@ class Search:
                 under_way.append(self.ask(number))
                 number += 1
             self.tell(self.evaluate(under_way))
-            self.watch.committed(self.progress())
+            self.watch.committed(self.progress(), self.company.cast.played.number if self.company is not None else 0)
 
     # -- ask --------------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ def summary_view(archive: Archive) -> RenderableType:
     sides = archive.refinements().people()
     people = len({one.person for one in sides})
     who = "1 person" if people == 1 else f"{people:,} people"
+    left_out = layout.count(found["screened"], "proposal")
+    screened = [("screened", layout.text(f"{left_out} played by a stand-in, not by the user's model"))] if found["screened"] else []
     run = archive.run() if found["runs"] else None
     used = [("profiles", layout.text(run.settings["profiles_used"]))] if run and "profiles_used" in run.settings else []
     refined = [("refined", layout.text(f"{layout.count(len(sides), 'profile')} of {who}"))] if people else []
@@ -35,6 +37,7 @@ def summary_view(archive: Archive) -> RenderableType:
             ("holds", layout.text(holds)),
             ("digest", layout.text(found["digest"])),
             *refined,
+            *screened,
             *((label, layout.text(words)) for label, words in how),
         ]
     )

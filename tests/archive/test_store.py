@@ -183,6 +183,7 @@ def test_summary(archive: Archive) -> None:
         "evaluations": 1,
         "episodes": 0,
         "cells": {"held": 2, "total": 4, "mass": 0.5},
+        "screened": 0,
         "qd_score": pytest.approx(0.25 * 0.9),
         "digest": archive.digest(run.id),
     }

@@ -103,7 +103,7 @@ def test_archive_summary_and_show(capsys: Capture, finished_archive: Path) -> No
     assert "cells" in capsys.readouterr().out
     assert run(["archive", "summary", file, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert list(found) == ["schema", "domain", "runs", "programs", "evaluations", "episodes", "cells", "qd_score", "digest"]
+    assert list(found) == ["schema", "domain", "runs", "programs", "evaluations", "episodes", "cells", "screened", "qd_score", "digest"]
     assert run(["archive", "show", file]) == 0
     best = capsys.readouterr().out
     shown = ("program ", "scores on train tasks", "def generate", "persona p", "best dialogue", "worst dialogue")
