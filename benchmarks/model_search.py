@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,9 @@ import duckdb
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve.estimate import dialogues
+from personaevo.evolve.prepare import run_floors
 from personaevo.evolve.progress import Progress
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.search import SearchResult, State, search
 from personaevo.evolve.table import BEST
 from personaevo.inspect import table_text
 from personaevo.judge.objectives import SCORE
@@ -70,19 +70,20 @@ def _searched(options: argparse.Namespace, place: Path, screen: int) -> tuple[Se
     )  # fmt: skip
     planned = dialogues(config)
     print(f"{place.name}: {planned.all} dialogues ({planned})", flush=True)
-    course: list[tuple[int, float]] = []
-    began = time.monotonic()
 
     def told(now: Progress) -> None:
-        if now.outlook is not None and now.done == 0 and now.outlook.played == 0 and now.outlook.seconds is not None:
+        if now.outlook is not None and now.done == now.outlook.played == 0 and now.outlook.seconds is not None:
             print(f"expected: {now.outlook.seconds / 60:.0f} min", flush=True)
-        if now.expected is not None and (not course or course[-1][0] != now.episodes):
-            course.append((now.episodes, now.expected))
-            print(f"{now.done}/{now.planned} candidates, expected {now.expected:.3f}, {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{now.outlook.played if now.outlook else 0} dialogues, {now.done}/{now.planned} candidates, {now.seconds:.0f} s", flush=True)
 
     result = search(config, observe=told)
     print(f"{result.seconds / 60:.1f} min", flush=True)
-    return result, course or [(result.episodes, float("nan"))]
+    state, course = State(run_floors(config)), []
+    with Archive.read(place) as archive:
+        for commit in archive.commits(1):
+            state.tell(commit)
+            course.append((state.episodes, state.held.expected or 0.0))
+    return result, course
 
 
 def _begin_with_answers(place: Path, other: Path) -> None:
