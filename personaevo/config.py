@@ -31,9 +31,10 @@ DEFAULT_OPERATORS: Mapping[str, float] = {
     "drop_axis": 0.1,
 }
 
-# Where a model plays users, every dialogue costs calls: the default plan has at most 150 of them in all.
+# Where a model plays users, every dialogue costs calls: the default plan has at most 150 of them in all. Two personas for each task are the
+# fewest that consistency can be seen on.
 PLAN_WITH_MODELS: Mapping[str, int] = {
-    "candidates": 8, "task_count": 4, "personas": 1, "finalists": 2, "test_tasks": 4, "test_personas": 1, "control_dialogues": 14,
+    "candidates": 8, "task_count": 2, "personas": 2, "finalists": 1, "test_tasks": 4, "test_personas": 2, "control_dialogues": 10,
 }  # fmt: skip
 
 MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows with the square of what is nested in it
@@ -111,8 +112,8 @@ class SearchConfig(BaseModel):
         overlay: where a persona stands in the prompt of a user that a model plays: "after" the task or "before" it.
         control_dialogues: dialogues of each kind of negatives that the judge is trained against, for train and test each; None is 200.
             Where a model plays, they serve both.
-        screen: proposals for each candidate: where a model plays users, only the one that does best on the embedded engine, as this model's
-            stand-in, is played by the model.
+        screen: programs bred for each candidate: where a model plays users, a generation evolves on the embedded engine, as this model's
+            stand-in, and only the best of it is played by the model. 1 plays everything.
         max_usd, max_tokens, max_calls: what models may cost in all, resumed parts included; the search stops in order before it is more.
         prices: a file of prices that comes before ``archive/prices.toml``.
         replay: an archive whose recorded answers take the place of all models.
@@ -150,7 +151,7 @@ class SearchConfig(BaseModel):
     calibration: _File | None = None
     overlay: Literal["after", "before"] = "after"
     control_dialogues: Annotated[int, Field(ge=10, le=100_000)] | None = None
-    screen: Annotated[int, Field(ge=1, le=1000)] = 10
+    screen: Annotated[int, Field(ge=1, le=1000)] = 40
     max_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=0)] | None = None
     max_calls: Annotated[int, Field(ge=0)] | None = None

@@ -62,8 +62,8 @@ OF_PERSONS = ("copied_people",)  # made of persons, not of rows as they are
 
 
 def rows(*, models: bool) -> tuple[str, ...]:
-    """The controls that are rows of a final table; where dialogues cost calls, without the reference that only the score's makers need."""
-    return ROWS[:2] if models else ROWS
+    """The controls that are rows of a final table; where dialogues cost calls only what a program must beat: one average person."""
+    return ROWS[:1] if models else ROWS
 
 
 def personas(name: str, people: Floats, plan: Plan, agreement: float | None = None) -> dict[tuple[str, int], Persona]:

@@ -33,16 +33,18 @@ from personaevo.records import Control, Episode, Evaluation, Persona, Program, S
 from personaevo.reference import Reference
 from personaevo.workers import Workers
 
+SCREEN_TASKS, SCREEN_PERSONAS = 10, 3  # of a stand-in: its dialogues cost a millisecond each
 Response = Callable[[dict[str, float]], dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Bench:
     """What candidates are measured on. ``train`` steers the search (the finals on their own episodes); ``test`` (other tasks, other people)
-    is looked at once, at the end, in the ``setting`` of its table. ``inputs`` are digests of the tasks, people, features, domain, profiles,
-    seed program and scoring: a resumed search must have the same. ``cell_names`` name the cells, ``notes`` are what whoever began the
-    search should be told. ``steering`` and ``kept`` are the two halves of the people, ``controls`` the dialogues that the judges were
-    trained against, ``assumed`` says what had to be assumed of people ("" if nothing)."""
+    is looked at once, at the end, in the ``setting`` of its table. ``screen_plan`` is what a stand-in plays. ``inputs`` are digests of the
+    tasks, people, features, domain, profiles, seed program and scoring: a resumed search must have the same. ``cell_names`` name the
+    cells, ``notes`` are what whoever began the search should be told. ``steering`` and ``kept`` are the two
+    halves of the people, ``controls`` the dialogues that the judges were trained against, ``assumed`` says what had to be assumed of people
+    ("" if nothing)."""
 
     domain: str
     losses: tuple[str, ...]
@@ -50,6 +52,7 @@ class Bench:
     train_plan: Plan
     final_plan: Plan
     test_plan: Plan
+    screen_plan: Plan
     train: Scorer
     setting: Setting
     steering: Reference
@@ -143,6 +146,7 @@ def prepare(
         train_plan=train_plan,
         final_plan=make_plan(tasks["train"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="final"),
         test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
+        screen_plan=make_plan(tasks["train"], at_most=SCREEN_TASKS, personas=SCREEN_PERSONAS, seed=config.seed, purpose="screen"),
         train=train_scorer,
         setting=setting,
         steering=steering,

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from personaevo.judge.objectives import SCORE, objectives, steering
-from personaevo.records import Evaluation
+from personaevo.judge.objectives import SCORE, harmonic, objectives, steering
+from personaevo.records import Evaluation, Floats
 
 _LEAST_ALIKE = 4  # scores that a prior can be made from
 
@@ -89,3 +89,24 @@ def expected(value: float, se: float, others: Sequence[float], alike_share: floa
     between = max(0.0, float(np.var(alike, ddof=1)) - se**2)
     share = between / (between + se**2) if se > 0 else 1.0
     return float(np.mean(alike)) + share * (value - float(np.mean(alike)))
+
+
+def corrected(prior: Sequence[Evaluation], seen: Sequence[Evaluation]) -> list[float]:
+    """The scores that programs are likely to have, by evaluations on a stand-in (``prior``) and by those of few dialogues (``seen``).
+
+    Each objective that steers is the stand-in's figure, moved toward what was seen by the share of its departures that is more than error
+    (empirical Bayes; Efron & Morris 1975). The error is the largest of all ``seen``: those of few dialogues are 0 by luck. What all of them
+    depart by alike orders nothing. With fewer than four the stand-in's figures stay.
+    """
+    found = {name: _corrected(prior, seen, name) for name in steering()}
+    return [float(score) for score in harmonic(found)]
+
+
+def _corrected(prior: Sequence[Evaluation], seen: Sequence[Evaluation], name: str) -> Floats:
+    before = np.array([one.objectives[name].value if name in one.objectives else 0.0 for one in prior])
+    after = [one.objectives.get(name) for one in seen]
+    departures = np.array([0.0 if one is None else one.value for one in after]) - before
+    spread = float(np.var(departures, ddof=1)) if len(departures) >= _LEAST_ALIKE else 0.0
+    noise = max((one.se**2 for one in after if one is not None), default=0.0)
+    share = max(0.0, spread - noise) / spread if spread > 0 else 0.0
+    return np.asarray(before + share * (departures - departures.mean()))

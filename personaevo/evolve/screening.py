@@ -1,26 +1,26 @@
-"""Screening: where a model plays users, proposals are tried on a stand-in first, and only the best of each few is played by the model.
+"""Screening: where a model plays users, programs evolve on a stand-in, and only the best of each generation is played by the model.
 
 The stand-in is the embedded engine, asked for what this model shows when it is asked (its calibration; without one it plays what it is
-asked). Its scores choose among proposals and are told as such; they never stand for a candidate's score.
+asked). Its scores choose parents and candidates and are told as such; they never stand for a candidate's score. (A model in place of a
+costly fitness, with some individuals evaluated in truth: Jin 2011, "Surrogate-assisted evolutionary computation".)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from personaevo.config import SearchConfig
 from personaevo.evolve.cast import Cast
-from personaevo.evolve.plan import Plan, make_plan
-from personaevo.evolve.prepare import Bench, Response
-from personaevo.evolve.ranking import standing
+from personaevo.evolve.prepare import Bench
+from personaevo.evolve.ranking import Scored, holds_floors, standing
 from personaevo.evolve.rollout import roll_out
-from personaevo.records import Persona, PlanItem, Program, Task
+from personaevo.evolve.select import Population
+from personaevo.records import Evaluation, Persona, PlanItem, Program, Task
 from personaevo.simulate.episodes import User
 from personaevo.simulate.users import embedded_user
-
-_PERSONAS = 5  # for each task: dialogues cost a millisecond here
 
 
 def screens(config: SearchConfig) -> bool:
@@ -42,30 +42,49 @@ class _Inline(Executor):
 
 
 @dataclass(frozen=True)
+class Bred:
+    """A program that the stand-in played, and the programs played by the model that it comes from."""
+
+    program: Program
+    parents: tuple[str, ...]
+
+
 class StandIn:
-    """Scores programs on the embedded engine as the stand-in of the run's model. ``response`` says which dials a persona shows when the
-    model is asked for its dials."""
+    """Plays programs with the embedded engine in place of the run's model, and keeps those that may be parents. ``bench.response``
+    says which dials a persona shows when the model is asked for its dials."""
 
-    bench: Bench
-    seed: int
-    response: Response | None = None
-    _known: dict[str, float] = field(default_factory=dict)
+    def __init__(self, bench: Bench) -> None:
+        self._bench, self._response = bench, bench.response
+        self.population = Population()
+        self.known: dict[str, Bred] = {}
+        self._played: set[str] = set()
+        self.evaluations: dict[str, Evaluation] = {}
+        self.play(bench.seed_program, ())
+        self.chose(bench.seed_program.id)
 
-    def standing(self, program: Program) -> float:
-        """Where the program stands by the run's judge (see ``ranking.standing``), were its personas played by the stand-in."""
-        if program.id not in self._known:
-            episodes = roll_out(self.bench.rollout(program.source, self._plan(), cast=self._cast()))
-            self._known[program.id] = standing(self.bench.train.score(program.id, episodes)[0])
-        return self._known[program.id]
+    def play(self, program: Program, parents: Sequence[str]) -> float:
+        """Where a new program stands by the run's judge (see ``ranking.standing``), were its personas played by the stand-in."""
+        self.known[program.id] = Bred(program, self._ancestors(parents))
+        episodes = roll_out(self._bench.rollout(program.source, self._bench.screen_plan, cast=self._cast()))
+        evaluation = self._bench.train.score(program.id, episodes)[0]
+        if evaluation.completed and holds_floors(evaluation, self._bench.floors):
+            self.population.add(Scored(program.id, evaluation))
+        self.evaluations[program.id] = evaluation
+        return standing(evaluation)
 
-    def _plan(self) -> Plan:
-        tasks = self.bench.train_plan.tasks
-        return make_plan(tasks, at_most=len(tasks), personas=_PERSONAS, seed=self.seed, purpose="screen")
+    def chose(self, program_id: str) -> None:
+        """The program is a candidate: what is bred from it from now on has it as a parent."""
+        self._played.add(program_id)
+
+    def _ancestors(self, parents: Sequence[str]) -> tuple[str, ...]:
+        """The nearest programs among parents and their ancestors that are candidates."""
+        found = [(one,) if one in self._played else self.known[one].parents for one in parents]
+        return tuple(dict.fromkeys(one for some in found for one in some))
 
     def _cast(self) -> Cast:
-        assert self.bench.cast is not None
-        return Cast(self._make_user, None, None, _Inline(), self.bench.cast.boxes)
+        assert self._bench.cast is not None
+        return Cast(self._make_user, None, None, _Inline(), self._bench.cast.boxes)
 
     def _make_user(self, task: Task, persona: Persona | None, item: PlanItem, domain: Any) -> User:
         dials = dict(persona.dials) if persona is not None else {}
-        return embedded_user(task, self.response(dials) if self.response else dials, domain, item.seed)
+        return embedded_user(task, self._response(dials) if self._response else dials, domain, item.seed)

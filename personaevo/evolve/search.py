@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from personaevo.archive import Archive
@@ -47,6 +47,7 @@ from personaevo.simulate.seeds import seed_of
 from personaevo.workers import LOST_TWICE, Workers
 
 _BREEDING_TRIES = 10
+_OF_PLAYED = 0.5  # of the parents of screened proposals, once the model has played some
 SEED_OPERATOR = "seed"
 
 
@@ -196,13 +197,16 @@ class Search:
         rewrites = company is not None and company.role("mutator") is not None
         self.developer = Developer(company, bench, archive, run_id, self.state.asked) if company is not None and rewrites else None
         self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
-        self.stand_in = StandIn(bench, config.seed, bench.response) if screens(config) else None
+        self.stand_in = StandIn(bench) if screens(config) else None
 
     def resume(self, commits: Sequence[Commit]) -> None:
         """Takes in what was committed before."""
         for commit in commits:
             self.state.tell(commit)
         self.resumed = len(commits)
+        if self.stand_in is not None:  # its population is made again, and chooses the same
+            for number in range(1, self.resumed):
+                self._proposal(number)
         if self.company is not None:
             self.company.cast.played.add(self.state.episodes)
 
@@ -248,29 +252,41 @@ class Search:
         rng = random.Random(seed_of(self.config.seed, number, "breed"))
         population = self.state.parents(number - self.config.lag)
         if self.stand_in is None:
-            return self._new(population, rng), ()
-        proposals = {one.program.id: one for one in (self._new(population, rng) for _ in range(self.config.screen))}
-        standings = {key: self.stand_in.standing(one.program) for key, one in proposals.items()}
-        best = max(standings, key=lambda key: standings[key])  # the earlier one on ties
-        return proposals[best], tuple(Screened(key, one.operator, standings[key], key == best) for key, one in proposals.items())
+            return self._new(population, rng, self.state.asked), ()
+        return self._screened(self.stand_in, population, rng)
 
-    def _new(self, population: Population, rng: random.Random) -> Proposal:
-        """A child of programs that may be parents; one that was proposed before only if no other is found."""
+    def _screened(self, stand_in: StandIn, played: Population, rng: random.Random) -> tuple[Proposal, tuple[Screened, ...]]:
+        """A generation on the stand-in, bred from what the model ``played`` and from what the stand-in did, and the best of it."""
+        proposals: dict[str, Proposal] = {}
+        standings: dict[str, float] = {}
+        for _ in range(self.config.screen):
+            population = played if played.members and rng.random() < _OF_PLAYED else stand_in.population
+            one = self._new(population, rng, {key: bred.program for key, bred in stand_in.known.items()})
+            if one.program.id not in stand_in.known:
+                standings[one.program.id] = stand_in.play(one.program, one.parents)
+                proposals[one.program.id] = one
+        best = max(standings, key=lambda key: standings[key]) if standings else one.program.id  # the earlier one on ties
+        stand_in.chose(best)
+        chosen = replace(proposals.get(best, one), parents=stand_in.known[best].parents)
+        return chosen, tuple(Screened(key, one.operator, standings[key], key == best) for key, one in proposals.items())
+
+    def _new(self, population: Population, rng: random.Random, known: Mapping[str, Program]) -> Proposal:
+        """A child of programs that may be parents, which are among those ``known``; one that is known itself only if no other is found."""
         for _ in range(_BREEDING_TRIES):
-            (parent, remarks), (mate, _) = self._parent(population, rng), self._parent(population, rng)
+            (parent, remarks), (mate, _) = self._parent(population, rng, known), self._parent(population, rng, known)
             program, operator = _bred(parent, Parents(parent.source, mate.source, remarks), self.config.operators, rng)
-            if program.id not in self.state.asked:
+            if program.id not in known:
                 break
         mated = mate.id != parent.id and not {"cross", "join"}.isdisjoint(operator.split("+"))
         return Proposal(program, (parent.id, mate.id) if mated else (parent.id,), operator)
 
-    def _parent(self, population: Population, rng: random.Random) -> tuple[Program, Sequence[Remark]]:
+    def _parent(self, population: Population, rng: random.Random, known: Mapping[str, Program]) -> tuple[Program, Sequence[Remark]]:
         """A parent and the judge's remarks on it; by chance and without remarks in the control; the seed program before there are
         results."""
         chosen = self._chosen(population, rng)
         if chosen is None:
             return self.bench.seed_program, ()
-        return self.state.asked[chosen.program_id], () if self.config.selection == "random" else chosen.evaluation.remarks
+        return known[chosen.program_id], () if self.config.selection == "random" else chosen.evaluation.remarks
 
     def _chosen(self, population: Population, rng: random.Random) -> Scored | None:
         if not population.members:
@@ -371,8 +387,9 @@ class Search:
         return table
 
     def _finalists(self) -> list[Program]:
-        """The best programs by search score; the seed program if none holds the floors."""
-        best = finalists_of(self.state.held.members, self.config.finalists)
+        """The best programs of the search; the seed program if none holds the floors."""
+        prior = self.stand_in.evaluations if self.stand_in is not None else None
+        best = finalists_of(self.state.held.members, self.config.finalists, prior)
         return [self.state.asked[scored.program_id] for scored in best] or [self.bench.seed_program]
 
     def result(self, path: Path, archive: Archive, table: FinalTable) -> SearchResult:

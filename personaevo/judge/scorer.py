@@ -32,6 +32,7 @@ class Scorer:
     ``people[n, d]`` made the judge, the cells and the space. ``others[m, d]``, if given, are other people, who set what people get;
     without them it is set by cross-fitting inside ``people``. ``free`` are fingerprints of the persona-free simulator. ``agreement`` is how
     consistent people are (None: not known, then consistency is not measured). ``names`` are the features' names.
+    Without ``shrinks`` consistency is as it was measured, with all its noise: for draws that show how noisy it is.
     """
 
     split: Split
@@ -44,6 +45,7 @@ class Scorer:
     agreement: Agreement | None = None
     names: tuple[str, ...] = ()
     seed: int = 0
+    shrinks: bool = True
     _levels: dict[int, dict[str, Level | None]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property

@@ -25,6 +25,7 @@ from personaevo.records import Episode, Floats, PlanItem
 
 CALL_DRAWS = 50  # in each world
 LEVEL = 0.95
+_FEW_CALLS = 8  # of fewer than these the jackknife's error is hardly known: consistency that is shrunk to 0 has no spread to be seen
 _TWICE = 10  # people with two dialogues, at least, that consistency is measured on
 Shares = dict[str, Floats]
 
@@ -83,7 +84,8 @@ def world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, numbe
             weights[calls] = np.random.default_rng([setting.scorer.seed, number, calls]).multinomial(
                 calls, np.full(calls, 1 / calls), size=CALL_DRAWS
             ).astype(float)  # fmt: skip
-        found[name] = scorer.shares(played.with_weights(weights[calls]))[0]
+        drawn = replace(scorer, shrinks=False) if calls < _FEW_CALLS else scorer
+        found[name] = drawn.shares(played.with_weights(weights[calls]))[0]
     found["humans"] = _humans(scorer, setting.row.drawn(rng), n, rng)[0]
     return found
 

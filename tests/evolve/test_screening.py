@@ -36,7 +36,7 @@ def server() -> Iterator[ModelServer]:
 def settings(server: ModelServer, **more: object) -> SearchConfig:
     """A small search whose users the server plays."""
     values: dict[str, Any] = {
-        "archive": Path("a.duckdb"), "candidates": CANDIDATES, "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1,
+        "archive": Path("a.duckdb"), "candidates": CANDIDATES, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2,
         "finalists": 2, "control_dialogues": 10, "people_draws": 2, "seed": 3, "screen": SCREEN,
         "models": {"user": f"openai:small@{server.openai_url}"},
     }  # fmt: skip
@@ -69,6 +69,17 @@ def test_the_best_of_each_few_proposals_is_played(searched: tuple[SearchResult, 
         assert [row[1] for row in some if row[3]] == [programs[number]]
         assert max(row[2] for row in some) == next(row[2] for row in some if row[3])
     assert left_out == len(rows) - (CANDIDATES - 1)
+
+
+def test_parents_are_programs_that_the_model_played(searched: tuple[SearchResult, Path, Seen]) -> None:
+    """Most are bred from programs that only the stand-in played; what is recorded are their nearest ancestors among the candidates."""
+    with Archive.read(searched[1]) as archive:
+        found = [commit.candidate for commit in archive.commits(1)]
+        assert archive.disagreements() == []
+        archive.verify_digest()
+    for candidate in found[1:]:
+        assert candidate.parents
+        assert set(candidate.parents) <= {other.program.id for other in found[: candidate.number]}
 
 
 def test_only_the_models_dialogues_are_scored(searched: tuple[SearchResult, Path, Seen], server: ModelServer) -> None:

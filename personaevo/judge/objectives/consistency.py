@@ -23,6 +23,8 @@ def raw(played: Played, scorer: Scorer) -> Floats:
         return np.zeros(len(played.weights))
     values, calls = played.values[pairs], played.call[pairs[:, 0]]
     found = weighted(values, calls, played.weights, scorer.varying)
+    if not scorer.shrinks:
+        return found
     error = jackknife_se(weighted(values, calls, 1.0 - np.eye(played.weights.shape[1]), scorer.varying))
     return np.asarray(shrunken(found, error))
 
