@@ -87,7 +87,7 @@ def test_finalists_are_the_best() -> None:
 
 def test_few_dialogues_move_a_stand_in_by_what_is_more_than_their_error() -> None:
     prior = {f"p{index}": scored(f"p{index}", share).evaluation for index, share in enumerate((0.2, 0.8, 0.5, 0.7))}
-    by_luck = [scored(f"p{index}", share, se=0.5) for index, share in enumerate((0.9, 0.1, 0.5, 0.0))]
+    by_luck = [scored(f"p{index}", share, se=0.5) for index, share in enumerate((0.6, 0.5, 0.55, 0.4))]
     assert [one.program_id for one in finalists_of(by_luck, 4, prior)] == ["p1", "p3", "p2", "p0"]  # as the stand-in says
     certain = [scored(one.program_id, one.score, se=0.0) for one in by_luck]
     assert [one.program_id for one in finalists_of(certain, 4, prior)] == ["p0", "p2", "p1", "p3"]  # as was seen
