@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from personaevo import definitions
 from personaevo.definitions import Domain
 from personaevo.errors import ConfigError
-from personaevo.measure.fingerprint import COMPUTED, REPEAT_RUN_WORDS, words_of
+from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
 from personaevo.simulate.directions import direction, note
 from personaevo.simulate.director import ACK_CAN_SHOW, Director
@@ -21,7 +20,7 @@ from personaevo.simulate.facts import facts_of
 from personaevo.simulate.lengths import SHORT
 from personaevo.simulate.plans import Move, Said, TurnPlan
 from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.stated import GoalHeard, states
+from personaevo.simulate.stated import GoalHeard, as_said
 from personaevo.simulate.templates import templates_for
 from personaevo.simulate.wording import wording
 
@@ -148,12 +147,8 @@ class UserDirector:
 
     def _as_said(self, text: str, turn: _Turn) -> Said:
         """What the text gave of its plan."""
-        given = tuple(name for name, value in self._facts.items() if states(text, value))
-        given += tuple(move.name for move in turn.plan.moves if move.name and move.name not in given and states(text, move.value))
         goal = self._goal.after(text) if self._goal is not None else _says_goal(turn.plan)
-        shown = {*definitions.features().shown(text), *COMPUTED}
-        unshown = [name for name in turn.plan.shows if name not in shown]
-        return Said(text, len(words_of([text])[0]), given, goal, (*turn.draft.unshown, *unshown))
+        return as_said(text, turn.plan, turn.draft, self._facts, goal)
 
 
 def _with_answer(plan: TurnPlan) -> TurnPlan:

@@ -11,9 +11,8 @@ import random
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from personaevo import definitions
 from personaevo.definitions import Domain, prompt
-from personaevo.measure.fingerprint import COMPUTED, words_of
+from personaevo.measure.fingerprint import words_of
 from personaevo.records import ChatModel, Message, Persona, PlanItem, Task, Wording
 from personaevo.simulate.checks import GRAVE, Broken, Checks
 from personaevo.simulate.curves import Calibration
@@ -23,7 +22,7 @@ from personaevo.simulate.episodes import MakeUser, User
 from personaevo.simulate.model_users import ModelUser, Position, ask, heard_text, sample_of, system_prompt
 from personaevo.simulate.plans import Said, TurnPlan
 from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.stated import GoalHeard, states
+from personaevo.simulate.stated import GoalHeard, as_said
 from personaevo.simulate.templates import Templates, templates_for
 from personaevo.simulate.users import DirectedUser
 from personaevo.simulate.wording import filled
@@ -68,14 +67,10 @@ class ModelVoice(ABC):
         return self.checks.broken(text, plan, heard, self.given)
 
     def _said(self, text: str, plan: TurnPlan, draft: Said, broken: list[Broken]) -> Said:
-        given = tuple(name for name, value in self.checks.facts.items() if states(text, value))
-        given += tuple(move.name for move in plan.moves if move.name and move.name not in given and states(text, move.value))
-        for name in given:
+        said = as_said(text, plan, draft, self.checks.facts, self.goal.after(text), [one.kind for one in broken])
+        for name in said.given:
             self.given[name] += 1
-        shown = {*definitions.features().shown(text), *COMPUTED}
-        unshown = [name for name in plan.shows if name not in shown and name not in draft.unshown]
-        words = len(words_of([text])[0])
-        return Said(text, words, given, self.goal.after(text), (*draft.unshown, *unshown), tuple(one.kind for one in broken))
+        return said
 
 
 def _weight(broken: list[Broken]) -> int:

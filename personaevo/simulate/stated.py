@@ -1,11 +1,14 @@
-"""What free text states: numbers, a fact's value, the goal."""
+"""What free text states: numbers, a fact's value, the goal, what a turn was planned to say."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
-from personaevo.measure.fingerprint import words_of
+from personaevo import definitions
+from personaevo.measure.fingerprint import COMPUTED, words_of
 from personaevo.simulate.facts import has_digit, mentions
+from personaevo.simulate.plans import Said, TurnPlan
 
 _DRESSED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=\d)\.0+(?!\d)")
 _PIECE = re.compile(r"[^\W_]+")
@@ -67,3 +70,13 @@ def _squeezed(text: str) -> str:
 def said_goal(text: str, goal: str) -> bool:
     """Whether the text alone says the goal."""
     return GoalHeard(goal).after(text)
+
+
+def as_said(text: str, plan: TurnPlan, draft: Said, facts: Mapping[str, str], goal: bool, broke: Sequence[str] = ()) -> Said:
+    """What the text gave of its plan; ``draft`` tells what the templates could not show, ``facts`` are the task's, and ``goal`` tells
+    whether the goal has been said."""
+    given = tuple(name for name, value in facts.items() if states(text, value))
+    given += tuple(move.name for move in plan.moves if move.name and move.name not in given and states(text, move.value))
+    shown = {*definitions.features().shown(text), *COMPUTED, *draft.unshown}
+    unshown = tuple(name for name in plan.shows if name not in shown)
+    return Said(text, len(words_of([text])[0]), given, goal, (*draft.unshown, *unshown), tuple(broke))
