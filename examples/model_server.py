@@ -387,8 +387,8 @@ def _proposer(request: Request, dice: random.Random) -> str:
 
 
 def _writer(request: Request, dice: random.Random) -> str:
-    """How a person writes, in about 170 words."""
-    return " ".join(dice.sample(_HABITS, len(_HABITS)) + dice.sample(_HABITS, 4))
+    """How a person writes, in about 90 words."""
+    return " ".join(dice.sample(_HABITS, 9))
 
 
 def _actor(request: Request, dice: random.Random) -> str:

@@ -42,7 +42,7 @@ AXES = [
 ]
 
 TRIES = 2
-WORDS = (150, 250)
+WORDS = (70, 120)
 
 
 def ask(model, prompt, read):

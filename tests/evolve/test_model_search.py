@@ -83,7 +83,7 @@ def test_every_role_is_played_by_its_model(undisturbed: tuple[SearchResult, Path
     assert len(commits) == 6
     assert {commit.candidate.operator for commit in commits} - {"seed"} <= {"adjust", "edit", "rewrite", "crossover", "repair"}
     assert sum(commit.candidate.state == "evaluated" for commit in commits) >= 4
-    assert all(one.state == "completed" and 100 <= len(one.persona.policy.split()) <= 300 for one in episodes if one.persona)
+    assert all(one.state == "completed" and 60 <= len(one.persona.policy.split()) <= 150 for one in episodes if one.persona)
     assert {role: one.spent.calls for role, one in result.spending.items()} == dict(calls(path))
     assert result.spending["user"].spent.cached_tokens > 0
 
