@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from personaevo import gguf
 from personaevo.errors import ConfigError
+from personaevo.model_spec import parse, with_settings
 from personaevo.records import Tier, Wording
 
 DEFAULT_OPERATORS: Mapping[str, float] = {
@@ -47,6 +47,16 @@ NOT_RECORDED = (
 ROLES = ("mutator", "generator", "reflector", "user", "agent")
 LATER = ("judge",)  # roles that nothing asks yet
 REFINE_ROLES = ("user", "analyst", "refiner")  # of a refinement
+
+
+def _model_text(role: object, given: Any) -> Any:
+    if not isinstance(given, Mapping):
+        return given
+    settings = dict(given)
+    model = settings.pop("model", None)
+    if not isinstance(model, str):
+        raise ValueError(f"models.{role}: expected model = \"openai:NAME\" in the table, beside settings such as temperature")
+    return with_settings(model, settings)
 
 
 def _without_nul(path: Path) -> Path:
@@ -103,7 +113,8 @@ class SearchConfig(BaseModel):
         seed: of everything random.
         sandbox: the tier that programs run in; results do not depend on it ("wasm" is another Python, which may differ).
         models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for a server of one's own, or "local:FILE.gguf"; the other roles
-            are embedded.
+            are embedded. After it may stand how it is asked, as in "openai:NAME;temperature=0.7" (``model_spec.with_settings``); in a
+            file that may be a table, ``[models.user]`` with ``model`` and the settings.
         agent: the agent that users talk to, in place of the embedded or a model: "module:function" or an HTTP address.
         wording: how a model plays a persona: it words the director's turns anew from a "draft", or follows one "direction" a turn, or gets
             the persona's "text" once and no director.
@@ -184,6 +195,15 @@ class SearchConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
+    def _models_of_tables(cls, values: Any) -> Any:
+        """A table ``{model = "...", temperature = 0.7}`` as the model's text with its settings."""
+        models = values.get("models") if isinstance(values, dict) else None
+        if not isinstance(models, Mapping):
+            return values
+        return {**values, "models": {role: _model_text(role, one) for role, one in models.items()}}
+
+    @model_validator(mode="before")
+    @classmethod
     def _split_domain(cls, values: Any) -> Any:
         given = values.get("domain") if isinstance(values, dict) else None
         if not isinstance(given, str | Path) or os.sep not in str(given):
@@ -199,7 +219,7 @@ class SearchConfig(BaseModel):
     def recorded(self) -> dict[str, Any]:
         """The settings that decide the results, as plain JSON-able values; models of files by name and content, not by folder."""
         settings = self.model_dump(mode="json", exclude=set(NOT_RECORDED))
-        return {**settings, "models": {role: gguf.recorded(text) for role, text in self.models.items()}}
+        return {**settings, "models": {role: str(parse(text)) for role, text in self.models.items()}}
 
 
 def make_config(values: Mapping[str, Any]) -> SearchConfig:

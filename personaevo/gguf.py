@@ -59,18 +59,6 @@ def model_file(text: str) -> ModelFile:
         raise ConfigError(f"model {PREFIX}{text:.200}: {(error.strerror or 'cannot be read').lower()}") from None
 
 
-def recorded(text: str) -> str:
-    """A model as it is recorded: ``local:FILE`` by the file's name and digest, others, and what is of this form already, as they are.
-
-    Raises:
-        ConfigError: see ``model_file``.
-    """
-    if not text.startswith(PREFIX):
-        return text
-    name = text.removeprefix(PREFIX)
-    return text if known_name(name) else f"{PREFIX}{model_file(name).name}"
-
-
 def known_name(text: str) -> bool:
     """Whether this is a name with a digest, and no file: enough to find answers that are kept."""
     return bool(_NAMED.fullmatch(text)) and not Path(text).exists()

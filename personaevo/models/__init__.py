@@ -1,5 +1,6 @@
 """Chat models: OpenAI, Anthropic and whatever speaks their protocols, with retries, limits, a ledger and answers that are kept."""
 
+from personaevo.model_spec import EMBEDDED, ModelSpec, parse
 from personaevo.models.kept import Kept
 from personaevo.models.ledger import Account, Budget, Ledger, Spent
 from personaevo.models.planned import Planned, plan_calls
@@ -7,7 +8,6 @@ from personaevo.models.prices import price_of
 from personaevo.models.prices import read as read_prices
 from personaevo.models.retry import Patience
 from personaevo.models.session import Conduct, Models
-from personaevo.models.spec import EMBEDDED, ModelSpec, parse
 from personaevo.models.wrappers import made_for
 
 __all__ = [

@@ -18,8 +18,8 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel
 
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ModelUnavailableError, ReplyError
+from personaevo.model_spec import ModelSpec
 from personaevo.models.limits import Gate
-from personaevo.models.spec import ModelSpec
 from personaevo.records import Message, Reply, Usage
 
 Value = TypeVar("Value")

@@ -19,8 +19,8 @@ from typing import Any
 from personaevo import gguf
 from personaevo.errors import ConfigError
 from personaevo.gguf import PREFIX
+from personaevo.model_spec import parse
 from personaevo.models import local_server
-from personaevo.models.spec import parse
 
 SERVERS = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")

@@ -11,11 +11,11 @@ import openai
 from pydantic import BaseModel
 
 from personaevo.errors import ModelSetupError
+from personaevo.model_spec import ModelSpec
 from personaevo.models.adapter import Loop, Terms, TransientError
 from personaevo.models.limits import Gate
 from personaevo.models.local_server import LocalServer
 from personaevo.models.openai_model import OpenAIModel
-from personaevo.models.spec import ModelSpec
 from personaevo.records import Message, Reply
 
 TEMPERATURE = 0.9

@@ -22,7 +22,7 @@ from typing import IO, Any, Protocol
 
 from personaevo import gguf
 from personaevo.errors import ModelSetupError, ModelUnavailableError
-from personaevo.models.spec import ModelSpec
+from personaevo.model_spec import ModelSpec
 
 NOT_INSTALLED = "models from files need another package: pip install 'personaevo[local]'"
 SECONDS = 1_800.0  # for one answer: its work goes on all the time, and to ask again would only begin it anew

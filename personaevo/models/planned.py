@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from personaevo.model_spec import parse
 from personaevo.models.prices import price_of, read
-from personaevo.models.spec import parse
 from personaevo.records import Usage
 
 CHARACTERS_PER_TOKEN = 4.0

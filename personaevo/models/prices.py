@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from personaevo import content
 from personaevo.errors import ConfigError
-from personaevo.models.spec import ModelSpec
+from personaevo.model_spec import ModelSpec
 from personaevo.records import Usage
 
 _Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
@@ -59,7 +59,7 @@ def price_of(prices: Sequence[Price], spec: ModelSpec) -> Price | None:
     ones cost nothing."""
     if spec.provider == "local":
         return _FREE
-    return next((price for price in prices if fnmatchcase(str(spec), price.model) and ("@" in price.model or spec.url is None)), None)
+    return next((price for price in prices if fnmatchcase(spec.base, price.model) and ("@" in price.model or spec.url is None)), None)
 
 
 def _table(path: Path) -> tuple[Price, ...]:

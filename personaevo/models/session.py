@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from personaevo.errors import ConfigError, ModelSetupError
+from personaevo.model_spec import EMBEDDED, ModelSpec
 from personaevo.models import local_server
 from personaevo.models.adapter import Adapter, Loop, Terms, label_of
 from personaevo.models.ledger import Budget, Ledger, Spent
@@ -21,7 +22,6 @@ from personaevo.models.limits import Gate
 from personaevo.models.local_server import LocalServer, Serve
 from personaevo.models.prices import Price, price_of
 from personaevo.models.retry import Patience, Retrying
-from personaevo.models.spec import EMBEDDED, ModelSpec
 from personaevo.models.wrappers import Books, Offline, Paid, Structured
 from personaevo.records import ChatModel, Store
 
@@ -124,7 +124,7 @@ class Models:
         if self._serve is None and not local_server.installed():
             raise ModelSetupError(local_server.NOT_INSTALLED)
         if spec.endpoint not in self._servers:
-            roles = [role for role, other in self._specs.items() if other == spec]
+            roles = [role for role, other in self._specs.items() if other.endpoint == spec.endpoint]
             self._servers[spec.endpoint] = LocalServer(spec, roles, self._places(spec), self._serve or local_server.serve)
         return self._servers[spec.endpoint]
 
@@ -138,5 +138,7 @@ class Models:
 
 
 def _output_tokens(role: str, spec: ModelSpec) -> int:
-    """The longest answer of a role."""
+    """The longest answer of a role: as set, or the usual one."""
+    if (own := spec.setting("max_tokens")) is not None:
+        return int(own)
     return _LOCAL_TURN if role == "user" and spec.provider == "local" else _OUTPUT_TOKENS[role]

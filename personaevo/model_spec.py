@@ -1,0 +1,177 @@
+"""Which model plays a role: ``embedded``, ``openai:NAME``, ``anthropic:NAME``, each of these also at an address of its own, or
+``local:FILE.gguf``; and with which settings it is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from personaevo import gguf
+from personaevo.errors import ConfigError
+
+Provider = Literal["embedded", "openai", "anthropic", "local"]
+_OWN_ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}")  # of a remote model
+_EXPECTED = "expected embedded, openai:NAME or anthropic:NAME, with @http://HOST:PORT/PATH for a server of your own, or local:FILE.gguf"
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_MOST_VALUE = 2_000  # characters of a setting
+# Where a model is that LiteLLM's spelling names: what stands before the slash, the variable with its address, and the usual one.
+_SPELLINGS = {
+    "ollama": ("OLLAMA_API_BASE", "http://127.0.0.1:11434/v1"), "ollama_chat": ("OLLAMA_API_BASE", "http://127.0.0.1:11434/v1"),
+    "hosted_vllm": ("HOSTED_VLLM_API_BASE", "http://127.0.0.1:8000/v1"), "lm_studio": ("LM_STUDIO_API_BASE", "http://127.0.0.1:1234/v1"),
+    "openrouter": ("OPENROUTER_API_BASE", "https://openrouter.ai/api/v1"),
+}  # fmt: skip
+
+
+def _number(value: object, low: float, high: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+
+def _count(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+_EXPECTED_VALUES: Mapping[str, tuple[str, Callable[[object], bool]]] = {
+    "temperature": ("a number from 0 to 10", lambda value: _number(value, 0, 10)),
+    "top_p": ("a number from 0 to 1", lambda value: _number(value, 0, 1)),
+    "seed": ("a whole number", lambda value: _count(value, 0, 2**63 - 1)),
+    "max_tokens": ("a count of tokens", lambda value: _count(value, 1, 10**6)),
+    "reasoning_effort": ("a word, such as low", lambda value: isinstance(value, str)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model's provider (whose protocol it speaks), name and, for a server of one's own, address.
+
+    A local model's name is that of its file with a digest of its content (``gguf.ModelFile``). ``path`` is where that lies; it is None if
+    only the name is known, and no part of what the model is: equal files at two places are equal. ``settings`` are how it is asked (see
+    ``with_settings``), each value as JSON. ``variable`` is the environment variable that the address is from ("" if from none).
+    """
+
+    provider: Provider
+    name: str = ""
+    url: str | None = None
+    path: Path | None = field(default=None, compare=False)
+    settings: tuple[tuple[str, str], ...] = ()
+    variable: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        """In full, as ``parse`` reads it; a local model by its name, wherever it lies."""
+        return self.base + "".join(f";{key}={value}" for key, value in self.settings)
+
+    @property
+    def base(self) -> str:
+        """The model without its settings."""
+        return self.provider if self.provider == "embedded" else f"{self.provider}:{self.name}" + (f"@{self.url}" if self.url else "")
+
+    @property
+    def endpoint(self) -> str:
+        """What limits are kept for: calls to the same endpoint share them."""
+        return self.base if self.provider == "local" else f"{self.provider}@{self.url or ''}"
+
+    def setting(self, key: str) -> Any:
+        """The value of a setting, None if it is not given."""
+        return next((json.loads(value) for name, value in self.settings if name == key), None)
+
+
+EMBEDDED = ModelSpec("embedded")
+
+
+def parse(text: str) -> ModelSpec:
+    """Read ``PROVIDER:NAME[@URL]``, the same as LiteLLM spells it (``PROVIDER/NAME``), or ``local:PATH``, each with ``;KEY=VALUE`` for
+    settings. Where no address is given, that of the client's own variable holds (``OPENAI_BASE_URL``, ``ANTHROPIC_BASE_URL``).
+
+    Raises:
+        ConfigError: it is not of this form, the address holds a login or a query (a key belongs into the environment), the file is
+            missing or no GGUF file, or a setting has no such value.
+    """
+    base, *given = text.split(";")
+    settings = _settings(base, given)
+    if base == "embedded":
+        if settings:
+            raise ConfigError(f"model {text!r:.120}: embedded users are not asked anything; leave the settings out")
+        return EMBEDDED
+    if base.startswith(gguf.PREFIX):
+        return _local(base.removeprefix(gguf.PREFIX), settings)
+    provider, name, url, variable = _remote(base)
+    return ModelSpec(provider, name, url, None, settings, variable)
+
+
+def with_settings(text: str, settings: Mapping[str, Any]) -> str:
+    """The model with settings, later ones over those that it has: ``temperature``, ``top_p``, ``seed``, ``max_tokens`` (of an answer),
+    ``reasoning_effort``; whatever else goes into the request's body as it is. Values are plain or JSON-able.
+
+    Raises:
+        ConfigError: a name or a value cannot be used.
+    """
+    base, *given = text.split(";")
+    added = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items()]
+    return base + "".join(f";{key}={value}" for key, value in _settings(base, [*given, *added]))
+
+
+def _settings(base: str, given: list[str]) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for part in given:
+        key, equals, value = part.partition("=")
+        if not equals or not _KEY.fullmatch(key) or not value or len(value) > _MOST_VALUE:
+            raise ConfigError(f"setting {part!r:.80} of model {base.partition('@')[0]:.80}: expected KEY=VALUE, such as temperature=0.7")
+        found[key] = _checked(key, value)
+    return tuple(sorted(found.items()))
+
+
+def _checked(key: str, text: str) -> str:
+    """The value as JSON; what is no JSON is a text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    expected = _EXPECTED_VALUES.get(key)
+    if expected is not None and not expected[1](value):
+        raise ConfigError(f"setting {key}: expected {expected[0]}, got {text!r:.60}")
+    return json.dumps(value, ensure_ascii=True, sort_keys=True).replace(";", "\\u003b")
+
+
+def _local(text: str, settings: tuple[tuple[str, str], ...]) -> ModelSpec:
+    if gguf.known_name(text):
+        return ModelSpec("local", text, settings=settings)
+    file = gguf.model_file(text)
+    return ModelSpec("local", file.name, path=file.path, settings=settings)
+
+
+def _remote(text: str) -> tuple[Provider, str, str | None, str]:
+    """Provider, name, address, and the variable that the address is from."""
+    mark = min((text.find(char) for char in ":/" if char in text), default=-1)
+    head, rest = (text[:mark], text[mark + 1 :]) if mark > 0 else (text, "")
+    name, at, url = rest.partition("@")
+    if not _NAME.fullmatch(name) or head not in (*_OWN_ADDRESS, *(_SPELLINGS if text[mark] == "/" else ())):
+        raise ConfigError(f"model {text.partition('@')[0]!r:.120}: {_EXPECTED}")  # after it may stand a login
+    provider: Provider = "anthropic" if head == "anthropic" else "openai"
+    if at:
+        return provider, name, _address(url), ""
+    variable, usual = _SPELLINGS.get(head, (f"{provider.upper()}_BASE_URL", ""))
+    own = os.environ.get(variable, "").strip()
+    if head.startswith("ollama") and own and not own.rstrip("/").endswith("/v1"):
+        own = f"{own.rstrip('/')}/v1"
+    found = _address(own, variable) if own else usual
+    return provider, name, None if found in ("", _OWN_ADDRESS[provider]) else found, variable if own else ""
+
+
+def _address(url: str, variable: str = "") -> str:
+    where = f"model address in {variable}" if variable else "model address"
+    if any(mark in url for mark in "@?#"):  # first of all: what is refused for another reason is repeated
+        raise ConfigError(f"{where}: it holds a login or a query; keys come from OPENAI_API_KEY and ANTHROPIC_API_KEY alone")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no address at all, or an impossible port
+        usable = False
+    if not usable or not url.isprintable() or " " in url:
+        raise ConfigError(f"{where} {url!r:.120}: {_EXPECTED}")
+    return url.rstrip("/")
