@@ -16,7 +16,7 @@ from personaevo import gguf
 from personaevo.errors import ConfigError
 
 Provider = Literal["embedded", "openai", "anthropic", "local"]
-_OWN_ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+OWN_ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}")  # of a remote model
 _EXPECTED = "expected embedded, openai:NAME or anthropic:NAME, with @http://HOST:PORT/PATH for a server of your own, or local:FILE.gguf"
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -116,6 +116,11 @@ def with_settings(text: str, settings: Mapping[str, Any]) -> str:
     return base + "".join(f";{key}={value}" for key, value in _settings(base, [*given, *added]))
 
 
+def key_for(url: str) -> str | None:
+    """The key of a server that has a variable of its own for it (OpenRouter), None for all others: these take the client's own."""
+    return os.environ.get("OPENROUTER_API_KEY") or None if (urlsplit(url).hostname or "").endswith("openrouter.ai") else None
+
+
 def _settings(base: str, given: list[str]) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for part in given:
@@ -150,7 +155,7 @@ def _remote(text: str) -> tuple[Provider, str, str | None, str]:
     mark = min((text.find(char) for char in ":/" if char in text), default=-1)
     head, rest = (text[:mark], text[mark + 1 :]) if mark > 0 else (text, "")
     name, at, url = rest.partition("@")
-    if not _NAME.fullmatch(name) or head not in (*_OWN_ADDRESS, *(_SPELLINGS if text[mark] == "/" else ())):
+    if not _NAME.fullmatch(name) or head not in (*OWN_ADDRESS, *(_SPELLINGS if text[mark] == "/" else ())):
         raise ConfigError(f"model {text.partition('@')[0]!r:.120}: {_EXPECTED}")  # after it may stand a login
     provider: Provider = "anthropic" if head == "anthropic" else "openai"
     if at:
@@ -160,7 +165,7 @@ def _remote(text: str) -> tuple[Provider, str, str | None, str]:
     if head.startswith("ollama") and own and not own.rstrip("/").endswith("/v1"):
         own = f"{own.rstrip('/')}/v1"
     found = _address(own, variable) if own else usual
-    return provider, name, None if found in ("", _OWN_ADDRESS[provider]) else found, variable if own else ""
+    return provider, name, None if found in ("", OWN_ADDRESS[provider]) else found, variable if own else ""
 
 
 def _address(url: str, variable: str = "") -> str:

@@ -361,11 +361,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one reply; ``cached_tokens`` are among ``input_tokens``."""
+    """Tokens of one reply; ``cached_tokens`` are among ``input_tokens``. ``estimated`` tells that a server did not count all of them."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ class Calls:
             if key not in self._known:
                 return None
             text, cut, refusal, *tokens, cost = self._side(_ANSWER, [key])[0]
-            return Reply(str(text), usage=Usage(*map(int, tokens)), cost=float(cost), cut=bool(cut), refusal=refusal or "")
+            read, written, cached = map(int, tokens)
+            return Reply(str(text), usage=Usage(read, written, cached), cost=float(cost), cut=bool(cut), refusal=refusal or "")
 
     def put(self, call: ModelCall) -> None:
         """Keep an answer; it is written with the next ``flush``."""

@@ -1,12 +1,10 @@
-"""What the two providers' adapters share: a loop that the clients live in, a total deadline, and the clients' errors in our words."""
+"""What the providers' adapters share: a loop that the clients live in, a total deadline, and what goes wrong in our words."""
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import math
+import json
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -17,33 +15,21 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
-from personaevo.errors import BudgetError, ModelError, ModelSetupError, ModelUnavailableError, ReplyError
+from personaevo.errors import BudgetError, ModelError, ModelSetupError, ReplyError
 from personaevo.model_spec import ModelSpec
 from personaevo.models.limits import Gate
+from personaevo.models.refusals import TransientError, UnclearError, fault_here, status_error, unreachable, words
+from personaevo.models.thoughts import parted
 from personaevo.records import Message, Reply, Usage
 
 Value = TypeVar("Value")
 NO_KEY = "none"  # a server of one's own needs none, but the clients want one
 LONGEST_REPLY = 250_000  # characters, of up to four bytes: the archive takes a megabyte
 _MOST_TOKENS = 10**9  # of one reply; more is nonsense
+_BYTES_PER_TOKEN = 3  # where a server counts none: rather too many tokens than too few
 _ENDING = "the search is ending: nothing new is asked"
-_REFUSED = {
-    401: "the key is refused", 403: "the key may not use it", 404: "there is no such model or address", 402: "the account has no credit",
-}  # fmt: skip
-_OVERLOADED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_TOO_LONG = (
-    "context_length", "context length", "context size", "prompt is too long", "too many tokens", "maximum context", "request_too_large",
-)  # fmt: skip
-_NO_CREDIT = ("insufficient_quota", "credit balance")
-
-
-class TransientError(ModelUnavailableError):
-    """A failure that asking again may mend. ``kind`` is its name in reports ("429", "timeout", …), ``after`` the seconds that the server
-    asked to wait for, None if it did not; ``unreachable`` if nothing was there at all."""
-
-    def __init__(self, message: str, kind: str, after: float | None = None, *, unreachable: bool = False) -> None:
-        super().__init__(message)
-        self.kind, self.after, self.unreachable = kind, after, unreachable
+_MOST_CONCESSIONS = 8  # to one question: each is made once
+_PROBE = (Message("user", "Say OK."),)
 
 
 class Loop:
@@ -113,14 +99,29 @@ class Terms:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A body as a server sent it: what it says, why it ended (in small letters), tokens as it counts them (in, out, cached; None where it
+    does not), and whether it has something beside text that was thought (``thought``) or called (tools)."""
+
+    text: str | None
+    finish: str
+    counts: tuple[Any, Any, Any]
+    refusal: str = ""
+    thought: bool = False
+
+
 class Adapter(ABC):
     """One model by one client. ``library`` is the client's package; both have errors of the same names."""
 
     library: ClassVar[Any]
+    cut: ClassVar[str]  # how an answer ends that reached its limit of tokens
 
     def __init__(self, spec: ModelSpec, loop: Loop, gate: Gate, terms: Terms) -> None:
         self.spec, self.terms = spec, terms
+        self.most_tokens = terms.output_tokens  # less, once the server says so
         self._loop, self._gate = loop, gate
+        self._has_answered = False
 
     @cached_property
     def client(self) -> Any:
@@ -131,37 +132,128 @@ class Adapter(ABC):
         """Ask once, when there is a place. With a ``schema`` the server is asked for that form if it can; the text is not parsed here.
 
         Raises:
-            TransientError: asking again may help. ModelSetupError: it cannot. ReplyError: refused, or too long.
-            BudgetError: the search is ending.
+            TransientError: asking again may help. ModelSetupError: it cannot. ReplyError: this question is refused, too long, or all
+            tokens went into thinking. BudgetError: the search is ending.
         """
-        label, library = self.terms.label, self.library
+        sent = [Message(message.role, _encodable(message.content)) for message in messages]
         try:
-            sent = [Message(message.role, _encodable(message.content)) for message in messages]
-            return self._read(self._loop.run(lambda: self._ask(sent, schema, sample), self._gate, self.terms.seconds))
-        except (TimeoutError, library.APITimeoutError):
-            raise TransientError(f"{label}: no answer within {self.terms.seconds:g} s", "timeout") from None
-        except library.APIConnectionError as error:
-            raise unreachable(label, error) from error
-        except library.APIStatusError as error:
-            if self._can_do_with_less(error):
-                return self.reply(messages, schema=schema, sample=sample)
-            said = self._without_key(error.response.text)
-            raise status_error(label, error.status_code, said, error.response.headers) from None  # the client's error repeats the body
-        except (ModelError, BudgetError):
-            raise
-        except Exception as error:
-            if any(word in f"{type(error).__name__} {error}" for word in ("api_key", "authentication method", "CredentialsError")):
-                raise ModelSetupError(f"{label}: there is no key; set {self.spec.provider.upper()}_API_KEY") from None
-            raise TransientError(f"{label}: a reply that is not of the protocol ({type(error).__name__})", "broken reply") from error
+            reply = self._conceding(sent, schema, sample)
+        except UnclearError as error:
+            raise self._about_this_question(error) from None
+        self._has_answered = True
+        return reply
+
+    def _conceding(self, sent: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Reply:
+        """Asks, without what the server does not take, if it says so."""
+        label, library = self.terms.label, self.library
+        for left in reversed(range(_MOST_CONCESSIONS)):
+            try:
+                body = self._loop.run(lambda: self._ask(sent, schema, sample), self._gate, self.terms.seconds)
+                return self._read(self._body(body), sent)
+            except (TimeoutError, library.APITimeoutError):
+                raise TransientError(f"{label}: no answer within {self.terms.seconds:g} s", "timeout") from None
+            except library.APIConnectionError as error:
+                raise fault_here(label, error) or unreachable(label, error) from None
+            except library.APIStatusError as error:
+                said = self._without_key(error.response.text)
+                if left and self.concedes(error.status_code, said, error.request.content):
+                    continue
+                raise status_error(label, error.status_code, said, error.response.headers) from None  # the client's repeats the body
+            except (ModelError, BudgetError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a client does with what it was sent
+                raise self._unexpected(error) from None  # its text may hold the key
+        raise AssertionError("the last round raises")
+
+    def _about_this_question(self, error: UnclearError) -> ModelError:
+        """A refusal of which the words do not tell what it is about: if the server answers another question, it is about this one."""
+        if not self._has_answered:
+            try:
+                self._conceding(_PROBE, None, 0)
+            except (ModelError, BudgetError):
+                return ModelSetupError(str(error))
+            self._has_answered = True
+        return ReplyError(str(error))
+
+    def _unexpected(self, error: Exception) -> ModelError:
+        label, text = self.terms.label, f"{type(error).__name__} {error}"
+        if any(word in text for word in ("api_key", "authentication method", "CredentialsError")):
+            return ModelSetupError(f"{label}: there is no key; set {self.spec.provider.upper()}_API_KEY")
+        return fault_here(label, error) or TransientError(
+            f"{label}: a reply that is not of the protocol ({type(error).__name__})", "broken reply"
+        )
+
+    def _body(self, raw: Any) -> Mapping[str, Any]:
+        """The body of an answer as an object."""
+        text = raw.http_response.text
+        with suppress(ValueError, RecursionError):
+            body = json.loads(text.removeprefix("\ufeff"))
+            if isinstance(body, Mapping):
+                return body
+        if text.lstrip().startswith(("data:", "event:", ":")):
+            return self._streamed(text)
+        told = words(self._without_key(text)) or "an empty body"
+        raise TransientError(f"{self.terms.label}: a reply that is not of the protocol: {told}", "broken reply")
+
+    def _streamed(self, text: str) -> Mapping[str, Any]:
+        raise TransientError(f"{self.terms.label}: a stream of events, which was not asked for: {words(text)}", "broken reply")
+
+    def _read(self, body: Mapping[str, Any], asked: Sequence[Message]) -> Reply:
+        answer, label = self.answer(body), self.terms.label
+        said = parted(_encodable(answer.text or "").replace("\0", ""))
+        usage = self._usage(answer, asked)
+        if answer.refusal:
+            raise ReplyError(f"{label}: the model refuses: {answer.refusal}", usage)
+        if answer.finish == "error":
+            raise TransientError(f"{label}: the answer broke off", "broken reply", usage=usage)
+        if len(said.said) > LONGEST_REPLY:
+            raise ReplyError(f"{label}: an answer of {len(said.said):,} characters; at most {LONGEST_REPLY:,} are read", usage)
+        cut = answer.finish == self.cut
+        if not said.said.strip():
+            if cut and (said.thought or answer.thought):
+                raise ReplyError(
+                    f"{label}: all {usage.output_tokens:,} tokens went into thinking; give more with max_tokens, or less thought with "
+                    "reasoning_effort (--set ROLE.KEY=VALUE)", usage,
+                )  # fmt: skip
+            if answer.text is None:
+                raise TransientError(f"{label}: a reply without text", "empty reply", usage=usage)
+        return Reply(said.said, usage=usage, cut=cut)
+
+    def _usage(self, answer: Answer, asked: Sequence[Message]) -> Usage:
+        """Tokens as the server counts them; where it does not, or counts nonsense, an estimate."""
+        read, written, cached = (one if _is_count(one) else None for one in answer.counts)
+        estimated = read is None or written is None
+        if read is None:
+            read = sum(_tokens(message.content) for message in asked)
+        if written is None:
+            written = min(_tokens(answer.text or ""), self.most_tokens) if not answer.thought else self.most_tokens
+        return Usage(read, written, min(cached or 0, read), estimated)
 
     @abstractmethod
     def _client(self) -> Any: ...
 
     @abstractmethod
-    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any: ...
+    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any:
+        """The client's raw response."""
 
     @abstractmethod
-    def _read(self, answer: Any) -> Reply: ...
+    def answer(self, body: Mapping[str, Any]) -> Answer:
+        """What a body says.
+
+        Raises:
+            ModelError: it holds an error, or is no answer.
+        """
+
+    def concedes(self, status: int, said: str, sent: bytes) -> bool:
+        """Whether the server refused something that can be left out or said otherwise, and is from now on."""
+        return False
+
+    def settings(self, known: Sequence[str]) -> dict[str, Any]:
+        """The model's settings: those that the client has arguments for under their names, the others in ``extra_body``."""
+        own = {key: self.spec.setting(key) for key, _ in self.spec.settings if key not in ("max_tokens", "seed")}
+        named = {key: value for key, value in own.items() if key in known}
+        others = {key: value for key, value in own.items() if key not in known}
+        return named | ({"extra_body": others} if others else {})
 
     def _without_key(self, text: str) -> str:
         """What a server said, should it repeat the key that it got."""
@@ -171,71 +263,55 @@ class Adapter(ABC):
                 text = text.replace(key, "(key)")
         return text
 
-    def _can_do_with_less(self, error: Any) -> bool:
-        """Whether the server refused something that is not needed, and is not asked for any more."""
-        return False
-
 
 def label_of(role: str, spec: ModelSpec) -> str:
     """Role, model and address, as errors name them."""
     if spec.provider == "local":
-        return f"{role} {spec}"
+        return f"{role} {spec.base}"
     place = spec.url or {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}.get(spec.provider, "")
     return f"{role} {spec.provider}:{spec.name} at {place}"
 
 
-def status_error(label: str, status: int, body: str, headers: Mapping[str, str]) -> ModelError:
-    """An HTTP status other than 200 as the error that says whether to ask again."""
-    said = body.lower()
-    if status == 413 or (status != 429 and any(words in said for words in _TOO_LONG)):  # 429: too many tokens per minute
-        return ReplyError(f"{label}: the prompt is too long for the model")
-    if status in _REFUSED or any(words in said for words in _NO_CREDIT):
-        return ModelSetupError(f"{label}: {_REFUSED.get(status, 'the account has no credit')} (status {status}); {_advice(status)}")
-    if status in _OVERLOADED or status >= 500:
-        return TransientError(f"{label}: status {status}", str(status), retry_after(headers))
-    return ModelSetupError(f"{label}: the server refuses the request (status {status}): {body[:200]!r}")
+def joined(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The messages with neighbors of one role joined: many servers want roles to take turns."""
+    turns: list[dict[str, str]] = []
+    for message in messages:
+        if turns and turns[-1]["role"] == message.role:
+            turns[-1]["content"] += f"\n\n{message.content}"
+        else:
+            turns.append({"role": message.role, "content": message.content})
+    return turns
 
 
-def _advice(status: int) -> str:
-    if status == 404:
-        return "check the name after PROVIDER: and the address after @"
-    return "set OPENAI_API_KEY or ANTHROPIC_API_KEY to a valid key" if status in (401, 403) else "add credit, or choose another model"
+def user_first(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The turns without a system's, a user's first."""
+    return turns if turns and turns[0]["role"] == "user" else [{"role": "user", "content": "Begin."}, *turns]
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait for: ``retry-after-ms``, or ``retry-after`` in seconds or as a date; None if it does not say."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        with suppress(ValueError):
-            seconds = float(headers.get(name, "")) * unit
-            return None if math.isnan(seconds) else max(0.0, seconds)
-    try:
-        when = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-        return max(0.0, when.timestamp() - time.time())
-    except (ValueError, OverflowError):
+def text_of(content: Any) -> str | None:
+    """The text of a message's content: a text, or a list of parts of which text counts; None if there is no text in it."""
+    if content is None or isinstance(content, str):
+        return content
+    if not isinstance(content, list):
         return None
+    parts = [part if isinstance(part, str) else _part(part) for part in content]
+    said = [part for part in parts if part is not None]
+    return "".join(said) if said else None
 
 
-def unreachable(label: str, error: BaseException) -> TransientError:
-    """Nothing listens there, or the connection broke."""
-    cause = error.__cause__ or error
-    reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
-    refused = "refused" in reason.lower() or type(cause).__name__ == "ConnectError"
-    return TransientError(f"{label}: cannot be reached ({reason[:120]})", "connection", unreachable=refused)
+def _part(part: Any) -> str | None:
+    if not isinstance(part, Mapping) or part.get("type", "text") not in ("text", "output_text"):
+        return None
+    text = part.get("text")
+    return text if isinstance(text, str) else None
 
 
-def counted(read: int | None, written: int | None, cached: int | None) -> Usage:
-    """Tokens as a server reports them; what it does not report is 0. Raises ValueError if they are no counts: the books need some."""
-    counts = [0 if count is None else count for count in (read, written, cached)]
-    if any(type(count) is not int or not 0 <= count <= _MOST_TOKENS for count in counts):
-        raise ValueError(f"usage {counts!r:.200}: expected numbers of tokens")
-    return Usage(counts[0], counts[1], min(counts[2], counts[0]))
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MOST_TOKENS
 
 
-def answered(label: str, text: str, usage: Usage, *, cut: bool) -> Reply:
-    """An answer. Raises ReplyError if its text is larger than any may be."""
-    if len(text) > LONGEST_REPLY:
-        raise ReplyError(f"{label}: an answer of {len(text):,} characters; at most {LONGEST_REPLY:,} are read", usage)
-    return Reply(_encodable(text).replace("\0", ""), usage=usage, cut=cut)
+def _tokens(text: str) -> int:
+    return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
 
 def _encodable(text: str) -> str:

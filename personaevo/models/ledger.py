@@ -86,6 +86,13 @@ class Ledger:
                     self._held = Spent()  # sums of floats drift
                 self._changed.notify_all()
 
+    def check(self) -> None:
+        """Raises BudgetError if what is booked and held back is more than may be spent: an attempt was thrown away, and booked."""
+        with self._changed:
+            over = self._over(self.total() + self._held)
+        if over is not None:
+            raise BudgetError(over)
+
     def close(self, grace: float) -> None:
         """No new calls from now on; waits up to ``grace`` seconds for those under way."""
         with self._changed:

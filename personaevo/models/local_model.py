@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import openai
@@ -12,10 +12,11 @@ from pydantic import BaseModel
 
 from personaevo.errors import ModelSetupError
 from personaevo.model_spec import ModelSpec
-from personaevo.models.adapter import Loop, Terms, TransientError
+from personaevo.models.adapter import Answer, Loop, Terms
 from personaevo.models.limits import Gate
 from personaevo.models.local_server import LocalServer
 from personaevo.models.openai_model import OpenAIModel
+from personaevo.models.refusals import TransientError
 from personaevo.records import Message, Reply
 
 TEMPERATURE = 0.9
@@ -44,16 +45,16 @@ class LocalModel(OpenAIModel):
         return openai.AsyncOpenAI(base_url=f"{running.address}/v1", api_key=running.key, max_retries=0, timeout=seconds, http_client=http)
 
     def _options(self, messages: Sequence[Message], sample: int) -> dict[str, Any]:
-        return {
-            "max_tokens": self.terms.output_tokens, "temperature": TEMPERATURE, "seed": seed_of(messages, sample),
-            "extra_body": {"cache_prompt": True},
-        }  # fmt: skip
+        given = super()._options(messages, sample)
+        own = {"temperature": TEMPERATURE, "seed": seed_of(messages, sample + (self.spec.setting("seed") or 0))}
+        return own | given | {"seed": own["seed"], "extra_body": {"cache_prompt": True} | given.get("extra_body", {})}
 
-    def _read(self, answer: Any) -> Reply:
-        reply = super()._read(answer)
-        if not reply.text and answer.usage is not None and not answer.usage.prompt_tokens:  # how the server says so
+    def answer(self, body: Mapping[str, Any]) -> Answer:
+        """See ``Adapter.answer``."""
+        answer = super().answer(body)
+        if not answer.text and answer.counts[0] == 0:  # how the server says so
             raise ModelSetupError(f"{self.terms.label}: its chat template does not take these messages; give another instruct model")
-        return reply
+        return answer
 
 
 def seed_of(messages: Sequence[Message], sample: int) -> int:

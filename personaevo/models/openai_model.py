@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import openai
 from pydantic import BaseModel
 
-from personaevo.errors import ModelSetupError, ReplyError
-from personaevo.models.adapter import NO_KEY, Adapter, TransientError, answered, counted
+from personaevo.errors import ModelSetupError
+from personaevo.model_spec import OWN_ADDRESS, key_for
+from personaevo.models.adapter import NO_KEY, Adapter, Answer, joined, text_of, user_first
 from personaevo.models.answers import strict_schema
-from personaevo.records import Message, Reply, Usage
+from personaevo.models.refusals import FILTER_REASONS, TransientError, body_error
+from personaevo.records import Message
 
-_NOT_ABLE = (400, 422, 501)
-_ABOUT_SCHEMAS = ("response_format", "json_schema", "schema", "guided")
+_NOT_ABLE = (400, 404, 422, 500, 501)
+_ABOUT_SCHEMAS = ("response_format", "json_schema", "schema", "guided", "grammar", "structured", "no endpoints found")
+_TOKEN_NAMES = ("max_tokens", "max_completion_tokens")
+_UNKNOWN = re.compile(
+    "unsupported|not supported|unrecognized|unknown|unexpected|not permitted|extra inputs|not allowed|use '?max_", re.IGNORECASE
+)
+_COUNT = r"(\d[\d,]{1,9})"
+_LIMIT = re.compile(
+    r"(?:at most|maximum(?: value)?(?: of| is)?|max(?:imum)? allowed|less than or equal to|<=|≤|up to|cannot exceed)\D{0,40}?" + _COUNT,
+    re.IGNORECASE,
+)
+_CONTEXT = re.compile(rf"(?:maximum |max )?context (?:length|window|size)[^\d]{{0,40}}{_COUNT}", re.IGNORECASE)
+_PROMPT = re.compile(
+    rf"{_COUNT}(?: input tokens| tokens in (?:the|your) (?:messages|prompt|input)|[^\d]{{0,20}}in the (?:messages|prompt|input))",
+    re.IGNORECASE,
+)
+_NO_SYSTEM = re.compile(
+    r"system\W{1,3}(?:role|message|prompt|instruction)s?\W[^.]{0,60}(?:not|un)[ -]?(?:supported|allowed|enabled)"
+    r"|(?:role|roles)[^.]{0,40}system[^.]{0,40}not", re.IGNORECASE,
+)  # fmt: skip
+_LEAST_TOKENS = 16  # an answer of fewer is none
+_KNOWN = ("temperature", "top_p", "reasoning_effort")
 
 
 class OpenAIModel(Adapter):
-    """One model behind the chat completions protocol. A server that cannot be asked for a schema is asked without, from then on."""
+    """One model behind the chat completions protocol. What a server says that it does not take (a schema, a name for the limit of tokens,
+    so high a limit, a system's role, two messages of one role) it is not sent from then on."""
 
     library: ClassVar[Any] = openai
-    _schemas = True
+    cut: ClassVar[str] = "length"
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._schemas, self._system, self._alternating = True, True, False
+        self._tokens_name = _TOKEN_NAMES[self.spec.provider == "openai" and self.spec.url is None]
+        self._renamed = False
 
     def _client(self) -> Any:
-        options: dict[str, Any] = {"base_url": self.spec.url, "max_retries": 0, "timeout": self.terms.seconds}
+        url = self.spec.url or OWN_ADDRESS["openai"]
+        options: dict[str, Any] = {"base_url": url, "max_retries": 0, "timeout": self.terms.seconds}
+        if (key := key_for(url)) is not None:
+            options["api_key"] = key
         try:
             return openai.AsyncOpenAI(**options)
         except openai.OpenAIError:
@@ -37,35 +73,138 @@ class OpenAIModel(Adapter):
         if schema is not None and self._schemas:
             form = {"name": schema.__name__, "schema": strict_schema(schema), "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": form}
-        said: Any = [{"role": message.role, "content": message.content} for message in messages]
-        return await self.client.chat.completions.create(model=self.spec.name, messages=said, **options)
+        said: Any = self._messages(messages)
+        return await self.client.chat.completions.with_raw_response.create(model=self.spec.name, messages=said, **options)
+
+    def _messages(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        turns = joined(messages)
+        system = [turn["content"] for turn in turns if turn["role"] == "system"]
+        others = [turn for turn in turns if turn["role"] != "system"]
+        if self._alternating or (system and not self._system):
+            others = user_first(joined([Message(turn["role"], turn["content"]) for turn in others]))  # type: ignore[arg-type]
+        elif self._system:
+            return turns
+        if system and not self._system:
+            others[0] = {"role": "user", "content": "\n\n".join([*system, others[0]["content"]])}
+            system = []
+        return [*({"role": "system", "content": text} for text in system), *others]
 
     def _options(self, messages: Sequence[Message], sample: int) -> dict[str, Any]:
         """What is asked for beside the answer's form."""
-        return {"max_completion_tokens" if self.spec.url is None else "max_tokens": self.terms.output_tokens}
+        seed = self.spec.setting("seed")
+        seeded = {} if seed is None else {"seed": int(seed) + sample}  # samples are to be drawn independently
+        return {self._tokens_name: self.most_tokens} | seeded | self.settings(_KNOWN)
 
-    def _can_do_with_less(self, error: Any) -> bool:
-        asked = b'"response_format"' in error.request.content  # by this question: others may be under way
-        if not asked or error.status_code not in _NOT_ABLE or not any(word in error.response.text for word in _ABOUT_SCHEMAS):
+    def concedes(self, status: int, said: str, sent: bytes) -> bool:
+        """See ``Adapter.concedes``. What was sent decides: other questions may be under way."""
+        if status not in _NOT_ABLE:
+            return False
+        low = said.lower()
+        return (
+            self._concedes_limit(said, sent) or self._concedes_roles(low, sent)
+            or self._concedes_schema(low, sent)
+        )  # fmt: skip
+
+    def _concedes_schema(self, said: str, sent: bytes) -> bool:
+        if b'"response_format"' not in sent or not any(word in said for word in _ABOUT_SCHEMAS):
             return False
         self._schemas = False
         return True
 
-    def _read(self, answer: Any) -> Reply:
-        label = self.terms.label
-        if not answer.choices:
+    def _concedes_limit(self, said: str, sent: bytes) -> bool:
+        name = next((one for one in _TOKEN_NAMES if f'"{one}"'.encode() in sent), "")
+        if not name or "max" not in said.lower():
+            return False
+        if name in said and _UNKNOWN.search(said) and (not self._renamed or name != self._tokens_name):
+            self._renamed, self._tokens_name = True, _TOKEN_NAMES[name == _TOKEN_NAMES[0]]
+            return True
+        limit = _limit_in(said)
+        was = _sent_number(sent, name)
+        if limit is None or was is None or not _LEAST_TOKENS <= limit < was:
+            return False
+        self.most_tokens = min(self.most_tokens, limit)
+        return True
+
+    def _concedes_roles(self, said: str, sent: bytes) -> bool:
+        if _NO_SYSTEM.search(said) and b'"role":"system"' in sent.replace(b'": "', b'":"'):
+            self._system = False
+            return True
+        if "alternat" in said and not (self._alternating and _alternates(sent)):
+            self._alternating = True
+            return True
+        return False
+
+    def _streamed(self, text: str) -> Mapping[str, Any]:
+        """The chunks of a stream as one answer."""
+        said, finish, usage = [], None, None
+        for line in text.splitlines():
+            with suppress(ValueError):
+                chunk = json.loads(line.removeprefix("data:")) if line.startswith("data:") else None
+                if not isinstance(chunk, Mapping):
+                    continue
+                if chunk.get("error"):
+                    return chunk
+                usage = chunk.get("usage") or usage
+                for choice in (chunk.get("choices") or [])[:1]:
+                    said.append(text_of((choice.get("delta") or {}).get("content")) or "")
+                    finish = choice.get("finish_reason") or finish
+        if not said:
+            return super()._streamed(text)
+        return {"choices": [{"message": {"content": "".join(said)}, "finish_reason": finish}], "usage": usage}
+
+    def answer(self, body: Mapping[str, Any]) -> Answer:
+        """See ``Adapter.answer``."""
+        label, counts = self.terms.label, _counts(body.get("usage"))
+        error = body_error(label, body)
+        if error is not None:
+            raise error
+        choices = body.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, Mapping):
             raise TransientError(f"{label}: a reply without a choice", "empty reply")
-        choice, usage = answer.choices[0], _usage(answer.usage)
-        if choice.message.refusal or choice.finish_reason == "content_filter":
-            raise ReplyError(f"{label}: the model refuses: {str(choice.message.refusal or 'filtered')[:200]!r}", usage)
-        if not isinstance(choice.message.content, str):
-            raise TransientError(f"{label}: a reply without text", "empty reply")
-        return answered(label, choice.message.content, usage, cut=choice.finish_reason == "length")
+        if isinstance(choice.get("error"), Mapping):
+            raise body_error(label, choice) or TransientError(f"{label}: the answer broke off", "broken reply")
+        message = choice.get("message")
+        message = message if isinstance(message, Mapping) else {}
+        finish = str(choice.get("finish_reason") or "").lower()
+        refusal = f"{str(message['refusal'])[:200]!r}" if message.get("refusal") else repr(finish) if finish in FILTER_REASONS else ""
+        thought = bool(message.get("reasoning_content") or message.get("reasoning")) or _thought_tokens(body.get("usage"))
+        return Answer(text_of(message.get("content")), finish, counts, refusal, thought)
 
 
-def _usage(used: Any) -> Usage:
-    """Tokens, where the server counts them."""
-    if not used:
-        return Usage()
-    details = used.prompt_tokens_details
-    return counted(used.prompt_tokens, used.completion_tokens, details.cached_tokens if details else None)
+def _limit_in(said: str) -> int | None:
+    """How many tokens an answer may have, as the server says: a limit of answers, or what the prompt leaves of the context."""
+    context, prompt = _CONTEXT.search(said), _PROMPT.search(said)
+    if context is not None:
+        return _number(context[1]) - _number(prompt[1]) if prompt is not None else None
+    limit = _LIMIT.search(said)
+    return None if limit is None else _number(limit[1])
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _sent_number(sent: bytes, name: str) -> int | None:
+    match = re.search(rb'"' + name.encode() + rb'":\s*(\d+)', sent)
+    return None if match is None else int(match[1])
+
+
+def _alternates(sent: bytes) -> bool:
+    """Whether the roles that were sent take turns, a user's first."""
+    with suppress(ValueError, KeyError, TypeError):
+        roles = [one["role"] for one in json.loads(sent)["messages"] if one["role"] != "system"]
+        return roles[:1] == ["user"] and all(one != other for one, other in pairwise(roles))
+    return False
+
+
+def _counts(used: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(used, Mapping):
+        return None, None, None
+    details = used.get("prompt_tokens_details")
+    return used.get("prompt_tokens"), used.get("completion_tokens"), details.get("cached_tokens") if isinstance(details, Mapping) else None
+
+
+def _thought_tokens(used: Any) -> bool:
+    details = used.get("completion_tokens_details") if isinstance(used, Mapping) else None
+    return bool(details.get("reasoning_tokens")) if isinstance(details, Mapping) else False

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from personaevo.errors import ModelUnavailableError
-from personaevo.models.adapter import TransientError
+from personaevo.errors import ModelUnavailableError, ReplyError
+from personaevo.models.refusals import TransientError
 from personaevo.records import ChatModel, Message, Reply
 
-_UNREACHABLE_ATTEMPTS = 4
+_UNREACHABLE_ATTEMPTS, _EMPTY_ATTEMPTS = 4, 3
+_EMPTY = "empty reply"  # the server is well, and this question has no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,10 @@ class Patience:
 
 
 class Retrying:
-    """A model that is asked again where that may help; ``note(kind)`` hears of each failed attempt. No more once ``stopping`` is set."""
+    """A model that is asked again where that may help; ``note(error)`` hears of each failed attempt, and may end them by an error of its
+    own. No more once ``stopping`` is set."""
 
-    def __init__(self, model: ChatModel, patience: Patience, note: Callable[[str], None], stopping: threading.Event) -> None:
+    def __init__(self, model: ChatModel, patience: Patience, note: Callable[[TransientError], None], stopping: threading.Event) -> None:
         self._model, self._patience, self._note, self._stopping = model, patience, note, stopping
         self._random = random.Random()  # of pauses only: no result depends on it
 
@@ -40,7 +42,8 @@ class Retrying:
         """The model's answer.
 
         Raises:
-            ModelUnavailableError: no attempt was answered, or nothing is there. Other errors of the model go through.
+            ModelUnavailableError: no attempt was answered, or nothing is there. ReplyError: it was, without a text each time. Other errors
+                of the model go through.
         """
         failed = 0
         while True:
@@ -48,13 +51,16 @@ class Retrying:
                 return self._model.reply(messages, schema=schema, sample=sample)
             except TransientError as error:
                 failed += 1
-                self._note(error.kind)
+                self._note(error)
                 self._pause(error, failed)
 
     def _pause(self, error: TransientError, failed: int) -> None:
         patience = self._patience
-        most = min(_UNREACHABLE_ATTEMPTS, patience.attempts) if error.unreachable else patience.attempts
+        fewer = _EMPTY_ATTEMPTS if error.kind == _EMPTY else _UNREACHABLE_ATTEMPTS if error.unreachable else patience.attempts
+        most = min(fewer, patience.attempts)
         if failed >= most or (error.after or 0.0) > patience.longest_wish:
+            if error.kind == _EMPTY:
+                raise ReplyError(f"{error} ({failed} attempts)") from None
             wish = f"; it asks to wait {error.after:.0f} s" if error.after else ""
             raise ModelUnavailableError(f"{error} ({failed} attempts{wish})") from error
         pause = self._random.uniform(0.0, min(patience.longest_pause, patience.first_pause * 2 ** (failed - 1)))

@@ -115,7 +115,8 @@ class Models:
         gate = self._gates.setdefault(spec.endpoint, Gate(self._places(spec), conduct.per_minute))
         module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
         adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, gate, terms, **own)
-        return Retrying(adapter, conduct.patience, partial(self.ledger.note_failure, role), self._stopping)
+        failed = partial(self._books.failed, role, str(spec), price_of(self._prices, spec))
+        return Retrying(adapter, conduct.patience, failed, self._stopping)
 
     def _server(self, spec: ModelSpec) -> LocalServer:
         """The one server of a file. Raises ModelSetupError: the file is not there, or what serves it is not installed."""

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from personaevo.errors import ModelError, ReplyError
 from personaevo.models import answers
 from personaevo.models.ledger import Ledger
 from personaevo.models.prices import Price
+from personaevo.models.refusals import TransientError
 from personaevo.records import ChatModel, Message, ModelCall, Reply, Store, Usage
 
 _MESSAGE_TOKENS = 16  # what a message costs beside its text, generously
@@ -87,6 +89,18 @@ class Books:
     ledger: Ledger
     store: Store
     keys: Keys = field(default_factory=Keys)
+
+    def failed(self, role: str, model: str, price: Price | None, error: TransientError) -> None:
+        """Notes a failed attempt. What an answer took that is thrown away is booked, and kept under a key of its own.
+
+        Raises:
+            BudgetError: with it, the next attempt could exceed what may be spent.
+        """
+        self.ledger.note_failure(role, error.kind)
+        if error.usage is not None:
+            reply = Reply("", usage=error.usage, cost=self.ledger.book(role, error.usage, price, 0.0), refusal=f"thrown away: {error}")
+            self.store.put(ModelCall(f"thrown away {uuid.uuid4().hex}", role, model, _candidate.get(), reply, 0.0))
+            self.ledger.check()
 
 
 class Paid:

@@ -74,9 +74,9 @@ def test_texts_come_back_as_they_were(tmp_path: Path, text: str) -> None:
 
 
 def test_the_longest_reply_can_be_read_back(tmp_path: Path) -> None:
-    from personaevo.models.adapter import LONGEST_REPLY, answered  # noqa: PLC0415
+    from personaevo.models.adapter import LONGEST_REPLY  # noqa: PLC0415
 
-    text = answered("m", "😀" * LONGEST_REPLY, Usage(), cut=False).text
+    text = "😀" * LONGEST_REPLY
     with Archive.create_or_open(tmp_path / "b.duckdb") as archive:
         run = archive.begin_run(SETTINGS, CELLS)
         archive.calls().put(call(1, text=text))

@@ -10,7 +10,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace as Its
 
 import pytest
 
@@ -290,10 +289,10 @@ def test_a_template_that_refuses_the_messages_is_told(model: Path) -> None:
     with standing_in() as (serve, _, _):
         loop = Loop()
         asked = LocalModel(spec, loop, Gate(1), Terms(1.0, 10, "user local:tiny"), LocalServer(spec, ["user"], 1, serve))
-        used = Its(prompt_tokens=0, completion_tokens=0, prompt_tokens_details=None)
-        empty = Its(choices=[Its(message=Its(content="", refusal=None), finish_reason="length")], usage=used)
+        usage = {"prompt_tokens": 0, "completion_tokens": 0}
+        empty = {"choices": [{"message": {"content": ""}, "finish_reason": "length"}], "usage": usage}
         with pytest.raises(ModelSetupError, match="give another instruct model"):
-            asked._read(empty)
+            asked.answer(empty)
         loop.close()
 
 

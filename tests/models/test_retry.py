@@ -12,7 +12,8 @@ import pytest
 
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import Patience, parse
-from personaevo.models.adapter import LONGEST_REPLY, TransientError, answered, label_of, retry_after, status_error, unreachable
+from personaevo.models.adapter import label_of
+from personaevo.models.refusals import TransientError, UnclearError, fault_here, retry_after, status_error, unreachable, wait, words
 from personaevo.models.retry import Retrying
 from personaevo.records import Message, Reply, Usage
 
@@ -54,7 +55,7 @@ def busy(after: float | None = None, *, unreachable: bool = False) -> TransientE
 
 def retrying(model: Script, stopping: threading.Event, patience: Patience | None = None, notes: list[str] | None = None) -> Retrying:
     noted = list[str]() if notes is None else notes
-    return Retrying(model, patience or Patience(), noted.append, stopping)
+    return Retrying(model, patience or Patience(), lambda error: noted.append(error.kind), stopping)
 
 
 def test_asked_again_until_answered() -> None:
@@ -151,22 +152,22 @@ SAID = '{"error": {"message": "something", "code": null}}'
 @pytest.mark.parametrize(
     ("status", "body", "kind", "words"),
     [
-        (401, SAID, ModelSetupError, "the key is refused (status 401); set OPENAI_API_KEY or ANTHROPIC_API_KEY to a valid key"),
-        (403, SAID, ModelSetupError, "the key may not use it (status 403); set OPENAI_API_KEY or ANTHROPIC_API_KEY to a valid key"),
-        (404, SAID, ModelSetupError, "no such model or address (status 404); check the name after PROVIDER: and the address after @"),
-        (402, SAID, ModelSetupError, "the account has no credit (status 402); add credit, or choose another model"),
-        (400, SAID, ModelSetupError, "the server refuses the request (status 400): "),
-        (422, SAID, ModelSetupError, "the server refuses the request (status 422): "),
-        (418, SAID, ModelSetupError, "the server refuses the request (status 418): "),
-        (301, SAID, ModelSetupError, "the server refuses the request (status 301): "),
+        (401, SAID, ModelSetupError, "the key is refused (status 401): 'something'; set OPENAI_API_KEY"),
+        (403, SAID, ModelSetupError, "the key may not use it (status 403): 'something'; set OPENAI_API_KEY"),
+        (404, SAID, ModelSetupError, "no such model or address (status 404): 'something'; check the name"),
+        (402, SAID, ModelSetupError, "the account has no credit (status 402): 'something'; add credit, or choose another model"),
+        (400, SAID, UnclearError, "the server refuses the request (status 400): "),
+        (422, SAID, UnclearError, "the server refuses the request (status 422): "),
+        (418, SAID, UnclearError, "the server refuses the request (status 418): "),
+        (301, SAID, UnclearError, "the server refuses the request (status 301): "),
         (400, '{"code": "context_length_exceeded"}', ReplyError, "the prompt is too long for the model"),
         (400, "This model's Maximum Context length is 8192 tokens", ReplyError, "the prompt is too long for the model"),
         (400, "prompt is too long: 210000 tokens > 200000 maximum", ReplyError, "the prompt is too long for the model"),
         (500, "context length exceeded", ReplyError, "the prompt is too long for the model"),  # as some servers of one's own say it
         (413, "request_too_large", ReplyError, "the prompt is too long for the model"),
         (413, "", ReplyError, "the prompt is too long for the model"),
-        (429, '{"code": "insufficient_quota"}', ModelSetupError, "the account has no credit (status 429); add credit"),
-        (400, "Your credit balance is too low", ModelSetupError, "the account has no credit (status 400); add credit"),
+        (429, '{"code": "insufficient_quota"}', ModelSetupError, "the account has no credit (status 429): '"),
+        (400, "Your credit balance is too low", ModelSetupError, "no credit (status 400): 'Your credit balance is too low'; add credit"),
         (429, SAID, TransientError, "status 429"),
         (429, "Too many tokens, please wait before trying again.", TransientError, "status 429"),
         (408, SAID, TransientError, "status 408"),
@@ -269,9 +270,99 @@ def test_unreachable(cause: Exception, nothing_there: bool, reason: str) -> None
     assert len(str(error)) < 300
 
 
-def test_texts_are_bounded_and_can_be_kept() -> None:
-    assert answered(LABEL, "a\0b\ud800c", Usage(3), cut=True) == Reply("ab?c", usage=Usage(3), cut=True)
-    assert len(answered(LABEL, "x" * LONGEST_REPLY, Usage(), cut=False).text) == LONGEST_REPLY
-    with pytest.raises(ReplyError, match=f"an answer of {LONGEST_REPLY + 1:,} characters") as caught:
-        answered(LABEL, "x" * (LONGEST_REPLY + 1), Usage(3), cut=False)
-    assert caught.value.usage == Usage(3)
+def test_what_an_attempt_took_is_told() -> None:
+    heard: list[TransientError] = []
+    model = Retrying(Script(TransientError("m", "empty reply", usage=Usage(3, 1))), Patience(), heard.append, Event())
+    assert model.reply(ASKED).text
+    assert [error.usage for error in heard] == [Usage(3, 1)]
+
+
+def test_a_question_without_an_answer_is_no_failure_of_the_server() -> None:
+    model = retrying(Script(*[TransientError("user m: a reply without text", "empty reply") for _ in range(9)]), Event())
+    with pytest.raises(ReplyError, match=r"a reply without text \(3 attempts\)"):
+        model.reply(ASKED)
+
+
+# --- the server's own words
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"error": {"message": "Too many requests", "type": "x"}}', "'Too many requests'"),
+        ('{"error": "model is loading"}', "'model is loading'"),
+        ('{"detail": [{"loc": ["body"], "msg": "field required"}]}', "'field required'"),
+        ('{"message": "no"}', "'no'"),
+        ('[{"error": {"message": "quota"}}]', "'quota'"),
+        ("<html><body><h1>502 Bad Gateway</h1>\n<hr>nginx</body></html>", "'502 Bad Gateway nginx'"),
+        ("plain\nwords", "'plain words'"),
+        ("", ""),
+        ("{}", "'{}'"),
+        ("[" * 50_000, repr("[" * 200)),
+        ('{"error": {"message": "Incorrect API key provided: sk-proj-abcdefghijklmnop."}}', "'Incorrect API key provided: (key).'"),
+        ('{"error": {"message": "bad header Bearer abc.def.ghi"}}', "'bad header Bearer (key)'"),
+    ],
+)
+def test_words(body: str, said: str) -> None:
+    assert words(body) == said
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ("Please try again in 20s.", 20.0),
+        ("Rate limit reached. Please try again in 6.5s. Visit", 6.5),
+        ("Please try again in 1m20s", 80.0),
+        ("try again in 350ms", 0.35),
+        ('{"error": {"details": [{"retryDelay": "34s"}]}}', 34.0),
+        ('{"retry_after": 12}', 12.0),
+        ("Retry after 5 seconds", 5.0),
+        ("please wait 3 minutes", 180.0),
+        ("wait for a while", None),
+        ("status 429", None),
+        ("", None),
+    ],
+)
+def test_a_pause_that_the_body_asks_for(body: str, seconds: float | None) -> None:
+    assert wait({}, body) == (None if seconds is None else pytest.approx(seconds))
+    assert wait({"retry-after": "1"}, body) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, '{"error": {"code": "content_filter", "message": "The response was filtered"}}'),
+        (400, "triggered Azure OpenAI's content management policy"),
+        (403, "Your chosen model requires moderation and your input was flagged"),
+        (400, '{"error": {"message": "Invalid prompt: your prompt was flagged as potentially violating our usage policy"}}'),
+        (400, '{"code": "data_inspection_failed", "message": "Input data may contain inappropriate content."}'),
+    ],
+)
+def test_a_filter_is_about_this_question(status: int, body: str) -> None:
+    error = status_error(LABEL, status, body, {})
+    assert type(error) is ReplyError
+    assert "the server refuses this question: " in str(error)
+
+
+# --- faults of this machine
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ImportError("Using SOCKS proxy, but the 'socksio' package is not installed."), "a SOCKS proxy is set"),
+        (ValueError("Unknown scheme for proxy URL URL('ftp://h')"), "the address of a proxy"),
+        (RuntimeError("Illegal header value b'Bearer sk-secret\\n'"), "the key has a letter or line break"),
+        (UnicodeEncodeError("ascii", "Bearer ü", 7, 8, "ordinal not in range"), "the key has a letter"),
+        (FileNotFoundError(2, "No such file or directory"), "a file of certificates is missing"),
+    ],
+)
+def test_faults_here_are_told_without_what_they_hold(error: Exception, said: str) -> None:
+    found = fault_here(LABEL, error)
+    assert type(found) is ModelSetupError
+    assert said in str(found)
+    assert "secret" not in str(found)
+
+
+def test_other_errors_are_no_faults_here() -> None:
+    assert fault_here(LABEL, RuntimeError("something")) is None

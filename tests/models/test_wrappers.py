@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from personaevo.errors import BudgetError, ConfigError, ModelError, ReplyError
 from personaevo.models import Budget, Conduct, Ledger, Models, Spent, made_for, parse
-from personaevo.models.adapter import Adapter
+from personaevo.models.adapter import Adapter, Answer
 from personaevo.models.limits import Gate
 from personaevo.models.prices import Price
 from personaevo.models.wrappers import Books, Keys, Offline, Paid, Question, Structured
@@ -346,9 +346,9 @@ class Fake(Adapter):
 
     def _client(self) -> Any: ...
 
-    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None) -> Any: ...
+    async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any: ...
 
-    def _read(self, answer: Any) -> Reply:
+    def answer(self, body: Mapping[str, Any]) -> Answer:
         raise NotImplementedError
 
 

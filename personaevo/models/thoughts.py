@@ -1,0 +1,52 @@
+"""What a model says without what it thought: blocks of thought, and the channels of open models, are removed before anything is read."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_NAMES = "(?:seed:)?(?:think|thinking|thought|thoughts|reasoning)"
+_TAGS = tuple(
+    re.compile(rf"(?P<opens>{opening})|{closing}", re.IGNORECASE)
+    for opening, closing in ((rf"<{_NAMES}>", rf"</{_NAMES}>"), (r"\[THINK\]", r"\[/THINK\]"), ("◁think▷", "◁/think▷"))
+)
+# <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>… (harmony)
+_CHANNEL = re.compile(r"<\|channel\|>(\w{1,40})[^<]{0,80}(?:<\|constrain\|>\w{1,40})?<\|message\|>")
+_CHANNEL_ENDS = re.compile(r"<\|(?:end|return|call|start)\|>.*", re.DOTALL)
+_SAID = "final"
+
+
+class Parted(NamedTuple):
+    """What was said, and whether there were thoughts beside it."""
+
+    said: str
+    thought: bool
+
+
+def parted(text: str) -> Parted:
+    """The text without thoughts: without closed blocks, without what stands before a closing tag that nothing opened, and without what
+    follows an opening one that nothing closes."""
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        last = channels[-1]
+        final = last[1].lower() == _SAID
+        return Parted(_CHANNEL_ENDS.sub("", text[last.end() :]).strip() if final else "", len(channels) > 1 or not final)
+    said = text
+    for tags in _TAGS:
+        said = _without(said, tags)
+    return Parted(said.strip(), True) if said != text else Parted(text, False)
+
+
+def _without(text: str, tags: re.Pattern[str]) -> str:
+    kept: list[str] = []
+    at, inside = 0, False
+    for tag in tags.finditer(text):
+        if tag["opens"]:
+            if not inside:
+                kept.append(text[at : tag.start()])
+            inside = True
+            continue
+        if not inside:  # nothing opened it: all before it is thought
+            kept.clear()
+        at, inside = tag.end(), False
+    return "".join(kept if inside else [*kept, text[at:]])
