@@ -11,7 +11,7 @@ import click
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json, show_view
 from personaevo.cli.planned import show_planned
-from personaevo.cli.shared import PATH, as_json, counted, debuggable, program_name
+from personaevo.cli.shared import PATH, as_json, counted, debuggable, models_of, program_name, set_option
 from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _WORDING = "How the model words turns: anew from drafts, or by a direction a tur
 
 @click.command()
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
+@set_option
 @click.option("--domain", default="service", show_default=True, metavar="NAME|FOLDER", help="Whose tasks and wording are used.")
 @click.option("--dialogues", type=click.IntRange(4, 10_000), default=60, show_default=True, metavar="N", help="Dialogues for the lines.")
 @click.option("--check", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",
@@ -87,10 +88,7 @@ def _request(context: click.Context, given: dict[str, Any]) -> Request:
     from personaevo.calibration import Request
     from personaevo.models import Budget
 
-    for text in given["models"]:
-        if not all(text.partition("=")):
-            raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini", context)
-    models = {role: model for role, _, model in (text.partition("=") for text in given["models"])}
+    models = models_of(given["models"], given["settings"])
     if "user" not in models:
         expected = "expected --model user=PROVIDER:NAME, the model to be calibrated (or user=embedded, which needs no key)"
         raise click.UsageError(expected, context)

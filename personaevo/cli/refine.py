@@ -10,7 +10,7 @@ import click
 
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, counted, debuggable, program_name
+from personaevo.cli.shared import PATH, as_json, counted, debuggable, models_of, program_name, set_option
 from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _WORDS = ("population", "attributes", "nothing")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of everything random, the split included (default: 0).")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
+@set_option
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
 @click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls.")
@@ -94,7 +95,7 @@ def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
     from personaevo.refine.result import Settings
     from personaevo.refine.run import refine_people
 
-    models = dict(_role_and_model(text) for text in given["models"])
+    models = models_of(given["models"], given["settings"])
     values = {name: given[name] for name in ("rounds", "samples", "leaks", "form", "paper", "seed") if given[name] is not None}
     if given["measures"]:
         values["measures"] = tuple(dict.fromkeys(given["measures"]))
@@ -109,12 +110,6 @@ def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
             prices=given["prices"], observe=observe,
         )  # fmt: skip
 
-
-def _role_and_model(text: str) -> tuple[str, str]:
-    role, _, model = text.partition("=")
-    if not role or not model:
-        raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini")
-    return role, model
 
 
 def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavior], list[Behavior], dict[str, str]]:

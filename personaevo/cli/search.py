@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
 from personaevo.cli.planned import show_planned
-from personaevo.cli.shared import PATH, announce, as_json, debuggable, program_name, sandbox_option, warnings_told
+from personaevo.cli.shared import PATH, announce, as_json, debuggable, models_of, program_name, sandbox_option, set_option, warnings_told
 from personaevo.errors import BudgetError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _WORDING = "How a model plays a persona: turns drafted by the director (default)
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random (default: 0).")
 @sandbox_option
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
+@set_option
 @click.option("--agent", metavar="MODULE:FUNCTION|URL", help="The agent to talk to: a function of messages, or an HTTP chat endpoint.")
 @click.option("--wording", type=click.Choice(["draft", "direction", "text"]), help=_WORDING)
 @click.option("--calibration", type=PATH, metavar="ARCHIVE", help="Ask the user's model through the inverse of what 'calibrate' measured.")
@@ -91,22 +92,16 @@ def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) 
 
     over = {name: value for name, value in given.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     file = read_config(path) if path else {}
-    if "models" in over:
-        over["models"] = {**(file.get("models") or {}), **_models(context, over["models"])}
-    settings = make_config({**file, **over})
+    asked = over.pop("settings", ())
+    settings = make_config({**file, **over, "models": file.get("models") or {}} if "models" in over else {**file, **over})
+    models = models_of(over.get("models", ()), asked, settings.models)
+    if models != settings.models:
+        settings = make_config({**file, **over, "models": models})
     if settings.archive is not None:
         return settings
     if settings.resume:
         raise click.UsageError("--resume needs --archive FILE: the archive whose search is to be continued", context)
     return settings.model_copy(update={"archive": free_name(settings.domain)})
-
-
-def _models(context: click.Context, given: tuple[str, ...]) -> dict[str, str]:
-    """``ROLE=MODEL`` as a mapping."""
-    for text in given:
-        if not all(text.partition("=")):
-            raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini", context)
-    return {role: model for role, _, model in (text.partition("=") for text in given)}
 
 
 def _searched(settings: SearchConfig) -> SearchResult:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,41 @@ sandbox_option = click.option(
     "--sandbox", type=click.Choice(["kernel", "wasm", "weak"]),
     help="What programs run in (default: kernel; see 'doctor'). weak: only if you trust their author.",
 )  # fmt: skip
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="ROLE.KEY=VALUE",
+    help="How a role's model is asked (repeatable): temperature, top_p, seed, max_tokens, reasoning_effort, or any field of the request.",
+)  # fmt: skip
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def models_of(given: Sequence[str], settings: Sequence[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Roles and their models from ``--model ROLE=MODEL`` over those ``known``, with the settings of ``--set ROLE.KEY=VALUE``. An address
+    that comes from the environment is named on stderr.
+
+    Raises:
+        ConfigError: a setting cannot be used.
+    """
+    from personaevo.model_spec import parse, with_settings
+
+    found = dict(known or {})
+    for text in given:
+        role, _, model = text.partition("=")
+        if not role or not model:
+            raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini")
+        found[role] = model
+    for text in settings:
+        name, equals, value = text.partition("=")
+        role, _, key = name.partition(".")
+        if not (equals and key and value):
+            raise click.UsageError(f"--set {text}: expected ROLE.KEY=VALUE, such as user.temperature=0.7")
+        if role not in found:
+            raise click.UsageError(f"--set {text}: no model plays {role}; add --model {role}=MODEL")
+        found[role] = with_settings(found[role], {key: value})
+    for role, model in found.items():
+        spec = parse(model)
+        if spec.variable:
+            say(f"{role}: {spec.provider}:{spec.name} at {spec.url}, as {spec.variable} says")
+    return found
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, announce, as_json, counted, debuggable, sandbox_option, warnings_told
+from personaevo.cli.shared import PATH, announce, as_json, counted, debuggable, models_of, sandbox_option, set_option, warnings_told
 
 if TYPE_CHECKING:
     from personaevo.records import Tier
@@ -32,6 +32,7 @@ _MODEL = "Who plays user or generator (repeatable): openai:NAME or anthropic:NAM
 @click.option("--control/--no-control", default=True, help="Persona-free users on the same tasks beside them (default: yes).")
 @click.option("--domain", metavar="NAME|FOLDER", help="Whose wording users speak (default: that of the archive's search).")
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
+@set_option
 @click.option("--calibration", type=PATH, metavar="FILE", help="Ask the user's model through the inverse of what 'calibrate' measured.")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more.")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
@@ -74,16 +75,9 @@ def _stressed(archive: str, sandbox: Tier, given: dict[str, Any]) -> StressResul
     from personaevo.models import Budget
     from personaevo.stress import stress_agent
 
-    models = dict(_role_and_model(text) for text in given.pop("models"))
+    models = models_of(given.pop("models"), given.pop("settings"))
     budget = Budget(given.pop("max_usd"), given.pop("max_tokens"), given.pop("max_calls"))
     agent, tasks = given.pop("agent"), given.pop("tasks")
     announce(sandbox)
     with warnings_told(), counted("dialogues") as observe:
         return stress_agent(agent, tasks, archive, models=models, budget=budget, sandbox=sandbox, observe=observe, **given)
-
-
-def _role_and_model(text: str) -> tuple[str, str]:
-    role, _, model = text.partition("=")
-    if not role or not model:
-        raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini")
-    return role, model

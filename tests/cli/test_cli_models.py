@@ -105,3 +105,36 @@ def test_a_search_without_the_extra_is_one_line(capsys: Capture, tmp_path: Path,
     said = fails(capsys, ["search", "--model", "user=local:m.gguf", "--archive", "a.duckdb"])
     assert "pip install 'personaevo[local]'" in said
     assert not Path("a.duckdb").exists()
+
+
+# --- --set
+
+
+def test_settings_of_a_role_reach_the_model_and_are_recorded(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text('[models.user]\nmodel = "openai:m"\ntemperature = 0.3\n', encoding="utf-8")
+    assert run(["search", "c.toml", "--set", "user.max_tokens=90", "--set", "user.top_k=4", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["planned"][0]["model"] == "openai:m;max_tokens=90;temperature=0.3;top_k=4"
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("temperature=1", "--set temperature=1: expected ROLE.KEY=VALUE"),
+        ("user.temperature", "--set user.temperature: expected ROLE.KEY=VALUE"),
+        ("mutator.seed=1", "--set mutator.seed=1: no model plays mutator; add --model mutator=MODEL"),
+        ("user.temperature=hot", "setting temperature: expected a number from 0 to 10, got 'hot'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["search", "calibrate"])
+def test_wrong_settings_are_one_line(capsys: Capture, command: str, setting: str, line: str) -> None:
+    assert run([command, "--model", "user=openai:m", "--set", setting, "--dry-run"]) in (1, 2)
+    assert line in capsys.readouterr().err
+
+
+def test_an_address_of_the_environment_is_named_first(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://gateway:4000/v1")
+    assert run(["search", "--model", "user=openai/m", "--dry-run", "--json"]) == 0
+    told = capsys.readouterr()
+    assert told.err.splitlines()[0] == "user: openai:m at http://gateway:4000/v1, as OPENAI_BASE_URL says"
+    assert json.loads(told.out)["planned"][0]["model"] == "openai:m@http://gateway:4000/v1"

@@ -32,7 +32,7 @@ def test_many_people_become_a_table_profiles_and_an_archive(capsys: Capture) -> 
     said = capsys.readouterr()
     assert "11 refined, 0 failed; scored on items that were held out: 11" in said.out
     assert "population mean" in said.out and "they say nothing about people played by language models" in said.out
-    assert "11/11 refined" in said.err and "11 profiles are in profiles" in said.err
+    assert "11/11 people" in said.err and "11 profiles are in profiles" in said.err
     assert min(path.name for path in Path("profiles").iterdir()) == "p00.user.json" and read("profiles/p00.user.json").dials
     with Archive.read("a.duckdb") as archive:
         assert len(archive.refinements().people()) == 11
@@ -72,7 +72,7 @@ def test_a_stopped_refinement_goes_on(capsys: Capture) -> None:
     assert "go on with it by --resume" in fails(capsys, ["refine", *command])
     assert run(["refine", *command, "--resume"]) == 0
     again = capsys.readouterr()
-    assert again.out.split("Archive:")[0] == first.split("Archive:")[0] and "11/11 refined" in again.err
+    assert again.out.split("Archive:")[0] == first.split("Archive:")[0] and "11/11 people" in again.err
     assert "'seed' was 0 and is 1" in fails(capsys, ["refine", *command, "--resume", "--seed", "1"])
 
 
