@@ -41,6 +41,10 @@ class PeopleWarning(UserWarning):
     """Something that a score needs of people is assumed, because their dialogues do not show it."""
 
 
+class DialoguesWarning(UserWarning):
+    """Dialogues that were given are not all read, or are not what they are used for."""
+
+
 class ProfilesWarning(UserWarning):
     """Refined profiles are not all used, or could be of people who are held out."""
 

@@ -348,7 +348,7 @@ def test_bad_split_file(tmp_path: Path) -> None:
 def test_files_that_are_no_files(tmp_path: Path, read: Any) -> None:
     assert "no such file; check the path" in refusal(read, tmp_path / "none.json")
     (tmp_path / "folder").mkdir()
-    expected = "no such file" if read is read_tasks else "folder of τ²-bench results with simulations/*.json"
+    expected = "no such file" if read is read_tasks else "folder of τ²-bench results with results.json or simulations/*.json"
     assert expected in refusal(read, tmp_path / "folder")
 
 

@@ -16,7 +16,7 @@ import click
 
 from personaevo import content
 from personaevo.cli.output import say
-from personaevo.errors import PeopleWarning, ProfilesWarning, WeakSandboxWarning
+from personaevo.errors import DialoguesWarning, PeopleWarning, ProfilesWarning, WeakSandboxWarning
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -102,7 +102,7 @@ def announce(tier: str) -> None:
 def warnings_told() -> Iterator[None]:
     """What a user is warned of (a sandbox without walls, profiles that are not used) is a line on stderr, every time."""
     with warnings.catch_warnings():
-        for kind in (WeakSandboxWarning, PeopleWarning, ProfilesWarning):
+        for kind in (WeakSandboxWarning, PeopleWarning, DialoguesWarning, ProfilesWarning):
             warnings.simplefilter("always", kind)
         warnings.showwarning = lambda message, *_: say(f"Warning: {message}")
         yield

@@ -1,0 +1,148 @@
+"""Dialogues of the τ-bench family: results of τ²-bench, and human runs in the layout of tau-usi. Neither is imported.
+
+τ²-bench saves a run as a folder: ``results.json`` with ``{info, tasks, simulations: [{task_id, messages, …}]}``, or, for voice, the same
+without simulations and one file for each in ``simulations/``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from personaevo.readers import files
+from personaevo.readers.files import Row
+from personaevo.records import Dialogue
+
+MAX_MESSAGES = 10_000
+RESULTS = "results.json"
+_SIMULATIONS = "simulations"
+_MARKERS = re.compile(r"###(?:STOP|TRANSFER|OUT-OF-SCOPE)###")
+_COMMANDS = re.compile(r"^\s*(?:\\tau |\\reward|/stop\s*$)")
+_CANVAS = "<|canvas|>"
+_ROLES = ("user", "assistant")
+_SPOKEN_RUNS = "voice (full-duplex) simulations hold ticks of audio and no messages"
+
+Found = tuple[Dialogue, str]
+
+
+def is_results(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is τ²-bench's results."""
+    return _SIMULATIONS in value
+
+
+def runs(folder: Path) -> list[Path]:
+    """The runs of τ²-bench at a folder, in the order of their paths: itself if it is one, else all below it, and files of results in it
+    (as older versions save them)."""
+    if _is_run(folder):
+        return [folder]
+    below = {path.parent for path in folder.rglob(RESULTS)} | {path for path in folder.rglob(_SIMULATIONS) if path.is_dir()}
+    inner = {path if _is_run(path) else path.parent for path in below}
+    files_here = {path for path in folder.glob("*.json") if _holds_results(path)}
+    return sorted({path for path in inner if _is_run(path)} | files_here)
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / RESULTS).is_file() or any((folder / _SIMULATIONS).glob("*.json"))
+
+
+def _holds_results(path: Path) -> bool:
+    """By what the file begins and ends with: results may have hundreds of megabytes."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    return head.lstrip()[:1] == b"{" and (b'"simulations"' in head or b'"environment_info"' in head)
+
+
+def read_run(path: Path, left: list[str], name: str = "") -> Iterator[Found]:
+    """The dialogues of one run (a folder, or a file of results) and where each stands in it; where simulations stood that have no text to
+    read is added to ``left``. ``name`` tells runs apart: simulations without ids of their own are named after it.
+
+    Raises:
+        InputError: a file cannot be read, or is not of the expected form.
+    """
+    head = path / RESULTS if path.is_dir() else path
+    row = Row(files.document(head), "") if head.is_file() else Row({}, "")
+    files.fields(row, head)
+    parts = sorted((path / _SIMULATIONS).glob("*.json")) if path.is_dir() else []
+    if not parts:
+        yield from simulations(row, head, left, name)
+        return
+    for part in parts:
+        yield from _simulation(Row(files.document(part), f"{_SIMULATIONS}/{part.name}"), path, _domain(row), left, name)
+
+
+def simulations(row: Row, path: Path, left: list[str], name: str = "") -> Iterator[Found]:
+    """The dialogues of one file of results that was read already: as ``read_run``."""
+    for entry in files.entries(row, _SIMULATIONS, path):
+        yield from _simulation(entry, path, _domain(row), left, name)
+
+
+def told(left: list[str], found: int) -> str:
+    """One line that says what was left out."""
+    where = ", ".join(left[:2]) + (", …" if len(left) > 2 else "")
+    return f"{len(left):,} of {len(left) + found:,} simulations of tau2-bench cannot be read ({where}): {_SPOKEN_RUNS}"
+
+
+def _domain(row: Row) -> str:
+    """The τ² domain that the results name; "" where they do not."""
+    value = row.value
+    for key in ("info", "environment_info", "domain_name"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _simulation(row: Row, path: Path, domain: str, left: list[str], name: str) -> Iterator[Found]:
+    if _is_voice(files.fields(row, path)):
+        left.append(f"{path}: {row.where}")
+        return
+    task = files.text(row, "task_id", path)
+    made = f"{task}-{files.text(row, 'trial', path) or '0'}"
+    values = {
+        "id": files.text(row, "id", path) or (f"{name}/{made}" if name else made),
+        "turns": _spoken(files.entries(row, "messages", path, MAX_MESSAGES), path),
+        "source": "tau2",
+        "domain": domain,
+        "task": task or None,
+        "user_kind": "llm",
+    }
+    yield files.record(Dialogue, values, row, path), row.where
+
+
+def _is_voice(values: Mapping[str, Any]) -> bool:
+    messages = values.get("messages")
+    audio = isinstance(messages, list) and any(isinstance(one, dict) and one.get("is_audio") is True for one in messages)
+    return audio or (not messages and (bool(values.get("ticks")) or values.get("mode") == "full_duplex"))
+
+
+def is_usi(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is runs of tau-usi: ``{id: {"conversation": […]}}``."""
+    return bool(value) and all(isinstance(each, dict) and "conversation" in each for each in value.values())
+
+
+def usi(row: Row, path: Path) -> Iterator[Found]:
+    """The dialogues of people in runs of tau-usi."""
+    for identity, value in row.value.items():
+        run = Row(value, f"'{identity}'")
+        turns = _spoken(files.entries(run, "conversation", path, MAX_MESSAGES), path)
+        values = {"id": identity, "turns": turns, "source": "tau-usi", "user_kind": "human"}
+        yield files.record(Dialogue, values, run, path), run.where
+
+
+def _spoken(messages: list[Row], path: Path) -> list[dict[str, Any]]:
+    """What user and assistant say to each other. A message with tool calls goes to the tools: the other side never
+    sees its text.
+    """
+    turns = []
+    for message in messages:
+        values = files.fields(message, path)
+        content = (
+            files.text(message, "content", path)
+            if values.get("role") in _ROLES and not values.get("tool_calls")
+            else ""
+        )
+        said = "" if _CANVAS in content else _MARKERS.sub("", content)
+        said = "\n".join(line for line in said.split("\n") if not _COMMANDS.match(line)).strip()
+        if said:
+            turns.append({"role": values["role"], "content": said})
+    return turns
