@@ -6,19 +6,19 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
-_FENCE = re.compile(r"```[a-zA-Z0-9]*\s*\n(.*?)(?:```|\Z)", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 # A string, also one without an end, or a trailing comma; possessive: linear in time.
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+"?)|,(?=\s*[}\]])', re.DOTALL)
 _NAMED, _NOTES = ("properties", "$defs"), ("default", "title")
-_MOST_STARTS = 8  # places at which JSON is looked for, and fences
+_MOST_WORK = 1_000_000  # characters between brackets that are looked at, from the end on
+_MOST_VALUES = 200  # that are found there
 _DEEPEST = 200
 LONGEST = 200_000  # characters of an answer that are looked at
 
@@ -44,13 +44,14 @@ def _closed(node: Any, *, named: bool = False) -> Any:
 
 
 def parse(text: str, schema: type[Answer]) -> Answer:
-    """What ``text`` says in the form of ``schema``: JSON, also inside a fence, with chatter around it, with trailing commas.
+    """What ``text`` says in the form of ``schema``: JSON, also inside a fence, with prose and brackets around it, with trailing commas. Of
+    several values the last that has the form counts: what stands before it are drafts.
 
     Raises:
         ValueError: there is none, in words for the model that wrote it.
     """
     problem = ""
-    for piece in _pieces(text[:LONGEST]):
+    for piece in _pieces(text[-LONGEST:]):
         try:
             return schema.model_validate(piece)
         except ValidationError as error:
@@ -61,15 +62,31 @@ def parse(text: str, schema: type[Answer]) -> Answer:
 
 
 def _pieces(text: str) -> Iterator[Any]:
-    """All JSON values that may be meant: the text, what is fenced, and what begins at a bracket."""
-    for body in (text, *(match[1] for match in islice(_FENCE.finditer(text), _MOST_STARTS))):
-        value = _loaded(body.strip())
+    """All JSON values that may be meant: the whole text, then those that begin at a bracket, the last one first; what is inside another
+    comes after all that are not."""
+    whole = _loaded(text.strip())
+    if whole is not None:
+        yield whole
+    found: list[tuple[int, int, Any]] = []  # by start, the last one first
+    looked_at = 0
+    for start in (match.start() for match in reversed(list(_OPENING.finditer(text)))):
+        piece = _balanced(text, start)
+        looked_at += len(piece) or len(text) - start
+        if looked_at > _MOST_WORK:
+            break
+        value = _loaded(piece)
         if value is not None:
+            found.append((start, start + len(piece), value))
+        if len(found) == _MOST_VALUES:
+            break
+    inside: list[Any] = []
+    outer = list(accumulate((end for _, end, _ in reversed(found)), max, initial=-1))  # the farthest end of those that begin before
+    for (_, end, value), reach in zip(found, reversed(outer[:-1]), strict=True):
+        if reach >= end:
+            inside.append(value)
+        else:
             yield value
-    for match in islice(_OPENING.finditer(text), _MOST_STARTS):
-        value = _loaded(_balanced(text, match.start()))
-        if value is not None:
-            yield value
+    yield from inside
 
 
 def _loaded(text: str) -> Any:

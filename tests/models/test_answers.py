@@ -102,8 +102,19 @@ def test_half_characters_are_no_text(written: str, read: str) -> None:
 
 def test_only_so_much_is_looked_at() -> None:
     with pytest.raises(ValueError, match="no JSON"):
-        answers.parse(" " * answers.LONGEST + TEXT, Verdict)
-    assert answers.parse(" " * (answers.LONGEST - len(TEXT)) + TEXT, Verdict).score == 0.5
+        answers.parse(TEXT + " " * answers.LONGEST, Verdict)
+    assert answers.parse(" " * answers.LONGEST + TEXT, Verdict).score == 0.5
+
+
+def test_the_last_of_several_counts() -> None:
+    drafts = [TEXT.replace("0.5", f"0.{number}") for number in (1, 2, 3)]
+    assert answers.parse("A draft: " + drafts[0] + "\nBetter:\n```json\n" + drafts[1] + "\n```\nFinally " + drafts[2], Verdict).score == 0.3
+    assert answers.parse(drafts[0] + " and then [1] or {nothing of the form}", Verdict).score == 0.1
+
+
+def test_brackets_in_the_prose_are_harmless() -> None:
+    prose = "[1] see [a, b] {x} " * 500 + "[unclosed { " * 20
+    assert answers.parse(prose + TEXT + " [2] [3]", Verdict).score == 0.5
 
 
 LONG = answers.LONGEST
