@@ -59,7 +59,8 @@ def apply(source: str, reply: str) -> str:
     trailing blanks, or else a uniform difference of indentation (by which the replacement is shifted too), or else blank lines as well.
     What is found more often at one of these levels is not looked for at the next. Lines that REPLACE repeats from SEARCH stay as they
     are in the program, and so do its line ends. SEARCH may be empty only if the program is, and may carry the "| " of quoted lines.
-    A block with equal parts is passed over. Takes time in proportion to the program and the reply, for up to 20 blocks.
+    A block with equal parts is passed over; of two that search for the same, the later counts, as the other was a draft. Takes time in
+    proportion to the program and the reply, for up to 20 blocks.
 
     Raises:
         ProgramError: no block, a malformed one or more than 20; SEARCH is empty, or found nowhere or in several places; the replacement
@@ -67,11 +68,17 @@ def apply(source: str, reply: str) -> str:
             block it is and what to do, fit to be sent back to the model.
     """
     text = before = _Text(_sized(_split(source), "the program"))
-    for block in _blocks(reply):
+    for block in _last(_blocks(reply)):
         text = _applied(text, block)
     if text.joined == before.joined:
         raise ProgramError("the reply changes nothing: REPLACE must differ from the lines of the program that SEARCH names")
     return text.joined
+
+
+def _last(blocks: Iterable[_Block]) -> list[_Block]:
+    """The blocks without those that search for the same lines as a later one."""
+    found = {tuple(line.text.strip() for line in block.parts[0]) or block.number: block for block in blocks}
+    return sorted(found.values(), key=lambda block: block.number)
 
 
 # --- the blocks of a reply
@@ -470,10 +477,11 @@ class _Fenced(NamedTuple):
 def whole(reply: str) -> str:
     """The program of a reply that rewrites it whole.
 
-    That is the whole reply, if it is Python that defines ``generate``; or else the fenced block marked as Python that defines it, or else
-    any fenced block that does, or else the longest one; of several the longest. Without fences it is the whole reply if that is Python at
-    all. A program may have the "| " of quoted lines. A block ends at the first fence before which there is Python that can be read, so
-    that a program may hold fences in its texts. Whether what is fenced can be read, and follows the rules, is left to others.
+    That is the whole reply, if it is Python that defines ``generate``; or else the fenced block marked as Python that defines it, or
+    else any fenced block that does, or else any; of several the last, as those before it are drafts. Without fences it is the whole
+    reply if that is Python at all. A program may have the "| " of quoted lines. A block ends at the first fence before which there is
+    Python that can be read, so that a program may hold fences in its texts. Whether what is fenced can be read, and follows the rules,
+    is left to others.
 
     Raises:
         ProgramError: the reply is empty, its last fence is not closed, or it has none and is not a program. One line, fit to be sent back.
@@ -487,7 +495,7 @@ def whole(reply: str) -> str:
         return _unfenced(text)
     defining = [block for block in blocks if _GENERATE.search(block.text)]
     marked = [block for block in defining if block.info in _PYTHON]
-    return max(marked or defining or blocks, key=lambda block: len(block.text)).text
+    return (marked or defining or blocks)[-1].text
 
 
 def _unfenced(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from personaevo.definitions import Domain, prompt
+from personaevo.models.thoughts import parted
 from personaevo.records import ChatModel, Message, Persona, PlanItem, Role, Task
 from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.facts import facts_of
@@ -30,8 +31,6 @@ _NOTHING = "(nothing)"
 _PEELS = 3  # labels, quotation marks and markers may be wrapped around each other
 
 _END = re.compile(r"[*_`]{0,3}(?:\[ ?DONE ?(?:: ?(?P<why>\w{1,20}) ?)?\]|###\s?STOP\s?###)[*_`]{0,3}\.?", re.IGNORECASE)
-_THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.IGNORECASE | re.DOTALL)
-_REST_OF_A_THOUGHT = re.compile(r"\A.*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
 _DIRECTION = re.compile(r"\[(?=\s{0,3}stage\s{1,3}direction)", re.IGNORECASE)
 _QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("«", "»"), ("„", "“"))
 _NAMES = {
@@ -69,7 +68,7 @@ def without_markers(text: str, longest: int) -> Spoken:
 def one_turn(reply: str, speaker: Role, longest: int = MAX_TURN) -> Spoken:
     """What a model said as ``speaker``: without thoughts, end markers, a label before it and quotation marks around it. Where the text
     goes on as the other side, it is cut, and what stands there ends nothing."""
-    text = _REST_OF_A_THOUGHT.sub("", _THOUGHTS.sub("", reply[:_MAX_READ]))
+    text = parted(reply[:_MAX_READ]).said
     other = _ON_A_LINE["assistant" if speaker == "user" else "user"].search(text)
     spoken = without_markers(text[: other.start()] if other else text, _MAX_READ)
     text = spoken.text
@@ -89,16 +88,22 @@ def _unquoted(text: str) -> str:
 
 def ask(model: ChatModel, messages: Sequence[Message], speaker: Role, sample: int, longest: int = MAX_TURN) -> Spoken:
     """The model's next turn as ``speaker``. A model that says nothing, without ending the dialogue either, is asked once more, as the next
-    sample.
+    sample; and so is a user whose turn reached the limit of tokens: that is no turn.
 
     Raises:
-        EpisodeError: it said nothing again.
+        EpisodeError: it said nothing again, or came to no end.
     """
+    who, problem = "user" if speaker == "user" else "agent", ""
     for attempt in (sample, sample + 1):
-        spoken = one_turn(model.reply(tuple(messages), sample=attempt).text, speaker, longest)
-        if spoken.text or spoken.ended:
+        reply = model.reply(tuple(messages), sample=attempt)
+        spoken = one_turn(reply.text, speaker, longest)
+        if reply.cut and speaker == "user":
+            problem = "came to no end within its limit of tokens"
+        elif spoken.text or spoken.ended:
             return spoken
-    raise EpisodeError(f"the {'user' if speaker == 'user' else 'agent'} model said nothing")
+        else:
+            problem = "said nothing"
+    raise EpisodeError(f"the {who} model {problem}")
 
 
 def heard_text(text: str) -> str:

@@ -104,7 +104,7 @@ def test_empty_search_is_for_empty_programs(search: str) -> None:
 def test_blocks_apply_in_order_to_what_those_before_them_made() -> None:
     reply = block("import math\n", "import json\n") + block("import json\n", "import re\nimport json\n") + block("import re\n", "")
     assert apply(PROGRAM, reply) == PROGRAM.replace("math", "json")
-    message = refusal(PROGRAM, block("import math\n", "import re\n") + block("import math\n", ""))
+    message = refusal(PROGRAM, block("import math\n", "import re\n") + block("import math\n\n", ""))
     assert message.startswith("block 2:")
     assert "after the blocks before it" in message
 
@@ -418,7 +418,8 @@ def test_fences_in_a_list_and_quoted_programs() -> None:
 
 def test_which_of_several_blocks() -> None:
     longer = SMALL + "# the same with more words\n"
-    assert whole(f"```python\n{SMALL}```\n```python\n{longer}```\n```python\n{SMALL}```\n") == longer
+    assert whole(f"```python\n{longer}```\n```python\n{SMALL}```\n```python\n{longer}```\n") == longer
+    assert whole(f"A draft:\n```python\n{longer}```\nBetter:\n```python\n{SMALL}```\n") == SMALL
     assert whole(f"```text\n{longer}```\n```python\n{SMALL}```\n") == SMALL
     assert whole("```python\nx = 1\n```\n```\nx = 1\ny = 2\n```\n") == "x = 1\ny = 2\n"
     assert whole("```python\nx = (\n```\n") == "x = (\n"  # whether it can be read is for others to say

@@ -23,6 +23,7 @@ from personaevo.simulate.model_users import (
     MAX_TURN,
     ModelUser,
     Spoken,
+    ask,
     one_turn,
     system_prompt,
     without_markers,
@@ -385,3 +386,21 @@ def renew(name: str, messages: Callable[[], Sequence[Message]]) -> None:
 
 if __name__ == "__main__":
     renew("user.txt", golden_messages)
+
+
+def test_a_turn_without_an_end_is_no_turn() -> None:
+    """A small model may say the same word until it is stopped."""
+
+    class Endless:
+        asked: list[int] = []  # noqa: RUF012
+
+        def reply(self, messages: Sequence[Message], *, schema: object = None, sample: int = 0) -> Reply:
+            self.asked.append(sample)
+            return Reply("bye. bye. bye.", cut=sample == 4) if sample < 6 else Reply("bye.", cut=True)
+
+    model = Endless()
+    assert ask(model, [Message("user", "x")], "user", 4).text == "bye. bye. bye."
+    assert model.asked == [4, 5]
+    with pytest.raises(EpisodeError, match="the user model came to no end within its limit of tokens"):
+        ask(model, [Message("user", "x")], "user", 6)
+    assert ask(model, [Message("user", "x")], "assistant", 6).text == "bye."  # an agent may go on
