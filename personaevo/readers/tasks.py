@@ -1,4 +1,4 @@
-"""Reads tasks: JSON lines of ``Task``, or the ``tasks.json`` of a τ²-bench domain."""
+"""Reads tasks: JSON lines of ``Task``, or the tasks of a τ²-bench domain: one ``tasks.json``, or a folder with a file for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from personaevo import injection
 from personaevo.errors import InputError
-from personaevo.readers import files, wording
+from personaevo.readers import briefs, files, wording
 from personaevo.readers.files import Row
 from personaevo.records import Split, Task
 
@@ -19,28 +19,32 @@ MAX_TEXT_CHARS = 20_000
 
 
 def read_tasks(path: str | Path) -> list[Task]:
-    """The tasks in a file: JSON lines (or a JSON list) of ``Task``, or τ²-bench's ``tasks.json`` (or the folder that
-    holds it).
+    """The tasks in a file: JSON lines (or a JSON list) of ``Task``, or τ²-bench's ``tasks.json``; or a folder: one with
+    ``task_*.json``, or that of a τ² domain, which holds such a folder ``tasks`` or else ``tasks.json``.
 
     Of a τ² task, ``reason_for_call`` gives the goal (its first wish, in the first person), identifiers and
     ``known_info`` give the facts, everything else said to the user goes to the context; ``persona`` and
-    ``evaluation_criteria`` are left out. The group is the τ² domain. Test tasks are those that ``split_tasks.json``
-    beside the file lists under "test"; without such a list about half of the tasks, by a hash of their ids.
+    ``evaluation_criteria`` are left out. Of instructions that are one text the parts are found by their headings. The
+    group is the τ² domain. Test tasks are those that the split file beside ``NAME.json`` (``split_NAME.json``, else
+    ``split_tasks.json``) lists under "test"; about half of the tasks, by a hash of their ids, without such a file or if
+    neither its "train" nor its "test" names any.
 
     Raises:
         InputError: the file cannot be read, holds no task or over 100,000, or a task is not of the expected form: ids must
             differ, a text has at most 20,000 characters, a task at most 200 facts, and what users are to say (goal, facts)
-            speaks to no judge or model (see ``injection``), as every dialogue about it would fail.
+            speaks to no judge or model (see ``injection``), as every dialogue about it would fail; or the split file
+            names none of the tasks.
     """
     path = Path(path)
-    if path.is_dir():
-        path = path / "tasks.json"
-    rows = _rows(path)
+    parts = _task_files(path) if path.is_dir() else []
+    path = path / "tasks.json" if path.is_dir() and not parts else path
+    rows = [Row(files.document(part), part.name) for part in parts] or _rows(path)
     if not rows:
         raise files.fault(path, "", "expected at least one task, got none")
     if len(rows) > MAX_TASKS:
         raise files.fault(path, "", f"expected at most {MAX_TASKS:,} tasks, got more; leave some out")
-    listed = _listed(path) if any("user_scenario" in files.fields(row, path) for row in rows) else None
+    theirs = [str(row.value.get("id", "")) for row in rows if "user_scenario" in files.fields(row, path)]
+    listed = _listed(path, theirs) if theirs else None
     tasks = [_task(row, path, listed) for row in rows]
     files.distinct(((task.id, row.where) for task, row in zip(tasks, rows, strict=True)), path)
     return tasks
@@ -55,15 +59,31 @@ def _rows(path: Path) -> list[Row]:
     return files.entries(loaded, "tasks", path) if "tasks" in loaded.value else [loaded]
 
 
-def _listed(path: Path) -> frozenset[str] | None:
-    """The test ids of the split file beside ``path``; None when there is no such file or no such list."""
-    beside = path.with_name("split_tasks.json")
-    if not beside.exists():
+def _task_files(folder: Path) -> list[Path]:
+    """The files of a folder with one for each task, or of the folder ``tasks`` in it; none if there is no such folder."""
+    return sorted(folder.glob("task_*.json")) or sorted((folder / "tasks").glob("task_*.json"))
+
+
+def _listed(path: Path, ids: list[str]) -> frozenset[str] | None:
+    """The test ids of the split file that belongs to ``path``; None when there is no such file or it does not split these ids.
+
+    Raises:
+        InputError: it names none of them, in no list.
+    """
+    folder = path if path.is_dir() and path.name != "tasks" else path.parent
+    near = (folder / name for name in (f"split_{path.stem}.json", "split_tasks.json"))
+    beside = next((file for file in near if file.is_file()), None)
+    if beside is None:
         return None
     row = Row(files.document(beside), "")
-    if "test" not in files.fields(row, beside):
-        return None
-    return frozenset(str(entry.value) for entry in files.entries(row, "test", beside))
+    lists = [name for name, value in files.fields(row, beside).items() if isinstance(value, list) or name == "test"]
+    named = {name: frozenset(str(entry.value) for entry in files.entries(row, name, beside)) for name in lists}
+    if named and not any(known.intersection(ids) for known in named.values()):
+        other = next((files.short(name) for names in named.values() for name in sorted(names)), "none")
+        given = f"names none of the {len(ids):,} tasks of {path.name} (it names {other}, they are {files.short(ids[0])}, …)"
+        raise files.fault(beside, "", f"{given}: expected the split of these tasks; move it away, and about half are for tests")
+    divides = "test" in named and (named["test"] | named.get("train", frozenset())).intersection(ids)
+    return named["test"] if divides else None
 
 
 def _task(row: Row, path: Path, listed: frozenset[str] | None) -> Task:
@@ -93,14 +113,17 @@ def _from_tau2(row: Row, path: Path, listed: frozenset[str] | None) -> dict[str,
     instructions = files.fields(scenario, path).get("instructions")
     if isinstance(instructions, str):
         parts = Row({"reason_for_call": instructions, "known_info": instructions}, scenario.where)
-        others: list[str] = []
     else:
         parts = Row(instructions, f"{scenario.where}.instructions")
-        others = [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]
     reason = _text(parts, "reason_for_call", path)
     if not any(map(str.isalnum, reason)):
         raise files.fault(path, parts.where, f"field 'reason_for_call': expected a sentence, got {files.short(reason)}")
-    goal, rest = wording.goal(reason)
+    if isinstance(instructions, str):
+        brief = briefs.is_brief(reason)
+        goal, rest, others = (briefs.goal(reason), "", [briefs.plain(reason)]) if brief else (*wording.goal(reason), [])
+    else:
+        goal, rest = wording.goal(reason)
+        others = [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]
     told = [wording.first_person(other.strip()) for other in others if any(map(str.isalnum, other))]
     return {
         "id": identity,

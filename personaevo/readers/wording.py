@@ -42,13 +42,15 @@ _WISHES = (
     re.compile(
         r"\b(?:you|and|but)(?:['\u2019]d| would)?(?: (?:also|just|now|really|only|first))* (?:want|wish|like) to\b:?\s*"
         r"|\b(?:goal|task)\b[^.!?]{0,20}? is to |^(?:first,? )?try to "
-        r"|\bcontact(?:ing)?(?: customer (?:service|support))? to |\byou (?P<know>wonder) ",
+        r"|\bcontact(?:ing)?(?: customer (?:service|support))? to |\bcalling to |\byou (?P<know>wonder) ",
         re.IGNORECASE,
     ),
     re.compile(
         r"\b(?:you|and|but)(?: (?:also|just|now|really|only|first))* need to |\bhelp you (?!with\b)"
         r"|^For [^,]+, (?=[a-z])(?!you\b)|\bask (?:them|the agent|it) to "
-        r"|\byou want (?P<noun>)(?=(?:a|an|the|your|all|any)\b)",
+        r"|\byou want (?P<noun>)(?=(?:a|an|the|your|all|any)\b)"
+        r"|\byou need (?P<help>)(?=(?:some |urgent |your )?(?:help|assistance)\b)"
+        r"|\byou(?:['\u2019]re| are) looking (?:for (?P<thing>)|to )",
         re.IGNORECASE,
     ),
 )
@@ -69,16 +71,28 @@ _THING = re.compile(
 _BORDER = re.compile(r"[,;:.]\s|\s(?:and|but|so|because|or|if|while|since|which)\s|\s\(")
 
 _NAME = r"[A-Z][\w'\u2019-]*"
+_IS = r"(?:\*\*)?(?: is|:)?(?:\*\*)? \(?"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_DATE = rf"(?:\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{2,4}}|{_MONTH} {_DAY},? \d{{4}}|{_DAY} {_MONTH},? \d{{4}})"
 _KNOWN_FACTS = (
     ("name", re.compile(rf"\b[Yy]our? name is ({_NAME}(?: {_NAME})*)")),
+    ("name", re.compile(rf"\b(?:[Ff]ull )?[Nn]ame: ({_NAME}(?: [a-z]{{2,3}}(?= [A-Z]))?(?: {_NAME})*)")),
+    ("name", re.compile(rf"\b[Yy]our character(?: is|:)(?:\*\*)?(?: You are)? (?!You\b)({_NAME}(?: {_NAME})+)")),
+    ("name", re.compile(rf"\b[Yy]our character is an? [^.\n]{{0,60}}?named ({_NAME}(?: {_NAME})*)")),
     ("name", re.compile(rf"(?:\b[Yy]ou are|\b[Yy]ou['\u2019]re|\bcalled) ({_NAME}(?: {_NAME})+|{_NAME}(?=,| \())")),
     ("friend's name", re.compile(rf"\bfriend['\u2019]?s['\u2019]? name is ({_NAME}(?: {_NAME})*)")),
-    ("zip code", re.compile(r"\b(\d{5})\b")),
-    ("address", re.compile(r"\blive (?:in|at) (\d+ [^.]*?\b\d{5})\b")),
+    ("phone number", re.compile(rf"\b(?:[Pp]hone|[Mm]obile|[Cc]ell)(?: [Nn]umber)?{_IS}(\+?[\d(][\d() .-]{{5,}}\d)")),
+    ("phone number", re.compile(r"(?<![\w.-])((?:\+?1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[.-]\d{4})(?![\w-])")),
+    ("date of birth", re.compile(rf"\b(?:[Dd]ate of birth|[Bb]irth ?da(?:te|y)|DOB|[Bb]orn on){_IS}({_DATE})")),
+    ("zip code", re.compile(r"(?<![$\d,.-])(?<!income \()(?<!income[:=])(?<!income: )(?<!income is )(?<!income of )\b(\d{5})\b(?![,.]\d|-\d{5})")),
+    ("address", re.compile(r"\b(?:live (?:in|at)|[Aa]ddress(?: is|:)) (\d+ [^.|\n]*?\b\d{5})\b")),
 )
 _BESIDE = r"(?:\(|[Rr]eservations? (?:IDs? )?|\band )"  # where six letters without a digit are a reservation too
 _FACTS = (
-    ("user id", re.compile(r"\b((?!certificate_|gift_card_|credit_card_|paypal_)[a-z]+_[a-z]+_\d+|user_\d+)\b")),
+    ("user id", re.compile(r"\b[Uu]ser[ _]?(?:id|ID)(?: is|:)? ((?=\w*\d)\w+)\b")),
+    ("user id", re.compile(r"\b((?!certificate_|gift_card_|credit_card_|paypal_|friend_)[a-z]+_[a-z]+_\d+|user_\d+)\b(?!@)")),
+    ("account id", re.compile(r"\b[Aa]ccount (?:id|ID|[Nn]umber)(?: is|:)? ((?=\w*\d)\w{4,})\b")),
     ("email", re.compile(r"(?<![\w.+-])([\w.+-]+@[\w-]+(?:\.[\w-]+)+)")),
     ("order number", re.compile(r"(#?\bW\d{7})\b")),
     ("reservation", re.compile(rf"\b(?!HAT\d{{3}}\b)((?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{{6}})\b|{_BESIDE}([A-Z]{{6}})\b")),
@@ -147,24 +161,43 @@ def _named(phrase: str, before: str) -> str:
     return f"{pointer.group('verb')} the {thing}{of}{phrase[pointer.end() :]}"
 
 
+def wishes(text: str) -> bool:
+    """Whether a wish stands in ``text``."""
+    return _wished(sentences(text)) is not None
+
+
 def _wish(parts: list[str]) -> tuple[int, str, bool]:
     """Which sentence holds the first wish, the wish, and whether it fills the sentence."""
+    return _wished(parts) or (0, _because(parts[0]), False)
+
+
+def trouble(text: str) -> str:
+    """What is the matter, as a phrase that completes "I want to …"; ``text`` must have a letter in it."""
+    return _cut(" ".join(first_person(_because(sentences(text)[0])).split()))
+
+
+def _because(sentence: str) -> str:
+    reason = _CONTACT.sub("", sentence)
+    return f"get help because {reason[0].lower()}{reason[1:]}"
+
+
+def _wished(parts: list[str]) -> tuple[int, str, bool] | None:
     for pattern in _WISHES:
         for index, part in enumerate(parts):
             match = pattern.search(part)
             if match and part[match.end() :].strip(" .:"):
                 found = match.groupdict()
-                lead = "know " if found.get("know") else "get " if found.get("noun") is not None else ""
+                named = any(found.get(name) is not None for name in ("noun", "help", "thing"))
+                lead = "know " if found.get("know") else "get " if named else ""
                 return index, lead + part[match.end() :], not lead and match.start() == 0
-    reason = _CONTACT.sub("", parts[0])
-    return 0, f"get help because {reason[0].lower()}{reason[1:]}", False
+    return None
 
 
 def _cut(phrase: str) -> str:
     """``phrase`` up to the last clause border within 25 words; lists in braces are data, not speech, and never part
     of it.
     """
-    phrase = phrase.partition("{")[0].strip(" .,;:")
+    phrase = phrase.partition("{")[0].strip(" .,;:?!\"")
     words = phrase.split()
     if len(words) <= MAX_GOAL_WORDS:
         return phrase
@@ -180,15 +213,13 @@ def facts(known: str, reason: str) -> dict[str, str]:
     Names and zip codes are looked for in ``known`` alone, identifiers in both. A second value of a kind is named
     "second …".
     """
-    found: dict[str, str] = {}
     everything = f"{known}\n{reason}"
-    wanted = [(known, *row) for row in _KNOWN_FACTS] + [(everything, *row) for row in _FACTS]
-    for text, name, pattern in wanted:
-        values = list(dict.fromkeys(_values(pattern, text)))
-        if "name" in name:
-            values = [] if name in found else values[:1]
-        found.update({_numbered(name, index): value for index, value in enumerate(values)})
-    return found
+    found: dict[str, list[str]] = {}
+    for text, name, pattern in [(known, *row) for row in _KNOWN_FACTS] + [(everything, *row) for row in _FACTS]:
+        values = found.setdefault(name, [])
+        values += [value for value in dict.fromkeys(_values(pattern, text)) if value not in values]
+    kept = {name: values[:1] if "name" in name else values for name, values in found.items()}
+    return {_numbered(name, index): value for name, values in kept.items() for index, value in enumerate(values)}
 
 
 def _values(pattern: re.Pattern[str], text: str) -> Iterator[str]:

@@ -1,0 +1,98 @@
+"""Instructions of τ²-bench that are one text ("You are playing the role of …", "**Your goal:** …"): why the user calls."""
+
+from __future__ import annotations
+
+import re
+
+from personaevo.readers import wording
+
+_HEADING = re.compile(r"^[ \t]*(?:\*\*(?P<bold>[^*\n]{1,120}?)(?::\*\*|\*\*:)|#+ *(?P<title>[^\n]+))", re.MULTILINE)
+_BULLET = re.compile(r"^[ \t]*(?:[-*•]|\d+[.)]) +", re.MULTILINE)
+_LIST = re.compile(r"\bto:\s*\n((?:[ \t]*(?:[-*•]|\d+[.)]) [^\n]+(?:\n|$))+)")
+# What tells the simulator who it is, and how to behave, is no reason to call.
+_ROLE = re.compile(
+    r"^(?:you are (?:now |currently )?(?:playing|acting|on the line|a customer|the (?:customer|user))\b|your character (?:is|:)"
+    r"|(?:only|don't|do not|never|always|here are|if) |you have access to )",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"^You(?:['\u2019]re| are) [A-Z][\w'-]+(?: [\w'-]+)* [A-Z][\w'-]+[,.]")
+_BECAUSE = re.compile(r"\bbecause (?P<why>[^.!?\n]+)")
+_OPENING = re.compile(r"^[^\"\u201c\n]*\b(?:opening|start)[^\"\u201c\n]*[\"\u201c](?P<said>[^\"\u201d\n]+)", re.IGNORECASE | re.MULTILINE)
+_SECOND = (
+    (re.compile(r"\bI(?:['\u2019]m| am)\b"), "you are"), (re.compile(r"\bI\b"), "you"),
+    (re.compile(r"\bmy\b", re.IGNORECASE), "your"), (re.compile(r"\bme\b"), "you"),
+)  # fmt: skip
+_WORDS = 3  # "get help", "know why": of a goal with fewer words nobody knows what it is about
+_WHERE = ("goal", "situation", "character")
+
+
+def is_brief(text: str) -> bool:
+    """Whether instructions have headings, or tell the simulator its role first."""
+    return bool(_HEADING.search(text) or _ROLE.match(text.strip()))
+
+
+def goal(text: str) -> str:
+    """The goal in the instructions, as a phrase that completes "I want to …": the first wish of the goal, the situation, the character, or
+    of what is said first (without headings: of the whole text) that says what it is about; where there is none, what is the matter.
+    """
+    parts = _sections(text)
+    own = [_plain(parts[name]) for name in _WHERE if name in parts]
+    told = [_wished(parts["goal"])] if "goal" in parts else []
+    told += [*own, _opening(text), *([] if own else [_plain(text)])]
+    goals = (wording.goal(part)[0] for part in told if wording.wishes(part))
+    return next((goal for goal in goals if len(goal.split()) >= _WORDS), wording.trouble(_matter(own or [_plain(text)])))
+
+
+def plain(text: str) -> str:
+    """The text without marks for bold type and headings."""
+    return re.sub(r"\*\*|^#+ *|^-{3,}$", "", text, flags=re.MULTILINE)
+
+
+def _sections(text: str) -> dict[str, str]:
+    """What stands under headings that name goal, situation and character; the first of each."""
+    found: dict[str, str] = {}
+    heads = list(_HEADING.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    for head, end in zip(heads, ends[: len(heads)], strict=True):
+        title = (head.group("bold") or head.group("title")).lower().strip()
+        body = text[head.end() : end].strip()
+        name = next((name for name in _WHERE if re.fullmatch(rf"(?:your )?(?:main |overall )?{name}s?:?", title)), None)
+        if name and body:
+            found.setdefault(name, body)
+    return found
+
+
+def _plain(part: str) -> str:
+    """Sentences, each bullet one, without those that tell the simulator who it is."""
+    joined = _LIST.sub(lambda match: f"to {', '.join(_items(match.group(1)))}.\n", plain(part))
+    lines = wording.sentences(_BULLET.sub("", joined))
+    return "\n".join(line for line in lines if not _ROLE.match(line) and not _NAMED.match(line))
+
+
+def _items(listed: str) -> list[str]:
+    items = [_BULLET.sub("", line).strip(" .;") for line in listed.splitlines() if line.strip()]
+    return [item[:1].lower() + item[1:] for item in items]
+
+
+def _wished(part: str) -> str:
+    """A goal that is a command ("Close your account") as a wish."""
+    text = _plain(part)
+    first = re.sub(r"^(?:(?:first|try to|please),? )+", "", text, flags=re.IGNORECASE)
+    if not first or re.match(r"(?:you|your|express|say|tell)\b", first, re.IGNORECASE):
+        return text
+    return f"You want to {first[0].lower()}{first[1:]}"
+
+
+def _opening(text: str) -> str:
+    """What the user is to say first, as if it were told to them."""
+    match = _OPENING.search(plain(text))
+    said = match.group("said") if match else ""
+    for pattern, word in _SECOND:
+        said = pattern.sub(word, said)
+    return said
+
+
+def _matter(parts: list[str]) -> str:
+    """What is the matter: what follows on "because", else what is told first."""
+    why = next((match.group("why") for part in parts if (match := _BECAUSE.search(part))), None)
+    return why or next((part for part in parts if part), "You have a question.")
