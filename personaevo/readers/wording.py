@@ -73,6 +73,7 @@ _BORDER = re.compile(r"[,;:.]\s|\s(?:and|but|so|because|or|if|while|since|which)
 _NAME = r"[A-Z][\w'\u2019-]*"
 _IS = r"(?:\*\*)?(?: is|:)?(?:\*\*)? \(?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
+_NO_INCOME = "".join(rf"(?<!income{between})" for between in (r" \(", "[:=]", ": ", " is ", " of "))
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 _DATE = rf"(?:\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{2,4}}|{_MONTH} {_DAY},? \d{{4}}|{_DAY} {_MONTH},? \d{{4}})"
 _KNOWN_FACTS = (
@@ -85,7 +86,7 @@ _KNOWN_FACTS = (
     ("phone number", re.compile(rf"\b(?:[Pp]hone|[Mm]obile|[Cc]ell)(?: [Nn]umber)?{_IS}(\+?[\d(][\d() .-]{{5,}}\d)")),
     ("phone number", re.compile(r"(?<![\w.-])((?:\+?1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[.-]\d{4})(?![\w-])")),
     ("date of birth", re.compile(rf"\b(?:[Dd]ate of birth|[Bb]irth ?da(?:te|y)|DOB|[Bb]orn on){_IS}({_DATE})")),
-    ("zip code", re.compile(r"(?<![$\d,.-])(?<!income \()(?<!income[:=])(?<!income: )(?<!income is )(?<!income of )\b(\d{5})\b(?![,.]\d|-\d{5})")),
+    ("zip code", re.compile(rf"(?<![$\d,.-]){_NO_INCOME}\b(\d{{5}})\b(?![,.]\d|-\d{{5}})")),
     ("address", re.compile(r"\b(?:live (?:in|at)|[Aa]ddress(?: is|:)) (\d+ [^.|\n]*?\b\d{5})\b")),
 )
 _BESIDE = r"(?:\(|[Rr]eservations? (?:IDs? )?|\band )"  # where six letters without a digit are a reservation too

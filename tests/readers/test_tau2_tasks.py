@@ -73,7 +73,7 @@ def test_the_goal_is_what_stands_under_its_heading(tmp_path: Path, goal: str, ex
         (ROLE.format(who="Jo Field, a baker", told="You are calling to redeem an offer."), "redeem an offer"),
         (ROLE.format(who="a baker named Jo Field", told="Your oven was charged twice to your card."),
          "get help because my oven was charged twice to my card"),
-        (ROLE.format(who="Jo", told="Here are your rules:\n\n- Start by saying you want to change your address.\n- If it works, say thanks."),
+        (ROLE.format(who="Jo", told="Rules:\n\n- Start by saying you want to change your address.\n- If not, say thanks."),
          "change my address"),
         (SHORT.format(who="Jo Field, a baker from Bath", told="You're upset because your card was declined.", said="Hello, I need help."),
          "get help because my card was declined"),
