@@ -295,6 +295,69 @@ def agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
+def stopping_after(dialogues: int) -> Callable[[Messages], str]:
+    """An agent whose owner loses patience in a dialogue."""
+    seen = 0
+
+    def agent(messages: Messages) -> str:
+        nonlocal seen
+        seen += len(messages) <= 1
+        if seen > dialogues:
+            raise KeyboardInterrupt
+        return helps(messages)
+
+    return agent
+
+
+def test_a_stopped_run_goes_on_with_its_dialogues(finished_archive: Path, tmp_path: Path) -> None:
+    whole, kept = run(helps, finished_archive), tmp_path / "kept.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run(stopping_after(5), finished_archive, keep=kept)
+    assert kept.read_text("utf-8").count("\n") == 5
+    kept.write_text(kept.read_text("utf-8") + '{"id": "half', "utf-8")  # as a kill may leave it
+    asked: list[int] = []
+
+    def counting(messages: Messages) -> str:
+        asked.append(len(messages))
+        return helps(messages)
+
+    resumed = run(counting, finished_archive, keep=kept, resume=True)
+    assert resumed.dialogues() == whole.dialogues()
+    assert resumed.success == whole.success
+    assert sum(length <= 1 for length in asked) == len(whole.dialogues()) - 5
+    assert [json.loads(line) for line in kept.read_text("utf-8").splitlines()] == whole.dialogues()
+    again: list[int] = []
+    assert run(lambda messages: again.append(1) or "", finished_archive, keep=kept, resume=True).dialogues() == whole.dialogues()
+    assert again == []
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "message"),
+    [
+        ("", {}, "exists: go on with its dialogues"),
+        ("[]\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
+        ("nonsense\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
+    ],
+)
+def test_other_files_are_not_gone_on_with(
+    finished_archive: Path, tmp_path: Path, text: str, given: dict[str, Any], message: str
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text(text, "utf-8")
+    with pytest.raises(InputError, match=message):
+        run(helps, finished_archive, keep=kept, **given)
+    assert kept.read_text("utf-8") == text
+
+
+def test_dialogues_of_other_arguments_are_not_gone_on_with(finished_archive: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    run(helps, finished_archive, keep=kept)
+    before = kept.read_text("utf-8")
+    with pytest.raises(InputError, match="is of other arguments"):
+        run(helps, finished_archive, keep=kept, resume=True, seed=2)
+    assert kept.read_text("utf-8") == before
+
+
 @pytest.mark.usefixtures("agents")
 def test_the_command(finished_archive: Path) -> None:
     rows = [f"{task.model_dump_json()}\n" for task in stored_tasks(finished_archive)]

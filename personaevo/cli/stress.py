@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from personaevo.cli.output import say, show, show_json
 from personaevo.cli.shared import PATH, announce, as_json, counted, debuggable, models_of, sandbox_option, set_option, warnings_told
+from personaevo.errors import BudgetError, ModelError
 
 if TYPE_CHECKING:
     from personaevo.records import Tier
@@ -41,7 +41,8 @@ _MODEL = "Who plays user or generator (repeatable): openai:NAME or anthropic:NAM
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True, max=86_400), default=60.0, show_default=True, metavar="SECONDS",
               help="For one answer of the agent.")  # fmt: skip
 @click.option("--at-once", type=click.IntRange(1, 1024), default=1, show_default=True, metavar="N", help="Dialogues at a time, in threads.")
-@click.option("--out", type=PATH, metavar="FILE.jsonl", help="Write all dialogues as JSON lines, in the form that --human reads.")
+@click.option("--out", type=PATH, metavar="FILE.jsonl", help="Write each dialogue as it ends, as JSON lines that --human reads.")
+@click.option("--resume", is_flag=True, help="Go on with the dialogues in --out; arguments must be as they were.")
 @sandbox_option
 @as_json
 @debuggable
@@ -51,11 +52,14 @@ def stress(archive: str, sandbox: Tier | None, as_json: bool, out: Path | None, 
     The agent succeeds with a user who leaves content and whose task came through whole. The report tells success by kind of user and by
     behavior, beside persona-free users on the same tasks, and shows the dialogues to read.
     """
-    _check_out(out)
-    result = _stressed(archive, sandbox or "kernel", given)
+    _check_out(out, resume=given["resume"])
+    try:
+        result = _stressed(archive, sandbox or "kernel", {**given, "keep": out})
+    except (ModelError, BudgetError, KeyboardInterrupt):
+        if out is not None and out.exists():
+            say(f"The dialogues until now are in {out}: go on with the same arguments and --resume.")
+        raise
     if out is not None:
-        rows = (json.dumps(row, allow_nan=False) for row in result.dialogues())
-        out.write_text("".join(f"{row}\n" for row in rows), "utf-8")
         say(f"{len(result.talks) + len(result.control)} dialogues are in {out}")
     if as_json:
         show_json(result.to_dict())
@@ -65,8 +69,12 @@ def stress(archive: str, sandbox: Tier | None, as_json: bool, out: Path | None, 
     show(stress_text(result, min(120, shutil.get_terminal_size((100, 24)).columns)))
 
 
-def _check_out(out: Path | None) -> None:
+def _check_out(out: Path | None, *, resume: bool) -> None:
     """What cannot be written is told before the work, not after it."""
+    if resume and out is None:
+        raise click.UsageError("--resume needs --out FILE.jsonl: the dialogues to go on with")
+    if out is not None and out.is_file() and not resume:
+        raise click.UsageError(f"--out {out} exists: add --resume to go on with its dialogues, or give another file")
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise click.UsageError(f"--out {out}: expected a file in a folder that exists")
 

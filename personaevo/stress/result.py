@@ -141,7 +141,7 @@ class StressResult:
 
     def dialogues(self) -> list[dict[str, Any]]:
         """All dialogues as rows of JSON that ``readers.read_dialogues`` and ``--human`` read, with more about each."""
-        return [_row(talk) for talk in (*self.talks, *self.control)]
+        return [row_of(talk) for talk in (*self.talks, *self.control)]
 
     def to_dict(self) -> dict[str, Any]:
         """All but the dialogues that are not to be read, as plain values: what ``stress --json`` prints.
@@ -164,12 +164,13 @@ class StressResult:
             "agent_failures": self.failures,
             "cells": [asdict(one) for one in self.cells],
             "behaviors": [asdict(one) for one in self.behaviors],
-            "to_read": [_row(talk) for talk in self.to_read],
+            "to_read": [row_of(talk) for talk in self.to_read],
             "notes": list(self.notes),
         }
 
 
-def _row(talk: Talk) -> dict[str, Any]:
+def row_of(talk: Talk) -> dict[str, Any]:
+    """One dialogue as ``StressResult.dialogues`` gives it."""
     persona, episode = talk.persona, talk.episode
     return {
         "id": talk.id,
@@ -181,7 +182,10 @@ def _row(talk: Talk) -> dict[str, Any]:
         "user_id": f"{talk.task.id}/{persona.id}" if persona else None,
         "success": talk.success,
         "ending": talk.ending,
+        "outcome": episode.outcome,
         "reason": episode.reason,
+        "fault": episode.fault,
+        "seed": episode.item.seed,
         "preservation": episode.preservation if episode.state == "completed" else None,
         "p_human": episode.p_human,
         "persona": persona.model_dump(mode="json", include={"id", "description", "behaviors", "dials", "policy"}) if persona else None,

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import DEFAULT_TIMEOUT, AgentFunction
 from personaevo.simulate.seeds import seed_of
 from personaevo.stress.findings import conclude
+from personaevo.stress.kept import KeptTalks, rewrite
 from personaevo.stress.play import Success, Table, Talk, agent_of
 from personaevo.stress.result import StressResult
 
@@ -48,6 +50,8 @@ def stress_agent(
     timeout: float = DEFAULT_TIMEOUT,
     at_once: int = 1,
     sandbox: Tier = "kernel",
+    keep: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     observe: Callable[[int, int], None] | None = None,
 ) -> StressResult:
     """Runs an agent under users drawn from an archive, and says with whom it fails.
@@ -68,6 +72,8 @@ def stress_agent(
             and it words turns as it was calibrated.
         timeout: seconds for one answer of the agent.
         at_once: dialogues at a time, in threads that share the agent. Results do not depend on it if the agent's answers do not.
+        keep: a file of JSON lines that each dialogue is written to as it ends, as ``StressResult.dialogues`` gives it.
+        resume: go on with the dialogues in ``keep``, which are of equal arguments.
         observe: called with (dialogues done, planned).
 
     An agent that raises, hangs or answers with no text fails those dialogues, with its reason; nothing is raised for it. Dialogues of
@@ -77,7 +83,7 @@ def stress_agent(
     dialogue itself, as an agent that fails makes users push back. Users in the upper third are compared with those in the lower third.
 
     Raises:
-        InputError, ConfigError: an argument is not of the expected form.
+        InputError, ConfigError: an argument is not of the expected form, or ``keep`` is there (without ``resume``), or not to be used.
         ArchiveError, ProgramError, SandboxError: see ``PersonaSampler``.
         ModelError, BudgetError: the users' model cannot be asked, or not any more.
     """
@@ -98,14 +104,18 @@ def stress_agent(
         table = Table(definitions.domain(place), make_user, make_agent, people.losses if people else (), success, seconds)
         drawn = _drawn(sampler, plan, strategy, where)
         jobs = [(item, drawn[item.task_id][item.slot]) for item in plan.items] + [(item, None) for item in plan.items if control]
-        talks = _played(table, plan, jobs, at_once, observe)
+        with nullcontext() if keep is None else KeptTalks(Path(keep), resume=resume) as kept:
+            talks = _played(table, plan, jobs, at_once, kept, observe)
     settings = {
         "archive": os.fspath(archive), "domain": sampler.domain if domain is None else domain, "tasks": len(plan.tasks),
         "personas": personas, "strategy": strategy, "where": where, "seed": seed,
         "user": str(parse((models or {}).get("user", "embedded"))),
         "success": "own check" if success else "content, task kept", "calibration": None if curves is None else curves.digest,
     }  # fmt: skip
-    return conclude(name, settings, talks[: len(plan.items)], talks[len(plan.items) :], people, notes)
+    result = conclude(name, settings, talks[: len(plan.items)], talks[len(plan.items) :], people, notes)
+    if keep is not None:
+        rewrite(Path(keep), result.dialogues())  # with what only all of them tell
+    return result
 
 
 # --- who talks about what
@@ -166,14 +176,16 @@ def _played(
     plan: Plan,
     jobs: Sequence[tuple[PlanItem, SampledPersona | None]],
     at_once: int,
+    kept: KeptTalks | None,
     observe: Callable[[int, int], None] | None,
 ) -> list[Talk]:
-    """The dialogues, in order. The first error that is not the agent's stops all."""
+    """The dialogues, in order; those that are kept are not played again. The first error that is not the agent's stops all."""
     tasks = {task.id: task for task in plan.tasks}
+    known = [None if kept is None else kept.get(tasks[item.task_id], persona, item, table.losses) for item, persona in jobs]
 
-    def play(job: tuple[PlanItem, SampledPersona | None]) -> Talk:
+    def play(job: tuple[PlanItem, SampledPersona | None], there: Talk | None) -> Talk:
         try:
-            return table.play(tasks[job[0].task_id], job[1], job[0])
+            return there or table.play(tasks[job[0].task_id], job[1], job[0])
         except BaseException:
             table.stopping.set()  # for those under way: their results are waited for first, as they come in order
             raise
@@ -181,8 +193,10 @@ def _played(
     talks: list[Talk] = []
     players = ThreadPoolExecutor(at_once, thread_name_prefix="dialogue")
     try:
-        for talk in players.map(play, jobs) if at_once > 1 else map(play, jobs):
+        for talk in players.map(play, jobs, known) if at_once > 1 else map(play, jobs, known):
             talks.append(talk)
+            if kept is not None:
+                kept.add(talk)
             if observe is not None:
                 observe(len(talks), len(jobs))
     finally:
