@@ -83,6 +83,9 @@ def search(context: click.Context, /, config: Path | None, as_json: bool, dry_ru
         show_json(_as_object(result))
     else:
         _show(result, settings)
+    if result.problem:
+        say(f"Nothing was found: {result.problem}")
+        context.exit(1)
 
 
 def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) -> SearchConfig:
@@ -198,4 +201,5 @@ def _as_object(result: SearchResult) -> dict[str, Any]:
         "comparisons": [asdict(one) for one in table.comparisons],
         "digest": result.digest,
         "models": spending_object(result.spending),
+        "problem": result.problem,
     }

@@ -11,7 +11,7 @@ from typing import Any
 from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
-from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
+from personaevo.errors import ConfigError, InputError, ModelError, ProgramError, ReferenceDataError
 from personaevo.evolve import calibrated, negatives, profiles
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.cell_names import named
@@ -120,6 +120,7 @@ def prepare(
     Raises:
         InputError, ConfigError, ReferenceDataError, ArchiveError: something given cannot be used.
         ProgramError: the seed program fails on all of its tasks.
+        ModelError: no dialogue could be played.
     """
     definitions.domain(config.domain_place)
     tasks = load_tasks(config)
@@ -240,8 +241,13 @@ class _Making:
         works = [work.rollout for work in planned]
         if self.models:
             self.told(works)
-        self._played[purpose] = negatives.gathered(planned, play(self.workers, works))
-        return self._played[purpose]
+        played = play(self.workers, works)
+        found = negatives.gathered(planned, played)
+        if FREE not in found:
+            reason = next((one.reason for some in played for one in some if one.reason), "no reason is known")
+            raise ModelError(f"no dialogue of persona-free users could be played: {reason}")
+        self._played[purpose] = found
+        return found
 
 
 def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Reference) -> dict[str, str]:

@@ -54,7 +54,8 @@ SEED_OPERATOR = "seed"
 @dataclass(frozen=True)
 class SearchResult:
     """What a search found. ``table`` is the final table on held-out tasks and people; ``comparisons`` are the best program's paired
-    differences to every other row; ``best`` the program that won the finals; ``spending`` what each role's model did and cost, in all."""
+    differences to every other row; ``best`` the program that won the finals; ``spending`` what each role's model did and cost, in all;
+    ``problem`` says why nothing was found, where every proposal was refused or no dialogue of a candidate was played ("" otherwise)."""
 
     archive: Path
     seed: int
@@ -66,6 +67,7 @@ class SearchResult:
     table: tuple[TableRow, ...]
     comparisons: tuple[Comparison, ...] = ()
     spending: Mapping[str, Account] = field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclass
@@ -399,4 +401,15 @@ class Search:
         digest = archive.digest(self.run_id)
         spending = self.company.models.ledger.accounts() if self.company is not None else {}
         done = len(self.state.commits), self.state.episodes
-        return SearchResult(path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending)
+        return SearchResult(path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending, self._problem())
+
+    def _problem(self) -> str:
+        """Why nothing was found, if nothing was."""
+        candidates = [commit.candidate for commit in self.state.commits]
+        proposed = [one for one in candidates if one.number > 0]
+        reasons = [one.reason for one in proposed or candidates if one.reason]
+        if not any(commit.evaluation is not None and commit.evaluation.completed for commit in self.state.commits):
+            return f"no dialogue of a candidate was played: {next((one.reason for one in candidates if one.reason), 'no reason is known')}"
+        if proposed and self.developer is not None and not any(commit.evaluation for commit in self.state.commits[1:]):
+            return f"every proposal was refused: {reasons[0] if reasons else 'no reason is known'}"
+        return ""
