@@ -2,9 +2,13 @@
 
     python examples/mirrorbench_export.py [ARCHIVE] [FOLDER]      writes FOLDER/mirrorbench.jsonl and FOLDER/dialogues.jsonl
 
-A row of MirrorBench's JSON lines is a conversation (id, dataset, task, description, turns) with metadata. Here the turns are those of the
-embedded user and the domain's scripted agent; put dialogues of your own simulator in their place. MirrorBench's own proxies read
-``metadata.persona``, a text. One that is directed reads ``metadata.directed`` too; register it before MirrorBench runs:
+A row of MirrorBench's JSON lines is a conversation (id, dataset, description, turns) with metadata, by the rules of its loader (see
+``mirrorbench_row`` in ``personaevo.sampler.formats``). Here the turns are those of the embedded user and the domain's scripted agent; put
+dialogues of your own simulator in their place. Name the file in a job as the ``path`` of one of its JSONL datasets, such as
+``dataset:jsonl/chatbot_arena_mirror``. ``mirrorbench run`` ends with 0 although every episode failed: look into its report.
+
+MirrorBench's own proxies read ``metadata.persona``, a text. One that is directed reads ``metadata.directed`` too; register it before
+MirrorBench runs:
 
     from mirrorbench.adapters.llm import LLM_ADAPTER_INFO, LLMAdapter
     from mirrorbench.core.registry.decorators import register_user_proxy
@@ -17,6 +21,7 @@ embedded user and the domain's scripted agent; put dialogues of your own simulat
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,23 +30,16 @@ from typing import Any
 import personaevo as pe
 from personaevo import definitions, readers
 from personaevo.records import Episode, PlanItem
-from personaevo.sampler import SampledPersona
+from personaevo.sampler import SampledPersona, formats
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.seeds import seed_of
 
 
-def mirrorbench_row(task: pe.Task, persona: SampledPersona, episode: Episode) -> dict[str, object]:
+def mirrorbench_row(task: pe.Task, persona: SampledPersona, episode: Episode, taken: Counter[str]) -> dict[str, object]:
     """One conversation; in its metadata the persona's text, and what a directed proxy needs."""
-    known = {"behaviors": persona.behaviors, "cell": persona.cell_name}
+    row = formats.mirrorbench_row(persona, task, episode.turns, taken)
     directed = {"dials": persona.dials, "task": task.model_dump(), "seed": episode.item.seed, "domain": persona.domain}
-    return {
-        "conversation_id": f"{task.id}/{persona.id}",
-        "dataset": "personaevo",
-        "task_tag": "chat",
-        "task_description": f"Talk to a {task.domain} agent. You want to {task.goal}. {task.context}".strip(),
-        "turns": [{"role": role, "content": text} for role, text in episode.turns],
-        "metadata": {"persona": persona.overlay("").strip(), **known, "directed": directed},
-    }
+    return {**row, "metadata": {**row["metadata"], "behaviors": persona.behaviors, "directed": directed}}
 
 
 class DirectedSession:
@@ -93,16 +91,26 @@ def write(path: Path, rows: Iterable[dict[str, object]]) -> None:
     print(f"{path}: {len(path.read_text('utf-8').splitlines())} rows")
 
 
-if __name__ == "__main__":
-    archive = sys.argv[1] if len(sys.argv) > 1 else "service"
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
+def played(archive: str) -> list[tuple[pe.Task, SampledPersona, Episode]]:
+    """Four personas on each of three tasks."""
     sampler = pe.PersonaSampler(archive)
     domain = definitions.domain(sampler.domain)
     tasks = [task for task in readers.read_tasks(definitions.domain_files(sampler.domain).tasks) if task.split == "test"][:3]
-    played = []
+    found = []
     for task in tasks:
         for slot, persona in enumerate(sampler.sample(task, n=4, seed=1)):
             item = PlanItem(task.id, slot, seed_of("export", task.id, slot))
-            played.append((task, persona, run_episode(task, persona, item, domain)))
-    write(folder / "mirrorbench.jsonl", (mirrorbench_row(*one) for one in played))
-    write(folder / "dialogues.jsonl", (dialogue_row(*one) for one in played))
+            found.append((task, persona, run_episode(task, persona, item, domain)))
+    return [one for one in found if one[2].state == "completed"]
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
+    if not folder.is_dir():
+        sys.exit(f"mirrorbench_export: {folder}: expected a folder that exists")
+    try:
+        conversations, names = played(sys.argv[1] if len(sys.argv) > 1 else "service"), Counter[str]()
+    except pe.PersonaevoError as error:
+        sys.exit(f"mirrorbench_export: {error}")
+    write(folder / "mirrorbench.jsonl", (mirrorbench_row(*one, names) for one in conversations))
+    write(folder / "dialogues.jsonl", (dialogue_row(*one) for one in conversations))

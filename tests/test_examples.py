@@ -19,6 +19,7 @@ from examples.model_server import ModelServer
 from personaevo.readers import read_dialogues, read_tasks
 from personaevo.simulate.tau2 import ids_of
 from tests.refine.refine_cases import simulated
+from tests.standins.loaders import refused_by_mirrorbench
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDINS = ROOT / "tests" / "standins"
@@ -99,11 +100,12 @@ def test_mirrorbench_export(finished_archive: Path, tmp_path: Path) -> None:
     example("mirrorbench_export", finished_archive, tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "mirrorbench.jsonl").read_text("utf-8").splitlines()]
     dialogues = read_dialogues(tmp_path / "dialogues.jsonl")
-    assert len(rows) == len(dialogues) == len({row["conversation_id"] for row in rows}) == 12
+    assert len(rows) == len(dialogues) == 12
+    refused_by_mirrorbench(rows)
     for row, dialogue in zip(rows, dialogues, strict=True):
         assert row["metadata"]["persona"].startswith("Manner: ")
         assert row["turns"] == [{"role": turn.role, "content": turn.content} for turn in dialogue.turns]
-        assert all(turn["content"] for turn in row["turns"])
+        assert all(value in row["task_description"] for value in row["metadata"]["directed"]["task"]["facts"].values())
 
 
 @dataclass(frozen=True)

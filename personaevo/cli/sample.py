@@ -54,15 +54,16 @@ def sample(archive: str, count: int, sandbox: Tier | None, form: str | None, as_
     task its programs are run in the sandbox. --where may name every feature (as measured), the axes of the programs, cell, cell_name,
     task, outcome, p_human and preservation; what is unset never matches.
 
-    Up to 1,000 personas come with three turns as their director plans them, against the embedded agent; not in MirrorBench's rows.
+    Up to 1,000 personas come with three turns as their director plans them, against the embedded agent. MirrorBench's rows have the whole
+    dialogue, as MirrorBench takes from it who opens and how many turns there are.
     """
     form = _form(form, as_json=as_json)
     with _models(given) as models, warnings_told():
         personas, sampler = _sampled(archive, count, sandbox or "kernel", models, given)
-    if form == "mirrorbench":
-        _show_lines(personas, sampler)
-        return
     tasks = _tasks(sampler, given["task"])
+    if form == "mirrorbench":
+        _show_lines(personas, tasks, given["seed"])
+        return
     turns = [_turns(persona, tasks, given["seed"]) for persona in personas] if count <= _MOST_DIRECTED else None
     if form == "text":
         _show(personas, sampler, given, tasks, turns)
@@ -148,10 +149,10 @@ def _turns(persona: SampledPersona, tasks: Mapping[str, Task], seed: int) -> lis
     return example_turns(persona, tasks, seed)
 
 
-def _show_lines(personas: Sequence[SampledPersona], sampler: PersonaSampler) -> None:
+def _show_lines(personas: Sequence[SampledPersona], tasks: Mapping[str, Task], seed: int) -> None:
     from personaevo.sampler.formats import rows
 
-    for row in rows(personas, "mirrorbench", sampler.goals()):
+    for row in rows(personas, "mirrorbench", tasks, seed):
         show(json.dumps(row, allow_nan=False))
 
 

@@ -2,32 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from personaevo.errors import InputError
+from personaevo.records import Role, Task
 from personaevo.sampler.persona import SampledPersona
+from personaevo.sampler.turns import example_turns
 
 Format = Literal["jsonl", "mirrorbench"]
+MOST_TURNS = 40  # of the user, in a row of MirrorBench
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]")
+_LONGEST = 60
 
 
-def rows(personas: Sequence[SampledPersona], form: Format, goals: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+def rows(personas: Sequence[SampledPersona], form: Format, tasks: Mapping[str, Task] | None = None, seed: int = 0) -> list[dict[str, Any]]:
     """One JSON-able row for each persona.
 
-    "jsonl" has all its fields. "mirrorbench" is a line of MirrorBench's JSON lines, whose user proxies read ``metadata.persona``: the text
-    to be laid over their prompt. Its ``turns`` are empty: a reference conversation is the user's own. ``goals`` has the goals of tasks by
-    id, for ``task_description``; null where a task is not among them.
+    "jsonl" has all its fields. "mirrorbench" is a line of MirrorBench's JSON lines (see ``mirrorbench_row``), whose turns are those of the
+    persona's director and the scripted agent of its domain. ``tasks`` has tasks by id; equal arguments give equal rows.
+
+    Raises:
+        InputError: "mirrorbench", and the task or the domain of a persona is not at hand: MirrorBench refuses rows without turns.
     """
     if form == "jsonl":
         return [persona.to_dict() for persona in personas]
-    return [_mirrorbench(persona, (goals or {}).get(persona.task)) for persona in personas]
+    taken: Counter[str] = Counter()
+    return [mirrorbench_row(persona, *_played(persona, tasks or {}, seed), taken) for persona in personas]
 
 
-def _mirrorbench(persona: SampledPersona, goal: str | None) -> dict[str, Any]:
+def mirrorbench_row(
+    persona: SampledPersona, task: Task, turns: Iterable[tuple[Role, str]], taken: Counter[str] | None = None
+) -> dict[str, Any]:
+    """A conversation as MirrorBench's loader takes it: at least one turn, none without text, the sides taking turns; an id that can be
+    the name of a file, different from all that are ``taken``; the facts in the task's description, as its proxies make up what is not
+    there.
+
+    MirrorBench's proxies read ``metadata.persona``, the text to be laid over their prompt. From the turns it takes who opens and how many
+    there are; what it calls the real conversation, and measures against, is what is given here.
+
+    Raises:
+        InputError: there is no turn with text.
+    """
+    said = _alternating(turns)
+    if not said:
+        raise InputError(f"persona '{persona.id}', task '{task.id}': expected a dialogue with at least one turn (of MirrorBench), got none")
     origin = {"persona_id": persona.id, "program": persona.program, "cell": persona.cell, "cell_name": persona.cell_name}
     return {
-        "conversation_id": persona.id,
+        "conversation_id": _file_name(persona, task, Counter() if taken is None else taken),
         "dataset": "personaevo",
-        "task_description": goal,
-        "turns": [],
-        "metadata": {"persona": persona.overlay("").strip(), "archive": persona.archive, "task": persona.task, **origin},
-    }
+        "task_description": described(task),
+        "turns": said,
+        "metadata": {
+            "persona": persona.overlay("").strip(), "domain": task.domain, "archive": persona.archive, "task": task.id, **origin
+        },
+    }  # fmt: skip
+
+
+def described(task: Task) -> str:
+    """The task for a user's model: goal, context, and all facts that it may tell."""
+    agent = f"Talk to {'an' if task.domain[:1] in tuple('aeiou') else 'a'} {task.domain} agent." if task.domain else "Talk to an agent."
+    facts = "; ".join(f"{name}: {value}" for name, value in task.facts.items())
+    known = f"What you know: {facts}. Tell it when asked, and make up nothing else." if facts else "You know nothing else."
+    return " ".join(part for part in (agent, f"You want to {task.goal.rstrip('.')}.", task.context.strip(), known) if part)
+
+
+def _played(persona: SampledPersona, tasks: Mapping[str, Task], seed: int) -> tuple[Task, list[tuple[Role, str]]]:
+    turns: list[tuple[Role, str]] = []
+    for turn in example_turns(persona, tasks, seed, MOST_TURNS):
+        turns += [("assistant", turn["heard"])] if turn["heard"] else []
+        turns.append(("user", turn["draft"]))
+    if not turns:
+        missing = f"domain '{persona.domain}'" if persona.task in tasks else f"task '{persona.task}'"
+        advice = "give a task of a domain that is, with --task" if persona.task in tasks else "give it with --task FILE"
+        raise InputError(f"persona '{persona.id}': its {missing} is not at hand, and MirrorBench refuses rows without turns: {advice}")
+    return tasks[persona.task], turns
+
+
+def _alternating(turns: Iterable[tuple[Role, str]]) -> list[dict[str, str]]:
+    """Turns with text, neighbors of one side joined."""
+    said: list[dict[str, str]] = []
+    for role, text in turns:
+        if said and said[-1]["role"] == role and text.strip():
+            said[-1]["content"] += f"\n{text}"
+        elif text.strip():
+            said.append({"role": role, "content": text})
+    return said
+
+
+def _file_name(persona: SampledPersona, task: Task, taken: Counter[str]) -> str:
+    """Task and persona as the name of a file; where that is taken, with a number."""
+    parts = (_UNFIT.sub("_", name)[:_LONGEST] for name in (task.id, persona.id))
+    name = "-".join(parts).lstrip(".-") or "conversation"
+    key = name.lower()  # some file systems do not tell cases apart
+    taken[key] += 1
+    if taken[key] == 1:
+        return name
+    number = taken[key]
+    while taken[f"{key}-{number}"]:
+        number += 1
+    taken[f"{key}-{number}"] += 1
+    return f"{name}-{number}"

@@ -23,10 +23,10 @@ class Turn(TypedDict):
 
 
 def example_turns(persona: SampledPersona, tasks: Mapping[str, Task], seed: int, count: int = 3) -> list[Turn]:
-    """The first ``count`` turns (fewer if the user leaves before) against the scripted agent of the persona's domain.
+    """The first ``count`` turns (fewer if one of them leaves before) against the scripted agent of the persona's domain.
 
-    ``tasks`` has tasks by id. None where the persona's task is not among them, or its domain is not at hand. Equal arguments give equal
-    turns.
+    ``tasks`` has tasks by id. There are none where the persona's task is not among them, or its domain is not at hand. Equal arguments
+    give equal turns.
     """
     task = tasks.get(persona.task)
     try:
@@ -41,7 +41,7 @@ def example_turns(persona: SampledPersona, tasks: Mapping[str, Task], seed: int,
     said: list[tuple[Role, str]] = []
     found: list[Turn] = []
     heard = agent.reply(said) if domain.opens == "agent" else None
-    while len(found) < count and not director.left:
+    while len(found) < count and not director.left and (heard is not None or not found):
         said += [("assistant", heard)] if heard is not None else []
         found.append(Turn(heard=heard, direction=director.direction(heard), draft=director.draft(heard)))
         said.append(("user", found[-1]["draft"]))
