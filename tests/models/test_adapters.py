@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import gc
-import json
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from personaevo.models.openai_model import OpenAIModel
 from personaevo.models.wrappers import Structured
 from personaevo.records import Message, ModelCall, Reply, Usage
 from tests.models.server import Fault, ModelServer, Request, always, first, serving
+from tests.models.stub import completion, message, stubbed
 
 CANARY = "sk-canary-of-this-test-0815"
 ASKED = [Message("system", "be kind " * 100), Message("user", "hello")]
@@ -252,65 +250,6 @@ def test_nothing_listens(loop: Loop, api: str) -> None:
 
 
 # --- servers that are odd: a stub that says what it is told to
-
-
-class Stub(ThreadingHTTPServer):
-    """Answers each POST with what ``says(body)`` gives: a status and a body."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, says: Callable[[dict[str, Any]], tuple[int, Any]]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.says, self.bodies = says, list[dict[str, Any]]()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.0"
-
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Stub)
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.bodies.append(body)
-        status, said = self.server.says(body)
-        raw = said.encode() if isinstance(said, str) else json.dumps(said).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def stubbed(says: Callable[[dict[str, Any]], tuple[int, Any]]) -> Iterator[Stub]:
-    with Stub(says) as stub:
-        thread = threading.Thread(target=stub.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield stub
-        finally:
-            stub.shutdown()
-            thread.join(10)
-
-
-def completion(text: Any, **more: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-    return {"id": "x", "object": "chat.completion", "created": 0, "model": "test", "choices": choices, "usage": usage} | more
-
-
-def message(**more: Any) -> dict[str, Any]:
-    usage = {"input_tokens": 3, "output_tokens": 2}
-    made = {"id": "x", "type": "message", "role": "assistant", "model": "test", "stop_reason": "end_turn"}
-    return made | {"content": [{"type": "text", "text": "well"}], "usage": usage} | more
 
 
 def no_schemas(body: dict[str, Any]) -> tuple[int, Any]:
