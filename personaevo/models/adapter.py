@@ -167,13 +167,14 @@ class Adapter(ABC):
 
     def _about_this_question(self, error: UnclearError) -> ModelError:
         """A refusal of which the words do not tell what it is about: if the server answers another question, it is about this one."""
+        usage = None
         if not self._has_answered:
             try:
-                self._conceding(_PROBE, None, 0)
+                usage = self._conceding(_PROBE, None, 0).usage
             except (ModelError, BudgetError):
                 return ModelSetupError(str(error))
             self._has_answered = True
-        return ReplyError(str(error))
+        return ReplyError(str(error), usage)
 
     def _unexpected(self, error: Exception) -> ModelError:
         label, text = self.terms.label, f"{type(error).__name__} {error}"
