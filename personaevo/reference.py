@@ -7,6 +7,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,25 +18,30 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from personaevo import content, definitions
-from personaevo.errors import ContentError, InputError, ReferenceDataError
+from personaevo.errors import ContentError, DialoguesWarning, InputError, ReferenceDataError
 from personaevo.measure import agreement, dynamics
 from personaevo.measure.agreement import Agreement, Ratios
 from personaevo.measure.fingerprint import words_of
 from personaevo.measure.losses import detect_losses
-from personaevo.readers import files, read_dialogues
+from personaevo.measure.repeats import repeats
+from personaevo.readers import files, read_logs
+from personaevo.readers.languages import Language, language_of
 from personaevo.records import Dialogue, Floats, Record
 
 MIN_DIALOGUES = 64
+MIN_PEOPLE = 20  # half of them are kept aside; of the other half the judge makes five folds, and the table two parts
 MIN_USER_TURNS = 2
+_TOLD_SHARE = 0.05  # of dialogues in another language
 _DIGITS = 4
 _FORMAT = 2
 _SHARED = (
     "domain", "corpus", "license", "kind", "feature_version", "names", "losses", "counts", "dynamics_names", "agreement",
+    "notes",
 )  # fmt: skip
 
 
 class Counts(Record):
-    """How many dialogues a reference holds, of how many people (None: not recorded), and how many were left out."""
+    """How many dialogues a reference holds, of how many people (None: not recorded), and how many were left out for lack of user turns."""
 
     dialogues: int
     people: int | None
@@ -51,6 +58,8 @@ class Reference:
 
     ``dynamics[n, k]`` has one column per name of ``dynamics_names`` (see ``measure.dynamics``). ``agreement`` is that of all
     people of the corpus, of a half (``split``) too; None for a corpus of kind "llm", and where there is nothing to tell it from.
+
+    ``notes`` say what else was done with the dialogues, or is to be known of them: repeats, languages, turns left out.
     """
 
     domain: str
@@ -67,6 +76,7 @@ class Reference:
     dynamics: Floats
     dynamics_names: tuple[str, ...]
     agreement: Agreement | None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.people)
@@ -91,6 +101,7 @@ class _Header(Record):
     counts: Counts
     dynamics_names: tuple[str, ...]
     agreement: Agreement | None
+    notes: tuple[str, ...] = ()
 
 
 class _Line(Record):
@@ -103,24 +114,31 @@ class _Line(Record):
 
 
 def build(
-    dialogues: Sequence[Dialogue], *, domain: str, corpus: str, license: str, ratios: Ratios | None = None
+    dialogues: Sequence[Dialogue],
+    *,
+    domain: str,
+    corpus: str,
+    license: str,
+    ratios: Ratios | None = None,
+    notes: Sequence[str] = (),
 ) -> Reference:
     """Measures a corpus. Values are rounded to 4 significant digits, so that a saved reference equals the built one.
 
-    Dialogues with fewer than two user turns with words are left out and counted. Groups are the dialogues' ``domain``
-    when that differs. ``ratios`` (default: the installed ones) serve to estimate agreement where fewer than 30 people have two
-    or more dialogues.
+    Dialogues with fewer than two user turns with words are left out and counted; so are, with a note, those in languages
+    whose words are not set apart (Chinese, Thai, …) and those that repeat an earlier one, word for word or nearly so: they
+    would count twice, and be on both sides of a split. Groups are the dialogues' ``domain`` when that differs. ``ratios``
+    (default: the installed ones) serve to estimate agreement where fewer than 30 people have two or more dialogues.
+    ``notes`` (those of ``readers.read_logs``) are kept before its own.
 
     Raises:
-        ReferenceDataError: fewer than 64 dialogues remain, or people and models are mixed on the user's side.
+        ReferenceDataError: fewer than 64 dialogues remain, or they are of fewer than 20 people as far as that is recorded, or
+            people and models are mixed on the user's side.
     """
-    kept = [dialogue for dialogue in dialogues if sum(map(bool, words_of(dialogue.user_texts()))) >= MIN_USER_TURNS]
-    dropped = len(dialogues) - len(kept)
-    _check_size(
-        len(kept),
-        f"{corpus}: ",
-        f" ({dropped} more have fewer than {MIN_USER_TURNS} user turns with words)" if dropped else "",
-    )
+    long = [dialogue for dialogue in dialogues if sum(map(bool, words_of(dialogue.user_texts()))) >= MIN_USER_TURNS]
+    dropped = len(dialogues) - len(long)
+    kept, left, told = _usable(long)
+    few = [f"{dropped} more have fewer than {MIN_USER_TURNS} user turns with words"] if dropped else []
+    _check_size(len(kept), f"{corpus}: ", f" ({'; '.join(few + left)})" if few + left else "")
     kinds = {"human" if dialogue.user_kind == "human" else "llm" for dialogue in kept}
     if len(kinds) > 1:
         raise ReferenceDataError(
@@ -132,6 +150,9 @@ def build(
     several = len({dialogue.domain for dialogue in kept}) > 1
     known = [_person(dialogue, kind) for dialogue in kept]
     people = _opaque(known)
+    counts = Counts(dialogues=len(kept), people=len(set(people)) if any(known) else None, dropped=dropped)
+    if kind == "human":
+        _check_people(counts, f"{corpus}: ")
     groups = tuple(dialogue.domain if several else "" for dialogue in kept)
     values = _frozen([rounded(row) for row in features.measure(texts).values])
     return Reference(
@@ -142,14 +163,42 @@ def build(
         feature_version=features.version,
         names=features.names,
         losses=detect_losses(text for turns in texts for text in turns),
-        counts=Counts(dialogues=len(kept), people=len(set(people)) if any(known) else None, dropped=dropped),
+        counts=counts,
         values=values,
         groups=groups,
         people=people,
         dynamics=_frozen([rounded(row) for row in dynamics.measure(texts, features, people)]),
         dynamics_names=dynamics.NAMES,
         agreement=_agreement(values, texts, people, groups, ratios) if kind == "human" else None,
+        notes=(*notes, *left, *told),
     )
+
+
+def _usable(dialogues: Sequence[Dialogue]) -> tuple[list[Dialogue], list[str], list[str]]:
+    """The dialogues that can be measured and are no repeats; what is said of the others, and of those whose language has other words."""
+    spoken = [language_of(dialogue.user_texts()) for dialogue in dialogues]
+    uncounted = Counter(language.name for language in spoken if language is not None and not language.counted)
+    left = [
+        f"{count} more are in {name}, whose words are not set apart by blanks, so that they cannot be counted"
+        for name, count in uncounted.most_common()
+    ]
+    counted = [(one, language) for one, language in zip(dialogues, spoken, strict=True) if language is None or language.counted]
+    first = repeats([dialogue.user_texts() for dialogue, _ in counted])
+    if repeated := sum(index is not None for index in first):
+        left.append(f"{repeated} more repeat an earlier dialogue, word for word or nearly so")
+    kept = [one for one, index in zip(counted, first, strict=True) if index is None]
+    return [dialogue for dialogue, _ in kept], left, _foreign([language for _, language in kept])
+
+
+def _foreign(spoken: Sequence[Language | None]) -> list[str]:
+    """What is to be known of dialogues in languages that the lexicons are not of, where there are more than a few."""
+    names = Counter(language.name for language in spoken if language is not None)
+    count = sum(names.values())
+    if count < _TOLD_SHARE * len(spoken) or not count:
+        return []
+    shown = ", ".join(f"{name} ({number})" for name, number in names.most_common(3)) + ", …" * (len(names) > 3)
+    why = "the lexicons of the features are English, so that courtesies, questions, objections and the like are not found in them"
+    return [f"{count} of {len(spoken)} dialogues are not in English but in {shown}: {why}"]
 
 
 def rounded(row: Iterable[float]) -> tuple[float, ...]:
@@ -191,6 +240,15 @@ def _check_size(size: int, where: str, more: str = "") -> None:
         )
 
 
+def _check_people(counts: Counts, where: str) -> None:
+    if counts.people is not None and counts.people < MIN_PEOPLE:
+        whose = "a single person" if counts.people == 1 else f"{counts.people} people"
+        raise ReferenceDataError(
+            f"{where}{counts.dialogues} dialogues of {whose} (by user_id, or task where models play): too few people to keep some aside,"
+            f" at least {MIN_PEOPLE} are needed; give dialogues of more, or leave user_id out if it does not tell people apart"
+        )
+
+
 def _person(dialogue: Dialogue, kind: str) -> str | None:
     return dialogue.user_id or (dialogue.task if kind == "llm" else None)
 
@@ -214,7 +272,7 @@ def save(reference: Reference, path: str | Path) -> None:
         reference.people, reference.groups, reference.values.tolist(), reference.dynamics.tolist(), strict=True
     )
     lines = [
-        header.model_dump(),
+        header.model_dump(exclude_defaults=True),
         *(
             {"person": person, "group": group, "values": list(map(_plain, values)), "dynamics": list(map(_plain, course))}
             for person, group, values, course in rows
@@ -261,15 +319,22 @@ def load(path: str | Path) -> Reference:
 
 
 def read(path: str | Path, *, domain: str) -> Reference:
-    """People from a file: a built reference, or dialogues that are measured now.
+    """People from a file: a built reference, or dialogues (see ``readers.read_logs``) that are measured now. What is to be known of them
+    is a ``DialoguesWarning``.
 
     Raises:
-        InputError, ReferenceDataError: it is neither, or too small.
+        InputError, ReferenceDataError: it is neither, too small, or of fewer than 20 people or tasks.
     """
     path = Path(path)
     if path.is_file() and _is_reference(path):
-        return load(path)
-    return build(read_dialogues(path), domain=domain, corpus=path.name, license="as the file given")
+        found = load(path)
+    else:
+        logs = read_logs(path)
+        found = build(logs.dialogues, domain=domain, corpus=path.name, license="as the file given", notes=logs.notes)
+    _check_people(found.counts, f"{path}: ")
+    for note in found.notes:
+        warnings.warn(f"{path.name}: {note}", DialoguesWarning, stacklevel=2)
+    return found
 
 
 def _is_reference(path: Path) -> bool:

@@ -22,7 +22,7 @@ LAYERS = (
     {"content", "config", "measure", "where", "workers", "crew"},
     {"injection"},
     {"readers", "definitions"},
-    {"models", "programs", "archive"},
+    {"models", "programs", "archive", "fingerprints"},
     {"simulate"},
     {"judge"},
     {"reference"},
@@ -34,7 +34,7 @@ LAYERS = (
     {"__main__", "__init__"},
 )
 OWNERS = {
-    "duckdb": "archive",
+    "duckdb": ("archive", "readers.tables"),  # the archive, and Parquet files of dialogues
     "sklearn": "judge",
     "scipy": "measure",
     "deap": "evolve.select",

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import build_references
 from personaevo import content, definitions, reference
-from personaevo.errors import ContentError, InputError, ReferenceDataError
+from personaevo.errors import ContentError, DialoguesWarning, InputError, ReferenceDataError
 from personaevo.measure import dynamics
 from personaevo.measure.agreement import Ratio, Ratios
 from personaevo.records import Dialogue, Turn
@@ -82,6 +82,83 @@ def test_too_few_dialogues_are_refused_in_one_line() -> None:
     assert "at least 64 are needed" in message
     assert "1 more have fewer than 2 user turns" in message
     assert "\n" not in message
+
+
+def lines_of(path: Path, dialogues: list[Dialogue]) -> Path:
+    path.write_text("".join(one.model_dump_json() + "\n" for one in dialogues), "utf-8")
+    return path
+
+
+def long(number: int, **fields: object) -> Dialogue:
+    rng = np.random.default_rng(number)
+    return dialogue(number, *(" ".join(f"w{word}" for word in rng.integers(0, 300, rng.integers(8, 60))) for _ in range(3)), **fields)
+
+
+def test_repeats_are_left_out_and_never_on_both_sides() -> None:
+    new = [long(number, user_id=f"u{number // 2}") for number in range(80)]
+    again = [one.model_copy(update={"id": f"again {one.id}", "user_id": f"other {one.user_id}"}) for one in new[:30]]
+    nearly = [dialogue(200 + index, *one.user_texts(), "thanks", user_id=f"third {index}") for index, one in enumerate(new[40:60])]
+    made = built([*again, *new, *nearly])
+    assert (len(made), made.counts.dropped) == (80, 0)
+    assert made.notes == ("50 more repeat an earlier dialogue, word for word or nearly so",)
+    assert built(new).notes == ()
+    halves = reference.split(made, 0)
+    rows = [set(map(tuple, half.values.tolist())) for half in halves]
+    assert rows[0].isdisjoint(rows[1])
+    with pytest.raises(ReferenceDataError, match=r"got 50 dialogues \(50 more repeat an earlier dialogue"):
+        built([*new[:50], *(one.model_copy(update={"id": f"x{one.id}"}) for one in new[:50])])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("Chinese", "我想改航班，谢谢你"), ("Japanese", "フライトを変更したい。東京"), ("Thai", "ฉันต้องการเปลี่ยนเที่ยวบิน"), ("Khmer", "ខ្ញុំចង់")],
+)
+def test_languages_whose_words_cannot_be_counted_are_refused_by_name(name: str, text: str) -> None:
+    foreign = [dialogue(100 + number, f"{text} {number}", text) for number in range(70)]
+    with pytest.raises(ReferenceDataError) as caught:
+        built([long(1), *foreign])
+    why = "whose words are not set apart by blanks, so that they cannot be counted"
+    assert f"got 1 dialogues (70 more are in {name}, {why})" in str(caught.value)
+    made = built([*MANY, *foreign])
+    assert len(made) == len(MANY)
+    assert made.notes[0].startswith(f"70 more are in {name}, whose words")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("German", "Ich möchte bitte meinen Flug umbuchen, wie kann ich das machen?"),
+        ("Spanish", "Hola, quiero cambiar mi vuelo por favor, ¿cómo puedo hacer eso?"),
+        ("French", "Bonjour, je veux changer mon vol, comment est-ce que je fais ?"),
+        ("Russian", "Я хочу изменить свой рейс"),
+        ("Korean", "항공편을 바꾸고 싶어요"),
+        ("Arabic", "أريد تغيير رحلتي"),
+    ],
+)
+def test_languages_that_the_lexicons_are_not_of_are_told_by_name(tmp_path: Path, name: str, text: str) -> None:
+    foreign = [dialogue(100 + number, f"{text} {number}", text) for number in range(20)]
+    made = built([*MANY, *foreign])
+    assert len(made) == 100
+    (note,) = made.notes
+    assert note.startswith(f"20 of 100 dialogues are not in English but in {name}")
+    assert built([*MANY, *foreign[:4]]).notes == ()  # a few are nothing to speak of
+    reference.save(made, tmp_path / "r.jsonl")
+    assert reference.load(tmp_path / "r.jsonl").notes == made.notes
+    with pytest.warns(DialoguesWarning, match=rf"r.jsonl: 20 of 100 dialogues are not in English but in {name}"):
+        reference.read(tmp_path / "r.jsonl", domain="d")
+
+
+def test_too_few_people_are_refused_in_one_line(tmp_path: Path) -> None:
+    for people, said in ((1, "80 dialogues of a single person"), (3, "80 dialogues of 3 people"), (19, "80 dialogues of 19 people")):
+        few = [dialogue(number, user_id=f"u{number % people}") for number in range(80)]
+        with pytest.raises(ReferenceDataError, match=rf"{said} \(by user_id.*\): too few people to keep some aside, at least 20") as caught:
+            built(few)
+        assert "\n" not in str(caught.value)
+    assert built([dialogue(number, user_id=f"u{number % 20}") for number in range(80)]).counts.people == 20
+    models = [dialogue(number, user_kind="llm", task=f"task {number % 4}") for number in range(80)]
+    assert built(models).counts.people == 4  # a figure of a simulator is not split
+    with pytest.raises(ReferenceDataError, match="80 dialogues of 4 people"):
+        reference.read(lines_of(tmp_path / "d.jsonl", models), domain="d")
 
 
 def test_people_and_models_are_not_mixed() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from personaevo.cli.output import show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable
+from personaevo.cli.shared import PATH, as_json, debuggable, warnings_told
 from personaevo.text import one_line
 
 if TYPE_CHECKING:
@@ -21,15 +21,16 @@ def reference() -> None:
 
 
 @reference.command()
-@click.argument("file", type=PATH)
+@click.argument("given", type=PATH, nargs=-1, required=True, metavar="FILE...")
 @click.option("--domain", required=True, metavar="NAME", help="The domain that the dialogues are of.")
-@click.option("--corpus", metavar="NAME", help="Where they come from (default: the file's name).")
+@click.option("--corpus", metavar="NAME", help="Where they come from (default: the first file's name).")
 @click.option("--license", required=True, metavar="NAME", help="Their license.")
 @click.option("--out", required=True, type=PATH, metavar="FILE", help="File to write, .jsonl.")
+@click.option("--roles", multiple=True, metavar="NAME=user|assistant|nobody", help="Whose turns a role's name means; repeatable.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @debuggable
-def build(file: Path, domain: str, corpus: str | None, license: str, out: Path, force: bool) -> None:
-    """Measure the dialogues in FILE and write their figures, no texts, as a reference."""
+def build(given: tuple[Path, ...], domain: str, corpus: str | None, license: str, out: Path, roles: tuple[str, ...], force: bool) -> None:
+    """Measure the dialogues in files or folders (JSON, JSON lines, CSV, Parquet) and write their figures, no texts, as a reference."""
     from personaevo import readers
     from personaevo.errors import InputError
     from personaevo.reference import build as build_reference
@@ -37,10 +38,24 @@ def build(file: Path, domain: str, corpus: str | None, license: str, out: Path, 
 
     if out.exists() and not force:
         raise InputError(f"{out} exists: add --force to replace it, or give another --out")
-    made = build_reference(readers.read_dialogues(file), domain=domain, corpus=corpus or file.name, license=license)
+    with warnings_told():
+        logs = readers.read_logs(given, _roles(roles))
+    made = build_reference(logs.dialogues, domain=domain, corpus=corpus or _named(given), license=license, notes=logs.notes)
     save(made, out)
     show(_text(made))
     show(f"\nWrote {out}. Use it with: search --human {out}")
+
+
+def _roles(given: tuple[str, ...]) -> dict[str, str]:
+    """Names and sides of ``--roles``: a name may hold "="."""
+    parted = [one.rpartition("=") for one in given]
+    if not all(equals for _, equals, _ in parted):
+        raise click.UsageError("--roles: expected NAME=user, NAME=assistant or NAME=nobody")
+    return {name: side for name, _, side in parted}
+
+
+def _named(given: tuple[Path, ...]) -> str:
+    return given[0].resolve().name + (f" and {len(given) - 1} more" if len(given) > 1 else "")
 
 
 @reference.command("show")
@@ -68,6 +83,7 @@ def _object(found: Reference) -> dict[str, Any]:
         "kind": found.kind,
         "losses": list(found.losses),
         "counts": found.counts.model_dump(),
+        "notes": list(found.notes),
         "agreement": None if found.agreement is None else found.agreement.model_dump(),
         "features": {
             name: {"mean": float(mean), "sd": float(sd)} for name, mean, sd in zip(found.names, means, deviations, strict=True)
@@ -98,6 +114,7 @@ def _text(found: Reference) -> str:
         f"holds    {counts.dialogues:,} dialogues{dropped}, {people}",
         f"lost     {', '.join(found.losses) or 'nothing'} (what the text lacks)",
         f"agrees   {_agreement(found)}",
+        *(f"note     {one_line(note)}" for note in found.notes),
         "",
         f"{'feature':26}{'mean':>10}{'sd':>10}",
     ]

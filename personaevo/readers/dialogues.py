@@ -1,85 +1,301 @@
-"""Reads dialogues: JSON lines of ``Dialogue``, results of τ²-bench, and human runs in the layout of tau-usi."""
+"""Reads dialogues: logs in the layouts that people have them in, results of τ²-bench, and human runs in the layout of tau-usi."""
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
+from typing import Any, get_args
 
 from personaevo.errors import DialoguesWarning
-from personaevo.readers import files, tau2
+from personaevo.readers import files, layouts, tables, tau2
 from personaevo.readers.files import Row
+from personaevo.readers.layouts import NoDialoguesError, Roles
+from personaevo.readers.sources import Source, sources
 from personaevo.records import Dialogue
 
 MAX_TURNS = 10_000
 MAX_TURN_CHARS = 100_000
+_THOUGHTS = re.compile(r"<(think(?:ing)?)>.*?(?:</\1>|\Z)|\A(?:(?!<think(?:ing)?>).)*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
+_MORE = ("source", "domain", "task", "user_kind")
+_KINDS = get_args(Dialogue.model_fields["user_kind"].annotation)
+_DEEPEST = 3  # objects around the dialogues
+
+_Found = Iterator[tuple[Dialogue, str]]
+_NOTES = {
+    "nobody": "turns that neither side hears (system, tools), left out: {:,}",
+    "thoughts": "turns from which thinking was taken out: {:,}",
+    "runs": "dialogues with several messages of the user in a row, each of which counts as a turn: {:,}",
+}
+
+Given = str | Path | Iterable[str | Path]
 
 
-def read_dialogues(path: str | Path) -> list[Dialogue]:
-    """The dialogues in a file or folder, in the order in which they stand there.
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """The dialogues that were read, and what was done with them that whoever gave them should know: what of their turns was left out, and
+    what counts as a turn."""
 
-    Understood are JSON lines (plain or gzipped) of ``Dialogue`` with any further keys; results of τ²-bench, as one
-    file, the folder of a run, or a folder of runs (user "llm", task = the task's id); and tau-usi's runs,
-    ``{id: {"conversation": […]}}`` (user "human"). Of the latter two, spoken turns are kept: no tool calls, tool
-    results, set-up messages, commands, stop markers or empty turns, so that a dialogue may end up without turns.
-    Voice simulations of τ²-bench are left out, with a ``DialoguesWarning``.
+    dialogues: tuple[Dialogue, ...]
+    notes: tuple[str, ...]
+
+
+def read_dialogues(given: Given, roles: Mapping[str, str] | None = None) -> list[Dialogue]:
+    """The dialogues of ``read_logs``, without its notes."""
+    return list(read_logs(given, roles).dialogues)
+
+
+def read_logs(given: Given, roles: Mapping[str, str] | None = None) -> Logs:
+    """The dialogues in a file, in several or in a folder (with those in it), in the order in which they stand there; files by name.
+
+    Understood are JSON and JSON lines, CSV and Parquet (see ``tables``), each also packed (.gz, .bz2, .xz):
+
+    - dialogues: ``{"id", "turns": [{"role", "content"}], "user_id", "source", "domain", "task", "user_kind"}``; turns may also be
+      called messages, conversations (ShareGPT), conversation (WildChat, LMSYS) and so on, and the rest as ``fitness/layouts.toml`` says;
+      one a line, in a list, under keys or by their ids. Ids and people may be numbers; who has no id gets FILE:NUMBER.
+    - a row for each turn (id, role, content, user_id): those of one id are a dialogue, in the order of the rows; without ids, all are one.
+    - results of τ²-bench, as a file or the folder of a run, and of the first τ-bench (``traj``): user "llm", task = the task's id.
+      tau-usi's runs, ``{id: {"conversation": […]}}``: user "human". Of these, spoken turns are kept: no tool calls, tool results,
+      set-up messages, commands or stop markers.
+
+    Left out are turns without text and thinking blocks, and turns of a role that neither side hears (system, tool), so that a dialogue may
+    end up without turns. Each message is a turn, also several of one role in a row. ``roles`` tells whose turn a name means ("user",
+    "assistant" or "nobody"), before the table of content. If two of several files have an id in common, ids are FILE:ID. Files of a folder
+    that hold no dialogues are passed over, voice simulations of τ²-bench are left out, each with a ``DialoguesWarning``.
 
     Raises:
-        InputError: the file cannot be read, holds no dialogue (or only voice), or one is not of the expected form; ids must
+        InputError: a file cannot be read, none holds a dialogue (or only voice), or one is not of the expected form; ids in a file must
             differ, and no dialogue may have over 10,000 turns or messages, and no turn over 100,000 characters.
+        ConfigError: ``roles`` holds something else.
     """
-    path = Path(path)
-    left: list[str] = []
-    found = list(_folder(path, left) if path.is_dir() else _file(path, left))
-    if left and not found:
-        raise files.fault(path, "", f"{tau2.told(left, 0)}; give text runs")
-    if left:
-        warnings.warn(tau2.told(left, len(found)), DialoguesWarning, stacklevel=2)
-    if not found:
-        raise files.fault(path, "", "expected at least one dialogue, got none")
-    for dialogue, where in found:
-        for index, turn in enumerate(dialogue.turns):
-            if len(turn.content) > MAX_TURN_CHARS:
-                size = f"expected at most {MAX_TURN_CHARS:,} characters, got {len(turn.content):,}"
-                raise files.fault(path, where, f"field 'turns.{index}.content': {size}; shorten it or leave it out")
-    files.distinct(((dialogue.id, where) for dialogue, where in found), path)
-    return [dialogue for dialogue, _ in found]
+    tally, known = Counter[str](), Roles(roles)
+    found: dict[Source, list[Dialogue]] = {}
+    passed: list[NoDialoguesError] = []
+    voice: list[str] = []
+    for source in sources(given):
+        try:
+            found[source] = _Reader(source, known, tally, voice).read()
+        except NoDialoguesError as error:
+            if not source.in_folder:
+                raise
+            passed.append(error)
+    count = sum(map(len, found.values()))
+    if not count and passed:
+        raise passed[0]
+    if not count:
+        raise files.fault(next(iter(found)).path, "", f"{tau2.told(voice, 0)}; give text runs")
+    if passed:
+        more = f"files hold no dialogues and are passed over: {len(passed):,} (the first: {str(passed[0])[:200]})"
+        warnings.warn(more, DialoguesWarning, stacklevel=2)
+    if voice:
+        warnings.warn(tau2.told(voice, count), DialoguesWarning, stacklevel=2)
+    return Logs(tuple(_told_apart(found)), tuple(text.format(tally[key]) for key, text in _NOTES.items() if tally[key]))
 
 
-def _folder(path: Path, left: list[str]) -> Iterator[tuple[Dialogue, str]]:
-    runs = tau2.runs(path)
-    if not runs:
-        expected = f"expected a file, or a folder of τ²-bench results with {tau2.RESULTS} or simulations/*.json"
-        raise files.fault(path, "", f"{expected}, got a folder without")
-    for run in runs:
-        name = "" if len(runs) == 1 else str(run.relative_to(path).with_suffix(""))
-        yield from ((dialogue, f"{name} {where}".strip()) for dialogue, where in tau2.read_run(run, left, name))
+def _told_apart(found: Mapping[Source, list[Dialogue]]) -> Iterator[Dialogue]:
+    """The dialogues of all files, with ids that differ."""
+    ids = Counter(dialogue.id for dialogues in found.values() for dialogue in dialogues)
+    alike = any(count > 1 for count in ids.values())
+    for source, dialogues in found.items():
+        for dialogue in dialogues:
+            yield dialogue.model_copy(update={"id": f"{source.name}:{dialogue.id}"}) if alike else dialogue
 
 
-def _file(path: Path, left: list[str]) -> Iterator[tuple[Dialogue, str]]:
-    loaded = files.load(path)
-    if isinstance(loaded, Row):
-        yield from _whole(loaded, path, left)
-    else:
-        yield from (_dialogue(row, path) for row in loaded)
+@dataclass
+class _Reader:
+    """Reads one source; counts in ``tally`` what it did, and adds to ``voice`` where simulations without text stand."""
+
+    source: Source
+    roles: Roles
+    tally: Counter[str]
+    voice: list[str]
+    count: int = 0
+
+    @property
+    def path(self) -> Path:
+        """The file, or the folder of a run."""
+        return self.source.path
+
+    def read(self) -> list[Dialogue]:
+        before = len(self.voice)
+        found = list(tau2.read_run(self.path, self.voice, self.source.name) if self.source.is_run else self._file())
+        if not found and len(self.voice) == before:
+            raise files.fault(self.path, "", "expected at least one dialogue, got none")
+        for dialogue, where in found:
+            for index, turn in enumerate(dialogue.turns):
+                if len(turn.content) > MAX_TURN_CHARS:
+                    size = f"expected at most {MAX_TURN_CHARS:,} characters, got {len(turn.content):,}"
+                    raise files.fault(self.path, where, f"field 'turns.{index}.content': {size}; shorten it or leave it out")
+            self.tally["runs"] += any(pair == ("user", "user") for pair in pairwise(turn.role for turn in dialogue.turns))
+        files.distinct(((dialogue.id, where) for dialogue, where in found), self.path)
+        return [dialogue for dialogue, _ in found]
+
+    def _file(self) -> _Found:
+        loaded = tables.rows(self.path) if tables.is_table(self.path) else files.load(self.path)
+        if not isinstance(loaded, Row):
+            return self._rows(loaded)
+        listed = isinstance(loaded.value, list)
+        return self._rows(files.entries(loaded, "", self.path) if listed else [Row(loaded.value, loaded.where or "line 1")])
+
+    def _rows(self, rows: Iterable[Row], deep: int = 0) -> _Found:
+        rows = iter(rows)
+        begin = next(rows, None)
+        if begin is None:
+            return
+        rows = chain([begin], rows)
+        if layouts.is_turn(begin.value) and not layouts.is_dialogue(begin.value):
+            yield from self._gathered(rows)
+        else:
+            for row in rows:
+                if layouts.is_turns(row.value):
+                    yield self._dialogue(Row({"turns": row.value}, row.where), "turns")
+                else:
+                    yield from self._object(row, deep)
+
+    def _object(self, row: Row, deep: int) -> _Found:
+        """The dialogues of an object: its layout shows in its keys."""
+        value = layouts.unpacked(files.fields(row, self.path))
+        key = layouts.turns_key(value)
+        if tau2.is_results(value):
+            yield from tau2.simulations(row, self.path, self.voice, self.source.name)
+        elif tau2.is_simulation(value):
+            yield from tau2.simulation(row, self.path, self.voice, self.source.name)
+        elif key is not None:
+            yield self._dialogue(Row(value, row.where), key)
+        elif tau2.is_usi(value):
+            yield from tau2.usi(row, self.path)
+        elif value and all(map(layouts.is_dialogue, value.values())):
+            for identity, entry in value.items():
+                yield self._dialogue(Row({"id": identity, **entry}, f"'{identity}'"))
+        else:
+            yield from self._inside(row, deep)
+
+    def _inside(self, row: Row, deep: int) -> _Found:
+        """The dialogues in the lists and objects that an object holds."""
+        within = {
+            key: value for key, value in row.value.items()
+            if layouts.is_dialogues(value) or (isinstance(value, dict) and deep < _DEEPEST and _holds(value, deep + 1))
+        }  # fmt: skip
+        if not within:
+            raise layouts.nothing(row, self.path)
+        for key, value in within.items():
+            place = Row(value, f"{row.where if deep else ''} {key}".strip())
+            entries = files.entries(Row({key: value}, ""), key, self.path) if isinstance(value, list) else [place]
+            yield from self._rows(entries, deep + 1)
+
+    def _gathered(self, rows: Iterable[Row]) -> _Found:
+        """The dialogues of rows that are a turn each."""
+        order = (*(name for name in layouts.keys().id if name != "id"), "id")  # "id" may be the turn's own beside the dialogue's
+        grouped: dict[str | None, list[Row]] = {}
+        for row in rows:
+            key = layouts.first(files.fields(row, self.path), order)
+            grouped.setdefault(None if key is None else self._name(row, key), []).append(row)
+        if None in grouped and len(grouped) > 1:
+            raise files.fault(self.path, grouped[None][0].where, "expected the id of its dialogue, as other rows have it, got none")
+        for identity, turns in grouped.items():
+            if len(turns) > MAX_TURNS:
+                raise files.fault(self.path, turns[0].where, f"expected at most {MAX_TURNS:,} turns of one dialogue, got {len(turns):,}")
+            more = {name: turns[0].value[name] for name in _MORE if name in turns[0].value}
+            yield self._record(Row({**more, "id": identity}, turns[0].where), turns, own=False)
+
+    # --- one dialogue
+
+    def _dialogue(self, row: Row, key: str | None = None) -> tuple[Dialogue, str]:
+        key = key or layouts.turns_key(row.value) or "turns"
+        return self._record(row, files.entries(row, key, self.path, MAX_TURNS), own=key == "turns")
+
+    def _record(self, row: Row, turns: list[Row], *, own: bool) -> tuple[Dialogue, str]:
+        """The dialogue of a row; of the project's ``own`` layout all fields are checked, of others those that do not fit are left out."""
+        self.count += 1
+        given = row.value
+        id_key, user_key = layouts.first(given, layouts.keys().id), layouts.first(given, layouts.keys().user)
+        said, person = self._turns(turns, row)
+        values: dict[str, Any] = {name: _text(given[name]) for name in _MORE if given.get(name) is not None}
+        if not own:
+            values = {name: value for name, value in values.items() if isinstance(value, str) and (name != "user_kind" or value in _KINDS)}
+        values["id"] = (self._name(row, id_key) if id_key else "") or f"{files.stem(self.path)}:{self.count}"
+        named = _text(given[user_key]) if user_key else None
+        values["user_id"] = named if (own and user_key == "user_id") or isinstance(named, str) else person
+        values["turns"] = said
+        return files.record(Dialogue, values, row, self.path), row.where
+
+    def _name(self, row: Row, key: str) -> str:
+        """An id, which may be a number; "" where it is blank."""
+        value = _text(row.value[key])
+        if value is not None and not isinstance(value, str):
+            raise files.fault(self.path, row.where, f"field '{key}': expected a text or a number, got {files.short(value)}")
+        return value or ""
+
+    def _turns(self, turns: list[Row], row: Row) -> tuple[list[dict[str, str]], str | None]:
+        """What user and assistant say, and who the user is where a turn of the user tells."""
+        said: list[dict[str, str]] = []
+        person: str | None = None
+        for turn in turns:
+            name, content = self._parts(turn)
+            side = self.roles.side(name)
+            if side is None:
+                names = [name for name, _ in map(self._parts, turns)]
+                raise files.fault(self.path, row.where, self.roles.unknown(names))
+            if side == "nobody":
+                self.tally["nobody"] += 1
+                continue
+            text = _THOUGHTS.sub("", content) if "think" in content.lower() else content
+            if text != content:
+                self.tally["thoughts"] += 1
+                text = text.strip()
+            if text.strip():
+                said.append({"role": side, "content": text})
+            key = layouts.first(turn.value, layouts.keys().user) if side == "user" and person is None else None
+            named = _text(turn.value[key]) if key else None
+            person = named if isinstance(named, str) and named else person
+        return said, person
+
+    def _parts(self, turn: Row) -> tuple[str, str]:
+        """A turn's role, as it is called there, and its text."""
+        values = files.fields(turn, self.path)
+        names = layouts.keys()
+        role, key = layouts.first(values, names.role), layouts.first(values, names.content)
+        if role is None or not isinstance(values[role], str):
+            found = f"found the keys {files.short(list(values)[:8])}"
+            expected = f"role (or {', '.join(names.role[1:4])}) and content (or {', '.join(names.content[1:3])})"
+            raise files.fault(self.path, turn.where, f"{found}; expected {expected}")
+        text = "" if key is None else _flat(values[key])
+        if text is None:
+            raise files.fault(self.path, turn.where, f"field '{key}': expected text, got {files.short(values[key or ''])}")
+        return values[role], text
 
 
-def _whole(row: Row, path: Path, left: list[str]) -> Iterator[tuple[Dialogue, str]]:
-    """The dialogues of a file that is one JSON value: its layout shows in its keys."""
-    if isinstance(row.value, list):
-        yield from (_dialogue(entry, path) for entry in files.entries(row, "", path))
-    elif tau2.is_results(row.value):
-        yield from tau2.simulations(row, path, left)
-    elif tau2.is_usi(row.value):
-        yield from tau2.usi(row, path)
-    elif "turns" in row.value or "id" in row.value:
-        yield _dialogue(Row(row.value, "line 1"), path)
-    else:
-        layouts = "a dialogue (id, turns), τ²-bench results (simulations) or tau-usi runs (conversation under each key)"
-        raise files.fault(path, "", f"expected {layouts}, got the keys {files.short(sorted(row.value)[:8])}")
+def _holds(values: Mapping[str, Any], deep: int) -> bool:
+    """Whether there are dialogues in an object, or in the objects that it holds."""
+    if tau2.is_results(values) or any(map(layouts.is_dialogues, values.values())):
+        return True
+    inner = [value for value in values.values() if isinstance(value, dict)]
+    return bool(inner) and (all(map(layouts.is_dialogue, inner)) or (deep < _DEEPEST and any(_holds(value, deep + 1) for value in inner)))
 
 
-def _dialogue(row: Row, path: Path) -> tuple[Dialogue, str]:
-    if isinstance(files.fields(row, path).get("turns"), list):
-        files.entries(row, "turns", path, MAX_TURNS)  # before each is looked at
-    return files.record(Dialogue, files.fields(row, path), row, path), row.where
+def _text(value: object) -> object:
+    """A number as its digits (3.0 as 3: tables hold ids so); no number as None; anything else as it is."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(int(value)) if float(value).is_integer() and abs(value) < 2**53 else str(value)
+    return value
+
+
+def _flat(value: object) -> str | None:
+    """The text of a turn's content, which may be a list of parts of which text counts; None if there is no telling."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, dict):
+        return next((_flat(value[key]) for key in ("text", "parts", "content") if key in value and value.get("type") != "tool_result"), "")
+    if isinstance(value, list):
+        parts = [_flat(part) for part in value]
+        return None if None in parts else "\n".join(part for part in parts if part)
+    return None

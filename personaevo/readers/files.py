@@ -1,12 +1,14 @@
-"""Opens a file of JSON lines or JSON, plain or gzipped, and says in one line what is wrong with it."""
+"""Opens a file of JSON lines or JSON, plain or packed, and says in one line what is wrong with it."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +21,13 @@ from personaevo.records import Record
 MAX_FILE_BYTES = 512 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
 MAX_LINE_BYTES = 10 * 1024 * 1024
-_GZIP = b"\x1f\x8b"
+PACKED = (".gz", ".bz2", ".xz")
+_OPENERS: Mapping[bytes, tuple[str, Callable[[Any], Any]]] = {
+    b"\x1f\x8b": ("gzip", lambda raw: gzip.GzipFile(fileobj=raw)),
+    b"BZh": ("bzip2", bz2.BZ2File),
+    b"\xfd7zXZ": ("xz", lzma.LZMAFile),
+}
+_NOT_OPENED = {b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
 _SHOWN = 60
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -51,25 +59,46 @@ def fault(path: Path, where: str, problem: str) -> InputError:
     return InputError(f"{path}: {where}: {problem}" if where else f"{path}: {problem}")
 
 
+def ending(path: Path) -> str:
+    """What the name of a file ends in, in lower case, without the ending of a packed one (".jsonl" of "a.jsonl.gz")."""
+    name = path.name.lower()
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return Path(name).suffix
+
+
+def stem(path: Path) -> str:
+    """The name of a file without its endings ("a" of "a.jsonl.gz")."""
+    name = path.name
+    for known in PACKED:
+        name = name.removesuffix(known)
+    return Path(name).stem
+
+
 def read_bytes(path: Path) -> bytes:
-    """The file's content, unpacked if it is gzipped.
+    """The file's content, unpacked if it is packed by gzip, bzip2 or xz, whatever its name.
 
     Raises:
-        InputError: missing, a folder, not readable, cut off, empty, or over 512 MB.
+        InputError: missing, a folder, not readable, packed otherwise, cut off, empty, or over 512 MB.
     """
+    kind = ""
     try:
         with path.open("rb") as raw:
-            packed = raw.read(2) == _GZIP
+            begins = raw.read(8)
             raw.seek(0)
-            data = (gzip.GzipFile(fileobj=raw) if packed else raw).read(MAX_FILE_BYTES + 1)
+            kind, opened = next((found for magic, found in _OPENERS.items() if begins.startswith(magic)), ("", None))
+            data = (opened(raw) if opened else raw).read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise fault(path, "", "no such file; check the path") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise fault(path, "", f"expected a readable file: {error.strerror or error}") from None
         raise fault(
-            path, "", f"expected a whole gzip file, but it is cut off or damaged ({error}); fetch it again"
+            path, "", f"expected a whole {kind} file, but it is cut off or damaged ({error}); fetch it again"
         ) from None
-    except OSError as error:
-        raise fault(path, "", f"expected a readable file: {error.strerror or error}") from None
+    packed = next((name for magic, name in _NOT_OPENED.items() if begins.startswith(magic)), None)
+    if packed is not None:
+        raise fault(path, "", f"expected a plain file or one packed by gzip, bzip2 or xz, got {packed}; unpack it first")
     if len(data) > MAX_FILE_BYTES:
         raise fault(path, "", f"expected at most {MAX_FILE_BYTES >> 20} MB unpacked, got more; split the file")
     data = data.removeprefix(b"\xef\xbb\xbf")
@@ -145,7 +174,8 @@ def load(path: Path) -> Row | Iterator[Row]:
         given = short(body[:_SHOWN].decode("utf-8", "replace"))
         raise fault(path, "line 1", f"expected JSON or JSON lines (a line that begins with '{{' or '['), got {given}")
     several = first != body and first[:1] == b"{" and first.endswith(b"}")
-    return lines(data, path) if several or ".jsonl" in path.suffixes else Row(parse(body, path, ""), "")
+    named = ending(path) in (".jsonl", ".ndjson") or ".jsonl" in path.suffixes
+    return lines(data, path) if several or named else Row(parse(body, path, ""), "")
 
 
 def entries(row: Row, key: str, path: Path, most: int | None = None) -> list[Row]:

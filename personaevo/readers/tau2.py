@@ -1,7 +1,7 @@
-"""Dialogues of the τ-bench family: results of τ²-bench, and human runs in the layout of tau-usi. Neither is imported.
+"""Dialogues of the τ-bench family: results of τ²-bench and of the first τ-bench, and human runs in the layout of tau-usi. None is imported.
 
 τ²-bench saves a run as a folder: ``results.json`` with ``{info, tasks, simulations: [{task_id, messages, …}]}``, or, for voice, the same
-without simulations and one file for each in ``simulations/``.
+without simulations and one file for each in ``simulations/``. τ-bench saves a list of ``{task_id, trial, traj}``.
 """
 
 from __future__ import annotations
@@ -32,26 +32,15 @@ def is_results(value: Mapping[str, Any]) -> bool:
     return _SIMULATIONS in value
 
 
-def runs(folder: Path) -> list[Path]:
-    """The runs of τ²-bench at a folder, in the order of their paths: itself if it is one, else all below it, and files of results in it
-    (as older versions save them)."""
-    if _is_run(folder):
-        return [folder]
-    below = {path.parent for path in folder.rglob(RESULTS)} | {path for path in folder.rglob(_SIMULATIONS) if path.is_dir()}
-    inner = {path if _is_run(path) else path.parent for path in below}
-    files_here = {path for path in folder.glob("*.json") if _holds_results(path)}
-    return sorted({path for path in inner if _is_run(path)} | files_here)
+def is_simulation(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is one simulation: of τ²-bench, or of the first τ-bench (``traj``)."""
+    scored = "messages" in value and bool({"trial", "reward_info"} & value.keys())
+    return "task_id" in value and (scored or "traj" in value or "ticks" in value)
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run of τ²-bench."""
     return (folder / RESULTS).is_file() or any((folder / _SIMULATIONS).glob("*.json"))
-
-
-def _holds_results(path: Path) -> bool:
-    """By what the file begins and ends with: results may have hundreds of megabytes."""
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-    return head.lstrip()[:1] == b"{" and (b'"simulations"' in head or b'"environment_info"' in head)
 
 
 def read_run(path: Path, left: list[str], name: str = "") -> Iterator[Found]:
@@ -69,13 +58,13 @@ def read_run(path: Path, left: list[str], name: str = "") -> Iterator[Found]:
         yield from simulations(row, head, left, name)
         return
     for part in parts:
-        yield from _simulation(Row(files.document(part), f"{_SIMULATIONS}/{part.name}"), path, _domain(row), left, name)
+        yield from simulation(Row(files.document(part), f"{_SIMULATIONS}/{part.name}"), path, left, name, _domain(row))
 
 
 def simulations(row: Row, path: Path, left: list[str], name: str = "") -> Iterator[Found]:
     """The dialogues of one file of results that was read already: as ``read_run``."""
     for entry in files.entries(row, _SIMULATIONS, path):
-        yield from _simulation(entry, path, _domain(row), left, name)
+        yield from simulation(entry, path, left, name, _domain(row))
 
 
 def told(left: list[str], found: int) -> str:
@@ -92,16 +81,18 @@ def _domain(row: Row) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _simulation(row: Row, path: Path, domain: str, left: list[str], name: str) -> Iterator[Found]:
+def simulation(row: Row, path: Path, left: list[str], name: str = "", domain: str = "") -> Iterator[Found]:
+    """The dialogue of one simulation, if it has text: as ``read_run``."""
     if _is_voice(files.fields(row, path)):
         left.append(f"{path}: {row.where}")
         return
     task = files.text(row, "task_id", path)
+    first = "traj" in row.value and "messages" not in row.value
     made = f"{task}-{files.text(row, 'trial', path) or '0'}"
     values = {
         "id": files.text(row, "id", path) or (f"{name}/{made}" if name else made),
-        "turns": _spoken(files.entries(row, "messages", path, MAX_MESSAGES), path),
-        "source": "tau2",
+        "turns": _spoken(files.entries(row, "traj" if first else "messages", path, MAX_MESSAGES), path),
+        "source": "tau" if first else "tau2",
         "domain": domain,
         "task": task or None,
         "user_kind": "llm",

@@ -189,6 +189,28 @@ def test_reference_build_and_show(capsys: Capture) -> None:
     assert re.search(r"agrees .*, measured on \d+ people with several\n", capsys.readouterr().out)
 
 
+def test_reference_build_of_several_files_with_their_roles(capsys: Capture) -> None:
+    Path("talks").mkdir()
+    for name, numbers in (("a.csv", range(40)), ("b.csv", range(40, 70))):
+        said = (("Ann", "hi"), ("Bob", "no"), ("Ann", "bye"))
+        lines = [f"{number},{role},my number is {number} {text}" for number in numbers for role, text in said]
+        Path("talks", name).write_text("\n".join(["id,speaker,text", *lines]), encoding="utf-8")
+    build = ["reference", "build", "talks/a.csv", "talks/b.csv", "--domain", "desk", "--license", "own", "--out", "desk.jsonl"]
+    assert "say who they are: --roles NAME=user|assistant" in fails(capsys, build)
+    assert "expected NAME=user, NAME=assistant or NAME=nobody" in fails(capsys, [*build, "--roles", "Ann"], 2)
+    assert "roles: expected NAME=user|assistant|nobody, got 'Ann=me'" in fails(capsys, [*build, "--roles", "Ann=me"])
+    assert run([*build, "--roles", "Ann=user", "--roles", "Bob=nobody"]) == 0
+    out = capsys.readouterr().out
+    assert "a.csv and 1 more; license own" in out
+    assert "70 dialogues" in out
+    assert "note     turns that neither side hears (system, tools), left out: 70" in out
+    build[2:4] = ["talks"]
+    assert run([*build, "--roles", "Ann=user", "--roles", "Bob=assistant", "--force"]) == 0
+    out = capsys.readouterr().out
+    assert "corpus   talks; license own" in out
+    assert "note " not in out
+
+
 def test_doctor(capsys: Capture) -> None:
     assert run(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -1,0 +1,150 @@
+"""How logs are laid out: under which keys things stand, and whose turn a role's name means (``fitness/layouts.toml``)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from personaevo import content
+from personaevo.errors import ConfigError, ContentError, InputError
+from personaevo.readers import files
+from personaevo.readers.files import Row
+from personaevo.records import Record
+
+SIDES = ("user", "assistant", "nobody")
+_BLANKS = re.compile(r"[\s_-]+")
+_SHOWN_ROLES = 4
+_Names = tuple[str, ...]
+
+
+class NoDialoguesError(InputError):
+    """Something was read, but nothing in it looks like a dialogue."""
+
+
+class Keys(Record):
+    """The keys under which the parts of a dialogue and of a turn may stand, the first in a list before the others."""
+
+    turns: _Names
+    role: _Names
+    content: _Names
+    id: _Names
+    user: _Names
+
+
+class _Table(Record):
+    keys: Keys
+    roles: dict[Literal["user", "assistant", "nobody"], _Names] = Field(min_length=len(SIDES))
+
+
+@cache
+def _table() -> _Table:
+    try:
+        return _Table.model_validate(content.toml("fitness", "layouts.toml"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ContentError(f"fitness/layouts.toml: field '{field}': {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+
+
+def keys() -> Keys:
+    """The installed table of keys.
+
+    Raises:
+        ContentError: it is missing or does not have the expected form.
+    """
+    return _table().keys
+
+
+class Roles:
+    """Whose turn a role's name means: the installed table, and what is ``given`` (name → user, assistant or nobody) before it.
+
+    Raises:
+        ConfigError: something else than one of the three is given.
+        ContentError: the table is missing or does not have the expected form.
+    """
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self._sides = {_plain(name): side for side, names in _table().roles.items() for name in names}
+        for name, side in (given or {}).items():
+            if side not in SIDES or not _plain(name):
+                expected = f"expected NAME={'|'.join(SIDES)}"
+                raise ConfigError(f"roles: {expected}, got {files.short(f'{name}={side}')}")
+            self._sides[_plain(name)] = side  # type: ignore[assignment]
+
+    def side(self, name: str) -> str | None:
+        """"user", "assistant", "nobody", or None for a name that is not known."""
+        return self._sides.get(_plain(name))
+
+    def unknown(self, names: Iterable[str]) -> str:
+        """What is wrong with roles of which one is not known: those found, those that would be read, and what to do."""
+        counts = Counter(names).most_common()
+        found = ", ".join(f"{files.short(name)} ({count})" for name, count in counts[:_SHOWN_ROLES]) + ", …" * (len(counts) > _SHOWN_ROLES)
+        known = (f"{side} (also {', '.join(names[1:4])}, …)" for side, names in _table().roles.items() if side != "nobody")
+        return f"found turns of {found}; expected {' and '.join(known)}; say who they are: --roles NAME=user|assistant"
+
+
+def _plain(name: str) -> str:
+    return _BLANKS.sub(" ", name.strip().casefold())
+
+
+# --- what a value looks like
+
+
+def first(values: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of the names that is a key with something under it."""
+    return next((name for name in names if values.get(name) is not None), None)
+
+
+def is_turn(value: object) -> bool:
+    """Whether this is one turn: it says who speaks, and what."""
+    return isinstance(value, dict) and all(any(name in value for name in names) for names in (keys().role, keys().content))
+
+
+def is_turns(value: object) -> bool:
+    """Whether this is a list of turns."""
+    return isinstance(value, list) and bool(value) and is_turn(value[0])
+
+
+def unpacked(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values with turns that stand there as a text of JSON, as tables often hold them, read."""
+    texts = {name: value for name in keys().turns if isinstance(value := values.get(name), str) and value.lstrip()[:1] == "["}
+    found = {}
+    for name, value in texts.items():
+        try:
+            found[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            continue
+    return {**values, **{name: value for name, value in found.items() if is_turns(value)}}
+
+
+def turns_key(values: Mapping[str, Any]) -> str | None:
+    """The key under which the turns of this dialogue stand; None if it is no dialogue. A list of dialogues is no list of turns."""
+    here = [name for name in keys().turns if name in values]
+    listed = [name for name in here if is_turns(values[name])]
+    maybe = [name for name in here if not isinstance(values[name], dict) and not is_dialogues(values[name])]
+    return next(iter(listed or maybe), None)
+
+
+def is_dialogue(value: object) -> bool:
+    """Whether this is one dialogue: an object with turns."""
+    return isinstance(value, dict) and turns_key(unpacked(value)) is not None
+
+
+def is_dialogues(value: object) -> bool:
+    """Whether this is a list of dialogues, each an object with turns or the list of its turns."""
+    return isinstance(value, list) and bool(value) and not is_turn(value[0]) and (is_dialogue(value[0]) or is_turns(value[0]))
+
+
+def nothing(row: Row, path: Path) -> NoDialoguesError:
+    """The error for a record that is no dialogue: what would be read, and what was found in it."""
+    found = f"got the keys {files.short(list(row.value)[:8])}" if isinstance(row.value, dict) else f"got {files.short(row.value)}"
+    expected = "expected a dialogue (id, turns), τ²-bench results (simulations) or tau-usi runs (conversation under each key)"
+    others = f"turns (role, content) may be called {', '.join(keys().turns[1:5])} and so on, or be a row each (id, role, content)"
+    return NoDialoguesError(str(files.fault(path, row.where, f"{expected}, {found}; {others}")))
