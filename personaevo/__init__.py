@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from personaevo.archive import Archive
     from personaevo.config import SearchConfig
-    from personaevo.definitions import fingerprint
     from personaevo.errors import PersonaevoError
     from personaevo.evolve.search import search
+    from personaevo.fingerprints import fingerprint
     from personaevo.measure.cells import overlap_with as coverage
     from personaevo.measure.cells import overlap_with as overlap
     from personaevo.records import Dialogue, Task
@@ -51,7 +51,7 @@ _HOME = {
     "SearchConfig": "personaevo.config",
     "Task": "personaevo.records",
     "coverage": "personaevo.measure.cells:overlap_with",
-    "fingerprint": "personaevo.definitions",
+    "fingerprint": "personaevo.fingerprints",
     "overlap": "personaevo.measure.cells:overlap_with",
     "refine_profile": "personaevo.refine.run",
     "search": "personaevo.evolve.search",

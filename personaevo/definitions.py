@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError
 
 from personaevo import content
 from personaevo.errors import ConfigError, ContentError
-from personaevo.measure.fingerprint import FeatureSet, Fingerprints, words_of
-from personaevo.records import Dialogue, Record
+from personaevo.measure.fingerprint import FeatureSet, words_of
+from personaevo.records import Record
 
 MAX_EXPANSIONS = 512
 USER_SAYS = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "ack", "go_on", "filler", "close", "give_up")
@@ -134,15 +134,6 @@ def prompt(name: str, *needed: str) -> Mapping[str, str]:
     if missing:
         raise ContentError(f"{path}: expected text under the headings {', '.join(f'## {part}' for part in missing)}")
     return MappingProxyType(parts)
-
-
-def fingerprint(dialogues: Iterable[Dialogue | Sequence[str]]) -> Fingerprints:
-    """Measures the user's side of dialogues (records, or plain lists of user turns): ``values[n, d]`` with the columns' ``names``.
-
-    Raises:
-        InputError: a dialogue has no user turn with words.
-    """
-    return features().measure([one.user_texts() if isinstance(one, Dialogue) else list(one) for one in dialogues])
 
 
 def domain_names() -> list[str]:

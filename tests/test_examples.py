@@ -173,20 +173,61 @@ def test_tau2_runs_with_registered_users(finished_archive: Path, tmp_path: Path)
     tasks.write_text(json.dumps([TASK]), "utf-8")
     arguments = ("run", finished_archive, "-n", "2", "--", "--domain", "mock", "--task-file", tasks)
     said = example("tau2_personas", *arguments, paths=(STANDINS,), where=tmp_path)
-    results = sorted(tmp_path.glob("personaevo-persona-*.json"))
-    assert (said.count("saved as"), len(results)) == (2, 2)
+    results = sorted(tmp_path.glob("data/simulations/personaevo-persona-*-mock/results.json"))
+    assert (said.count("1 of 1 simulations went through; saved as"), len(results)) == (2, 2)
     played = [json.loads(path.read_text("utf-8"))["simulations"][0] for path in results]
     prompts = {one["prompt"] for one in played}
     assert all(one["termination_reason"] == "user_stop" and all("[Stage direction] " in text for text in one["told"]) for one in played)
     assert len(prompts) == 2
     assert all("Manner: " in prompt and "return your lamp" in prompt for prompt in prompts)
     by_text = example("tau2_personas", "run", finished_archive, "-n", "1", "--text-only", *arguments[4:], paths=(STANDINS,), where=tmp_path)
-    assert by_text.count("-text: saved as") == 1
+    assert by_text.count("-text: 1 of 1 simulations went through") == 1
     missing = example("tau2_personas", "run", finished_archive, "--", "--domain", "mock", where=tmp_path, fails=True)
     if "cannot be imported" in missing:  # the real one is not installed
         assert missing.startswith("tau2_personas: 'tau2.registry' cannot be imported")
         assert missing.count("\n") == 1
     assert "1 of 1 dialogues; words_per_turn" in example("tau2_personas", "read", results[0])
+    assert example("tau2_personas", "read", tmp_path / "data" / "simulations").count("1 of 1 dialogues; words_per_turn") == 3
+    assert example("tau2_personas", "read", *(result.parent for result in results)).count("1 of 1 dialogues; words_per_turn") == 2
+
+
+def test_tau2_runs_of_which_none_went_through(finished_archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text(json.dumps([TASK]), "utf-8")
+    arguments = ("run", finished_archive, "-n", "2", "--", "--domain", "mock", "--task-file", tmp_path / "tasks.json", "--user-llm", "away")
+    said = example("tau2_personas", *arguments, paths=(STANDINS,), where=tmp_path, fails=True)
+    assert re.search(r"1/2 persona-.*\n2/2 persona-.*\ntau2_personas: no simulation went through: infrastructure_error \(2\)", said)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--agent-llm", "any"], "expected the domain after --"),
+        (["--domain", "mock", "--user", "mine"], "--user: each persona has a user"),
+        (["--domain", "mock", "--save-to=here"], "--save-to: each persona has"),
+        (["-d", "mock", "--workers", "4"], "worker processes do not know registered users"),
+        (["--domain=mock", "--audio-native"], "voice has users of its own"),
+    ],
+)
+def test_tau2_runs_that_cannot_be_are_refused_before_the_work(tmp_path: Path, options: list[str], message: str) -> None:
+    said = example("tau2_personas", "run", tmp_path / "none.duckdb", "--", *options, paths=(STANDINS,), where=tmp_path, fails=True)
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_tau2_tasks_that_are_a_file_each(finished_archive: Path, tmp_path: Path) -> None:
+    """As in banking; the same for a folder of its domain."""
+    (tmp_path / "bank" / "tasks").mkdir(parents=True)
+    for number in (1, 2):
+        row = {"id": f"task_00{number}", "user_scenario": {"persona": None, "instructions": "You want to return your lamp."}}
+        (tmp_path / "bank" / "tasks" / f"task_00{number}.json").write_text(json.dumps(row), "utf-8")
+    said = example("tau2_personas", "tasks", tmp_path / "bank", tmp_path / "tasks", finished_archive, "-n", "2")
+    assert "4 tasks, each of 2 with 2 personas" in said
+    made = read_tasks(tmp_path / "tasks")
+    assert [(ids_of(task.id)[0], task.goal) for task in made] == [(f"task_00{number}", "return my lamp") for number in (1, 1, 2, 2)]
+    again = example("tau2_personas", "tasks", tmp_path / "bank", tmp_path / "tasks", finished_archive, fails=True)
+    assert "expected a new or empty folder" in again
+    one = example("tau2_personas", "tasks", tmp_path / "bank" / "tasks" / "task_001.json", tmp_path / "no" / "out.json", fails=True)
+    assert "expected a file other than" in one
 
 
 def test_they_all_parse_and_say_how_to_run_them() -> None:

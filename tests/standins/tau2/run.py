@@ -20,7 +20,8 @@ def told(scenario: dict[str, Any]) -> str:
 
 
 def run_tasks(
-    tasks: list[dict[str, Any]], *, user: str, save_to: Path, domain: str, trials: int = 1, tools: list[Any] | None = None
+    tasks: list[dict[str, Any]], *, user: str, save_to: Path, domain: str, trials: int = 1, tools: list[Any] | None = None,
+    away: bool = False,
 ) -> dict[str, Any]:
     results = json.loads(save_to.read_text("utf-8")) if save_to.exists() else {"tasks": [], "simulations": []}
     results["info"] = {"environment_info": {"domain_name": domain}}
@@ -29,10 +30,15 @@ def run_tasks(
         for task in tasks:
             if (trial, task["id"], SEED) in done:
                 continue
+            if away:
+                failed = {"id": f"{task['id']}-{trial}", "task_id": task["id"], "trial": trial, "seed": SEED, "messages": []}
+                results["simulations"].append({**failed, "termination_reason": "infrastructure_error"})
+                continue
             player = registry.get_user_constructor(user)(
                 tools=tools, instructions=told(task["user_scenario"]), llm="none", llm_args={}, persona_config=None
             )
             results["simulations"].append(simulation(task["id"], trial, player))
+    save_to.parent.mkdir(parents=True, exist_ok=True)
     save_to.write_text(json.dumps(results), "utf-8")
     return results
 
