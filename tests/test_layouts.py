@@ -277,14 +277,17 @@ def refusal(path: Path) -> str:
 WOULD_BE_READ = "expected a dialogue (id, turns), τ²-bench results (simulations) or tau-usi runs (conversation under each key)"
 REFUSED: dict[str, tuple[bytes, str]] = {
     "d.jsonl": (b'{"prompt": "hi", "completion": "yes"}\n{}\n', f"line 1: {WOULD_BE_READ}, got the keys ['prompt', 'completion']; turns "
-                "(role, content) may be called messages, conversations, conversation, traj and so on, or be a row each (id, role, content)"),
+                "(role, content) may be called messages, conversations, conversation, traj and so on, or be a row each (id, role, "
+                "content)"),
     "keys.json": (b'{"messages": [{"who": "user", "says": "hi"}]}', "line 1 messages[0]: found the keys ['who', 'says']; expected role (or "
                   "from, speaker, sender) and content (or value, text)"),
     "content.json": (b'{"messages": [{"role": "user", "content": 5.5}]}', "line 1 messages[0]: field 'content': expected text, got 5.5"),
     "texts.json": (b'{"turns": ["hi", "hello"]}', "line 1 turns[0]: expected a JSON object, got 'hi'"),
     "id.json": (b'{"id": {"$oid": 1}, "turns": []}', "line 1: field 'id': expected a text or a number, got {'$oid': 1}"),
     "wrapped.json": (b'{"data": [{"a": 1}]}', "line 1: expected a dialogue (id, turns)"),
-    "d.csv": (b"id,who,words\n1,a,hi\n", f"row 1: {WOULD_BE_READ}, got the keys ['id', 'who', 'words']"),
+    "id.jsonl": (b'{"id": 1, "prompt": "hi"}\n', "line 1: field 'turns' of a dialogue: field required, got the keys ['id', 'prompt']; turns "
+                 "(role, content) may be called messages,"),
+    "d.csv": (b"nr,who,words\n1,a,hi\n", f"row 1: {WOULD_BE_READ}, got the keys ['nr', 'who', 'words']"),
     "cells.csv": (b"id,role,content\n1,user,hi, you\n", "row 1: expected 3 cells as the header has, got 4; quote (\") what holds the "),
     "quotes.csv": (b'id,role,content\n1,user,"hi" you\n', "line 2: expected CSV ("),
     "twice.csv": (b"id,role,Role,content\n", "expected a name of its own for each column, got 'role' twice"),

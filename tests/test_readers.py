@@ -290,7 +290,7 @@ GOOD = json.dumps({"id": "d", "turns": said("hi")})
         (f"{GOOD}\n\n[1]", "line 3: expected a JSON object, got [1]"),
         (f"{GOOD}\n{GOOD}", "line 2: field 'id': expected an id of its own, got 'd', which line 1 has as well"),
         (f"{GOOD}\n{{\"id\": [3], \"turns\": []}}", "line 2: field 'id': expected a text or a number, got [3]"),
-        (f"{GOOD}\n{{\"id\": \"e\"}}", "line 2: expected a dialogue (id, turns)"),
+        (f"{GOOD}\n{{\"id\": \"e\"}}", "line 2: field 'turns' of a dialogue: field required"),
         (f"{GOOD}\n{{\"id\": \"e\", \"turns\": [], \"user_id\": [1]}}", "line 2: field 'user_id' of a dialogue"),
         (GOOD.replace("user", "Ann"), "line 1: found turns of 'Ann' (1); expected user (also human,"),
         (f"{GOOD}\n{{\"id\": \"\\ud800\", \"turns\": []}}", "line 2: expected whole characters, got '\\ud800'"),

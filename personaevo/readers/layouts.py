@@ -145,6 +145,8 @@ def is_dialogues(value: object) -> bool:
 def nothing(row: Row, path: Path) -> NoDialoguesError:
     """The error for a record that is no dialogue: what would be read, and what was found in it."""
     found = f"got the keys {files.short(list(row.value)[:8])}" if isinstance(row.value, dict) else f"got {files.short(row.value)}"
+    named = isinstance(row.value, dict) and "id" in row.value
     expected = "expected a dialogue (id, turns), τ²-bench results (simulations) or tau-usi runs (conversation under each key)"
+    expected = "field 'turns' of a dialogue: field required" if named else expected
     others = f"turns (role, content) may be called {', '.join(keys().turns[1:5])} and so on, or be a row each (id, role, content)"
     return NoDialoguesError(str(files.fault(path, row.where, f"{expected}, {found}; {others}")))
