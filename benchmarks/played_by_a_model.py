@@ -4,7 +4,8 @@
         [--wording draft] [--calibration FILE] [--data FOLDER] [--seed 1] [--json]
 
 Rows: persona-free users, the average person, packaged personas that are given as text, the same directed, the same directed through the
-model's calibration (``personaevo calibrate``). All talk to the embedded agent about the same held-out tasks, each persona in two dialogues.
+model's calibration (``personaevo calibrate``). All talk to the embedded agent about the same held-out tasks, two personas about each task,
+each persona in two dialogues.
 The judge is trained on people kept aside against this model's persona-free users only. Answers are kept in ``--keep``: a benchmark that was
 stopped goes on where it was, and asks nothing twice. ``--data`` has people's texts, for the share of 4-grams that dialogues share.
 """
@@ -59,6 +60,8 @@ ROWS = (FREE, "average_person", "text", "directed", "calibrated")
 AVERAGE, TEXT, DIRECTED, CALIBRATED = ROWS[1:]
 GAIN, HUMAN, KEPT, AS_AGENT, ENDS, SHARED = 0.30, 0.8, 0.95, 0.02, 0.90, 2.0  # targets
 _WORLDS = 20
+_EACH = 2  # personas for each task: on fewer consistency cannot be seen
+_OTHERS = 1_000  # between the seeds of two personas of one task
 
 
 @dataclass(frozen=True)
@@ -104,15 +107,12 @@ def _stage(config: SearchConfig, count: int) -> Stage:
     people, _ = with_agreement(load_people(config))
     steered, kept = reference.split(people, config.seed)
     tasks = load_tasks(config)["test"]
-    plan = make_plan(tasks, at_most=count, personas=-(-count // min(count, len(tasks))), seed=config.seed, purpose="played by a model")
-    places = plan.slots[:count]
-    plan = Plan(plan.seed, plan.purpose, plan.tasks, plan.personas, tuple(i for i in plan.items if (i.task_id, i.slot) in set(places)))
+    plan = make_plan(tasks, at_most=count // _EACH, personas=_EACH, seed=config.seed, purpose="played by a model")
     with PersonaSampler(config.domain) as sampler:
         personas = {
-            (task.id, slot): one
-            for number, task in enumerate(plan.tasks)
-            for slot, one in enumerate(sampler.sample(task, n=plan.personas, seed=config.seed + number))
-        }
+            (task.id, slot): sampler.sample(task, n=1, seed=config.seed + number + _OTHERS * slot)[0]
+            for number, task in enumerate(plan.tasks) for slot in range(plan.personas)
+        }  # fmt: skip
     average = controls.personas(AVERAGE, steered.values, plan)
     return Stage(config.domain, plan, steered, kept, personas, average)
 

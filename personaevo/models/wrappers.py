@@ -99,7 +99,7 @@ class Books:
         self.ledger.note_failure(role, error.kind)
         if error.usage is not None:
             reply = Reply("", usage=error.usage, cost=self.ledger.book(role, error.usage, price, 0.0), refusal=f"thrown away: {error}")
-            self.store.put(ModelCall(f"thrown away {uuid.uuid4().hex}", role, model, _candidate.get(), reply, 0.0))
+            self.store.put(ModelCall(uuid.uuid4().hex, role, model, _candidate.get(), reply, 0.0))
             self.ledger.check()
 
 
