@@ -150,7 +150,7 @@ def read(results: Sequence[Path]) -> None:
         except pe.PersonaevoError as error:
             problems.append(str(error))
             continue
-        name = run.parent.name if run.name == "results.json" else run.name if run.is_dir() else run.stem  # of the run: it says which registered user played
+        name = (run.parent if run.name == "results.json" else run).name.removesuffix(".json")  # says which registered user played
         for dialogue in dialogues:
             by_persona[ids_of(dialogue.task or "")[1] or name].append(dialogue)
     for persona, dialogues in sorted(by_persona.items()):

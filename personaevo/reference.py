@@ -318,6 +318,9 @@ def load(path: str | Path) -> Reference:
     )
 
 
+_PLAYED = "the users of all {:,} dialogues were played by models, not by people: what is called people or humans from here on are these"
+
+
 def read(path: str | Path, *, domain: str) -> Reference:
     """People from a file: a built reference, or dialogues (see ``readers.read_logs``) that are measured now. What is to be known of them
     is a ``DialoguesWarning``.
@@ -332,7 +335,8 @@ def read(path: str | Path, *, domain: str) -> Reference:
         logs = read_logs(path)
         found = build(logs.dialogues, domain=domain, corpus=path.name, license="as the file given", notes=logs.notes)
     _check_people(found.counts, f"{path}: ")
-    for note in found.notes:
+    played = () if found.kind == "human" else (_PLAYED.format(found.counts.dialogues),)
+    for note in (*played, *found.notes):
         warnings.warn(f"{path.name}: {note}", DialoguesWarning, stacklevel=2)
     return found
 

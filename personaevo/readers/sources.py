@@ -40,7 +40,7 @@ def sources(given: str | Path | Iterable[str | Path]) -> list[Source]:
     if not paths:
         raise InputError("dialogues: expected a file, several files or a folder, got none")
     found: dict[Path, tuple[Path, bool]] = {}
-    for path in paths:
+    for path in (one.parent if tau2.is_head(one) else one for one in paths):
         within = list(islice(_within(path), MAX_FILES + 1)) if path.is_dir() else [path]
         if not within:
             logs = f"a folder with files of dialogues ({', '.join(ENDINGS)}, also {', '.join(files.PACKED)})"

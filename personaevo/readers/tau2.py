@@ -38,6 +38,11 @@ def is_simulation(value: Mapping[str, Any]) -> bool:
     return "task_id" in value and (scored or "traj" in value or "ticks" in value)
 
 
+def is_head(path: Path) -> bool:
+    """Whether this is the file of a run whose simulations are files beside it."""
+    return path.name == RESULTS and any((path.parent / _SIMULATIONS).glob("*.json"))
+
+
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run of τ²-bench."""
     return (folder / RESULTS).is_file() or any((folder / _SIMULATIONS).glob("*.json"))
