@@ -183,7 +183,7 @@ def test_roles_by_the_table_and_by_what_is_given(tmp_path: Path) -> None:
         read_dialogues(path)
     assert str(caught.value) == (
         f"{path}: line 1: found turns of 'persuadee' (2), 'persuader' (2); expected user (also human, customer, client, …) and assistant "
-        "(also agent, bot, gpt, …); say who they are: --roles NAME=user|assistant"
+        "(also agent, bot, gpt, …); say who they are: reference build --roles NAME=user|assistant"
     )
     found = read_dialogues(path, {"Persuadee": "user", "persuader": "assistant"})
     assert found[5].user_texts() == TEXTS[5][::2]
@@ -285,8 +285,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "texts.json": (b'{"turns": ["hi", "hello"]}', "line 1 turns[0]: expected a JSON object, got 'hi'"),
     "id.json": (b'{"id": {"$oid": 1}, "turns": []}', "line 1: field 'id': expected a text or a number, got {'$oid': 1}"),
     "wrapped.json": (b'{"data": [{"a": 1}]}', "line 1: expected a dialogue (id, turns)"),
-    "id.jsonl": (b'{"id": 1, "prompt": "hi"}\n', "line 1: field 'turns' of a dialogue: field required, got the keys ['id', 'prompt']; turns "
-                 "(role, content) may be called messages,"),
+    "id.jsonl": (b'{"id": 1, "prompt": "hi"}\n', "line 1: field 'turns' of a dialogue: field required, got the keys ['id', 'prompt']; "
+                 "turns (role, content) may be called messages,"),
     "d.csv": (b"nr,who,words\n1,a,hi\n", f"row 1: {WOULD_BE_READ}, got the keys ['nr', 'who', 'words']"),
     "cells.csv": (b"id,role,content\n1,user,hi, you\n", "row 1: expected 3 cells as the header has, got 4; quote (\") what holds the "),
     "quotes.csv": (b'id,role,content\n1,user,"hi" you\n', "line 2: expected CSV ("),

@@ -87,7 +87,7 @@ class Roles:
         counts = Counter(names).most_common()
         found = ", ".join(f"{files.short(name)} ({count})" for name, count in counts[:_SHOWN_ROLES]) + ", …" * (len(counts) > _SHOWN_ROLES)
         known = (f"{side} (also {', '.join(names[1:4])}, …)" for side, names in _table().roles.items() if side != "nobody")
-        return f"found turns of {found}; expected {' and '.join(known)}; say who they are: --roles NAME=user|assistant"
+        return f"found turns of {found}; expected {' and '.join(known)}; say who they are: reference build --roles NAME=user|assistant"
 
 
 def _plain(name: str) -> str:

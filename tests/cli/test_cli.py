@@ -196,7 +196,7 @@ def test_reference_build_of_several_files_with_their_roles(capsys: Capture) -> N
         lines = [f"{number},{role},my number is {number} {text}" for number in numbers for role, text in said]
         Path("talks", name).write_text("\n".join(["id,speaker,text", *lines]), encoding="utf-8")
     build = ["reference", "build", "talks/a.csv", "talks/b.csv", "--domain", "desk", "--license", "own", "--out", "desk.jsonl"]
-    assert "say who they are: --roles NAME=user|assistant" in fails(capsys, build)
+    assert "say who they are: reference build --roles NAME=user|assistant" in fails(capsys, build)
     assert "expected NAME=user, NAME=assistant or NAME=nobody" in fails(capsys, [*build, "--roles", "Ann"], 2)
     assert "roles: expected NAME=user|assistant|nobody, got 'Ann=me'" in fails(capsys, [*build, "--roles", "Ann=me"])
     assert run([*build, "--roles", "Ann=user", "--roles", "Bob=nobody"]) == 0
