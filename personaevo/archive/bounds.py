@@ -127,6 +127,7 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "output_tokens": "output_tokens BETWEEN 0 AND 1e12",
         "cost": "cost BETWEEN 0 AND 1e9",
         "seconds": "seconds BETWEEN 0 AND 1e9",
+        "estimated": "true",
     },
     "pruned": {
         "episodes": "episodes BETWEEN 0 AND 1e9",

@@ -11,10 +11,12 @@ from personaevo.archive.database import Database
 from personaevo.archive.rows import Row
 from personaevo.records import ModelCall, Reply, Usage
 
-_ANSWER = 'SELECT "text", cut, refusal, input_tokens, output_tokens, cached_tokens, cost FROM model_calls WHERE "key" = ? LIMIT 1'
+_ANSWER = (
+    'SELECT "text", cut, refusal, estimated, input_tokens, output_tokens, cached_tokens, cost FROM model_calls WHERE "key" = ? LIMIT 1'
+)
 _SUMS = (
-    'SELECT "role", sum(calls)::BIGINT, sum(input_tokens)::BIGINT, sum(cached_tokens)::BIGINT, sum(output_tokens)::BIGINT, sum(cost), '
-    'sum(seconds) FROM model_costs WHERE run = ? GROUP BY "role" ORDER BY "role"'
+    'SELECT "role", count(*), sum(input_tokens)::BIGINT, sum(cached_tokens)::BIGINT, sum(output_tokens)::BIGINT, sum(cost), sum(seconds), '
+    'count_if(estimated)::BIGINT FROM model_calls WHERE run = ? GROUP BY "role" ORDER BY "role"'
 )
 
 
@@ -35,9 +37,10 @@ class Calls:
                 return self._waiting[key].reply
             if key not in self._known:
                 return None
-            text, cut, refusal, *tokens, cost = self._side(_ANSWER, [key])[0]
+            text, cut, refusal, estimated, *tokens, cost = self._side(_ANSWER, [key])[0]
             read, written, cached = map(int, tokens)
-            return Reply(str(text), usage=Usage(read, written, cached), cost=float(cost), cut=bool(cut), refusal=refusal or "")
+            used = Usage(read, written, cached, bool(estimated))
+            return Reply(str(text), usage=used, cost=float(cost), cut=bool(cut), refusal=refusal or "")
 
     def put(self, call: ModelCall) -> None:
         """Keep an answer; it is written with the next ``flush``."""
@@ -59,7 +62,7 @@ class Calls:
                 del self._waiting[call.key]
 
     def sums(self, run_id: int) -> Mapping[str, tuple[Any, ...]]:
-        """Of each role: calls, tokens in, cached and out, US dollars, seconds."""
+        """Of each role: calls, tokens in, cached and out, US dollars, seconds, and calls of which the tokens are estimated."""
         return {str(role): tuple(sums) for role, *sums in self._database.execute(_SUMS, [run_id])}
 
 
@@ -87,5 +90,5 @@ def _row(run_id: int, call: ModelCall) -> Row:
     return {
         "key": call.key, "run": run_id, "role": call.role, "model": call.model, "candidate": call.candidate, "text": reply.text,
         "cut": reply.cut, "refusal": reply.refusal or None, "input_tokens": used.input_tokens, "cached_tokens": used.cached_tokens,
-        "output_tokens": used.output_tokens, "cost": reply.cost, "seconds": call.seconds,
+        "output_tokens": used.output_tokens, "cost": reply.cost, "seconds": call.seconds, "estimated": used.estimated,
     }  # fmt: skip

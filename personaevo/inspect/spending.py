@@ -18,6 +18,9 @@ def spending_text(spending: Mapping[str, Account]) -> str:
             f"{role:12}{spent.calls:8,}{account.known:8,}{spent.input_tokens:12,}{spent.cached_tokens:10,}{spent.output_tokens:10,}"
             f"{spent.usd:10.4f}{spent.seconds / max(spent.calls, 1):8.2f}  {failures}"
         )
+    estimated = sum(account.spent.estimated for account in spending.values())
+    if estimated:
+        lines.append(f"estimated: the tokens of {estimated:,} answers, which the server did not count (three bytes a token)")
     return "\n".join(lines)
 
 
@@ -27,6 +30,7 @@ def spending_object(spending: Mapping[str, Account]) -> dict[str, Any]:
         role: {
             "calls": one.spent.calls, "known": one.known, "input_tokens": one.spent.input_tokens, "cached_tokens": one.spent.cached_tokens,
             "output_tokens": one.spent.output_tokens, "usd": round(one.spent.usd, 6), "seconds": round(one.spent.seconds, 3),
+            "estimated": one.spent.estimated,
             "failed_attempts": dict(one.failures),
         }
         for role, one in spending.items()

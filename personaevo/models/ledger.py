@@ -24,7 +24,8 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A sum: answered calls, tokens, US dollars, and seconds from the first attempt of each to its answer."""
+    """A sum: answered calls, tokens, US dollars, seconds from the first attempt of each to its answer, and how many of the calls have
+    tokens that are estimated, as the server did not count them."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -32,6 +33,7 @@ class Spent:
     output_tokens: int = 0
     usd: float = 0.0
     seconds: float = 0.0
+    estimated: int = 0
 
     def __add__(self, other: Spent) -> Spent:
         return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -144,7 +146,8 @@ class Ledger:
 
 
 def _spent(usage: Usage, price: Price | None, seconds: float) -> Spent:
-    return Spent(1, usage.input_tokens, usage.cached_tokens, usage.output_tokens, price.of(usage) if price else 0.0, seconds)
+    usd = price.of(usage) if price else 0.0
+    return Spent(1, usage.input_tokens, usage.cached_tokens, usage.output_tokens, usd, seconds, int(usage.estimated))
 
 
 def _negative(spent: Spent) -> Spent:

@@ -123,6 +123,7 @@ def test_all_columns(archive: Archive, calls: Calls) -> None:
     assert rows[0] == {
         "key": key(1), "run": 1, "role": "mutator", "model": "openai:m@http://host", "candidate": 7, "text": "answer 1", "cut": True,
         "refusal": None, "input_tokens": 101, "cached_tokens": 40, "output_tokens": 50, "cost": 0.25, "seconds": 1.5,
+        "estimated": False,
     }  # fmt: skip
     assert rows[1]["candidate"] is None
 
@@ -134,10 +135,21 @@ def test_sums_of_each_role_and_run(archive: Archive, calls: Calls) -> None:
     calls.flush(1)
     calls.put(call(9, role="user"))
     calls.flush(other.id)
-    assert calls.sums(1) == {"agent": (1, 101, 40, 50, 0.25, 1.5), "user": (3, 305, 120, 150, 0.75, 4.5)}
-    assert calls.sums(other.id) == {"user": (1, 109, 40, 50, 0.25, 1.5)}
+    assert calls.sums(1) == {"agent": (1, 101, 40, 50, 0.25, 1.5, 0), "user": (3, 305, 120, 150, 0.75, 4.5, 0)}
+    assert calls.sums(other.id) == {"user": (1, 109, 40, 50, 0.25, 1.5, 0)}
     assert calls.sums(99) == {}
-    assert [type(value) for value in calls.sums(1)["user"]] == [int] * 4 + [float] * 2
+    assert [type(value) for value in calls.sums(1)["user"]] == [int] * 4 + [float] * 2 + [int]
+
+
+def test_what_is_estimated_is_marked(archive: Archive, calls: Calls) -> None:
+    one = call(1)
+    one = replace(one, reply=replace(one.reply, usage=replace(one.reply.usage, estimated=True)))
+    calls.put(one)
+    calls.put(call(2))
+    calls.flush(1)
+    assert calls.sums(1)["user"][-1] == 1
+    known = calls.get(key(1))
+    assert known is not None and known.usage.estimated
 
 
 def test_threads_get_and_put_while_the_archive_is_written(archive: Archive, calls: Calls) -> None:
