@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from personaevo.models import Models
     from personaevo.records import Task, Tier
     from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
+    from personaevo.sampler.formats import Format
     from personaevo.sampler.turns import Turn
 
 _WIDEST = 120
 _MOST_DIRECTED = 1_000  # personas that are shown with turns: each takes a millisecond
 _ROLE = "generator="
+_FORMS: tuple[Format, ...] = ("mirrorbench", "deepeval", "inspect", "usersim")
 _DRAWN = {"human": "kinds of users as people are", "uniform": "all kinds of users alike", "hard": "users with whom agents fail"}
 
 
@@ -37,8 +39,8 @@ _DRAWN = {"human": "kinds of users as people are", "uniform": "all kinds of user
 @click.option("--strategy", type=click.Choice(list(_DRAWN)), default="human", show_default=True,
               help="Kinds of users (cells) as people fill them, all alike, or those with whom agents fail.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Equal seeds give equal personas.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "jsonl", "mirrorbench"]), help="How to print them (default: text); "
-              "the last two are JSON lines, of which MirrorBench's carry the persona as metadata.persona.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "json", "jsonl", *_FORMS]), help="How to print them (default: text); "
+              "from jsonl on JSON lines, for MirrorBench, deepeval (goldens), Inspect (samples) and NeMo UserSim (personas).")  # fmt: skip
 @click.option("--model", metavar="generator=MODEL", help="What programs may ask for a new task: openai:NAME or anthropic:NAME, with @URL.")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before the model costs more.")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
@@ -55,14 +57,14 @@ def sample(archive: str, count: int, sandbox: Tier | None, form: str | None, as_
     task, outcome, p_human and preservation; what is unset never matches.
 
     Up to 1,000 personas come with three turns as their director plans them, against the embedded agent. MirrorBench's rows have the whole
-    dialogue, as MirrorBench takes from it who opens and how many turns there are.
+    dialogue, as MirrorBench takes from it who opens and how many turns there are; the rows of the others have none.
     """
     form = _form(form, as_json=as_json)
     with _models(given) as models, warnings_told():
         personas, sampler = _sampled(archive, count, sandbox or "kernel", models, given)
     tasks = _tasks(sampler, given["task"])
-    if form == "mirrorbench":
-        _show_lines(personas, tasks, given["seed"])
+    if form in _FORMS:
+        _show_lines(personas, form, tasks, given["seed"])
         return
     turns = [_turns(persona, tasks, given["seed"]) for persona in personas] if count <= _MOST_DIRECTED else None
     if form == "text":
@@ -149,10 +151,10 @@ def _turns(persona: SampledPersona, tasks: Mapping[str, Task], seed: int) -> lis
     return example_turns(persona, tasks, seed)
 
 
-def _show_lines(personas: Sequence[SampledPersona], tasks: Mapping[str, Task], seed: int) -> None:
+def _show_lines(personas: Sequence[SampledPersona], form: Format, tasks: Mapping[str, Task], seed: int) -> None:
     from personaevo.sampler.formats import rows
 
-    for row in rows(personas, "mirrorbench", tasks, seed):
+    for row in rows(personas, form, tasks, seed):
         show(json.dumps(row, allow_nan=False))
 
 

@@ -12,7 +12,7 @@ from personaevo.records import Role, Task
 from personaevo.sampler.persona import SampledPersona
 from personaevo.sampler.turns import example_turns
 
-Format = Literal["jsonl", "mirrorbench"]
+Format = Literal["jsonl", "mirrorbench", "deepeval", "inspect", "usersim"]
 MOST_TURNS = 40  # of the user, in a row of MirrorBench
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST = 60
@@ -22,15 +22,23 @@ def rows(personas: Sequence[SampledPersona], form: Format, tasks: Mapping[str, T
     """One JSON-able row for each persona.
 
     "jsonl" has all its fields. "mirrorbench" is a line of MirrorBench's JSON lines (see ``mirrorbench_row``), whose turns are those of the
-    persona's director and the scripted agent of its domain. ``tasks`` has tasks by id; equal arguments give equal rows.
+    persona's director and the scripted agent of its domain. "deepeval" is a conversational golden (``add_goldens_from_jsonl_file``),
+    "inspect" a record of Inspect's ``json_dataset`` (the persona's text in its metadata), "usersim" what NeMo UserSim has in the column
+    ``persona``. ``tasks`` has tasks by id; equal arguments give equal rows.
 
     Raises:
-        InputError: "mirrorbench", and the task or the domain of a persona is not at hand: MirrorBench refuses rows without turns.
+        InputError: the task of a persona is not at hand, which all but "jsonl" and "usersim" tell the user's model; "mirrorbench", and its
+            domain is not at hand: MirrorBench refuses rows without turns.
     """
+    known, taken = tasks or {}, Counter[str]()
     if form == "jsonl":
         return [persona.to_dict() for persona in personas]
-    taken: Counter[str] = Counter()
-    return [mirrorbench_row(persona, *_played(persona, tasks or {}, seed), taken) for persona in personas]
+    if form == "usersim":
+        return [{"first_name": "Someone", "persona": persona.text, "persona_id": persona.id} for persona in personas]
+    if form == "mirrorbench":
+        return [mirrorbench_row(persona, *_played(persona, known, seed), taken) for persona in personas]
+    make = _deepeval_row if form == "deepeval" else _inspect_row
+    return [make(persona, _task(persona, known), taken) for persona in personas]
 
 
 def mirrorbench_row(
@@ -49,16 +57,33 @@ def mirrorbench_row(
     said = _alternating(turns)
     if not said:
         raise InputError(f"persona '{persona.id}', task '{task.id}': expected a dialogue with at least one turn (of MirrorBench), got none")
-    origin = {"persona_id": persona.id, "program": persona.program, "cell": persona.cell, "cell_name": persona.cell_name}
     return {
         "conversation_id": _file_name(persona, task, Counter() if taken is None else taken),
         "dataset": "personaevo",
         "task_description": described(task),
         "turns": said,
-        "metadata": {
-            "persona": persona.overlay("").strip(), "domain": task.domain, "archive": persona.archive, "task": task.id, **origin
-        },
-    }  # fmt: skip
+        "metadata": {"persona": persona.overlay("").strip(), "domain": task.domain, **_origin(persona, task)},
+    }
+
+
+def _deepeval_row(persona: SampledPersona, task: Task, taken: Counter[str]) -> dict[str, Any]:
+    return {
+        "name": _file_name(persona, task, taken),
+        "scenario": described(task),
+        "expected_outcome": f"The user got what they wanted: {task.goal}",
+        "persona": {"characteristics": persona.text},
+        "additional_metadata": _origin(persona, task),
+    }
+
+
+def _inspect_row(persona: SampledPersona, task: Task, taken: Counter[str]) -> dict[str, Any]:
+    metadata = {"persona": persona.text, **_origin(persona, task)}
+    return {"id": _file_name(persona, task, taken), "input": described(task), "target": task.goal, "metadata": metadata}
+
+
+def _origin(persona: SampledPersona, task: Task) -> dict[str, Any]:
+    origin = {"persona_id": persona.id, "program": persona.program, "cell": persona.cell, "cell_name": persona.cell_name}
+    return {"archive": persona.archive, "task": task.id, **origin}
 
 
 def described(task: Task) -> str:
@@ -69,16 +94,23 @@ def described(task: Task) -> str:
     return " ".join(part for part in (agent, f"You want to {task.goal.rstrip('.')}.", task.context.strip(), known) if part)
 
 
+def _task(persona: SampledPersona, tasks: Mapping[str, Task]) -> Task:
+    if persona.task not in tasks:
+        missing = f"its task '{persona.task}' is not at hand, and the rows tell it"
+        raise InputError(f"persona '{persona.id}': {missing}: give it with --task FILE")
+    return tasks[persona.task]
+
+
 def _played(persona: SampledPersona, tasks: Mapping[str, Task], seed: int) -> tuple[Task, list[tuple[Role, str]]]:
+    task = _task(persona, tasks)
     turns: list[tuple[Role, str]] = []
     for turn in example_turns(persona, tasks, seed, MOST_TURNS):
         turns += [("assistant", turn["heard"])] if turn["heard"] else []
         turns.append(("user", turn["draft"]))
     if not turns:
-        missing = f"domain '{persona.domain}'" if persona.task in tasks else f"task '{persona.task}'"
-        advice = "give a task of a domain that is, with --task" if persona.task in tasks else "give it with --task FILE"
-        raise InputError(f"persona '{persona.id}': its {missing} is not at hand, and MirrorBench refuses rows without turns: {advice}")
-    return tasks[persona.task], turns
+        why = f"its domain '{persona.domain}' is not at hand, and MirrorBench refuses rows without turns"
+        raise InputError(f"persona '{persona.id}': {why}: give a task of a domain that is, with --task")
+    return task, turns
 
 
 def _alternating(turns: Iterable[tuple[Role, str]]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from personaevo.errors import InputError
 from personaevo.records import Task
 from personaevo.sampler import PersonaSampler, SampledPersona
 from personaevo.sampler.formats import mirrorbench_row, rows
-from tests.standins.loaders import refused_by_mirrorbench
+from tests.standins.loaders import refused_by_deepeval, refused_by_inspect, refused_by_mirrorbench, refused_by_usersim
 
 KNOWN = {
     TASKS[0]: Task(id=TASKS[0], goal="change a flight", facts={"booking": "QK7L2", "name": "Ada"}, context="It is late.", domain="service"),
@@ -38,6 +38,18 @@ def test_mirrorbench_takes_the_rows(stored: PersonaSampler) -> None:
         assert sum(turn["role"] == "user" for turn in row["turns"]) >= 1
 
 
+def test_other_loaders_take_their_rows(stored: PersonaSampler) -> None:
+    personas = stored.sample(n=300)
+    made = {form: json.loads(json.dumps(rows(personas, form, KNOWN))) for form in ("deepeval", "inspect", "usersim")}
+    refused_by_deepeval(made["deepeval"])
+    refused_by_inspect(made["inspect"])
+    refused_by_usersim(made["usersim"])
+    for golden, sample, person, persona in zip(*made.values(), personas, strict=True):
+        assert golden["persona"]["characteristics"] == sample["metadata"]["persona"] == person["persona"] == persona.text
+        assert golden["scenario"] == sample["input"]
+        assert all(value in sample["input"] for value in KNOWN[persona.task].facts.values())
+
+
 def test_the_description_has_the_facts(stored: PersonaSampler) -> None:
     told = {row["metadata"]["task"]: row["task_description"] for row in rows(stored.sample(n=40), "mirrorbench", KNOWN)}
     assert told[TASKS[0]] == (
@@ -49,8 +61,11 @@ def test_the_description_has_the_facts(stored: PersonaSampler) -> None:
 
 def test_without_the_task_there_are_no_turns(stored: PersonaSampler) -> None:
     (persona,) = stored.sample(n=1)
-    with pytest.raises(InputError, match=r"its task '.*' is not at hand, and MirrorBench refuses rows without turns: give it with --task"):
+    with pytest.raises(InputError, match=r"its task '.*' is not at hand, and the rows tell it: give it with --task FILE"):
         rows([persona], "mirrorbench", {})
+    with pytest.raises(InputError, match="and the rows tell it"):
+        rows([persona], "deepeval")
+    assert len(rows([persona], "usersim")) == 1
     lost = persona.model_copy(update={"domain": "lost"})
     with pytest.raises(InputError, match="its domain 'lost' is not at hand"):
         rows([lost], "mirrorbench", KNOWN)
