@@ -1,0 +1,117 @@
+"""Personas in other people's simulators, run for real: python -m benchmarks.simulators deepeval|scenario|inspect|usersim|mirrorbench ...
+
+Each runs in an environment of its own below ``--envs``, which is made once (they are large), and asks a model server on this machine that
+needs no key and whose answers are made up. It fails unless every persona's text reached the user's model and dialogues came back that
+``pe.fingerprint`` measures. For "mirrorbench", name a checkout of its repository with ``--checkout``; there and in usersim, whose people
+have to be downloaded first, the rows of ``personaevo sample`` go through the real loader, and no dialogue is played.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import personaevo as pe
+from examples.eval_libraries import TASK
+from examples.model_server import Json, ModelServer, Request
+from personaevo.sampler.formats import Format, rows
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = {"deepeval": "deepeval", "scenario": "langwatch-scenario", "inspect": "inspect-ai", "usersim": "usersim", "mirrorbench": ""}
+QUIET = {
+    "DEEPEVAL_TELEMETRY_OPT_OUT": "YES", "DEEPEVAL_RESULTS_FOLDER": "", "LANGWATCH_API_KEY": "", "SCENARIO_HEADLESS": "1",
+    "OPENAI_API_KEY": "none needed", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+}  # fmt: skip
+LOADERS = {
+    "usersim": """
+import json, sys
+from usersim.engine.core.persona import format_persona_for_prompt
+for line in open(sys.argv[1]):
+    row = json.loads(line)
+    assert row["persona"].rstrip(".") in format_persona_for_prompt(row), row
+""",
+    "mirrorbench": """
+import sys
+from mirrorbench.core.models.plan import DatasetSpec
+from mirrorbench.datasets.jsonl_chatbot_arena_mirror import JSONLChatbotArenaMirror
+from mirrorbench.io.paths import Paths
+from mirrorbench.tasks.prompting import build_user_proxy_system_prompt
+from pathlib import Path
+dataset = JSONLChatbotArenaMirror(paths=Paths(Path(sys.argv[2])))
+spec = DatasetSpec(name="dataset:jsonl/chatbot_arena_mirror", split="default", params={"path": sys.argv[1]})
+for episode in dataset.episodes(spec=spec, split="default"):
+    prompt = build_user_proxy_system_prompt(episode=episode, dataset_name="personaevo")
+    assert episode.metadata["persona"] in prompt and episode.metadata["task_description"] in prompt, episode
+    print(episode.episode_id, len(episode.chat_history))
+""",
+}
+
+
+def made_up(request: Request) -> str | Json:
+    """What the model of a user says, in the form that is asked for: a few words, more of them the longer the persona's text is."""
+    words = "well I want to move my flight to the evening please and thanks a lot QK7L2".split()
+    text = " ".join(words[: 3 + sum(map(ord, request.digest)) % 12])
+    return {"simulated_input": text} if "simulated_input" in request.whole else text
+
+
+def environment(folder: Path, name: str, checkout: Path | None) -> Path:
+    """The Python of an environment with the simulator and personaevo."""
+    python = folder / name / "bin" / "python"
+    if not python.exists():
+        print(f"making the environment {folder / name}", file=sys.stderr)
+        venv.create(folder / name, with_pip=True)
+    target = PACKAGES[name] or str(checkout)
+    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", target, "-e", ROOT], check=True)
+    return python
+
+
+def played(name: str, python: Path) -> None:
+    """Runs a recipe of ``examples/eval_libraries.py``."""
+    personas = pe.PersonaSampler("service").sample(TASK, n=2, seed=1)
+    with ModelServer(made_up) as server, tempfile.TemporaryDirectory() as folder:
+        variables = {**os.environ, **QUIET, "OPENAI_BASE_URL": server.openai_url, "OPENAI_API_BASE": server.openai_url}
+        command = [str(python), str(ROOT / "examples" / "eval_libraries.py"), name, "--model", "gpt-4o-mini"]
+        done = subprocess.run(command, env=variables, cwd=folder, text=True, stdout=subprocess.PIPE, check=False, timeout=600)
+        asked = [json.dumps(body) for _, body in server.counters.bodies]
+    shown = [line for line in done.stdout.splitlines() if "words_per_turn" in line]
+    print("\n".join(shown))
+    if done.returncode:
+        sys.exit(f"{name}: the recipe failed, see above")
+    for persona in personas:
+        if not any(json.dumps(persona.text.splitlines()[-1])[1:-1] in body for body in asked):
+            sys.exit(f"{name}: the text of persona {persona.id} did not reach the user's model")
+    if len(shown) != len(personas):
+        sys.exit(f"{name}: {len(shown)} of {len(personas)} dialogues came back")
+    print(f"{name}: {len(personas)} personas in, {len(shown)} dialogues out, {len(asked)} questions")
+
+
+def loaded(name: Format, python: Path) -> None:
+    """Puts rows through the simulator's own loader."""
+    with pe.PersonaSampler("service") as sampler, tempfile.TemporaryDirectory() as folder:
+        made = rows(sampler.sample(n=40, seed=1), name, sampler.known_tasks())
+        file = Path(folder) / "rows.jsonl"
+        file.write_text("".join(f"{json.dumps(row)}\n" for row in made), encoding="utf-8")
+        subprocess.run([python, "-c", LOADERS[name], file, folder], check=True, cwd=folder)
+    print(f"{name}: {len(made)} rows taken")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Personas in other people's simulators.")
+    parser.add_argument("names", nargs="+", choices=PACKAGES)
+    parser.add_argument("--envs", type=Path, default=Path(tempfile.gettempdir()) / "personaevo-simulators")
+    parser.add_argument("--checkout", type=Path, help="of MirrorBench's repository")
+    given = parser.parse_args()
+    if "mirrorbench" in given.names and given.checkout is None:
+        parser.error("mirrorbench is not in the index: name a checkout of its repository with --checkout")
+    for one in given.names:
+        interpreter = environment(given.envs, one, given.checkout)
+        if one in LOADERS:
+            loaded("usersim" if one == "usersim" else "mirrorbench", interpreter)
+        else:
+            played(one, interpreter)
