@@ -7,13 +7,13 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
 from personaevo.errors import ConfigError
 from personaevo.model_spec import parse, with_settings
-from personaevo.records import Tier, Wording
+from personaevo.records import Tier, Told, Wording, shown
 
 DEFAULT_OPERATORS: Mapping[str, float] = {
     "follow_remarks": 12.0,
@@ -86,7 +86,7 @@ _File = Annotated[Path, AfterValidator(_without_nul)]
 _Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_shows)]
 
 
-class SearchConfig(BaseModel):
+class SearchConfig(Told):
     """What to search, against whom, and how much.
 
     Attributes:
@@ -211,6 +211,13 @@ class SearchConfig(BaseModel):
         folder = Path(os.path.abspath(given))  # not resolve(): a link may have the wanted name
         return {**values, "domain": folder.name, "domain_folder": folder}
 
+    mistake: ClassVar[type[Exception]] = ConfigError
+
+    @classmethod
+    def told(cls, error: ValidationError) -> ConfigError:
+        """The error that names the setting."""
+        return _problem(error)
+
     @property
     def domain_place(self) -> str:
         """What ``definitions.domain`` finds the domain by, in whatever process and working folder."""
@@ -228,27 +235,21 @@ def make_config(values: Mapping[str, Any]) -> SearchConfig:
     Raises:
         ConfigError: an unknown setting, a wrong type or a value out of range, in one line.
     """
-    try:
-        return SearchConfig.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        if not name:  # settings that do not go together
-            raise ConfigError(first["msg"].removeprefix("Value error, ")) from None
-        if first["type"] != "extra_forbidden":
-            reason = first["msg"].removeprefix("Value error, ").lower()
-            raise ConfigError(f"setting {name!r:.80}: {reason}, got {_shown(first.get('input'))}") from None
-        known = [field for field in SearchConfig.model_fields if field != "domain_folder"]
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean '{close[0]}'?" if close else f"settings are: {', '.join(known)}"
-        raise ConfigError(f"unknown setting {name!r:.80}; {hint}") from None
+    return SearchConfig(**values)
 
 
-def _shown(value: object) -> str:
-    try:
-        return f"{value!r:.100}"
-    except (ValueError, RecursionError):  # an integer of more digits than Python writes, or deeply nested
-        return f"a value of type {type(value).__name__}"
+def _problem(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    if not name:  # settings that do not go together
+        return ConfigError(first["msg"].removeprefix("Value error, "))
+    if first["type"] != "extra_forbidden":
+        reason = first["msg"].removeprefix("Value error, ").lower()
+        return ConfigError(f"setting {name!r:.80}: {reason}, got {shown(first.get('input'))}")
+    known = [field for field in SearchConfig.model_fields if field != "domain_folder"]
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean '{close[0]}'?" if close else f"settings are: {', '.join(known)}"
+    return ConfigError(f"unknown setting {name!r:.80}; {hint}")
 
 
 def read_config(path: Path) -> dict[str, Any]:

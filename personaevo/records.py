@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from personaevo.errors import InputError
 
 Floats = NDArray[np.float64]
 Role = Literal["user", "assistant"]
@@ -22,7 +24,48 @@ Wording = Literal["draft", "direction", "text"]  # how a model plays a persona
 _MANNER = "Manner: what you want and what you know stays as it is; how you say it is that of this person, throughout."
 
 
-class Record(BaseModel):
+def problem_of(error: ValidationError) -> str:
+    """The first thing that is wrong with values, in one line."""
+    first = error.errors()[0]
+    field, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] == "missing" or not field else f", got {shown(first.get('input'))}"
+    return f"{f'field {field!r:.80}: ' if field else ''}{message[:1].lower()}{message[1:]}{given}"
+
+
+def shown(value: object) -> str:
+    """A value as messages show it."""
+    try:
+        return f"{value!r:.100}"
+    except (ValueError, RecursionError):  # an integer of more digits than Python writes, or deeply nested
+        return f"a value of type {type(value).__name__}"
+
+
+if TYPE_CHECKING:
+    Told = BaseModel
+else:
+
+    class _Telling(type(BaseModel)):
+        def __call__(cls, *args: Any, **values: Any) -> Any:
+            if args:
+                raise cls.mistake(f"{cls.__name__}: give its fields by name")
+            try:
+                return super().__call__(**values)
+            except ValidationError as error:
+                raise cls.told(error) from None
+
+    class Told(BaseModel, metaclass=_Telling):
+        """Base of models whose mistakes, where they are made from Python, are told as all others are. Reading (``model_validate``) raises
+        pydantic's error, as readers know more of where the mistake is."""
+
+        mistake: ClassVar[type[Exception]] = InputError
+
+        @classmethod
+        def told(cls, error: ValidationError) -> Exception:
+            """The error in our words."""
+            return cls.mistake(f"{cls.__name__}: {problem_of(error)}")
+
+
+class Record(Told):
     """Base of validated records: frozen, unknown keys ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

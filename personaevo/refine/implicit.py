@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from personaevo import definitions, injection
 from personaevo.archive import Archive
@@ -58,7 +58,7 @@ class ImplicitProfile(Record):
         """That of a person whose refinement is done (``one.state``).
 
         Raises:
-            pydantic.ValidationError: the role or the domain is none.
+            InputError: the role or the domain is none.
         """
         refined, start, average = (one.outcomes.get(name) for name in ("refined", "start", "population"))
         assert one.profile is not None and refined is not None and start is not None and start.profile is not None
@@ -124,9 +124,8 @@ def _of_archive(path: Path) -> list[ImplicitProfile]:
         done = [one for one in stored(kept) if one.state == "done"]
     try:
         return [_usable(ImplicitProfile.of(one, domain), path, one.person) for one in done]
-    except ValidationError as error:
-        name = error.errors()[0]["loc"][0]
-        raise InputError(f"{path}: '{name}' of a refinement is not what one writes; restore a copy of the archive") from None
+    except InputError as error:
+        raise InputError(f"{path}: a refinement is not what one writes ({error}); restore a copy of the archive") from None
 
 
 def _of_folder(path: Path) -> list[ImplicitProfile]:
