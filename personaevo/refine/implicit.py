@@ -65,7 +65,7 @@ class ImplicitProfile(Record):
         in_words = start.profile != one.profile and start.profile.dials == one.profile.dials
         personal = one.profile not in (Profile(), average.profile if average is not None else None)
         said = {"role": one.role, "domain": domain, "personal": personal, "shown": refined.shown if in_words else None, "seen": one.seen}
-        return cls.model_validate({"profile": one.profile, **said})
+        return cls(profile=one.profile, **said)
 
     def problem(self) -> str | None:
         """Why it cannot be used, None if it can: it was measured otherwise, or a claim is no claim (see ``Profile.problems``)."""
