@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -64,7 +64,8 @@ class ImplicitProfile(Record):
         assert one.profile is not None and refined is not None and start is not None and start.profile is not None
         in_words = start.profile != one.profile and start.profile.dials == one.profile.dials
         personal = one.profile not in (Profile(), average.profile if average is not None else None)
-        said = {"role": one.role, "domain": domain, "personal": personal, "shown": refined.shown if in_words else None, "seen": one.seen}
+        shown = refined.shown if in_words else None
+        said: dict[str, Any] = {"role": one.role, "domain": domain, "personal": personal, "shown": shown, "seen": one.seen}
         return cls(profile=one.profile, **said)
 
     def problem(self) -> str | None:
