@@ -24,6 +24,8 @@ from personaevo.sampler.formats import Format, rows
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"deepeval": "deepeval", "scenario": "langwatch-scenario", "inspect": "inspect-ai", "usersim": "usersim", "mirrorbench": ""}
+# What the loader needs of all that MirrorBench does, on Python 3.11 too.
+LOADER_OF_MIRRORBENCH = ("pydantic", "pyyaml", "platformdirs", "structlog", "python-dotenv", "rich", "tenacity")
 QUIET = {
     "DEEPEVAL_TELEMETRY_OPT_OUT": "YES", "DEEPEVAL_RESULTS_FOLDER": "", "LANGWATCH_API_KEY": "", "SCENARIO_HEADLESS": "1",
     "OPENAI_API_KEY": "none needed", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -66,11 +68,14 @@ def environment(folder: Path, name: str, checkout: Path | None) -> Path:
     if not python.exists():
         print(f"making the environment {folder / name}", file=sys.stderr)
         venv.create(folder / name, with_pip=True)
-    # Loaders are asked without personaevo: usersim wants other versions of what it needs. That of MirrorBench runs on older Pythons too.
-    targets = [PACKAGES[name] or str(checkout), *(["--ignore-requires-python"] if name in LOADERS else ["-e", str(ROOT)])]
-    done = subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *targets], check=False)
-    if done.returncode:
-        sys.exit(f"{name}: {targets[0]} could not be installed, see above")
+    # Loaders are asked without personaevo: usersim wants other versions of what it needs.
+    wanted = {"mirrorbench": [*LOADER_OF_MIRRORBENCH], "usersim": ["usersim"]}
+    steps = [wanted.get(name, [PACKAGES[name], "-e", str(ROOT)])]
+    steps += [["--no-deps", "--ignore-requires-python", str(checkout)]] if name == "mirrorbench" else []
+    for step in steps:
+        done = subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *step], check=False)
+        if done.returncode:
+            sys.exit(f"{name}: {' '.join(step)} could not be installed, see above")
     return python
 
 
