@@ -1,9 +1,9 @@
-"""Personas in other people's simulators, run for real: python -m benchmarks.simulators deepeval|scenario|inspect|usersim|mirrorbench ...
+"""Personas in the simulators of others, run for real: ... simulators deepeval|scenario|inspect|tau2|usersim|mirrorbench
 
 Each runs in an environment of its own below ``--envs``, which is made once (they are large), and asks a model server on this machine that
 needs no key and whose answers are made up. It fails unless every persona's text reached the user's model and dialogues came back that
-``pe.fingerprint`` measures. For "mirrorbench", name a checkout of its repository with ``--checkout``; there and in usersim, whose people
-have to be downloaded first, the rows of ``personaevo sample`` go through the real loader, and no dialogue is played.
+``pe.fingerprint`` measures. For "tau2" and "mirrorbench" name a checkout of the repository with ``--checkout``. In MirrorBench, and in
+usersim, whose people have to be downloaded first, the rows of ``personaevo sample`` go through the real loader, and no dialogue is played.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from examples.model_server import Json, ModelServer, Request
 from personaevo.sampler.formats import Format, rows
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = {"deepeval": "deepeval", "scenario": "langwatch-scenario", "inspect": "inspect-ai", "usersim": "usersim", "mirrorbench": ""}
+PACKAGES = {
+    "deepeval": "deepeval", "scenario": "langwatch-scenario", "inspect": "inspect-ai", "usersim": "usersim", "mirrorbench": "", "tau2": "",
+}  # fmt: skip
 # What the loader needs of all that MirrorBench does, on Python 3.11 too.
 LOADER_OF_MIRRORBENCH = ("pydantic", "pyyaml", "platformdirs", "structlog", "python-dotenv", "rich", "tenacity")
 QUIET = {
@@ -70,6 +73,9 @@ def environment(folder: Path, name: str, checkout: Path | None) -> Path:
         venv.create(folder / name, with_pip=True)
     # Loaders are asked without personaevo: usersim wants other versions of what it needs.
     wanted = {"mirrorbench": [*LOADER_OF_MIRRORBENCH], "usersim": ["usersim"]}
+    if name == "tau2" and checkout is not None:  # itself it is imported from the checkout, where its data are
+        needs = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+        wanted["tau2"] = [*needs, "-e", str(ROOT)]
     steps = [wanted.get(name, [PACKAGES[name], "-e", str(ROOT)])]
     steps += [["--no-deps", "--ignore-requires-python", str(checkout)]] if name == "mirrorbench" else []
     for step in steps:
@@ -99,6 +105,26 @@ def played(name: str, python: Path) -> None:
     print(f"{name}: {len(personas)} personas in, {len(shown)} dialogues out, {len(asked)} questions")
 
 
+def played_by_tau2(python: Path, checkout: Path) -> None:
+    """Runs ``examples/tau2_personas.py`` on two tasks of the domain mock, and reads what came of it."""
+    with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "tau2").symlink_to((checkout / "data" / "tau2").resolve())
+        paths = {"PYTHONPATH": str((checkout / "src").resolve()), "TAU2_DATA_DIR": folder}
+        variables = {**os.environ, **QUIET, **paths, "OPENAI_BASE_URL": server.openai_url, "OPENAI_API_BASE": server.openai_url}
+        example = [str(python), str(ROOT / "examples" / "tau2_personas.py")]
+        options = "--domain mock --num-tasks 2 --max-steps 20 --agent-llm openai/gpt-4o-mini --user-llm openai/gpt-4o-mini".split()
+        for way in (["run", "-n", "2", "--", *options], ["read", f"{folder}/simulations"]):
+            done = subprocess.run([*example, *way], env=variables, text=True, stdout=subprocess.PIPE, check=False, timeout=600)
+            if done.returncode:
+                sys.exit(f"tau2: {way[0]} failed, see above")
+        asked = [json.dumps(body) for _, body in server.counters.bodies]
+    print(done.stdout, end="")
+    told = sum("Manner: " in body and "[Stage direction]" in body for body in asked)
+    if done.stdout.count("2 of 2 dialogues") != 2 or not told:
+        sys.exit(f"tau2: expected 2 dialogues of each persona; {told} of {len(asked)} questions had a persona and a direction")
+    print(f"tau2: 2 personas in, 4 dialogues out, {len(asked)} questions")
+
+
 def loaded(name: Format, python: Path) -> None:
     """Puts rows through the simulator's own loader."""
     with pe.PersonaSampler("service") as sampler, tempfile.TemporaryDirectory() as folder:
@@ -114,13 +140,15 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Personas in other people's simulators.")
     parser.add_argument("names", nargs="+", choices=PACKAGES)
     parser.add_argument("--envs", type=Path, default=Path(tempfile.gettempdir()) / "personaevo-simulators")
-    parser.add_argument("--checkout", type=Path, help="of MirrorBench's repository")
+    parser.add_argument("--checkout", type=Path, help="of the repository of tau2-bench or MirrorBench")
     given = parser.parse_args()
-    if "mirrorbench" in given.names and given.checkout is None:
-        parser.error("mirrorbench is not in the index: name a checkout of its repository with --checkout")
+    if {"mirrorbench", "tau2"} & {*given.names} and given.checkout is None:
+        parser.error("tau2-bench and MirrorBench are not in the index: name a checkout of the repository with --checkout")
     for one in given.names:
         interpreter = environment(given.envs, one, given.checkout)
         if one in LOADERS:
             loaded("usersim" if one == "usersim" else "mirrorbench", interpreter)
+        elif one == "tau2":
+            played_by_tau2(interpreter, given.checkout)
         else:
             played(one, interpreter)
