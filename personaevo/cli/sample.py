@@ -33,8 +33,8 @@ _DRAWN = {"human": "kinds of users as people are", "uniform": "all kinds of user
 @click.command()
 @click.argument("archive", metavar="ARCHIVE|NAME")
 @click.option("-n", "count", type=click.IntRange(1, 100_000), default=5, show_default=True, metavar="N", help="How many personas.")
-@click.option("--task", metavar="FILE|TEXT", help="What they want: a goal, the id of a task of the archive, or a file of tasks (its first "
-              "one; FILE:ID for another). Default: any task of the archive.")  # fmt: skip
+@click.option("--task", metavar="FILE|TEXT", help="What they want: a goal, the id of a task of the archive, or a file or folder of "
+              "tasks (the first one; FILE:ID for another). Default: any task of the archive.")  # fmt: skip
 @click.option("--where", metavar="EXPR", help="Only those that fit, such as 'words_per_turn < 6 and cell in (1, 2)'.")
 @click.option("--strategy", type=click.Choice(list(_DRAWN)), default="human", show_default=True,
               help="Kinds of users (cells) as people fill them, all alike, or those with whom agents fail.")  # fmt: skip
@@ -118,11 +118,11 @@ def _task(given: str | None) -> Task | str | None:
     from personaevo.readers import read_tasks
 
     name, _, wanted = given.rpartition(":")
-    if name and Path(name).is_file():
+    if name and Path(name).exists():
         return _named(read_tasks(name), name, wanted)
     path = Path(given)
     looks_like_file = path.suffix in (".json", ".jsonl", ".gz") or given.startswith(("/", "./", "../"))
-    return read_tasks(path)[0] if looks_like_file or path.is_file() else given
+    return read_tasks(path)[0] if looks_like_file or (given.strip() and path.exists()) else given
 
 
 def _named(tasks: list[Task], file: str, wanted: str) -> Task:

@@ -78,7 +78,7 @@ _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 _DATE = rf"(?:\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{2,4}}|{_MONTH} {_DAY},? \d{{4}}|{_DAY} {_MONTH},? \d{{4}})"
 _KNOWN_FACTS = (
     ("name", re.compile(rf"\b[Yy]our? name is ({_NAME}(?: {_NAME})*)")),
-    ("name", re.compile(rf"\b(?:[Ff]ull )?[Nn]ame: ({_NAME}(?: [a-z]{{2,3}}(?= [A-Z]))?(?: {_NAME})*)")),
+    ("name", re.compile(rf"(?:(?m:^)[ \t]*|[-*|] *|[Yy]our |[Ff]ull )[Nn]ame: ({_NAME}(?: [a-z]{{2,3}}(?= [A-Z]))?(?: {_NAME})*)")),
     ("name", re.compile(rf"\b[Yy]our character(?: is|:)(?:\*\*)?(?: You are)? (?!You\b)({_NAME}(?: {_NAME})+)")),
     ("name", re.compile(rf"\b[Yy]our character is an? [^.\n]{{0,60}}?named ({_NAME}(?: {_NAME})*)")),
     ("name", re.compile(rf"(?:\b[Yy]ou are|\b[Yy]ou['\u2019]re|\bcalled) ({_NAME}(?: {_NAME})+|{_NAME}(?=,| \())")),

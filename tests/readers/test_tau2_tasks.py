@@ -105,6 +105,8 @@ def test_facts_of_one_text(tmp_path: Path) -> None:
         ("Your date of birth is December 5, 1993 and your phone (+1 702-555-0199).", {"phone number": "+1 702-555-0199",
                                                                                       "date of birth": "December 5, 1993"}),
         ("Call (702) 555-0199. Born on 1990-01-31.", {"phone number": "(702) 555-0199"}),
+        ("Your card. Card name: Gold Rewards Card | Order name: Big Box", {}),
+        ("Name: Ann van Dyk | Card name: Gold", {"name": "Ann van Dyk"}),
         ("It cost $85000 on 10/09/2025; item 1234567890.", {"item number": "1234567890"}),
     ],
 )  # fmt: skip
