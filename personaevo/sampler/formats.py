@@ -87,11 +87,11 @@ def _origin(persona: SampledPersona, task: Task) -> dict[str, Any]:
 
 
 def described(task: Task) -> str:
-    """The task for a user's model: goal, context, and all facts that it may tell."""
+    """The task for a user's model: goal and context, which are in the first person, and all facts that it may tell."""
     agent = f"Talk to {'an' if task.domain[:1] in tuple('aeiou') else 'a'} {task.domain} agent." if task.domain else "Talk to an agent."
     facts = "; ".join(f"{name}: {value}" for name, value in task.facts.items())
     known = f"What you know: {facts}. Tell it when asked, and make up nothing else." if facts else "You know nothing else."
-    return " ".join(part for part in (agent, f"You want to {task.goal.rstrip('.')}.", task.context.strip(), known) if part)
+    return " ".join(part for part in (agent, f"In your own words: I want to {task.goal.rstrip('.')}.", task.context.strip(), known) if part)
 
 
 def _task(persona: SampledPersona, tasks: Mapping[str, Task]) -> Task:

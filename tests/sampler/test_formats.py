@@ -53,10 +53,10 @@ def test_other_loaders_take_their_rows(stored: PersonaSampler) -> None:
 def test_the_description_has_the_facts(stored: PersonaSampler) -> None:
     told = {row["metadata"]["task"]: row["task_description"] for row in rows(stored.sample(n=40), "mirrorbench", KNOWN)}
     assert told[TASKS[0]] == (
-        "Talk to a service agent. You want to change a flight. It is late. What you know: booking: QK7L2; name: Ada. Tell it when asked, "
-        "and make up nothing else."
+        "Talk to a service agent. In your own words: I want to change a flight. It is late. What you know: booking: QK7L2; name: Ada. "
+        "Tell it when asked, and make up nothing else."
     )
-    assert told[TASKS[1]] == "Talk to a service agent. You want to get help. You know nothing else."
+    assert told[TASKS[1]] == "Talk to a service agent. In your own words: I want to get help. You know nothing else."
 
 
 def test_without_the_task_there_are_no_turns(stored: PersonaSampler) -> None:
