@@ -34,7 +34,7 @@ class Company:
     """A context manager over an archive that is open for writing. When it ends with a BudgetError, calls under way are waited for and kept;
     with any other error they are cut short. ``told`` hears about once a second how many dialogues are played."""
 
-    def __init__(self, config: SearchConfig, archive: Archive, told: Callable[[int], None]) -> None:
+    def __init__(self, config: SearchConfig, archive: Archive, told: Callable[[int], None] = lambda _: None) -> None:
         runs = archive.runs()
         self._run_id = runs[-1].id if runs else 1
         self._config = config

@@ -92,7 +92,7 @@ def _prepared(archive: Archive, config: SearchConfig) -> Bench:
         with Workers(1) as workers:
             return prepare(config, workers)
     offline = config.model_copy(update={"replay": archive.path})
-    with Company(offline, archive, lambda _: None) as company:
+    with Company(offline, archive) as company:
         return prepare(offline, company.crew, company.cast)
 
 
