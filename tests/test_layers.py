@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 # From the bottom up. A module or package of one layer may import those of the layers before its own, and nothing beside it.
 LAYERS = (
     {"errors"},
-    {"records", "secrecy", "text", "gguf"},
+    {"records", "secrecy", "text", "thoughts", "gguf"},
     {"model_spec"},
     {"content", "config", "measure", "where", "workers", "crew"},
     {"injection"},

@@ -19,8 +19,8 @@ from personaevo.errors import BudgetError, ModelError, ModelSetupError, ReplyErr
 from personaevo.model_spec import ModelSpec
 from personaevo.models.limits import Gate
 from personaevo.models.refusals import TransientError, UnclearError, fault_here, status_error, unreachable, words
-from personaevo.models.thoughts import parted
 from personaevo.records import Message, Reply, Usage
+from personaevo.thoughts import parted
 
 Value = TypeVar("Value")
 NO_KEY = "none"  # a server of one's own needs none, but the clients want one

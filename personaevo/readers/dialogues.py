@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,10 +17,10 @@ from personaevo.readers.files import Row
 from personaevo.readers.layouts import NoDialoguesError, Roles
 from personaevo.readers.sources import Source, sources
 from personaevo.records import Dialogue
+from personaevo.thoughts import parted
 
 MAX_TURNS = 10_000
 MAX_TURN_CHARS = 100_000
-_THOUGHTS = re.compile(r"<(think(?:ing)?)>.*?(?:</\1>|\Z)|\A(?:(?!<think(?:ing)?>).)*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
 _MORE = ("source", "domain", "task", "user_kind")
 _KINDS = get_args(Dialogue.model_fields["user_kind"].annotation)
 _DEEPEST = 3  # objects around the dialogues
@@ -244,7 +243,7 @@ class _Reader:
             if side == "nobody":
                 self.tally["nobody"] += 1
                 continue
-            text = _THOUGHTS.sub("", content) if "think" in content.lower() else content
+            text = parted(content).said
             if text != content:
                 self.tally["thoughts"] += 1
                 text = text.strip()

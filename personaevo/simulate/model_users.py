@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from personaevo.definitions import Domain, prompt
-from personaevo.models.thoughts import parted
 from personaevo.records import ChatModel, Message, Persona, PlanItem, Role, Task
 from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.facts import facts_of
@@ -21,6 +20,7 @@ from personaevo.simulate.hearing import Hearing
 from personaevo.simulate.stated import GoalHeard, states
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
+from personaevo.thoughts import parted
 
 Position = Literal["before", "after"]
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from personaevo.models.thoughts import parted
+from personaevo.thoughts import parted
 
 
 @pytest.mark.parametrize(
