@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from personaevo.errors import InputError
+from personaevo.notebook import table
 
 Floats = NDArray[np.float64]
 Role = Literal["user", "assistant"]
@@ -146,6 +147,9 @@ class Persona(Record):
         """Who they are, then how they write and what they hold back, in plain words: the description and, from the next line, the policy.
         At most 120 words where the policy is composed (see ``programs.personas.compose_policy``)."""
         return "\n".join(part for part in (self.description.strip(), self.policy.strip()) if part)
+
+    def _repr_html_(self) -> str:
+        return table(("dial", "value"), list(self.dials.items()), f"{self.id}: {self.text}")
 
     def overlay(self, prompt: str) -> str:
         """A user simulator's prompt with ``text`` laid over it: goal and facts stay as the prompt has them, the manner changes."""

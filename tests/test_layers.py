@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 # From the bottom up. A module or package of one layer may import those of the layers before its own, and nothing beside it.
 LAYERS = (
     {"errors"},
+    {"notebook"},
     {"records", "secrecy", "text", "thoughts", "gguf"},
     {"model_spec"},
     {"content", "config", "measure", "where", "workers", "crew"},
@@ -51,6 +52,8 @@ OWNERS = {
     "openai": "models",
     "anthropic": "models",
     "xllamacpp": "models",
+    "pandas": "archive",
+    "pyarrow": "archive",
     "wasmtime": "programs.worker.wasm_serve",
 }
 OUTSIDE = "programs/worker/"  # runs in the sandbox's server and children, without the package

@@ -16,6 +16,7 @@ from personaevo.archive import calibrations, digest, integrity, opening, queries
 from personaevo.archive.calibrations import KeptCalibration
 from personaevo.archive.calls import Calls
 from personaevo.archive.database import Database, remove_file
+from personaevo.archive.frames import FrameKind, frame
 from personaevo.archive.integrity import Finding
 from personaevo.archive.lock import Lock
 from personaevo.archive.population import Population, population
@@ -370,6 +371,14 @@ class Archive:
         if self._publisher is not None:
             raise ArchiveError(f"archive {self.path} is open for writing: open it with Archive.read to query it")
         return self._database.table(sql, parameters, limit)
+
+    def frame(self, what: str = "episodes", kind: FrameKind = "pandas") -> Any:
+        """A table, view or SELECT as a data frame: "pandas" or "arrow", where that is installed.
+
+        Raises:
+            ConfigError: there is no such table, view or kind, or the library is not installed. ArchiveError: see ``query``.
+        """
+        return frame(self.query, what, kind)
 
     # --- inside
 

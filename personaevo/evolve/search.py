@@ -40,6 +40,7 @@ from personaevo.evolve.screening import StandIn, screens
 from personaevo.evolve.select import Population
 from personaevo.evolve.table import BEST, final_table
 from personaevo.models import Account
+from personaevo.notebook import table as html_table
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, Screened, TableRow
@@ -68,6 +69,16 @@ class SearchResult:
     comparisons: tuple[Comparison, ...] = ()
     spending: Mapping[str, Account] = field(default_factory=dict)
     problem: str = ""
+
+    def _repr_html_(self) -> str:
+        names = list(dict.fromkeys(name for row in self.table for name in row.measures))
+        rows = [[row.row.replace("_", " "), *(_shown(row, name) for name in names)] for row in self.table]
+        return html_table(["", *(name.replace("_", " ") for name in names)], rows, f"{self.archive}: {self.candidates} candidates")
+
+
+def _shown(row: TableRow, name: str) -> str:
+    found = row.measures.get(name)
+    return "" if found is None else f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
 @dataclass

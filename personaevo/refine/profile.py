@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from personaevo import content, definitions, injection
 from personaevo.errors import ConfigError
+from personaevo.notebook import table
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Record
 from personaevo.refine import address
@@ -112,6 +113,10 @@ class Profile(Record):
             if not (math.isfinite(value) and low <= value <= high):
                 raise ConfigError(f"dial '{name}' of a profile: expected a number from {low:g} to {high:g}, got {value:g}")
         return {name: given[name] + 0.0 for name in dials if name in given}
+
+    def _repr_html_(self) -> str:
+        rows = [(name, claim.text) for name, claims in self.sections.items() for claim in claims]
+        return table(("section", "claim"), [*rows, *((name, value) for name, value in self.dials.items())], f"profile {self.id}")
 
     @property
     def id(self) -> str:
