@@ -35,10 +35,10 @@ def _trained_once() -> Iterator[None]:
     """What equal settings are measured on is made once for all tests here: it takes seconds, and is the same every time."""
     benches: dict[str, Bench] = {}
 
-    def shared(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None) -> Bench:
+    def shared(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None, *_: object, tried: bool = True) -> Bench:
         key = repr(config.recorded())
         if key not in benches:
-            benches[key] = prepare(config, workers, cast)
+            benches[key] = prepare(config, workers, cast, tried=tried)
         return benches[key]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -197,7 +197,7 @@ DAMAGES = {
         {"final table"},
     ),
     "answers of models for no run": (
-        "INSERT INTO model_calls SELECT repeat('0', 32), 7, 'user', 'x', NULL, 'hello', false, 1, 0, 1, 0, 1, NULL", {"model call"},
+        "INSERT INTO model_calls SELECT repeat('0', 32), 7, 'user', 'x', NULL, 'hello', false, 1, 0, 1, 0, 1, NULL, false", {"model call"},
     ),
     "a changed digest": ("UPDATE candidates SET digest = repeat('0', 32) WHERE number = 2", _DIGEST),
     "a wrong note of the schema": ("INSERT INTO migrations VALUES (1, '0001_events_and_views')", {"version"}),

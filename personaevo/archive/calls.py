@@ -16,7 +16,7 @@ _ANSWER = (
 )
 _SUMS = (
     'SELECT "role", count(*), sum(input_tokens)::BIGINT, sum(cached_tokens)::BIGINT, sum(output_tokens)::BIGINT, sum(cost), sum(seconds), '
-    'count_if(estimated)::BIGINT FROM model_calls WHERE run = ? GROUP BY "role" ORDER BY "role"'
+    'count(*) FILTER (WHERE estimated) FROM model_calls WHERE run = ? GROUP BY "role" ORDER BY "role"'
 )
 
 

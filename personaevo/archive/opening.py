@@ -16,6 +16,7 @@ from personaevo.errors import ArchiveBusyError, ArchiveError
 
 _PATIENCE = 2.0  # seconds that a reader waits for a writer that is just opening or closing
 _PAUSE = 0.02
+_OPTIONS = "?"
 
 
 def for_writing(path: Path) -> tuple[Database, lock.Lock]:
@@ -24,9 +25,11 @@ def for_writing(path: Path) -> tuple[Database, lock.Lock]:
     Raises:
         ArchiveBusyError: somebody else has it open.
         ArchiveVersionError: it was made by a newer personaevo.
-        ArchiveError: it is not an archive, is damaged, lost commits or cannot be made. In all these cases the file
+        ArchiveError: it is not an archive, is damaged, lost commits or cannot be made, or its path has a "?". In all these cases the file
             stays as it was.
     """
+    if _OPTIONS in str(path):
+        raise ArchiveError(f"archive {path}: DuckDB takes what follows a '{_OPTIONS}' in a path for options; give a path without one")
     held = lock.exclusive(path)
     try:
         for rest in (draft_file(path), _new_file(path)):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit code; whatever goes wrong is one line on stderr."""
     shared = Shared()
+    for stream in (sys.stdout, sys.stderr):  # where they are not UTF-8, a sign that they do not have is no error
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = app.main(list(arguments), prog_name=program_name(), standalone_mode=False, obj=shared)
         sys.stdout.flush()

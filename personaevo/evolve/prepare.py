@@ -135,7 +135,7 @@ def prepare(
         cell_names = tuple(named(cells.centroids, cells.standard))
     train_plan = make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train")
     if not tried:
-        _try(seed_program, train_plan, config.sandbox, cast)
+        try_program(seed_program, train_plan, config.sandbox, cast)
     make = _Making(config, people, cells, workers, cast, told)
     train_scorer, train_negatives = make.scorer("train", steering, steering, tasks["train"])
     setting = make.setting(kept, steering, tasks["test"], profiled=given is not None and given.cells is not None)
@@ -315,7 +315,7 @@ def load_program(config: SearchConfig, given: Profiles | None = None) -> Program
         raise ProgramError(f"seed program {path}: {error}") from None
 
 
-def _try(program: Program, plan: Plan, tier: Tier, cast: Cast | None) -> None:
+def try_program(program: Program, plan: Plan, tier: Tier, cast: Cast | None) -> None:
     """Run the seed program on its tasks: a search from a program that cannot run is a wasted evening.
 
     Raises:

@@ -452,3 +452,18 @@ def test_the_progress_line_tells_what_is_expected() -> None:
 
     assert _best(now(None)) == "best -"
     assert _best(now(0.6149)) == "best 0.61 expected"
+
+
+def test_an_archive_with_a_question_mark_is_refused_in_one_line(capsys: Capture) -> None:
+    assert run(["search", "--candidates", "1", *SMALL, "--archive", "a?b.duckdb"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith("Error: archive ") and told[-1].endswith("give a path without one")
+    assert list(Path().glob("*.duckdb*")) == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_output_that_is_not_utf8_has_question_marks(encoding: str) -> None:
+    command = [*COMMAND, "archive", "summary", "service"]
+    done = subprocess.run(command, env={**ENVIRONMENT, "PYTHONIOENCODING": encoding}, capture_output=True, encoding=encoding, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "service, 1 run" in done.stdout

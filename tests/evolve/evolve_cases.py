@@ -16,7 +16,7 @@ import pytest
 
 from personaevo.config import SearchConfig
 from personaevo.evolve import search as search_module
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import Bench, prepare, try_program
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.table import final_table
 from personaevo.judge.objectives import harmonic, steering
@@ -43,11 +43,13 @@ def prepared_once() -> Iterator[None]:
     benches: dict[str, Bench] = {}
     tables: dict[tuple[int, int, str], FinalTable] = {}
 
-    def shared(config: SearchConfig, workers: Workers, cast: None = None) -> Bench:
+    def shared(config: SearchConfig, workers: Workers, *, tried: bool = True) -> Bench:
         same = {"candidates": 1, "operators": {}, "selection": "evolve", "lag": 1, "finalists": 1}
         key = repr(config.recorded() | same)
         if key not in benches:
             benches[key] = prepare(config, workers)
+        if not tried:
+            try_program(benches[key].seed_program, benches[key].train_plan, config.sandbox, None)
         return benches[key]
 
     def table(bench: Bench, workers: Workers, best: Program) -> FinalTable:

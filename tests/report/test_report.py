@@ -308,8 +308,11 @@ def test_models_are_named_and_none_is_asked(changed: Any) -> None:
     assert found["players"].startswith("Played by: user openai:some-model")
     assert found["notes"] == []
     assert found["costs"] == [
-        {"role": "user", "calls": 1, "input_tokens": 100, "cached_tokens": 10, "output_tokens": 20, "usd": 0.5, "seconds": 2.0}
-    ]
+        {
+            "role": "user", "calls": 1, "input_tokens": 100, "cached_tokens": 10, "output_tokens": 20, "usd": 0.5, "seconds": 2.0,
+            "estimated": 0,
+        },
+    ]  # fmt: skip
 
 
 def test_an_archive_of_other_makings_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
