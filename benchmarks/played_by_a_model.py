@@ -60,6 +60,7 @@ ROWS = (FREE, "average_person", "text", "directed", "calibrated")
 AVERAGE, TEXT, DIRECTED, CALIBRATED = ROWS[1:]
 GAIN, HUMAN, KEPT, AS_AGENT, ENDS, SHARED = 0.30, 0.8, 0.95, 0.02, 0.90, 2.0  # targets
 _WORLDS = 20
+_LEAST_SPREAD = 0.05  # of a behavior that people hardly show: a gap is not to be without end
 _EACH = 2  # personas for each task: on fewer consistency cannot be seen
 _OTHERS = 1_000  # between the seeds of two personas of one task
 
@@ -218,7 +219,7 @@ def _audit(stage: Stage, episodes: Sequence[Episode]) -> list[float]:
 def _plainly(stage: Stage, rows: Mapping[str, Sequence[Episode]], options: argparse.Namespace) -> dict[str, Any]:
     """Per row: task preservation, ends, words a turn, as agent, broken plans, shared 4-grams, and the five worst behaviors."""
     names = definitions.features().names
-    scale = np.maximum(stage.kept.values.std(axis=0), 1e-9)
+    scale = np.maximum(stage.kept.values.std(axis=0), _LEAST_SPREAD)
     found: dict[str, Any] = {}
     for row, episodes in rows.items():
         done = [one for one in episodes if one.state == "completed"]
