@@ -131,13 +131,17 @@ def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, check
 
 
 def reflect(brief: Brief, reflector: ChatModel | None) -> str:
-    """What the reflector makes of the pairs; "" without one, or without pairs: then the gaps are all the reflection there is."""
+    """What the reflector makes of the pairs; "" without one, without pairs or without an answer that can be used: then the gaps are all the
+    reflection there is."""
     if reflector is None or not brief.pairs:
         return ""
     parts = definitions.prompt("reflector", "rules", "question")
     pairs = "\n\n".join(_pair(number, pair) for number, pair in enumerate(brief.pairs, 1))
     asked = filled(parts["question"], gaps=gaps_text(brief.gaps), pairs=pairs)
-    reply = reflector.reply([Message("system", parts["rules"]), Message("user", asked)], schema=Reflection)
+    try:
+        reply = reflector.reply([Message("system", parts["rules"]), Message("user", asked)], schema=Reflection)
+    except ReplyError:
+        return ""
     reflection: Reflection = reply.parsed
     return reflection.text()[:_LONGEST_REFLECTION]
 

@@ -174,6 +174,13 @@ def test_reflection_is_what_the_reflector_says_or_the_gaps_alone() -> None:
     assert reflect(BRIEFS["edit"], None) == reflect(BRIEFS["rewrite"], Scripted()) == ""
 
 
+def test_a_reflection_that_is_refused_costs_no_candidate() -> None:
+    mutator = Scripted(BLOCK)
+    found = propose(BRIEFS["edit"], mutator, Scripted(ReplyError("the model refuses")), lambda _: "")
+    assert found.program is not None
+    assert "what conversations show" not in mutator.asked[0][1].content
+
+
 def test_operators_need_what_they_work_on() -> None:
     rng = random.Random(1)
     drawn = [{rewrite.choose(rng, failed=failed, mates=mates) for _ in range(200)} for failed, mates in ((False, False), (True, True))]
