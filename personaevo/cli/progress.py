@@ -107,10 +107,10 @@ def _plan(outlook: Outlook) -> str:
     parts, time = outlook.planned, ""
     if outlook.seconds is not None:
         time = f", about {max(1, round(outlook.seconds / 60)):,} min"
-    return (
-        f"{parts.all} dialogues are played by models{time}: {parts.controls} that the judge learns from, {parts.candidates} of candidates, "
-        f"{parts.finals} of the finals, {parts.table} of the final table"
-    )
+    named = {"that the judge learns from": parts.controls, "of candidates": parts.candidates, "of the finals": parts.finals,
+             "of the final table": parts.table}  # fmt: skip
+    listed = ", ".join(f"{count} {name}" for name, count in named.items() if count)
+    return f"{parts.all} dialogues are played by models{time}: {listed}"
 
 
 def _best(now: Progress) -> str:
