@@ -69,7 +69,8 @@ class Display:
         if self.live:
             begun = max(0, done - 1) if now.outlook is None else done
             self._bar = tqdm(
-                total=planned, initial=begun, file=sys.stderr, bar_format=_BAR, dynamic_ncols=True, leave=True, mininterval=0.2
+                total=planned, initial=begun, file=sys.stderr, bar_format=_BAR, dynamic_ncols=True, leave=True, mininterval=0.2,
+                miniters=1,
             )
 
     def _text(self, now: Progress, left: int) -> str:
