@@ -42,7 +42,7 @@ class PeopleWarning(UserWarning):
 
 
 class DialoguesWarning(UserWarning):
-    """Dialogues that were given are not all read, or are not what they are used for."""
+    """Some of the dialogues given were left out, or they are not by people although they are used as such."""
 
 
 class ProfilesWarning(UserWarning):

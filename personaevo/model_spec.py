@@ -165,7 +165,8 @@ def _remote(text: str) -> tuple[Provider, str, str | None, str]:
     if head.startswith("ollama") and own and not own.rstrip("/").endswith("/v1"):
         own = f"{own.rstrip('/')}/v1"
     found = _address(own, variable) if own else usual
-    return provider, name, None if found in ("", OWN_ADDRESS[provider]) else found, variable if own else ""
+    usual_one = found in ("", OWN_ADDRESS[provider])
+    return provider, name, None if usual_one else found, variable if own and not usual_one else ""
 
 
 def _address(url: str, variable: str = "") -> str:

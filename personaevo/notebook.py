@@ -9,7 +9,7 @@ _MOST_ROWS = 50
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> str:
-    """An HTML table; numbers to the right. Of more than 50 rows the first are shown."""
+    """An HTML table. Numbers are aligned to the right; only the first 50 rows are shown."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:_MOST_ROWS])
     more = f"<tr><td colspan='{len(header)}'>and {len(rows) - _MOST_ROWS:,} more</td></tr>" if len(rows) > _MOST_ROWS else ""

@@ -24,8 +24,8 @@ class Parted(NamedTuple):
 
 
 def parted(text: str) -> Parted:
-    """The text without thoughts: without closed blocks, without what stands before a closing tag that nothing opened, and without what
-    follows an opening one that nothing closes."""
+    """The text without thoughts. Blocks from an opening to a closing tag are removed. So is all text before a closing tag without an
+    opening one, and all text after an opening tag that is never closed."""
     channels = list(_CHANNEL.finditer(text))
     if channels:
         last = channels[-1]

@@ -110,7 +110,7 @@ def warnings_told() -> Iterator[None]:
 
 @contextmanager
 def counted(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr if that is a terminal, else a line for every tenth of the way. What it gives is called with (done, planned)."""
+    """Shows progress on stderr: a bar on a terminal, else a line for every tenth. Yields a function to be called with (done, planned)."""
     from tqdm import tqdm
 
     live, told = sys.stderr.isatty(), 0

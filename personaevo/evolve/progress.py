@@ -63,7 +63,7 @@ class Watch:
             self._tell(replace(self._last, outlook=now))
 
     def committed(self, progress: Progress, played: int) -> None:
-        """A candidate is committed, and so many dialogues are played."""
+        """Tells that a candidate was committed, when ``played`` dialogues had been played."""
         self._tell(replace(progress, outlook=self._outlook(played)))
 
     def _outlook(self, played: int) -> Outlook | None:

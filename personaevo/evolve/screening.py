@@ -73,7 +73,7 @@ class StandIn:
         return standing(evaluation)
 
     def chose(self, program_id: str) -> None:
-        """The program is a candidate: what is bred from it from now on has it as a parent."""
+        """Marks a program as a candidate: programs that are bred from it later name it as their parent."""
         self._played.add(program_id)
 
     def _ancestors(self, parents: Sequence[str]) -> tuple[str, ...]:

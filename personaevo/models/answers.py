@@ -62,8 +62,8 @@ def parse(text: str, schema: type[Answer]) -> Answer:
 
 
 def _pieces(text: str) -> Iterator[Any]:
-    """All JSON values that may be meant: the whole text, then those that begin at a bracket, the last one first; what is inside another
-    comes after all that are not."""
+    """The JSON values in a text, the likeliest first: the whole text if it is one, then the outermost values from the last to the first,
+    then those inside others."""
     whole = _loaded(text.strip())
     if whole is not None:
         yield whole

@@ -1,4 +1,4 @@
-"""What a command would ask of models and what it may cost: for ``--dry-run``."""
+"""Calls, tokens and costs that a command expects, for ``--dry-run``."""
 
 from __future__ import annotations
 

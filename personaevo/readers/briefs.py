@@ -49,7 +49,7 @@ def plain(text: str) -> str:
 
 
 def _sections(text: str) -> dict[str, str]:
-    """What stands under headings that name goal, situation and character; the first of each."""
+    """The text under the first heading for the goal, for the situation and for the character, by these names."""
     found: dict[str, str] = {}
     heads = list(_HEADING.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]

@@ -231,7 +231,7 @@ class _Reader:
         return value or ""
 
     def _turns(self, turns: list[Row], row: Row) -> tuple[list[dict[str, str]], str | None]:
-        """What user and assistant say, and who the user is where a turn of the user tells."""
+        """The turns of user and assistant, and the user's id if one of the user's turns has it."""
         said: list[dict[str, str]] = []
         person: str | None = None
         for turn in turns:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from personaevo.errors import InputError
-from personaevo.records import Task
+from personaevo.records import Task, problem_of
 
 
 def as_task(given: Task | Mapping[str, Any] | str, domain: str) -> Task:
@@ -24,8 +24,5 @@ def as_task(given: Task | Mapping[str, Any] | str, domain: str) -> Task:
         try:
             task = Task.model_validate({"id": "given", **values})
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"]))
-            message = f"{first['msg'][:1].lower()}{first['msg'][1:]}, got {first.get('input')!r:.80}"
-            raise InputError(f"task: field '{field}': {message}") from None
+            raise InputError(f"task: {problem_of(error)}") from None
     return task if task.domain else task.model_copy(update={"domain": domain})

@@ -206,3 +206,17 @@ def test_limits_hold_against_the_bill() -> None:
                 user.reply(ASKED)
             assert models.ledger.total().tokens <= 2_500
         assert len(stub.bodies) == 2
+
+
+def test_a_user_comes_first_where_roles_must_alternate() -> None:
+    def says(body: dict[str, Any]) -> Said:
+        roles = [one["role"] for one in body["messages"] if one["role"] != "system"]
+        good = roles[0] == "user" and not roles_repeat(body)
+        return (200, completion("well")) if good else (400, {"error": {"message": "Conversation roles must alternate user/assistant/…"}})
+
+    with stubbed(says) as stub, Models({"user": parse(f"openai:m@{stub.url}/v1")}, Memory(), conduct=QUICK) as models:
+        user = models.role("user")
+        assert user is not None
+        asked = [Message("system", "x"), Message("assistant", "hello"), Message("user", "hi")]
+        assert [user.reply(asked, sample=sample).text for sample in range(2)] == ["well", "well"]
+        assert len(stub.bodies) == 3  # learned once
