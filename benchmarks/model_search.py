@@ -1,11 +1,13 @@
 """A search whose users a real model plays: what its best program is worth, and what screening saves.
 
-    python -m benchmarks.model_search --model MODEL --keep FOLDER [--domain service] [--candidates N] [--calibration FILE] [--seed 1]
-        [--unscreened]
+    python -m benchmarks.model_search --model MODEL --keep FOLDER [--domain service] [--calibration FILE] [--seed 1] [--unscreened]
+        [--candidates 10] [--tasks 4] [--personas 3] [--test-tasks 9] [--test-personas 3]
 
-The best program's row and its paired differences come from the search's own final table, on held-out tasks and people. With
-``--unscreened`` the same search runs once more with every first proposal played; what the judge is trained against is the same dialogues,
-so it starts from their answers. For both, the expected score of the best program after each candidate, and the dialogues played until then.
+The default is 240 dialogues of candidates and 236 of the judge and the final table. The best program's row and its paired differences come
+from the search's own final table, on held-out tasks and people. With ``--unscreened`` the same search runs once more with every first
+proposal played; what the judge is trained against is the same dialogues, so it starts from their answers. The dialogues of one candidate
+do not tell its consistency (their error is as large as people's figure), so that the two courses are compared by the harmonic mean of the
+other objectives that steer: that of each candidate, of all of a search together, and the dialogues until the other's best was reached.
 Archives in ``--keep`` have all answers: a benchmark that was stopped goes on where it was.
 """
 
@@ -14,20 +16,20 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
+from statistics import fmean, harmonic_mean
 
 import duckdb
+import numpy as np
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve.estimate import dialogues
-from personaevo.evolve.prepare import run_floors
 from personaevo.evolve.progress import Progress
-from personaevo.evolve.search import SearchResult, State, search
+from personaevo.evolve.search import SearchResult, search
 from personaevo.evolve.table import BEST
 from personaevo.inspect import table_text
-from personaevo.judge.objectives import SCORE
-from personaevo.records import FinalTable
+from personaevo.judge.objectives import SCORE, steering
+from personaevo.records import Evaluation, FinalTable
 
 AGAINST = ("average_person", "seed_program", "persona_free")
 
@@ -45,8 +47,9 @@ def main() -> None:
             _begin_with_answers(place, other)
         result, other_course = _searched(options, other, 1)
         _show("unscreened", result, other_course)
-        reached = next((played for played, score in course if score >= max(value for _, value in other_course)), None)
-        print(f"== the best expected score of {other_course[-1][0]} dialogues without screening is reached, screened, after {reached}")
+        best = max(value for _, value in other_course)
+        reached = next((played for played, value in course if value >= best), None)
+        print(f"== the best candidate of {other_course[-1][0]} dialogues without screening, {best:.3f}, is reached, screened, by {reached}")
 
 
 def _options() -> argparse.Namespace:
@@ -54,7 +57,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="the user's model")
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--domain", default="service")
-    parser.add_argument("--candidates", type=int)
+    parser.add_argument("--candidates", type=int, default=10)
+    parser.add_argument("--tasks", type=int, default=4)
+    parser.add_argument("--personas", type=int, default=3)
+    parser.add_argument("--test-tasks", type=int, default=9)
+    parser.add_argument("--test-personas", type=int, default=3)
     parser.add_argument("--calibration", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--unscreened", action="store_true")
@@ -62,11 +69,11 @@ def _options() -> argparse.Namespace:
 
 
 def _searched(options: argparse.Namespace, place: Path, screen: int) -> tuple[SearchResult, list[tuple[int, float]]]:
-    """The result, and (dialogues of candidates, expected score of the best) after each candidate."""
-    given: dict[str, Any] = {} if options.candidates is None else {"candidates": options.candidates}
+    """The result, and of each candidate that was played the dialogues until then and ``_without_consistency``."""
     config = SearchConfig(
         domain=options.domain, seed=options.seed, models={"user": options.model}, archive=place, resume=place.exists(), screen=screen,
-        calibration=options.calibration, model_seconds=600.0, **given,
+        calibration=options.calibration, model_seconds=600.0, candidates=options.candidates, task_count=options.tasks,
+        personas=options.personas, test_tasks=options.test_tasks, test_personas=options.test_personas,
     )  # fmt: skip
     planned = dialogues(config)
     print(f"{place.name}: {planned.all} dialogues ({planned})", flush=True)
@@ -78,12 +85,18 @@ def _searched(options: argparse.Namespace, place: Path, screen: int) -> tuple[Se
 
     result = search(config, observe=told)
     print(f"{result.seconds / 60:.1f} min", flush=True)
-    state, course = State(run_floors(config)), []
+    played, course = 0, []
     with Archive.read(place) as archive:
         for commit in archive.commits(1):
-            state.tell(commit)
-            course.append((state.episodes, state.held.expected or 0.0))
+            if commit.evaluation is not None:
+                played += commit.evaluation.planned
+                course.append((played, _without_consistency(commit.evaluation)))
     return result, course
+
+
+def _without_consistency(evaluation: Evaluation) -> float:
+    found = [evaluation.objectives[name].value for name in steering() if name != "consistency"]
+    return float(harmonic_mean(np.clip(found, 0.0, 1.0)))
 
 
 def _begin_with_answers(place: Path, other: Path) -> None:
@@ -104,7 +117,8 @@ def _show(name: str, result: SearchResult, course: list[tuple[int, float]]) -> N
     played = f"{result.episodes} dialogues of candidates and finals"
     print(f"\n{name}: {result.candidates} candidates, {played}, {result.seconds:.0f} s, digest {result.digest}")
     print(table_text(FinalTable(result.table, result.comparisons)))
-    print(f"course (dialogues, expected score): {[(played, round(score, 3)) for played, score in course]}")
+    print(f"course (dialogues, without consistency): {[(played, round(value, 3)) for played, value in course]}")
+    print(f"mean of those after the seed program: {fmean(value for _, value in course[1:]):.3f}")
     for one in result.comparisons:
         if one.objective == SCORE and one.against in AGAINST and one.row == BEST:
             print(f"== {BEST} less {one.against}: {one.mean:+.3f} [{one.low:+.3f}, {one.high:+.3f}]")

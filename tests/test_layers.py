@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 LAYERS = (
     {"errors"},
     {"notebook"},
-    {"records", "secrecy", "text", "thoughts", "gguf"},
+    {"records", "secrecy", "text", "thoughts", "gguf", "quiet"},
     {"model_spec"},
     {"content", "config", "measure", "where", "workers", "crew"},
     {"injection"},

@@ -17,8 +17,10 @@ from personaevo.cli.output import say
 from personaevo.cli.shared import PARTS
 from personaevo.config import SearchConfig
 from personaevo.evolve.progress import Outlook, Progress
+from personaevo.judge.objectives import steering
 
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
+_WIDTH, _LEAST_BAR = 80, 28  # columns of a terminal that does not tell; those of a short bar and the numbers around it
 _PACE_SECONDS = 300.0  # the time left is told from the pace of these: what a resumed search knows already goes by at once
 
 
@@ -74,16 +76,19 @@ class Display:
             )
 
     def _text(self, now: Progress, left: int) -> str:
+        """What stands behind the bar; of models' work as much as a bar of some length leaves room for."""
         parts = [_best(now), f"cells {now.cells_held}/{now.cells_total}"]
         if now.outlook is not None:
             parts = [f"candidates {now.done}/{now.planned}", *(parts if now.done else [])]
-        if now.spent is not None:
-            parts.append(f"{now.spent.calls:,} calls, {now.spent.tokens:,} tokens, ${now.spent.usd:.2f}")
         (began, first, episodes), (at, last, played) = self._pace[0], self._pace[-1]
         if at > began and last > first:
             if now.outlook is None:
                 parts.append(f"{(played - episodes) / (at - began):,.0f} episodes/s")
             parts.append(f"{_clock((at - began) / (last - first) * left)} left")
+        room = (self._bar.ncols or _WIDTH) - _LEAST_BAR if self._bar is not None else None
+        for more in _spent(now):
+            if room is None or len(", ".join([*parts, more])) <= room:
+                parts.append(more)
         return ", ".join(parts)
 
     def _end(self, now: Progress) -> None:
@@ -116,8 +121,20 @@ def _plan(outlook: Outlook) -> str:
 
 def _best(now: Progress) -> str:
     """The best program's score as it is expected on fresh dialogues: the best of many is best by luck too. None while no program holds the
-    floors."""
+    floors. Where it is 0, as with few dialogues, which do not tell consistency, the objectives that are more."""
+    found = now.best.evaluation.objectives if now.best is not None else {}
+    told = [f"{name.replace('_', ' ')} {found[name].value:.2f}" for name in steering() if name in found and found[name].value > 0]
+    if told and now.expected is not None and now.expected <= 0:
+        return f"best: {', '.join(told)}"
     return "best -" if now.expected is None else f"best {now.expected:.2f} expected"
+
+
+def _spent(now: Progress) -> list[str]:
+    """What models did and cost, the most important first; nothing of what costs nothing."""
+    if now.spent is None:
+        return []
+    cost = [f"${now.spent.usd:.2f}"] if now.spent.usd else []
+    return [*cost, f"{now.spent.tokens:,} tokens", f"{now.spent.calls:,} calls"]
 
 
 def _clock(seconds: float) -> str:

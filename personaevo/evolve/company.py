@@ -32,9 +32,9 @@ def wanted(config: SearchConfig) -> bool:
 
 class Company:
     """A context manager over an archive that is open for writing. When it ends with a BudgetError, calls under way are waited for and kept;
-    with any other error they are cut short. ``told`` hears about once a second how many dialogues are played."""
+    with any other error they are cut short. ``told`` hears about once a second how many dialogues are played, and what models did."""
 
-    def __init__(self, config: SearchConfig, archive: Archive, told: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, config: SearchConfig, archive: Archive, told: Callable[[int, Spent], None] = lambda *_: None) -> None:
         runs = archive.runs()
         self._run_id = runs[-1].id if runs else 1
         self._config = config
@@ -77,7 +77,7 @@ class Company:
 
     def _meanwhile(self) -> None:
         self.flush()
-        self._told(self.cast.played.number)
+        self._told(self.cast.played.number, self.models.ledger.total())
 
     def flush(self) -> None:
         """Write down the answers that came since. Raises ArchiveError."""

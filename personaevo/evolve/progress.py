@@ -56,11 +56,11 @@ class Watch:
         """What will be played."""
         self._tell(replace(self._last, outlook=outlook))
 
-    def played(self, number: int) -> None:
-        """So many dialogues are played by now."""
+    def played(self, number: int, spent: Spent) -> None:
+        """So many dialogues are played by now, and that is what models did."""
         now = self._outlook(number)
         if now != self._last.outlook:
-            self._tell(replace(self._last, outlook=now))
+            self._tell(replace(self._last, outlook=now, spent=spent))
 
     def committed(self, progress: Progress, played: int) -> None:
         """Tells that a candidate was committed, when ``played`` dialogues had been played."""

@@ -377,7 +377,7 @@ class Search:
     def progress(self) -> Progress:
         """Where the search stands."""
         population = self.state.held
-        best = population.best
+        best = population.best if self.stand_in is None else next(iter(self._best(1)), None)
         seconds = time.monotonic() - self.started
         held = len(population.elites)
         done, planned, cells = len(self.state.commits), self.config.candidates, len(self.masses)
@@ -401,9 +401,10 @@ class Search:
 
     def _finalists(self) -> list[Program]:
         """The best programs of the search; the seed program if none holds the floors."""
-        prior = self.stand_in.evaluations if self.stand_in is not None else None
-        best = finalists_of(self.state.held.members, self.config.finalists, prior)
-        return [self.state.asked[scored.program_id] for scored in best] or [self.bench.seed_program]
+        return [self.state.asked[scored.program_id] for scored in self._best(self.config.finalists)] or [self.bench.seed_program]
+
+    def _best(self, count: int) -> list[Scored]:
+        return finalists_of(self.state.held.members, count, self.stand_in.evaluations if self.stand_in is not None else None)
 
     def result(self, path: Path, archive: Archive, table: FinalTable) -> SearchResult:
         """The result, once the table is made."""

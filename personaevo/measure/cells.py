@@ -15,6 +15,7 @@ from scipy.cluster.vq import kmeans2
 from scipy.spatial.distance import cdist
 
 from personaevo.errors import ReferenceDataError
+from personaevo.quiet import quiet
 from personaevo.records import Floats
 
 MIN_CELL_SHARE = 0.02
@@ -120,7 +121,8 @@ def _balanced(points: Floats, k: int, rng: np.random.Generator) -> Floats | None
         return None
     centroids, labels = points[:1], np.zeros(len(points), int)
     if k > 1:
-        centroids, labels = kmeans2(points, k, iter=30, minit="++", rng=rng, missing="warn")
+        with quiet():  # an empty cell is seen to below
+            centroids, labels = kmeans2(points, k, iter=30, minit="++", rng=rng, missing="warn")
     for _ in range(_REPAIRS):
         counts = np.bincount(labels, minlength=k)
         if counts.min() >= max(1.0, MIN_CELL_SHARE * len(points)):
@@ -129,7 +131,8 @@ def _balanced(points: Floats, k: int, rng: np.random.Generator) -> Floats | None
         members = points[labels == counts.argmax()]
         centroids = centroids.copy()
         centroids[counts.argmin()] = members[rng.integers(len(members))]
-        centroids, labels = kmeans2(points, centroids, iter=30, minit="matrix", missing="warn")
+        with quiet():
+            centroids, labels = kmeans2(points, centroids, iter=30, minit="matrix", missing="warn")
     return None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import threading
-import warnings
 
 from personaevo.errors import ProgramError
 from personaevo.programs import names
+from personaevo.quiet import quiet
 from personaevo.records import Program
 
 MAX_BYTES = 64 * 1024
@@ -16,8 +16,7 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 100
 _MOST_BITS = 14_280  # of an integer that Python still writes in decimal
 
-# CPython 3.11 counts the depth of all threads' syntax trees together, and raises SystemError if two are made at once. And catch_warnings
-# swaps a process-wide list: two threads in it at once could leave the host's filters changed for good.
+# CPython 3.11 counts the depth of all threads' syntax trees together, and raises SystemError if two are made at once.
 _one_at_a_time = threading.Lock()
 
 
@@ -89,8 +88,7 @@ def _check_text(source: str) -> None:
 
 
 def _compile(source: str) -> ast.Module:
-    with _one_at_a_time, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # e.g. invalid escapes: the author's business, not the host's
+    with _one_at_a_time, quiet():  # of invalid escapes, say: the author's business, not the host's
         tree = ast.parse(source)
         _check_depth(tree)  # before compiling, which recurses in C
         compile(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -21,7 +22,9 @@ from personaevo.cli.app import run
 from personaevo.cli.progress import _best
 from personaevo.definitions import domain_files
 from personaevo.evolve.progress import Progress
+from personaevo.evolve.ranking import Scored
 from personaevo.judge.objectives import shown
+from personaevo.records import Estimate, Evaluation
 from tests.cli.cli_cases import QUICK, Capture, fails
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -452,6 +455,9 @@ def test_the_progress_line_tells_what_is_expected() -> None:
 
     assert _best(now(None)) == "best -"
     assert _best(now(0.6149)) == "best 0.61 expected"
+    found = {"human_likeness": 0.931, "coverage": 0.4, "consistency": 0.0, "score": 0.0}
+    few = Evaluation("p", "train", 8, 8, {name: Estimate(value, 0.1, value) for name, value in found.items()})
+    assert _best(replace(now(0.0), best=Scored("p", few))) == "best: human likeness 0.93, coverage 0.40"
 
 
 def test_an_archive_with_a_question_mark_is_refused_in_one_line(capsys: Capture) -> None:

@@ -235,3 +235,10 @@ def test_cells_around_kinds_reach_people() -> None:
     assert 1 <= len(cells) <= 2
     assert cells.masses.min() >= MIN_CELL_SHARE
     assert cells.masses.sum() == pytest.approx(REACHED, abs=0.01)
+
+
+def test_an_empty_cell_on_the_way_is_no_news(recwarn: pytest.WarningsRecorder) -> None:
+    few = np.repeat(np.eye(3), 20, axis=0)  # three kinds of people, all alike
+    made = tessellate(few, 16)
+    assert len(made) == 3
+    assert not recwarn.list

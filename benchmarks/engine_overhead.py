@@ -1,0 +1,154 @@
+"""What the engine costs beside its evaluations.
+
+    python -m benchmarks.engine_overhead --candidates 100 --in-flight 16 --latency 0.2 [--json] [--embedded] [--profile FILE]
+        [--openevolve PYTHON]
+
+A search of trivial evaluations (four dialogues a candidate) whose programs a mutator writes that answers after ``--latency`` seconds: the
+example's server in a process of its own, asked with the real client. Start and final table are included; the cache of starts is left as it
+is, so run it twice. ``--embedded`` breeds on the syntax tree instead. ``ideal`` is what the latency alone takes. Memory is the largest sum
+of the proportional set sizes (PSS) of the search and its workers. ``--openevolve`` runs OpenEvolve, installed for that Python, on the same
+latency and an evaluation that returns at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from personaevo.config import SearchConfig
+from personaevo.evolve.search import search
+
+ROOT = Path(__file__).resolve().parents[1]
+_LOOK_SECONDS = 0.25
+_TINY: dict[str, Any] = {
+    "task_count": 2, "personas": 1, "finalists": 1, "test_tasks": 2, "test_personas": 1, "people_draws": 2,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Runs one search, and prints what it took."""
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder, _server(options) as url, _memory() as peak:
+        place = Path(folder) / "a.duckdb"
+        models = {} if url is None else {"mutator": f"openai:small@{url}"}
+        config = SearchConfig(
+            archive=place, candidates=options.candidates, lag=options.in_flight, at_once=options.in_flight, models=models,
+            jobs=options.jobs, **_TINY,
+        )  # fmt: skip
+        profile = cProfile.Profile()
+        begun = time.perf_counter()
+        if options.profile:
+            profile.enable()
+        result = search(config)
+        if options.profile:
+            profile.disable()
+            profile.dump_stats(options.profile)
+        seconds = time.perf_counter() - begun
+        size = place.stat().st_size / 2**20
+    ideal = 0.0 if url is None else math.ceil(options.candidates / options.in_flight) * options.latency
+    found = {"seconds": round(seconds, 2), "ideal": round(ideal, 2), "memory_mb": round(peak[0]), "archive_mb": round(size, 1)}
+    if options.openevolve:
+        found |= _openevolve(options, seconds)
+    if options.json:
+        print(json.dumps(found))
+        return
+    print("  ".join(f"{name} {value}" for name, value in found.items()))
+    print(f"{(seconds - ideal) / options.candidates * 1000:.1f} ms a candidate beside the ideal; digest {result.digest}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--candidates", type=int, default=100)
+    parser.add_argument("--in-flight", type=int, default=16)
+    parser.add_argument("--latency", type=float, default=0.2, help="seconds")
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--embedded", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--profile", type=Path, help="where cProfile's figures of the main thread go")
+    parser.add_argument("--openevolve", metavar="PYTHON")
+    return parser.parse_args()
+
+
+def _openevolve(options: argparse.Namespace, ours: float) -> dict[str, float]:
+    """The seconds of OpenEvolve's run, without imports, and how many times as long ours took."""
+    script, program = ROOT / "benchmarks" / "outside" / "run_openevolve.py", ROOT / "seeds" / "program.py"
+    with tempfile.TemporaryDirectory() as folder, _server(options) as url:
+        command = [options.openevolve, str(script), str(url), str(options.candidates), str(options.in_flight), str(program)]
+        said = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
+    seconds = float(re.findall(r"^seconds ([\d.]+)", said, re.MULTILINE)[-1])
+    return {"openevolve_seconds": seconds, "ratio": round(ours / seconds, 2)}
+
+
+@contextmanager
+def _server(options: argparse.Namespace) -> Iterator[str | None]:
+    """The address of the model, for as long as the block runs."""
+    if options.embedded:
+        yield None
+        return
+    command = [sys.executable, str(ROOT / "examples" / "model_server.py"), "--port", "0", "--latency", str(options.latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            assert server.stdout is not None
+            found = next(match for line in server.stdout if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            os.environ.setdefault("OPENAI_API_KEY", "none")
+            yield f"{found[0]}/v1"
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def _memory() -> Iterator[list[float]]:
+    """The largest summed PSS, in MiB, of this process and its descendants while the block runs, without the model's server."""
+    peak, over = [0.0], threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            peak[0] = max(peak[0], sum(map(_pss, _family(os.getpid()))))
+
+    watch = threading.Thread(target=look)
+    watch.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        watch.join()
+
+
+def _family(process: int) -> list[int]:
+    found = [process]
+    try:
+        children = [one for task in Path(f"/proc/{process}/task").iterdir() for one in (task / "children").read_text("ascii").split()]
+        command = Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return []
+    if b"model_server.py" in command:
+        return []
+    for child in children:
+        found += _family(int(child))
+    return found
+
+
+def _pss(process: int) -> float:
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+if __name__ == "__main__":
+    main()
