@@ -138,21 +138,35 @@ class Database:
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Append rows; their keys are columns, missing ones become NULL.
 
-        All rows travel as one JSON parameter: 4 ms for 50 dialogues; bound nested lists take 6, ``executemany`` 25.
-
         Raises:
             ArchiveError: they cannot be written, or hold a number that is not finite.
         """
-        if not rows:
-            return
+        self.insert_texts(table, self.texts(table, rows))
+
+    def texts(self, table: str, rows: Sequence[Row]) -> list[str]:
+        """Rows as ``insert_texts`` takes them.
+
+        Raises:
+            ArchiveError: one holds a number that is not finite.
+        """
         try:
-            text = as_json(rows)
+            return [as_json(row) for row in rows]
         except ValueError:
             raise ArchiveError(
                 f"archive {self.path}: a number for its table '{table}' is not finite; a failure must be stored "
                 "as a state, not as NaN"
             ) from None
-        self.execute(self._inserts.get(table) or self._insert_statement(table), [text])
+
+    def insert_texts(self, table: str, rows: Sequence[str]) -> None:
+        """Append rows in JSON.
+
+        All travel as one parameter: 4 ms for 50 dialogues; bound nested lists take 6, ``executemany`` 25.
+
+        Raises:
+            ArchiveError: they cannot be written.
+        """
+        if rows:
+            self.execute(self._inserts.get(table) or self._insert_statement(table), [f"[{','.join(rows)}]"])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

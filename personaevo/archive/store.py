@@ -23,7 +23,6 @@ from personaevo.archive.population import Population, population
 from personaevo.archive.queries import Elite
 from personaevo.archive.refinements import Refinements
 from personaevo.archive.rows import (
-    Row,
     as_json,
     commit_from,
     comparison_rows,
@@ -49,18 +48,20 @@ class _Known:
 
 
 _MODEL_CALLS = 3  # the schema that has them
+_MOST_WAITING = 64  # candidates that were added and are not safe yet
 
 
 class Archive:
     """One archive file, open for writing (``create_or_open``) or reading (``read``); a context manager.
 
     One thread at a time. Every method raises ArchiveError, with one line that says what to do, when the file cannot be read or written.
-    Whatever ``commit`` returned from is kept, also when the process is killed right after it.
+    Whatever ``commit`` or ``flush`` returned from is kept, also when the process is killed right after it.
     """
 
     def __init__(self, path: Path, database: Database, held: Lock | None, publisher: Publisher | None) -> None:
         self.path = path
-        self._database = database
+        self._file = database
+        self._waiting: dict[str, list[str]] = {}
         self._held = held
         self._publisher = publisher
         self._owner = os.getpid()
@@ -119,7 +120,13 @@ class Archive:
         if self._owner != os.getpid():
             return
         try:
-            self._database.close()
+            self.flush()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            self._file.close()
         finally:
             if self._publisher is not None and self._held is not None:
                 self._publisher.remove()
@@ -157,11 +164,21 @@ class Archive:
         return self.run(run_id)
 
     def commit(self, run_id: int, commit: Commit) -> None:
-        """Append everything of one candidate in one transaction, with the run's digest up to here.
+        """Append everything of one candidate, with the run's digest up to here: ``add`` and ``flush``.
 
         Raises:
             ArchiveError: the run is unknown, the candidate's number is taken, the commit breaks the contract of its
                 records, or it cannot be written. Nothing of it is stored then.
+        """
+        self.add(run_id, commit)
+        self.flush()
+
+    def add(self, run_id: int, commit: Commit) -> None:
+        """``commit``, but it is written with others in one transaction: with the next ``flush``, or when 64 wait. (Alone it takes 10 ms,
+        among sixteen 1 ms.) Whoever reads from this object sees it.
+
+        Raises:
+            ArchiveError: as ``commit``; if it cannot be written, nothing of those that waited is stored.
         """
         self._writable()
         numbers = self._known.numbers.get(run_id)
@@ -176,12 +193,22 @@ class Archive:
         kept = self._known.sources.get(key)
         row["variant"] = None if kept is None or kept == _md5(source) else source
         row |= {"seq": self._known.seq + 1, "digest": digest.as_text(total), "written": _now().isoformat(" ")}
-        self._append({"programs": [{"id": key, "source": source}] if kept is None else [], **rows})
+        rows = {"programs": [{"id": key, "source": source}] if kept is None else [], **rows}
+        for table, texts in {table: self._file.texts(table, some) for table, some in rows.items()}.items():
+            self._waiting.setdefault(table, []).extend(texts)
         self._known.seq += 1
         self._known.sources.setdefault(key, _md5(source))
         self._known.digests[run_id] = total
         numbers.add(row["number"])
-        self._publish_if_due()
+        if len(self._waiting["candidates"]) >= _MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added, in one transaction. Raises ArchiveError if that cannot be done; nothing of it is stored then."""
+        if self._waiting:
+            rows, self._waiting = self._waiting, {}
+            self._append(rows)
+            self._publish_if_due()
 
     def write_table(self, run_id: int, table: FinalTable, finals: Sequence[Evaluation] = ()) -> None:
         """Store the final table of a run and the finals that its best program won; later ones take their place.
@@ -382,6 +409,12 @@ class Archive:
 
     # --- inside
 
+    @property
+    def _database(self) -> Database:
+        """The file's database, with all that was added."""
+        self.flush()
+        return self._file
+
     def _writable(self) -> Publisher:
         if self._publisher is None:
             raise ArchiveError(f"archive {self.path} is open for reading: open it with Archive.create_or_open to write")
@@ -392,12 +425,12 @@ class Archive:
     def _no_run(self, run_id: int | None) -> ArchiveError:
         return ArchiveError(f"archive {self.path} has no run {run_id}: it has {[run.id for run in self.runs()]}")
 
-    def _append(self, rows: Mapping[str, list[Row]]) -> None:
+    def _append(self, rows: Mapping[str, Sequence[str]]) -> None:
         done = False
         try:
-            with self._database.transaction():
+            with self._file.transaction():
                 for table, some in rows.items():
-                    self._database.insert(table, some)
+                    self._file.insert_texts(table, some)
             done = True
         finally:
             if not done:  # failed or interrupted, perhaps just after the rows were safe: what counts is what is stored

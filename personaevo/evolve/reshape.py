@@ -11,7 +11,7 @@ from personaevo import content
 from personaevo.definitions import Dial, dials
 from personaevo.evolve.axes import new_axis, oriented, worded
 from personaevo.evolve.genes import Genes, genes_of
-from personaevo.programs.edit import with_function, with_literal
+from personaevo.programs.edit import with_function, with_literal, with_literals
 from personaevo.programs.personas import MAX_AXES
 from personaevo.simulate.director import FOLLOW_LENGTH
 
@@ -84,15 +84,19 @@ def grow(genes: Genes, chosen: Sequence[str], rng: random.Random, ends: Sequence
 
 def with_genes(source: str, genes: Genes) -> str:
     """The source with genes that have an axis more."""
-    source = with_literal(with_axes(source, genes.axes), "LEVELS", genes.levels)
-    return with_literal(source, "KINDS", genes.kinds) if genes.kinds else source
+    kinds = {"KINDS": genes.kinds} if genes.kinds else {}
+    return with_literals(source, {"AXES": _told(source, genes.axes), "LEVELS": genes.levels, **kinds})
 
 
 def with_axes(source: str, axes: Sequence[Mapping[str, Any]]) -> str:
     """The source with these axes; those whose dials changed say what fits them now."""
+    return with_literal(source, "AXES", _told(source, axes))
+
+
+def _told(source: str, axes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     before = genes_of(source)
     known = {axis["name"]: axis["dials"] for axis in before.axes} if before else {}
-    return with_literal(source, "AXES", [dict(axis) if known.get(axis["name"]) == axis["dials"] else worded(axis) for axis in axes])
+    return [dict(axis) if known.get(axis["name"]) == axis["dials"] else worded(axis) for axis in axes]
 
 
 def as_mixture(source: str, genes: Genes) -> str | None:

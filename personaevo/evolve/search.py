@@ -3,7 +3,8 @@
     for each candidate k:
         ask       breed a program from the results of candidates up to k - lag
         evaluate  run it in the sandbox, play its episodes (in a worker), score them
-        tell      commit programs, scores, episodes and personas in one transaction, in the order of asking
+        tell      commit programs, scores, episodes and personas in one transaction, in the order of asking; those that come
+                  one upon the other together
 
 Everything random is seeded by (run seed, candidate, purpose), so the result does not depend on the number of workers, and a search
 that was killed continues to the same end.
@@ -21,6 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
@@ -50,6 +52,8 @@ from personaevo.workers import LOST_TWICE, Workers
 _BREEDING_TRIES = 10
 _OF_PLAYED = 0.5  # of the parents of screened proposals, once the model has played some
 SEED_OPERATOR = "seed"
+_GATHER_SECONDS, _LONGEST_SECONDS = 0.05, 0.25  # candidates that come faster than the first are written together, at least this often
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,7 @@ class Search:
         self.watch, self.started = watch, started
         self.state = State(bench.floors)
         self.resumed = 0
+        self._flushed = started
         self.company = company
         rewrites = company is not None and company.role("mutator") is not None
         self.developer = Developer(company, bench, archive, run_id, self.state.asked) if company is not None and rewrites else None
@@ -225,6 +230,12 @@ class Search:
 
     def loop(self) -> None:
         """Ask, evaluate, tell, until all candidates are committed."""
+        try:
+            self._loop()
+        finally:
+            self._flush()
+
+    def _loop(self) -> None:
         under_way: deque[Asked] = deque()
         number = len(self.state.commits)
         while under_way or number < self.config.candidates:
@@ -322,10 +333,17 @@ class Search:
         under_way.popleft()
         return commit
 
+    def _result(self, future: Future[Value]) -> Value:
+        """The future's result, when it is there. What was told is safe before there is a long wait."""
+        if not wait([future], timeout=_GATHER_SECONDS).done:
+            self._flush()
+        found: Value = self.workers.result(future)
+        return found
+
     def _settled(self, asked: Asked) -> str:
         """What a model wrote becomes the candidate's program; why there is none, if so."""
         assert asked.developed is not None
-        developed = self.workers.result(asked.developed)
+        developed = self._result(asked.developed)
         if developed.program is None:
             return developed.reason
         asked.program, asked.future = developed.program, Future()
@@ -337,7 +355,7 @@ class Search:
         asked = under_way[0]
         assert asked.future is not None
         try:
-            episodes = self.workers.result(asked.future)
+            episodes = self._result(asked.future)
             if not worth_another_try(episodes):
                 return episodes
         except BrokenProcessPool:
@@ -368,11 +386,18 @@ class Search:
     # -- tell -------------------------------------------------------------------------------------------------------------
 
     def tell(self, commit: Commit) -> None:
-        """One transaction in the archive; then the search knows it too."""
-        self.archive.commit(self.run_id, commit)
+        """The archive has it, and the search knows it too."""
+        self.archive.add(self.run_id, commit)
+        self.state.tell(commit)
+        if time.monotonic() - self._flushed > _LONGEST_SECONDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Whatever was told, and what models answered, is safe."""
+        self._flushed = time.monotonic()
+        self.archive.flush()
         if self.company is not None:
             self.company.flush()
-        self.state.tell(commit)
 
     def progress(self) -> Progress:
         """Where the search stands."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,13 +45,15 @@ class Negatives:
 @dataclass(frozen=True)
 class _Forest:
     """A forest as arrays over the nodes of all its trees, walked for all rows at once: scikit-learn's own walk takes ten times as long for
-    a hundred rows. ``down[2, nodes]`` are the children, a leaf's being itself; ``share`` is the share of people in a leaf."""
+    a hundred rows. ``down[2, nodes]`` are the children, a leaf's being itself; ``share`` is the share of people in a
+    leaf, ``width`` the number of columns."""
 
     roots: Any
     column: Any
     threshold: Floats
     down: Any
     share: Floats
+    width: int
 
     @classmethod
     def of(cls, fitted: RandomForestClassifier) -> _Forest:
@@ -65,10 +68,29 @@ class _Forest:
         counts = np.concatenate([tree.value[:, 0, :] for tree in trees])
         column = np.concatenate([np.maximum(tree.feature, 0) for tree in trees])
         threshold = np.concatenate([tree.threshold for tree in trees])
-        return cls(roots, column, threshold, np.stack(sides), counts[:, 1] / counts.sum(axis=1))
+        return cls(roots, column, threshold, np.stack(sides), counts[:, 1] / counts.sum(axis=1), fitted.n_features_in_)
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Forest]) -> _Forest:
+        """One forest of several of equally many trees, whose last columns stand side by side after those that they share."""
+        starts = np.cumsum([0, *(len(part.column) for part in parts[:-1])])
+        last = parts[0].width - 1
+        return cls(
+            np.concatenate([part.roots + start for part, start in zip(parts, starts, strict=True)]),
+            np.concatenate([np.where(part.column == last, last + index, part.column) for index, part in enumerate(parts)]),
+            np.concatenate([part.threshold for part in parts]),
+            np.concatenate([part.down + start for part, start in zip(parts, starts, strict=True)], axis=1),
+            np.concatenate([part.share for part in parts]),
+            last + len(parts),
+        )
 
     def __call__(self, columns: Floats) -> Floats:
         """The mean share of people in the leaves that each row of ``columns[n, d]`` falls into."""
+        found: Floats = self.by_part(columns, 1)[0]
+        return found
+
+    def by_part(self, columns: Floats, parts: int) -> Floats:
+        """The same for equal parts of the trees, ``[parts, n]``."""
         rows = columns.astype(np.float32).ravel()  # as scikit-learn compares
         count, width = columns.shape
         at = np.repeat(self.roots, count)
@@ -79,7 +101,7 @@ class _Forest:
             there = self.down[(rows[begins[walking] + self.column[here]] > self.threshold[here]).astype(np.intp), here]
             at[walking] = there
             walking = walking[there != here]  # the others have come to their leaves
-        found: Floats = self.share[at].reshape(len(self.roots), count).mean(axis=0)
+        found: Floats = self.share[at].reshape(parts, -1, count).mean(axis=1)
         return found
 
 
@@ -93,8 +115,9 @@ class _Model:
     slope: float
     offset: float
 
-    def __call__(self, values: Floats) -> Floats:
-        return _sigmoid(self.slope * _logit(self.forest(_columns(values, self.space))) + self.offset)
+    def calibrated(self, share: Floats) -> Floats:
+        """P(human) from the forest's shares."""
+        return _sigmoid(self.slope * _logit(share) + self.offset)
 
 
 @dataclass(frozen=True)
@@ -113,8 +136,15 @@ class Discriminator:
         weigh the same)."""
         if not len(values):
             return np.empty(0)
-        scores: Floats = np.mean([model(values) for model in self.models], axis=0)
+        out = [_farness(values, model.space) for model in self.models]
+        shares = self._joined.by_part(np.column_stack([values, *out]), len(self.models))
+        scores: Floats = np.mean([model.calibrated(share) for model, share in zip(self.models, shares, strict=True)], axis=0)
         return scores
+
+    @cached_property
+    def _joined(self) -> _Forest:
+        """The forests of all folds as one; how far out a dialogue lies is a column for each fold."""
+        return _Forest.joined([model.forest for model in self.models])
 
     @property
     def brier(self) -> float:
@@ -166,7 +196,12 @@ def train(people: Floats, persons: Sequence[str], negatives: Mapping[str, Negati
 
 def _columns(values: Floats, space: Space) -> Floats:
     """The fingerprint and how far out it lies among people."""
-    return np.column_stack([values, np.sqrt((space(values) ** 2).mean(axis=1))])
+    return np.column_stack([values, _farness(values, space)])
+
+
+def _farness(values: Floats, space: Space) -> Floats:
+    found: Floats = np.sqrt((space(values) ** 2).mean(axis=1))
+    return found
 
 
 def _weights(people: int, kinds: Sequence[int]) -> Floats:

@@ -20,7 +20,7 @@ from personaevo.judge.objectives.overlap import cell_shares
 from personaevo.judge.played import Played
 from personaevo.judge.reflection import Gap, gaps, reflect
 from personaevo.measure.agreement import Agreement, jackknife_se, varying
-from personaevo.measure.cells import OUTSIDE, Cells
+from personaevo.measure.cells import OUTSIDE, Cells, apart
 from personaevo.measure.energy import Space, Target
 from personaevo.records import CellScore, Episode, Estimate, Evaluation, Floats, Level, Split
 
@@ -62,6 +62,11 @@ class Scorer:
     def people_p_human(self) -> float:
         """Mean P(human) of people by a judge that never saw them."""
         return float(self.judge.people_p.mean() if self.others is None else self.judge.score(self.others).mean())
+
+    @cached_property
+    def apart(self) -> float:
+        """The mean distance between two people, standardized."""
+        return apart(self.people, self.cells.standard)
 
     @cached_property
     def worst(self) -> Floats:

@@ -166,13 +166,18 @@ def overlap_with(personas: Floats, humans: Floats, cells: int = 16, seed: int = 
     return overlap(made.shares(made.assign(points), len(points)), made.masses)
 
 
-def chamfer(personas: Floats, humans: Floats, standard: Standard) -> float:
+def chamfer(personas: Floats, humans: Floats, standard: Standard, within: float | None = None) -> float:
     """PPol's coverage: ``max(0, 1 - min(1, err / (2 d)))`` with ``err`` the two-sided mean nearest distance and ``d`` the
-    mean distance between humans (arXiv 2605.12894). Reported beside ours; it does not steer, since the average person copied
-    ten times scores as well on it as ten people do."""
+    mean distance between humans (arXiv 2605.12894), which is ``within`` where it is known. Reported beside ours; it does not steer, since
+    the average person copied ten times scores as well on it as ten people do."""
     ours, theirs = standard(personas), standard(humans)
     between = cdist(theirs, ours)
-    within = cdist(theirs, theirs)
-    d = within.sum() / max(len(theirs) * (len(theirs) - 1), 1)
+    d = apart(humans, standard) if within is None else within
     err = between.min(axis=1).mean() + between.min(axis=0).mean()
     return float(max(0.0, 1.0 - min(1.0, err / (2 * d)))) if d > 0 else 0.0
+
+
+def apart(humans: Floats, standard: Standard) -> float:
+    """The mean distance between two of ``humans[m, d]``, standardized."""
+    theirs = standard(humans)
+    return float(cdist(theirs, theirs).sum() / max(len(theirs) * (len(theirs) - 1), 1))

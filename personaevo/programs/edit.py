@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pprint import pformat
+from itertools import accumulate
+from pprint import PrettyPrinter
 from typing import Any
 
-from personaevo.programs.source import parse
+from personaevo.programs.source import syntax
 
 LINE = 120
 _LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")  # lines as Python counts them; str.splitlines() knows other ends too
 
-_tree = lru_cache(maxsize=128)(parse)  # an edit reads the same source again and again; its tree is never changed here
+_tree = lru_cache(maxsize=128)(syntax)  # an edit reads the same source again and again; its tree is never changed here
+
+
+class _Plain(PrettyPrinter):
+    """For plain values, whose ``repr`` in C says the same as pprint's own, which is written in Python."""
+
+    def format(self, object: object, context: object, maxlevels: object, level: object) -> tuple[str, bool, bool]:
+        return repr(object), True, False
 
 
 def literals(source: str) -> dict[str, Any]:
@@ -35,19 +43,33 @@ def stored(source: str) -> set[str]:
 
 
 def with_literal(source: str, name: str, value: Any) -> str:
-    """The source with the value that is assigned to ``name`` at module level replaced; if it is not assigned, an assignment is added
-    before the first function. ``value`` must be plain (finite numbers, strings, lists, dicts)."""
-    lead = f"{name} = "
-    text = pformat(value, width=LINE - len(lead), sort_dicts=False).replace("\n", "\n" + " " * len(lead))
-    node = _assigned(source).get(name)
-    if node is not None:
-        return _replaced(source, node.lineno, node.col_offset, node, text)
+    """``with_literals`` for one name."""
+    return with_literals(source, {name: value})
+
+
+def with_literals(source: str, values: Mapping[str, Any]) -> str:
+    """The source with the values that are assigned to names at module level replaced; for one that is not assigned, an assignment is added
+    before the first function. Values must be plain (finite numbers, strings, lists, dicts)."""
+    assigned, added, edits = _assigned(source), "", []
+    for name, value in values.items():
+        lead = f"{name} = "
+        text = _Plain(width=LINE - len(lead), sort_dicts=False).pformat(value).replace("\n", "\n" + " " * len(lead))
+        node = assigned.get(name)
+        if node is None:
+            added += f"{lead}{text}\n\n"
+        else:
+            edits.append((node.lineno, node.col_offset, node, text))
+    edited = _replaced(source, edits)
+    return _before_functions(edited, added) if added else edited
+
+
+def _before_functions(source: str, text: str) -> str:
     first = next((node for node in _tree(source).body if isinstance(node, ast.FunctionDef)), None)
     lines = [line.decode() for line in _LINES.findall(source.encode())]
     at = _first_line(first) - 1 if first else len(lines)
     before = "".join(lines[:at])
     end = "" if not before or before.endswith(("\n", "\r")) else "\n"
-    return f"{before}{end}{lead}{text}\n\n{''.join(lines[at:])}"
+    return f"{before}{end}{text}{''.join(lines[at:])}"
 
 
 def with_function(source: str, name: str, text: str) -> str | None:
@@ -55,7 +77,7 @@ def with_function(source: str, name: str, text: str) -> str | None:
     Of several, the last one is replaced: it is the one that counts."""
     for node in reversed(_tree(source).body):
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            return _replaced(source, _first_line(node), 0, node, text.strip("\n"))
+            return _replaced(source, [(_first_line(node), 0, node, text.strip("\n"))])
     return None
 
 
@@ -79,12 +101,14 @@ def _first_line(function: ast.FunctionDef) -> int:
     return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
 
 
-def _replaced(source: str, line: int, column: int, node: ast.stmt | ast.expr, text: str) -> str:
-    """The source with what lies from a place to the end of ``node`` replaced; columns count bytes, as in the syntax tree."""
+def _replaced(source: str, edits: Sequence[tuple[int, int, ast.stmt | ast.expr, str]]) -> str:
+    """The source with what lies from each place (line, column) to the end of its node replaced; columns count bytes, as in the syntax
+    tree."""
     data = source.encode()
-    lines = _LINES.findall(data)
-    assert node.end_lineno is not None
-    assert node.end_col_offset is not None
-    begin = sum(map(len, lines[: line - 1])) + column
-    end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
-    return (data[:begin] + text.encode() + data[end:]).decode()
+    begins = [0, *accumulate(map(len, _LINES.findall(data)))]
+    for line, column, node, text in sorted(edits, key=lambda one: one[:2], reverse=True):  # from the end: no place moves
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        begin, end = begins[line - 1] + column, begins[node.end_lineno - 1] + node.end_col_offset
+        data = data[:begin] + text.encode() + data[end:]
+    return data.decode()

@@ -11,10 +11,12 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+from personaevo.programs.nodes import Visitor
 
 CONTRACT_NAMES = frozenset({"AXES", "generate"})
 _BUILTINS = frozenset(dir(builtins))
@@ -22,7 +24,6 @@ _REFLECTION_NAMES = frozenset({"locals", "globals", "vars", "dir", "eval", "exec
 _REFLECTION_ATTRIBUTES = frozenset(
     f"__{name}__" for name in ("name", "qualname", "code", "globals", "dict", "kwdefaults", "annotations", "doc", "module")
 )
-_TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")
 
 Kind = Literal["module", "function", "class", "comprehension"]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -65,10 +66,11 @@ class Scope:
         return scope
 
 
-class _Walk(ast.NodeVisitor):
+class _Walk(Visitor):
     """The walk that both passes share: it knows in which scope Python evaluates each part of a node."""
 
     def __init__(self, module: Scope) -> None:
+        super().__init__()
         self.scope = module
 
     def inner(self, node: ast.AST, kind: Kind) -> Scope:
@@ -254,10 +256,11 @@ class _Finder(_Walk):
         self.calls.append((self.scope, node))
         self.generic_visit(node)
 
-    def generic_visit(self, node: ast.AST) -> None:
-        if type(node).__name__ in _TYPE_PARAMETERS:
-            self.keep.add(getattr(node, "name"))  # noqa: B009 (not in the stubs of every version)
-        super().generic_visit(node)
+    def visit_TypeVar(self, node: Any) -> None:
+        self.keep.add(node.name)
+        self.generic_visit(node)
+
+    visit_ParamSpec = visit_TypeVarTuple = visit_TypeVar
 
 
 def parameters(args: ast.arguments) -> list[ast.arg]:
@@ -382,9 +385,9 @@ class _Renamer(_Walk):
                 keyword.arg = self.names.new(self.names.scopes[function], keyword.arg)
 
 
-def reflects(tree: ast.Module) -> bool:
-    """True if the program can look at its own names or docstrings, so that changing them could change what it does."""
-    for node in ast.walk(tree):
+def reflects(nodes: Iterable[ast.AST]) -> bool:
+    """True if the program of these nodes can look at its own names or docstrings, so that changing them could change what it does."""
+    for node in nodes:
         if isinstance(node, ast.Name) and node.id in _REFLECTION_NAMES:
             return True
         if isinstance(node, ast.Attribute) and node.attr in _REFLECTION_ATTRIBUTES:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from personaevo.errors import ProgramError
 from personaevo.programs import names
+from personaevo.programs.nodes import levels
 from personaevo.quiet import quiet
 from personaevo.records import Program
 
@@ -15,6 +18,8 @@ MAX_BYTES = 64 * 1024
 # Passes over the tree recurse, a few frames per level; Python's own limit is 1000 frames, some used by the caller.
 MAX_DEPTH = 100
 _MOST_BITS = 14_280  # of an integer that Python still writes in decimal
+
+Read = TypeVar("Read")
 
 # CPython 3.11 counts the depth of all threads' syntax trees together, and raises SystemError if two are made at once.
 _one_at_a_time = threading.Lock()
@@ -26,16 +31,24 @@ def parse(source: str) -> ast.Module:
     Raises ProgramError, with the line where there is one, if the source is larger than 64 kB, contains NUL or lone
     surrogates, is not valid Python for the running interpreter, or is nested deeper than 100 levels of the syntax tree.
     """
+    return _read(source, _compile)[0]
+
+
+def syntax(source: str) -> ast.Module:
+    """The tree alone of a program that is known, or came of one by an edit: less is checked. Raises ProgramError as ``parse`` does."""
+    return _read(source, _parsed)
+
+
+def _read(source: str, read: Callable[[str], Read]) -> Read:
     _check_text(source)
     try:
-        tree = _compile(source)
+        return read(source)
     except SyntaxError as error:
         raise ProgramError(f"the program is not valid Python: {error.msg}, line {error.lineno or 1}") from error
     except (RecursionError, MemoryError) as error:
         raise _too_deep(1) from error
     except (ValueError, OverflowError) as error:  # e.g. an integer literal of more digits than Python converts
         raise ProgramError(f"the program is not valid Python: {error}") from error
-    return tree
 
 
 def normalize(source: str) -> str:
@@ -87,25 +100,31 @@ def _check_text(source: str) -> None:
         raise ProgramError(f"the program contains a NUL character, line {line}; remove it")
 
 
-def _compile(source: str) -> ast.Module:
+def _parsed(source: str) -> ast.Module:
+    with _one_at_a_time, quiet():
+        return ast.parse(source)
+
+
+def _compile(source: str) -> tuple[ast.Module, list[ast.AST]]:
+    """The tree, and all its nodes."""
     with _one_at_a_time, quiet():  # of invalid escapes, say: the author's business, not the host's
         tree = ast.parse(source)
-        _check_depth(tree)  # before compiling, which recurses in C
-        compile(
-            tree, "<program>", "exec", dont_inherit=True
-        )  # finds what the grammar allows: "return" outside a function
-    return tree
+        found = _checked(tree)  # before compiling, which recurses in C
+        compile(tree, "<program>", "exec", dont_inherit=True)  # finds what the grammar allows: "return" outside a function
+    return tree, found
 
 
-def _check_depth(tree: ast.Module) -> None:
-    stack: list[tuple[ast.AST, int, int]] = [(tree, 0, 1)]
-    while stack:
-        node, depth, line = stack.pop()
+def _checked(tree: ast.Module) -> list[ast.AST]:
+    """All nodes, none of them too deep or too large."""
+    found: list[ast.AST] = []
+    for depth, level in enumerate(levels(tree)):
         if depth > MAX_DEPTH:
-            raise _too_deep(line)
-        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value.bit_length() > _MOST_BITS:
-            raise ProgramError(f"the program holds an integer of more than 4,300 digits, line {line}; write it as a power")
-        stack.extend((child, depth + 1, getattr(child, "lineno", line)) for child in ast.iter_child_nodes(node))
+            raise _too_deep(min(getattr(node, "lineno", 1) for node in level))
+        for node in level:
+            if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value.bit_length() > _MOST_BITS:
+                raise ProgramError(f"the program holds an integer of more than 4,300 digits, line {node.lineno}; write it as a power")
+        found += level
+    return found
 
 
 def _too_deep(line: int) -> ProgramError:
@@ -115,23 +134,26 @@ def _too_deep(line: int) -> ProgramError:
 
 
 def _normal_tree(source: str) -> ast.Module:
-    tree = parse(source)
-    if not names.reflects(tree):
+    tree, found = _read(source, _compile)
+    if not names.reflects(found):
         names.rename(tree)
-        _strip(tree)
+        _strip(found)
     return tree
 
 
-def _strip(tree: ast.Module) -> None:
+def _strip(nodes: Iterable[ast.AST]) -> None:
     """Remove statements that are only a constant (docstrings, strings used as comments) and ``pass`` beside others."""
-    for node in ast.walk(tree):
-        for block in ("body", "orelse", "finalbody"):
+    for node in nodes:
+        for block in ("body", "orelse", "finalbody") if isinstance(node, _WITH_BLOCKS) else ():
             statements = getattr(node, block, None)
             if isinstance(statements, list) and statements:
                 left = [statement for statement in statements if not _says_nothing(statement)]
                 # An emptied "else" is no else; every other block needs a statement.
                 needed = block != "orelse" and not isinstance(node, ast.Module)
                 setattr(node, block, left or ([ast.Pass()] if needed else []))
+
+
+_WITH_BLOCKS = (ast.mod, ast.stmt, ast.excepthandler, ast.match_case)
 
 
 def _says_nothing(statement: ast.stmt) -> bool:
@@ -141,17 +163,25 @@ def _says_nothing(statement: ast.stmt) -> bool:
 
 
 def _spell(node: object) -> str:
+    if isinstance(node, ast.Constant):
+        return "Constant()" if node.value is None else f"Constant(value={type(node.value).__name__}:{node.value!r})"
     if isinstance(node, ast.JoinedStr):  # Python 3.12 ends nested format specifications with an empty text
         parts = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
         return f"JoinedStr({_spell(parts)})"
     if isinstance(node, ast.AST):
-        fields = ((name, getattr(node, name, None)) for name in node._fields if name not in _UNSPELLED)
-        inner = ",".join(f"{name}={_spell(value)}" for name, value in fields if value is not None and value != [])
+        fields = [(name, getattr(node, name, None)) for name in _spelled(type(node))]
+        inner = ",".join([f"{name}={_spell(value)}" for name, value in fields if value is not None and value != []])
         return f"{type(node).__name__}({inner})"
     if isinstance(node, list):
-        return f"[{','.join(map(_spell, node))}]"
+        return f"[{','.join([_spell(one) for one in node])}]"
     return f"{type(node).__name__}:{node!r}"
 
 
-# Fields that follow from the place of a node, or that only some versions have without any meaning here.
-_UNSPELLED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+def _spelled(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields that count: not those that follow from the place of a node, or that only some versions have without any meaning here."""
+    if kind not in _SPELLED:
+        _SPELLED[kind] = tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores"))
+    return _SPELLED[kind]
+
+
+_SPELLED: dict[type[ast.AST], tuple[str, ...]] = {}

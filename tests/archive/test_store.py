@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,57 @@ def test_a_refused_commit_leaves_nothing(archive: Archive) -> None:
     assert archive.summary() == before
     archive.commit(run.id, commit)
     archive.verify_digest()
+
+
+def test_what_is_added_waits_for_others_and_is_seen(archive: Archive, tmp_path: Path) -> None:
+    run = archive.begin_run(SETTINGS, CELLS)
+    made = [a_commit(number) for number in range(3)]
+    for commit in made:
+        archive.add(run.id, commit)
+    assert written(tmp_path) == 0
+    with pytest.raises(ArchiveError, match="committed once"):
+        archive.add(run.id, made[1])
+    assert archive.episodes(run.id, 2) == made[2].episodes  # whoever reads sees them, and they are safe then
+    assert written(tmp_path) == 3
+    archive.verify_digest()
+
+
+def test_of_what_waits_nothing_is_stored_if_it_cannot_be_written(archive: Archive) -> None:
+    run = archive.begin_run(SETTINGS, CELLS)
+    archive.commit(run.id, a_commit(0))
+    archive.add(run.id, a_commit(1))
+    commit = a_commit(2)
+    assert commit.evaluation
+    broken = replace(commit.evaluation, objectives={"score": Estimate(math.nan, 0.0, 0.0)})
+    with pytest.raises(ArchiveError, match="not finite"):
+        archive.add(run.id, replace(commit, evaluation=broken))
+    archive.flush()  # the one before is as good as ever
+    archive.add(run.id, commit)
+    archive.add(run.id, replace(a_commit(3), episodes=(replace(commit.episodes[0], item=PlanItem("t", 0, 2**200)),)))
+    with pytest.raises(ArchiveError):
+        archive.flush()
+    archive.flush()
+    assert [one.candidate.number for one in archive.commits(run.id)] == [0, 1]
+    archive.commit(run.id, commit)
+    archive.verify_digest()
+
+
+def test_closing_writes_what_waits(tmp_path: Path) -> None:
+    with Archive.create_or_open(tmp_path / "b.duckdb") as archive:
+        archive.add(archive.begin_run(SETTINGS, CELLS).id, a_commit(0))
+    with Archive.read(tmp_path / "b.duckdb") as archive:
+        assert len(archive.commits(1)) == 1
+
+
+def written(folder: Path) -> int:
+    """Candidates in a copy of the file as it is now: what a killed process would leave."""
+    copy = folder / "copy.duckdb"
+    for end in ("", ".wal"):
+        source = folder / f"a.duckdb{end}"
+        if source.exists():
+            shutil.copy(source, f"{copy}{end}")
+    with Archive.create_or_open(copy) as archive:
+        return len(archive.commits(1))
 
 
 def test_programs_are_stored_once(archive: Archive) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def raw(played: Played, scorer: Scorer) -> Floats:
     """Chamfer coverage of all dialogues, the same under every weighting (nearest neighbors say nothing of whole calls)."""
-    return np.full(len(played.weights), chamfer(played.values, scorer.people, scorer.cells.standard))
+    return np.full(len(played.weights), chamfer(played.values, scorer.people, scorer.cells.standard, scorer.apart))
 
 
 OBJECTIVE = Objective(
