@@ -1,7 +1,11 @@
-"""What tests share: one small archive that a real search wrote, and property tests that try the same cases in every run."""
+"""What tests share: one small archive that a real search wrote, a cache folder for the starts of searches, and property tests that try the
+same cases in every run."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,14 @@ from personaevo.evolve.search import search
 settings.register_profile("new", deadline=None)
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All processes of a run keep the starts of searches in one new folder, never in the user's."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="personaevo-tests-")
+        os.environ["XDG_CACHE_HOME"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ LAYERS = (
     {"records", "secrecy", "text", "thoughts", "gguf", "quiet"},
     {"model_spec"},
     {"content", "config", "measure", "where", "workers", "crew"},
+    {"cache"},
     {"injection"},
     {"readers", "definitions"},
     {"models", "programs", "archive", "fingerprints"},
@@ -58,7 +59,7 @@ OWNERS = {
 }
 OUTSIDE = "programs/worker/"  # runs in the sandbox's server and children, without the package
 EVERYWHERE = {"numpy", "pydantic"}
-ADDRESSES = {"model_spec.py"}  # reads the variables with addresses that the clients would read without a word
+ADDRESSES = {"model_spec.py", "cache.py"}  # read the variables with addresses of servers, and of the cache folder
 MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 
 

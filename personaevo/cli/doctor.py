@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from personaevo import __version__
+from personaevo import __version__, cache
 from personaevo.cli.output import say, show, show_json
 from personaevo.cli.shared import announce, as_json, debuggable, sandbox_option
 from personaevo.text import one_line
@@ -44,7 +44,9 @@ def doctor(context: click.Context, sandbox: Tier | None, as_json: bool) -> None:
     versions = {"personaevo": __version__, "python": platform.python_version(), "system": platform.platform(), **_installed()}
     if as_json:
         found = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
-        show_json({"sandbox": {"tier": tier, "checks": found}, "versions": versions})
+        count, size = cache.size()
+        kept = {"folder": str(cache.folder()), "starts": count, "bytes": size}
+        show_json({"sandbox": {"tier": tier, "checks": found}, "versions": versions, "cache": kept})
     else:
         show(f"sandbox ({tier})")
         for check in checks:
@@ -52,10 +54,17 @@ def doctor(context: click.Context, sandbox: Tier | None, as_json: bool) -> None:
         show("versions")
         for name, version in versions.items():
             show(f"  {name:14} {version or 'not installed'}")
+        show(f"cache\n  {_cached()}")
     if not holds:
         others = "; ".join(words for name, words in _TIERS.items() if name != wanted)
         say(f"Error: the {wanted} tier does not hold on this machine; others: {others}")
         context.exit(1)
+
+
+def _cached() -> str:
+    """Where the starts of searches are kept, and how large that is."""
+    count, size = cache.size()
+    return f"{cache.folder()}: {count} starts of searches, {size / 2**20:.1f} MB (can be deleted at any time)"
 
 
 def _installed() -> dict[str, str | None]:

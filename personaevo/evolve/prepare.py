@@ -5,27 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from personaevo import content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
-from personaevo.errors import ConfigError, InputError, ModelError, ProgramError, ReferenceDataError
+from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve import calibrated, negatives, profiles
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.cell_names import named
-from personaevo.evolve.negatives import FREE
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.profiles import Profiles
-from personaevo.evolve.rollout import Rollout, play
-from personaevo.judge.discriminator import Negatives, train
+from personaevo.evolve.rollout import Rollout
+from personaevo.evolve.start import Making, costs, made_before
 from personaevo.judge.objectives import SCORING, floors, objectives, scoring_digest
 from personaevo.judge.scorer import Scorer
-from personaevo.judge.uncertainty import People, Setting
+from personaevo.judge.uncertainty import Setting
 from personaevo.measure import agreement
-from personaevo.measure.cells import Cells, tessellate
-from personaevo.measure.energy import Space
+from personaevo.measure.cells import tessellate
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
@@ -71,7 +69,7 @@ class Bench:
     @property
     def models(self) -> bool:
         """Whether dialogues cost calls."""
-        return _costs(self.cast)
+        return costs(self.cast)
 
     @property
     def test(self) -> Scorer:
@@ -136,41 +134,43 @@ def prepare(
     train_plan = make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train")
     if not tried:
         try_program(seed_program, train_plan, config.sandbox, cast)
-    make = _Making(config, people, cells, workers, cast, told)
-    train_scorer, train_negatives = make.scorer("train", steering, steering, tasks["train"])
-    setting = make.setting(kept, steering, tasks["test"], profiled=given is not None and given.cells is not None)
-    models = make.models
+    plans = {
+        purpose: make_plan(tasks[split], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose=purpose)
+        for purpose, split in (("final", "train"), ("test", "test"))
+    }
+    models = costs(cast)
+    inputs = {
+        **input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id,
+        "negatives": json.dumps(negatives.kinds(config, models=models)), "negatives_digest": negatives.digest(config, models=models),
+        **scoring_inputs(), **calibrated.inputs(config),
+    }  # fmt: skip
+    profiled = given is not None and given.cells is not None
+    make = Making(config, people, steering, kept, cells, tasks, workers, cast, told, profiled)
+    sizes = {"train": (len(train_plan.items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
+    start = make.start(sizes) if models else made_before(make, sizes, {**inputs, "seed_program": ""})
     return Bench(
         domain=config.domain_place,
         losses=people.losses,
         seed_program=seed_program,
         train_plan=train_plan,
-        final_plan=make_plan(tasks["train"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="final"),
-        test_plan=make_plan(tasks["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"),
+        final_plan=plans["final"],
+        test_plan=plans["test"],
         screen_plan=make_plan(tasks["train"], at_most=SCREEN_TASKS, personas=SCREEN_PERSONAS, seed=config.seed, purpose="screen"),
-        train=train_scorer,
-        setting=setting,
+        train=start.train,
+        setting=start.setting,
         steering=steering,
         kept=kept,
         floors=run_floors(config),
         people_draws=config.people_draws,
-        inputs={
-            **input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id,
-            "negatives": json.dumps(negatives.kinds(config, models=models)), "negatives_digest": negatives.digest(config, models=models),
-            **scoring_inputs(), **calibrated.inputs(config),
-        },
+        inputs=inputs,
         tier=config.sandbox,
         cell_names=cell_names,
         cast=cast,
         notes=() if given is None else given.notes,
         assumed=assumed,
         response=None if (found := calibrated.calibration_of(config)) is None else found.response,
-        controls=(*negatives.stored("train", train_negatives), *negatives.stored("test", setting.negatives)),
-    )  # fmt: skip
-
-
-def _costs(cast: Cast | None) -> bool:
-    return cast is not None and bool(cast.make_user or cast.make_agent)
+        controls=(*negatives.stored("train", start.negatives), *negatives.stored("test", start.setting.negatives)),
+    )
 
 
 def with_agreement(people: Reference) -> tuple[Reference, str]:
@@ -191,63 +191,6 @@ def run_floors(config: SearchConfig) -> dict[str, float]:
 def scoring_inputs() -> dict[str, str]:
     """The version and digest of how scores are made."""
     return {"scoring": str(SCORING), "scoring_digest": scoring_digest()}
-
-
-@dataclass(frozen=True)
-class _Making:
-    """Makes the scorers of both halves of the people."""
-
-    config: SearchConfig
-    people: Reference
-    cells: Cells
-    workers: Workers | Crew
-    cast: Cast | None
-    told: Callable[[list[Rollout]], None]
-    _played: dict[str, dict[str, Negatives]] = field(default_factory=dict)
-
-    @property
-    def models(self) -> bool:
-        """Whether dialogues cost calls."""
-        return _costs(self.cast)
-
-    def scorer(
-        self, split: Any, people: Reference, steering: Reference, tasks: Sequence[Task], others: People | None = None
-    ) -> tuple[Scorer, dict[str, Negatives]]:
-        """A scorer by these people, and what its judge was trained against; controls are made from the people that steer."""
-        found = self._negatives(split, steering, tasks)
-        space = Space.of(people.values)
-        made = Scorer(
-            split=split, judge=train(people.values, people.people, found, self.config.seed),
-            cells=self.cells if split == "train" else self.cells.with_masses(people.values), space=space, people=people.values,
-            free=found[FREE].values, others=None if others is None else others.values, agreement=self.people.agreement,
-            names=self.people.names, seed=self.config.seed,
-        )  # fmt: skip
-        return made, found
-
-    def setting(self, kept: Reference, steering: Reference, tasks: Sequence[Task], *, profiled: bool) -> Setting:
-        """The setting of the final table: judged by the people kept aside; of those that steered, one half sets what people get and the
-        other is the row of people."""
-        others, row = (People(part.values, part.people) for part in reference.split(steering, self.config.seed + 1))
-        scorer, found = self.scorer("test", kept, steering, tasks, others)
-        return Setting(scorer, People(kept.values, kept.people), others, row, found, self.config.cells, profiled)
-
-    def _negatives(self, purpose: str, steering: Reference, tasks: Sequence[Task]) -> dict[str, Negatives]:
-        """What judges are trained against; where dialogues cost calls, those of the train tasks serve for both halves of the people."""
-        if self.models and self._played:
-            return self._played["train"]
-        make = Rollout(None, make_plan(tasks, at_most=1, personas=1, seed=0, purpose=""), self.config.domain_place, self.people.losses,
-                       self.config.sandbox, self.cast)  # fmt: skip
-        planned = negatives.works(self.config, make, steering.values, tasks, purpose, models=self.models)
-        works = [work.rollout for work in planned]
-        if self.models:
-            self.told(works)
-        played = play(self.workers, works)
-        found = negatives.gathered(planned, played)
-        if FREE not in found:
-            reason = next((one.reason for some in played for one in some if one.reason), "no reason is known")
-            raise ModelError(f"no dialogue of persona-free users could be played: {reason}")
-        self._played[purpose] = found
-        return found
 
 
 def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Reference) -> dict[str, str]:

@@ -1,0 +1,123 @@
+"""How a search starts: what judges are trained against is played, the judges are trained, and what people get is computed; once for equal
+tasks, people and settings, as the cache keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from personaevo import cache, reference
+from personaevo.config import SearchConfig
+from personaevo.crew import Crew
+from personaevo.errors import ModelError
+from personaevo.evolve import negatives
+from personaevo.evolve.cast import Cast
+from personaevo.evolve.negatives import FREE
+from personaevo.evolve.plan import make_plan
+from personaevo.evolve.rollout import Rollout, play
+from personaevo.judge.discriminator import Discriminator, Negatives, train
+from personaevo.judge.scorer import Scorer
+from personaevo.judge.uncertainty import People, Setting
+from personaevo.measure.cells import Cells
+from personaevo.measure.energy import Space
+from personaevo.records import Split, Task
+from personaevo.reference import Reference
+from personaevo.workers import Workers
+
+
+def costs(cast: Cast | None) -> bool:
+    """Whether dialogues cost calls."""
+    return cast is not None and bool(cast.make_user or cast.make_agent)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the judges of a search are: the scorer that steers, what its judge was trained against, and the setting of the final table."""
+
+    train: Scorer
+    negatives: Mapping[str, Negatives]
+    setting: Setting
+
+
+def made_before(make: Making, sizes: Mapping[str, Sequence[int]], inputs: Mapping[str, str]) -> Start:
+    """The start, from the cache where it was made before (``personaevo.cache``); else it is made, and kept there."""
+    config = make.config
+    key = cache.key_of(config.seed, config.cells, config.sandbox, sorted(inputs.items()), sorted(sizes.items()))
+    found = cache.load(key)
+    if isinstance(found, Start):
+        return found
+    made = make.start(sizes)
+    cache.store(key, made)
+    return made
+
+
+@dataclass(frozen=True)
+class Making:
+    """Makes the scorers of both halves of the people: plays what the judges are trained against, and trains them."""
+
+    config: SearchConfig
+    people: Reference
+    steering: Reference
+    kept: Reference
+    cells: Cells
+    tasks: Mapping[str, Sequence[Task]]
+    workers: Workers | Crew
+    cast: Cast | None
+    told: Callable[[list[Rollout]], None]
+    profiled: bool
+
+    def start(self, sizes: Mapping[str, Sequence[int]]) -> Start:
+        """The scorers, with what people get with so many dialogues as each is asked for (``sizes``)."""
+        found = self._negatives()
+        seed, halves = self.config.seed, {"train": self.steering, "test": self.kept}
+        judges = dict(zip(halves, self.workers.map(_trained, [(halves[name], found[name], seed) for name in halves]), strict=True))
+        others, row = (People(part.values, part.people) for part in reference.split(self.steering, seed + 1))
+        train_scorer = self._scorer("train", self.steering, judges["train"], found["train"])
+        test_scorer = self._scorer("test", self.kept, judges["test"], found["test"], others)
+        for scorer in (train_scorer, test_scorer):
+            for n in sizes[scorer.split]:
+                scorer.levels(n)
+        kept = People(self.kept.values, self.kept.people)
+        setting = Setting(test_scorer, kept, others, row, found["test"], self.config.cells, self.profiled)
+        return Start(train_scorer, found["train"], setting)
+
+    def _scorer(
+        self, split: Split, people: Reference, judge: Discriminator, found: Mapping[str, Negatives], others: People | None = None
+    ) -> Scorer:
+        """A scorer by these people; where others are given, those set what people get (in the final table one half of the people that
+        steered, the other half being the row of people)."""
+        return Scorer(
+            split=split, judge=judge, cells=self.cells if split == "train" else self.cells.with_masses(people.values),
+            space=Space.of(people.values), people=people.values, free=found[FREE].values, others=None if others is None else others.values,
+            agreement=self.people.agreement, names=self.people.names, seed=self.config.seed,
+        )  # fmt: skip
+
+    def _negatives(self) -> dict[str, dict[str, Negatives]]:
+        """What judges are trained against, for each half of the people; controls are made from the people that steer. Where dialogues cost
+        calls, those of the train tasks serve for both halves."""
+        models = costs(self.cast)
+        planned = {split: self._works(split, models=models) for split in (("train",) if models else ("train", "test"))}
+        works = [work.rollout for some in planned.values() for work in some]
+        if models:
+            self.told(works)
+        played = iter(play(self.workers, works))
+        found = {}
+        for split, some in planned.items():
+            episodes = [next(played) for _ in some]
+            found[split] = negatives.gathered(some, episodes)
+            if FREE not in found[split]:
+                reason = next((one.reason for each in episodes for one in each if one.reason), "no reason is known")
+                raise ModelError(f"no dialogue of persona-free users could be played: {reason}")
+        return {"test": found["train"], **found}
+
+    def _works(self, split: str, *, models: bool) -> list[negatives.Work]:
+        tasks = self.tasks[split]
+        make = Rollout(None, make_plan(tasks, at_most=1, personas=1, seed=0, purpose=""), self.config.domain_place, self.people.losses,
+                       self.config.sandbox, self.cast)  # fmt: skip
+        return negatives.works(self.config, make, self.steering.values, tasks, split, models=models)
+
+
+def _trained(work: tuple[Reference, Mapping[str, Negatives], int]) -> Discriminator:
+    """A judge. What worker processes do."""
+    people, found, seed = work
+    return train(people.values, people.people, found, seed)

@@ -1,0 +1,94 @@
+"""The cache of starts: equal to what is made anew, never of other code, and no harm if it is broken, foreign or full."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from personaevo import cache
+from personaevo.config import SearchConfig
+from personaevo.evolve import start as start_module
+from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.rollout import roll_out
+from personaevo.workers import Workers
+
+TINY = {"task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "control_dialogues": 20}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "personaevo" / "starts"
+
+
+def prepared(**settings: object) -> Bench:
+    with Workers(1) as workers:
+        return prepare(SearchConfig(**{**TINY, **settings}), workers)
+
+
+def figures(bench: Bench) -> object:
+    """What the scorers say, to the last bit."""
+    episodes = roll_out(bench.rollout(bench.seed_program.source, bench.train_plan))
+    judges = [(one.judge.people_p.tolist(), one.cells.masses.tolist()) for one in (bench.train, bench.test)]
+    return judges, bench.score("p", episodes), bench.test.score("p", episodes), bench.scoring(), bench.setting.row.values.tolist()
+
+
+def test_a_kept_start_is_the_one_that_was_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = figures(prepared())
+    assert cache.size()[0] == len(list(folder.iterdir())) == 1
+    monkeypatch.setattr(start_module, "play", None)  # nothing is played again
+    assert figures(prepared()) == made
+    assert figures(prepared(candidates=7, lag=9, people_draws=3)) == made  # what does not matter for it
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"cells": 8}, {"control_dialogues": 21}, {"test_personas": 2}, {"domain": "camping"}])
+def test_what_matters_has_a_start_of_its_own(folder: Path, other: dict[str, object]) -> None:
+    prepared()
+    prepared(**other)
+    assert cache.size()[0] == 2
+
+
+def test_other_code_is_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cache.key_of("a", 1)
+    assert before == cache.key_of("a", 1) != cache.key_of("a", 2)
+    monkeypatch.setattr(cache, "_made_by", lambda: "another version")
+    assert cache.key_of("a", 1) != before
+
+
+def test_what_cannot_be_used_is_not_there(folder: Path) -> None:
+    assert cache.load("k") is None
+    cache.store("k", [1, 2])
+    assert cache.load("k") == [1, 2]
+    file = folder / "k.pickle"
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_bytes(file.read_bytes()[:-3])
+    assert cache.load("k") is None
+    cache.store("k", [1, 2])
+    file.chmod(0o666)  # anybody may have changed it
+    assert cache.load("k") is None
+    cache.store("k", [3])
+    folder.chmod(0o777)
+    assert cache.load("k") is None
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    cache.store("k", 1)
+    assert cache.load("k") is None
+    assert cache.size() == (0, 0)
+
+
+def test_the_oldest_make_room(folder: Path) -> None:
+    for number in range(30):
+        cache.store(f"k{number}", number)
+        os.utime(folder / f"k{number}.pickle", (number, number))
+    kept = {file.stem for file in folder.iterdir()}
+    assert len(kept) == 24
+    assert "k29" in kept
+    assert "k0" not in kept
+    shutil.rmtree(folder)
+    assert cache.load("k29") is None
