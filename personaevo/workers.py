@@ -55,11 +55,12 @@ def _interrupts_held() -> Iterator[None]:
 
 
 class Workers:
-    """A context manager around loky's executor (needs no ``__main__`` guard, works in notebooks)."""
+    """A context manager around loky's executor (needs no ``__main__`` guard, works in notebooks). Several threads may submit."""
 
     def __init__(self, jobs: int | None) -> None:
         self.jobs = jobs or processors()
         self._executor: Any = None
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -69,18 +70,32 @@ class Workers:
 
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         """Runs ``function(work)`` somewhere; with one job, here and now. A future whose worker is lost raises BrokenProcessPool."""
-        if self.jobs > 1:
+        with self._lock:
+            if self.jobs > 1:
+                try:
+                    return self._sent(function, work)
+                except BrokenProcessPool:  # a worker was lost since; what was under way says so itself
+                    self.stop(kill=True)
+                    return self._sent(function, work)
+                except ShutdownExecutorError:  # loky's executor is one per process: another search in this process ended it
+                    self._executor = None
+                    return self._sent(function, work)
+            done: Future[Any] = Future()
+            done.set_result(function(work))
+            return done
+
+    def twice(self, function: Callable[[Any], Any], work: Any) -> Any:
+        """The result of ``function(work)``, tried once more where its worker was lost.
+
+        Raises:
+            WorkerError: it was lost again.
+        """
+        for _ in range(2):
             try:
-                return self._sent(function, work)
-            except BrokenProcessPool:  # a worker was lost since; what was under way says so itself
-                self.stop(kill=True)
-                return self._sent(function, work)
-            except ShutdownExecutorError:  # loky's executor is one per process: another search in this process ended it
-                self._executor = None
-                return self._sent(function, work)
-        done: Future[Any] = Future()
-        done.set_result(function(work))
-        return done
+                return self.submit(function, work).result()
+            except BrokenProcessPool:
+                continue
+        raise WorkerError(LOST_TWICE)
 
     def map(self, function: Callable[[Any], Any], works: Sequence[Any]) -> list[Any]:
         """The results of ``function(work)`` for all works, in order. What a lost worker spoiled is done once more.
@@ -111,6 +126,7 @@ class Workers:
 
     def stop(self, *, kill: bool) -> None:
         """Ends the worker processes, at once if ``kill``; the next ``submit`` starts new ones."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, kill_workers=kill)
-            self._executor = None
+        with self._lock:
+            if self._executor is not None:
+                self._executor.shutdown(wait=True, kill_workers=kill)
+                self._executor = None

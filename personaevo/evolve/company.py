@@ -68,6 +68,11 @@ class Company:
         return self.models.role(name)
 
     @property
+    def plays(self) -> bool:
+        """Whether dialogues or programs wait for anybody; if not, they are played in worker processes."""
+        return bool(self.cast.make_user or self.cast.make_agent or self.cast.generator)
+
+    @property
     def players(self) -> int:
         """Dialogues at a time. More than there are calls would only make them wait for each other, and a local model forget how each
         began."""

@@ -1,4 +1,8 @@
-"""Candidates by a model: from the brief to the program, one after the other where their order counts, and its dialogues."""
+"""Candidates by a model: from the brief to the program, one after the other where their order counts, and its dialogues.
+
+The mutator is waited for in a thread for each candidate. What it writes is read, run and played in worker processes; where dialogues or
+programs wait for models themselves, in that thread.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,33 @@ import json
 import random
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from personaevo.archive import Archive
+from personaevo.crew import Crew
+from personaevo.errors import WorkerError
 from personaevo.evolve import adjust, rewrite
 from personaevo.evolve.company import Company
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.ranking import Scored
-from personaevo.evolve.rewrite import Brief, Pair, Proposal
-from personaevo.evolve.rollout import roll_out
+from personaevo.evolve.rewrite import Brief, Examine, Pair, Proposal
+from personaevo.evolve.rollout import Rollout, generate, play_out, roll_out, spoiled
 from personaevo.evolve.select import Population
 from personaevo.models import made_for
 from personaevo.programs import Call
-from personaevo.programs.shingles import likeness, shingles
-from personaevo.records import ChatModel, Commit, Episode, Message, Program, Reply
+from personaevo.programs.shingles import Known, shingles
+from personaevo.records import ChatModel, Commit, Episode, Message, Program, Reply, RunResult
+from personaevo.workers import Workers
 
 _TOO_ALIKE = 0.99  # of the syntax tree's shingles; one changed number of a program of 3 kB leaves 0.95
 _INSPIRATION = 2
 _PAIRS = 2
+_TRIED = 2  # tasks that a proposal must run on
+_RECENT = 32  # candidates whose dialogues are remembered
 _KEY = re.compile(r'"([a-z_]{1,30})" *:')
 _COUNT = re.compile(r"\bexactly (\d{1,3})\b")
 
@@ -55,16 +66,37 @@ class Stub:
 class Developer:
     """Breeds by the mutator's model. ``known`` are all programs that were made known, by id."""
 
-    def __init__(self, company: Company, bench: Bench, archive: Archive, run_id: int, known: dict[str, Program]) -> None:
+    def __init__(
+        self, company: Company, bench: Bench, archive: Archive, run_id: int, known: dict[str, Program], workers: Workers | Crew
+    ) -> None:
         mutator = company.role("mutator")
         assert mutator is not None, "asked for by the caller"
         self._mutator, self._reflector = mutator, company.role("reflector")
         self._company, self._bench, self._archive, self._run_id, self._known = company, bench, archive, run_id, known
-        self._shingles: dict[str, frozenset[int]] = {}
+        self._workers = workers if isinstance(workers, Workers) else None
+        self._shingles = Known(lambda key: shingles(known[key].source))
+        self._listed = 0  # of those known, how many are among the shingles
+        self._recent: OrderedDict[int, tuple[Episode, ...]] = OrderedDict()
         # Candidates are made known in the order of their numbers, whoever is ready first: what is new does not depend on time.
         self._settled: dict[int, threading.Event] = {}
 
     # -- in the search's thread ---------------------------------------------------------------------------------------------
+
+    def told(self, commit: Commit) -> None:
+        """Remembers the dialogues of the last candidates, which the next briefs are likely to need."""
+        if commit.episodes:
+            self._remember(commit.candidate.number, commit.episodes)
+
+    def _remember(self, number: int, episodes: tuple[Episode, ...]) -> tuple[Episode, ...]:
+        self._recent[number] = episodes
+        self._recent.move_to_end(number)
+        while len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+        return episodes
+
+    def _episodes(self, number: int) -> tuple[Episode, ...]:
+        known = self._recent.get(number)
+        return self._remember(number, self._archive.episodes(self._run_id, number) if known is None else known)
 
     def begin(self, brief: Brief) -> Future[Developed]:
         """Ask for a program, and play it, in a thread."""
@@ -89,7 +121,7 @@ class Developer:
             return Brief(operator, number, self._bench.seed_program, None)
         by_id = {one.candidate.program.id: one for one in commits if one.candidate.state == "evaluated"}
         commit = by_id[chosen.program_id]
-        episodes = self._archive.episodes(self._run_id, commit.candidate.number)
+        episodes = self._episodes(commit.candidate.number)
         return Brief(
             operator, number, self._known[chosen.program_id], chosen.evaluation, self._bench.train.gaps(episodes),
             self._pairs(commit, by_id, episodes),
@@ -105,7 +137,7 @@ class Developer:
         pairs = []
         parent = by_id.get(commit.candidate.parents[0]) if commit.candidate.parents else None
         if parent is not None:
-            before = {one.item: one for one in self._archive.episodes(self._run_id, parent.candidate.number)}
+            before = {one.item: one for one in self._episodes(parent.candidate.number)}
             both = [(one, before.get(one.item)) for one in episodes]
             pairs += _widest([("child and parent", one, other) for one, other in both if other is not None])
         best: dict[str, Episode] = {}
@@ -125,54 +157,112 @@ class Developer:
 
     def _develop(self, brief: Brief) -> Developed:
         settled = self._settled[brief.number]
+        examined: dict[str, Examined] = {}
+
+        def examine(source: str) -> Proposal:
+            found = self._examine(self._bench.rollout(source, self._bench.train_plan, brief.number))
+            if found.proposal.program is not None:
+                examined[found.proposal.program.id] = found
+            return found.proposal
+
         try:
             with made_for(brief.number):
-                proposal = rewrite.propose(brief, self._mutator, self._reflector, self._dry_run)
+                proposal = rewrite.propose(brief, self._mutator, self._reflector, examine)
                 before = self._settled.get(brief.number - 1)
                 if before is not None:
                     before.wait()
-                proposal = self._new(brief, proposal)
+                proposal = self._new(brief, proposal, examined, examine)
         finally:
             settled.set()
         if proposal.program is None:
             return Developed(None, proposal.refusal)
+        found = examined[proposal.program.id]
+        if found.episodes is not None:
+            return Developed(proposal.program, episodes=found.episodes)
         work = self._bench.rollout(proposal.program.source, self._bench.train_plan, brief.number)
         return Developed(proposal.program, episodes=roll_out(work))
 
-    def _new(self, brief: Brief, proposal: Proposal) -> Proposal:
+    def _new(self, brief: Brief, proposal: Proposal, examined: Mapping[str, Examined], examine: Examine) -> Proposal:
         """The proposal, made known. One that is too much like a known program is asked for once more, and refused if it is so again."""
         problem = ""
         for attempt in (brief, None):
             if proposal.program is None:
                 return proposal
-            problem = self._alike(proposal.program)
+            problem = self._alike(proposal.program, examined[proposal.program.id].shingles)
             if not problem:
                 self._known[proposal.program.id] = proposal.program
                 return proposal
             if attempt is not None:
-                proposal = rewrite.propose(attempt.told(problem), self._mutator, None, self._dry_run)
+                proposal = rewrite.propose(attempt.told(problem), self._mutator, None, examine)
         return Proposal(None, problem)
 
-    def _alike(self, program: Program) -> str:
+    def _alike(self, program: Program, own: frozenset[int]) -> str:
         """How a program is too much like one that is known; "" if it is new."""
         if program.id in self._known:
             return f"it does the same as the known program {program.id}"
-        own = shingles(program.source)
-        for key, other in list(self._known.items()):
-            if key not in self._shingles:
-                self._shingles[key] = shingles(other.source)
-            if likeness(own, self._shingles[key]) > _TOO_ALIKE:
-                return f"it is nearly the same as the known program {key}"
+        for key in list(islice(self._known, self._listed, None)):  # those made known since; one that is resumed knows some already
+            self._shingles.add(key, shingles(self._known[key].source))
+            self._listed += 1
+        near = self._shingles.alike(own, _TOO_ALIKE)
+        if near is not None:
+            return f"it is nearly the same as the known program {near}"
+        self._shingles.add(program.id, own)
+        self._listed += 1
         return ""
 
+    def _examine(self, work: Rollout) -> Examined:
+        """Reads a source, and runs it once before anything is paid for."""
+        if self._workers is None:
+            return examined(work, self._dry_run)
+        try:
+            found: Examined = self._workers.twice(tried, work)
+        except WorkerError as error:
+            return replace(examined(work, lambda _: ""), episodes=spoiled(work.plan, str(error)))
+        return found
+
     def _dry_run(self, program: Program) -> str:
-        """What goes wrong when the program runs once, before anything is paid for; "" if nothing does."""
+        """What goes wrong when the program runs with a model that answers anything; "" if nothing does."""
         plan = self._bench.train_plan
         model: ChatModel | None = Stub() if self._company.cast.generator is not None else None
-        calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:2]]
+        calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:_TRIED]]
         with self._company.cast.boxes.one() as box:
-            results = box.run_many(program.source, calls, model)
-        return next((result.reason or "it fails" for result in results if not result.ok), "")
+            return wrong(box.run_many(program.source, calls, model))
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A source that was read and tried: the program or why it is none, its shingles, and its episodes if they were played at once."""
+
+    proposal: Proposal
+    shingles: frozenset[int] = frozenset()
+    episodes: tuple[Episode, ...] | None = None
+
+
+def examined(work: Rollout, check: Callable[[Program], str]) -> Examined:
+    """Reads the source of a piece of work; ``check`` says what else is wrong with it ("" is nothing)."""
+    assert work.source is not None
+    proposal = rewrite.read(work.source)
+    if proposal.program is None:
+        return Examined(proposal)
+    problem = check(proposal.program)
+    return Examined(Proposal(None, problem)) if problem else Examined(proposal, shingles(work.source))
+
+
+def tried(work: Rollout) -> Examined:
+    """Reads the source of a piece of work, runs it and, if it runs on the first tasks, plays it. What worker processes do."""
+    results: dict[str, RunResult] = {}
+
+    def check(_: Program) -> str:
+        results.update(generate(work))
+        return wrong([results[task.id] for task in work.plan.tasks[:_TRIED]])
+
+    found = examined(work, check)
+    return found if found.proposal.program is None else replace(found, episodes=play_out(work, results))
+
+
+def wrong(results: Sequence[RunResult]) -> str:
+    """Why the first program that failed did; "" if none did."""
+    return next((result.reason or "it fails" for result in results if not result.ok), "")
 
 
 def _usable(commits: Sequence[Commit]) -> dict[str, tuple[int, int]]:

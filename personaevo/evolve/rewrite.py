@@ -29,7 +29,7 @@ ADJUST = "adjust"
 WEIGHTS = {ADJUST: 4.0, "edit": 4.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
 _LONGEST_PROGRAM, _LONGEST_DIALOGUE, _LONGEST_REFLECTION, _LONGEST_ERROR = 40_000, 3_000, 3_000, 1_000
 _GAPS, _ATTEMPTS = 8, 5
-Check = Callable[[Program], str]
+Examine = Callable[[str], "Proposal"]
 
 
 class Contrast(BaseModel):
@@ -109,8 +109,9 @@ def choose(
     return rng.choices(list(able), weights=list(able.values()))[0]
 
 
-def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, check: Check) -> Proposal:
-    """Ask for a program. One that cannot be used is sent back once, with the reason; ``check`` says what else is wrong ("" is nothing).
+def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, examine: Examine) -> Proposal:
+    """Ask for a program. One that cannot be used is sent back once, with the reason; ``examine`` a source to know that (``read`` it, say,
+    and run it).
 
     Errors of the models go through, but for a ReplyError: that is a refusal.
     """
@@ -120,9 +121,10 @@ def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, check
         refusal = ""
         for _ in range(2):
             reply = mutator.reply(messages, schema=form)
-            program, refusal = _read(brief, reply, check)
-            if program is not None:
-                return Proposal(program)
+            proposal = _examined(brief, reply, examine)
+            if proposal.program is not None:
+                return proposal
+            refusal = proposal.refusal
             again = _part("again", problem=quoted("problem", refusal, _LONGEST_ERROR))
             messages = [*messages, Message("assistant", reply.text or "(nothing)"), Message("user", again)]
     except ReplyError as error:
@@ -176,18 +178,25 @@ def _source(brief: Brief, reply: Reply) -> str:
     return patch.apply(brief.parent.source, reply.text) if brief.operator == "edit" else patch.whole(reply.text)
 
 
-def _read(brief: Brief, reply: Reply, check: Check) -> tuple[Program | None, str]:
+def _examined(brief: Brief, reply: Reply, examine: Examine) -> Proposal:
     """The program that an answer comes to, or what is wrong with it."""
     try:
         source = _source(brief, reply)
+    except ProgramError as error:
+        return Proposal(None, str(error))
+    return examine(source)
+
+
+def read(source: str) -> Proposal:
+    """The program of a source, or why it is none, or which rules it breaks."""
+    try:
         program = make_program(source)
         findings = rules.check(parse(source))
     except ProgramError as error:
-        return None, str(error)
+        return Proposal(None, str(error))
     if findings:
-        return None, "; ".join(f"line {finding.line}: {finding.message}" for finding in findings[:3])
-    problem = check(program)
-    return (None, problem) if problem else (program, "")
+        return Proposal(None, "; ".join(f"line {finding.line}: {finding.message}" for finding in findings[:3]))
+    return Proposal(program)
 
 
 def _rules() -> str:

@@ -49,7 +49,12 @@ def _sandbox(tier: Tier) -> Sandbox:
 def roll_out(work: Rollout) -> tuple[Episode, ...]:
     """All planned episodes, in the plan's order. What the program breaks is a failed episode with the reason; nothing is raised for it."""
     with made_for(work.candidate):
-        results = _generate(work)
+        results = generate(work)
+    return play_out(work, results)
+
+
+def play_out(work: Rollout, results: Mapping[str, RunResult]) -> tuple[Episode, ...]:
+    """All planned episodes, with what the program generated for each task."""
     jobs = [partial(_played, work, item, results.get(item.task_id)) for item in work.plan.items]
     episodes = [job() for job in jobs] if work.cast is None else work.cast.all(jobs)
     return measured(episodes, work.losses)
@@ -80,7 +85,8 @@ def _persona(work: Rollout, item: PlanItem, result: RunResult | None) -> Persona
     return work.personas[item.task_id, item.slot] if work.personas is not None else None
 
 
-def _generate(work: Rollout) -> dict[str, RunResult]:
+def generate(work: Rollout) -> dict[str, RunResult]:
+    """What the program generates for each task of the plan; nothing for the persona-free simulator."""
     if work.source is None:
         return {}
     calls = [Call(task, work.plan.personas, work.plan.generate_seed(task.id)) for task in work.plan.tasks]

@@ -159,11 +159,11 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
     with ExitStack() as stack:
         watch = Watch(config, observe or (lambda _: None))
         company = _company(config, path, stack, watch)
-        workers = company.crew if company else stack.enter_context(Workers(config.jobs))
+        workers = company.crew if company and company.plays else stack.enter_context(Workers(config.jobs))
         archive = company.archive if company else None
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
-        if company is None:
+        if company is None or not company.plays:
             bench = prepare(config, workers, tried=config.resume)
         else:
             told = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
@@ -213,7 +213,9 @@ class Search:
         self._flushed = started
         self.company = company
         rewrites = company is not None and company.role("mutator") is not None
-        self.developer = Developer(company, bench, archive, run_id, self.state.asked) if company is not None and rewrites else None
+        self.developer: Developer | None = None
+        if company is not None and rewrites:
+            self.developer = Developer(company, bench, archive, run_id, self.state.asked, workers)
         self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
         self.stand_in = StandIn(bench) if screens(config) else None
 
@@ -337,7 +339,7 @@ class Search:
         """The future's result, when it is there. What was told is safe before there is a long wait."""
         if not wait([future], timeout=_GATHER_SECONDS).done:
             self._flush()
-        found: Value = self.workers.result(future)
+        found: Value = self.workers.result(future) if self.company is None else self.company.crew.result(future)
         return found
 
     def _settled(self, asked: Asked) -> str:
@@ -389,6 +391,8 @@ class Search:
         """The archive has it, and the search knows it too."""
         self.archive.add(self.run_id, commit)
         self.state.tell(commit)
+        if self.developer is not None:
+            self.developer.told(commit)
         if time.monotonic() - self._flushed > _LONGEST_SECONDS:
             self._flush()
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from personaevo.programs.source import normal_tree, program_id
 
@@ -66,6 +68,49 @@ def nearest(candidate: frozenset[int], known: Mapping[str, frozenset[int]]) -> t
         if best is None or value > best[1]:
             best = name, value
     return best
+
+
+class Known:
+    """Programs that are known, to find one that a new one is nearly the same as. Of each only its id, a sketch of half a kilobyte and its
+    size are held: what the sketch does not rule out is compared in full.
+
+    The sketch is the exclusive or of the shingles in each of 64 parts of the hashes' range: every shingle that only one of two programs
+    has changes one part at most, so that alike programs differ in few.
+    """
+
+    def __init__(self, shingles_of: Callable[[str], frozenset[int]]) -> None:
+        """``shingles_of`` an id: asked for the few programs that are compared in full."""
+        self._shingles_of = shingles_of
+        self._names: list[str] = []
+        self._sizes = np.zeros(_ROOM, dtype=np.int64)
+        self._sketches = np.zeros((_ROOM, _PARTS), dtype=np.uint64)
+
+    def add(self, name: str, own: frozenset[int]) -> None:
+        """Make a program known."""
+        at = len(self._names)
+        if at == len(self._sizes):
+            self._sizes = np.concatenate([self._sizes, np.zeros_like(self._sizes)])
+            self._sketches = np.concatenate([self._sketches, np.zeros_like(self._sketches)])
+        self._names.append(name)
+        self._sizes[at], self._sketches[at] = len(own), _sketch(own)
+
+    def alike(self, own: frozenset[int], threshold: float) -> str | None:
+        """The first known program whose likeness is above the threshold (0 < threshold < 1); None if there is none."""
+        held = len(self._names)
+        only_one = (1 - threshold) / (1 + threshold) * (self._sizes[:held] + len(own))  # J > t: fewer shingles than these are in one alone
+        differ = (self._sketches[:held] != _sketch(own)).sum(axis=1)
+        near = (self._names[at] for at in np.flatnonzero(differ <= only_one).tolist())
+        return next((name for name in near if likeness(own, self._shingles_of(name)) > threshold), None)
+
+
+_PARTS, _ROOM = 64, 256
+
+
+def _sketch(own: frozenset[int]) -> Any:
+    values = np.fromiter(own, dtype=np.uint64, count=len(own))
+    sketch = np.zeros(_PARTS, dtype=np.uint64)
+    np.bitwise_xor.at(sketch, (values >> np.uint64(58)).astype(np.intp), values)
+    return sketch
 
 
 def _hashed(run: Sequence[_Node]) -> int:

@@ -92,8 +92,8 @@ def _prepared(archive: Archive, config: SearchConfig) -> Bench:
         with Workers(1) as workers:
             return prepare(config, workers)
     offline = config.model_copy(update={"replay": archive.path})
-    with Company(offline, archive) as company:
-        return prepare(offline, company.crew, company.cast)
+    with Company(offline, archive) as company, Workers(1) as workers:
+        return prepare(offline, company.crew, company.cast) if company.plays else prepare(offline, workers)
 
 
 @dataclass(frozen=True)

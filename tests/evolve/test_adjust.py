@@ -74,7 +74,7 @@ class Scripted:
 def test_a_brief_becomes_a_program() -> None:
     model = Scripted()
     brief = Brief("adjust", 3, make_program(SEED), None, attempts=("edit: failed",))
-    proposal = rewrite.propose(brief, model, None, lambda program: "")
+    proposal = rewrite.propose(brief, model, None, rewrite.read)
     assert proposal.program is not None
     assert proposal.program.id == make_program(adjust.applied(SEED, answer(CHANGES))).id
     system, user = model.asked[0]

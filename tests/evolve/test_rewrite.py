@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from personaevo import content
 from personaevo.errors import ReplyError
 from personaevo.evolve import rewrite
-from personaevo.evolve.rewrite import Brief, Pair, Proposal, propose, question, reflect
+from personaevo.evolve.rewrite import Brief, Pair, Proposal, propose, question, read, reflect
 from personaevo.judge.reflection import Gap
 from personaevo.programs import Sandbox
 from personaevo.programs.source import make_program
@@ -117,7 +117,7 @@ def test_a_hostile_program_stays_data() -> None:
 
 def answered(operator: str, *answers: str | Exception, problem: str = "") -> tuple[Proposal, Scripted]:
     mutator = Scripted(*answers)
-    return propose(BRIEFS[operator], mutator, None, lambda program: problem), mutator
+    return propose(BRIEFS[operator], mutator, None, lambda source: Proposal(None, problem) if problem else read(source)), mutator
 
 
 def test_an_edit_is_applied() -> None:
@@ -176,7 +176,7 @@ def test_reflection_is_what_the_reflector_says_or_the_gaps_alone() -> None:
 
 def test_a_reflection_that_is_refused_costs_no_candidate() -> None:
     mutator = Scripted(BLOCK)
-    found = propose(BRIEFS["edit"], mutator, Scripted(ReplyError("the model refuses")), lambda _: "")
+    found = propose(BRIEFS["edit"], mutator, Scripted(ReplyError("the model refuses")), read)
     assert found.program is not None
     assert "what conversations show" not in mutator.asked[0][1].content
 

@@ -11,11 +11,12 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.fuzzing.edits import PROGRAMS
 from personaevo import content
 from personaevo.errors import ProgramError
-from personaevo.programs.shingles import likeness, nearest, shingles
+from personaevo.programs.shingles import Known, likeness, nearest, shingles
 from personaevo.programs.source import normalize
 
 SEEDS = content.root("seeds")
@@ -181,3 +182,29 @@ def test_nearest_is_the_largest_likeness() -> None:
         assert found is not None
         assert found == (found[0], max(likeness(candidate, other) for other in sets.values()))
         assert found[1] == likeness(candidate, sets[found[0]])
+
+
+@given(st.lists(st.frozensets(st.integers(0, 2**64 - 1), min_size=1, max_size=40), max_size=12), st.data())
+@settings(max_examples=200)
+def test_the_first_alike_program_is_found(known: list[frozenset[int]], data: st.DataObject) -> None:
+    """The sketches rule nothing out that a full comparison would find."""
+    own = data.draw(st.frozensets(st.integers(0, 2**64 - 1), min_size=1, max_size=40))
+    if known:
+        near = set(data.draw(st.sampled_from(known)))
+        near.symmetric_difference_update(data.draw(st.frozensets(st.integers(0, 2**64 - 1), max_size=3)))
+        own = data.draw(st.sampled_from([own, frozenset(near) or own]))
+    threshold = data.draw(st.sampled_from([0.5, 0.8, 0.95, 0.99]))
+    index = Known(lambda name: known[int(name)])
+    for number, one in enumerate(known):
+        index.add(str(number), one)
+    expected = next((str(number) for number, one in enumerate(known) if likeness(own, one) > threshold), None)
+    assert index.alike(own, threshold) == expected
+
+
+def test_more_programs_than_there_was_room_for() -> None:
+    programs = {f"p{number}": frozenset(range(number * 1000, number * 1000 + 100)) for number in range(600)}
+    index = Known(programs.__getitem__)
+    for name, own in programs.items():
+        index.add(name, own)
+    assert index.alike(programs["p599"], 0.99) == "p599"
+    assert index.alike(frozenset(range(10)), 0.99) is None
