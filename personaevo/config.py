@@ -41,8 +41,8 @@ MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows wit
 
 # Settings that say where and how fast, not what: a resumed run may change them.
 NOT_RECORDED = (
-    "domain_folder", "archive", "jobs", "resume", "candidates", "sandbox", "max_usd", "max_tokens", "max_calls", "prices", "replay",
-    "at_once", "per_minute", "model_seconds", "calibration",
+    "domain_folder", "archive", "jobs", "backend", "scheduler", "resume", "candidates", "sandbox", "max_usd", "max_tokens", "max_calls",
+    "prices", "replay", "at_once", "per_minute", "model_seconds", "calibration",
 )  # fmt: skip
 ROLES = ("mutator", "generator", "reflector", "user", "agent")
 LATER = ("judge",)  # roles that nothing asks yet
@@ -110,6 +110,8 @@ class SearchConfig(Told):
         operators: weights of the operators of ``evolve.recombine``.
         preservation_floor: programs below this task preservation cannot be parents, elites or best.
         jobs: worker processes; None is one per processor. Results do not depend on it.
+        backend, scheduler: where dialogues are played on the command line: "loky" (worker processes), "dask" or "ray", on the cluster
+            of that address or on this machine; from Python give ``search`` an ``executor`` (see ``backends``). Results do not depend on it.
         seed: of everything random.
         sandbox: the tier that programs run in; results do not depend on it ("wasm" is another Python, which may differ).
         models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for a server of one's own, or "local:FILE.gguf"; the other roles
@@ -154,6 +156,8 @@ class SearchConfig(Told):
     operators: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_OPERATORS))
     preservation_floor: Annotated[float, Field(ge=0, le=1)] = 0.9
     jobs: Annotated[int, Field(ge=1, le=1024)] | None = None
+    backend: Literal["loky", "dask", "ray"] = "loky"
+    scheduler: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_shows)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     sandbox: Tier = "kernel"
     models: Annotated[dict[str, str], AfterValidator(_has_roles)] = Field(default_factory=dict)

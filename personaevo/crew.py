@@ -38,9 +38,13 @@ class Crew:
 
     def result(self, future: Future[Value]) -> Value:
         """The future's result, when it is there."""
+        self.wait(future)
+        return future.result()
+
+    def wait(self, future: Future[Any]) -> None:
+        """Waits for any future, and looks after what comes meanwhile."""
         while not wait([future], timeout=_LOOK_SECONDS).done:
             self._meanwhile()
-        return future.result()
 
     def stop(self, *, kill: bool) -> None:
         """Ends the threads when they are done; if ``kill``, without what has not begun."""

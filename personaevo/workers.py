@@ -1,4 +1,8 @@
-"""Worker processes: roll-outs are submitted, futures come back. One job means this process; results are the same."""
+"""Worker processes: roll-outs are submitted, futures come back. One job means this process; results are the same.
+
+Any ``concurrent.futures.Executor`` may take the place of the processes that are started here: a Dask client's, a Ray cluster's
+(``personaevo.backends``), one's own. What a worker gets is a function of this package and its argument, both pickled.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +26,11 @@ from personaevo.secrecy import close_process
 _IDLE_SECONDS = 300
 _WATCH_SECONDS = 1.0
 LOST_TWICE = "a worker process was lost twice (killed, or out of memory): free some memory, or use fewer --jobs"
+_LOST = {"KilledWorker", "WorkerCrashedError", "NodeDiedError", "OwnerDiedError", "FutureCancelledError"}  # as Dask and Ray say it
+
+
+class LostError(Exception):
+    """The worker that had a piece of work is gone. The work can be given to another; never seen outside of the package."""
 
 
 def processors() -> int:
@@ -55,10 +63,12 @@ def _interrupts_held() -> Iterator[None]:
 
 
 class Workers:
-    """A context manager around loky's executor (needs no ``__main__`` guard, works in notebooks). Several threads may submit."""
+    """A context manager around an executor: the one that is ``given``, which is not ended here, or loky's (needs no ``__main__`` guard,
+    works in notebooks). Several threads may submit."""
 
-    def __init__(self, jobs: int | None) -> None:
+    def __init__(self, jobs: int | None, given: Executor | None = None) -> None:
         self.jobs = jobs or processors()
+        self._given = given
         self._executor: Any = None
         self._lock = threading.RLock()
 
@@ -69,12 +79,14 @@ class Workers:
         self.stop(kill=kind is not None)
 
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
-        """Runs ``function(work)`` somewhere; with one job, here and now. A future whose worker is lost raises BrokenProcessPool."""
+        """Runs ``function(work)`` somewhere; with one job, here and now. Its outcome is that of ``result``."""
         with self._lock:
+            if self._given is not None:
+                return self._given.submit(function, work)
             if self.jobs > 1:
                 try:
                     return self._sent(function, work)
-                except BrokenProcessPool:  # a worker was lost since; what was under way says so itself
+                except BrokenExecutor:  # a worker was lost since; what was under way says so itself
                     self.stop(kill=True)
                     return self._sent(function, work)
                 except ShutdownExecutorError:  # loky's executor is one per process: another search in this process ended it
@@ -84,6 +96,22 @@ class Workers:
             done.set_result(function(work))
             return done
 
+    def result(self, future: Future[Any]) -> Any:
+        """The future's result, when it is there.
+
+        Raises:
+            LostError: its worker is lost. Where the executor cannot go on then, it is ended; the next ``submit`` starts another.
+        """
+        try:
+            return future.result()
+        except (BrokenExecutor, CancelledError) as error:
+            self.stop(kill=True)
+            raise LostError from error
+        except Exception as error:
+            if type(error).__name__ in _LOST:
+                raise LostError from error
+            raise
+
     def twice(self, function: Callable[[Any], Any], work: Any) -> Any:
         """The result of ``function(work)``, tried once more where its worker was lost.
 
@@ -91,30 +119,29 @@ class Workers:
             WorkerError: it was lost again.
         """
         for _ in range(2):
-            try:
-                return self.submit(function, work).result()
-            except BrokenProcessPool:
-                continue
+            with suppress(LostError):
+                return self.result(self.submit(function, work))
         raise WorkerError(LOST_TWICE)
 
     def map(self, function: Callable[[Any], Any], works: Sequence[Any]) -> list[Any]:
-        """The results of ``function(work)`` for all works, in order. What a lost worker spoiled is done once more.
+        """The results of ``function(work)`` for all works, in order. What a lost worker spoiled is done once more, each alone.
 
         Raises:
             WorkerError: workers were lost again.
         """
-        try:
-            return [future.result() for future in [self.submit(function, work) for work in works]]
-        except BrokenProcessPool:
-            self.stop(kill=True)
-        try:
-            return [self.submit(function, work).result() for work in works]
-        except BrokenProcessPool:
-            raise WorkerError(LOST_TWICE) from None
+        found: list[Any] = []
+        for work, future in zip(works, [self.submit(function, work) for work in works], strict=True):
+            try:
+                found.append(self.result(future))
+            except LostError:
+                found.append(self._again(function, work))
+        return found
 
-    def result(self, future: Future[Any]) -> Any:
-        """The future's result, when it is there."""
-        return future.result()
+    def _again(self, function: Callable[[Any], Any], work: Any) -> Any:
+        try:
+            return self.result(self.submit(function, work))
+        except LostError:
+            raise WorkerError(LOST_TWICE) from None
 
     def _sent(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         if self._executor is None:

@@ -21,7 +21,7 @@ LAYERS = (
     {"records", "secrecy", "text", "thoughts", "gguf", "quiet"},
     {"model_spec"},
     {"content", "config", "measure", "where", "workers", "crew"},
-    {"cache"},
+    {"cache", "backends"},
     {"injection"},
     {"readers", "definitions"},
     {"models", "programs", "archive", "fingerprints"},

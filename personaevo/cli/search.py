@@ -40,6 +40,8 @@ _WORDING = "How a model plays a persona: turns drafted by the director (default)
 @click.option("--task-count", type=click.IntRange(min=2), metavar="N", help="Tasks that each program is scored on (default: 10).")
 @click.option("--personas", type=_COUNT, metavar="N", help="Personas for each task (default: 5).")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
+@click.option("--backend", type=click.Choice(["loky", "dask", "ray"]), help="Where dialogues are played: processes here, Dask or Ray.")
+@click.option("--scheduler", metavar="ADDRESS", help="The Dask scheduler (tcp://…) or Ray cluster (ray://…); without, one on this machine.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random (default: 0).")
 @sandbox_option
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
@@ -108,12 +110,13 @@ def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) 
 
 
 def _searched(settings: SearchConfig) -> SearchResult:
+    from personaevo.backends import executor
     from personaevo.cli.progress import Display
     from personaevo.evolve.search import search as run_search
 
     announce(settings.sandbox)
-    with warnings_told(), Display(settings) as display:
-        return run_search(settings, observe=display)
+    with warnings_told(), executor(settings.backend, settings.scheduler) as given, Display(settings) as display:
+        return run_search(settings, observe=display, executor=given)
 
 
 def _tell_what_is_saved(context: click.Context, settings: SearchConfig, how: str = "To go on:") -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 
 from personaevo import definitions
 from personaevo.crew import Crew
@@ -40,10 +41,15 @@ class Rollout:
         return replace(self, source=source, plan=plan, personas=personas, candidate=None)
 
 
-@cache
+_here = threading.local()  # an executor may have threads: each has a sandbox of its own
+
+
 def _sandbox(tier: Tier) -> Sandbox:
-    """This process's sandbox, started when first needed; it ends with the process."""
-    return Sandbox(dial_table(), tier=tier).__enter__()
+    """This thread's sandbox, started when first needed; it ends with the process."""
+    boxes: dict[Tier, Sandbox] = _here.__dict__.setdefault("boxes", {})
+    if tier not in boxes:
+        boxes[tier] = Sandbox(dial_table(), tier=tier).__enter__()
+    return boxes[tier]
 
 
 def roll_out(work: Rollout) -> tuple[Episode, ...]:

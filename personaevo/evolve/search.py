@@ -17,12 +17,11 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
@@ -47,7 +46,7 @@ from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, Screened, TableRow
 from personaevo.simulate.seeds import seed_of
-from personaevo.workers import LOST_TWICE, Workers
+from personaevo.workers import LOST_TWICE, LostError, Workers
 
 _BREEDING_TRIES = 10
 _OF_PLAYED = 0.5  # of the parents of screened proposals, once the model has played some
@@ -144,8 +143,13 @@ class State:
         return Scored(commit.evaluation.program_id, commit.evaluation)
 
 
-def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None = None) -> SearchResult:
+def search(
+    config: SearchConfig, *, observe: Callable[[Progress], None] | None = None, executor: Executor | None = None
+) -> SearchResult:
     """Runs or resumes a search and returns what it found; the archive holds everything.
+
+    ``executor`` (any of ``concurrent.futures``, a Dask client's ``get_executor()``, …) takes the place of the worker processes; it is not
+    ended. Its workers need this version of personaevo. Results do not depend on it.
 
     Raises:
         PersonaevoError: an input, a setting, the archive or the sandbox tier cannot be used. What was committed before stays.
@@ -159,7 +163,7 @@ def search(config: SearchConfig, *, observe: Callable[[Progress], None] | None =
     with ExitStack() as stack:
         watch = Watch(config, observe or (lambda _: None))
         company = _company(config, path, stack, watch)
-        workers = company.crew if company and company.plays else stack.enter_context(Workers(config.jobs))
+        workers = company.crew if company and company.plays else stack.enter_context(Workers(config.jobs, executor))
         archive = company.archive if company else None
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
@@ -197,6 +201,10 @@ def _bred(parent: Program, parents: Parents, weights: Mapping[str, float], rng: 
         return make_program(source), operator
     except ProgramError:
         return parent, operator
+
+
+def _is_lost(future: Future[Any]) -> bool:
+    return future.cancelled() or (future.done() and future.exception() is not None)
 
 
 class Search:
@@ -339,7 +347,9 @@ class Search:
         """The future's result, when it is there. What was told is safe before there is a long wait."""
         if not wait([future], timeout=_GATHER_SECONDS).done:
             self._flush()
-        found: Value = self.workers.result(future) if self.company is None else self.company.crew.result(future)
+        if self.company is not None:
+            self.company.crew.wait(future)
+        found: Value = self.workers.result(future)
         return found
 
     def _settled(self, asked: Asked) -> str:
@@ -360,16 +370,15 @@ class Search:
             episodes = self._result(asked.future)
             if not worth_another_try(episodes):
                 return episodes
-        except BrokenProcessPool:
-            self.workers.stop(kill=True)
+        except LostError:
             for other in list(under_way)[1:]:
-                other.future = self._play(other.program, other.number) if other.future is not None else None
+                if other.future is not None and other.developed is None and _is_lost(other.future):
+                    other.future = self._play(other.program, other.number)
         wait([other.future for other in under_way if other.future is not None and other is not asked])
         try:
             again: tuple[Episode, ...] = self.workers.result(self._play(asked.program, asked.number))
             return again
-        except BrokenProcessPool:
-            self.workers.stop(kill=True)
+        except LostError:
             return spoiled(self.bench.train_plan, LOST_TWICE)
 
     def _known(self, asked: Asked) -> Commit:

@@ -6,7 +6,6 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,7 +23,7 @@ from personaevo.refine.population import MIN_DIALOGUES, People, Population, of_r
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.scoring import kind_of
-from personaevo.workers import LOST_TWICE, Workers
+from personaevo.workers import LOST_TWICE, LostError, Workers
 
 _LOOK_SECONDS = 1.0
 _MODEL_PEOPLE = 4  # at a time, where models play: each has several questions under way
@@ -147,8 +146,8 @@ def _as_done(
         for future in ready:
             work = under_way.pop(future)
             try:
-                yield future.result()
-            except BrokenProcessPool:
+                yield crew.result(future)
+            except LostError:
                 if work.key in lost:
                     raise WorkerError(LOST_TWICE) from None
                 lost.add(work.key)

@@ -1,0 +1,86 @@
+"""Executors on clusters that are there already: a Dask scheduler's workers, a Ray cluster's.
+
+Workers need this version of personaevo and, for untrusted programs, a sandbox that holds there: each tries its own before it takes work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from personaevo.errors import ConfigError
+
+_EXTRA = {"dask": "distributed", "ray": "ray"}  # the module that a backend needs
+
+
+@contextmanager
+def executor(backend: str, scheduler: str | None) -> Iterator[Executor | None]:
+    """The executor of a backend, for as long as the block runs; None for "loky", whose processes a search starts itself.
+
+    ``scheduler`` is the address of a Dask scheduler ("tcp://host:8786") or of a Ray cluster ("ray://host:10001", "auto"). Without one,
+    either starts workers on this machine.
+
+    Raises:
+        ConfigError: there is no such backend, it is not installed, or nothing answers at the address.
+    """
+    if backend == "loky":
+        if scheduler is not None:
+            raise ConfigError(f"scheduler {scheduler!r:.100}: loky has none; give --backend dask or ray with it, or leave it out")
+        yield None
+        return
+    if backend not in _EXTRA:
+        raise ConfigError(f"backend {backend!r:.40}: expected loky, {' or '.join(_EXTRA)}")
+    try:
+        library = import_module(_EXTRA[backend])
+    except ImportError:
+        raise ConfigError(f"backend {backend} is not installed: pip install 'personaevo[{backend}]'") from None
+    with (_dask if backend == "dask" else _ray)(library, scheduler) as made:
+        yield made
+
+
+@contextmanager
+def _dask(distributed: Any, scheduler: str | None) -> Iterator[Executor]:
+    try:
+        client = distributed.Client(scheduler, timeout="10s", set_as_default=False) if scheduler else _local(distributed)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no Dask scheduler at {scheduler}: {str(error)[:200]}; start one with: dask scheduler") from None
+    with client:
+        yield client.get_executor(pure=False, retries=0)
+
+
+def _local(distributed: Any) -> Any:
+    return distributed.Client(threads_per_worker=1, processes=True, dashboard_address=None, set_as_default=False)
+
+
+@contextmanager
+def _ray(ray: Any, scheduler: str | None) -> Iterator[Executor]:
+    """Of a cluster that this process is connected to already, or is connected to here."""
+    own = not ray.is_initialized()
+    if own:
+        try:
+            ray.init(address=scheduler, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ConfigError(f"no Ray cluster at {scheduler}: {str(error)[:200]}; start one with: ray start --head") from None
+    try:
+        yield _RayExecutor(ray)
+    finally:
+        if own:
+            ray.shutdown()
+
+
+class _RayExecutor(Executor):
+    """Each piece of work is a task of Ray's, on a processor of its own. Ray itself tries none twice."""
+
+    def __init__(self, ray: Any) -> None:
+        self._run = ray.remote(num_cpus=1, max_retries=0)(_called)
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        found: Future[Any] = self._run.remote(function, args, named).future()
+        return found
+
+
+def _called(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    return function(*args, **named)
