@@ -21,6 +21,7 @@ from personaevo.crew import Crew
 from personaevo.errors import WorkerError
 from personaevo.evolve import adjust, rewrite
 from personaevo.evolve.company import Company
+from personaevo.evolve.history import History
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rewrite import Brief, Examine, Pair, Proposal
@@ -75,6 +76,7 @@ class Developer:
         self._company, self._bench, self._archive, self._run_id, self._known = company, bench, archive, run_id, known
         self._workers = workers if isinstance(workers, Workers) else None
         self._shingles = Known(lambda key: shingles(known[key].source))
+        self._history = History()
         self._listed = 0  # of those known, how many are among the shingles
         self._recent: OrderedDict[int, tuple[Episode, ...]] = OrderedDict()
         # Candidates are made known in the order of their numbers, whoever is ready first: what is new does not depend on time.
@@ -103,39 +105,39 @@ class Developer:
         self._settled[brief.number] = threading.Event()
         return self._company.crew.submit(self._develop, brief)
 
-    def brief(self, number: int, commits: Sequence[Commit], population: Population, pick: Callable[[random.Random], Scored | None],
-              rng: random.Random) -> Brief:  # fmt: skip
-        """What the mutator is told for a candidate; ``commits`` and ``population`` are those that it may know."""
-        repairable = [one for one in commits if one.candidate.state == "failed" and one.candidate.fault == "program" and one.evaluation]
+    def brief(self, number: int, commits: Sequence[Commit], count: int, population: Population,
+              pick: Callable[[random.Random], Scored | None], rng: random.Random) -> Brief:  # fmt: skip
+        """What the mutator is told for a candidate, which may know the first ``count`` of all commits, and the ``population`` of these."""
+        self._history.take(commits, count)
+        repairable = self._history.repairable
         chosen = pick(rng)
         mate = pick(rng)
         mates = chosen is not None and mate is not None and mate.program_id != chosen.program_id
         parent = self._known[chosen.program_id] if chosen is not None else self._bench.seed_program
         operator = rewrite.choose(
-            rng, failed=bool(repairable), mates=mates, adjustable=adjust.able(parent.source), tried=_usable(commits)
+            rng, failed=bool(repairable), mates=mates, adjustable=adjust.able(parent.source), tried=self._history.usable
         )  # fmt: skip
         if operator == "repair":
             broken = rng.choice(repairable).candidate
             return Brief("repair", number, broken.program, None, error=broken.reason or "")
         if chosen is None:
             return Brief(operator, number, self._bench.seed_program, None)
-        by_id = {one.candidate.program.id: one for one in commits if one.candidate.state == "evaluated"}
-        commit = by_id[chosen.program_id]
+        commit = self._history.evaluated[chosen.program_id]
         episodes = self._episodes(commit.candidate.number)
         return Brief(
             operator, number, self._known[chosen.program_id], chosen.evaluation, self._bench.train.gaps(episodes),
-            self._pairs(commit, by_id, episodes),
+            self._pairs(commit, episodes),
             mate=self._known[mate.program_id] if mate is not None and operator == "crossover" else None,
             mate_score=mate.evaluation.objectives["score"].value if mate is not None else 0.0,
-            inspiration=self._inspiration(population, chosen, rng), attempts=_attempts(commits, chosen),
+            inspiration=self._inspiration(population, chosen, rng), attempts=self._history.attempts(chosen),
         )  # fmt: skip
 
-    def _pairs(self, commit: Commit, by_id: Mapping[str, Commit], episodes: Sequence[Episode]) -> tuple[Pair, ...]:
+    def _pairs(self, commit: Commit, episodes: Sequence[Episode]) -> tuple[Pair, ...]:
         """Contrasts: child against parent on the same task and slot, and the best against the worst episode of a task."""
         if self._reflector is None:
             return ()
         pairs = []
-        parent = by_id.get(commit.candidate.parents[0]) if commit.candidate.parents else None
+        parent = self._history.evaluated.get(commit.candidate.parents[0]) if commit.candidate.parents else None
         if parent is not None:
             before = {one.item: one for one in self._episodes(parent.candidate.number)}
             both = [(one, before.get(one.item)) for one in episodes]
@@ -265,15 +267,6 @@ def wrong(results: Sequence[RunResult]) -> str:
     return next((result.reason or "it fails" for result in results if not result.ok), "")
 
 
-def _usable(commits: Sequence[Commit]) -> dict[str, tuple[int, int]]:
-    """For each operator how many of its proposals were evaluated, and how many there were."""
-    found: dict[str, tuple[int, int]] = {}
-    for one in commits:
-        used, tried = found.get(one.candidate.operator, (0, 0))
-        found[one.candidate.operator] = used + (one.candidate.state == "evaluated"), tried + 1
-    return found
-
-
 def _human(episode: Episode) -> float:
     return episode.p_human if episode.p_human is not None else -1.0
 
@@ -286,18 +279,3 @@ def _widest(pairs: Sequence[tuple[str, Episode, Episode]]) -> list[Pair]:
         if one.turns and other.turns and _human(one) != _human(other)
     ]
     return sorted(found, key=lambda pair: _human(pair.worse) - _human(pair.better))[:1]
-
-
-def _attempts(commits: Sequence[Commit], parent: Scored) -> tuple[str, ...]:
-    """What was tried on a parent and gave no better score, the latest first."""
-    score = parent.evaluation.objectives["score"].value
-    said = []
-    for one in reversed(commits):
-        if parent.program_id not in one.candidate.parents or one.candidate.state == "duplicate":
-            continue
-        if one.evaluation is None or one.candidate.state == "failed":
-            said.append(f"{one.candidate.operator}: failed, {one.candidate.reason}")
-        elif one.evaluation.objectives["score"].value <= score:
-            worst = ", ".join(f"{remark.feature} {remark.wanted}" for remark in one.evaluation.remarks[:3])
-            said.append(f"{one.candidate.operator}: score {one.evaluation.objectives['score'].value:.2f}; people then show: {worst}")
-    return tuple(said)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from personaevo import definitions
 from personaevo.errors import ProgramError, ReplyError
 from personaevo.evolve import adjust
+from personaevo.evolve.history import ATTEMPTS
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
 from personaevo.programs import patch, rules
@@ -28,7 +29,7 @@ from personaevo.text import quoted
 ADJUST = "adjust"
 WEIGHTS = {ADJUST: 4.0, "edit": 4.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
 _LONGEST_PROGRAM, _LONGEST_DIALOGUE, _LONGEST_REFLECTION, _LONGEST_ERROR = 40_000, 3_000, 3_000, 1_000
-_GAPS, _ATTEMPTS = 8, 5
+_GAPS = 8
 Examine = Callable[[str], "Proposal"]
 
 
@@ -157,7 +158,7 @@ def question(brief: Brief, reflection: str) -> list[Message]:
         programs = "\n\n".join(_program(f"best at: {_plain(cell)}", program) for cell, program in brief.inspiration)
         asked.append(_part("inspiration", programs=programs))
     if brief.attempts:
-        asked.append(_part("tried", attempts=quoted("attempts", "\n".join(brief.attempts[:_ATTEMPTS]))))
+        asked.append(_part("tried", attempts=quoted("attempts", "\n".join(brief.attempts[:ATTEMPTS]))))
     asked.append(_task(brief))
     return [Message("system", _rules()), Message("user", "\n\n".join(asked))]
 
@@ -208,7 +209,7 @@ def _adjusting(brief: Brief, reflection: str) -> list[Message]:
     """The messages for the operator that sets dials: short, as models that need it read little."""
     parts = definitions.prompt(ADJUST, "rules", "question", "angles")
     dials = "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.meaning}" for dial in definitions.dials().values())
-    tried = quoted("what was tried before", "\n".join(brief.attempts[:_ATTEMPTS])) if brief.attempts else ""
+    tried = quoted("what was tried before", "\n".join(brief.attempts[:ATTEMPTS])) if brief.attempts else ""
     said = quoted("what conversations show", reflection) if reflection else ""
     slots = {
         "axes": quoted("axes", adjust.axes_text(brief.parent.source)), "gaps": gaps_text(brief.gaps),

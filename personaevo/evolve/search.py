@@ -276,7 +276,7 @@ class Search:
         up_to = number - self.config.lag
         population = self.state.parents(up_to)
         rng = random.Random(seed_of(self.config.seed, number, "brief"))
-        brief = developer.brief(number, self.state.commits[: max(up_to + 1, 0)], population, lambda rng: self._chosen(population, rng), rng)
+        brief = developer.brief(number, self.state.commits, max(up_to + 1, 0), population, lambda rng: self._chosen(population, rng), rng)
         return Asked(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
 
     def _proposal(self, number: int) -> tuple[Proposal, tuple[Screened, ...]]:

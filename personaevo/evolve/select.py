@@ -6,7 +6,10 @@ import bisect
 import math
 import random
 from collections.abc import Mapping
+from itertools import compress
+from typing import Any
 
+import numpy as np
 from deap import base, tools
 
 from personaevo.evolve.ranking import Scored, elites, expected, lower_bound
@@ -14,6 +17,7 @@ from personaevo.judge.objectives import SCORE, objectives, steering
 from personaevo.records import Evaluation
 
 POOL = 8
+_SHOWN_AGAIN = 1000
 _BY_SCORE, _BY_FRONT = 0.6, 0.2  # the rest by cells
 _OWNING = 2  # exponent of the mass owned: who owns several cells is a parent more often than one that owns a large one
 
@@ -47,6 +51,9 @@ class Population:
     def __init__(self) -> None:
         self.members: list[Scored] = []
         self._front: list[Ranked] = []
+        self._places = np.empty((0, len(_Fitness.weights)))  # of the front: more is better
+        self._crowded = True  # whether crowding distances are those of the present front
+        self._expected: tuple[int, float] = 0, 0.0  # how many members there were, and what was expected then
         self._elites: dict[int, Scored] = {}
         self._best: list[tuple[float, int, Scored]] = []  # the POOL best: negative lower bound, order of telling
 
@@ -60,8 +67,12 @@ class Population:
         bisect.insort(self._best, (-lower_bound(scored.evaluation), len(self.members), scored))
         del self._best[POOL:]
         new = Ranked(scored)
-        if not any(one.fitness.dominates(new.fitness) or one.fitness == new.fitness for one in self._front):
-            self._front = [*(one for one in self._front if not new.fitness.dominates(one.fitness)), new]
+        place = np.array(new.fitness.wvalues)
+        if not (self._places >= place).all(axis=1).any():  # as good in everything: it dominates, or is equal
+            stays: Any = ~(place >= self._places).all(axis=1)
+            self._front = [*compress(self._front, stays), new]
+            self._places = np.vstack([self._places[stays], place])
+            self._crowded = False
 
     @property
     def front(self) -> list[Scored]:
@@ -75,10 +86,13 @@ class Population:
 
     @property
     def expected(self) -> float | None:
-        """The best program's score as it is expected on fresh dialogues."""
+        """The best program's score as it is expected on fresh dialogues; of more than a thousand programs, as of the last thousandth."""
         if self.best is None:
             return None
-        return expected(self.best.score, self.best.evaluation.objectives[SCORE].se, [one.score for one in self.members])
+        if len(self.members) - self._expected[0] > len(self.members) / _SHOWN_AGAIN or self._expected[0] == 0:
+            value = expected(self.best.score, self.best.evaluation.objectives[SCORE].se, [one.score for one in self.members])
+            self._expected = len(self.members), value
+        return self._expected[1]
 
     @property
     def elites(self) -> Mapping[int, Scored]:
@@ -87,7 +101,9 @@ class Population:
 
     def by_front(self, rng: random.Random) -> Scored:
         """Binary tournament by crowding distance among the least crowded programs of the front (NSGA-II, Deb et al. 2002)."""
-        tools.emo.assignCrowdingDist(self._front)
+        if not self._crowded:
+            tools.emo.assignCrowdingDist(self._front)
+            self._crowded = True
         kept = sorted(self._front, key=lambda one: -one.fitness.crowding_dist)[:POOL]
         first, second = rng.choice(kept), rng.choice(kept)
         return (first if first.fitness.crowding_dist >= second.fitness.crowding_dist else second).scored
