@@ -58,6 +58,7 @@ class StandIn:
         self.population = Population()
         self.known: dict[str, Bred] = {}
         self._played: set[str] = set()
+        self.chosen: set[float] = set()  # where candidates stand: whoever stands exactly there plays alike, and is no news
         self.evaluations: dict[str, Evaluation] = {}
         self.play(bench.seed_program, ())
         self.chose(bench.seed_program.id)
@@ -75,6 +76,7 @@ class StandIn:
     def chose(self, program_id: str) -> None:
         """Marks a program as a candidate: programs that are bred from it later name it as their parent."""
         self._played.add(program_id)
+        self.chosen.add(standing(self.evaluations[program_id]))
 
     def _ancestors(self, parents: Sequence[str]) -> tuple[str, ...]:
         """The nearest programs among parents and their ancestors that are candidates."""

@@ -299,7 +299,8 @@ class Search:
             if one.program.id not in stand_in.known:
                 standings[one.program.id] = stand_in.play(one.program, one.parents)
                 proposals[one.program.id] = one
-        best = max(standings, key=lambda key: standings[key]) if standings else one.program.id  # the earlier one on ties
+        news = {key: value for key, value in standings.items() if value not in stand_in.chosen} or standings or {one.program.id: 0.0}
+        best = max(news, key=lambda key: news[key])  # the earlier one on ties
         stand_in.chose(best)
         chosen = replace(proposals.get(best, one), parents=stand_in.known[best].parents)
         return chosen, tuple(Screened(key, one.operator, standings[key], key == best) for key, one in proposals.items())
