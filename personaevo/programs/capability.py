@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message
 
+_LONGEST_REASON = 300  # of the server's own words, as the program sees them
 Question = tuple[str, str | None]
 Answered = tuple[Mapping[str, str], float]  # {"text"} or {"refused"} for the child, and the seconds that the model took
 Ask = Callable[[int, int, Question | None], Answered]
@@ -80,8 +81,8 @@ class Capability:
         start = time.monotonic()
         try:
             reply = self._model.reply([*messages, Message("user", prompt)], sample=sample)
-        except ReplyError:
-            return {"refused": "the model gave no answer that can be used"}
+        except ReplyError as error:
+            return {"refused": f"the model gave no answer that can be used: {str(error)[:_LONGEST_REASON]}"}
         finally:
             self._seconds += time.monotonic() - start
             self._calls += 1

@@ -15,8 +15,12 @@ import pytest
 from pydantic import BaseModel
 
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
+from personaevo.evolve.rewrite import Brief, Pair, propose, read, reflect
 from personaevo.models import Budget, Conduct, Kept, Models, Patience, parse
-from personaevo.records import Message, ModelCall, Reply
+from personaevo.programs import Call, Sandbox
+from personaevo.programs.dials import dial_table
+from personaevo.programs.source import make_program
+from personaevo.records import ChatModel, Episode, Message, ModelCall, PlanItem, Reply
 from tests.models.stub import Said, Stub, completion, message, stubbed
 
 KEY = "sk-canary-of-these-servers-4711"
@@ -116,7 +120,7 @@ MEMBERS = [
     Member("other name", "answers", unless(lambda body: "max_tokens" in body, 400, OTHER_NAME), "well", 2, 5),
     Member("lower limit", "answers", unless(lambda body: body["max_tokens"] > 256, 400, "max_tokens must be at most 256"), "well", 2, 5),
     Member("what is left", "answers", unless(lambda body: body["max_tokens"] > 300, 400, CONTEXT), "well", 2, 5),
-    Member("alternating", "answers", unless(lambda body: body["messages"][-2]["role"] == "assistant" or roles_repeat(body), 400,
+    Member("alternating", "answers", unless(roles_repeat, 400,
            "Conversation roles must alternate user/assistant"), "well", 1, 5),
     Member("no system", "answers", unless(lambda body: system_of(body) is not None, 400, "System role not supported"), "well", 2, 5),
     Member("system as a text", "answers", unless(lambda body: isinstance(body.get("system"), list), 422,
@@ -189,6 +193,47 @@ def test_what_it_costs(member: Member) -> None:
     assert (spent.tokens if spent is not None else 0) == member.booked
     paid = sum(call.reply.usage.input_tokens + call.reply.usage.output_tokens for call in store.calls)
     assert paid == member.booked  # what is booked is kept too: a search that goes on knows it
+
+
+PROGRAM = """AXES = []
+
+
+def generate(task, n, rng, model=None):
+    return [{"description": model.complete("Who is it?")} for _ in range(n)]
+"""
+BRIEF = Brief("rewrite", 1, make_program(PROGRAM), None, pairs=(Pair("best and worst", *[Episode(PlanItem("t", 0, 1), "completed")] * 2),))
+CALL = Call({"goal": "book a table", "facts": {}, "context": "", "domain": "service"}, 1, 1)
+
+
+def of_role(role: str, model: ChatModel, box: Sandbox) -> str:
+    """What a role makes of one question: the reason why nothing came of it, "" if something did."""
+    if role == "mutator":
+        return propose(BRIEF, model, None, read).refusal
+    if role == "reflector":
+        return "" if reflect(BRIEF, model) else "no reflection"
+    return box.run_many(PROGRAM, [CALL], model)[0].reason or ""
+
+
+@pytest.mark.parametrize("role", ["mutator", "reflector", "generator"])
+def test_what_it_costs_other_roles(role: str) -> None:
+    """A question without an answer costs the proposal, the reflection or the program, with the server's words; nothing else."""
+    with Sandbox(dial_table()) as box:
+        for member in MEMBERS:
+            with stubbed(member.says) as stub, Models({role: parse(of(member, stub))}, Memory(), conduct=QUICK) as models:
+                model = models.role(role)
+                assert model is not None
+                if member.cost in ("run", "pause"):
+                    with pytest.raises(COSTS[member.cost]) as caught:
+                        of_role(role, model, box)
+                    said = str(caught.value)
+                else:
+                    said = of_role(role, model, box)
+                    assert member.cost == "answers" or said, member.name
+                if role != "reflector" and member.cost != "answers":
+                    assert member.words in said, member.name
+                assert "\n" not in said and KEY not in said, member.name
+                if role == "generator" and member.cost == "answers" and not member.schema:
+                    assert said == "", member.name
 
 
 def test_there_are_forty_members() -> None:
