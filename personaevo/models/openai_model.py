@@ -37,7 +37,7 @@ _PROMPT = re.compile(
 )
 _NO_SYSTEM = re.compile(
     r"system\W{1,3}(?:role|message|prompt|instruction)s?\W[^.]{0,60}(?:not|un)[ -]?(?:supported|allowed|enabled)"
-    r"|(?:role|roles)[^.]{0,40}system[^.]{0,40}not", re.IGNORECASE,
+    r"|(?:role|roles)[^.]{0,40}system[^.]{0,40}not|role\W[^.]{0,40}not[^.]{0,20}\Wsystem\W", re.IGNORECASE,
 )  # fmt: skip
 _LEAST_TOKENS = 16  # an answer of fewer is none
 _KNOWN = ("temperature", "top_p", "reasoning_effort")

@@ -77,7 +77,7 @@ def status_error(label: str, status: int, body: str, headers: Mapping[str, str])
 
 def body_error(label: str, body: Mapping[str, Any], usage: Usage | None = None) -> ModelError | None:
     """The error that an answer with status 200 holds in its body; None if there is none."""
-    error = body.get("error")
+    error = body.get("error") or (body if body.get("object") == "error" else None)
     if not error:
         return None
     code = error.get("code") or error.get("status") if isinstance(error, Mapping) else None
