@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -21,7 +22,10 @@ settings.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """All processes of a run keep the starts of searches in one new folder, never in the user's."""
+    """All processes of a run keep the starts of searches in one new folder, never in the user's; and Ctrl-C reaches what they start, also
+    where a shell in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         folder = tempfile.mkdtemp(prefix="personaevo-tests-")
         os.environ["XDG_CACHE_HOME"] = folder
