@@ -306,7 +306,8 @@ class Archive:
 
     def episodes(self, run_id: int, number: int) -> tuple[Episode, ...]:
         """The episodes of one candidate with their personas, in the order of committing; none if nothing was run."""
-        wanted = [self.run(run_id).id, number]
+        known = run_id in self._known.numbers  # the writer's own memory: a search asks often
+        wanted = [run_id if known else self.run(run_id).id, number]
         for table in ("episodes", "personas"):
             self._database.check(table, "run = ? AND number = ?", wanted)
         found = self._database.rows(queries.EPISODES + "WHERE e.run = ? AND e.number = ? ORDER BY e.rowid", wanted)

@@ -37,7 +37,7 @@ _TOO_ALIKE = 0.99  # of the syntax tree's shingles; one changed number of a prog
 _INSPIRATION = 2
 _PAIRS = 2
 _TRIED = 2  # tasks that a proposal must run on
-_RECENT = 32  # candidates whose dialogues are remembered
+_RECENT = 2_000  # dialogues that are remembered
 _KEY = re.compile(r'"([a-z_]{1,30})" *:')
 _COUNT = re.compile(r"\bexactly (\d{1,3})\b")
 
@@ -92,7 +92,7 @@ class Developer:
     def _remember(self, number: int, episodes: tuple[Episode, ...]) -> tuple[Episode, ...]:
         self._recent[number] = episodes
         self._recent.move_to_end(number)
-        while len(self._recent) > _RECENT:
+        while len(self._recent) * len(self._bench.train_plan.items) > _RECENT:
             self._recent.popitem(last=False)
         return episodes
 

@@ -21,7 +21,7 @@ from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
 from personaevo.programs import patch, rules
 from personaevo.programs.personas import MAX_AXES
-from personaevo.programs.source import MAX_BYTES, make_program, parse
+from personaevo.programs.source import MAX_BYTES, checked
 from personaevo.records import ChatModel, Episode, Evaluation, Message, Program, Remark, Reply
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
@@ -191,8 +191,7 @@ def _examined(brief: Brief, reply: Reply, examine: Examine) -> Proposal:
 def read(source: str) -> Proposal:
     """The program of a source, or why it is none, or which rules it breaks."""
     try:
-        program = make_program(source)
-        findings = rules.check(parse(source))
+        program, findings = checked(source, rules.check)
     except ProgramError as error:
         return Proposal(None, str(error))
     if findings:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from personaevo.programs.source import normal_tree, program_id
+from personaevo.programs.source import normal_tree
 
 _NUMBERED = re.compile(r"v_*\d+")  # what normalize calls the author's variables
 _NAMING = frozenset({"id", "arg", "asname", "rest", "names"})
@@ -43,7 +43,7 @@ def shingles(source: str, size: int = 5) -> frozenset[int]:
     """
     if size < 1:
         raise ValueError(f"size {size}: expected the number of nodes of a shingle, at least 1")
-    tree, whole = normal_tree(source), program_id(source)
+    tree, whole = normal_tree(source)
     nodes = list(_nodes(tree))
     runs = (nodes[start : start + size] for start in range(max(1, len(nodes) - size + 1)))
     return frozenset({int(whole, 16), *map(_hashed, runs)})

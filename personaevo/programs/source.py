@@ -61,12 +61,15 @@ def normalize(source: str) -> str:
     return ast.unparse(ast.fix_missing_locations(_normal_tree(source)))
 
 
-def normal_tree(source: str) -> ast.Module:
-    """The tree of the normalized program as Python reads it back. Raises ProgramError as ``parse`` does, or if it cannot be read back."""
+def normal_tree(source: str) -> tuple[ast.Module, str]:
+    """The tree of the normalized program as Python reads it back, and the program's id. Raises ProgramError as ``parse`` does, or if it
+    cannot be read back."""
+    tree = _normal_tree(source)
     try:
-        normal = normalize(source)
+        own = _id(tree)
+        normal = ast.unparse(ast.fix_missing_locations(tree))
         with _one_at_a_time:
-            return ast.parse(normal)
+            return ast.parse(normal), own
     except (ValueError, SyntaxError) as error:  # it has a number of more digits than Python converts, say
         raise ProgramError(f"the program cannot be written in normal form: {error}; use shorter numbers and simpler texts") from error
 
@@ -77,12 +80,23 @@ def program_id(source: str) -> str:
     What is hashed is a spelling of the normalized syntax tree that is the same under every Python version (that of
     ``ast.unparse`` and ``ast.dump`` is not), so that an archive can be verified elsewhere.
     """
-    return hashlib.blake2b(_spell(_normal_tree(source)).encode(), digest_size=8).hexdigest()
+    return _id(_normal_tree(source))
+
+
+def _id(tree: ast.Module) -> str:
+    return hashlib.blake2b(_spell(tree).encode(), digest_size=8).hexdigest()
 
 
 def make_program(source: str) -> Program:
     """The record of a program. Raises ProgramError as ``parse`` does."""
     return Program(id=program_id(source), source=source)
+
+
+def checked(source: str, check: Callable[[ast.Module], Read]) -> tuple[Program, Read]:
+    """``make_program``, and what ``check`` says of its tree, which is read once for both. Raises ProgramError as ``parse`` does."""
+    tree, nodes = _read(source, _compile)
+    found = check(tree)
+    return Program(_id(_normal(tree, nodes)), source), found
 
 
 def _check_text(source: str) -> None:
@@ -134,10 +148,14 @@ def _too_deep(line: int) -> ProgramError:
 
 
 def _normal_tree(source: str) -> ast.Module:
-    tree, found = _read(source, _compile)
-    if not names.reflects(found):
+    return _normal(*_read(source, _compile))
+
+
+def _normal(tree: ast.Module, nodes: list[ast.AST]) -> ast.Module:
+    """The tree with all its nodes, normalized in place."""
+    if not names.reflects(nodes):
         names.rename(tree)
-        _strip(found)
+        _strip(nodes)
     return tree
 
 
