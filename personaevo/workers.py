@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import ShutdownExecutorError
@@ -70,6 +71,7 @@ class Workers:
         self.jobs = jobs or processors()
         self._given = given
         self._executor: Any = None
+        self._of: WeakKeyDictionary[Future[Any], Any] = WeakKeyDictionary()  # the executor that a future is of
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
@@ -82,7 +84,7 @@ class Workers:
         """Runs ``function(work)`` somewhere; with one job, here and now. Its outcome is that of ``result``."""
         with self._lock:
             if self._given is not None:
-                return self._given.submit(function, work)
+                return self._handed(self._given, function, work)
             if self.jobs > 1:
                 try:
                     return self._sent(function, work)
@@ -105,7 +107,9 @@ class Workers:
         try:
             return future.result()
         except (BrokenExecutor, CancelledError) as error:
-            self.stop(kill=True)
+            with self._lock:
+                if self._executor is self._of.get(future):  # not another one that was started since
+                    self.stop(kill=True)
             raise LostError from error
         except Exception as error:
             if type(error).__name__ in _LOST:
@@ -143,12 +147,19 @@ class Workers:
         except LostError:
             raise WorkerError(LOST_TWICE) from None
 
+    def _handed(self, given: Executor, function: Callable[[Any], Any], work: Any) -> Future[Any]:
+        try:
+            return given.submit(function, work)
+        except (BrokenExecutor, RuntimeError) as error:
+            raise WorkerError(f"the executor that was given takes no more work: {str(error)[:200]}; give one that runs") from None
+
     def _sent(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         if self._executor is None:
             # not loky's reusable one, which is the same for a whole process: two searches at a time would end each other's workers
             self._executor = ProcessPoolExecutor(self.jobs, timeout=_IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),))
         with _interrupts_held():
             future: Future[Any] = self._executor.submit(function, work)
+        self._of[future] = self._executor
         return future
 
     def stop(self, *, kill: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
@@ -86,3 +87,21 @@ def test_a_worker_that_is_lost_elsewhere_costs_another_try() -> None:
         assert workers.twice(abs, -1) == 1
     with Workers(1, Losing(9)) as workers, pytest.raises(WorkerError, match="lost twice"):
         workers.twice(abs, -1)
+
+
+def test_an_executor_that_takes_no_more_is_one_line() -> None:
+    given = ThreadPoolExecutor(1)
+    given.shutdown()
+    with Workers(1, given) as workers, pytest.raises(WorkerError, match="takes no more work: cannot schedule"):
+        workers.map(abs, [-1])
+
+
+def test_a_loss_that_is_seen_late_does_not_end_the_next_executor() -> None:
+    with Workers(2) as workers:
+        both = [workers.submit(signal.raise_signal, signal.SIGKILL) for _ in range(2)]
+        with pytest.raises(LostError):
+            workers.result(both[0])
+        under_way = workers.submit(time.sleep, 0.5)
+        with pytest.raises(LostError):
+            workers.result(both[1])
+        workers.result(under_way)

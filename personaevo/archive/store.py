@@ -61,7 +61,7 @@ class Archive:
     def __init__(self, path: Path, database: Database, held: Lock | None, publisher: Publisher | None) -> None:
         self.path = path
         self._file = database
-        self._waiting: dict[str, list[str]] = {}
+        self._waiting: list[Mapping[str, list[str]]] = []  # of each candidate, whole: an interrupt leaves no half
         self._held = held
         self._publisher = publisher
         self._owner = os.getpid()
@@ -194,20 +194,25 @@ class Archive:
         row["variant"] = None if kept is None or kept == _md5(source) else source
         row |= {"seq": self._known.seq + 1, "digest": digest.as_text(total), "written": _now().isoformat(" ")}
         rows = {"programs": [{"id": key, "source": source}] if kept is None else [], **rows}
-        for table, texts in {table: self._file.texts(table, some) for table, some in rows.items()}.items():
-            self._waiting.setdefault(table, []).extend(texts)
-        self._known.seq += 1
-        self._known.sources.setdefault(key, _md5(source))
-        self._known.digests[run_id] = total
-        numbers.add(row["number"])
-        if len(self._waiting["candidates"]) >= _MOST_WAITING:
+        texts = {table: self._file.texts(table, some) for table, some in rows.items()}
+        done = False
+        try:
+            self._waiting.append(texts)
+            self._known.seq += 1
+            self._known.sources.setdefault(key, _md5(source))
+            self._known.digests[run_id] = total
+            numbers.add(row["number"])
+            done = True
+        finally:
+            if not done:  # interrupted: what counts is what is stored
+                self._forget()
+        if len(self._waiting) >= _MOST_WAITING:
             self.flush()
 
     def flush(self) -> None:
         """Write what was added, in one transaction. Raises ArchiveError if that cannot be done; nothing of it is stored then."""
         if self._waiting:
-            rows, self._waiting = self._waiting, {}
-            self._append(rows)
+            self._append()
             self._publish_if_due()
 
     def write_table(self, run_id: int, table: FinalTable, finals: Sequence[Evaluation] = ()) -> None:
@@ -426,17 +431,23 @@ class Archive:
     def _no_run(self, run_id: int | None) -> ArchiveError:
         return ArchiveError(f"archive {self.path} has no run {run_id}: it has {[run.id for run in self.runs()]}")
 
-    def _append(self, rows: Mapping[str, Sequence[str]]) -> None:
+    def _append(self) -> None:
         done = False
         try:
             with self._file.transaction():
-                for table, some in rows.items():
-                    self._file.insert_texts(table, some)
+                for table in self._waiting[0]:
+                    self._file.insert_texts(table, [text for one in self._waiting for text in one[table]])
+            self._waiting = []
             done = True
         finally:
             if not done:  # failed or interrupted, perhaps just after the rows were safe: what counts is what is stored
-                with suppress(ArchiveError):
-                    self._remember()
+                self._forget()
+
+    def _forget(self) -> None:
+        """Drops what waits, and reads anew what is stored."""
+        self._waiting = []
+        with suppress(ArchiveError):
+            self._remember()
 
     def _remember(self) -> None:
         known = _Known(digests=queries.run_digests(self._database))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
-from personaevo.archive import Archive
+from personaevo.archive import Archive, store
 from personaevo.archive.catalog import migrations
 from personaevo.errors import ArchiveError
 from personaevo.records import Candidate, Commit, Estimate, FinalTable, PlanItem, Program, Scoring
@@ -175,6 +176,30 @@ def test_of_what_waits_nothing_is_stored_if_it_cannot_be_written(archive: Archiv
     archive.flush()
     assert [one.candidate.number for one in archive.commits(run.id)] == [0, 1]
     archive.commit(run.id, commit)
+    archive.verify_digest()
+
+
+@pytest.mark.parametrize("call", range(1, 5))
+def test_an_interrupt_leaves_no_half_of_a_candidate(archive: Archive, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    run = archive.begin_run(SETTINGS, CELLS)
+    archive.commit(run.id, a_commit(0))
+    calls, own = iter(range(1, 100)), store._md5
+
+    def interrupted(text: str) -> bytes:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return own(text)
+
+    monkeypatch.setattr(store, "_md5", interrupted)
+    for number in range(1, 5):
+        with suppress(KeyboardInterrupt):
+            archive.add(run.id, a_commit(number))
+    archive.flush()
+    archive.verify_digest()
+    stored = [one.candidate.number for one in archive.commits(run.id)]
+    assert all(archive.episodes(run.id, number) == a_commit(number).episodes for number in stored)
+    for number in {1, 2, 3, 4} - set(stored):  # whatever is not stored can be told again
+        archive.commit(run.id, a_commit(number))
     archive.verify_digest()
 
 
