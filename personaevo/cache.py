@@ -43,7 +43,7 @@ def size() -> tuple[int, int]:
 
 
 def load(key: str) -> Any:
-    """What is kept under a key; None if there is nothing that can be used."""
+    """The value stored under a key; None if it is missing, unreadable or not trusted."""
     place = folder()
     if place is None:
         return None
@@ -105,7 +105,7 @@ def _entries() -> list[Path]:
 
 
 def _own(path: Path) -> bool:
-    """Whether this user owns it and nobody else may write it. Where there are no owners (Windows) the home folder is the user's."""
+    """Whether only this user can write the file or folder. Windows has no owner to look at: there the answer is yes."""
     if not hasattr(os, "getuid"):
         return True
     found = path.stat()

@@ -107,7 +107,8 @@ class Developer:
 
     def brief(self, number: int, commits: Sequence[Commit], count: int, population: Population,
               pick: Callable[[random.Random], Scored | None], rng: random.Random) -> Brief:  # fmt: skip
-        """What the mutator is told for a candidate, which may know the first ``count`` of all commits, and the ``population`` of these."""
+        """The mutator's input for candidate ``number``. It may use the first ``count`` commits only; ``population`` holds the programs of
+        these."""
         self._history.take(commits, count)
         repairable = self._history.repairable
         chosen = pick(rng)
@@ -213,7 +214,7 @@ class Developer:
         return ""
 
     def _examine(self, work: Rollout) -> Examined:
-        """Reads a source, and runs it once before anything is paid for."""
+        """Parses and test-runs a program before any paid dialogue is played."""
         if self._workers is None:
             return examined(work, self._dry_run)
         try:

@@ -1,4 +1,5 @@
-"""What a mutator may know of earlier candidates, taken in one by one: a brief costs the same after ten candidates and after a million."""
+"""What the mutator may be told of earlier candidates, indexed as they come: a prompt takes the same time to make after ten candidates and
+after a million."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ class History:
     _taken: int = 0
 
     def take(self, commits: Sequence[Commit], count: int) -> None:
-        """Takes in the first ``count`` of all commits; called with growing counts."""
+        """Add the commits up to number ``count`` that were not added before. ``count`` must not shrink."""
         for index in range(self._taken, count):
             self._take(commits[index])
         self._taken = max(self._taken, count)
@@ -43,7 +44,7 @@ class History:
                 self._children.setdefault(parent, []).append(commit)
 
     def attempts(self, parent: Scored) -> tuple[str, ...]:
-        """What was tried on a parent and gave no better score, the latest first."""
+        """The last children of a parent that scored no better than it, the latest first, a line each."""
         score = parent.evaluation.objectives[SCORE].value
         told = (_told(one, score) for one in reversed(self._children.get(parent.program_id, [])))
         return tuple(islice((one for one in told if one), ATTEMPTS))

@@ -20,6 +20,7 @@ from personaevo.judge.scorer import Scorer
 from personaevo.judge.uncertainty import People, Setting
 from personaevo.measure.cells import Cells
 from personaevo.measure.energy import Space
+from personaevo.programs import wasm
 from personaevo.records import Split, Task
 from personaevo.reference import Reference
 from personaevo.workers import Workers
@@ -42,7 +43,8 @@ class Start:
 def made_before(make: Making, sizes: Mapping[str, Sequence[int]], inputs: Mapping[str, str]) -> Start:
     """The start, from the cache where it was made before (``personaevo.cache``); else it is made, and kept there."""
     config = make.config
-    key = cache.key_of(config.seed, config.cells, config.sandbox, sorted(inputs.items()), sorted(sizes.items()))
+    guest = wasm.versions() if config.sandbox == "wasm" else ""  # another Python, whose last digits may differ
+    key = cache.key_of(config.seed, config.cells, config.sandbox, guest, sorted(inputs.items()), sorted(sizes.items()))
     found = cache.load(key)
     if isinstance(found, Start):
         return found

@@ -178,6 +178,6 @@ def chamfer(personas: Floats, humans: Floats, standard: Standard, within: float 
 
 
 def apart(humans: Floats, standard: Standard) -> float:
-    """The mean distance between two of ``humans[m, d]``, standardized."""
+    """The mean Euclidean distance between two rows of ``humans[m, d]``, after standardizing."""
     theirs = standard(humans)
     return float(cdist(theirs, theirs).sum() / max(len(theirs) * (len(theirs) - 1), 1))

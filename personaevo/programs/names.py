@@ -386,7 +386,7 @@ class _Renamer(_Walk):
 
 
 def reflects(nodes: Iterable[ast.AST]) -> bool:
-    """True if the program of these nodes can look at its own names or docstrings, so that changing them could change what it does."""
+    """Whether the program can read its own names or docstrings, so that renaming could change its behavior."""
     for node in nodes:
         if isinstance(node, ast.Name) and node.id in _REFLECTION_NAMES:
             return True

@@ -71,8 +71,8 @@ def nearest(candidate: frozenset[int], known: Mapping[str, frozenset[int]]) -> t
 
 
 class Known:
-    """Programs that are known, to find one that a new one is nearly the same as. Of each only its id, a sketch of half a kilobyte and its
-    size are held: what the sketch does not rule out is compared in full.
+    """An index of known programs for finding near-duplicates. For each it holds the id, the number of shingles and a sketch of 512 bytes;
+    only programs that the sketch does not rule out are compared in full.
 
     The sketch is the exclusive or of the shingles in each of 64 parts of the hashes' range: every shingle that only one of two programs
     has changes one part at most, so that alike programs differ in few.

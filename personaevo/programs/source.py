@@ -93,7 +93,7 @@ def make_program(source: str) -> Program:
 
 
 def checked(source: str, check: Callable[[ast.Module], Read]) -> tuple[Program, Read]:
-    """``make_program``, and what ``check`` says of its tree, which is read once for both. Raises ProgramError as ``parse`` does."""
+    """``make_program`` and the result of ``check`` on the syntax tree, with one parse for both. Raises ProgramError as ``parse`` does."""
     tree, nodes = _read(source, _compile)
     found = check(tree)
     return Program(_id(_normal(tree, nodes)), source), found
@@ -152,7 +152,7 @@ def _normal_tree(source: str) -> ast.Module:
 
 
 def _normal(tree: ast.Module, nodes: list[ast.AST]) -> ast.Module:
-    """The tree with all its nodes, normalized in place."""
+    """Normalizes a tree in place and returns it; ``nodes`` are all of its nodes."""
     if not names.reflects(nodes):
         names.rename(tree)
         _strip(nodes)
@@ -196,7 +196,7 @@ def _spell(node: object) -> str:
 
 
 def _spelled(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields that count: not those that follow from the place of a node, or that only some versions have without any meaning here."""
+    """The fields that the id depends on. Left out are the load/store context and fields that only some Python versions have."""
     if kind not in _SPELLED:
         _SPELLED[kind] = tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores"))
     return _SPELLED[kind]
