@@ -17,6 +17,7 @@ from personaevo import content
 from personaevo.errors import ConfigError, ContentError
 from personaevo.measure.fingerprint import FeatureSet, words_of
 from personaevo.records import Record
+from personaevo.shipping import Shared
 
 MAX_EXPANSIONS = 512
 USER_SAYS = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "ack", "go_on", "filler", "close", "give_up")
@@ -60,8 +61,8 @@ class DomainFile(Record):
     script: dict[str, float] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Domain:
+@dataclass(frozen=True, eq=False)
+class Domain(Shared):
     """A domain ready for use: who opens, what user and agent say (phrase lists by purpose), and the numbers of the agent's script.
 
     ``name`` is what it was asked for by: an installed name, or the absolute path of a domain folder.

@@ -1,7 +1,8 @@
 """Worker processes: roll-outs are submitted, futures come back. One job means this process; results are the same.
 
 Any ``concurrent.futures.Executor`` may take the place of the processes that are started here: a Dask client's, a Ray cluster's
-(``personaevo.backends``), one's own. What a worker gets is a function of this package and its argument, both pickled.
+(``personaevo.backends``), one's own. What a worker gets is a function of this package and its argument, both pickled, and once whatever
+they share with other work (``personaevo.shipping``).
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +26,7 @@ from joblib.externals.loky.process_executor import ShutdownExecutorError
 
 from personaevo.errors import WorkerError
 from personaevo.secrecy import close_process
+from personaevo.shipping import Lacking, Packed, Packer, Parcel, called, opened
 
 _IDLE_SECONDS = 300
 _WATCH_SECONDS = 1.0
@@ -63,6 +67,16 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@dataclass
+class _Sending:
+    """A piece of work under way, how often it was sent, and what is told of it."""
+
+    function: Callable[[Any], Any]
+    packed: Packed
+    tries: int = 0
+    outcome: Future[Any] = field(default_factory=Future)
+
+
 class Workers:
     """A context manager around an executor: the one that is ``given``, which is not ended here, or loky's (needs no ``__main__`` guard,
     works in notebooks). Several threads may submit."""
@@ -73,30 +87,69 @@ class Workers:
         self._executor: Any = None
         self._of: WeakKeyDictionary[Future[Any], Any] = WeakKeyDictionary()  # the executor that a future is of
         self._lock = threading.RLock()
+        self._packer = Packer()
+        self._sender = ThreadPoolExecutor(1, "sender")  # sends again; an executor's own thread, which brings an answer, must not submit
+        self._over = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over = True
+        self._sender.shutdown(wait=False, cancel_futures=True)
         self.stop(kill=kind is not None)
 
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         """Runs ``function(work)`` somewhere; with one job, here and now. Its outcome is that of ``result``."""
-        with self._lock:
-            if self._given is not None:
-                return self._handed(self._given, function, work)
-            if self.jobs > 1:
-                try:
-                    return self._sent(function, work)
-                except BrokenExecutor:  # a worker was lost since; what was under way says so itself
-                    self.stop(kill=True)
-                    return self._sent(function, work)
-                except ShutdownExecutorError:  # loky's executor is one per process: another search in this process ended it
-                    self._executor = None
-                    return self._sent(function, work)
+        if self._given is None and self.jobs == 1:
             done: Future[Any] = Future()
             done.set_result(function(work))
             return done
+        if isinstance(function, partial):  # its arguments are what all its work shares
+            function, work = called, (function, work)
+        sending = _Sending(function, self._packer.pack(work))
+        with self._lock:
+            self._send(sending, self._packer.first(sending.packed))
+        return sending.outcome
+
+    def _send(self, sending: _Sending, parcel: Parcel) -> None:
+        sending.tries += 1
+        sent = self._begun(partial(opened, sending.function), parcel)
+        self._of[sending.outcome] = self._executor
+        sent.add_done_callback(partial(self._answered, sending))
+
+    def _answered(self, sending: _Sending, sent: Future[Any]) -> None:
+        """Takes in an answer, in whichever thread brings it. It must not wait for the lock, whose holder may wait for this thread."""
+        try:
+            found = sent.result()
+        except BaseException as error:  # noqa: BLE001 - raised by ``result``, in the thread that asks
+            sending.outcome.set_exception(error)
+            return
+        if not isinstance(found, Lacking):
+            sending.outcome.set_result(found)
+            return
+        with suppress(RuntimeError):  # it is over: nobody waits for the outcome
+            self._sender.submit(self._send_again, sending, found.worker)
+
+    def _send_again(self, sending: _Sending, worker: str) -> None:
+        try:
+            with self._lock:
+                if not self._over:
+                    self._send(sending, self._packer.again(sending.packed, worker, sending.tries))
+        except Exception as error:  # noqa: BLE001 - raised by ``result``, in the thread that asks
+            sending.outcome.set_exception(error)
+
+    def _begun(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
+        if self._given is not None:
+            return self._handed(self._given, function, work)
+        try:
+            return self._sent(function, work)
+        except BrokenExecutor:  # a worker was lost since; what was under way says so itself
+            self.stop(kill=True)
+            return self._sent(function, work)
+        except ShutdownExecutorError:  # loky's executor is one per process: another search in this process ended it
+            self._executor = None
+            return self._sent(function, work)
 
     def result(self, future: Future[Any]) -> Any:
         """The future's result, when it is there.
@@ -159,7 +212,6 @@ class Workers:
             self._executor = ProcessPoolExecutor(self.jobs, timeout=_IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),))
         with _interrupts_held():
             future: Future[Any] = self._executor.submit(function, work)
-        self._of[future] = self._executor
         return future
 
     def stop(self, *, kill: bool) -> None:

@@ -19,7 +19,7 @@ LAYERS = (
     {"errors"},
     {"notebook"},
     {"records", "secrecy", "text", "thoughts", "gguf", "quiet"},
-    {"model_spec"},
+    {"model_spec", "shipping"},
     {"content", "config", "measure", "where", "workers", "crew"},
     {"cache", "backends"},
     {"injection"},

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from personaevo.records import PlanItem, Task
+from personaevo.shipping import Shared
 from personaevo.simulate.seeds import seed_of
 
 DIALOGUES = 2  # of each persona, on its own task: what consistency is measured on
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shared):
     """Which episodes to play: ``items`` in order, slot by slot over all tasks, so that a prefix is spread over the tasks; the dialogues of
     one persona stand together.
 

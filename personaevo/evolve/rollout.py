@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
+from typing import Any
 
 from personaevo import definitions
 from personaevo.crew import Crew
-from personaevo.errors import ReplyError
+from personaevo.definitions import Domain
+from personaevo.errors import ReplyError, SandboxError, WorkerError
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.plan import Plan
 from personaevo.models import made_for
-from personaevo.programs import Call, Sandbox
+from personaevo.programs import Call, Sandbox, walls
 from personaevo.programs.dials import dial_table
 from personaevo.records import Episode, Persona, PlanItem, RunResult, Tier
 from personaevo.simulate.episodes import run_episode
@@ -21,11 +26,18 @@ from personaevo.simulate.measuring import measured, refused
 from personaevo.workers import Workers
 
 
+@cache
+def _measures() -> str:
+    """A digest of the features and dials that this process has: content that does not travel."""
+    return hashlib.blake2b(repr([definitions.features(), definitions.dials()]).encode(), digest_size=8).hexdigest()
+
+
 @dataclass(frozen=True)
 class Rollout:
     """One piece of work: a program's source (None is the persona-free simulator), what to play, the domain (a name or an
     absolute path: see ``definitions.domain``), what the text is to lose, and the sandbox tier; with models, who plays, and for which
-    candidate. ``personas`` by task and slot take the place of a program's (controls)."""
+    candidate. ``personas`` by task and slot take the place of a program's (controls). Plan and domain travel to a worker once, by their
+    content: it needs no file of the sender's. ``measures`` are the features and dials that it must have."""
 
     source: str | None
     plan: Plan
@@ -35,6 +47,15 @@ class Rollout:
     cast: Cast | None = None
     candidate: int | None = None
     personas: Mapping[tuple[str, int], Persona] | None = None
+    measures: str = field(default_factory=_measures)
+
+    @cached_property
+    def ground(self) -> Domain:
+        """The domain itself."""
+        return definitions.domain(self.domain)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "ground": self.ground}
 
     def of(self, source: str | None, plan: Plan, personas: Mapping[tuple[str, int], Persona] | None = None) -> Rollout:
         """The same with another program, plan or personas."""
@@ -45,15 +66,46 @@ _here = threading.local()  # an executor may have threads: each has a sandbox of
 
 
 def _sandbox(tier: Tier) -> Sandbox:
-    """This thread's sandbox, started when first needed; it ends with the process."""
+    """This thread's sandbox, tried before it is given work; it ends with the process.
+
+    Raises:
+        SandboxError: this worker cannot give the tier; the line says which it can.
+    """
     boxes: dict[Tier, Sandbox] = _here.__dict__.setdefault("boxes", {})
     if tier not in boxes:
-        boxes[tier] = Sandbox(dial_table(), tier=tier).__enter__()
+        try:
+            boxes[tier] = Sandbox(dial_table(), tier=tier).__enter__()
+        except SandboxError as error:
+            raise SandboxError(f"{_worker()} has no {tier} tier, only {_tiers_but(tier)}: {error}") from None
     return boxes[tier]
+
+
+def _worker() -> str:
+    return f"the worker on {platform.node()} (process {os.getpid()})"
+
+
+def _tiers_but(tier: Tier) -> str:
+    """The other tiers, as far as they start here."""
+    return " and ".join(one for one in walls.TIERS if one != tier and _starts(one)) or "none"
+
+
+def _starts(tier: str) -> bool:
+    try:
+        with Sandbox(tier=tier):  # type: ignore[arg-type]
+            return True
+    except SandboxError:
+        return False
+
+
+def _check_measures(work: Rollout) -> None:
+    """Raises WorkerError where another feature table than the sender's would measure the dialogues."""
+    if work.measures != _measures():
+        raise WorkerError(f"{_worker()} measures other features and dials than this search: install the same personaevo on every worker")
 
 
 def roll_out(work: Rollout) -> tuple[Episode, ...]:
     """All planned episodes, in the plan's order. What the program breaks is a failed episode with the reason; nothing is raised for it."""
+    _check_measures(work)
     with made_for(work.candidate):
         results = generate(work)
     return play_out(work, results)
@@ -74,7 +126,7 @@ def _played(work: Rollout, item: PlanItem, result: RunResult | None) -> Episode:
     if result is not None and persona is None:
         return Episode(item=item, state="failed", reason=f"the program gave no persona for slot {item.slot}", fault="program")
     task = next(task for task in work.plan.tasks if task.id == item.task_id)
-    domain = definitions.domain(work.domain)
+    domain = work.ground
     if work.cast is None:
         return refused(run_episode(task, persona, item, domain))
     with made_for(work.candidate):

@@ -55,7 +55,7 @@ class Director:
     ) -> None:
         self.domain, self.rng, self.waits = domain, rng, waits
         self.blind, self.goal, self.facts = task is None, task.goal.strip() if task else "", facts_of(task) if task else {}
-        self.wording = wording(domain.name)
+        self.wording = wording(domain)
         self.hearing = Hearing(task, domain)
         asked_for = resolve(dials)
         self.acks_follow = asked_for[ACK] is None

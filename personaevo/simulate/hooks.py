@@ -136,7 +136,7 @@ class UserDirector:
 
     def _fitting(self, names: Sequence[str], words: int, plan: TurnPlan) -> frozenset[str]:
         """The behaviors for which there is room beside the moves, in the plan's order."""
-        banks, fits = wording(self._director.domain.name), set()
+        banks, fits = wording(self._director.domain), set()
         room = words - len(plan.moves) + (_SPARE if words > SHORT else 0)
         for name in names:
             least = REPEAT_RUN_WORDS if name == _REPEATS else banks[f"marker.{name}"].words[0]

@@ -41,7 +41,7 @@ class Templates:
     ) -> None:
         self.rng, self.slips, self.verbatim, self.echoes = rng, slips, verbatim, echoes
         self.goal, facts = task.goal.strip(), facts_of(task)
-        self.wording = wording(domain.name)
+        self.wording = wording(domain)
         self.given = dict.fromkeys(facts, 0)
         stated = [self.goal, *facts, *facts.values(), *map(spell_out, facts.values())]
         self.spared = set(" ".join(stated).split()) if slips else set()

@@ -7,10 +7,9 @@ import random
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 
 from personaevo.definitions import Domain, Phrase
-from personaevo.definitions import domain as load_domain
 from personaevo.errors import ContentError
 
 _TRIES = 8
@@ -81,7 +80,7 @@ def _by_what_they_show(acks: Sequence[Phrase]) -> dict[frozenset[str], Bank]:
     return {shows: Bank(phrases) for shows, phrases in groups.items()}
 
 
-@cache
-def wording(domain_name: str) -> Wording:
-    """The user's banks of an installed domain, built once."""
-    return Wording(load_domain(domain_name))
+@lru_cache(maxsize=8)
+def wording(domain: Domain) -> Wording:
+    """The user's banks of a domain, built once. A worker has no file of a domain that was sent to it."""
+    return Wording(domain)

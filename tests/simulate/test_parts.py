@@ -145,7 +145,7 @@ def test_every_turn_has_a_length(seed: int, dials: dict[str, float | None]) -> N
 
 @each_domain
 def test_phrases_are_used_up_before_one_comes_again(domain: str) -> None:
-    bank, rng, used = wording(domain)["filler"], random.Random(1), set()
+    bank, rng, used = wording(definitions.domain(domain))["filler"], random.Random(1), set()
     families = {phrase.family for phrase in bank.phrases}
     picked = [bank.pick(rng, 5, 7, used) for _ in range(len(families))]
     assert {phrase.family for phrase in picked} == families
@@ -155,7 +155,7 @@ def test_phrases_are_used_up_before_one_comes_again(domain: str) -> None:
 
 @each_domain
 def test_a_phrase_of_the_nearest_length_is_picked(domain: str) -> None:
-    bank = wording(domain)["filler"]
+    bank = wording(definitions.domain(domain))["filler"]
     assert bank.pick(random.Random(1), 0, 0, set()).words == bank.words[0]
     assert bank.pick(random.Random(1), 900, 1000, set()).words == bank.words[-1]
 
