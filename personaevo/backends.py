@@ -5,6 +5,7 @@ Workers need this version of personaevo and, for untrusted programs, a sandbox t
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 from personaevo.errors import ConfigError
 
 _EXTRA = {"dask": "distributed", "ray": "ray"}  # the module that a backend needs
+_ANSWER_SECONDS = 10.0
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def executor(backend: str, scheduler: str | None) -> Iterator[Executor | None]:
 @contextmanager
 def _dask(distributed: Any, scheduler: str | None) -> Iterator[Executor]:
     try:
-        client = distributed.Client(scheduler, timeout="10s", set_as_default=False) if scheduler else _local(distributed)
+        client = distributed.Client(scheduler, timeout=_ANSWER_SECONDS, set_as_default=False) if scheduler else _local(distributed)
     except (OSError, ValueError) as error:
         raise ConfigError(f"no Dask scheduler at {scheduler}: {str(error)[:200]}; start one with: dask scheduler") from None
     with client:
@@ -60,15 +62,36 @@ def _ray(ray: Any, scheduler: str | None) -> Iterator[Executor]:
     """Of a cluster that this process is connected to already, or is connected to here."""
     own = not ray.is_initialized()
     if own:
-        try:
-            ray.init(address=scheduler, include_dashboard=False, log_to_driver=False, configure_logging=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"no Ray cluster at {scheduler}: {str(error)[:200]}; start one with: ray start --head") from None
+        _connect(ray, scheduler)
     try:
         yield _RayExecutor(ray)
     finally:
         if own:
             ray.shutdown()
+
+
+def _connect(ray: Any, scheduler: str | None) -> None:
+    try:
+        _check_answers(scheduler)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no Ray cluster at {scheduler}: {error}; start one with: ray start --head") from None
+    settings = {"address": "local", "include_dashboard": False} if scheduler is None else {"address": scheduler}
+    try:
+        ray.init(log_to_driver=False, configure_logging=False, **settings)
+    except (OSError, RuntimeError, ValueError, ImportError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        advice = "start one with: ray start --head; one that asks for a token needs RAY_AUTH_TOKEN here too"
+        raise ConfigError(f"no Ray cluster at {scheduler}: {reason}; {advice}") from None
+
+
+def _check_answers(scheduler: str | None) -> None:
+    """Somebody listens at the address: Ray itself would ask for minutes, and end this process then. Raises OSError or ValueError."""
+    if scheduler is None or scheduler in {"auto", "local"}:
+        return
+    host, colon, port = scheduler.removeprefix("ray://").rpartition(":")
+    if not (host and colon and port.isdecimal() and int(port) < 2**16):
+        raise ValueError("expected ray://HOST:10001, HOST:6379 or auto")
+    socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
 
 
 class _RayExecutor(Executor):

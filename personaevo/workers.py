@@ -156,6 +156,7 @@ class Workers:
 
         Raises:
             LostError: its worker is lost. Where the executor cannot go on then, it is ended; the next ``submit`` starts another.
+            WorkerError: the worker does not run what this process does.
         """
         try:
             return future.result()
@@ -167,6 +168,8 @@ class Workers:
         except Exception as error:
             if type(error).__name__ in _LOST:
                 raise LostError from error
+            if "No module named 'personaevo" in str(error):
+                raise WorkerError("a worker has no personaevo, or another one: install the same version on every worker") from None
             raise
 
     def twice(self, function: Callable[[Any], Any], work: Any) -> Any:

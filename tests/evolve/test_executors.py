@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from personaevo import backends
+from examples.model_server import ModelServer, person_or_agent
+from personaevo import backends, definitions
+from personaevo.archive import Archive
 from personaevo.config import SearchConfig
-from personaevo.errors import ConfigError
+from personaevo.errors import BudgetError, ConfigError, SandboxError, WorkerError
+from personaevo.evolve import rollout
+from personaevo.evolve.plan import make_plan
+from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.search import SearchResult, search
+from personaevo.programs import walls
+from personaevo.readers import read_tasks
+from personaevo.workers import Workers
 
 SMALL: dict[str, Any] = {
     "candidates": 8, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 2, "control_dialogues": 20,
     "people_draws": 2, "lag": 4,
 }  # fmt: skip
+
+SEED = Path(__file__).resolve().parents[2] / "seeds" / "program.py"
 
 
 def searched(folder: Path, name: str, executor: Executor | None = None, **settings: Any) -> SearchResult:
@@ -79,16 +91,118 @@ def test_a_worker_of_dask_is_killed_in_the_middle(tmp_path: Path, expected: str,
         ("spark", None, "expected loky, dask or ray"),
         ("loky", "tcp://x:1", "loky has none"),
         ("dask", "tcp://127.0.0.1:9", "no Dask scheduler at tcp://127.0.0.1:9"),
+        ("ray", "127.0.0.1:9", "no Ray cluster at 127.0.0.1:9: .*refused"),
+        ("ray", "ray://127.0.0.1:9", "no Ray cluster at ray://127.0.0.1:9: .*refused"),
+        ("ray", "somewhere", "no Ray cluster at somewhere: expected ray://HOST:10001"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_had_is_one_line(backend: str, scheduler: str | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_had_is_one_line(backend: str, scheduler: str | None, said: str) -> None:
     if backend == "dask":
         pytest.importorskip("distributed")
+    if backend == "ray":
+        assert not pytest.importorskip("ray").is_initialized()
     begun = time.monotonic()
     with pytest.raises(ConfigError, match=said) as caught, backends.executor(backend, scheduler):
         pass
     assert "\n" not in str(caught.value)
     assert time.monotonic() - begun < 60
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[Any]:
+    """Two workers of Ray's, which this process is connected to."""
+    ray = pytest.importorskip("ray")
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield ray
+    ray.shutdown()
+
+
+def test_ray(tmp_path: Path, expected: str, ray_cluster: Any) -> None:
+    for name in ("first", "second"):
+        with backends.executor("ray", None) as given:
+            assert searched(tmp_path, name, given).digest == expected
+    assert ray_cluster.is_initialized()  # it was not ours to end
+
+
+def test_a_worker_of_ray_is_killed_in_the_middle(tmp_path: Path, expected: str, ray_cluster: Any) -> None:
+    killed = threading.Event()
+
+    with backends.executor("ray", None) as given:
+
+        def kill(_: Any) -> None:
+            if not killed.is_set():
+                killed.set()
+                for process in {one.result() for one in [given.submit(os.getpid) for _ in range(4)]}:
+                    os.kill(process, signal.SIGKILL)
+
+        assert searched_and_watched(tmp_path, given, kill).digest == expected
+    assert killed.is_set()
+
+
+def searched_and_watched(folder: Path, executor: Executor, observe: Any) -> SearchResult:
+    return search(SearchConfig(archive=folder / "watched.duckdb", jobs=1, **SMALL), executor=executor, observe=observe)
+
+
+def of_ones_own(folder: Path) -> Rollout:
+    """A roll-out in a domain that only a folder has."""
+    files = definitions.domain_files("charity")
+    (folder / "domain.toml").write_text(files.definition.read_text("utf-8"), "utf-8")
+    plan = make_plan(read_tasks(files.tasks), at_most=2, personas=2, seed=1, purpose="train")
+    return Rollout(SEED.read_text("utf-8"), plan, str(folder), (), "kernel")
+
+
+def test_a_worker_needs_no_file_of_a_domain_of_ones_own(tmp_path: Path) -> None:
+    work = of_ones_own(tmp_path)
+    here = roll_out(work)
+    with ProcessPoolExecutor(1, get_context("spawn")) as given, Workers(1, given) as workers:
+        (tmp_path / "domain.toml").unlink()
+        assert workers.map(roll_out, [work, work]) == [here, here]
+    assert all(one.state == "completed" for one in here)
+
+
+def test_a_worker_without_the_tier_says_which_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = of_ones_own(tmp_path)
+    monkeypatch.setattr(walls, "missing", lambda: ["Landlock"])
+    with ThreadPoolExecutor(1) as given, Workers(1, given) as workers, pytest.raises(SandboxError) as caught:
+        workers.map(roll_out, [work])
+    expected = rf"the worker on \S+ \(process {os.getpid()}\) has no kernel tier, only (wasm and )?weak: .*Landlock"
+    assert re.match(expected, str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_worker_that_measures_otherwise_is_told(tmp_path: Path) -> None:
+    work = replace(of_ones_own(tmp_path), measures="others")
+    with ThreadPoolExecutor(1) as given, Workers(1, given) as workers, pytest.raises(WorkerError, match="measures other features"):
+        workers.map(roll_out, [work])
+
+
+def servers_of(work: Rollout) -> tuple[int, list[int]]:
+    """This process, and the parents of the servers that run programs for it."""
+    roll_out(work)
+    servers = rollout._sandbox("kernel").server_pids()
+    return os.getpid(), [int(Path(f"/proc/{one}/stat").read_text("ascii").rpartition(")")[2].split()[1]) for one in servers]
+
+
+def test_programs_run_in_the_worker_s_own_fork_servers(tmp_path: Path) -> None:
+    work = of_ones_own(tmp_path)
+    with ProcessPoolExecutor(1, get_context("spawn")) as given, Workers(1, given) as workers:
+        ((worker, parents),) = workers.map(servers_of, [work])
+    assert worker != os.getpid()
+    assert parents == [worker, worker]
+
+
+@pytest.mark.parametrize("role", ["mutator", "user"])
+def test_limits_hold_while_dialogues_are_played_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    path = tmp_path / "spent.duckdb"
+    with ModelServer(person_or_agent) as server, ProcessPoolExecutor(2, get_context("spawn")) as given:
+        settings: dict[str, Any] = {**SMALL, "candidates": 40, "models": {role: f"openai:small@{server.openai_url}"}, "max_calls": 9}
+        with pytest.raises(BudgetError, match="--max-calls 9"):
+            search(SearchConfig(archive=path, jobs=1, **settings), executor=given)
+        asked = server.counters.requests.total()
+    assert 0 < asked <= 9
+    with Archive.read(path) as archive:
+        assert archive.query("SELECT count(*)::INTEGER FROM model_calls")[1] == [(asked,)]
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
