@@ -1,0 +1,76 @@
+"""The recipes for clusters, with stand-ins: a loop in place of Slurm's array, processes of one's own in place of MPI's ranks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
+from multiprocessing import get_context
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+import personaevo as pe
+from examples.cluster.mpi_search import parsed, searched
+from personaevo.archive import Archive
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPES = ROOT / "examples" / "cluster"
+FEW = ("--domain", "charity", "--candidates", "3")
+SMALL: dict[str, Any] = {
+    "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 1, "control_dialogues": 20, "people_draws": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """One in which ``personaevo`` is this checkout's."""
+    command = tmp_path / "bin" / "personaevo"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m personaevo "$@"\n', "utf-8")
+    command.chmod(0o755)
+    return {**os.environ, "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+
+
+def run(recipe: str, *arguments: str, where: Path, environment: dict[str, str]) -> str:
+    command = ["bash", str(RECIPES / recipe), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=where, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_array_of_seeds_is_merged(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "small.toml").write_text("\n".join(f"{name} = {value}" for name, value in SMALL.items()), "utf-8")
+    for number in ("1", "2", "2"):  # the second is put back into the queue after its end
+        task = {**environment, "SLURM_ARRAY_TASK_ID": number, "SLURM_CPUS_PER_TASK": "1"}
+        run("slurm_seeds.sh", "runs", "small.toml", *FEW, where=tmp_path, environment=task)
+    said = run("slurm_merge.sh", "runs", "all.duckdb", where=tmp_path, environment=environment)
+    with Archive.read(tmp_path / "all.duckdb") as merged:
+        merged.verify_digest()
+        assert [one.settings["seed"] for one in merged.runs()] == [1, 2]
+        assert [len(merged.commits(one.id)) for one in merged.runs()] == [3, 3]
+    assert "all.duckdb" in said
+
+
+def test_ranks_find_what_processes_here_find(tmp_path: Path) -> None:
+    config = parsed([str(tmp_path / "ranks.duckdb"), *FEW, "--seed", "4"]).model_copy(update=SMALL)
+    with ProcessPoolExecutor(2, get_context("spawn")) as ranks:
+        said = searched(config, ranks)
+    here = pe.search(config.model_copy(update={"archive": tmp_path / "here.duckdb", "jobs": 1}))
+    assert said.startswith("3 candidates, ")
+    assert said.endswith(f"digest {here.digest}")
+
+
+@pytest.mark.skipif(which("mpiexec") is None or find_spec("mpi4py") is None, reason="no MPI")
+def test_real_ranks(tmp_path: Path, environment: dict[str, str]) -> None:
+    recipe = [sys.executable, "-m", "mpi4py.futures", str(RECIPES / "mpi_search.py"), str(tmp_path / "a.duckdb"), *FEW]
+    allowed = {f"{name}_ALLOW_RUN_AS_ROOT{end}": "1" for name in ("OMPI", "PRTE") for end in ("", "_CONFIRM")}  # of Open MPI, in containers
+    crowded = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    ranks = {**environment, **allowed, **crowded}
+    done = subprocess.run(["mpiexec", "-n", "3", *recipe], capture_output=True, text=True, timeout=300, check=False, env=ranks)
+    assert done.returncode == 0, done.stderr
+    assert "3 candidates, " in done.stdout
