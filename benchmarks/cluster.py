@@ -34,6 +34,7 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve import search as search_module
 from personaevo.evolve.prepare import Bench
+from personaevo.evolve.progress import Progress
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import Search, search
 from personaevo.shipping import Lacking, Parcel
@@ -195,19 +196,23 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     def looping(hunt: Search) -> None:
         given.answers = _prepared(hunt)
         given.start()
-        memory, begun, used = _memory(), time.perf_counter(), time.process_time()
+        begun, used = time.perf_counter(), time.process_time()
         with _clocked(clock):
             loop(hunt)
-        found.update(wall=time.perf_counter() - begun, used=time.process_time() - used, memory_mb=_memory() - memory)
+        found.update(wall=time.perf_counter() - begun, used=time.process_time() - used, memory_mb=_memory() - found["half_mb"])
         found["dialogues"] = hunt.state.episodes
         raise _Over
+
+    def half_way(progress: Progress) -> None:
+        if progress.done == progress.planned // 2:  # before, the results under way fill up
+            found["half_mb"] = _memory()
 
     loop = Search.loop
     with tempfile.TemporaryDirectory() as folder, patch.object(search_module.Search, "loop", looping), suppress(_Over):
         path = Path(folder) / "a.duckdb"
         with _grown(path, found):
             config = SearchConfig(domain=options.domain, archive=path, candidates=options.candidates, lag=options.lag, jobs=1)
-            search(config, executor=given)
+            search(config, executor=given, observe=half_way)
     given.stop()
     return _figures(options, given, clock, found)
 
@@ -232,7 +237,7 @@ def _figures(options: argparse.Namespace, given: Sleepers, clock: Clock, found: 
         "ms_a_candidate": wall, "own_ms_a_candidate": own, "all_threads_ms_a_candidate": 1000 * found["used"] / count,
         "kb_a_candidate": {
             "sent": given.sent / 1e3 / count, "back": given.back / 1e3 / count, "archive": 1e3 * found["archive_mb"] / count,
-            "memory": max(0.0, 1e3 * found["memory_mb"] / count),
+            "memory": max(0.0, 2e3 * found["memory_mb"] / count),
         },
         "sent_again": given.lacked,
     }  # fmt: skip

@@ -12,6 +12,7 @@ import os
 import pickle
 import platform
 import threading
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +33,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Something shared, pickled, and the digest of that."""
+    """Something shared, pickled and compressed, and the digest of that."""
 
     digest: str
     data: bytes
@@ -92,7 +93,7 @@ class Packer:
     def _content(self, part: object) -> Content:
         known = self._made.pop(id(part), None)
         if known is None:
-            data = pickle.dumps(part, _PROTOCOL)
+            data = zlib.compress(pickle.dumps(part, _PROTOCOL), 1)
             known = part, Content(hashlib.blake2b(data, digest_size=16).hexdigest(), data)
         self._made[id(part)] = known
         while len(self._made) > _KEPT:
@@ -163,7 +164,8 @@ def _found(shared: Mapping[str, bytes | None]) -> dict[str, Any] | None:
     """What the digests name, kept for the next work; None if anything is missing."""
     with _lock:
         found = {digest: _kept.pop(digest) for digest in list(shared) if digest in _kept}
-        found |= {digest: pickle.loads(data) for digest, data in shared.items() if digest not in found and data is not None}
+        news = {digest: data for digest, data in shared.items() if digest not in found and data is not None}
+        found |= {digest: pickle.loads(zlib.decompress(data)) for digest, data in news.items()}
         _kept.update(found)
         while len(_kept) > _KEPT:
             del _kept[next(iter(_kept))]

@@ -68,9 +68,10 @@ def test_ranks_find_what_processes_here_find(tmp_path: Path) -> None:
 @pytest.mark.skipif(which("mpiexec") is None or find_spec("mpi4py") is None, reason="no MPI")
 def test_real_ranks(tmp_path: Path, environment: dict[str, str]) -> None:
     recipe = [sys.executable, "-m", "mpi4py.futures", str(RECIPES / "mpi_search.py"), str(tmp_path / "a.duckdb"), *FEW]
-    allowed = {f"{name}_ALLOW_RUN_AS_ROOT{end}": "1" for name in ("OMPI", "PRTE") for end in ("", "_CONFIRM")}  # of Open MPI, in containers
+    allowed = {f"{name}_ALLOW_RUN_AS_ROOT{end}": "1" for name in ("OMPI", "PRTE") for end in ("", "_CONFIRM")}  # in containers
     crowded = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
     ranks = {**environment, **allowed, **crowded}
-    done = subprocess.run(["mpiexec", "-n", "3", *recipe], capture_output=True, text=True, timeout=300, check=False, env=ranks)
+    command = ["mpiexec", "-n", "3", *recipe]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=ranks)
     assert done.returncode == 0, done.stderr
     assert "3 candidates, " in done.stdout
