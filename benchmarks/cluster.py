@@ -6,10 +6,10 @@ The search is the real one: it breeds, packs, scores and commits. Only its execu
 candidate and answers with a roll-out that was played before, pickled as it would travel; a worker that lacks what work names says so.
 ``busy`` is the share of the workers' time in which they had work, from the first answer until the last candidate was asked for.
 
-The table says what a candidate costs the coordinator, in milliseconds: parts of the main thread, and unpickling in the thread that brings
-the answers. ``wall`` is what passes; ``own`` is what these threads compute, which a busy machine hardly changes. From the wall times it
-tells what ``--target-workers`` and ``--target-dialogues`` would need, and what breaks first: the need that is the largest multiple of what
-there is (one coordinator, a network of ``--gbit``, memory and disk of ``--memory-gb`` and ``--disk-gb``).
+The table says what a candidate costs the coordinator's main thread, in milliseconds. ``wall`` is what passes; ``own`` is what the thread
+computes, which a busy machine changes less. From the wall times it tells what ``--target-workers`` and ``--target-dialogues`` would need,
+and what breaks first: the need that is the largest multiple of what there is (one coordinator, a network of ``--gbit``, memory and disk of
+``--memory-gb`` and ``--disk-gb``). Sizes a candidate fall with ``--candidates``: what each worker is sent once is among them.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ from personaevo.evolve.prepare import Bench
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import Search, search
-from personaevo.shipping import Lacking, Parcel
+from personaevo.shipping import Answer, Lacking, Parcel
 from personaevo.workers import Workers
 
 # The coordinator's parts: what holds the function, and its name. A part's time is without that of parts inside it.
 PARTS: dict[str, tuple[Any, str]] = {
     "ask": (Search, "ask"), "pickle": (Workers, "submit"), "score": (Bench, "score"), "commit": (Search, "tell"),
+    "unpickle": (Answer, "value"),
 }  # fmt: skip
 PREPARED = 40  # roll-outs played before, of the seed program on the plan, which differ by their seeds
 
@@ -85,7 +86,6 @@ class Sleepers(Executor):
         self.count, self.seconds, self.sleeps = count, seconds, False
         self.answers: list[bytes] = []
         self.sent = self.back = self.done = self.lacked = 0
-        self.clock = Clock()
         self.first = self.last = 0.0  # the first answer; the last piece of work
         self._kept: list[set[str]] = [set() for _ in range(count)]
         self._free = list(range(count))
@@ -161,7 +161,7 @@ class Sleepers(Executor):
         data = self.answers[self.done % len(self.answers)]
         self.done, self.back = self.done + 1, self.back + len(data)
         self.first = self.first or time.perf_counter()
-        outcome.set_result(self.clock.timed("unpickle", pickle.loads)(data))
+        outcome.set_result(pickle.loads(data))
 
 
 def _prepared(hunt: Search) -> list[bytes]:
@@ -171,7 +171,7 @@ def _prepared(hunt: Search) -> list[bytes]:
         proposal, _ = hunt._proposal(number)
         known[proposal.program.id] = proposal.program
         work = hunt.bench.rollout(proposal.program.source, hunt.bench.train_plan, number)
-        found.append(pickle.dumps(roll_out(work), 5))
+        found.append(pickle.dumps(Answer(pickle.dumps(roll_out(work), 5)), 5))
     return found
 
 
@@ -229,8 +229,8 @@ def _grown(path: Path, found: dict[str, Any]) -> Iterator[None]:
 
 def _figures(options: argparse.Namespace, given: Sleepers, clock: Clock, found: dict[str, Any]) -> dict[str, Any]:
     count = options.candidates
-    wall = _parts({**clock.wall, **given.clock.wall}, count)
-    own = _parts({**clock.own, **given.clock.own}, count)
+    wall = _parts(clock.wall, count)
+    own = _parts(clock.own, count)
     return {
         "workers": options.workers, "seconds": options.seconds, "lag": options.lag, "candidates": count, "busy": given.share_busy(),
         "candidates_a_second": count / found["wall"], "dialogues_a_candidate": found["dialogues"] / count,

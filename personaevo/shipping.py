@@ -14,6 +14,7 @@ import platform
 import threading
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -62,6 +63,27 @@ class Lacking:
     """The answer of a worker (its machine and process) that does not have all that some work names."""
 
     worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a piece of work, pickled. It is unpacked when it is asked for: many wait for their turn, and as objects they would make
+    every collection of garbage long."""
+
+    data: bytes
+
+    def value(self) -> Any:
+        """What came of it."""
+        return pickle.loads(self.data)
+
+
+class Outcome(Future[Any]):
+    """A future of a value, or of an ``Answer`` whose value it gives."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The value; waits for it. Raises what the work raised."""
+        found = super().result(timeout)
+        return found.value() if isinstance(found, Answer) else found
 
 
 class Packer:
@@ -135,8 +157,8 @@ _kept: dict[str, Any] = {}  # of this process, the latest last
 _lock = threading.Lock()
 
 
-def opened(function: Callable[[Any], Any], parcel: Parcel) -> Any:
-    """What a worker does with a parcel: ``function(work)``, or ``Lacking`` if it does not have all that the work names.
+def opened(function: Callable[[Any], Any], parcel: Parcel) -> Answer | Lacking:
+    """What a worker does with a parcel: the ``Answer`` of ``function(work)``, or ``Lacking`` if it does not have all that the work names.
 
     Raises:
         WorkerError: the worker does not run what the sender runs.
@@ -147,7 +169,7 @@ def opened(function: Callable[[Any], Any], parcel: Parcel) -> Any:
     found = _found(parcel.shared)
     if found is None:
         return Lacking(f"{platform.node()} {os.getpid()}")
-    return function(_Unpickler(parcel.work, found).load())
+    return Answer(pickle.dumps(function(_Unpickler(parcel.work, found).load()), _PROTOCOL))
 
 
 def called(pair: tuple[Callable[[Any], Any], Any]) -> Any:

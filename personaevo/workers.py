@@ -26,7 +26,7 @@ from joblib.externals.loky.process_executor import ShutdownExecutorError
 
 from personaevo.errors import WorkerError
 from personaevo.secrecy import close_process
-from personaevo.shipping import Lacking, Packed, Packer, Parcel, called, opened
+from personaevo.shipping import Lacking, Outcome, Packed, Packer, Parcel, called, opened
 
 _IDLE_SECONDS = 300
 _WATCH_SECONDS = 1.0
@@ -74,7 +74,7 @@ class _Sending:
     function: Callable[[Any], Any]
     packed: Packed
     tries: int = 0
-    outcome: Future[Any] = field(default_factory=Future)
+    outcome: Outcome = field(default_factory=Outcome)
 
 
 class Workers:

@@ -33,7 +33,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m personaevo "$@"\n', "utf-8")
     command.chmod(0o755)
-    return {**os.environ, "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    paths = {"PATH": [str(command.parent), os.environ["PATH"]], "PYTHONPATH": [str(ROOT), *sys.path]}
+    return {**os.environ, **{name: os.pathsep.join(folders) for name, folders in paths.items()}}
 
 
 def run(recipe: str, *arguments: str, where: Path, environment: dict[str, str]) -> str:
