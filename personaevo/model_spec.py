@@ -1,5 +1,5 @@
-"""Which model plays a role: ``embedded``, ``openai:NAME``, ``anthropic:NAME``, each of these also at an address of its own, or
-``local:FILE.gguf``; and with which settings it is asked."""
+"""Which model plays a role: ``embedded``, ``openai:NAME``, ``anthropic:NAME``, each of these also at an address of its own, or at several
+that share the calls, or ``local:FILE.gguf``; and with which settings it is asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,9 +16,13 @@ from personaevo import gguf
 from personaevo.errors import ConfigError
 
 Provider = Literal["embedded", "openai", "anthropic", "local"]
+SEVERAL = "several"  # in place of the address, where there is more than one
 OWN_ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}")  # of a remote model
 _EXPECTED = "expected embedded, openai:NAME or anthropic:NAME, with @http://HOST:PORT/PATH for a server of your own, or local:FILE.gguf"
+_SHARED = "a role has one model, and its servers share the calls: openai:NAME@http://HOST:PORT/PATH,http://HOST:PORT/PATH"
+_AT = re.compile(r"^([^;@]*)@[^;]*")
+_OTHER_MODEL = re.compile(r"[a-z_]+[:/][^@]*@https?://")  # a second model where an address is expected
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _MOST_VALUE = 2_000  # characters of a setting
 # Where a model is that LiteLLM's spelling names: what stands before the slash, the variable with its address, and the usual one.
@@ -53,6 +57,7 @@ class ModelSpec:
     A local model's name is that of its file with a digest of its content (``gguf.ModelFile``). ``path`` is where that lies; it is None if
     only the name is known, and no part of what the model is: equal files at two places are equal. ``settings`` are how it is asked (see
     ``with_settings``), each value as JSON. ``variable`` is the environment variable that the address is from ("" if from none).
+    A model at several addresses, its ``urls``, is the same wherever these are: its ``url`` is "several".
     """
 
     provider: Provider
@@ -61,9 +66,10 @@ class ModelSpec:
     path: Path | None = field(default=None, compare=False)
     settings: tuple[tuple[str, str], ...] = ()
     variable: str = field(default="", compare=False)
+    urls: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
-        """In full, as ``parse`` reads it; a local model by its name, wherever it lies."""
+        """In full, as ``parse`` reads it; a local model by its name, wherever it lies, and one at several addresses without them."""
         return self.base + "".join(f";{key}={value}" for key, value in self.settings)
 
     @property
@@ -76,6 +82,20 @@ class ModelSpec:
         """What limits are kept for: calls to the same endpoint share them."""
         return self.base if self.provider == "local" else f"{self.provider}@{self.url or ''}"
 
+    @property
+    def places(self) -> tuple[ModelSpec, ...]:
+        """The model at each of its addresses; of one that has several, those that are known."""
+        if self.url != SEVERAL:
+            return (self,)
+        return tuple(replace(self, url=url, urls=()) for url in self.urls)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What else the same model is recorded as: with servers added or taken away, it answers as it did."""
+        if self.url == SEVERAL:
+            return tuple(map(str, self.places))
+        return () if self.url is None else (str(replace(self, url=SEVERAL)),)
+
     def setting(self, key: str) -> Any:
         """The value of a setting, None if it is not given."""
         return next((json.loads(value) for name, value in self.settings if name == key), None)
@@ -85,12 +105,13 @@ EMBEDDED = ModelSpec("embedded")
 
 
 def parse(text: str) -> ModelSpec:
-    """Read ``PROVIDER:NAME[@URL]``, the same as LiteLLM spells it (``PROVIDER/NAME``), or ``local:PATH``, each with ``;KEY=VALUE`` for
+    """Read ``PROVIDER:NAME[@URL,URL…]``, the same as LiteLLM spells it (``PROVIDER/NAME``), or ``local:PATH``, each with ``;KEY=VALUE`` for
     settings. Where no address is given, that of the client's own variable holds (``OPENAI_BASE_URL``, ``ANTHROPIC_BASE_URL``).
+    ``PROVIDER:NAME@several`` is how a model at several addresses is recorded; it finds answers that are kept, and cannot be asked.
 
     Raises:
-        ConfigError: it is not of this form, the address holds a login or a query (a key belongs into the environment), the file is
-            missing or no GGUF file, or a setting has no such value.
+        ConfigError: it is not of this form, an address holds a login or a query (a key belongs into the environment) or comes twice, the
+            file is missing or no GGUF file, or a setting has no such value.
     """
     base, *given = text.split(";")
     settings = _settings(base, given)
@@ -100,8 +121,10 @@ def parse(text: str) -> ModelSpec:
         return EMBEDDED
     if base.startswith(gguf.PREFIX):
         return _local(base.removeprefix(gguf.PREFIX), settings)
-    provider, name, url, variable = _remote(base)
-    return ModelSpec(provider, name, url, None, settings, variable)
+    provider, name, urls, variable = _remote(base)
+    if len(urls) > 1 or urls == (SEVERAL,):
+        return ModelSpec(provider, name, SEVERAL, None, settings, urls=urls if len(urls) > 1 else ())
+    return ModelSpec(provider, name, urls[0] if urls else None, None, settings, variable)
 
 
 def with_settings(text: str, settings: Mapping[str, Any]) -> str:
@@ -114,6 +137,12 @@ def with_settings(text: str, settings: Mapping[str, Any]) -> str:
     base, *given = text.split(";")
     added = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items()]
     return base + "".join(f";{key}={value}" for key, value in _settings(base, [*given, *added]))
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two models are the same, by what they are recorded as: one at several addresses is that at any, servers come and go."""
+    shared = {_AT.sub(rf"\1@{SEVERAL}", text) for text in (one, other)}
+    return one == other or (len(shared) == 1 and not shared.isdisjoint((one, other)))
 
 
 def key_for(url: str) -> str | None:
@@ -150,8 +179,8 @@ def _local(text: str, settings: tuple[tuple[str, str], ...]) -> ModelSpec:
     return ModelSpec("local", file.name, path=file.path, settings=settings)
 
 
-def _remote(text: str) -> tuple[Provider, str, str | None, str]:
-    """Provider, name, address, and the variable that the address is from."""
+def _remote(text: str) -> tuple[Provider, str, tuple[str, ...], str]:
+    """Provider, name, addresses (none for the provider's own), and the variable that the address is from."""
     mark = min((text.find(char) for char in ":/" if char in text), default=-1)
     head, rest = (text[:mark], text[mark + 1 :]) if mark > 0 else (text, "")
     name, at, url = rest.partition("@")
@@ -159,14 +188,28 @@ def _remote(text: str) -> tuple[Provider, str, str | None, str]:
         raise ConfigError(f"model {text.partition('@')[0]!r:.120}: {_EXPECTED}")  # after it may stand a login
     provider: Provider = "anthropic" if head == "anthropic" else "openai"
     if at:
-        return provider, name, _address(url), ""
+        return provider, name, _addresses(url), ""
     variable, usual = _SPELLINGS.get(head, (f"{provider.upper()}_BASE_URL", ""))
     own = os.environ.get(variable, "").strip()
     if head.startswith("ollama") and own and not own.rstrip("/").endswith("/v1"):
         own = f"{own.rstrip('/')}/v1"
     found = _address(own, variable) if own else usual
     usual_one = found in ("", OWN_ADDRESS[provider])
-    return provider, name, None if usual_one else found, variable if own and not usual_one else ""
+    return provider, name, () if usual_one else (found,), variable if own and not usual_one else ""
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    """The addresses behind a model's name, in the order given."""
+    if text == SEVERAL:
+        return (SEVERAL,)
+    parts = text.split(",")
+    if any(_OTHER_MODEL.match(part) for part in parts[1:]):
+        raise ConfigError(f"two models are given for one role: {_SHARED}")
+    found = tuple(_address(part.strip() if len(parts) > 1 else part) for part in parts)
+    twice = next((one for number, one in enumerate(found) if one in found[:number]), None)
+    if twice is not None:
+        raise ConfigError(f"model address {twice!r:.120} is given twice: name each server once")
+    return found
 
 
 def _address(url: str, variable: str = "") -> str:

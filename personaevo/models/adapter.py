@@ -269,6 +269,8 @@ def label_of(role: str, spec: ModelSpec) -> str:
     """Role, model and address, as errors name them."""
     if spec.provider == "local":
         return f"{role} {spec.base}"
+    if spec.urls:
+        return f"{role} {spec.provider}:{spec.name} at {len(spec.urls)} addresses"
     place = spec.url or {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}.get(spec.provider, "")
     return f"{role} {spec.provider}:{spec.name} at {place}"
 

@@ -56,9 +56,20 @@ def read(own: Path | None = None) -> tuple[Price, ...]:
 
 def price_of(prices: Sequence[Price], spec: ModelSpec) -> Price | None:
     """The first price whose pattern fits; None if there is none. Models at an address of one's own have only prices of one's own; local
-    ones cost nothing."""
+    ones cost nothing.
+
+    Raises:
+        ConfigError: a model costs more at one of its addresses than at another.
+    """
     if spec.provider == "local":
         return _FREE
+    found = [_first(prices, one) for one in spec.places]
+    if len({None if price is None else (price.input, price.output, price.cached) for price in found}) > 1:
+        raise ConfigError(f"model {spec}: its addresses have different prices; give one price for all of them, or a search for each")
+    return found[0] if found else None
+
+
+def _first(prices: Sequence[Price], spec: ModelSpec) -> Price | None:
     return next((price for price in prices if fnmatchcase(spec.base, price.model) and ("@" in price.model or spec.url is None)), None)
 
 

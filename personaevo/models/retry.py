@@ -14,7 +14,7 @@ from personaevo.models.refusals import TransientError
 from personaevo.records import ChatModel, Message, Reply
 
 _UNREACHABLE_ATTEMPTS, _EMPTY_ATTEMPTS = 4, 3
-_EMPTY = "empty reply"  # the server is well, and this question has no answer
+EMPTY = "empty reply"  # the server is well, and this question has no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Retrying:
 
     def _pause(self, error: TransientError, failed: int) -> None:
         patience = self._patience
-        fewer = _EMPTY_ATTEMPTS if error.kind == _EMPTY else _UNREACHABLE_ATTEMPTS if error.unreachable else patience.attempts
+        fewer = _EMPTY_ATTEMPTS if error.kind == EMPTY else _UNREACHABLE_ATTEMPTS if error.unreachable else patience.attempts
         most = min(fewer, patience.attempts)
         if failed >= most or (error.after or 0.0) > patience.longest_wish:
-            if error.kind == _EMPTY:
+            if error.kind == EMPTY:
                 raise ReplyError(f"{error} ({failed} attempts)") from None
             wish = f"; it asks to wait {error.after:.0f} s" if error.after else ""
             raise ModelUnavailableError(f"{error} ({failed} attempts{wish})") from error

@@ -1,13 +1,14 @@
 """The models of one search: each role's, with everything around it.
 
-    Structured( Paid( Retrying( adapter )))     from the outside in: the form asked for; known and paid answers; attempts; the client
+    Structured( Paid( Retrying( Spread( adapters ))))     from the outside in: the form asked for; known and paid answers; attempts; the
+                                                          model's addresses; a client for each
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from types import TracebackType
@@ -21,7 +22,9 @@ from personaevo.models.ledger import Budget, Ledger, Spent
 from personaevo.models.limits import Gate
 from personaevo.models.local_server import LocalServer, Serve
 from personaevo.models.prices import Price, price_of
+from personaevo.models.refusals import TransientError
 from personaevo.models.retry import Patience, Retrying
+from personaevo.models.spread import Counted, Place, Places, Spread
 from personaevo.models.wrappers import Books, Offline, Paid, Structured
 from personaevo.records import ChatModel, Store
 
@@ -55,7 +58,8 @@ class Models:
         self._conduct = conduct or Conduct()
         self.ledger = Ledger(budget, before)
         self._books = Books(self.ledger, store)
-        self._gates: dict[str, Gate] = {}
+        self._places = Places(self._conduct.patience.longest_wish)
+        self._known_places: dict[str, Place] = {}
         self._made: dict[str, ChatModel] = {}
         self._loop: Loop | None = None
         self._serve = serve
@@ -74,6 +78,7 @@ class Models:
         """No new calls; those under way have ``grace`` seconds to end, and are cut short then."""
         self.ledger.close(grace)
         self._stopping.set()
+        self._places.close()
         if self._loop is not None:
             self._loop.close()
             self._loop = None
@@ -90,10 +95,10 @@ class Models:
         return self._made[name]
 
     def at_once(self, name: str) -> int:
-        """How many calls of a role are made at a time: 1 where it is embedded."""
-        return self._places(self._specs.get(name, EMBEDDED))
+        """How many calls of a role are made at a time, at all its addresses together: 1 where it is embedded."""
+        return sum(map(self._calls_at, self._specs.get(name, EMBEDDED).places)) or 1
 
-    def _places(self, spec: ModelSpec) -> int:
+    def _calls_at(self, spec: ModelSpec) -> int:
         if spec.provider == "local":
             return local_server.slots(self._conduct.at_once)
         return 1 if spec == EMBEDDED else self._conduct.at_once
@@ -104,19 +109,35 @@ class Models:
         terms = Terms(seconds, _output_tokens(role, spec), label)
         asked: ChatModel = Offline(label) if self._offline else self._remote(role, spec, terms)
         price = price_of(self._prices, spec)
-        paid = Paid(asked, role, str(spec), output_tokens=terms.output_tokens, price=price, books=self._books)
+        paid = Paid(asked, role, str(spec), output_tokens=terms.output_tokens, price=price, books=self._books, aliases=spec.aliases)
         return Structured(paid, label)
 
     def _remote(self, role: str, spec: ModelSpec, terms: Terms) -> ChatModel:
         if self._loop is None:
             self._loop = Loop()
-        conduct = self._conduct
-        own = {"server": self._server(spec)} if spec.provider == "local" else {}
-        gate = self._gates.setdefault(spec.endpoint, Gate(self._places(spec), conduct.per_minute))
-        module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
-        adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, gate, terms, **own)
         failed = partial(self._books.failed, role, str(spec), price_of(self._prices, spec))
-        return Retrying(adapter, conduct.patience, failed, self._stopping)
+        return Retrying(self._spread(role, spec, terms, failed), self._conduct.patience, failed, self._stopping)
+
+    def _spread(self, role: str, spec: ModelSpec, terms: Terms, failed: Callable[[TransientError], None]) -> ChatModel:
+        """The model at all its addresses. Raises ModelSetupError: none is known."""
+        found = [(self._place(one), self._adapter(role, one, replace(terms, label=label_of(role, one)))) for one in spec.places]
+        if not found:
+            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give its addresses after the @")
+        return Counted(found[0][1], found[0][0], self._places) if len(found) == 1 else Spread(found, self._places, failed, terms.label)
+
+    def _place(self, spec: ModelSpec) -> Place:
+        """What is known of a model's only address, by all roles."""
+        if spec.endpoint not in self._known_places:
+            calls = self._calls_at(spec)
+            self._known_places[spec.endpoint] = Place(Gate(calls, self._conduct.per_minute), calls)
+        return self._known_places[spec.endpoint]
+
+    def _adapter(self, role: str, spec: ModelSpec, terms: Terms) -> Adapter:
+        assert self._loop is not None, "made by the caller"
+        own = {"server": self._server(spec)} if spec.provider == "local" else {}
+        module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
+        adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, self._place(spec).gate, terms, **own)
+        return adapter
 
     def _server(self, spec: ModelSpec) -> LocalServer:
         """The one server of a file. Raises ModelSetupError: the file is not there, or what serves it is not installed."""
@@ -126,7 +147,7 @@ class Models:
             raise ModelSetupError(local_server.NOT_INSTALLED)
         if spec.endpoint not in self._servers:
             roles = [role for role, other in self._specs.items() if other.endpoint == spec.endpoint]
-            self._servers[spec.endpoint] = LocalServer(spec, roles, self._places(spec), self._serve or local_server.serve)
+            self._servers[spec.endpoint] = LocalServer(spec, roles, self._calls_at(spec), self._serve or local_server.serve)
         return self._servers[spec.endpoint]
 
     def _check_prices(self) -> None:

@@ -104,11 +104,14 @@ class Books:
 
 
 class Paid:
-    """A model whose answers are kept, and paid for once: what the store has is not asked again."""
+    """A model whose answers are kept, and paid for once: what the store has is not asked again. ``aliases`` are names that the same model's
+    answers may be kept under as well."""
 
-    def __init__(self, model: ChatModel, role: str, name: str, *, output_tokens: int, price: Price | None, books: Books) -> None:
+    def __init__(
+        self, model: ChatModel, role: str, name: str, *, output_tokens: int, price: Price | None, books: Books, aliases: Sequence[str] = ()
+    ) -> None:
         self._model, self._role, self._name, self._output_tokens = model, role, name, output_tokens
-        self._price, self._books = price, books
+        self._price, self._books, self._aliases = price, books, tuple(aliases)
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         """The known answer, or a new one.
@@ -120,7 +123,7 @@ class Paid:
         question = Question(self._name, messages, schema, sample, self._output_tokens)
         key = question.key()
         with self._books.keys.alone(key):
-            reply = self._books.store.get(key)
+            reply = self._kept(question, key)
             if reply is None:
                 reply = self._asked(question, key)
             else:
@@ -128,6 +131,10 @@ class Paid:
         if reply.refusal:
             raise ReplyError(reply.refusal)
         return reply
+
+    def _kept(self, question: Question, key: str) -> Reply | None:
+        keys = (key, *(replace(question, model=name).key() for name in self._aliases))
+        return next((reply for one in keys if (reply := self._books.store.get(one)) is not None), None)
 
     def _asked(self, question: Question, key: str) -> Reply:
         ledger = self._books.ledger
