@@ -9,6 +9,7 @@ from datetime import datetime
 from personaevo import definitions
 from personaevo.archive import Archive, KeptCalibration
 from personaevo.errors import ConfigError
+from personaevo.model_spec import same_model
 from personaevo.models import parse
 from personaevo.records import Wording
 from personaevo.simulate.calibrate import EMBEDDED, WORDINGS
@@ -28,7 +29,7 @@ def known(path: str | os.PathLike[str], model: str, wording: Wording | None = No
         raise ConfigError(f"calibration: users with the wording '{wording}' have no director; leave one of the two out")
     with Archive.read(path) as archive:
         kept = archive.calibrations()
-    of_model = [one for one in kept if one.model == model]
+    of_model = [one for one in kept if same_model(one.model, model)]
     found = [one for one in of_model if one.wording in WORDINGS and (wording is None or one.wording == wording)]
     if not found:
         others = _others(kept, of_model)

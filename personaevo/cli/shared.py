@@ -51,12 +51,7 @@ def models_of(given: Sequence[str], settings: Sequence[str], known: Mapping[str,
     """
     from personaevo.model_spec import parse, with_settings
 
-    found = dict(known or {})
-    for text in given:
-        role, _, model = text.partition("=")
-        if not role or not model:
-            raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini")
-        found[role] = model
+    found = {**(known or {}), **_given_models(given)}
     for text in settings:
         name, equals, value = text.partition("=")
         role, _, key = name.partition(".")
@@ -69,6 +64,17 @@ def models_of(given: Sequence[str], settings: Sequence[str], known: Mapping[str,
         spec = parse(model)
         if spec.variable:
             say(f"{role}: {spec.provider}:{spec.name} at {spec.url}, as {spec.variable} says")
+    return found
+
+
+def _given_models(given: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given:
+        role, _, model = text.partition("=")
+        if not role or not model:
+            raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini")
+        if found.setdefault(role, model) != model:
+            raise click.UsageError(f"--model {role} is given twice; a role has one model, at several addresses maybe: {role}=NAME@URL,URL")
     return found
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
@@ -13,6 +14,7 @@ from personaevo.errors import ArchiveError
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.profiles import PROFILES_USED
 from personaevo.judge.objectives import SCORING, scoring_of
+from personaevo.model_spec import same_model
 from personaevo.records import Run
 
 
@@ -60,7 +62,7 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
         return run
     settings = runs[-1].settings
     _check_scoring(archive.path, runs)
-    name = next((name for name, value in wanted.items() if settings.get(name) != value and name != PROFILES_USED), None)
+    name = next((name for name, value in wanted.items() if not _as_before(name, settings.get(name), value)), None)
     if name is not None:
         raise ArchiveError(
             f"archive {archive.path} was made with {name} = {settings.get(name)!r}, now it is {wanted[name]!r}: "
@@ -72,3 +74,9 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
             "resume the archive as it was before, or begin another"
         )
     return runs[-1]
+
+
+def _as_before(name: str, recorded: Any, wanted: Any) -> bool:
+    if name == "models" and isinstance(recorded, Mapping) and recorded.keys() == wanted.keys():
+        return all(same_model(recorded[role], wanted[role]) for role in wanted)
+    return bool(recorded == wanted) or name == PROFILES_USED
