@@ -1,18 +1,28 @@
-"""The parent's end of the socket to one child: requests out, frames in, under one deadline."""
+"""The parent's end of the socket to one child: requests out, frames in, under one deadline, and with an eye on whoever takes long.
+
+A program that loops has used the processor, and one that is stuck has slept; neither is the machine's fault. Both are told from a program
+that waits for a busy processor by what the kernel counts (``usage``), which is looked at where an answer is not there soon.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from personaevo.programs.usage import Child
+
+Value = TypeVar("Value")
+SLEEP_SECONDS = 0.5  # without a break: a program has no threads and no clock, nobody would wake it
+_SHORTEST_LOOK = 0.01
 _START_SECONDS = 20.0
 _LONGEST_FAILURE = 300
 _HEADROOM = 1024
@@ -41,11 +51,21 @@ class NotReadyError(Exception):
 
 
 class Channel:
-    """Talks to one child; a context manager that closes the socket. Methods raise StoppedError."""
+    """Talks to one child; a context manager that closes the socket. Methods raise StoppedError.
 
-    def __init__(self, sock: socket.socket, wall_seconds: float, most_bytes: int) -> None:
+    ``wall_seconds`` are for the whole conversation, ``cpu_seconds`` of processor time for loading the program and for each call of it.
+    Without the ``child`` its processor time is not limited.
+    """
+
+    def __init__(
+        self, sock: socket.socket, wall_seconds: float, most_bytes: int, cpu_seconds: float = math.inf, child: Child | None = None
+    ) -> None:
         self._socket = sock
-        self._wall = wall_seconds
+        self._wall, self._cpu = wall_seconds, cpu_seconds
+        self._child = child
+        self._before = self._used = 0.0  # processor time, when the present work began and when it was last looked at
+        self._moved = 0.0  # when that was seen to grow
+        self._look_at = math.inf
         self._deadline = time.monotonic() + _START_SECONDS
         self._most = most_bytes
         self._token = secrets.token_hex(8).encode()
@@ -68,9 +88,11 @@ class Channel:
         if not ready:
             raise NotReadyError(self._rest())
         self._deadline = time.monotonic() + self._wall
+        self._begin()
 
     def call(self, arguments: Sequence[object]) -> None:
         """Ask for one call of ``generate``. One at a time: a program is to know nothing of the others."""
+        self._begin()
         self._write(json.dumps(arguments).encode())
 
     def reply(self, message: Mapping[str, str], waited: float) -> None:
@@ -96,23 +118,12 @@ class Channel:
     def _write(self, *frames: bytes) -> None:
         view = memoryview(b"".join(struct.pack(">I", len(frame)) + frame for frame in frames))
         while view:
-            self._wait()
-            try:
-                view = view[self._socket.send(view, socket.MSG_NOSIGNAL) :]
-            except TimeoutError:
-                raise self._late() from None
-            except OSError:
-                raise StoppedError("") from None
+            part = view
+            view = view[self._patiently(lambda: self._socket.send(part, socket.MSG_NOSIGNAL)) :]  # noqa: B023 - called at once
 
     def _read(self, size: int) -> bytes:
         while len(self._buffer) < size:
-            self._wait()
-            try:
-                part = self._socket.recv(1 << 16)
-            except TimeoutError:
-                raise self._late() from None
-            except OSError:
-                raise StoppedError("") from None
+            part = self._patiently(lambda: self._socket.recv(1 << 16))
             if not part:
                 raise StoppedError("")
             self._buffer += part
@@ -120,17 +131,44 @@ class Channel:
         del self._buffer[:size]
         return data
 
+    def _patiently(self, act: Callable[[], Value]) -> Value:
+        """What the socket gives, once it does."""
+        while True:
+            now = time.monotonic()
+            if now >= self._look_at:
+                self._look(now)
+            if now >= self._deadline:
+                raise StoppedError(f"time limit of {self._wall:g} s")
+            self._socket.settimeout(min(self._deadline, self._look_at) - now)
+            try:
+                return act()
+            except TimeoutError:
+                continue
+            except OSError:
+                raise StoppedError("") from None
+
+    def _begin(self) -> None:
+        """The program is given something to do."""
+        if self._child is not None:
+            self._before = self._used = self._child.seconds()
+            self._moved = time.monotonic()
+            self._look_at = self._moved + min(self._cpu, SLEEP_SECONDS)
+
+    def _look(self, now: float) -> None:
+        """Stops a child that has used its processor time, or that has slept all the while; sets when to look again."""
+        assert self._child is not None, "else nobody looks"
+        used = self._child.seconds()
+        left = self._cpu - (used - self._before)
+        if left <= 0:
+            raise StoppedError(f"processor time limit of {self._cpu:g} s")
+        if used != self._used or not self._child.sleeps():
+            self._used, self._moved = used, now
+        elif now - self._moved >= SLEEP_SECONDS:
+            raise StoppedError(f"sleep limit of {SLEEP_SECONDS:g} s: it waits for what never comes")
+        self._look_at = now + min(max(left, _SHORTEST_LOOK), SLEEP_SECONDS)
+
     def _rest(self) -> str:
         """What the child or its server wrote before hanging up."""
         with suppress(StoppedError):
             self._read(_LONGEST_FAILURE)
         return self._buffer.decode(errors="replace")
-
-    def _wait(self) -> None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise self._late()
-        self._socket.settimeout(left)
-
-    def _late(self) -> StoppedError:
-        return StoppedError(f"time limit of {self._wall:g} s")

@@ -26,11 +26,13 @@ from personaevo.programs.channel import SPOOFED, Answer, Channel, NotReadyError,
 from personaevo.programs.personas import DialTable
 from personaevo.programs.server import Server, ServerLostError
 from personaevo.programs.source import MAX_BYTES
+from personaevo.programs.usage import Child
 from personaevo.records import Axis, ChatModel, RunResult, Task, Tier
 
 _HASH_SEEDS = (0, 1)
 _RUNS_PER_SERVER = 1000
 _CODES = 64
+_CPU_SECONDS = 0.25
 _NO_KERNEL_TIER = (
     "this machine cannot run programs in the kernel tier; it lacks {lacks}. Two ways out: 'pip install personaevo[wasm]' and "
     "--sandbox wasm, or, if you trust whoever writes the programs, --sandbox weak (limits only)"
@@ -64,10 +66,10 @@ class Sandbox:
     """Runs persona programs in separate processes; a context manager.
 
     ``dials`` are the dials that programs may set (default: any). ``tier`` is "kernel" (limits, Landlock, seccomp, no clock), "wasm", or
-    "weak" (limits only: for programs whose author is trusted). Limits: ``wall_seconds`` for all calls of one ``run`` or ``run_many``
-    together, in each of the two children, waiting for the model not counted; ``cpu_seconds`` of processor time per child (default: the
-    wall limit rounded up, plus 1); ``memory_mb`` of address space; ``output_mb`` of JSON per call; ``model_limits`` for what a program
-    asks a model.
+    "weak" (limits only: for programs whose author is trusted). Limits: ``cpu_seconds`` of processor time for loading the program, and for
+    each call (default: a quarter, some hundred times what programs take); ``wall_seconds`` for all calls of one ``run`` or ``run_many``
+    together, in each of the two children, waiting for the model not counted; ``memory_mb`` of address space; ``output_mb`` of JSON per
+    call; ``model_limits`` for what a program asks a model. A program that sleeps for half a second is stuck.
 
     The servers start on entering, or with the first run, and again after a fault and every thousand programs; results do not depend on
     it. One sandbox may be used from several threads (its runs take turns) and after a fork (the new process starts servers of its
@@ -80,7 +82,7 @@ class Sandbox:
         *,
         tier: Tier = "kernel",
         wall_seconds: float = 5.0,
-        cpu_seconds: int | None = None,
+        cpu_seconds: float | None = None,
         memory_mb: float = 512,
         output_mb: float = 4,
         model_limits: ModelLimits | None = None,
@@ -90,11 +92,12 @@ class Sandbox:
         self.tier = tier
         self._dials = dials or DialTable()
         self._wall = wall_seconds
-        self._cpu = cpu_seconds if cpu_seconds is not None else math.ceil(wall_seconds) + 1
+        self._cpu = cpu_seconds if cpu_seconds is not None else _CPU_SECONDS
+        self._child_cpu = max(math.ceil(wall_seconds) + 1, math.ceil(self._cpu))  # of all calls: should nobody look
         self._output_mb = output_mb
         self._model_limits = model_limits or ModelLimits()
         self._limits = {
-            "cpu_seconds": self._cpu,
+            "cpu_seconds": self._child_cpu,
             "memory_mb": memory_mb,
             "memory_bytes": int(memory_mb * 2**20),
             "output_mb": output_mb,
@@ -213,7 +216,7 @@ class Sandbox:
     def _pass(self, number: int, work: _Work, order: Sequence[int], code: bytes) -> Answers:
         """Make the calls in ``order`` in one child of server ``number``. Raises ServerLostError."""
         server = self._servers[number]
-        with Channel(server.fork(), self._wall, int(self._output_mb * 1e6)) as channel:
+        with Channel(server.fork(), self._wall, int(self._output_mb * 1e6), self._cpu, Child(server.pid)) as channel:
             try:
                 said = self._conversation(channel, number, work, order, code)
             except NotReadyError as error:
@@ -248,7 +251,7 @@ class Sandbox:
         """How a child ended that should have gone on."""
         killed_by = status & 0x7F
         if killed_by == signal.SIGXCPU:
-            return f"processor time limit of {self._cpu} s"
+            return f"processor time limit of {self._child_cpu} s"
         if killed_by:
             return f"crash: ended by signal {killed_by} ({signal.strsignal(killed_by) or 'unknown'})"
         known = wasm.ENDINGS if self.tier == "wasm" else {}

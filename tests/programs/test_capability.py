@@ -102,9 +102,9 @@ def test_limits_are_counted_by_the_host_over_all_calls(name: str) -> None:
 
 def test_a_flood_of_questions_ends_at_the_time_limit() -> None:
     model = Echo()
-    with Sandbox(wall_seconds=0.5, model_limits=ModelLimits(calls=3)) as box:
+    with Sandbox(model_limits=ModelLimits(calls=3)) as box:
         result = box.run(program("while True:\n    try: model.complete('x')\n    except Exception: pass"), TASK, 1, 1, model)
-        assert result.reason == "time limit of 0.5 s"
+        assert result.reason == "processor time limit of 0.25 s"
         assert len(model.asked) == 3
 
 

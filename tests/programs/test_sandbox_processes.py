@@ -114,7 +114,7 @@ def _python_path() -> dict[str, str]:
 
 
 def test_killed_server_is_replaced_and_its_child_dies() -> None:
-    with Sandbox(wall_seconds=30) as box:
+    with Sandbox(wall_seconds=30, cpu_seconds=30) as box:
         first = box.server_pids()
         results: list[RunResult] = []
         waiting = threading.Thread(target=lambda: results.append(box.run(LOOPS_ONCE, TASK, 1, 0)))
