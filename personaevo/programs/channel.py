@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 from personaevo.programs.usage import Child
 
 Value = TypeVar("Value")
-SLEEP_SECONDS = 0.5  # without a break: a program has no threads and no clock, nobody would wake it
+_SLEEP = 2.0  # times the processor time, without a break: a program has no threads and no clock, nobody would wake it
 _SHORTEST_LOOK = 0.01
 _START_SECONDS = 20.0
 _LONGEST_FAILURE = 300
@@ -53,8 +53,8 @@ class NotReadyError(Exception):
 class Channel:
     """Talks to one child; a context manager that closes the socket. Methods raise StoppedError.
 
-    ``wall_seconds`` are for the whole conversation, ``cpu_seconds`` of processor time for loading the program and for each call of it.
-    Without the ``child`` its processor time is not limited.
+    ``wall_seconds`` are for the whole conversation, ``cpu_seconds`` of processor time for loading the program and for each call of it; who
+    sleeps for twice as long is stuck. Without the ``child`` only the wall clock counts.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Channel:
         if self._child is not None:
             self._before = self._used = self._child.seconds()
             self._moved = time.monotonic()
-            self._look_at = self._moved + min(self._cpu, SLEEP_SECONDS)
+            self._look_at = self._moved + self._cpu
 
     def _look(self, now: float) -> None:
         """Stops a child that has used its processor time, or that has slept all the while; sets when to look again."""
@@ -163,9 +163,9 @@ class Channel:
             raise StoppedError(f"processor time limit of {self._cpu:g} s")
         if used != self._used or not self._child.sleeps():
             self._used, self._moved = used, now
-        elif now - self._moved >= SLEEP_SECONDS:
-            raise StoppedError(f"sleep limit of {SLEEP_SECONDS:g} s: it waits for what never comes")
-        self._look_at = now + min(max(left, _SHORTEST_LOOK), SLEEP_SECONDS)
+        elif now - self._moved >= _SLEEP * self._cpu:
+            raise StoppedError(f"sleep limit of {_SLEEP * self._cpu:g} s: it waits for what never comes")
+        self._look_at = now + max(left, _SHORTEST_LOOK)
 
     def _rest(self) -> str:
         """What the child or its server wrote before hanging up."""

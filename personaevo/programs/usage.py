@@ -25,10 +25,10 @@ class Child:
     def sleeps(self) -> bool:
         """Whether it waits for something at this moment, and would not run if all processors were free."""
         with suppress(OSError, ValueError, IndexError):
-            return Path(f"/proc/{self._found()}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] == "S"
+            return Path(f"/proc/{self._found()}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"S"
         return False
 
     def _found(self) -> int:
         if not self._pid:
-            self._pid = int(Path(f"/proc/{self._server}/task/{self._server}/children").read_text("ascii").split()[0])
+            self._pid = int(Path(f"/proc/{self._server}/task/{self._server}/children").read_bytes().split()[0])
         return self._pid
