@@ -1,21 +1,27 @@
 """What programs that never end cost the others: ``python -m benchmarks.looping [--candidates 64] [--jobs 2] [--share 8] [--json]``.
 
 Two searches over the same healthy programs, bred from none, in which every candidate is a different text of the seed program; in the second
-one candidate in ``--share`` comes between them that never ends: it loops in its first call, in its last, or while it is loaded, or sleeps
-(``--stuck``). Reported are healthy candidates a second from when the first is asked for until the last one is told, their ratio, how many
-that do not end are marked as such, and how many healthy ones are marked although they do end. ``--plan`` are tasks × personas.
+one candidate in ``--share`` comes between them that never ends: it loops while it is loaded, in every call, or in some, or sleeps
+(``--stuck``). Reported are healthy candidates a second from when the first is asked for until the last one is told, and their ratio; the
+same ratio by the processor time of all processes, which other work on the machine does not change; how many that do not end are marked as
+such, and how many healthy ones are marked although they do end. ``--plan`` are tasks × personas, ``--rounds`` how often both are made, one
+after the other; medians are told.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.models import below
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.content import root
@@ -34,10 +40,10 @@ class Found:
 
     healthy: int
     seconds: float
+    processor: float  # seconds
     endless: int
     marked: int
     wrongly: int
-    digest: str
 
     @property
     def rate(self) -> float:
@@ -50,11 +56,14 @@ def main() -> None:
     options = _options()
     programs = [_healthy(number) for number in range(options.candidates)]
     mixed = _mixed(programs, options.share, _SLEEP if options.stuck else _LOOP)
-    alone, beside = (_searched(some, options) for some in (programs, mixed))
+    rounds = [(_searched(programs, options), _searched(mixed, options)) for _ in range(options.rounds)]
     found = {
-        "healthy_alone_per_s": round(alone.rate, 2), "healthy_beside_per_s": round(beside.rate, 2),
-        "ratio": round(beside.rate / alone.rate, 3), "endless": beside.endless, "marked": beside.marked,
-        "wrongly_marked": alone.wrongly + beside.wrongly,
+        "healthy_alone_per_s": round(statistics.median(alone.rate for alone, _ in rounds), 2),
+        "healthy_beside_per_s": round(statistics.median(beside.rate for _, beside in rounds), 2),
+        "ratio": round(statistics.median(beside.rate / alone.rate for alone, beside in rounds), 3),
+        "ratio_by_processor_time": round(statistics.median(alone.processor / beside.processor for alone, beside in rounds), 3),
+        "endless": rounds[0][1].endless, "marked": min(beside.marked for _, beside in rounds),
+        "wrongly_marked": max(alone.wrongly + beside.wrongly for alone, beside in rounds),
     }  # fmt: skip
     print(json.dumps(found) if options.json else "  ".join(f"{name} {value}" for name, value in found.items()))
 
@@ -66,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--lag", type=int, default=4)
     parser.add_argument("--plan", default="10x5", help="TASKSxPERSONAS")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stuck", action="store_true", help="they sleep, in place of looping")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -84,10 +94,9 @@ def _endless(number: int, wait: str) -> Program:
     name = f"\nENDLESS = {number}\n"
     if number % 3 == 0:
         return make_program(f"{_source()}{name}{wait}\n")
-    when = "True" if number % 3 == 1 else "len(CALLED) == 4"
-    return make_program(_source().replace(_AT, "CALLED = []\ndef _made(") + f"""{name}
+    when = "True" if number % 3 == 1 else "rng.random() < 0.3"
+    return make_program(_source().replace(_AT, "def _made(") + f"""{name}
 def generate(task, n, rng, model=None):
-    CALLED.append(n)
     if {when}:
         {wait}
     return _made(task, n, rng, model)
@@ -106,41 +115,50 @@ def _mixed(programs: Sequence[Program], share: int, wait: str) -> list[Program]:
 
 def _searched(programs: Sequence[Program], options: argparse.Namespace) -> Found:
     tasks, personas = map(int, options.plan.split("x"))
-    ends: list[float] = []
+    times: list[tuple[float, float]] = []
 
     def proposal(_: Search, number: int) -> tuple[Proposal, tuple[()]]:
-        ends[:] = ends or [time.monotonic()]
+        times[:] = times or [(time.monotonic(), _processor())]
         return Proposal(programs[number], (), "fixed"), ()
 
     asked, looped = Search._proposal, Search.loop
 
     def loop(hunt: Search) -> None:
         looped(hunt)
-        ends.append(time.monotonic())
+        times.append((time.monotonic(), _processor()))
 
     setattr(Search, "_proposal", proposal)  # noqa: B010 - for the checker of types
     setattr(Search, "loop", loop)  # noqa: B010
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.duckdb"
         try:
-            result = search(SearchConfig(
+            search(SearchConfig(
                 archive=path, candidates=len(programs), jobs=options.jobs, lag=options.lag, task_count=tasks, personas=personas,
                 finalists=1, test_tasks=2, test_personas=1, people_draws=2,
             ))  # fmt: skip
         finally:
             setattr(Search, "_proposal", asked)  # noqa: B010
             setattr(Search, "loop", looped)  # noqa: B010
-        return _read(path, ends[1] - ends[0], result.digest)
+        return _read(path, times[1][0] - times[0][0], times[1][1] - times[0][1])
 
 
-def _read(path: Path, seconds: float, digest: str) -> Found:
+def _processor() -> float:
+    """Seconds that this process and all below it have used, those included that have ended and were waited for."""
+    sums = 0
+    for process in below(os.getpid()):
+        with suppress(OSError):
+            sums += sum(map(int, Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:15]))
+    return sums / os.sysconf("SC_CLK_TCK")
+
+
+def _read(path: Path, seconds: float, processor: float) -> Found:
     with Archive.read(path) as archive:
         candidates = [commit.candidate for commit in archive.commits(archive.run().id)]
     endless = [one for one in candidates if "ENDLESS" in one.program.source]
     others = [one for one in candidates if "ENDLESS" not in one.program.source]
     marked = [one for one in candidates if (one.reason or "").startswith(_TOLD)]
     hit = sum(one in endless for one in marked)
-    return Found(len(others), seconds, len(endless), hit, len(marked) - hit, digest)
+    return Found(len(others), seconds, processor, len(endless), hit, len(marked) - hit)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import secrets
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +21,7 @@ from typing import Any, Self, TypeVar
 from personaevo.programs.usage import Child
 
 Value = TypeVar("Value")
+_PERSONAS = 50  # that double what a call may take
 _SLEEP = 2.0  # times the processor time, without a break: a program has no threads and no clock, nobody would wake it
 _SHORTEST_LOOK = 0.01
 _START_SECONDS = 20.0
@@ -53,15 +54,15 @@ class NotReadyError(Exception):
 class Channel:
     """Talks to one child; a context manager that closes the socket. Methods raise StoppedError.
 
-    ``wall_seconds`` are for the whole conversation, ``cpu_seconds`` of processor time for loading the program and for each call of it; who
-    sleeps for twice as long is stuck. Without the ``child`` only the wall clock counts.
+    ``wall_seconds`` are for the whole conversation, ``cpu_seconds`` of processor time for loading the program and for each call of it,
+    which has a fiftieth more for each persona; who sleeps for twice as long is stuck. Without the ``child`` only the wall clock counts.
     """
 
     def __init__(
         self, sock: socket.socket, wall_seconds: float, most_bytes: int, cpu_seconds: float = math.inf, child: Child | None = None
     ) -> None:
         self._socket = sock
-        self._wall, self._cpu = wall_seconds, cpu_seconds
+        self._wall, self._cpu, self._allowed = wall_seconds, cpu_seconds, cpu_seconds
         self._child = child
         self._before = self._used = 0.0  # processor time, when the present work began and when it was last looked at
         self._moved = 0.0  # when that was seen to grow
@@ -88,12 +89,12 @@ class Channel:
         if not ready:
             raise NotReadyError(self._rest())
         self._deadline = time.monotonic() + self._wall
-        self._begin()
+        self._begin(self._cpu)
 
-    def call(self, arguments: Sequence[object]) -> None:
+    def call(self, task: object, n: int, seed: int) -> None:
         """Ask for one call of ``generate``. One at a time: a program is to know nothing of the others."""
-        self._begin()
-        self._write(json.dumps(arguments).encode())
+        self._begin(self._cpu * (1.0 + n / _PERSONAS))
+        self._write(json.dumps([task, n, seed]).encode())
 
     def reply(self, message: Mapping[str, str], waited: float) -> None:
         """Answer a question of the program, after ``waited`` seconds that are not its own."""
@@ -147,24 +148,25 @@ class Channel:
             except OSError:
                 raise StoppedError("") from None
 
-    def _begin(self) -> None:
+    def _begin(self, allowed: float) -> None:
         """The program is given something to do."""
         if self._child is not None:
+            self._allowed = allowed
             self._before = self._used = self._child.seconds()
             self._moved = time.monotonic()
-            self._look_at = self._moved + self._cpu
+            self._look_at = self._moved + allowed
 
     def _look(self, now: float) -> None:
         """Stops a child that has used its processor time, or that has slept all the while; sets when to look again."""
         assert self._child is not None, "else nobody looks"
-        used = self._child.seconds()
-        left = self._cpu - (used - self._before)
+        used, asleep = self._child.seconds(), _SLEEP * self._allowed
+        left = self._allowed - (used - self._before)
         if left <= 0:
-            raise StoppedError(f"processor time limit of {self._cpu:g} s")
+            raise StoppedError(f"processor time limit of {self._allowed:.3g} s")
         if used != self._used or not self._child.sleeps():
             self._used, self._moved = used, now
-        elif now - self._moved >= _SLEEP * self._cpu:
-            raise StoppedError(f"sleep limit of {_SLEEP * self._cpu:g} s: it waits for what never comes")
+        elif now - self._moved >= asleep:
+            raise StoppedError(f"sleep limit of {asleep:.3g} s: it waits for what never comes")
         self._look_at = now + max(left, _SHORTEST_LOOK)
 
     def _rest(self) -> str:

@@ -32,7 +32,7 @@ from personaevo.records import Axis, ChatModel, RunResult, Task, Tier
 _HASH_SEEDS = (0, 1)
 _RUNS_PER_SERVER = 1000
 _CODES = 64
-_CPU_SECONDS = 0.15
+_CPU_SECONDS = 0.1
 _NO_KERNEL_TIER = (
     "this machine cannot run programs in the kernel tier; it lacks {lacks}. Two ways out: 'pip install personaevo[wasm]' and "
     "--sandbox wasm, or, if you trust whoever writes the programs, --sandbox weak (limits only)"
@@ -67,9 +67,9 @@ class Sandbox:
 
     ``dials`` are the dials that programs may set (default: any). ``tier`` is "kernel" (limits, Landlock, seccomp, no clock), "wasm", or
     "weak" (limits only: for programs whose author is trusted). Limits: ``cpu_seconds`` of processor time for loading the program, and for
-    each call (default: 0.15, a hundred times what programs take); ``wall_seconds`` for all calls of one ``run`` or ``run_many``
-    together, in each of the two children, waiting for the model not counted; ``memory_mb`` of address space; ``output_mb`` of JSON per
-    call; ``model_limits`` for what a program asks a model. Who sleeps for twice the ``cpu_seconds`` is stuck.
+    each call, with a fiftieth more for each persona (default: 0.1; what programs take is a hundredth); who sleeps for twice as long is
+    stuck. ``wall_seconds`` for all calls of one ``run`` or ``run_many`` together, in each of the two children, waiting for the model not
+    counted; ``memory_mb`` of address space; ``output_mb`` of JSON per call; ``model_limits`` for what a program asks a model.
 
     The servers start on entering, or with the first run, and again after a fault and every thousand programs; results do not depend on
     it. One sandbox may be used from several threads (its runs take turns) and after a fork (the new process starts servers of its
@@ -241,7 +241,7 @@ class Sandbox:
             axes = answer.body
             for index in order:
                 call = work.calls[index]
-                channel.call([_task(call.task), call.n, call.seed])
+                channel.call(_task(call.task), call.n, call.seed)
                 made.append(_called(channel, ask, index))
         except StoppedError as stop:
             return Answers(code, axes, tuple(made), stopped=stop.reason)

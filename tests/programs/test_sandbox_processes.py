@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from personaevo.errors import SandboxError
-from personaevo.programs import Sandbox
+from personaevo.programs import Call, Sandbox
 from personaevo.programs import sandbox as sandbox_module
 from personaevo.programs.server import Server
 from personaevo.records import RunResult
@@ -86,7 +86,7 @@ def test_nothing_leaks() -> None:
 
 HOST = """
 import sys
-from personaevo.programs import Sandbox
+from personaevo.programs import Call, Sandbox
 with Sandbox(wall_seconds=100, cpu_seconds=100) as box:
     print(*box.server_pids(), flush=True)
     box.run("while True: pass", {}, 1, 0)
@@ -162,9 +162,60 @@ def test_lowered_limits_of_the_host_are_not_raised() -> None:
     assert done.stdout == "True\n", done.stderr
 
 
+LOCKS = 'import enum\nlock = enum.sys.modules["_thread"].allocate_lock()\n'
+WORKS = "AXES = []\ndef generate(task, n, rng, model):\n    for _ in range(10): {}\n    return [{{'description': 'x'}}] * n"
+
+
 def test_processor_time_is_limited() -> None:
     with Sandbox(wall_seconds=10, cpu_seconds=1) as box:
+        begun = time.monotonic()
         assert box.run(LOOPS, TASK, 1, 0).reason == "processor time limit of 1 s"
+        assert time.monotonic() - begun >= 1
+
+
+def test_a_busy_machine_takes_no_processor_time_from_a_program() -> None:
+    """A program that works for a third of its limit ends well, however long others keep it waiting."""
+    work = WORKS.format("sum(range(100_000))")  # some hundredths of a second
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4 * (os.cpu_count() or 1))]
+    try:
+        with Sandbox(cpu_seconds=0.3, wall_seconds=60) as box:
+            assert [box.run(work, TASK, 1, seed).reason for seed in range(3)] == [None] * 3
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+def test_many_short_calls_are_no_loop() -> None:
+    """The limit is for one call; all together may take longer."""
+    work = WORKS.format("sum(range(100_000))")
+    with Sandbox(cpu_seconds=0.3, wall_seconds=60) as box:
+        assert all(result.ok for result in box.run_many(work, [Call(TASK, 1, seed) for seed in range(20)]))
+
+
+def test_one_that_loops_is_stopped_at_its_first_loop() -> None:
+    """In one call of several: those before count, and neither those after nor the second run wait for it again."""
+    source = "AXES = []\ndef generate(task, n, rng, model):\n    while n > 2: pass\n    return [{'description': 'x'}] * n"
+    with Sandbox() as box:
+        box.run(HONEST, TASK, 1, 0)
+        begun = time.monotonic()
+        results = box.run_many(source, [Call(TASK, n, 0) for n in (1, 2, 3, 4, 5)])
+        assert time.monotonic() - begun < 3
+    assert [result.reason for result in results] == [None, None, *["processor time limit of 0.106 s"] * 3]
+
+
+@pytest.mark.parametrize("wait", ["lock.acquire()", 'enum.sys.modules["os"].read(3, 9)'])
+def test_one_that_is_stuck_is_told_from_one_that_works(box: Sandbox, wait: str) -> None:
+    source = LOCKS + f"lock.acquire()\nAXES = []\ndef generate(task, n, rng, model): {wait}"
+    assert (box.run(source, TASK, 50, 0).reason or "").startswith("sleep limit of 0.4 s")
+    check_honest(box)
+
+
+def test_without_the_kernels_books_the_wall_clock_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("personaevo.programs.usage.Path", lambda _: Path("/nowhere"))
+    with Sandbox(wall_seconds=0.6) as box:
+        assert box.run(LOOPS, TASK, 1, 0).reason == "time limit of 0.6 s"
+        check_honest(box)
 
 
 def test_threads_share_a_sandbox(box: Sandbox) -> None:
