@@ -1,0 +1,154 @@
+"""What a lag costs: idle calls if it is short, stale parents if it is long: ``python -m benchmarks.lag [--in-flight 16] [--json]``.
+
+Candidate k is bred from the results of candidates up to k - lag, and at most ``lag`` are under way. Answers come when they come, results
+are taken in the order of asking; so with a lag no longer than the calls in flight, those that are ready wait for the slowest, and their
+places with them. For a lag of so many times the calls in flight (``--times``) are told
+
+- ``busy``: of ``--in-flight`` places at a model's server, the share that is taken on average from the first request until the last begins.
+  A search whose programs a mutator writes, dialogues by the embedded engine; answers take times drawn from a log-normal distribution with
+  ``--median`` seconds and ``--sigma``, seeded, by a server in a process of its own.
+- ``score``: the best program's score to be expected on fresh dialogues, after so many candidates (``--after``), by the embedded engine's
+  own operators; mean over ``--seeds`` searches of small plans, and its difference to that of the first lag, paired, with its standard
+  error. It needs no server; a lag of 1 and of 4 stand beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from examples.model_server import ModelServer
+from personaevo.config import SearchConfig
+from personaevo.evolve.progress import Progress
+from personaevo.evolve.search import search
+
+ROOT = Path(__file__).resolve().parents[1]
+_TINY: dict[str, Any] = {"finalists": 1, "test_tasks": 2, "test_personas": 1, "people_draws": 2}
+_BESIDE = (1, 4)
+
+
+class Times:
+    """Draws how long each answer takes, as the server's rule for faults (it never fails), and remembers when each was begun."""
+
+    def __init__(self, seed: int, median: float, sigma: float) -> None:
+        self.begun: list[tuple[float, float]] = []
+        self._rng, self._median, self._sigma = random.Random(seed), median, sigma
+        self.server: ModelServer | None = None
+
+    def __call__(self, _request: object, _attempt: int) -> None:
+        """Sets what is waited for right after, in the same thread."""
+        seconds = math.exp(self._rng.gauss(math.log(self._median), self._sigma))
+        self.begun.append((time.monotonic(), seconds))
+        if self.server is not None:
+            self.server.latency_seconds = seconds
+
+    def busy(self, places: int) -> float:
+        """The share of so many places that was taken on average until the last answer was begun."""
+        if len(self.begun) < 2:
+            return 0.0
+        first, last = self.begun[0][0], self.begun[-1][0]
+        return sum(min(seconds, last - start) for start, seconds in self.begun) / ((last - first) * places)
+
+
+def serve(options: argparse.Namespace) -> None:
+    """A server until it is told to end; then it says how busy it was."""
+    times = Times(options.serve, options.median, options.sigma)
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    with ModelServer(fault=times) as times.server:
+        print(times.server.openai_url, flush=True)
+        ended.wait()
+    print(times.busy(options.in_flight))
+
+
+def main() -> None:
+    """Both measures for every lag."""
+    options = _options()
+    if options.serve is not None:
+        serve(options)
+        return
+    lags = [round(times * options.in_flight) for times in options.times]
+    busy = {lag: _busy(lag, options) for lag in lags} if options.median > 0 else {}
+    scores = {lag: _scores(lag, options) for lag in (*_BESIDE, *lags)} if options.seeds > 0 else {}
+    rows = [_row(lag, lags[0], busy, scores) for lag in sorted({*busy, *scores})]
+    if options.json:
+        print(json.dumps({"in_flight": options.in_flight, "lags": rows}))
+        return
+    for row in rows:
+        print("  ".join(f"{name} {value}" for name, value in row.items() if value is not None))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--in-flight", type=int, default=16)
+    parser.add_argument("--times", type=float, nargs="+", default=[1, 1.5, 2, 3])
+    parser.add_argument("--median", type=float, default=2.0, help="seconds of an answer; 0 leaves the first measure out")
+    parser.add_argument("--sigma", type=float, default=0.6, help="standard deviation of the logarithm")
+    parser.add_argument("--candidates", type=int, default=128, help="of the first measure")
+    parser.add_argument("--seeds", type=int, default=5, help="0 leaves the second measure out")
+    parser.add_argument("--after", type=int, nargs="+", default=[60, 100])
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", type=int, metavar="SEED", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _busy(lag: int, options: argparse.Namespace) -> float:
+    command = [sys.executable, "-m", "benchmarks.lag", "--serve", "0", "--median", str(options.median), "--sigma", str(options.sigma)]
+    command += ["--in-flight", str(options.in_flight)]
+    os.environ.setdefault("OPENAI_API_KEY", "none")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server, tempfile.TemporaryDirectory() as folder:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            search(SearchConfig(
+                archive=Path(folder) / "a.duckdb", candidates=options.candidates, lag=lag, at_once=options.in_flight, jobs=options.jobs,
+                task_count=2, personas=1, models={"mutator": f"openai:small@{url}"}, **_TINY,
+            ))  # fmt: skip
+        finally:
+            server.terminate()
+        return float(server.stdout.read().split()[-1])
+
+
+def _scores(lag: int, options: argparse.Namespace) -> dict[int, list[float]]:
+    """After so many candidates the expected score of the best one, in each of the searches."""
+    found: dict[int, list[float]] = {after: [] for after in options.after}
+    for seed in range(1, options.seeds + 1):
+
+        def look(progress: Progress) -> None:
+            if progress.done in found:
+                found[progress.done].append(progress.expected or 0.0)
+
+        with tempfile.TemporaryDirectory() as folder:
+            search(SearchConfig(
+                archive=Path(folder) / "a.duckdb", candidates=max(options.after), lag=lag, seed=seed, jobs=options.jobs, task_count=5,
+                personas=4, **_TINY,
+            ), observe=look)  # fmt: skip
+    return found
+
+
+def _row(lag: int, first: int, busy: Mapping[int, float], scores: Mapping[int, Mapping[int, list[float]]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"lag": lag, "busy": None if lag not in busy else round(busy[lag], 3)}
+    for after, values in scores.get(lag, {}).items():
+        gains = [one - other for one, other in zip(values, scores[first][after], strict=True)]
+        error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
+        row |= {f"score_{after}": round(statistics.mean(values), 3), f"gain_{after}": round(statistics.mean(gains), 3)}
+        row[f"gain_{after}_se"] = round(error, 3)
+    return row
+
+
+if __name__ == "__main__":
+    main()
