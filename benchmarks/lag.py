@@ -7,6 +7,7 @@ places with them. For a lag of so many times the calls in flight (``--times``) a
 - ``busy``: of ``--in-flight`` places at a model's server, the share that is taken on average from the first request until the last begins.
   A search whose programs a mutator writes, dialogues by the embedded engine; answers take times drawn from a log-normal distribution with
   ``--median`` seconds and ``--sigma``, seeded, by a server in a process of its own.
+- ``schedule``: the same by arithmetic, with an engine that costs nothing; what ``busy`` lacks of it is the engine's and the machine's.
 - ``score``: the best program's score to be expected on fresh dialogues, after so many candidates (``--after``), by the embedded engine's
   own operators; mean over ``--seeds`` searches of small plans, and its difference to that of the first lag, paired, with its standard
   error. It needs no server; a lag of 1 and of 4 stand beside.
@@ -15,6 +16,7 @@ places with them. For a lag of so many times the calls in flight (``--times``) a
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import math
 import os
@@ -44,23 +46,29 @@ class Times:
     """Draws how long each answer takes, as the server's rule for faults (it never fails), and remembers when each was begun."""
 
     def __init__(self, seed: int, median: float, sigma: float) -> None:
-        self.begun: list[tuple[float, float]] = []
+        self.begun: list[float] = []
+        self.drawn: list[float] = []
         self._rng, self._median, self._sigma = random.Random(seed), median, sigma
         self.server: ModelServer | None = None
 
     def __call__(self, _request: object, _attempt: int) -> None:
         """Sets what is waited for right after, in the same thread."""
-        seconds = math.exp(self._rng.gauss(math.log(self._median), self._sigma))
-        self.begun.append((time.monotonic(), seconds))
-        if self.server is not None:
-            self.server.latency_seconds = seconds
+        assert self.server is not None, "set as it begins"
+        self.begun.append(time.monotonic())
+        self.server.latency_seconds = self.draw()
+
+    def draw(self) -> float:
+        """The seconds of the next answer."""
+        self.drawn.append(math.exp(self._rng.gauss(math.log(self._median), self._sigma)))
+        return self.drawn[-1]
 
     def busy(self, places: int) -> float:
         """The share of so many places that was taken on average until the last answer was begun."""
         if len(self.begun) < 2:
             return 0.0
-        first, last = self.begun[0][0], self.begun[-1][0]
-        return sum(min(seconds, last - start) for start, seconds in self.begun) / ((last - first) * places)
+        first, last = self.begun[0], self.begun[-1]
+        taken = sum(min(seconds, last - start) for start, seconds in zip(self.begun, self.drawn, strict=True))
+        return taken / ((last - first) * places)
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -83,7 +91,8 @@ def main() -> None:
     lags = [round(times * options.in_flight) for times in options.times]
     busy = {lag: _busy(lag, options) for lag in lags} if options.median > 0 else {}
     scores = {lag: _scores(lag, options) for lag in (*_BESIDE, *lags)} if options.seeds > 0 else {}
-    rows = [_row(lag, lags[0], busy, scores) for lag in sorted({*busy, *scores})]
+    schedule = {lag: _schedule(lag, options) for lag in (*_BESIDE, *lags)}
+    rows = [_row(lag, lags[0], schedule, busy, scores) for lag in sorted(schedule)]
     if options.json:
         print(json.dumps({"in_flight": options.in_flight, "lags": rows}))
         return
@@ -104,6 +113,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=int, metavar="SEED", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _schedule(lag: int, options: argparse.Namespace) -> float:
+    """The share of places that is taken where a candidate is one answer: it begins when a place is free, and all are told that are ``lag``
+    before it."""
+    times, count = Times(0, 1.0, options.sigma), 20_000
+    free, told, started = [0.0] * options.in_flight, [0.0] * count, 0.0
+    for number in range(count):
+        started = max(heapq.heappop(free), told[number - lag] if number >= lag else 0.0)
+        ended = started + times.draw()
+        heapq.heappush(free, ended)
+        told[number] = max(ended, told[number - 1])
+    return sum(times.drawn) / (started * options.in_flight)
 
 
 def _busy(lag: int, options: argparse.Namespace) -> float:
@@ -140,8 +162,10 @@ def _scores(lag: int, options: argparse.Namespace) -> dict[int, list[float]]:
     return found
 
 
-def _row(lag: int, first: int, busy: Mapping[int, float], scores: Mapping[int, Mapping[int, list[float]]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"lag": lag, "busy": None if lag not in busy else round(busy[lag], 3)}
+def _row(
+    lag: int, first: int, schedule: Mapping[int, float], busy: Mapping[int, float], scores: Mapping[int, Mapping[int, list[float]]]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"lag": lag, "schedule": round(schedule[lag], 3), "busy": None if lag not in busy else round(busy[lag], 3)}
     for after, values in scores.get(lag, {}).items():
         gains = [one - other for one, other in zip(values, scores[first][after], strict=True)]
         error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
