@@ -125,7 +125,7 @@ def _schedule(lag: int, options: argparse.Namespace) -> float:
         ended = started + times.draw()
         heapq.heappush(free, ended)
         told[number] = max(ended, told[number - 1])
-    return sum(times.drawn) / (started * options.in_flight)
+    return sum(times.drawn) / (started * float(options.in_flight))
 
 
 def _busy(lag: int, options: argparse.Namespace) -> float:

@@ -49,7 +49,7 @@ def returning(description: str, before: str = "") -> str:
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
     table = DialTable({"words_per_turn": (1.0, 60.0)})
-    with Sandbox(table, wall_seconds=1.0, memory_mb=256, output_mb=1) as opened:
+    with Sandbox(table, wall_seconds=5.0, cpu_seconds=0.5, memory_mb=256, output_mb=1) as opened:
         yield opened
 
 
@@ -102,9 +102,9 @@ BAD = {
     "bad axes": ("AXES = [3]\ndef generate(*a): return []", "AXES[0]: expected a dict"),
     "set as axes": ("AXES = {3}\ndef generate(*a): return []", "AXES: expected a list, got a value of type set"),
     "two parameters": ("AXES = []\ndef generate(task, n): return []", "TypeError: generate() takes 2"),
-    "loops": (program("while True: pass"), "processor time limit of 0.12 s"),
+    "loops": (program("while True: pass"), "processor time limit of 0.6 s"),
     "sleeps": (program("time.sleep(60)"), "PermissionError: [Errno 1]"),
-    "loops at import": ("while True: pass", "processor time limit of 0.1 s"),
+    "loops at import": ("while True: pass", "processor time limit of 0.5 s"),
     "nine of ten": (program("return [{'description': 'x'}] * (n - 1)"), "generate returned 9 personas; exactly n = 10"),
     "none": (program("pass"), "generate's result: expected a list, got a value of type NoneType"),
     "generator": (program("yield {}"), "expected a list, got a value of type generator"),
@@ -227,7 +227,7 @@ def test_a_call_that_fails_fails_alone(box: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("end", "reason"),
-    [("while True: pass", "processor time limit of 0.106 s"), ("os._exit(1)", "crash: the program ended its own process")],
+    [("while True: pass", "processor time limit of 0.53 s"), ("os._exit(1)", "crash: the program ended its own process")],
 )
 def test_calls_answered_before_the_end_count(box: Sandbox, end: str, reason: str) -> None:
     source = program(f"if n == 3:\n    {end}\nreturn [{{'description': 'x'}}] * n")

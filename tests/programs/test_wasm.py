@@ -60,7 +60,7 @@ EXPRESSIONS = {
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with Sandbox(TABLE, tier="wasm", wall_seconds=3.0, memory_mb=256, output_mb=1) as opened:
+    with Sandbox(TABLE, tier="wasm", wall_seconds=5.0, cpu_seconds=0.5, memory_mb=256, output_mb=1) as opened:
         yield opened
 
 
