@@ -12,7 +12,7 @@ import duckdb
 
 from personaevo import content
 from personaevo.archive import bounds, catalog
-from personaevo.archive.rows import Row, as_json
+from personaevo.archive.rows import Row, row_as_json
 from personaevo.errors import ArchiveBusyError, ArchiveError
 
 # Readable by DuckDB 1.4 and later.
@@ -150,7 +150,7 @@ class Database:
             ArchiveError: one holds a number that is not finite.
         """
         try:
-            return [as_json(row) for row in rows]
+            return [row_as_json(row) for row in rows]
         except ValueError:
             raise ArchiveError(
                 f"archive {self.path}: a number for its table '{table}' is not finite; a failure must be stored "
@@ -160,13 +160,13 @@ class Database:
     def insert_texts(self, table: str, rows: Sequence[str]) -> None:
         """Append rows in JSON.
 
-        All travel as one parameter: 4 ms for 50 dialogues; bound nested lists take 6, ``executemany`` 25.
+        They travel as one list of texts: 5 ms for 256 dialogues; as the text of one list 9, and of several hundred rows six times as long.
 
         Raises:
             ArchiveError: they cannot be written.
         """
         if rows:
-            self.execute(self._inserts.get(table) or self._insert_statement(table), [f"[{','.join(rows)}]"])
+            self.execute(self._inserts.get(table) or self._insert_statement(table), [list(rows)])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -259,8 +259,8 @@ class Database:
         )
         shape = ", ".join(f'"{name}" {kind}' for name, kind in columns)
         names = ", ".join(f'r."{name}"' for name, _ in columns)
-        rows = f"SELECT unnest(CAST(CAST(? AS JSON) AS STRUCT({shape})[])) AS r"
-        self._inserts[table] = f"INSERT INTO {table} SELECT {names} FROM ({rows})"
+        texts = "SELECT unnest(CAST(? AS VARCHAR[])) AS text"
+        self._inserts[table] = f"INSERT INTO {table} SELECT {names} FROM (SELECT CAST(CAST(text AS JSON) AS STRUCT({shape})) AS r FROM ({texts}))"
         return self._inserts[table]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter
+
 from personaevo.archive.digest import MODULUS, row_sum
 from personaevo.errors import ArchiveError
 from personaevo.records import (
@@ -30,6 +32,8 @@ from personaevo.records import (
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
+_write = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants")).dump_json
+_NOT_FINITE = (b"NaN", b"Infinity")
 
 
 def rows_of(run_id: int, commit: Commit) -> tuple[Rows, int]:
@@ -71,6 +75,21 @@ def as_json(value: object) -> str:
         TypeError: a value has no JSON form.
     """
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def row_as_json(row: Row) -> str:
+    """``as_json`` of a row of plain values, in a third of the time.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    try:
+        text = _write(row)
+    except ValueError:  # text that is not Unicode
+        return as_json(row)
+    if any(word in text for word in _NOT_FINITE):  # as a number, or in a text: only the slow way tells
+        return as_json(row)
+    return text.decode()
 
 
 def commit_from(row: Row) -> Commit:
