@@ -155,6 +155,9 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
         "number": "number >= 0", "program": _id("program"), "operator": _name("operator"), "standing": "isfinite(standing)",
         "played": "played IS NOT NULL",
     },
+    "holders": {
+        "cell": "cell >= 0", "number": "number >= 0", "share": "isfinite(share)", "score": "isfinite(score)", "se": "isfinite(se)",
+    },
     "refinement": {"settings": _object("settings")},
     "calibrations": {
         "model": _name("model"), "wording": _name("wording"), "prompt": _name("prompt"), "made": "made IS NOT NULL",

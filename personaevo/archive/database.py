@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from numpy.typing import NDArray
 
 from personaevo import content
 from personaevo.archive import bounds, catalog
@@ -30,6 +33,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 _OWN_FILES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")  # that DuckDB makes of a database
 _FILE_HEADER = 3 * 4096  # bytes before the first block
+_PIECE = 1 << 20  # bytes that are copied at once where the kernel does not do it
+_CANNOT_COPY = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
 class Database:
@@ -39,6 +44,7 @@ class Database:
         self.path = path
         self._connection: duckdb.DuckDBPyConnection | None = duckdb.connect(config=_CONFIG)
         self._inserts: dict[str, str] = {}
+        self._descriptor: int | None = None  # of the file; closed last, as closing it drops DuckDB's lock
         self.schema = 0  # the version of the file's schema
         # What is packaged was checked when it was made, and is trusted like the code beside it: the checks are half of opening an archive.
         self._trusted = path in content.archives().values()
@@ -113,6 +119,11 @@ class Database:
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """All rows of a query as dicts by column name."""
         return list(self.stream(sql, parameters))
+
+    def columns(self, sql: str, parameters: Sequence[object] = ()) -> dict[str, NDArray[Any]]:
+        """The columns of a query by name, none of them with a NULL: a hundredth of the time of rows."""
+        with _told(self.path):
+            return dict(self._open().execute(sql, list(parameters)).fetchnumpy())
 
     def table(self, sql: str, parameters: Sequence[object] = (), limit: int | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and rows, at most ``limit``, of any one query that only reads; names may repeat."""
@@ -201,9 +212,19 @@ class Database:
             self.schema = number
 
     def copy_to(self, target: Path) -> None:
-        """Write a complete copy of the present state to a new file; nothing is left there if that fails."""
-        with self.another(target):
-            self.execute("COPY FROM DATABASE archive TO copied")
+        """Write a complete copy of the present state to a new file; nothing is left there if that fails.
+
+        All is in the archive's own file after a checkpoint, and stays so until the next statement: the bytes are copied, which takes a
+        hundredth of the time of the rows.
+        """
+        self.execute("CHECKPOINT archive")
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            copy_bytes(self._descriptor, target)
+        except OSError as error:
+            remove_file(target)
+            raise _explained(target, os.strerror(error.errno or 0)) from error
 
     def write_table(self, name: str, target: Path) -> int:
         """Write a table or view to a file, in the format that its name ends with (``parquet`` or ``csv``); how many rows it has."""
@@ -242,9 +263,14 @@ class Database:
     def close(self) -> None:
         """Close; a second call does nothing."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with _told(self.path):
-                connection.close()
+        try:
+            if connection is not None:
+                with _told(self.path):
+                    connection.close()
+        finally:
+            descriptor, self._descriptor = self._descriptor, None
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
@@ -269,6 +295,20 @@ def remove_file(path: Path) -> None:
     for file in (path, path.with_name(path.name + ".wal")):
         with suppress(OSError):
             file.unlink()
+
+
+def copy_bytes(source: int, target: Path) -> None:
+    """Write an open file's bytes to a new one; where the file system can, they are shared."""
+    length, done = os.fstat(source).st_size, 0
+    with target.open("wb") as out:
+        while done < length:
+            try:
+                some = os.copy_file_range(source, out.fileno(), length - done, done, done)
+            except OSError as error:
+                if error.errno not in _CANNOT_COPY:
+                    raise
+                some = os.pwrite(out.fileno(), os.pread(source, _PIECE, done), done)
+            done += some
 
 
 def _check_length(database: Database) -> None:

@@ -114,6 +114,11 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ("cell", f"""
     SELECT {_candidate('t')}, format('a score in cell {{}}', t.c.cell), 'a cell of the run'
     FROM (SELECT run, number, unnest(evaluations.cells) AS c FROM evaluations) AS t WHERE {_CELL.format('t.c.cell')}"""),
+    ("cell", """
+    SELECT format('run {}, cell {}', coalesce(k.run, t.run), coalesce(k.cell, t.cell)),
+           coalesce(format('candidate {} as its elite', k.number), 'no elite'), coalesce(format('candidate {}', t.number), 'none')
+    FROM elites AS k FULL JOIN elites_anew AS t ON (k.run, k.cell) = (t.run, t.cell)
+    WHERE (k.number, k.share, k.score, k.se) IS DISTINCT FROM (t.number, t.share, t.score, t.se)"""),
     ("final table", _unknown_program("final_tables", "program")),
     ("final table", _unknown_program("finals", "program")),
     ("scoring", """

@@ -39,7 +39,7 @@ ORDER BY c.seq
 """
 _TABLES = (
     "runs", "evaluations", "episodes", "personas", "pruned", "final_tables", "finals", "comparisons", "rules", "levels", "controls",
-    "screenings",
+    "screenings", "holders",
 )  # fmt: skip
 _ROWS = """
 INSERT INTO copied.{table}

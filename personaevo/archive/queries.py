@@ -22,6 +22,7 @@ EPISODES = (
     "SELECT e.*, p.description, p.behaviors, p.dials, p.policy FROM episodes AS e LEFT JOIN personas AS p "
     "ON (p.run, p.number, p.task, p.slot, p.id) = (e.run, e.number, e.task, e.slot, e.persona) "
 )
+_LAST = "SELECT max(seq) FROM candidates GROUP BY run"
 _PERSONAS_SHOWN = 3
 _CANDIDATES_AT_ONCE = 50
 _MATCHES_NAMED = 5
@@ -51,8 +52,9 @@ def runs(database: Database) -> list[Run]:
 
 def elites(database: Database, run_id: int) -> list[Elite]:
     """The best lower bound in each cell that any program of the run reaches, by cell; ties go to the earliest."""
-    for table in ("runs", "candidates", "evaluations"):
+    for table in ("runs", "holders"):
         database.check(table, "run = ?", [run_id])
+    database.check("candidates", "run = ? AND number IN (SELECT h.number FROM holders AS h WHERE h.run = ?)", [run_id, run_id])
     found = database.rows(
         "SELECT cell, name, mass, number, program AS program_id, share, score, se, low FROM elites WHERE run = ? "
         "ORDER BY cell",
@@ -129,8 +131,8 @@ def episodes(database: Database, run_id: int) -> Iterator[tuple[int, tuple[Episo
 
 def run_digests(database: Database) -> dict[int, int]:
     """The stored digest of each run that has commits."""
-    database.check("candidates")
-    found = database.execute("SELECT run, arg_max(digest, seq) FROM candidates GROUP BY run")
+    database.check("candidates", f"seq IN ({_LAST})")
+    found = database.execute(f"SELECT run, digest FROM candidates WHERE seq IN ({_LAST})")
     return {run: int(text, 16) for run, text in found}
 
 

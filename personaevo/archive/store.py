@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +17,8 @@ from personaevo.archive.database import Database, remove_file
 from personaevo.archive.frames import FrameKind, frame
 from personaevo.archive.integrity import Finding
 from personaevo.archive.lock import Lock
+from personaevo.archive.memory import Memory, floors_of, remember
+from personaevo.archive.memory import md5 as _md5
 from personaevo.archive.population import Population, population
 from personaevo.archive.queries import Elite
 from personaevo.archive.refinements import Refinements
@@ -35,16 +35,6 @@ from personaevo.archive.rows import (
 from personaevo.archive.snapshot import Publisher
 from personaevo.errors import ArchiveError
 from personaevo.records import Commit, Episode, Evaluation, FinalTable, Run, Scoring
-
-
-@dataclass(slots=True)
-class _Known:
-    """What the writer remembers so that a commit need not ask: to number, to refuse repetition, to add up digests."""
-
-    seq: int = 0
-    sources: dict[str, bytes] = field(default_factory=dict)  # program id → MD5 of the stored text
-    numbers: dict[int, set[int]] = field(default_factory=dict)  # run → candidates committed
-    digests: dict[int, int] = field(default_factory=dict)
 
 
 _MODEL_CALLS = 3  # the schema that has them
@@ -65,7 +55,7 @@ class Archive:
         self._held = held
         self._publisher = publisher
         self._owner = os.getpid()
-        self._known = _Known()
+        self._known: Memory | None = None  # the writer's
         self._calls: Calls | None = None
 
     @classmethod
@@ -154,12 +144,13 @@ class Archive:
             texts = [as_json(dict(settings)), as_json([dict(cell) for cell in cells])]
         except (TypeError, ValueError) as error:
             raise ArchiveError(f"settings and cells of a run must be plain JSON values: {error}") from error
+        scored_by = scoring or Scoring({}, ())
         run_id = 1 + int(self._database.execute("SELECT coalesce(max(run), 0) FROM runs")[0][0])
         with self._database.transaction():
             self._database.execute("INSERT INTO runs (run, settings, cells, begun) VALUES (?, ?, ?, ?)", [run_id, *texts, _now()])
-            for table, rows in scoring_rows(run_id, scoring or Scoring({}, ())).items():
+            for table, rows in scoring_rows(run_id, scored_by).items():
                 self._database.insert(table, rows)
-        self._known.numbers[run_id] = set()
+        self._memory.begin(run_id, floors_of(scored_by.rules))
         self._publish_if_due()
         return self.run(run_id)
 
@@ -181,27 +172,30 @@ class Archive:
             ArchiveError: as ``commit``; if it cannot be written, nothing of those that waited is stored.
         """
         self._writable()
-        numbers = self._known.numbers.get(run_id)
+        known = self._memory
+        numbers = known.numbers.get(run_id)
         if numbers is None:
             raise self._no_run(run_id)
         if commit.candidate.number in numbers:
             raise ArchiveError(f"candidate {commit.candidate.number} of run {run_id} was committed before: a candidate is committed once")
         rows, added = rows_of(run_id, commit)
-        total = (self._known.digests.get(run_id, 0) + added) % digest.MODULUS
+        total = (known.digests.get(run_id, 0) + added) % digest.MODULUS
         row = rows["candidates"][0]
         key, source = row["program"], row.pop("source")
-        kept = self._known.sources.get(key)
+        kept = known.programs.text(key)
         row["variant"] = None if kept is None or kept == _md5(source) else source
-        row |= {"seq": self._known.seq + 1, "digest": digest.as_text(total), "written": _now().isoformat(" ")}
-        rows = {"programs": [{"id": key, "source": source}] if kept is None else [], **rows}
+        row |= {"seq": known.seq + 1, "digest": digest.as_text(total), "written": _now().isoformat(" ")}
+        held = known.cells[run_id].taken(run_id, row["number"], commit.evaluation)
+        rows = {"programs": [{"id": key, "source": source}] if kept is None else [], **rows, "holders": held}
         texts = {table: self._file.texts(table, some) for table, some in rows.items()}
         done = False
         try:
             self._waiting.append(texts)
-            self._known.seq += 1
-            self._known.sources.setdefault(key, _md5(source))
-            self._known.digests[run_id] = total
+            known.seq += 1
+            known.programs.add(key, _md5(source))
+            known.digests[run_id] = total
             numbers.add(row["number"])
+            known.cells[run_id].give(held)
             done = True
         finally:
             if not done:  # interrupted: what counts is what is stored
@@ -311,7 +305,7 @@ class Archive:
 
     def episodes(self, run_id: int, number: int) -> tuple[Episode, ...]:
         """The episodes of one candidate with their personas, in the order of committing; none if nothing was run."""
-        known = run_id in self._known.numbers  # the writer's own memory: a search asks often
+        known = self._known is not None and run_id in self._known.numbers  # the writer's own memory: a search asks often
         wanted = [run_id if known else self.run(run_id).id, number]
         for table in ("episodes", "personas"):
             self._database.check(table, "run = ? AND number = ?", wanted)
@@ -421,6 +415,11 @@ class Archive:
         self.flush()
         return self._file
 
+    @property
+    def _memory(self) -> Memory:
+        assert self._known is not None, "only a writer has one"
+        return self._known
+
     def _writable(self) -> Publisher:
         if self._publisher is None:
             raise ArchiveError(f"archive {self.path} is open for reading: open it with Archive.create_or_open to write")
@@ -450,23 +449,13 @@ class Archive:
             self._remember()
 
     def _remember(self) -> None:
-        known = _Known(digests=queries.run_digests(self._database))
-        known.sources = {key: bytes.fromhex(text) for key, text in self._database.execute("SELECT id, md5(source) FROM programs")}
-        known.numbers = {run.id: set() for run in self.runs()}
-        for seq, run_id, number in self._database.execute("SELECT seq, run, number FROM candidates"):
-            known.seq = max(known.seq, seq)
-            known.numbers[run_id].add(number)
-        self._known = known
+        self._known = remember(self._database)
 
     def _publish_if_due(self) -> None:
         publisher = self._writable()
         if publisher.due():
             with suppress(ArchiveError):  # what was committed is safe; readers keep the last snapshot
                 publisher.publish()
-
-
-def _md5(text: str) -> bytes:
-    return hashlib.md5(text.encode(), usedforsecurity=False).digest()  # a comparison with what DuckDB's md5() says, nothing more
 
 
 def _now() -> datetime:

@@ -11,7 +11,7 @@ from personaevo.archive.bounds import TABLES
 
 Kind = Literal["parquet", "csv"]
 VIEWS = (
-    "best", "cells", "cell_scores", "elites", "final_table", "lineage", "model_costs", "objectives", "refined_versions", "scores",
+    "best", "cells", "cell_scores", "elites", "elites_anew", "final_table", "lineage", "model_costs", "objectives", "refined_versions", "scores",
     "standings",
 )  # fmt: skip
 
