@@ -10,7 +10,7 @@ import numpy as np
 
 from personaevo import definitions
 from personaevo.crew import Crew
-from personaevo.evolve import controls
+from personaevo.evolve import controls, names
 from personaevo.evolve.negatives import FREE
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
@@ -22,8 +22,8 @@ from personaevo.records import Comparison, Episode, FinalTable, Floats, Measure,
 from personaevo.reference import Reference
 from personaevo.workers import Workers
 
-AUDITOR = "auditor"
-PEOPLE, SEED, BEST = "humans", "seed_program", "evolved"
+AUDITOR = names.AUDITOR
+PEOPLE, SEED, BEST = names.PEOPLE, names.SEED, names.BEST
 _LEAST = 10  # dialogues in each half of a fold, say: fewer are not told apart
 Rows = Mapping[str, Sequence[Episode]]
 

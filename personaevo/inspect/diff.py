@@ -15,7 +15,7 @@ from personaevo.errors import ArchiveError
 from personaevo.inspect import layout
 from personaevo.inspect.behavior import Changes, changes
 from personaevo.inspect.compare import Shift, paired, shifts
-from personaevo.inspect.find import find
+from personaevo.inspect.finding import find
 from personaevo.inspect.lineage import Family, tasks_of
 from personaevo.inspect.scoring import another_scoring, spoken
 from personaevo.records import Candidate, Commit

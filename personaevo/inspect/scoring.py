@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from personaevo.evolve.negatives import FREE
-from personaevo.evolve.table import BEST, PEOPLE, SEED
+from personaevo.evolve.names import BEST, FREE, PEOPLE, SEED
 from personaevo.judge.objectives import SCORE, SCORING, objectives, ordered, scoring_of
 from personaevo.records import Level, Run, Scoring
 

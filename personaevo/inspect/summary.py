@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from personaevo.archive import Archive
 from personaevo.inspect import layout
-from personaevo.inspect.elites import elites, elites_view
+from personaevo.inspect.niches import elites, elites_view
 from personaevo.inspect.scoring import notes
 from personaevo.inspect.table import table_view
 from personaevo.records import FinalTable, Scoring

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from personaevo.evolve.table import AUDITOR, BEST
+from personaevo.evolve.names import AUDITOR, BEST
 from personaevo.inspect import layout
 from personaevo.inspect.scoring import AVERAGE, Rules, arranged, row_name, rules_at_hand, spoken, steered
 from personaevo.judge.objectives import SCORE, ordered, shown

@@ -6,7 +6,7 @@ import re
 
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
-from personaevo.evolve.table import BEST
+from personaevo.evolve.names import BEST
 from personaevo.records import Run
 
 _CELL = re.compile(r"cell:(\d{1,9})")
