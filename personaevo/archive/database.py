@@ -100,19 +100,28 @@ class Database:
 
     def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """The rows of a query as dicts, read piece by piece over a cursor of its own."""
+        names: list[str] = []
+        for some in self.pieces(sql, 500, parameters, names):
+            yield from (dict(zip(names, row, strict=True)) for row in some)
+
+    def pieces(
+        self, sql: str, count: int, parameters: Sequence[object] = (), names: list[str] | None = None
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query, so many at once, read piece by piece over a cursor of its own; its columns are added to ``names``."""
         with _told(self.path):
             cursor = self._open().cursor()
         try:
             with _told(self.path):
                 cursor.execute("USE archive")
                 cursor.execute(sql, list(parameters))
-                names = [column[0] for column in cursor.description or ()]
+                if names is not None:
+                    names += [column[0] for column in cursor.description or ()]
             while True:
                 with _told(self.path):
-                    some = cursor.fetchmany(500)
+                    some = cursor.fetchmany(count)
                 if not some:
                     return
-                yield from (dict(zip(names, row, strict=True)) for row in some)
+                yield some
         finally:
             cursor.close()
 
@@ -285,8 +294,8 @@ class Database:
         )
         shape = ", ".join(f'"{name}" {kind}' for name, kind in columns)
         names = ", ".join(f'r."{name}"' for name, _ in columns)
-        texts = "SELECT unnest(CAST(? AS VARCHAR[])) AS text"
-        self._inserts[table] = f"INSERT INTO {table} SELECT {names} FROM (SELECT CAST(CAST(text AS JSON) AS STRUCT({shape})) AS r FROM ({texts}))"
+        rows = f"SELECT CAST(CAST(text AS JSON) AS STRUCT({shape})) AS r FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS text)"
+        self._inserts[table] = f"INSERT INTO {table} SELECT {names} FROM ({rows})"
         return self._inserts[table]
 
 

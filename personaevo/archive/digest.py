@@ -28,12 +28,12 @@ def row_hash(kind: str, row: Row) -> int:
 
     A row of ``candidates`` must carry the program's ``source`` besides its columns.
     """
-    return text_hash(_as_bytes([kind, row["number"], *_CANONICAL[kind](row)]))
+    return int.from_bytes(text_hash(_as_bytes([kind, row["number"], *_CANONICAL[kind](row)])), "big")
 
 
-def text_hash(text: bytes) -> int:
-    """The hash of a row in its canonical form: JSON of a list, in UTF-8."""
-    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big")
+def text_hash(text: bytes) -> bytes:
+    """The 16 bytes of the hash of a row in its canonical form: JSON of a list, in UTF-8."""
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def _as_bytes(value: list[Any]) -> bytes:

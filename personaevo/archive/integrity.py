@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from personaevo.archive import bounds, digest, queries
+from personaevo.archive import bounds, digest, queries, sums
 from personaevo.archive.catalog import VERSIONS, migrations
 from personaevo.archive.database import Database
 from personaevo.errors import ArchiveError
@@ -200,14 +200,9 @@ def _rows(database: Database) -> Iterator[Finding]:
 
 def _digests(database: Database) -> Iterator[Finding]:
     """Digests grow from commit to commit by what each adds, so that a change shows where it was made and nowhere else."""
-    order, sums = queries.commit_sums(database)
-    before: dict[int, int] = {}
-    for run, number, text in order:
-        stored = int(text, 16)
-        added, expected = sums.pop((run, number), 0) % digest.MODULUS, (stored - before.get(run, 0)) % digest.MODULUS
-        before[run] = stored
-        if added != expected:
-            where = f"run {run}, candidate {number}"
-            yield Finding("digest", where, f"rows that add {digest.as_text(added)}", f"{digest.as_text(expected)}, as was committed")
-    for run, number in sorted(sums):
+    found = sums.check(database)
+    for one in found.wrong:
+        where = f"run {one.run}, candidate {one.number}"
+        yield Finding("digest", where, f"rows that add {digest.as_text(one.added)}", f"{digest.as_text(one.expected)}, as was committed")
+    for run, number in found.orphans:
         yield Finding("digest", f"run {run}, candidate {number}", "rows", "none: it was never committed")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import starmap
 
 import numpy as np
 
@@ -141,7 +142,8 @@ def remember(database: Database) -> Memory:
 
 def floors_of(rules: Mapping[str, tuple[str, str, float | None, int]]) -> tuple[Floor, ...]:
     """The floors among the rules that a run is scored by."""
-    return tuple(_floor(name, floor, direction) for name, (role, direction, floor, _) in rules.items() if role == "holds" and floor is not None)
+    held = ((name, floor, direction) for name, (role, direction, floor, _) in rules.items() if role == "holds" and floor is not None)
+    return tuple(starmap(_floor, held))
 
 
 def _floor(name: str, floor: float, direction: str) -> Floor:

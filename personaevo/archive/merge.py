@@ -22,29 +22,40 @@ SELECT run, CAST(settings AS VARCHAR) AS settings,
 FROM runs AS r ORDER BY run
 """
 _RENUMBERED = "CREATE TABLE memory.renumbered (old INTEGER, new INTEGER, taken BOOLEAN)"
+# By their places first: texts are neither sorted nor held.
+_WANTED = """
+CREATE TABLE memory.wanted AS
+SELECT p.rowid AS place, EXISTS (FROM copied.programs AS known WHERE known.id = p.id) AS known FROM archive.programs AS p
+WHERE EXISTS (FROM archive.candidates AS c JOIN memory.renumbered AS r ON r.old = c.run WHERE r.taken AND c.program = p.id)
+ORDER BY place
+"""
+_OTHERS = """
+CREATE TABLE memory.others AS
+SELECT p.id AS id, p.source AS ours, known.source AS kept
+FROM archive.programs AS p JOIN copied.programs AS known ON known.id = p.id
+WHERE p.rowid IN (SELECT w.place FROM memory.wanted AS w WHERE w.known) AND p.source <> known.source
+"""
 _PROGRAMS = """
 INSERT INTO copied.programs
-SELECT p.id, p.source FROM archive.programs AS p
-WHERE EXISTS (FROM archive.candidates AS c JOIN memory.renumbered AS r ON r.old = c.run WHERE r.taken AND c.program = p.id)
-  AND NOT EXISTS (FROM copied.programs AS known WHERE known.id = p.id)
-ORDER BY p.rowid
+SELECT p.id, p.source FROM archive.programs AS p JOIN memory.wanted AS w ON w.place = p.rowid
+WHERE NOT w.known AND p.rowid BETWEEN $1 AND $2 AND w.place BETWEEN $1 AND $2 ORDER BY p.rowid
 """
 # A proposal whose text is not the one that is kept for its program keeps its own.
 _CANDIDATES = """
 INSERT INTO copied.candidates
-SELECT c.* REPLACE (c.seq + ? AS seq, r.new AS run, nullif(coalesce(c.variant, p.source), known.source) AS variant)
-FROM archive.candidates AS c JOIN memory.renumbered AS r ON r.old = c.run AND r.taken
-JOIN archive.programs AS p ON p.id = c.program JOIN copied.programs AS known ON known.id = c.program
+SELECT c.* REPLACE (c.seq + ? AS seq, r.new AS run,
+                    CASE WHEN o.id IS NULL THEN c.variant ELSE nullif(coalesce(c.variant, o.ours), o.kept) END AS variant)
+FROM archive.candidates AS c JOIN memory.renumbered AS r ON r.old = c.run AND r.taken LEFT JOIN memory.others AS o ON o.id = c.program
 ORDER BY c.seq
 """
+_AT_ONCE = 20_000  # programs
 _TABLES = (
     "runs", "evaluations", "episodes", "personas", "pruned", "final_tables", "finals", "comparisons", "rules", "levels", "controls",
     "screenings", "holders",
 )  # fmt: skip
 _ROWS = """
-INSERT INTO copied.{table}
-SELECT t.* REPLACE (r.new AS run) FROM archive.{table} AS t JOIN memory.renumbered AS r ON r.old = t.run AND r.taken ORDER BY r.new, t.rowid
-"""
+INSERT INTO copied.{table} SELECT t.* REPLACE (CAST(? AS INTEGER) AS run) FROM archive.{table} AS t WHERE t.run = ?
+"""  # one scan, which keeps the order of the rows
 _CALLS = """
 INSERT INTO copied.model_calls
 SELECT t.* REPLACE (r.new AS run) FROM archive.model_calls AS t JOIN memory.renumbered AS r ON r.old = t.run
@@ -129,10 +140,20 @@ def _add(source: _Source, draft: Path, runs: Sequence[MergedRun]) -> None:
     for run in runs:
         database.execute("INSERT INTO memory.renumbered VALUES (?, ?, ?)", [run.run, run.number, run.taken])
     with database.another(draft):
+        _add_programs(database)
         last = database.execute("SELECT coalesce(max(seq), 0) FROM copied.candidates")[0][0]
-        database.execute(_PROGRAMS)
         database.execute(_CANDIDATES, [last])
-        for table in _TABLES:
-            database.execute(_ROWS.format(table=table))
+        for run in sorted(runs, key=lambda run: run.number):
+            for table in _TABLES if run.taken else ():
+                database.execute(_ROWS.format(table=table), [run.number, run.run])
         database.execute(_CALLS)
         database.execute(_CALIBRATIONS)
+
+
+def _add_programs(database: Database) -> None:
+    """Those that are not there yet, in their order."""
+    database.execute(_WANTED)
+    database.execute(_OTHERS)
+    last = int(database.execute("SELECT coalesce(max(place), -1) FROM memory.wanted")[0][0])
+    for first in range(0, last + 1, _AT_ONCE):
+        database.execute(_PROGRAMS, [first, first + _AT_ONCE - 1])

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from personaevo.archive import bounds, digest
+from personaevo.archive import bounds, digest, sums
 from personaevo.archive.database import Database
 from personaevo.archive.rows import Row, comparison_from, episode_from, final_from, scoring_from, table_row_from
+from personaevo.archive.sums import CANDIDATES
 from personaevo.errors import ArchiveError
 from personaevo.records import Episode, Evaluation, FinalTable, Run, Scoring
 
-# Programs are stored once; a proposal with another text of the same program keeps its own.
-CANDIDATES = (
-    "SELECT c.*, coalesce(c.variant, p.source) AS source FROM candidates AS c JOIN programs AS p ON p.id = c.program "
-)
 EPISODES = (
     "SELECT e.*, p.description, p.behaviors, p.dials, p.policy FROM episodes AS e LEFT JOIN personas AS p "
     "ON (p.run, p.number, p.task, p.slot, p.id) = (e.run, e.number, e.task, e.slot, e.persona) "
@@ -144,38 +140,19 @@ def verified_digest(database: Database) -> str:
     """
     for table in bounds.TABLES:
         database.check(table, streamed=True)
-    order, sums = commit_sums(database)
-    totals: dict[int, int] = defaultdict(int)
-    for run, number, stored in order:
-        totals[run] += sums.pop((run, number), 0)
-        if digest.as_text(totals[run]) != stored:
-            raise ArchiveError(
-                f"archive {database.path} was changed: from candidate {number} of run {run} on, its rows do not "
-                f"add up to the digest {stored} "
-                "stored with them; restore a copy"
-            )
-    if sums:
+    found = sums.check(database)
+    for one in found.wrong:
+        raise ArchiveError(
+            f"archive {database.path} was changed: from candidate {one.number} of run {one.run} on, its rows do not "
+            f"add up to the digest {one.stored} "
+            "stored with them; restore a copy"
+        )
+    if found.orphans:
         raise ArchiveError(
             f"archive {database.path} was changed: it has rows of candidates that were never committed: "
-            f"{sorted(sums)[:3]}"
+            f"{found.orphans[:3]}"
         )
-    return digest.as_text(sum(totals.values()))
-
-
-def commit_sums(database: Database) -> tuple[list[tuple[int, int, str]], dict[tuple[int, int], int]]:
-    """The commits (run, candidate, stored digest) in their order, and the sum of the hashes of each candidate's rows, with those of rows
-    that were left out by ``compact``."""
-    sums: dict[tuple[int, int], int] = defaultdict(int)
-    order: list[tuple[int, int, str]] = []
-    for row in database.stream(CANDIDATES + "ORDER BY c.seq"):
-        order.append((row["run"], row["number"], row["digest"]))
-        sums[row["run"], row["number"]] += digest.row_hash("candidates", row)
-    for table in ("evaluations", "episodes", "personas", "screenings"):
-        for row in database.stream(f"SELECT * FROM {table}"):
-            sums[row["run"], row["number"]] += digest.row_hash(table, row)
-    for row in database.stream("SELECT * FROM pruned"):
-        sums[row["run"], row["number"]] += int(row["digest"], 16)
-    return order, sums
+    return digest.as_text(sum(found.runs.values()))
 
 
 def program(database: Database, prefix: str) -> dict[str, Any]:

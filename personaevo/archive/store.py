@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from personaevo.archive import calibrations, digest, integrity, opening, queries
+from personaevo.archive import calibrations, digest, integrity, opening, queries, sums
 from personaevo.archive.calibrations import KeptCalibration
 from personaevo.archive.calls import Calls
 from personaevo.archive.database import Database, remove_file
@@ -35,7 +35,6 @@ from personaevo.archive.rows import (
 from personaevo.archive.snapshot import Publisher
 from personaevo.errors import ArchiveError
 from personaevo.records import Commit, Episode, Evaluation, FinalTable, Run, Scoring
-
 
 _MODEL_CALLS = 3  # the schema that has them
 _MOST_WAITING = 64  # candidates that were added and are not safe yet
@@ -297,7 +296,7 @@ class Archive:
             self._database.check(table, "run = ?", known)
         self._database.check("programs")
         found = self._database.rows(
-            f"SELECT c.*, e.* EXCLUDE (run, number) FROM ({queries.CANDIDATES}WHERE c.run = ?) AS c "
+            f"SELECT c.*, e.* EXCLUDE (run, number) FROM ({sums.CANDIDATES}WHERE c.run = ?) AS c "
             "LEFT JOIN evaluations AS e ON (e.run, e.number) = (c.run, c.number) ORDER BY c.number",
             known,
         )

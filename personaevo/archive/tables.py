@@ -11,8 +11,8 @@ from personaevo.archive.bounds import TABLES
 
 Kind = Literal["parquet", "csv"]
 VIEWS = (
-    "best", "cells", "cell_scores", "elites", "elites_anew", "final_table", "lineage", "model_costs", "objectives", "refined_versions", "scores",
-    "standings",
+    "best", "cells", "cell_scores", "elites", "elites_anew", "final_table", "lineage", "model_costs", "objectives", "refined_versions",
+    "scores", "standings",
 )  # fmt: skip
 
 

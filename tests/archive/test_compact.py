@@ -174,7 +174,7 @@ def test_a_compacted_search_goes_on_to_the_same_end(finished_archive: Path, tmp_
 def test_a_mutator_needs_the_dialogues(finished_archive: Path, tmp_path: Path) -> None:
     path, whole = tmp_path / "small.duckdb", Path(shutil.copy(finished_archive, tmp_path / "whole.duckdb"))
     with duckdb.connect(str(whole)) as connection:
-        connection.execute("UPDATE rules SET floor = 2 WHERE floor IS NOT NULL")  # nobody holds it, so that there is no elite
+        connection.execute("UPDATE rules SET floor = 2 WHERE floor IS NOT NULL; DELETE FROM holders")  # nobody holds it
     compact(whole, path, elites=True)
     config = SimpleNamespace(models={"mutator": "openai:x"}, recorded=dict)
     with Archive.create_or_open(path) as archive, pytest.raises(ArchiveError, match="lacks dialogues that the mutator would be shown"):
