@@ -344,6 +344,7 @@ def test_a_compacted_archive(plant: Plant, tmp_path: Path) -> None:
     without = plant("UPDATE rules SET floor = 2 WHERE floor IS NOT NULL; DELETE FROM holders")  # nobody holds it: there is no elite
     done = compact(without, path, elites=True)
     change(path, "UPDATE rules SET floor = 0.9 WHERE floor IS NOT NULL")
+    change(path, "INSERT INTO holders SELECT * FROM elites_anew")
     found = verify(path)
     assert found.findings == ()
     left_out = done.episodes // 12

@@ -202,15 +202,19 @@ class Database:
                 with suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                     self._connection.execute("ROLLBACK")
 
-    def check(self, table: str, where: str = "true", parameters: Sequence[object] = (), *, streamed: bool = False) -> None:
-        """Look at the values of rows that are about to be read, all at once or ``streamed``; once, as nobody else writes meanwhile.
+    def check(
+        self, table: str, where: str = "true", parameters: Sequence[object] = (), *, streamed: bool = False, columns: Sequence[str] = ()
+    ) -> None:
+        """Look at the values of rows (or of some of their ``columns``) that are about to be read, all at once or ``streamed``; once, as
+        nobody else writes meanwhile.
 
         Raises:
             ArchiveError: one is not what a search writes, or there are too many.
         """
-        key = repr((table, where, parameters, streamed))
+        key = repr((table, where, parameters, streamed, columns))
         if not self._trusted and key not in self._checked:
-            bounds.check(self.execute(bounds.query(table, where), parameters)[0], table, self.path, streamed=streamed)
+            found = self.execute(bounds.query(table, where, columns), parameters)[0]
+            bounds.check(found, table, self.path, streamed=streamed, columns=columns)
             self._checked.add(key)
 
     def migrate(self) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from personaevo.archive import bounds, digest, sums
 from personaevo.archive.database import Database
-from personaevo.archive.rows import Row, comparison_from, episode_from, final_from, scoring_from, table_row_from
+from personaevo.archive.rows import Row, commit_from, comparison_from, episode_from, final_from, scoring_from, table_row_from
 from personaevo.archive.sums import CANDIDATES
 from personaevo.errors import ArchiveError
-from personaevo.records import Episode, Evaluation, FinalTable, Run, Scoring
+from personaevo.records import Commit, Episode, Evaluation, FinalTable, Run, Scoring
 
 EPISODES = (
     "SELECT e.*, p.description, p.behaviors, p.dials, p.policy FROM episodes AS e LEFT JOIN personas AS p "
@@ -57,6 +57,24 @@ def elites(database: Database, run_id: int) -> list[Elite]:
         [run_id],
     )
     return [Elite(**row) for row in found]
+
+
+def commits(database: Database, run_id: int, numbers: Sequence[int] | None) -> list[Commit]:
+    """What a run committed (see ``Archive.commits``)."""
+    known: list[object] = [run_id] if numbers is None else [run_id, list(numbers)]
+    some = "run = ?" if numbers is None else "run = ? AND list_contains(?, number)"
+    for table in ("candidates", "evaluations"):
+        database.check(table, some, known)
+    programs = "true" if numbers is None else f"id IN (SELECT c.program FROM candidates AS c WHERE {some})"
+    database.check("programs", programs, () if numbers is None else known)
+    proposed = f"SELECT p.* FROM programs AS p WHERE {programs}"
+    found = database.rows(
+        "SELECT c.*, coalesce(c.variant, p.source) AS source, e.* EXCLUDE (run, number) "
+        f"FROM (SELECT * FROM candidates WHERE {some}) AS c JOIN ({proposed}) AS p ON p.id = c.program "
+        f"LEFT JOIN (SELECT * FROM evaluations WHERE {some}) AS e ON e.number = c.number ORDER BY c.number",
+        known * (2 if numbers is None else 3),
+    )
+    return [commit_from(row) for row in found]
 
 
 def final_table(database: Database, run_id: int) -> FinalTable:

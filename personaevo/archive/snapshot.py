@@ -11,6 +11,7 @@ from personaevo.archive.database import Database, remove_file
 from personaevo.errors import ArchiveError
 
 _SHARE = 0.01  # of the writer's time: half of what is allowed, because one that took long is known only afterwards
+_APART = 10.0  # seconds between two, at least: each writes what the log holds into the file
 
 
 def snapshot_file(archive: Path) -> Path:
@@ -27,11 +28,13 @@ class Publisher:
         self._draft = draft_file(database.path)
         self._begun = time.monotonic()
         self._spent = 0.0
+        self._published = self._begun
         self._last = 0.0
 
     def due(self) -> bool:
         """Whether another snapshot, taking as long as the last one, keeps the time spent on them within its share."""
-        return self._spent + self._last <= _SHARE * (time.monotonic() - self._begun)
+        now = time.monotonic()
+        return now - self._published >= _APART and self._spent + self._last <= _SHARE * (now - self._begun)
 
     def publish(self) -> None:
         """Replace the snapshot by the present state.
@@ -48,7 +51,8 @@ class Publisher:
             remove_file(self._draft)
             raise ArchiveError(f"cannot publish {self._target}: {error.strerror}") from error
         finally:
-            self._last = time.monotonic() - begun
+            self._published = time.monotonic()
+            self._last = self._published - begun
             self._spent += self._last
 
     def remove(self) -> None:

@@ -7,7 +7,7 @@ Of a candidate 40 bytes are held.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -155,6 +155,13 @@ def check(database: Database) -> Sums:
     if found.wrong:
         found.wrong = _again(database, found.wrong)
     return found
+
+
+def added(database: Database) -> Callable[[int, int], int]:
+    """What gives, of each candidate's run and number, the sum of the hashes of its rows, once."""
+    adder = _Adder(database)
+    _add_all(database, adder)
+    return adder.take
 
 
 def _commits(database: Database) -> Iterator[tuple[int, int, str]]:
