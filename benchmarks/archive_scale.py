@@ -5,21 +5,22 @@
 Programs are bred from the seed program by the search's own operators and made distinct by one constant each; evaluations have the
 objectives, cells, remarks and replicates of a search. ``--episodes`` adds four dialogues and personas to each.
 
-For each size: ``merge_per_s`` is the evaluations of two archives of half the size each, over all the seconds of ``archive.merge`` of both
-(opening, every check of values and digests, programs kept once, the checkpoint). ``commit_per_s`` is that of ``Archive.add`` into the merged
-archive, written as a search does (64 together, or what came in a quarter of a second) until the last is safe from ``kill -9``;
-``unflushed_per_s`` the same without writing, so that what durability costs is the difference. ``summary_s`` and ``elites_s`` are whole
-commands in a process of their own, ``command_s`` the same of ``archive --help``. ``open_s`` is ``Archive.create_or_open``, ``outcomes_s``
-what a resumed search reads. ``bytes`` are those of the merged file for an evaluation. ``memory_mb`` is the largest resident size of this
-process so far; ``--pyribs`` names a Python that has pyribs, whose ``GridArchive`` takes solutions of one number in memory, in batches of 64,
-and keeps neither texts nor anything else after the process ends. The archives of half the size are made in bulk, with digests that hold.
+For each size, of an archive of so many evaluations: ``summary_s`` and ``elites_s`` are whole commands in a process of their own,
+``command_s`` the same of ``archive --help``. ``merge_per_s``: an archive of 20,000 others is merged with it into a new file; all
+evaluations that are written, over all the seconds (opening both, every check of values and digests, programs kept once, the checkpoint).
+As a merge writes everything anew, the 20,000 alone come at a rate that falls with what is stored. ``open_s`` is ``Archive.create_or_open``,
+``outcomes_s`` what a resumed search reads. ``commit_per_s``: 2,000 commits through ``Archive.add``, written as a search does (64 together,
+or what came in a quarter of a second) until the last is safe from ``kill -9``; one in twenty proposes a program that is stored already.
+``unflushed_per_s``: the same without the writing, so that the difference is what durability costs. ``bytes`` are those of the file for an
+evaluation, ``memory_mb`` the largest resident size of this process so far. ``--pyribs`` names a Python that has pyribs, whose
+``GridArchive`` takes solutions of one number in memory, in batches of 64, and keeps no texts, and nothing when the process ends.
+The archives are made in bulk, with digests that hold.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import resource
 import subprocess
 import sys
@@ -33,9 +34,9 @@ from typing import Any
 
 from benchmarks.scale import Maker, build
 from personaevo.archive import Archive, merge
-from personaevo.records import Commit
+from personaevo.records import Commit, Program
 
-_ADDED = 2_000  # commits that are timed, unless the archive is smaller
+_ADDED, _MERGED = 2_000, 20_000  # evaluations that are timed
 _LONGEST_SECONDS = 0.25  # that a search lets what was told wait, as evolve.search does
 _PYRIBS = """
 import sys, time
@@ -77,15 +78,16 @@ def _options() -> argparse.Namespace:
 
 
 def _measured(folder: Path, size: int, maker: Maker) -> dict[str, Any]:
-    halves = [folder / f"half{number}.duckdb" for number in range(2)]
-    built = _seconds(lambda: [build(half, max(1, size // 2), maker, seed) for seed, half in enumerate(halves)])
-    merged = folder / "merged.duckdb"
-    merging = _seconds(partial(merge, merged, halves))
-    found: dict[str, Any] = {"evaluations": size, "built_s": built, "merge_per_s": round(size / merging), "merge_s": merging}
-    found["bytes"] = merged.stat().st_size // size
-    for name, words in {"summary": ["archive", "summary", merged], "elites": ["archive", "elites", merged], "command": ["archive", "--help"]}.items():
-        found[f"{name}_s"] = min(_seconds(partial(_command, list(map(str, words)))) for _ in range(3))
-    return found | _written(merged, maker, min(_ADDED, size))
+    stored, more, merged = (folder / f"{name}.duckdb" for name in ("stored", "more", "merged"))
+    found: dict[str, Any] = {"evaluations": size, "built_s": _seconds(partial(build, stored, size, maker, 0))}
+    found["bytes"] = stored.stat().st_size // size
+    for name, words in {"summary": ["summary", str(stored)], "elites": ["elites", str(stored)], "command": ["--help"]}.items():
+        found[f"{name}_s"] = min(_seconds(partial(_command, words)) for _ in range(3))
+    build(more, _MERGED, maker, 1)
+    found["merge_s"] = _seconds(partial(merge, merged, [stored, more]))
+    found["merge_per_s"] = round((size + _MERGED) / found["merge_s"])
+    merged.unlink()
+    return found | _written(stored, maker, _ADDED)
 
 
 def _written(path: Path, maker: Maker, count: int) -> dict[str, Any]:
@@ -95,12 +97,25 @@ def _written(path: Path, maker: Maker, count: int) -> dict[str, Any]:
         found: dict[str, Any] = {"open_s": round(time.perf_counter() - begun, 3)}
         run = archive.run()
         found["outcomes_s"] = _seconds(lambda: archive.outcomes(run.id))
-        commits = [replace(one, candidate=replace(one.candidate, number=number)) for number, one in enumerate(maker.commits(count, "new"))]
+        commits = _some_known(archive, run.id, maker.commits(count, "new"))
         runs = [archive.begin_run(run.settings, run.cells, archive.scoring(run.id)).id for _ in range(2)]
         found["commit_per_s"] = round(count / _seconds(partial(_committed, archive, runs[0], commits)))
         archive.publish_snapshot()
         found["unflushed_per_s"] = round(count / _seconds(partial(_prepared, archive, runs[1], commits)))
     return found
+
+
+def _some_known(archive: Archive, run: int, commits: Iterator[Commit]) -> list[Commit]:
+    """The commits, one in twenty with a program that the archive has."""
+    known = iter(archive.commits(run, range(1, _ADDED // 20 + 1)))
+    return [_as_known(one, next(known).candidate.program) if one.candidate.number % 20 == 19 else one for one in commits]
+
+
+def _as_known(commit: Commit, program: Program) -> Commit:
+    assert commit.evaluation is not None
+    return replace(
+        commit, candidate=replace(commit.candidate, program=program), evaluation=replace(commit.evaluation, program_id=program.id)
+    )
 
 
 def _committed(archive: Archive, run: int, commits: Sequence[Commit]) -> None:
@@ -127,7 +142,7 @@ def _parts(commits: Sequence[Commit], count: int) -> Iterator[Sequence[Commit]]:
 
 
 def _command(words: Sequence[str]) -> None:
-    subprocess.run([sys.executable, "-m", "personaevo", *words], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "personaevo", "archive", *words], check=True, stdout=subprocess.DEVNULL)
 
 
 def _pyribs(python: str, count: int) -> int:
@@ -142,5 +157,4 @@ def _seconds(work: Any) -> float:
 
 
 if __name__ == "__main__":
-    random.seed(0)
     main()

@@ -118,8 +118,8 @@ def _copy(database: Database, templates: int, copies: int) -> None:
         for table, select in _COPIES.items():
             bound = templates if table not in ("episodes", "personas") else 4 * templates
             sql = f"INSERT INTO {table} {select} FROM range($1, $2) AS r(g), {table} AS t WHERE t.rowid < {bound}"
-            parameters: list[object] = [first, min(first + _AT_ONCE, copies), templates][: 2 if table == "programs" else 3]
-            database.execute(f"{sql} ORDER BY g, t.rowid", parameters)
+            parameters = [first, min(first + _AT_ONCE, copies), templates]
+            database.execute(f"{sql} ORDER BY g, t.rowid", parameters[: 2 if table == "programs" else 3])
     _digest(database)
     database.execute("DELETE FROM holders")
     database.execute("INSERT INTO holders SELECT * FROM elites_anew")
@@ -129,9 +129,9 @@ def _copy(database: Database, templates: int, copies: int) -> None:
 def _digest(database: Database) -> None:
     """Stores the digests that the rows have."""
     found, total = sums.added(database), 0
-    for rows in database.pieces("SELECT seq, run, number FROM candidates ORDER BY seq", 100_000):
+    for rows in database.pieces("SELECT seq FROM candidates ORDER BY seq", 100_000):
         texts = []
-        for _, run, number in rows:
-            total += found(run, number)
+        for _, added in zip(rows, found, strict=False):
+            total += added
             texts.append(digest.as_text(total))
         database.execute(_DIGESTS, [[row[0] for row in rows], texts])

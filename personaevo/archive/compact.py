@@ -84,7 +84,7 @@ def _in_place(path: Path, elites: bool) -> Compacted:
 def _rewritten(database: Database, draft: Path, elites: bool) -> tuple[int, int]:
     """Writes all that is kept to ``draft``; how many episodes and personas were left out."""
     left_out = _left_out(database) if elites else {}
-    with database.another(draft, dense=True):
+    with database.another(draft):
         database.execute("COPY FROM DATABASE archive TO copied (SCHEMA)")
         for table in (VERSIONS, *TABLES):
             some = f"WHERE NOT {_AMONG} ORDER BY t.rowid" if elites and table in _HEAVY else ""

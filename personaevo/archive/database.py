@@ -19,8 +19,7 @@ from personaevo.archive.rows import Row, row_as_json
 from personaevo.errors import ArchiveBusyError, ArchiveError
 
 # Readable by DuckDB 1.4 and later.
-_NEW = "STORAGE_VERSION 'v1.4.0'"
-_DENSE = f"{_NEW}, BLOCK_SIZE 32768"  # an eighth of the usual: a small archive is mostly the ends of its columns' blocks
+_NEW = "STORAGE_VERSION 'v1.4.0', BLOCK_SIZE 32768"  # an eighth of the usual: a small archive is mostly the ends of its columns' blocks
 # No extensions. One thread: a commit is small (two threads are slower), and workers need the other cores. Texts take a fifth less space,
 # and no more time, than with what DuckDB would choose.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -212,10 +211,14 @@ class Database:
             ArchiveError: one is not what a search writes, or there are too many.
         """
         key = repr((table, where, parameters, streamed, columns))
-        if not self._trusted and key not in self._checked:
+        if not self._trusted and key not in self._checked and not self.is_empty(table):
             found = self.execute(bounds.query(table, where, columns), parameters)[0]
             bounds.check(found, table, self.path, streamed=streamed, columns=columns)
             self._checked.add(key)
+
+    def is_empty(self, table: str) -> bool:
+        """Whether a table has no rows."""
+        return not self.execute(f"SELECT 1 FROM {table} LIMIT 1")
 
     def migrate(self) -> None:
         """Bring the schema up to the present, each step in one transaction."""
@@ -247,12 +250,12 @@ class Database:
         return int(self.execute(f"COPY (SELECT *{seed} FROM {name}) TO {_quoted(target)} ({options})")[0][0])
 
     @contextmanager
-    def another(self, target: Path, *, dense: bool = False) -> Iterator[None]:
-        """While inside, the database at ``target`` (a new one, if there is none; ``dense`` takes less space and more time) is attached
-        as ``copied``; what was written is then safe in it. It is removed if that fails."""
+    def another(self, target: Path) -> Iterator[None]:
+        """While inside, the database at ``target`` (a new one, if there is none) is attached as ``copied``; what was written is then safe
+        in it. It is removed if that fails."""
         done = False
         try:
-            self.execute(f"ATTACH {_quoted(target)} AS copied ({_DENSE if dense else _NEW})")
+            self.execute(f"ATTACH {_quoted(target)} AS copied ({_NEW})")
             yield
             self.execute("CHECKPOINT copied")
             done = True

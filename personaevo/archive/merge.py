@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from personaevo.archive import opening, queries
 from personaevo.archive.database import Database
+from personaevo.archive.refinements import Refinements
 from personaevo.errors import ArchiveError
 
 # What makes two runs the same one, and how much of it a file still has: rows may have been left out, or the search not have ended yet.
@@ -56,10 +58,19 @@ _TABLES = (
 _ROWS = """
 INSERT INTO copied.{table} SELECT t.* REPLACE (CAST(? AS INTEGER) AS run) FROM archive.{table} AS t WHERE t.run = ?
 """  # one scan, which keeps the order of the rows
+_OF_THE_PART = {"people", "behavior"}  # settings that tell which people a refinement was given
+# The settings of the first file that has some; a person of several files, who is the same in all, once.
+_REFINED = (
+    "INSERT INTO copied.refinement SELECT t.* FROM archive.refinement AS t WHERE NOT EXISTS (FROM copied.refinement)",
+    """INSERT INTO copied.refined SELECT t.* FROM archive.refined AS t
+    WHERE NOT EXISTS (FROM copied.refined AS k WHERE (k.person, k."role") = (t.person, t."role")) ORDER BY t.rowid""",
+)
+# Answers of a refinement belong to no run (see ``integrity``): the number after the last one.
 _CALLS = """
 INSERT INTO copied.model_calls
-SELECT t.* REPLACE (r.new AS run) FROM archive.model_calls AS t JOIN memory.renumbered AS r ON r.old = t.run
+SELECT t.* REPLACE (coalesce(r.new, ?) AS run) FROM archive.model_calls AS t LEFT JOIN memory.renumbered AS r ON r.old = t.run
 WHERE NOT EXISTS (FROM copied.model_calls AS known WHERE known."key" = t."key")
+  AND (r.new IS NOT NULL OR EXISTS (FROM archive.refinement))
 QUALIFY row_number() OVER (PARTITION BY t."key" ORDER BY t.rowid) = 1
 ORDER BY t.rowid
 """
@@ -94,7 +105,8 @@ def merge(out: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]]) 
 
     Programs are kept once, and so are answers of models (the first of those to the same question). Runs are equal, and kept once,
     if they have the same settings, number of commits and digest; the one is taken of which most is there. Calibrations come along, without
-    the answers that they were made from. The files stay as they are; one that is being written gives its last snapshot.
+    the answers that they were made from, and so do refined profiles: those of several files must come of refinements that differ in their
+    people only, and a person of several must be the same in all. The files stay as they are; one that is being written gives its last snapshot.
 
     Raises:
         ArchiveError: ``out`` exists; a file cannot be read, is of a newer personaevo, holds neither run nor calibration, or was changed
@@ -103,10 +115,11 @@ def merge(out: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]]) 
     target = Path(out).resolve()
     with opening.new_file(target) as draft, ExitStack() as stack:
         sources = [_opened(Path(file).resolve(), draft, stack) for file in files]
+        _check_refinements(sources)
         runs = _numbered(sources)
         Database.create(draft)
         for source in sources:
-            _add(source, draft, [run for run, owner in runs if owner is source])
+            _add(source, draft, [run for run, owner in runs if owner is source], 1 + max((run.number for run, _ in runs), default=0))
     return [run for run, _ in runs]
 
 
@@ -114,11 +127,42 @@ def _opened(path: Path, draft: Path, stack: ExitStack) -> _Source:
     database, held = opening.for_reading(path, [draft])
     stack.enter_context(opening.closing(database, held))
     queries.verified_digest(database)
-    if not queries.runs(database) and not database.execute("SELECT count(*) FROM calibrations")[0][0]:
+    if all(database.is_empty(table) for table in ("runs", "calibrations", "refinement")):
         raise ArchiveError(f"archive {path} holds no run yet: leave it out")
-    if database.execute("SELECT count(*) FROM refined")[0][0]:
-        raise ArchiveError(f"archive {path} holds refined profiles of people, which cannot be merged: leave it out")
     return _Source(path, database)
+
+
+def _check_refinements(sources: Sequence[_Source]) -> None:
+    """An archive holds one refinement: those of several files must be one that was done in parts.
+
+    Raises:
+        ArchiveError: their settings are others, or somebody was refined twice and differently.
+    """
+    begun: tuple[Path, dict[str, Any]] | None = None
+    people: dict[tuple[str, str], tuple[Path, str]] = {}
+    for source in sources:
+        kept = Refinements(source.database, _nobody_writes, _nobody_writes)
+        settings = kept.settings()
+        if settings is None:
+            continue
+        begun = begun or (source.path, settings)
+        other = next((name for name in sorted({*begun[1], *settings} - _OF_THE_PART) if begun[1].get(name) != settings.get(name)), None)
+        if other is not None:
+            was, given = begun[1].get(other), settings.get(other)
+            raise ArchiveError(
+                f"archives {begun[0]} and {source.path} hold refinements of which '{other}' is {was!r:.80} and {given!r:.80}: "
+                "one archive holds one refinement, leave one of them out"
+            )
+        for one in kept.people():
+            path, digest = people.setdefault((one.person, one.role), (source.path, one.digest))
+            if digest != one.digest:
+                raise ArchiveError(
+                    f"archives {path} and {source.path} hold person {one.person!r:.100} refined differently: leave one of them out"
+                )
+
+
+def _nobody_writes() -> None:
+    raise ArchiveError("an archive that is merged is only read")
 
 
 def _numbered(sources: Sequence[_Source]) -> list[tuple[MergedRun, _Source]]:
@@ -134,7 +178,7 @@ def _numbered(sources: Sequence[_Source]) -> list[tuple[MergedRun, _Source]]:
     ]
 
 
-def _add(source: _Source, draft: Path, runs: Sequence[MergedRun]) -> None:
+def _add(source: _Source, draft: Path, runs: Sequence[MergedRun], beyond: int) -> None:
     database = source.database
     database.execute(_RENUMBERED)
     for run in runs:
@@ -143,11 +187,14 @@ def _add(source: _Source, draft: Path, runs: Sequence[MergedRun]) -> None:
         _add_programs(database)
         last = database.execute("SELECT coalesce(max(seq), 0) FROM copied.candidates")[0][0]
         database.execute(_CANDIDATES, [last])
+        held = [table for table in _TABLES if not database.is_empty(table)]
         for run in sorted(runs, key=lambda run: run.number):
-            for table in _TABLES if run.taken else ():
+            for table in held if run.taken else ():
                 database.execute(_ROWS.format(table=table), [run.number, run.run])
-        database.execute(_CALLS)
+        database.execute(_CALLS, [beyond])
         database.execute(_CALIBRATIONS)
+        for sql in _REFINED:
+            database.execute(sql)
 
 
 def _add_programs(database: Database) -> None:

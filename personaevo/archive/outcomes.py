@@ -40,10 +40,10 @@ def outcomes(database: Database, run_id: int, names: Sequence[str] | None = None
     database.check("candidates", "run = ?", [run_id], columns=("number", "program", "state"))
     database.check("evaluations", "run = ?", [run_id], columns=("planned", "completed"))
     made = database.columns(_CANDIDATES, [run_id])
-    columns = ", ".join(f"e.objectives[${place}].value AS v{place}, e.objectives[${place}].se AS s{place}" for place in range(2, len(named) + 2))
-    scored = database.columns(
-        f"SELECT number, planned, completed{', ' if named else ''}{columns} FROM evaluations AS e WHERE run = $1", [run_id, *named]
-    )
+    wanted = ["number", "planned", "completed"]
+    for place in range(2, len(named) + 2):
+        wanted += [f"objectives[${place}].value AS v{place}", f"objectives[${place}].se AS s{place}"]
+    scored = database.columns(f"SELECT {', '.join(wanted)} FROM evaluations WHERE run = $1", [run_id, *named])
     numbers = made["number"].astype(np.int64)
     places = np.searchsorted(numbers, scored["number"])
     if len(np.unique(numbers)) < len(numbers) or not np.array_equal(numbers[np.minimum(places, len(numbers) - 1)], scored["number"]):
@@ -53,9 +53,9 @@ def outcomes(database: Database, run_id: int, names: Sequence[str] | None = None
     }
     if not all(np.isfinite(column).all() for value, error, _ in found.values() for column in (value, error)):
         raise ArchiveError(f"archive {database.path}: run {run_id} has an objective that is not finite; restore a copy")
-    counts = [_counts(scored[name], places, len(numbers)) for name in ("planned", "completed")]
+    planned, completed = (_counts(scored[name], places, len(numbers)) for name in ("planned", "completed"))
     return Outcomes(
-        numbers, made["program"], made["state"].astype(np.int64), *counts, {name: one[0] for name, one in found.items()},
+        numbers, made["program"], made["state"].astype(np.int64), planned, completed, {name: one[0] for name, one in found.items()},
         {name: one[1] for name, one in found.items()}, {name: one[2] for name, one in found.items()},
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ Of a candidate 40 bytes are held.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -131,12 +131,14 @@ class _Adder:
         limbs = np.frombuffer(hashes, dtype=">u4").reshape(-1, 4).astype(np.uint64)
         np.add.at(self._limbs, places[known], limbs[known])
 
-    def take(self, run: int, number: int) -> int:
-        """A candidate's sum; asked again it is 0, as a second commit of one candidate adds nothing."""
-        place = int(np.searchsorted(self._keys, _packed(np.array([run]), np.array([number]))[0]))
-        high, upper, lower, low = map(int, self._limbs[place])
-        self._limbs[place] = 0
-        return ((high << 96) + (upper << 64) + (lower << 32) + low) % digest.MODULUS
+    def take(self, runs: Sequence[int], numbers: Sequence[int]) -> list[int]:
+        """The sums of these candidates; asked for again one is 0, as a second commit of one candidate adds nothing."""
+        places = np.searchsorted(self._keys, _packed(np.array(runs), np.array(numbers)))
+        first = np.zeros((len(places), 1), dtype=np.uint64)
+        first[np.unique(places, return_index=True)[1]] = 1
+        limbs = (self._limbs[places] * first).tolist()
+        self._limbs[places] = 0
+        return [((high << 96) + (upper << 64) + (lower << 32) + low) % digest.MODULUS for high, upper, lower, low in limbs]
 
 
 def check(database: Database) -> Sums:
@@ -145,9 +147,9 @@ def check(database: Database) -> Sums:
     _add_all(database, adder)
     found = Sums(orphans=sorted((key >> 32, key & _LIMB) for key in adder.orphans))
     before: dict[int, int] = {}
-    for run, number, stored in _commits(database):
+    for run, number, stored, added in _commits(database, adder):
         total = int(stored, 16)
-        expected, added = (total - before.get(run, 0)) % digest.MODULUS, adder.take(run, number)
+        expected = (total - before.get(run, 0)) % digest.MODULUS
         before[run] = total
         if added != expected:
             found.wrong.append(Wrong(run, number, stored, added, expected))
@@ -157,15 +159,17 @@ def check(database: Database) -> Sums:
     return found
 
 
-def added(database: Database) -> Callable[[int, int], int]:
-    """What gives, of each candidate's run and number, the sum of the hashes of its rows, once."""
+def added(database: Database) -> Iterator[int]:
+    """Of each commit, in their order, the sum of the hashes of its rows."""
     adder = _Adder(database)
     _add_all(database, adder)
-    return adder.take
+    return (added for _, _, _, added in _commits(database, adder))
 
 
-def _commits(database: Database) -> Iterator[tuple[int, int, str]]:
-    return ((row["run"], row["number"], row["digest"]) for row in database.stream(_COMMITS))
+def _commits(database: Database, adder: _Adder) -> Iterator[tuple[int, int, str, int]]:
+    for rows in database.pieces(_COMMITS, _FETCHED):
+        runs, numbers, texts = zip(*rows, strict=True)
+        yield from zip(runs, numbers, texts, adder.take(runs, numbers), strict=True)
 
 
 def _add_all(database: Database, adder: _Adder) -> None:

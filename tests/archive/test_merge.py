@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
-from personaevo.archive import Archive, compact, merge
+from personaevo.archive import Archive, Refined, compact, merge
 from personaevo.archive.digest import MODULUS
 from personaevo.errors import ArchiveError, ArchiveVersionError
 from personaevo.records import Candidate, Commit, ModelCall, Program, Reply, Usage
@@ -128,6 +128,44 @@ def test_one_that_is_being_written_gives_its_snapshot(make: Make, tmp_path: Path
         merge(tmp_path / "out", [path])
     with Archive.read(tmp_path / "out") as merged:
         assert merged.verify_digest() == digests(path)
+
+
+def refined(name: str, settings: dict[str, object], people: Sequence[tuple[str, str]], tmp_path: Path) -> Path:
+    """An archive with a refinement of these people, each with the digest of what was found."""
+    path = tmp_path / name
+    with Archive.create_or_open(path) as archive:
+        archive.refinements().begin(settings)
+        for person, digest in people:
+            archive.refinements().add(Refined(person, "user", "done", None, {"person": person}, digest * 32))
+        archive.calls().put(a_call(int(settings["behavior"]), f"answer {name}"))  # type: ignore[call-overload]
+        archive.calls().flush(1)
+    return path
+
+
+def test_refinements_in_parts_become_one(make: Make, tmp_path: Path) -> None:
+    first = refined("one", {"rounds": 2, "people": 2, "behavior": 1}, [("ann", "a"), ("bob", "b")], tmp_path)
+    second = refined("two", {"rounds": 2, "people": 2, "behavior": 2}, [("bob", "b"), ("eve", "e")], tmp_path)
+    runs = merge(tmp_path / "out", [make("search", [a_commit(0)]), first, second])
+    assert [run.number for run in runs] == [1]
+    with Archive.read(tmp_path / "out") as merged:
+        assert [(one.person, one.digest[0]) for one in merged.refinements().people()] == [("ann", "a"), ("bob", "b"), ("eve", "e")]
+        assert merged.refinements().settings() == {"rounds": 2, "people": 2, "behavior": 1}
+        assert merged.query("SELECT run, \"text\" FROM model_calls ORDER BY ALL")[1] == [(2, "answer one"), (2, "answer two")]
+        assert {one.kind for one in merged.disagreements()} <= {"parent"}
+    merge(tmp_path / "alone", [first])
+    with Archive.read(tmp_path / "alone") as merged:
+        assert len(merged.refinements().people()) == 2
+        assert merged.disagreements() == []
+
+
+def test_refinements_that_are_not_one_are_refused(tmp_path: Path) -> None:
+    settings = {"rounds": 2, "people": 1, "behavior": 1}
+    first = refined("one", settings, [("ann", "a")], tmp_path)
+    others = refined("two", settings | {"rounds": 3}, [("bob", "b")], tmp_path), refined("three", settings, [("ann", "b")], tmp_path)
+    for other, words in zip(others, ("'rounds' is 2 and 3: one archive holds one", "hold person 'ann' refined differently"), strict=True):
+        with pytest.raises(ArchiveError, match=words):
+            merge(tmp_path / "out", [first, other])
+        assert not (tmp_path / "out").exists()
 
 
 def test_what_is_refused_leaves_nothing(make: Make, tmp_path: Path) -> None:
