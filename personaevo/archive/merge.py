@@ -106,10 +106,11 @@ def merge(out: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]]) 
     Programs are kept once, and so are answers of models (the first of those to the same question). Runs are equal, and kept once,
     if they have the same settings, number of commits and digest; the one is taken of which most is there. Calibrations come along, without
     the answers that they were made from, and so do refined profiles: those of several files must come of refinements that differ in their
-    people only, and a person of several must be the same in all. The files stay as they are; one that is being written gives its last snapshot.
+    people only, and a person of several must be the same in all; what was done in parts of other people can be read, not resumed. The files
+    stay as they are; one that is being written gives its last snapshot.
 
     Raises:
-        ArchiveError: ``out`` exists; a file cannot be read, is of a newer personaevo, holds neither run nor calibration, or was changed
+        ArchiveError: ``out`` exists; a file cannot be read, is of a newer personaevo, holds nothing to merge, or was changed
             since it was written.
     """
     target = Path(out).resolve()

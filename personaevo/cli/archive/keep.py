@@ -70,7 +70,8 @@ def _finding(one: Finding) -> str:
 def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
     """Put the runs of several archives into the new archive OUT, in the order given.
 
-    A run that is in several files is kept once. The files stay as they are.
+    A run that is in several files is kept once. Refined profiles come along, of refinements with the same settings. The files stay as they
+    are.
     """
     from personaevo.archive import Archive, merge
     from personaevo.inspect.layout import count
