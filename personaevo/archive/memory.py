@@ -46,9 +46,10 @@ class Programs:
     """The programs that are stored: of each the MD5 of its text, which is looked up only when the program comes again."""
 
     def __init__(self, database: Database) -> None:
-        found = database.columns("SELECT md5_number_lower(id) AS key, rowid AS place FROM programs")
-        order = np.argsort(found["key"])
-        self._keys, self._places = found["key"][order], found["place"][order]
+        found = database.columns("SELECT id, rowid AS place FROM programs")
+        keys = np.fromiter(map(hash, found["id"]), dtype=np.int64, count=len(found["id"]))
+        order = np.argsort(keys)
+        self._keys, self._places = keys[order], found["place"][order]
         self._database = database
         self._since: dict[str, bytes] = {}
 
@@ -66,7 +67,7 @@ class Programs:
         self._since.setdefault(key, text)
 
     def _stored(self, key: str) -> bytes | None:
-        number = np.uint64(int.from_bytes(md5(key)[8:], "little"))
+        number = np.int64(hash(key))
         first, last = np.searchsorted(self._keys, number, "left"), np.searchsorted(self._keys, number, "right")
         for place in self._places[first:last]:
             for (text,) in self._database.execute("SELECT md5(source) FROM programs WHERE rowid = ? AND id = ?", [int(place), key]):

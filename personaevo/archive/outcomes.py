@@ -15,14 +15,14 @@ from personaevo.records import Floats
 
 STATES = ("evaluated", "failed", "duplicate")
 _SCORE = "score"
-_CANDIDATES = f"SELECT number, program, list_position({list(STATES)!r}, state) - 1 AS state FROM candidates WHERE run = ? ORDER BY number"
+_CANDIDATES = f"SELECT number, program, list_position({list(STATES)!r}, state) - 1 AS state FROM candidates WHERE run = ?"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """One entry a candidate, by number: ``programs`` are ids, ``states`` indices into ``STATES``; ``planned`` and ``completed`` dialogues
-    are 0 without an evaluation. ``values`` and ``errors`` (standard errors) hold each objective, and count only where it was
-    ``measured``; all are finite."""
+    are 0 without an evaluation. ``values`` holds each objective, ``errors`` the standard errors of the score; they count only where it was
+    ``measured``, and are finite."""
 
     numbers: NDArray[np.int64]
     programs: NDArray[Any]
@@ -30,47 +30,50 @@ class Outcomes:
     planned: NDArray[np.int64]
     completed: NDArray[np.int64]
     values: Mapping[str, Floats]
-    errors: Mapping[str, Floats]
+    errors: Floats
     measured: Mapping[str, NDArray[np.bool_]]
 
 
 def outcomes(database: Database, run_id: int, names: Sequence[str] | None = None) -> Outcomes:
     """See ``Archive.outcomes``. Raises ArchiveError: values that no search writes."""
-    named = list(names) if names is not None else _named(database, run_id)
+    named = _named(database, run_id) if names is None else list(dict.fromkeys([*names, _SCORE]))
     database.check("candidates", "run = ?", [run_id], columns=("number", "program", "state"))
     database.check("evaluations", "run = ?", [run_id], columns=("planned", "completed"))
     made = database.columns(_CANDIDATES, [run_id])
+    if (np.diff(made["number"]) < 0).any():
+        order = np.argsort(made["number"], kind="stable")
+        made = {name: column[order] for name, column in made.items()}
     wanted = ["number", "planned", "completed"]
-    for place in range(2, len(named) + 2):
-        wanted += [f"objectives[${place}].value AS v{place}", f"objectives[${place}].se AS s{place}"]
-    scored = database.columns(f"SELECT {', '.join(wanted)} FROM evaluations WHERE run = $1", [run_id, *named])
+    wanted += [f"objectives[${place}].value AS v{place}" for place in range(2, len(named) + 2)]
+    error = f"objectives['{_SCORE}'].se AS error"
+    scored = database.columns(f"SELECT {', '.join(wanted)}, {error} FROM evaluations WHERE run = $1", [run_id, *named])
     numbers = made["number"].astype(np.int64)
     places = np.searchsorted(numbers, scored["number"])
     if len(np.unique(numbers)) < len(numbers) or not np.array_equal(numbers[np.minimum(places, len(numbers) - 1)], scored["number"]):
         raise ArchiveError(f"archive {database.path}: run {run_id} has a candidate twice, or evaluations of none; restore a copy")
-    found: dict[str, tuple[Floats, Floats, NDArray[np.bool_]]] = {
-        name: _spread(scored[f"v{place}"], scored[f"s{place}"], places, len(numbers)) for place, name in enumerate(named, start=2)
-    }
-    if not all(np.isfinite(column).all() for value, error, _ in found.values() for column in (value, error)):
+    found = {name: _spread(scored[f"v{place}"], places, len(numbers)) for place, name in enumerate(named, start=2)}
+    errors = _spread(scored["error"], places, len(numbers))[0]
+    if not all(np.isfinite(column).all() for column in (errors, *(value for value, _ in found.values()))):
         raise ArchiveError(f"archive {database.path}: run {run_id} has an objective that is not finite; restore a copy")
     planned, completed = (_counts(scored[name], places, len(numbers)) for name in ("planned", "completed"))
     return Outcomes(
         numbers, made["program"], made["state"].astype(np.int64), planned, completed, {name: one[0] for name, one in found.items()},
-        {name: one[1] for name, one in found.items()}, {name: one[2] for name, one in found.items()},
+        errors, {name: one[1] for name, one in found.items()},
     )  # fmt: skip
 
 
 def _named(database: Database, run_id: int) -> list[str]:
-    rules = database.execute("SELECT DISTINCT objective FROM rules WHERE run = ? ORDER BY objective", [run_id])
+    steering = "SELECT DISTINCT objective FROM rules WHERE run = ? AND \"role\" IN ('steers', 'holds') ORDER BY objective"
+    rules = database.execute(steering, [run_id])
     return [*(str(name) for (name,) in rules if name != _SCORE), _SCORE]
 
 
-def _spread(values: Any, errors: Any, places: NDArray[np.int64], count: int) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def _spread(values: Any, places: NDArray[np.int64], count: int) -> tuple[Floats, NDArray[np.bool_]]:
     known = ~np.ma.getmaskarray(values)
-    value, error, measured = np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool)
-    value[places[known]], error[places[known]] = np.ma.getdata(values)[known], np.ma.getdata(errors)[known]
+    value, measured = np.zeros(count), np.zeros(count, dtype=bool)
+    value[places[known]] = np.ma.getdata(values)[known]
     measured[places] = known
-    return value, error, measured
+    return value, measured
 
 
 def _counts(column: NDArray[np.int64], places: NDArray[np.int64], count: int) -> NDArray[np.int64]:

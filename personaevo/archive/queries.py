@@ -62,7 +62,7 @@ def elites(database: Database, run_id: int) -> list[Elite]:
 def commits(database: Database, run_id: int, numbers: Sequence[int] | None) -> list[Commit]:
     """What a run committed (see ``Archive.commits``)."""
     known: list[object] = [run_id] if numbers is None else [run_id, list(numbers)]
-    some = "run = ?" if numbers is None else "run = ? AND list_contains(?, number)"
+    some = "run = ?" if numbers is None else "run = ? AND number IN (SELECT unnest(CAST(? AS INTEGER[])))"
     for table in ("candidates", "evaluations"):
         database.check(table, some, known)
     programs = "true" if numbers is None else f"id IN (SELECT c.program FROM candidates AS c WHERE {some})"

@@ -294,8 +294,8 @@ class Archive:
         return queries.commits(self._database, self.run(run_id).id, numbers)
 
     def outcomes(self, run_id: int, names: Sequence[str] | None = None) -> Outcomes:
-        """What came of every candidate of a run as columns, with the objectives of these names (those that the run's rules name and the
-        score, if none are given): a second for a million, of which ``commits`` would make a million objects."""
+        """What came of every candidate of a run as columns, with the objectives of these names (those that steer or hold, if none are
+        given) and the score: a second for a million, of which ``commits`` would make a million objects."""
         return outcomes(self._database, self.run(run_id).id, names)
 
     def episodes(self, run_id: int, number: int) -> tuple[Episode, ...]:
