@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from personaevo import content
 from personaevo.archive import bounds, catalog
+from personaevo.archive.bytewise import copy_bytes
 from personaevo.archive.rows import Row, row_as_json
 from personaevo.errors import ArchiveBusyError, ArchiveError
 
@@ -32,8 +32,6 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 _OWN_FILES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")  # that DuckDB makes of a database
 _FILE_HEADER = 3 * 4096  # bytes before the first block
-_PIECE = 1 << 20  # bytes that are copied at once where the kernel does not do it
-_CANNOT_COPY = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
 class Database:
@@ -311,20 +309,6 @@ def remove_file(path: Path) -> None:
     for file in (path, path.with_name(path.name + ".wal")):
         with suppress(OSError):
             file.unlink()
-
-
-def copy_bytes(source: int, target: Path) -> None:
-    """Write an open file's bytes to a new one; where the file system can, they are shared."""
-    length, done = os.fstat(source).st_size, 0
-    with target.open("wb") as out:
-        while done < length:
-            try:
-                some = os.copy_file_range(source, out.fileno(), length - done, done, done)
-            except OSError as error:
-                if error.errno not in _CANNOT_COPY:
-                    raise
-                some = os.pwrite(out.fileno(), os.pread(source, _PIECE, done), done)
-            done += some
 
 
 def _check_length(database: Database) -> None:
