@@ -30,7 +30,7 @@ from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.rollout import play
 from personaevo.evolve.search import search
-from personaevo.evolve.table import audit_of
+from personaevo.evolve.shared_rows import audit_of
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
 from personaevo.measure.stats import paired_difference

@@ -35,7 +35,7 @@ from personaevo.evolve import controls
 from personaevo.evolve.negatives import FREE
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.prepare import load_people, load_tasks, with_agreement
-from personaevo.evolve.table import people_sample, played_sample
+from personaevo.evolve.shared_rows import people_sample, played_sample
 from personaevo.judge.auditor import tell_apart
 from personaevo.judge.discriminator import Negatives, train
 from personaevo.judge.objectives import SCORE

@@ -13,17 +13,19 @@ import pickle
 import platform
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from personaevo import content
 
 _MOST = 24  # entries; those not used for longest go first
 _LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _FOLDER_MODE = 0o700
+Made = TypeVar("Made")
 _BYTES = 64 * 2**20  # of an entry; a real one has some 4 MB
 
 
@@ -56,6 +58,16 @@ def load(key: str) -> Any:
     except Exception:  # noqa: BLE001 - cut short, or of a library that is gone: made anew
         return None
     return found
+
+
+def made(key: str, kind: type[Made], make: Callable[[], Made]) -> Made:
+    """The value kept under a key if it is one of this kind; else it is made, and kept."""
+    found = load(key)
+    if isinstance(found, kind):
+        return found
+    value = make()
+    store(key, value)
+    return value
 
 
 def store(key: str, value: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from personaevo import content, definitions, readers, reference
+from personaevo import cache, content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
@@ -18,7 +18,7 @@ from personaevo.evolve.cell_names import named
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.profiles import Profiles
 from personaevo.evolve.rollout import Rollout
-from personaevo.evolve.start import Making, costs, made_before
+from personaevo.evolve.start import Making, Start, costs, key_of
 from personaevo.judge.objectives import SCORING, floors, objectives, scoring_digest
 from personaevo.judge.scorer import Scorer
 from personaevo.judge.uncertainty import Setting
@@ -41,7 +41,8 @@ class Bench:
     is looked at once, at the end, in the ``setting`` of its table. ``screen_plan`` is what a stand-in plays. ``inputs`` are digests of the
     tasks, people, features, domain, profiles, seed program and scoring: a resumed search must have the same. ``cell_names`` name the
     cells, ``notes`` are what whoever began the search should be told. ``steering`` and ``kept`` are the two
-    halves of the people, ``controls`` the dialogues that the judges were trained against, ``assumed`` says what had to be assumed of people
+    halves of the people, ``controls`` the dialogues that the judges were trained against, ``start_key`` names in the cache what was made
+    before the first candidate ("" where models play: that is not kept), ``assumed`` says what had to be assumed of people
     ("" if nothing)."""
 
     domain: str
@@ -60,6 +61,7 @@ class Bench:
     inputs: dict[str, str]
     tier: Tier
     cell_names: tuple[str, ...]
+    start_key: str = ""
     cast: Cast | None = None
     notes: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
@@ -147,7 +149,8 @@ def prepare(
     profiled = given is not None and given.cells is not None
     make = Making(config, people, steering, kept, cells, tasks, workers, cast, told, profiled)
     sizes = {"train": (len(train_plan.items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
-    start = make.start(sizes) if models else made_before(make, sizes, {**inputs, "seed_program": ""})
+    key = "" if models else key_of(config, sizes, {**inputs, "seed_program": ""})
+    start = cache.made(key, Start, lambda: make.start(sizes)) if key else make.start(sizes)
     return Bench(
         domain=config.domain_place,
         losses=people.losses,
@@ -165,6 +168,7 @@ def prepare(
         inputs=inputs,
         tier=config.sandbox,
         cell_names=cell_names,
+        start_key=key,
         cast=cast,
         notes=() if given is None else given.notes,
         assumed=assumed,

@@ -15,7 +15,7 @@ from personaevo.evolve.cast import Cast
 from personaevo.evolve.negatives import FREE
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.rollout import Rollout, play
-from personaevo.judge.discriminator import Discriminator, Negatives, train
+from personaevo.judge.discriminator import Discriminator, Negatives, Training, trained
 from personaevo.judge.scorer import Scorer
 from personaevo.judge.uncertainty import People, Setting
 from personaevo.measure.cells import Cells
@@ -40,17 +40,10 @@ class Start:
     setting: Setting
 
 
-def made_before(make: Making, sizes: Mapping[str, Sequence[int]], inputs: Mapping[str, str]) -> Start:
-    """The start, from the cache where it was made before (``personaevo.cache``); else it is made, and kept there."""
-    config = make.config
+def key_of(config: SearchConfig, sizes: Mapping[str, Sequence[int]], inputs: Mapping[str, str]) -> str:
+    """Names the start by all that it is made from."""
     guest = wasm.versions() if config.sandbox == "wasm" else ""  # another Python, whose last digits may differ
-    key = cache.key_of(config.seed, config.cells, config.sandbox, guest, sorted(inputs.items()), sorted(sizes.items()))
-    found = cache.load(key)
-    if isinstance(found, Start):
-        return found
-    made = make.start(sizes)
-    cache.store(key, made)
-    return made
+    return cache.key_of(config.seed, config.cells, config.sandbox, guest, sorted(inputs.items()), sorted(sizes.items()))
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,8 @@ class Making:
         """The scorers, with what people get with so many dialogues as each is asked for (``sizes``)."""
         found = self._negatives()
         seed, halves = self.config.seed, {"train": self.steering, "test": self.kept}
-        judges = dict(zip(halves, self.workers.map(_trained, [(halves[name], found[name], seed) for name in halves]), strict=True))
+        works = [Training(people.values, people.people, found[name], seed) for name, people in halves.items()]
+        judges = dict(zip(halves, self.workers.map(trained, works), strict=True))
         others, row = (People(part.values, part.people) for part in reference.split(self.steering, seed + 1))
         train_scorer = self._scorer("train", self.steering, judges["train"], found["train"])
         test_scorer = self._scorer("test", self.kept, judges["test"], found["test"], others)
@@ -118,8 +112,3 @@ class Making:
                        self.config.sandbox, self.cast)  # fmt: skip
         return negatives.works(self.config, make, self.steering.values, tasks, split, models=models)
 
-
-def _trained(work: tuple[Reference, Mapping[str, Negatives], int]) -> Discriminator:
-    """A judge. What worker processes do."""
-    people, found, seed = work
-    return train(people.values, people.people, found, seed)

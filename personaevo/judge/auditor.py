@@ -16,6 +16,7 @@ from personaevo.records import Floats
 
 FOLDS, TREES, LEAF = 5, 100, 3
 _DRAWS = 200
+_LEAST = 10  # dialogues in each half of a fold, say: fewer are not told apart
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,31 @@ class Sample:
     values: Floats
     owners: tuple[str, ...]
 
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough of them to be told apart."""
+        return len(self.owners) >= 2 * _LEAST
+
     def at_most(self, n: int, seed: int) -> Sample:
         """n of them at random, or all."""
         if len(self.owners) <= n:
             return self
         rows = np.sort(np.random.default_rng(seed).permutation(len(self.owners))[:n])
         return Sample(self.values[rows], tuple(self.owners[row] for row in rows))
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One row against people who were kept aside."""
+
+    people: Sample
+    row: Sample
+    seed: int
+
+
+def audited(work: Audit) -> tuple[float, float, float]:
+    """The AUC of one row with its interval (see ``tell_apart``). What worker processes do."""
+    return tell_apart(work.people, work.row, work.seed)
 
 
 def tell_apart(people: Sample, row: Sample, seed: int = 0) -> tuple[float, float, float]:

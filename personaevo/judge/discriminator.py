@@ -194,6 +194,21 @@ def train(people: Floats, persons: Sequence[str], negatives: Mapping[str, Negati
     return Discriminator(tuple(models), found[: len(people)], parts)
 
 
+@dataclass(frozen=True)
+class Training:
+    """What ``train`` is given, as one piece of work."""
+
+    people: Floats
+    persons: tuple[str, ...]
+    negatives: Mapping[str, Negatives]
+    seed: int
+
+
+def trained(work: Training) -> Discriminator:
+    """The discriminator. What worker processes do."""
+    return train(work.people, work.persons, work.negatives, work.seed)
+
+
 def _columns(values: Floats, space: Space) -> Floats:
     """The fingerprint and how far out it lies among people."""
     return np.column_stack([values, _farness(values, space)])

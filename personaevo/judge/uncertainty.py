@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -62,32 +61,56 @@ class Setting:
 
 def point(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int) -> tuple[dict[str, Shares], dict[str, Shares]]:
     """Shares and raw values of every row as they are, ``[1]`` each; "humans" among the rows."""
-    shares, raw = {}, {}
-    for name, episodes in rows.items():
-        played = Played.of(setting.scorer.judged(episodes), setting.scorer.worst)
-        shares[name], raw[name] = setting.scorer.shares(played.with_weights(played.weights[:1]))
-    shares["humans"], raw["humans"] = _humans(setting.scorer, setting.row, n, np.random.default_rng(setting.scorer.seed))
-    shares["humans"] = {name: values.mean(keepdims=True) for name, values in shares["humans"].items()}
-    raw["humans"] = {name: values.mean(keepdims=True) for name, values in raw["humans"].items()}
-    return shares, raw
+    found = {name: point_of(setting.scorer, episodes) for name, episodes in rows.items()} | {"humans": point_of_people(setting, n)}
+    return {name: shares for name, (shares, _) in found.items()}, {name: raw for name, (_, raw) in found.items()}
+
+
+def point_of(scorer: Scorer, episodes: Sequence[Episode]) -> tuple[Shares, Shares]:
+    """Shares and raw values of one row, ``[1]`` each."""
+    played = Played.of(scorer.judged(episodes), scorer.worst)
+    return scorer.shares(played.with_weights(played.weights[:1]))
+
+
+def point_of_people(setting: Setting, n: int) -> tuple[Shares, Shares]:
+    """What draws of n dialogues of people get on average, ``[1]`` each."""
+    shares, raw = _humans(setting.scorer, setting.row, n, np.random.default_rng(setting.scorer.seed))
+    return _mean(shares), _mean(raw)
+
+
+def _mean(found: Shares) -> Shares:
+    return {name: values.mean(keepdims=True) for name, values in found.items()}
+
+
+@dataclass(frozen=True)
+class World:
+    """One draw of people: the scorer that they make, and what draws of n of them get themselves (``[CALL_DRAWS]`` each)."""
+
+    number: int
+    scorer: Scorer
+    humans: Shares
+
+    def shares(self, episodes: Sequence[Episode]) -> Shares:
+        """The shares of a row in this world, ``[CALL_DRAWS]`` each; rows with equally many calls meet the same draws of calls."""
+        played = Played.of(self.scorer.judged(episodes), self.scorer.worst)
+        calls = played.weights.shape[1]
+        rng = np.random.default_rng([self.scorer.seed, self.number, calls])
+        weights = rng.multinomial(calls, np.full(calls, 1 / calls), size=CALL_DRAWS).astype(float)
+        drawn = replace(self.scorer, shrinks=False) if calls < _FEW_CALLS else self.scorer
+        return drawn.shares(played.with_weights(weights))[0]
+
+
+def drawn_world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> tuple[World, dict[str, Shares]]:
+    """World ``number``, for rows of n dialogues, and the shares of these rows in it. What worker processes do."""
+    rng = np.random.default_rng([setting.scorer.seed, number])
+    scorer = _drawn(setting, rng)
+    found = World(number, scorer, _humans(scorer, setting.row.drawn(rng), n, rng)[0])
+    return found, {name: found.shares(episodes) for name, episodes in rows.items()}
 
 
 def world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> dict[str, Shares]:
-    """The shares of every row in one world, ``[CALL_DRAWS]`` each. What worker processes do."""
-    rng = np.random.default_rng([setting.scorer.seed, number])
-    scorer = _drawn(setting, rng)
-    found, weights = {}, {}
-    for name, episodes in rows.items():
-        played = Played.of(scorer.judged(episodes), scorer.worst)
-        calls = played.weights.shape[1]
-        if calls not in weights:
-            weights[calls] = np.random.default_rng([setting.scorer.seed, number, calls]).multinomial(
-                calls, np.full(calls, 1 / calls), size=CALL_DRAWS
-            ).astype(float)  # fmt: skip
-        drawn = replace(scorer, shrinks=False) if calls < _FEW_CALLS else scorer
-        found[name] = drawn.shares(played.with_weights(weights[calls]))[0]
-    found["humans"] = _humans(scorer, setting.row.drawn(rng), n, rng)[0]
-    return found
+    """The shares of every row in one world, ``[CALL_DRAWS]`` each; "humans" among the rows."""
+    found, shares = drawn_world(setting, rows, n, number)
+    return shares | {"humans": found.humans}
 
 
 def _drawn(setting: Setting, rng: np.random.Generator) -> Scorer:
@@ -149,5 +172,9 @@ def _few(units: int) -> float:
 
 def joined(worlds: Sequence[Mapping[str, Shares]]) -> dict[str, Shares]:
     """The draws of all worlds, row by row and objective by objective, ``[B]`` each."""
-    first: Any = worlds[0]
-    return {row: {name: np.concatenate([one[row][name] for one in worlds]) for name in shares} for row, shares in first.items()}
+    return {row: chained([one[row] for one in worlds]) for row in worlds[0]}
+
+
+def chained(worlds: Sequence[Shares]) -> Shares:
+    """One row's draws of all worlds, objective by objective, ``[B]`` each."""
+    return {name: np.concatenate([one[name] for one in worlds]) for name in worlds[0]}

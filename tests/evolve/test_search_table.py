@@ -14,7 +14,8 @@ from personaevo.evolve import controls
 from personaevo.evolve import rollout as rollout_module
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.table import AUDITOR, audit_of, final_table
+from personaevo.evolve.shared_rows import audit_of
+from personaevo.evolve.table import AUDITOR, final_table
 from personaevo.judge.objectives import shown, steering
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, FinalTable, TableRow
