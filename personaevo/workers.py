@@ -151,6 +151,12 @@ class Workers:
             self._executor = None
             return self._sent(function, work)
 
+    def warm_up(self, function: Callable[[Any], Any], work: Any) -> None:
+        """Starts the processes that are started here, and has each run ``function(work)``, while the caller goes on."""
+        if self._given is None and self.jobs > 1:
+            for _ in range(self.jobs):
+                self.submit(function, work)
+
     def result(self, future: Future[Any]) -> Any:
         """The future's result, when it is there.
 

@@ -7,6 +7,7 @@ other), and numbers are brought into their range. So what is proposed always is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
@@ -19,6 +20,7 @@ from personaevo.evolve.genes import Genes, genes_of
 FEWEST, MOST = 2, 8  # changes: one changed number is no proposal
 
 
+@lru_cache(maxsize=512)
 def able(source: str) -> bool:
     """Whether a program says its axes in a way that this operator can edit."""
     return genes_of(source) is not None

@@ -13,30 +13,31 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from personaevo.archive import Archive
 from personaevo.crew import Crew
-from personaevo.errors import WorkerError
+from personaevo.errors import PersonaevoError, WorkerError
 from personaevo.evolve import adjust, rewrite
 from personaevo.evolve.company import Company
 from personaevo.evolve.history import History
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.ranking import Scored
-from personaevo.evolve.rewrite import Brief, Examine, Pair, Proposal
-from personaevo.evolve.rollout import Rollout, generate, play_out, roll_out, spoiled
+from personaevo.evolve.rewrite import Brief, Examine, Pair
+from personaevo.evolve.rollout import Rollout, roll_out, spoiled
 from personaevo.evolve.select import Population
+from personaevo.evolve.trial import TRIED, Examined, Proposal, examined, tried, wrong
 from personaevo.models import made_for
 from personaevo.programs import Call
 from personaevo.programs.shingles import Known, shingles
-from personaevo.records import ChatModel, Commit, Episode, Message, Program, Reply, RunResult
+from personaevo.records import ChatModel, Commit, Episode, Message, Program, Reply
 from personaevo.workers import Workers
 
 _TOO_ALIKE = 0.99  # of the syntax tree's shingles; one changed number of a program of 3 kB leaves 0.95
 _INSPIRATION = 2
 _PAIRS = 2
-_TRIED = 2  # tasks that a proposal must run on
 _RECENT = 2_000  # dialogues that are remembered
 _KEY = re.compile(r'"([a-z_]{1,30})" *:')
 _COUNT = re.compile(r"\bexactly (\d{1,3})\b")
@@ -49,6 +50,25 @@ class Developed:
     program: Program | None
     reason: str = ""
     episodes: tuple[Episode, ...] = ()
+
+
+class _Turn:
+    """A candidate's place among those under way: ``first`` is the id of its first proposal ("" is none), which others may wait for, and
+    ``settled`` is set when what it came to is known."""
+
+    def __init__(self) -> None:
+        self.first: Future[str] = Future()
+        self.settled = threading.Event()
+
+    def propose(self, proposal: Proposal) -> None:
+        """The first proposal is there."""
+        self.first.set_result(proposal.program.id if proposal.program is not None else "")
+
+    def end(self) -> None:
+        """Nothing more comes of it."""
+        if not self.first.done():
+            self.first.set_result("")
+        self.settled.set()
 
 
 class Stub:
@@ -65,22 +85,22 @@ class Stub:
 
 
 class Developer:
-    """Breeds by the mutator's model. ``known`` are all programs that were made known, by id."""
+    """Breeds by the mutator's model. ``known`` are all programs that were made known, by id; at most ``lag`` candidates are under way."""
 
     def __init__(
-        self, company: Company, bench: Bench, archive: Archive, run_id: int, known: dict[str, Program], workers: Workers | Crew
+        self, company: Company, bench: Bench, archive: Archive, run_id: int, known: dict[str, Program], workers: Workers | Crew, lag: int
     ) -> None:
         mutator = company.role("mutator")
         assert mutator is not None, "asked for by the caller"
         self._mutator, self._reflector = mutator, company.role("reflector")
         self._company, self._bench, self._archive, self._run_id, self._known = company, bench, archive, run_id, known
-        self._workers = workers if isinstance(workers, Workers) else None
+        self._workers, self._lag = workers if isinstance(workers, Workers) else None, lag
         self._shingles = Known(lambda key: shingles(known[key].source))
         self._history = History()
         self._listed = 0  # of those known, how many are among the shingles
         self._recent: OrderedDict[int, tuple[Episode, ...]] = OrderedDict()
         # Candidates are made known in the order of their numbers, whoever is ready first: what is new does not depend on time.
-        self._settled: dict[int, threading.Event] = {}
+        self._turns: dict[int, _Turn] = {}
 
     # -- in the search's thread ---------------------------------------------------------------------------------------------
 
@@ -102,7 +122,8 @@ class Developer:
 
     def begin(self, brief: Brief) -> Future[Developed]:
         """Ask for a program, and play it, in a thread."""
-        self._settled[brief.number] = threading.Event()
+        self._turns[brief.number] = _Turn()
+        self._turns.pop(brief.number - 2 * self._lag, None)  # long settled
         return self._company.crew.submit(self._develop, brief)
 
     def brief(self, number: int, commits: Sequence[Commit], count: int, population: Population,
@@ -159,7 +180,7 @@ class Developer:
     # -- in a thread of its own ---------------------------------------------------------------------------------------------
 
     def _develop(self, brief: Brief) -> Developed:
-        settled = self._settled[brief.number]
+        turn = self._turns[brief.number]
         examined: dict[str, Examined] = {}
 
         def examine(source: str) -> Proposal:
@@ -171,12 +192,14 @@ class Developer:
         try:
             with made_for(brief.number):
                 proposal = rewrite.propose(brief, self._mutator, self._reflector, examine)
-                before = self._settled.get(brief.number - 1)
+                turn.propose(proposal)
+                ahead = self._ahead(brief, proposal, examine)
+                before = self._turns.get(brief.number - 1)
                 if before is not None:
-                    before.wait()
-                proposal = self._new(brief, proposal, examined, examine)
+                    before.settled.wait()
+                proposal = self._new(brief, proposal, ahead, examined, examine)
         finally:
-            settled.set()
+            turn.end()
         if proposal.program is None:
             return Developed(None, proposal.refusal)
         found = examined[proposal.program.id]
@@ -185,7 +208,22 @@ class Developer:
         work = self._bench.rollout(proposal.program.source, self._bench.train_plan, brief.number)
         return Developed(proposal.program, episodes=roll_out(work))
 
-    def _new(self, brief: Brief, proposal: Proposal, examined: Mapping[str, Examined], examine: Examine) -> Proposal:
+    def _ahead(self, brief: Brief, proposal: Proposal, examine: Examine) -> tuple[str, Proposal] | None:
+        """What is wrong with the proposal and another in its place, where it can be foreseen before those under way are settled: somebody
+        among them made the same. (Asked one after the other, a generation of equal proposals would take as many answers' time.)"""
+        if proposal.program is None:
+            return None
+        others = [self._turns[number] for number in range(brief.number - self._lag + 1, brief.number) if number in self._turns]
+        if proposal.program.id not in self._known and all(other.first.result() != proposal.program.id for other in others):
+            return None
+        problem = _same(proposal.program.id)
+        with suppress(PersonaevoError):  # whoever needs the answer asks again, and meets the error
+            return problem, rewrite.propose(brief.told(problem), self._mutator, None, examine)
+        return None
+
+    def _new(
+        self, brief: Brief, proposal: Proposal, ahead: tuple[str, Proposal] | None, examined: Mapping[str, Examined], examine: Examine
+    ) -> Proposal:
         """The proposal, made known. One that is too much like a known program is asked for once more, and refused if it is so again."""
         problem = ""
         for attempt in (brief, None):
@@ -196,13 +234,14 @@ class Developer:
                 self._known[proposal.program.id] = proposal.program
                 return proposal
             if attempt is not None:
-                proposal = rewrite.propose(attempt.told(problem), self._mutator, None, examine)
+                foreseen = ahead is not None and ahead[0] == problem
+                proposal = ahead[1] if ahead and foreseen else rewrite.propose(attempt.told(problem), self._mutator, None, examine)
         return Proposal(None, problem)
 
     def _alike(self, program: Program, own: frozenset[int]) -> str:
         """How a program is too much like one that is known; "" if it is new."""
         if program.id in self._known:
-            return f"it does the same as the known program {program.id}"
+            return _same(program.id)
         for key in list(islice(self._known, self._listed, None)):  # those made known since; one that is resumed knows some already
             self._shingles.add(key, shingles(self._known[key].source))
             self._listed += 1
@@ -227,45 +266,13 @@ class Developer:
         """What goes wrong when the program runs with a model that answers anything; "" if nothing does."""
         plan = self._bench.train_plan
         model: ChatModel | None = Stub() if self._company.cast.generator is not None else None
-        calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:_TRIED]]
+        calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:TRIED]]
         with self._company.cast.boxes.one() as box:
             return wrong(box.run_many(program.source, calls, model))
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A source that was read and tried: the program or why it is none, its shingles, and its episodes if they were played at once."""
-
-    proposal: Proposal
-    shingles: frozenset[int] = frozenset()
-    episodes: tuple[Episode, ...] | None = None
-
-
-def examined(work: Rollout, check: Callable[[Program], str]) -> Examined:
-    """Reads the source of a piece of work; ``check`` says what else is wrong with it ("" is nothing)."""
-    assert work.source is not None
-    proposal = rewrite.read(work.source)
-    if proposal.program is None:
-        return Examined(proposal)
-    problem = check(proposal.program)
-    return Examined(Proposal(None, problem)) if problem else Examined(proposal, shingles(work.source))
-
-
-def tried(work: Rollout) -> Examined:
-    """Reads the source of a piece of work, runs it and, if it runs on the first tasks, plays it. What worker processes do."""
-    results: dict[str, RunResult] = {}
-
-    def check(_: Program) -> str:
-        results.update(generate(work))
-        return wrong([results[task.id] for task in work.plan.tasks[:_TRIED]])
-
-    found = examined(work, check)
-    return found if found.proposal.program is None else replace(found, episodes=play_out(work, results))
-
-
-def wrong(results: Sequence[RunResult]) -> str:
-    """Why the first program that failed did; "" if none did."""
-    return next((result.reason or "it fails" for result in results if not result.ok), "")
+def _same(program_id: str) -> str:
+    return f"it does the same as the known program {program_id}"
 
 
 def _human(episode: Episode) -> float:

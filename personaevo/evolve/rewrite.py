@@ -17,11 +17,12 @@ from personaevo import definitions
 from personaevo.errors import ProgramError, ReplyError
 from personaevo.evolve import adjust
 from personaevo.evolve.history import ATTEMPTS
+from personaevo.evolve.trial import Proposal
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
-from personaevo.programs import patch, rules
+from personaevo.programs import patch
 from personaevo.programs.personas import MAX_AXES
-from personaevo.programs.source import MAX_BYTES, checked
+from personaevo.programs.source import MAX_BYTES
 from personaevo.records import ChatModel, Episode, Evaluation, Message, Program, Remark, Reply
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
@@ -30,7 +31,7 @@ ADJUST = "adjust"
 WEIGHTS = {ADJUST: 4.0, "edit": 4.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
 _LONGEST_PROGRAM, _LONGEST_DIALOGUE, _LONGEST_REFLECTION, _LONGEST_ERROR = 40_000, 3_000, 3_000, 1_000
 _GAPS = 8
-Examine = Callable[[str], "Proposal"]
+Examine = Callable[[str], Proposal]
 
 
 class Contrast(BaseModel):
@@ -83,14 +84,6 @@ class Brief:
     def parents(self) -> tuple[str, ...]:
         """The ids of the programs that the child comes from."""
         return (self.parent.id,) if self.mate is None else (self.parent.id, self.mate.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What came of a brief: a program, or why there is none."""
-
-    program: Program | None
-    refusal: str = ""
 
 
 def choose(
@@ -186,17 +179,6 @@ def _examined(brief: Brief, reply: Reply, examine: Examine) -> Proposal:
     except ProgramError as error:
         return Proposal(None, str(error))
     return examine(source)
-
-
-def read(source: str) -> Proposal:
-    """The program of a source, or why it is none, or which rules it breaks."""
-    try:
-        program, findings = checked(source, rules.check)
-    except ProgramError as error:
-        return Proposal(None, str(error))
-    if findings:
-        return Proposal(None, "; ".join(f"line {finding.line}: {finding.message}" for finding in findings[:3]))
-    return Proposal(program)
 
 
 def _rules() -> str:

@@ -103,9 +103,13 @@ def _check_measures(work: Rollout) -> None:
         raise WorkerError(f"{_worker()} measures other features and dials than this search: install the same personaevo on every worker")
 
 
+def warmed(tier: Tier) -> None:
+    """Starts this thread's sandbox, so that the first program need not wait for it. What worker processes do first."""
+    _sandbox(tier)
+
+
 def roll_out(work: Rollout) -> tuple[Episode, ...]:
     """All planned episodes, in the plan's order. What the program breaks is a failed episode with the reason; nothing is raised for it."""
-    _check_measures(work)
     with made_for(work.candidate):
         results = generate(work)
     return play_out(work, results)
@@ -144,7 +148,12 @@ def _persona(work: Rollout, item: PlanItem, result: RunResult | None) -> Persona
 
 
 def generate(work: Rollout) -> dict[str, RunResult]:
-    """What the program generates for each task of the plan; nothing for the persona-free simulator."""
+    """What the program generates for each task of the plan; nothing for the persona-free simulator.
+
+    Raises:
+        WorkerError: this process measures other features than the sender's.
+    """
+    _check_measures(work)
     if work.source is None:
         return {}
     calls = [Call(task, work.plan.personas, work.plan.generate_seed(task.id)) for task in work.plan.tasks]

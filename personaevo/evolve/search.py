@@ -36,7 +36,7 @@ from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.progress import Progress, Watch, outlook
 from personaevo.evolve.ranking import Scored, holds_floors
 from personaevo.evolve.recombine import Parents, breed, check_weights
-from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
+from personaevo.evolve.rollout import roll_out, spoiled, warmed, worth_another_try
 from personaevo.evolve.screening import StandIn, screens
 from personaevo.evolve.select import Population
 from personaevo.evolve.table import BEST, final_table
@@ -164,6 +164,8 @@ def search(
         watch = Watch(config, observe or (lambda _: None))
         company = _company(config, path, stack, watch)
         workers = company.crew if company and company.plays else stack.enter_context(Workers(config.jobs, executor))
+        if isinstance(workers, Workers):
+            workers.warm_up(warmed, config.sandbox)
         archive = company.archive if company else None
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
@@ -223,7 +225,7 @@ class Search:
         rewrites = company is not None and company.role("mutator") is not None
         self.developer: Developer | None = None
         if company is not None and rewrites:
-            self.developer = Developer(company, bench, archive, run_id, self.state.asked, workers)
+            self.developer = Developer(company, bench, archive, run_id, self.state.asked, workers, config.lag)
         self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
         self.stand_in = StandIn(bench) if screens(config) else None
 

@@ -23,10 +23,25 @@ _NO_SPREAD = 0.02  # share of people's variance: less counts as so much, since t
 _EDGE = 1e-9
 
 
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """People's figures, ``[d]`` each, computed once: means, standard deviations, variances, and correlations ``[d, d]``."""
+
+    mean: Floats
+    sd: Floats
+    variance: Floats
+    correlations: Floats
+
+    @classmethod
+    def of(cls, people: Floats) -> Norm:
+        """Of ``people[m, d]``."""
+        return cls(people.mean(axis=0), people.std(axis=0), people.var(axis=0), _correlations(people))
+
+
 def reflect(
-    population: Floats, pairs: Floats, people: Floats, names: Sequence[str], consistency: float | None = None
+    population: Floats, pairs: Floats, people: Norm, names: Sequence[str], consistency: float | None = None
 ) -> tuple[Remark, ...]:
-    """Remarks on ``population[n, d]`` against ``people[m, d]``, the worst first (none for n < 2).
+    """Remarks on ``population[n, d]`` against people, the worst first (none for n < 2).
 
     ``pairs[p, 2, d]`` are two dialogues of each persona, and ``consistency`` how much those of one person agree: with both it is said
     whether personas should be farther "apart" or more "alike", and one persona "steadier" or "looser"; without, only "wider" and
@@ -34,8 +49,8 @@ def reflect(
     """
     if len(population) < 2:
         return ()
-    spread = np.maximum(people.std(axis=0), _EDGE)
-    off = (population.mean(axis=0) - people.mean(axis=0)) / spread
+    spread = np.maximum(people.sd, _EDGE)
+    off = (population.mean(axis=0) - people.mean) / spread
     found = [
         (abs(float(gap)), Remark(name, "less" if gap > 0 else "more"))
         for name, gap in zip(names, off, strict=True) if abs(gap) > _WORTH_SAYING
@@ -50,10 +65,10 @@ def reflect(
     return tuple(remark for _, remark in sorted(found, key=lambda entry: -entry[0]))
 
 
-def _of_persons(pairs: Floats, people: Floats, names: Sequence[str], consistency: float) -> list[tuple[float, Remark]]:
+def _of_persons(pairs: Floats, people: Norm, names: Sequence[str], consistency: float) -> list[tuple[float, Remark]]:
     """Spread between personas and inside one, each against what people's spread and consistency make of it."""
     agreement = np.clip(intraclass(pairs).by_feature, 0.0, 1.0)
-    ours, theirs = pairs.reshape(-1, pairs.shape[-1]).var(axis=0), np.maximum(people.var(axis=0), _EDGE**2)
+    ours, theirs = pairs.reshape(-1, pairs.shape[-1]).var(axis=0), np.maximum(people.variance, _EDGE**2)
     between = np.log(np.maximum(agreement * ours, _NO_SPREAD * theirs) / (consistency * theirs)) / 2
     within = np.log(np.maximum((1 - agreement) * ours, _NO_SPREAD * theirs) / ((1 - consistency) * theirs)) / 2
     told = np.maximum(ours, theirs) > _EDGE**2  # a behavior that nobody shows is not spoken of
@@ -67,9 +82,9 @@ def _spreads(ratio: Floats, names: Sequence[str], words: tuple[Wanted, Wanted]) 
     return [(abs(one) / 2, Remark(name, words[0] if one > 0 else words[1])) for one, name in pairs]
 
 
-def _couplings(population: Floats, people: Floats, names: Sequence[str]) -> list[tuple[float, Remark]]:
+def _couplings(population: Floats, people: Norm, names: Sequence[str]) -> list[tuple[float, Remark]]:
     """Pairs of behaviors that go together otherwise than among people: "together" or "opposed", the direction to go."""
-    off = _correlations(people) - _correlations(population)
+    off = people.correlations - _correlations(population)
     rows, columns = np.triu_indices(len(off), 1)
     order = np.argsort(-np.abs(off[rows, columns]), kind="stable")[:_COUPLINGS]
     found = [(float(off[rows[at], columns[at]]), names[rows[at]], names[columns[at]]) for at in order]
@@ -118,14 +133,14 @@ def in_words(remark: Remark) -> str:
     return f"{remark.feature.replace('~', ' and ').replace('_', ' ')}: {_WORDS[remark.wanted]}"
 
 
-def gaps(population: Floats, people: Floats, names: Sequence[str]) -> tuple[Gap, ...]:
+def gaps(population: Floats, people: Norm, names: Sequence[str]) -> tuple[Gap, ...]:
     """The remarks on ``population[n, d]`` with their numbers, for a model that rewrites the program."""
     columns = {name: index for index, name in enumerate(names)}
+    means, spreads = population.mean(axis=0), population.std(axis=0)
     found = []
     for remark in reflect(population, population[:0, None], people, names):
-        if remark.feature not in columns:
-            continue
-        ours, theirs = population[:, columns[remark.feature]], people[:, columns[remark.feature]]
-        means, spreads = (float(theirs.mean()), float(ours.mean())), (float(theirs.std()), float(ours.std()))
-        found.append(Gap(remark.feature, means[0], spreads[0], means[1], spreads[1], _WORDS[remark.wanted]))
+        at = columns.get(remark.feature)
+        if at is not None:
+            people_figures, ours = (float(people.mean[at]), float(people.sd[at])), (float(means[at]), float(spreads[at]))
+            found.append(Gap(remark.feature, *people_figures, *ours, _WORDS[remark.wanted]))
     return tuple(found)

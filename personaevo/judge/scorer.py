@@ -18,7 +18,7 @@ from personaevo.judge.discriminator import Discriminator
 from personaevo.judge.objectives import SCORE, harmonic, objectives, steering
 from personaevo.judge.objectives.overlap import cell_shares
 from personaevo.judge.played import Played
-from personaevo.judge.reflection import Gap, gaps, reflect
+from personaevo.judge.reflection import Gap, Norm, gaps, reflect
 from personaevo.measure.agreement import Agreement, jackknife_se, varying
 from personaevo.measure.cells import OUTSIDE, Cells, apart
 from personaevo.measure.energy import Space, Target
@@ -52,6 +52,11 @@ class Scorer:
     def target(self) -> Target:
         """The people as points that populations are compared with."""
         return Target.of(self.space(self.people))
+
+    @cached_property
+    def norm(self) -> Norm:
+        """The people's figures, which populations are described against."""
+        return Norm.of(self.people)
 
     @cached_property
     def varying(self) -> Any:
@@ -119,11 +124,11 @@ class Scorer:
     def remarks(self, played: Played) -> Any:
         """What the judge says of a population, in words and directions."""
         consistency = None if self.agreement is None else self.agreement.value
-        return reflect(played.values[played.done], played.values[played.pairs], self.people, self.names, consistency)
+        return reflect(played.values[played.done], played.values[played.pairs], self.norm, self.names, consistency)
 
     def gaps(self, episodes: Iterable[Episode]) -> tuple[Gap, ...]:
         """Where the completed episodes differ from the people that steer, behavior by behavior, in words and numbers."""
-        return gaps(np.array([one.fingerprint for one in episodes if one.state == "completed"]), self.people, self.names)
+        return gaps(np.array([one.fingerprint for one in episodes if one.state == "completed"]), self.norm, self.names)
 
     def _cell_scores(self, played: Played) -> tuple[CellScore, ...]:
         """Scores in the cells it reaches: share of people's mass, times the mean human-likeness there, each capped at 1. A failed episode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import qmc
 
 from personaevo.records import Floats
 
@@ -13,6 +12,8 @@ def sobol(n: int, dimensions: int, seed: int) -> Floats:
 
     Equal arguments give equal points, and fewer points are a prefix of more. The first 2^m fill the cube most evenly.
     """
+    from scipy.stats import qmc  # noqa: PLC0415 (it takes half a second and 40 MB to load; most searches need no design)
+
     if n < 1:
         return np.empty((0, dimensions))
     exponent = max(n - 1, 1).bit_length()

@@ -48,14 +48,20 @@ class Space:
         turn = (directions / np.sqrt(lengths)) @ directions.T / scale[:, None]
         return cls(marks, sd[kept], kept, turn)
 
+    @cached_property
+    def _ends(self) -> tuple[Floats, Floats]:
+        """The lowest and the highest value of each kept column among people, ``[k, 1]``."""
+        ends = np.array([(known[0], known[-1]) for known, _ in self.marks]).reshape(-1, 2)
+        return ends[:, :1], ends[:, 1:]
+
     def __call__(self, values: Floats) -> Floats:
         """``values[n, d]`` in the space, ``[n, kept columns]``. Between people's values scores are interpolated; beyond their range a
         standard deviation more is a unit more."""
         columns = values[:, self.kept].T
-        scores = np.empty_like(columns)
-        for index, (column, (known, normal), sd) in enumerate(zip(columns, self.marks, self.sd, strict=True)):
-            beyond = (np.maximum(column - known[-1], 0.0) + np.minimum(column - known[0], 0.0)) / sd
-            scores[index] = np.interp(column, known, normal) + beyond
+        lowest, highest = self._ends
+        scores = (np.maximum(columns - highest, 0.0) + np.minimum(columns - lowest, 0.0)) / self.sd[:, None]
+        for index, (known, normal) in enumerate(self.marks):
+            scores[index] += np.interp(columns[index], known, normal)
         placed: Floats = scores.T @ self.turn
         return placed
 

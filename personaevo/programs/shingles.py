@@ -9,17 +9,16 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from personaevo.programs.source import normal_tree
+from personaevo.programs.source import normal_tree, read_back, spelled
 
+_SIZE = 5  # neighboring nodes
 _NUMBERED = re.compile(r"v_*\d+")  # what normalize calls the author's variables
 _NAMING = frozenset({"id", "arg", "asname", "rest", "names"})
-# Without a meaning here, or only in some versions of Python.
-_UNSPELLED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 _FOLDED = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
 
@@ -28,7 +27,7 @@ class _Node(NamedTuple):
     names: tuple[str, ...]
 
 
-def shingles(source: str, size: int = 5) -> frozenset[int]:
+def shingles(source: str, size: int = _SIZE) -> frozenset[int]:
     """The shingles of a program, as hashes of 64 bits that are the same in every process and under every version of Python.
 
     A shingle is ``size`` consecutive nodes of the normalized tree in pre-order (all of them, if there are fewer). A node is spelled by its
@@ -43,8 +42,17 @@ def shingles(source: str, size: int = 5) -> frozenset[int]:
     """
     if size < 1:
         raise ValueError(f"size {size}: expected the number of nodes of a shingle, at least 1")
-    tree, whole = normal_tree(source)
-    nodes = list(_nodes(tree))
+    return _of(*normal_tree(source), size)
+
+
+def shingles_of(normal: ast.Module, program_id: str) -> frozenset[int]:
+    """The same of a program's normalized tree and id (``source.checked``). Raises ProgramError if the tree cannot be read back."""
+    return _of(read_back(normal), program_id, _SIZE)
+
+
+def _of(tree: ast.Module, whole: str, size: int) -> frozenset[int]:
+    nodes: list[_Node] = []
+    _collect(tree, nodes)
     runs = (nodes[start : start + size] for start in range(max(1, len(nodes) - size + 1)))
     return frozenset({int(whole, 16), *map(_hashed, runs)})
 
@@ -124,28 +132,28 @@ def _hashed(run: Sequence[_Node]) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def _nodes(node: ast.AST) -> Iterator[_Node]:
+def _collect(node: ast.AST, found: list[_Node]) -> None:
     """The tree in pre-order. It is at most as deep as a program may be (source.MAX_DEPTH)."""
     said = [type(node).__name__]
     names: list[str] = []
     children: list[ast.AST] = []
-    for field in node._fields:
-        if field in _UNSPELLED:
-            continue
+    for field in spelled(type(node)):
         value = getattr(node, field, None)
-        for part in value if isinstance(value, list) else [value]:
-            if isinstance(part, _FOLDED):
-                said.append(type(part).__name__)
-            elif isinstance(part, ast.AST):
-                children.append(part)
+        for part in value if isinstance(value, list) else (value,):
+            if isinstance(part, ast.AST):
+                if isinstance(part, _FOLDED):
+                    said.append(type(part).__name__)
+                else:
+                    children.append(part)
             elif isinstance(part, str) and _is_variable(node, field, part):
                 names.append(part)
             elif part is not None or field == "value":
                 said.append(f"{field}={_constant(part)}")
-    yield _Node(hashlib.blake2b("\0".join(said).encode(errors="surrogatepass"), digest_size=8).digest(), tuple(names))
+    spelling = hashlib.blake2b("\0".join(said).encode(errors="surrogatepass"), digest_size=8).digest()
+    found.append(_Node(spelling, tuple(names)))
     for child in children:
         if not _is_nothing(node, child):
-            yield from _nodes(child)
+            _collect(child, found)
 
 
 def _is_variable(node: ast.AST, field: str, value: str) -> bool:

@@ -65,11 +65,15 @@ def normal_tree(source: str) -> tuple[ast.Module, str]:
     """The tree of the normalized program as Python reads it back, and the program's id. Raises ProgramError as ``parse`` does, or if it
     cannot be read back."""
     tree = _normal_tree(source)
+    return read_back(tree), _id(tree)
+
+
+def read_back(tree: ast.Module) -> ast.Module:
+    """A normalized tree as Python reads its text. Raises ProgramError if it cannot be read back."""
     try:
-        own = _id(tree)
         normal = ast.unparse(ast.fix_missing_locations(tree))
         with _one_at_a_time:
-            return ast.parse(normal), own
+            return ast.parse(normal)
     except (ValueError, SyntaxError) as error:  # it has a number of more digits than Python converts, say
         raise ProgramError(f"the program cannot be written in normal form: {error}; use shorter numbers and simpler texts") from error
 
@@ -92,11 +96,13 @@ def make_program(source: str) -> Program:
     return Program(id=program_id(source), source=source)
 
 
-def checked(source: str, check: Callable[[ast.Module], Read]) -> tuple[Program, Read]:
-    """``make_program`` and the result of ``check`` on the syntax tree, with one parse for both. Raises ProgramError as ``parse`` does."""
+def checked(source: str, check: Callable[[ast.Module], Read]) -> tuple[Program, Read, ast.Module]:
+    """``make_program``, the result of ``check`` on the syntax tree, and the normalized tree, with one parse for all. Raises ProgramError as
+    ``parse`` does."""
     tree, nodes = _read(source, _compile)
     found = check(tree)
-    return Program(_id(_normal(tree, nodes)), source), found
+    normal = _normal(tree, nodes)
+    return Program(_id(normal), source), found, normal
 
 
 def _check_text(source: str) -> None:
@@ -187,7 +193,7 @@ def _spell(node: object) -> str:
         parts = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
         return f"JoinedStr({_spell(parts)})"
     if isinstance(node, ast.AST):
-        fields = [(name, getattr(node, name, None)) for name in _spelled(type(node))]
+        fields = [(name, getattr(node, name, None)) for name in spelled(type(node))]
         inner = ",".join([f"{name}={_spell(value)}" for name, value in fields if value is not None and value != []])
         return f"{type(node).__name__}({inner})"
     if isinstance(node, list):
@@ -195,7 +201,7 @@ def _spell(node: object) -> str:
     return f"{type(node).__name__}:{node!r}"
 
 
-def _spelled(kind: type[ast.AST]) -> tuple[str, ...]:
+def spelled(kind: type[ast.AST]) -> tuple[str, ...]:
     """The fields that the id depends on. Left out are the load/store context and fields that only some Python versions have."""
     if kind not in _SPELLED:
         _SPELLED[kind] = tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores"))

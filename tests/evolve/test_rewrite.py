@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from personaevo import content
 from personaevo.errors import ReplyError
 from personaevo.evolve import rewrite
-from personaevo.evolve.rewrite import Brief, Pair, Proposal, propose, question, read, reflect
+from personaevo.evolve.rewrite import Brief, Pair, propose, question, reflect
+from personaevo.evolve.trial import Proposal, read
 from personaevo.judge.reflection import Gap
 from personaevo.programs import Sandbox
 from personaevo.programs.source import make_program

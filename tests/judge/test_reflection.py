@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge_cases import pairs as correlated
 
-from personaevo.judge.reflection import OF_PERSONAS, gaps, in_words, reflect
+from personaevo.judge.reflection import OF_PERSONAS, Norm, gaps, in_words, reflect
 from personaevo.records import Floats, Remark, Wanted
 
 NAMES = ("one", "two", "three", "four")
@@ -33,6 +33,12 @@ def twice(n: int = 200, between: float = CONSISTENCY, within: float = 1 - CONSIS
     return np.asarray(between**0.5 * rng.normal(size=(n, 1, 4)) + within**0.5 * rng.normal(size=(n, 2, 4)))
 
 
+def remarks_on(
+    population: Floats, pairs: Floats, people: Floats, names: tuple[str, ...], consistency: float | None = None
+) -> tuple[Remark, ...]:
+    return reflect(population, pairs, Norm.of(people), names, consistency)
+
+
 def wanted(remarks: tuple[Remark, ...]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for remark in remarks:
@@ -41,7 +47,7 @@ def wanted(remarks: tuple[Remark, ...]) -> dict[str, set[str]]:
 
 
 def of_pairs(pairs: Floats) -> dict[str, set[str]]:
-    return wanted(reflect(pairs.reshape(-1, 4), pairs, people(), NAMES, CONSISTENCY))
+    return wanted(remarks_on(pairs.reshape(-1, 4), pairs, people(), NAMES, CONSISTENCY))
 
 
 # -- how much, how far apart -----------------------------------------------------------------------------------------------------
@@ -49,26 +55,26 @@ def of_pairs(pairs: Floats) -> dict[str, set[str]]:
 
 def test_remarks_name_the_direction_the_worst_first() -> None:
     population = people() + np.array([2.0, -1.0, 0.1, 0.0])
-    assert reflect(population, NOBODY, people(), NAMES) == (Remark("one", "less"), Remark("two", "more"))
+    assert remarks_on(population, NOBODY, people(), NAMES) == (Remark("one", "less"), Remark("two", "more"))
 
 
 def test_remarks_on_how_much_people_differ() -> None:
     population = people() * np.array([1.0, 0.2, 4.0, 1.1])
-    assert set(reflect(population, NOBODY, people(), NAMES)) == {Remark("two", "wider"), Remark("three", "narrower")}
+    assert set(remarks_on(population, NOBODY, people(), NAMES)) == {Remark("two", "wider"), Remark("three", "narrower")}
 
 
 def test_nothing_to_say_of_people() -> None:
-    assert reflect(people(), NOBODY, people(), NAMES) == ()
-    assert reflect(people()[:1] + 9, NOBODY, people(), NAMES) == ()
-    assert reflect(np.empty((0, 4)), NOBODY, people(), NAMES) == ()
+    assert remarks_on(people(), NOBODY, people(), NAMES) == ()
+    assert remarks_on(people()[:1] + 9, NOBODY, people(), NAMES) == ()
+    assert remarks_on(np.empty((0, 4)), NOBODY, people(), NAMES) == ()
     assert of_pairs(twice(2000)) == {}
 
 
 def test_behaviors_that_people_never_show() -> None:
     humans = np.column_stack([people(), np.zeros(300)])
     population = np.column_stack([people(), np.full(300, 0.5)])
-    assert reflect(population, np.empty((0, 2, 5)), humans, (*NAMES, "five")) == (Remark("five", "less"),)
-    nobody = reflect(humans, np.stack([humans, humans], axis=1), humans, (*NAMES, "five"), CONSISTENCY)
+    assert remarks_on(population, np.empty((0, 2, 5)), humans, (*NAMES, "five")) == (Remark("five", "less"),)
+    nobody = remarks_on(humans, np.stack([humans, humans], axis=1), humans, (*NAMES, "five"), CONSISTENCY)
     assert "five" not in wanted(nobody)
 
 
@@ -94,8 +100,8 @@ def test_a_constant_program_is_told_to_set_personas_apart_and_to_loosen_each() -
 
 def test_of_few_pairs_only_the_spread_is_spoken_of() -> None:
     few = twice(200, 0.05, 0.05)
-    assert set.union(*wanted(reflect(few.reshape(-1, 4), few[:2], people(), NAMES, CONSISTENCY)).values()) == {"wider"}
-    assert set.union(*wanted(reflect(few.reshape(-1, 4), few, people(), NAMES, None)).values()) == {"wider"}
+    assert set.union(*wanted(remarks_on(few.reshape(-1, 4), few[:2], people(), NAMES, CONSISTENCY)).values()) == {"wider"}
+    assert set.union(*wanted(remarks_on(few.reshape(-1, 4), few, people(), NAMES, None)).values()) == {"wider"}
 
 
 # -- what goes together --------------------------------------------------------------------------------------------------------
@@ -104,16 +110,16 @@ def test_of_few_pairs_only_the_spread_is_spoken_of() -> None:
 def test_remarks_on_what_goes_together() -> None:
     tied = people().copy()
     tied[:, 1] = 0.6 * tied[:, 0] + 0.8 * tied[:, 1]
-    assert reflect(people(), NOBODY, tied, NAMES) == (Remark("one~two", "together"),)
-    assert reflect(tied, NOBODY, people(), NAMES) == (Remark("one~two", "opposed"),)
-    assert reflect(tied, NOBODY, tied, NAMES) == ()
+    assert remarks_on(people(), NOBODY, tied, NAMES) == (Remark("one~two", "together"),)
+    assert remarks_on(tied, NOBODY, people(), NAMES) == (Remark("one~two", "opposed"),)
+    assert remarks_on(tied, NOBODY, tied, NAMES) == ()
 
 
 def test_of_many_couplings_the_strongest_are_said() -> None:
     names = tuple("abcdef")
     humans = correlated(400, 1).reshape(-1, 6)
     apart = np.column_stack([np.random.default_rng(number).permutation(column) for number, column in enumerate(humans.T)])
-    found = [remark for remark in reflect(apart, np.empty((0, 2, 6)), humans, names) if "~" in remark.feature]
+    found = [remark for remark in remarks_on(apart, np.empty((0, 2, 6)), humans, names) if "~" in remark.feature]
     assert 0 < len(found) <= 6
     assert {remark.wanted for remark in found} == {"together"}
 
@@ -125,7 +131,7 @@ def test_of_many_couplings_the_strongest_are_said() -> None:
 @given(st.lists(st.floats(-3, 3), min_size=4, max_size=4), st.lists(st.floats(0.1, 5), min_size=4, max_size=4))
 def test_a_behavior_has_one_remark_with_the_right_sign_and_no_number(shift: list[float], scale: list[float]) -> None:
     population = people() * np.array(scale) + np.array(shift)
-    remarks = reflect(population, NOBODY, people(), NAMES)
+    remarks = remarks_on(population, NOBODY, people(), NAMES)
     assert len({remark.feature for remark in remarks}) == len(remarks)
     assert [field.name for field in dataclasses.fields(Remark)] == ["feature", "wanted"]
     off = dict(zip(NAMES, population.mean(axis=0), strict=True))
@@ -157,7 +163,7 @@ def test_words_have_no_numbers() -> None:
 
 def test_gaps_have_the_numbers_of_behaviors() -> None:
     population = people() * np.array([1.0, 0.2, 1.0, 1.0]) + np.array([2.0, 0.0, 0.0, 0.0])
-    first, second = gaps(population, people(), NAMES)
+    first, second = gaps(population, Norm.of(people()), NAMES)
     assert (first.feature, second.feature) == ("one", "two")
     assert (first.people_mean, first.mean, first.people_sd) == pytest.approx((0.0, 2.0, 1.0))
     assert (second.sd, second.words) == (pytest.approx(0.2), "people differ more in it")

@@ -15,7 +15,8 @@ import pytest
 from pydantic import BaseModel
 
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
-from personaevo.evolve.rewrite import Brief, Pair, propose, read, reflect
+from personaevo.evolve.rewrite import Brief, Pair, propose, reflect
+from personaevo.evolve.trial import read
 from personaevo.models import Budget, Conduct, Kept, Models, Patience, parse
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
