@@ -32,8 +32,12 @@ def form(source: str) -> type[BaseModel]:
     Raises:
         ProgramError: the program has no axes that can be edited.
     """
-    genes = _genes(source)
-    axes: Any = Literal[tuple(axis["name"] for axis in genes.axes)]
+    return _form(tuple(axis["name"] for axis in _genes(source).axes))
+
+
+@lru_cache(maxsize=64)
+def _form(names: tuple[str, ...]) -> type[BaseModel]:
+    axes: Any = Literal[names]
     dials: Any = Literal[tuple(definitions.dials())]
     number = Annotated[float, Field(allow_inf_nan=False)]
     change = create_model(

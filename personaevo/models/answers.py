@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -23,8 +24,10 @@ _DEEPEST = 200
 LONGEST = 200_000  # characters of an answer that are looked at
 
 
+@lru_cache(maxsize=64)
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON schema in the form that strict servers want: every object closed, every property required."""
+    """The model's JSON schema in the form that strict servers want: every object closed, every property required. It is
+    the same object for the same model: not to be changed."""
     closed: dict[str, Any] = _closed(model.model_json_schema())
     return closed
 

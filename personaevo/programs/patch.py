@@ -557,7 +557,7 @@ def _end(lines: Sequence[str], fences: Sequence[_Fence], index: int, allowance: 
             allowance -= first is not None
             continue
         first = fence.at if first is None else first
-        if allowance < 0 or not _may_be_python(opening):
+        if allowance < 0 or not _may_be_python(opening) or first == fence.at == fences[-1].at:  # the only one there is
             break
         text = _plain(lines[opening.at + 1 : fence.at], opening.indent)
         allowance -= len(text) + _TRIED

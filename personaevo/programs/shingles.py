@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -80,7 +81,7 @@ def nearest(candidate: frozenset[int], known: Mapping[str, frozenset[int]]) -> t
 
 class Known:
     """An index of known programs for finding near-duplicates. For each it holds the id, the number of shingles and a sketch of 512 bytes;
-    only programs that the sketch does not rule out are compared in full.
+    only programs that the sketch does not rule out are compared in full. The shingles of those used last stay.
 
     The sketch is the exclusive or of the shingles in each of 64 parts of the hashes' range: every shingle that only one of two programs
     has changes one part at most, so that alike programs differ in few.
@@ -90,6 +91,7 @@ class Known:
         """``shingles_of`` an id: asked for the few programs that are compared in full."""
         self._shingles_of = shingles_of
         self._names: list[str] = []
+        self._recent: OrderedDict[str, frozenset[int]] = OrderedDict()
         self._sizes = np.zeros(_ROOM, dtype=np.int64)
         self._sketches = np.zeros((_ROOM, _PARTS), dtype=np.uint64)
 
@@ -100,6 +102,7 @@ class Known:
             self._sizes = np.concatenate([self._sizes, np.zeros_like(self._sizes)])
             self._sketches = np.concatenate([self._sketches, np.zeros_like(self._sketches)])
         self._names.append(name)
+        self._remember(name, own)
         self._sizes[at], self._sketches[at] = len(own), _sketch(own)
 
     def alike(self, own: frozenset[int], threshold: float) -> str | None:
@@ -108,10 +111,22 @@ class Known:
         only_one = (1 - threshold) / (1 + threshold) * (self._sizes[:held] + len(own))  # J > t: fewer shingles than these are in one alone
         differ = (self._sketches[:held] != _sketch(own)).sum(axis=1)
         near = (self._names[at] for at in np.flatnonzero(differ <= only_one).tolist())
-        return next((name for name in near if likeness(own, self._shingles_of(name)) > threshold), None)
+        return next((name for name in near if likeness(own, self._whole(name)) > threshold), None)
+
+    def _whole(self, name: str) -> frozenset[int]:
+        known = self._recent.get(name)
+        return self._remember(name, self._shingles_of(name) if known is None else known)
+
+    def _remember(self, name: str, own: frozenset[int]) -> frozenset[int]:
+        self._recent[name] = own
+        self._recent.move_to_end(name)
+        if len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+        return own
 
 
 _PARTS, _ROOM = 64, 256
+_RECENT = 200  # programs, of some 20 kB
 
 
 def _sketch(own: frozenset[int]) -> Any:

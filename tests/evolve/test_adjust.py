@@ -14,6 +14,7 @@ from personaevo.errors import ProgramError
 from personaevo.evolve import adjust, rewrite
 from personaevo.evolve.genes import genes_of
 from personaevo.evolve.rewrite import Brief
+from personaevo.evolve.trial import read
 from personaevo.programs.source import make_program
 from personaevo.records import Message, Reply
 
@@ -74,7 +75,7 @@ class Scripted:
 def test_a_brief_becomes_a_program() -> None:
     model = Scripted()
     brief = Brief("adjust", 3, make_program(SEED), None, attempts=("edit: failed",))
-    proposal = rewrite.propose(brief, model, None, rewrite.read)
+    proposal = rewrite.propose(brief, model, None, read)
     assert proposal.program is not None
     assert proposal.program.id == make_program(adjust.applied(SEED, answer(CHANGES))).id
     system, user = model.asked[0]
