@@ -62,6 +62,7 @@ class Rollout:
         return replace(self, source=source, plan=plan, personas=personas, candidate=None)
 
 
+_PIECE = 50  # dialogues of a piece of work; 0.1 s or so
 _here = threading.local()  # an executor may have threads: each has a sandbox of its own
 
 
@@ -175,13 +176,36 @@ def worth_another_try(episodes: Sequence[Episode]) -> bool:
 
 
 def play(workers: Workers | Crew, works: Sequence[Rollout]) -> list[tuple[Episode, ...]]:
-    """The episodes of each roll-out; where the machine may have spoiled some, all are played once more, alone.
+    """The episodes of each roll-out. Large ones are played in pieces, at the same time; a piece that the machine may have spoiled is played
+    once more, alone.
 
     Raises:
         WorkerError: workers were lost twice.
     """
-    played = workers.map(roll_out, works)
-    return [workers.map(roll_out, [work])[0] if worth_another_try(one) else one for work, one in zip(works, played, strict=True)]
+    pieces = [_pieces(work) for work in works]
+    flat = [piece for some in pieces for piece in some]
+    played = workers.map(roll_out, flat)
+    held = iter([workers.map(roll_out, [piece])[0] if worth_another_try(one) else one for piece, one in zip(flat, played, strict=True)])
+    found = []
+    for work, some in zip(works, pieces, strict=True):
+        by_item = {episode.item: episode for _ in some for episode in next(held)}
+        found.append(tuple(by_item[item] for item in work.plan.items))
+    return found
+
+
+def _pieces(work: Rollout) -> list[Rollout]:
+    """The same dialogues in pieces of about ``_PIECE``. A task stays whole: a program makes its personas together."""
+    tasks = work.plan.tasks
+    count = min(len(tasks), max(1, round(len(work.plan.items) / _PIECE)))
+    if work.cast is not None or count == 1:
+        return [work]
+    found = []
+    for start in range(count):
+        own = tasks[start::count]
+        names = {task.id for task in own}
+        items = tuple(item for item in work.plan.items if item.task_id in names)
+        found.append(replace(work, plan=replace(work.plan, tasks=own, items=items)))
+    return found
 
 
 def spoiled(plan: Plan, reason: str) -> tuple[Episode, ...]:
