@@ -2,12 +2,16 @@
 
     python -m benchmarks.engine_overhead --candidates 100 --in-flight 16 --latency 0.2 [--json] [--embedded] [--profile FILE]
         [--openevolve PYTHON]
+    python -m benchmarks.engine_overhead --default [--json]
 
 A search of trivial evaluations (four dialogues a candidate) whose programs a mutator writes that answers after ``--latency`` seconds: the
 example's server in a process of its own, asked with the real client. Start and final table are included; ``start`` is the time until the
 first candidate is asked for. The cache of starts is left as it is, so run it twice. ``--embedded`` breeds on the syntax tree instead.
 ``ideal`` is what the latency alone takes. Memory is the largest sum of the proportional set sizes (PSS) of the search and its workers.
-``--openevolve`` runs OpenEvolve, installed for that Python, on the same latency and an evaluation that returns at once.
+``--default`` runs the default search, and then plays all of its dialogues once more in one process (the rows that every search shares
+left out, as they are kept): ``work`` is the processor time of that, sandboxes included, and ``allowed`` is 3 s and 1.2 times the work
+divided by the processors. Run it twice. ``--openevolve`` runs OpenEvolve, installed for that Python, on the same latency and an evaluation
+that returns at once.
 """
 
 from __future__ import annotations
@@ -28,8 +32,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from personaevo.archive import Archive
 from personaevo.config import SearchConfig
+from personaevo.evolve.prepare import prepare
+from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import Search, search
+from personaevo.workers import Workers, processors
 
 ROOT = Path(__file__).resolve().parents[1]
 _LOOK_SECONDS = 0.25
@@ -41,6 +49,10 @@ _TINY: dict[str, Any] = {
 def main() -> None:
     """Runs one search, and prints what it took."""
     options = _options()
+    if options.default:
+        found = _default(options)
+        print(json.dumps(found) if options.json else "  ".join(f"{name} {value}" for name, value in found.items()))
+        return
     with tempfile.TemporaryDirectory() as folder, _server(options) as url, _memory() as peak:
         place = Path(folder) / "a.duckdb"
         models = {} if url is None else {"mutator": f"openai:small@{url}"}
@@ -84,10 +96,43 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--latency", type=float, default=0.2, help="seconds")
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--embedded", action="store_true")
+    parser.add_argument("--default", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--profile", type=Path, help="where cProfile's figures of the main thread go")
     parser.add_argument("--openevolve", metavar="PYTHON")
     return parser.parse_args()
+
+
+def _default(options: argparse.Namespace) -> dict[str, float]:
+    """Seconds of the default search, and what its dialogues and sandboxes take by themselves."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = SearchConfig(archive=Path(folder) / "a.duckdb", jobs=options.jobs)
+        begun = time.perf_counter()
+        result = search(config)
+        seconds = time.perf_counter() - begun
+        with Archive.read(result.archive) as archive:
+            commits, finals = archive.commits(1), archive.finals(1)
+    sources = {one.candidate.program.id: one.candidate.program.source for one in commits}
+    with Workers(1) as workers:
+        bench = prepare(config, workers)
+    works = [bench.rollout(sources[one.evaluation.program_id], bench.train_plan) for one in commits if one.evaluation is not None]
+    works += [bench.rollout(sources[one.program_id], bench.final_plan) for one in finals]
+    works += [bench.rollout(result.best.source, bench.test_plan)]
+    begun = _processor_seconds()
+    for work in works:
+        roll_out(work)
+    work_seconds = _processor_seconds() - begun
+    allowed = 3.0 + 1.2 * work_seconds / (options.jobs or processors())
+    return {"seconds": round(seconds, 2), "work": round(work_seconds, 2), "allowed": round(allowed, 2)}
+
+
+def _processor_seconds() -> float:
+    """Processor time of this process and of those that it started, the ended ones too."""
+    ticks = 0
+    for process in _family(os.getpid()):
+        fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _openevolve(options: argparse.Namespace, ours: float) -> dict[str, float]:
