@@ -32,7 +32,7 @@ from personaevo.archive import Archive
 from personaevo.calibration import known
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
-from personaevo.evolve.negatives import FREE
+from personaevo.evolve.names import FREE
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.prepare import load_people, load_tasks, with_agreement
 from personaevo.evolve.shared_rows import people_sample, played_sample

@@ -16,14 +16,14 @@ import numpy as np
 from personaevo import definitions
 from personaevo.config import SearchConfig
 from personaevo.errors import ContentError, ProgramError
-from personaevo.evolve import controls, names
+from personaevo.evolve import controls
+from personaevo.evolve.names import FREE
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.rollout import Rollout
 from personaevo.judge.discriminator import Negatives
 from personaevo.programs.source import make_program
 from personaevo.records import Control, Episode, Floats, Program, Task
 
-FREE = names.FREE
 _DIALOGUES, _DIALOGUES_OF_MODELS = 200, 60  # of each kind
 _PROGRAM_TASKS, _PROGRAM_PERSONAS = 5, 4  # of each negative program
 

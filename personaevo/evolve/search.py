@@ -32,6 +32,7 @@ from personaevo.evolve.calibrated import settled
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import finalists_of, play_finals, winner
+from personaevo.evolve.names import BEST
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.progress import Progress, Watch, outlook
 from personaevo.evolve.ranking import Scored, holds_floors
@@ -39,7 +40,7 @@ from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, warmed, worth_another_try
 from personaevo.evolve.screening import StandIn, screens
 from personaevo.evolve.select import Population
-from personaevo.evolve.table import BEST, final_table
+from personaevo.evolve.table import final_table
 from personaevo.models import Account
 from personaevo.notebook import table as html_table
 from personaevo.programs.sandbox import require

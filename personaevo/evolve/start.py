@@ -12,7 +12,7 @@ from personaevo.crew import Crew
 from personaevo.errors import ModelError
 from personaevo.evolve import negatives
 from personaevo.evolve.cast import Cast
-from personaevo.evolve.negatives import FREE
+from personaevo.evolve.names import FREE
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.rollout import Rollout, play
 from personaevo.judge.discriminator import Discriminator, Negatives, Training, trained

@@ -13,8 +13,6 @@ from personaevo.judge.uncertainty import interval
 from personaevo.records import Comparison, FinalTable, Measure, Program, TableRow
 from personaevo.workers import Workers
 
-__all__ = ["AUDITOR", "BEST", "PEOPLE", "SEED", "final_table"]
-
 
 def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTable:
     """All rows over the same number of held-out episodes; none of them steered anything."""

@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from personaevo import definitions
-from personaevo.evolve.negatives import FREE
+from personaevo.evolve.names import FREE
 from personaevo.records import Commit, Floats
 from personaevo.report.material import Material
 from personaevo.report.named import row_name

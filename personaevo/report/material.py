@@ -16,7 +16,7 @@ from personaevo.archive import Archive, Elite
 from personaevo.config import SearchConfig
 from personaevo.errors import InputError, PersonaevoError
 from personaevo.evolve import ranking
-from personaevo.evolve.negatives import FREE
+from personaevo.evolve.names import FREE
 from personaevo.evolve.prepare import input_digests, load_people, load_tasks
 from personaevo.judge.objectives import SCORE, ordered, scoring_of, steering
 from personaevo.models.ledger import Spent

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from personaevo.evolve.table import AUDITOR
+from personaevo.evolve.names import AUDITOR
 from personaevo.judge.objectives import SCORE, SCORING, meanings, objectives, ordered
 from personaevo.records import Remark
 from personaevo.report.material import Material

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from personaevo.evolve.names import AUDITOR
 from personaevo.evolve.ranking import expected
-from personaevo.evolve.table import AUDITOR
 from personaevo.judge.objectives import SCORE, SCORING
 from personaevo.records import Comparison, Measure, TableRow
 from personaevo.report.material import Material

@@ -5,8 +5,7 @@ from __future__ import annotations
 from personaevo.archive import Archive
 from personaevo.evolve import controls
 from personaevo.evolve.finals import winner
-from personaevo.evolve.negatives import FREE
-from personaevo.evolve.table import AUDITOR, BEST, PEOPLE, SEED
+from personaevo.evolve.names import AUDITOR, BEST, FREE, PEOPLE, SEED
 from personaevo.judge.objectives import SCORE, scoring_of
 from personaevo.records import FinalTable, Run, Scoring
 from personaevo.verify.arithmetic import FIRST, check_itself, score_from

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from personaevo.archive import Archive
-from personaevo.evolve.table import AUDITOR
+from personaevo.evolve.names import AUDITOR
 from personaevo.inspect import headline_object, layout, table_object, table_text
 from personaevo.inspect.scoring import Rules, arranged, people_get, rules_at_hand, steered, trained_against
 from personaevo.inspect.table import headline, table_view
