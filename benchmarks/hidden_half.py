@@ -22,7 +22,7 @@ from personaevo import definitions, reference
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve import prepare as preparing
-from personaevo.evolve.finals import finalists_of, play_finals, winner
+from personaevo.evolve.finals import play_finals, winner
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.prepare import prepare
 from personaevo.evolve.rollout import play
@@ -73,7 +73,7 @@ def _best(config: SearchConfig) -> str:
     """The source of the winner of the finals; the final table, whose auditor needs all features, is not made."""
 
     def table(hunt: Search) -> FinalTable:
-        best = [hunt.state.asked[one.program_id] for one in finalists_of(hunt.state.held.members, hunt.config.finalists)]
+        best = [hunt.state.asked[one.program_id] for one in hunt.state.held.top(hunt.config.finalists)]
         finals = play_finals(hunt.bench, hunt.workers, best)
         return FinalTable((TableRow("evolved", winner(finals, hunt.bench.floors).program_id, {}),))
 

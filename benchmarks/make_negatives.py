@@ -16,7 +16,6 @@ from personaevo import content
 from personaevo.config import SearchConfig
 from personaevo.definitions import domain_names
 from personaevo.evolve import negatives
-from personaevo.evolve.finals import finalists_of
 from personaevo.evolve.search import Search, search
 from personaevo.records import FinalTable, TableRow
 
@@ -28,7 +27,7 @@ def made(domain: str, seed: int, jobs: int) -> str:
 
     def table(hunt: Search) -> FinalTable:
         """The best by search score: no finals, no table."""
-        best = finalists_of(hunt.state.held.members, 1)[0].program_id
+        best = hunt.state.held.top(1)[0].program_id
         return FinalTable((TableRow("evolved", best, {}),))
 
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(negatives, "programs", lambda place: []):

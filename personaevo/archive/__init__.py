@@ -6,6 +6,7 @@ from personaevo.archive.compact import Compacted, compact
 from personaevo.archive.integrity import Finding
 from personaevo.archive.merge import MergedRun, merge
 from personaevo.archive.named import named_queries, named_query
+from personaevo.archive.outcomes import STATES, Outcomes
 from personaevo.archive.population import Member, Population
 from personaevo.archive.queries import Elite
 from personaevo.archive.refinements import Refined, Refinements
@@ -14,6 +15,24 @@ from personaevo.archive.tables import Kind as TableKind
 from personaevo.archive.tables import write_tables
 
 __all__ = [
-    "Archive", "Calls", "Compacted", "Elite", "Finding", "KeptCalibration", "Member", "MergedRun", "Population", "Recording", "Refined",
-    "Refinements", "TableKind", "compact", "merge", "named_queries", "named_query", "write_tables",
+    "STATES",
+    "Archive",
+    "Calls",
+    "Compacted",
+    "Elite",
+    "Finding",
+    "KeptCalibration",
+    "Member",
+    "MergedRun",
+    "Outcomes",
+    "Population",
+    "Recording",
+    "Refined",
+    "Refinements",
+    "TableKind",
+    "compact",
+    "merge",
+    "named_queries",
+    "named_query",
+    "write_tables",
 ]  # fmt: skip

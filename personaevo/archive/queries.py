@@ -59,6 +59,32 @@ def elites(database: Database, run_id: int) -> list[Elite]:
     return [Elite(**row) for row in found]
 
 
+def holders(database: Database, run_id: int, up_to: int) -> dict[int, str]:
+    """See ``Archive.holders``."""
+    database.check("holders", "run = ?", [run_id])
+    known = [run_id, up_to]
+    found = dict(database.execute(f"{_HELD} FROM holders WHERE run = $1 AND number <= $2 GROUP BY cell", known))
+    late = [cell for (cell,) in database.execute("SELECT DISTINCT cell FROM holders WHERE run = ? AND number > ?", known)]
+    if late:  # an archive of before has the last holders only
+        anew = "FROM cell_scores WHERE run = $1 AND number <= $2 AND score > 0 AND isfinite(low) AND list_contains($3, cell) GROUP BY cell"
+        found.update(database.execute(f"{_HELD} {anew}", [*known, late]))
+    owners = database.execute(
+        "SELECT number, program FROM candidates WHERE run = ? AND list_contains(?, number)", [run_id, sorted(set(found.values()))]
+    )
+    programs = dict(owners)
+    return {int(cell): str(programs[number]) for cell, number in sorted(found.items())}
+
+
+def numbers(database: Database, run_id: int, programs: Sequence[str]) -> list[int]:
+    """Of each of these programs the number of the candidate that was evaluated."""
+    sql = "SELECT program, min(number) FROM candidates WHERE run = ? AND state = 'evaluated' AND list_contains(?, program) GROUP BY program"
+    found = dict(database.execute(sql, [run_id, list(programs)]))
+    return [int(found[key]) for key in programs if key in found]
+
+
+_HELD = "SELECT cell, arg_max(number, struct_pack(low := score - se, earliest := -number))"
+
+
 def commits(database: Database, run_id: int, numbers: Sequence[int] | None) -> list[Commit]:
     """What a run committed (see ``Archive.commits``)."""
     known: list[object] = [run_id] if numbers is None else [run_id, list(numbers)]

@@ -293,6 +293,15 @@ class Archive:
         """What a run committed, or those of some ``numbers``, by candidate number, without the episodes."""
         return queries.commits(self._database, self.run(run_id).id, numbers)
 
+    def evaluated(self, run_id: int, programs: Sequence[str]) -> list[Commit]:
+        """The commits, without episodes, of those of these programs that were evaluated, by candidate number."""
+        found = self.run(run_id).id
+        return queries.commits(self._database, found, queries.numbers(self._database, found, programs))
+
+    def holders(self, run_id: int, up_to: int) -> dict[int, str]:
+        """The ids of the programs that owned cells (see ``elites``) when candidate ``up_to`` was committed, by cell."""
+        return queries.holders(self._database, self.run(run_id).id, up_to)
+
     def outcomes(self, run_id: int, names: Sequence[str] | None = None) -> Outcomes:
         """What came of every candidate of a run as columns, with the objectives of these names (those that steer or hold, if none are
         given) and the score: a second for a million, of which ``commits`` would make a million objects."""

@@ -28,6 +28,7 @@ from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rewrite import Brief, Examine, Pair
 from personaevo.evolve.rollout import Rollout, roll_out, spoiled
 from personaevo.evolve.select import Population
+from personaevo.evolve.state import Programs
 from personaevo.evolve.trial import TRIED, Examined, Proposal, examined, tried, wrong
 from personaevo.models import made_for
 from personaevo.programs import Call
@@ -88,7 +89,7 @@ class Developer:
     """Breeds by the mutator's model. ``known`` are all programs that were made known, by id; at most ``lag`` candidates are under way."""
 
     def __init__(
-        self, company: Company, bench: Bench, archive: Archive, run_id: int, known: dict[str, Program], workers: Workers | Crew, lag: int
+        self, company: Company, bench: Bench, archive: Archive, run_id: int, known: Programs, workers: Workers | Crew, lag: int
     ) -> None:
         mutator = company.role("mutator")
         assert mutator is not None, "asked for by the caller"
@@ -105,7 +106,8 @@ class Developer:
     # -- in the search's thread ---------------------------------------------------------------------------------------------
 
     def told(self, commit: Commit) -> None:
-        """Remembers the dialogues of the last candidates, which the next briefs are likely to need."""
+        """Takes in what came of a candidate, and the dialogues of the last ones, which the next briefs are likely to need."""
+        self._history.tell(commit)
         if commit.episodes:
             self._remember(commit.candidate.number, commit.episodes)
 
@@ -126,11 +128,11 @@ class Developer:
         self._turns.pop(brief.number - 2 * self._lag, None)  # long settled
         return self._company.crew.submit(self._develop, brief)
 
-    def brief(self, number: int, commits: Sequence[Commit], count: int, population: Population,
+    def brief(self, number: int, count: int, population: Population,
               pick: Callable[[random.Random], Scored | None], rng: random.Random) -> Brief:  # fmt: skip
         """The mutator's input for candidate ``number``. It may use the first ``count`` commits only; ``population`` holds the programs of
         these."""
-        self._history.take(commits, count)
+        self._history.take(count)
         repairable = self._history.repairable
         chosen = pick(rng)
         mate = pick(rng)
@@ -231,7 +233,7 @@ class Developer:
                 return proposal
             problem = self._alike(proposal.program, examined[proposal.program.id].shingles)
             if not problem:
-                self._known[proposal.program.id] = proposal.program
+                self._known.add(proposal.program)
                 return proposal
             if attempt is not None:
                 foreseen = ahead is not None and ahead[0] == problem

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from personaevo.crew import Crew
 from personaevo.evolve.prepare import Bench
-from personaevo.evolve.ranking import Scored, corrected, expected, holds_floors, ranked, standing
+from personaevo.evolve.ranking import Scored, corrected, expected, holds_floors, standing
 from personaevo.evolve.rollout import play
 from personaevo.judge.objectives import SCORE
 from personaevo.records import Evaluation, Program
@@ -22,11 +22,9 @@ def play_finals(bench: Bench, workers: Workers | Crew, finalists: Sequence[Progr
     return [bench.score(program.id, episodes)[0] for program, episodes in zip(finalists, played, strict=True)]
 
 
-def finalists_of(population: Sequence[Scored], count: int, prior: Mapping[str, Evaluation] | None = None) -> list[Scored]:
-    """The ``count`` best programs, the best first. ``prior`` has the evaluation of each on a stand-in: then they are ordered by the
-    score that is likely after both (``ranking.corrected``), since few dialogues tell good programs apart only by luck."""
-    if prior is None:
-        return ranked((scored.evaluation, scored) for scored in population)[:count]
+def likeliest(population: Sequence[Scored], count: int, prior: Mapping[str, Evaluation]) -> list[Scored]:
+    """The ``count`` programs of the highest scores that are likely after both the model's few dialogues and those on a stand-in (``prior``;
+    see ``ranking.corrected``), the best first: few dialogues tell good programs apart only by luck."""
     likely = corrected([prior[one.program_id] for one in population], [one.evaluation for one in population])
     return [one for _, one in sorted(zip(likely, population, strict=True), key=lambda pair: -pair[0])][:count]
 

@@ -3,7 +3,7 @@ after a million."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -23,13 +23,18 @@ class History:
     repairable: list[Commit] = field(default_factory=list)
     usable: dict[str, tuple[int, int]] = field(default_factory=dict)
     _children: dict[str, list[Commit]] = field(default_factory=dict)
+    _told: deque[Commit] = field(default_factory=deque)
     _taken: int = 0
 
-    def take(self, commits: Sequence[Commit], count: int) -> None:
-        """Add the commits up to number ``count`` that were not added before. ``count`` must not shrink."""
-        for index in range(self._taken, count):
-            self._take(commits[index])
-        self._taken = max(self._taken, count)
+    def tell(self, commit: Commit) -> None:
+        """The next commit; it is taken in when its time has come."""
+        self._told.append(Commit(commit.candidate, commit.evaluation))
+
+    def take(self, count: int) -> None:
+        """Takes in the first ``count`` commits, as far as they were not. ``count`` must not shrink."""
+        while self._taken < count:
+            self._take(self._told.popleft())
+            self._taken += 1
 
     def _take(self, commit: Commit) -> None:
         candidate = commit.candidate

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -51,6 +51,25 @@ def lower_bound(evaluation: Evaluation, steered: Sequence[str] | None = None) ->
     """The standing less one standard error of the score: what "best" is decided by."""
     error = evaluation.objectives[SCORE].se if SCORE in evaluation.objectives else 0.0
     return standing(evaluation, steered) - error
+
+
+def which_hold(values: Mapping[str, Floats], measured: Mapping[str, Any], floors: Mapping[str, float]) -> Any:
+    """``holds_floors`` of many at once: columns of objectives, and where each was measured; boolean ``[n]``."""
+    less = {one.name for one in objectives() if one.direction == "less"}
+    held = np.ones(len(values[SCORE]), dtype=bool)
+    for name, floor in floors.items():
+        if name in values:
+            held &= ~measured[name] | ((values[name] - floor) * (-1 if name in less else 1) >= 0)
+    return held
+
+
+def lower_bounds(values: Mapping[str, Floats], measured: Mapping[str, Any], errors: Floats) -> Floats:
+    """``lower_bound`` of many at once: columns of objectives, where each was measured, and the score's standard errors; ``[n]``."""
+    shares = np.array([np.where(measured[name], values[name], np.inf) for name in steering()])
+    worst = shares.min(axis=0)
+    score = np.where(measured[SCORE], values[SCORE], 0.0)
+    bounds: Floats = np.where(score > 0, score, np.where(np.isinf(worst), 0.0, worst)) - np.where(measured[SCORE], errors, 0.0)
+    return bounds
 
 
 Item = TypeVar("Item")

@@ -55,7 +55,7 @@ class StandIn:
 
     def __init__(self, bench: Bench) -> None:
         self._bench, self._response = bench, bench.response
-        self.population = Population()
+        self.population = Population(lambda ids: [Scored(key, self.evaluations[key]) for key in ids])
         self.known: dict[str, Bred] = {}
         self._played: set[str] = set()
         self.chosen: set[float] = set()  # where candidates stand: whoever stands exactly there plays alike, and is no news

@@ -31,15 +31,16 @@ from personaevo.evolve.begin import begin, check_place, free_name
 from personaevo.evolve.calibrated import settled
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
-from personaevo.evolve.finals import finalists_of, play_finals, winner
+from personaevo.evolve.finals import likeliest, play_finals, winner
 from personaevo.evolve.names import BEST
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.progress import Progress, Watch, outlook
-from personaevo.evolve.ranking import Scored, holds_floors
+from personaevo.evolve.ranking import Scored
 from personaevo.evolve.recombine import Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, warmed, worth_another_try
 from personaevo.evolve.screening import StandIn, screens
 from personaevo.evolve.select import Population
+from personaevo.evolve.state import State
 from personaevo.evolve.table import final_table
 from personaevo.models import Account
 from personaevo.notebook import table as html_table
@@ -108,42 +109,6 @@ class Proposal:
     operator: str
 
 
-@dataclass
-class State:
-    """What the search knows: every commit's outcome, in order. ``held`` is the population of all that was told, for the progress."""
-
-    floors: Mapping[str, float] = field(default_factory=dict)
-    asked: dict[str, Program] = field(default_factory=dict)
-    commits: list[Commit] = field(default_factory=list)
-    episodes: int = 0
-    held: Population = field(default_factory=Population)
-    _parents: Population = field(default_factory=Population)
-    _known: int = 0
-
-    def tell(self, commit: Commit) -> None:
-        """Takes in one commit."""
-        self.asked.setdefault(commit.candidate.program.id, commit.candidate.program)
-        self.commits.append(Commit(commit.candidate, commit.evaluation))
-        scored = self._may_be_parent(commit)
-        if scored is not None:
-            self.held.add(scored)
-        self.episodes += commit.evaluation.planned if commit.evaluation else 0
-
-    def parents(self, up_to: int) -> Population:
-        """Programs among candidates 0..up_to that may be parents: evaluated, and holding the floors. Asked for with growing ``up_to``."""
-        for commit in self.commits[self._known : max(up_to + 1, 0)]:
-            self._known += 1
-            scored = self._may_be_parent(commit)
-            if scored is not None:
-                self._parents.add(scored)
-        return self._parents
-
-    def _may_be_parent(self, commit: Commit) -> Scored | None:
-        if commit.candidate.state != "evaluated" or commit.evaluation is None or not holds_floors(commit.evaluation, self.floors):
-            return None
-        return Scored(commit.evaluation.program_id, commit.evaluation)
-
-
 def search(
     config: SearchConfig, *, observe: Callable[[Progress], None] | None = None, executor: Executor | None = None
 ) -> SearchResult:
@@ -183,7 +148,7 @@ def search(
             archive = stack.enter_context(Archive.create_or_open(path))
         run = begin(archive, config, bench)
         hunt = Search(config, bench, workers, archive, run.id, watch, started, company)
-        hunt.resume(archive.commits(run.id))
+        hunt.resume()
         hunt.loop()
         return hunt.result(path, archive, hunt.table())
 
@@ -219,7 +184,7 @@ class Search:
     ) -> None:  # fmt: skip
         self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
         self.watch, self.started = watch, started
-        self.state = State(bench.floors)
+        self.state = State(bench.floors, config.lag, archive.sources, self._evaluated, config.finalists)
         self.resumed = 0
         self._flushed = started
         self.company = company
@@ -230,11 +195,18 @@ class Search:
         self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
         self.stand_in = StandIn(bench) if screens(config) else None
 
-    def resume(self, commits: Sequence[Commit]) -> None:
+    def _evaluated(self, programs: Sequence[str]) -> list[Scored]:
+        """Programs with their evaluations, as committed."""
+        found = self.archive.evaluated(self.run_id, programs)
+        return [Scored(one.candidate.program.id, one.evaluation) for one in found if one.evaluation is not None]
+
+    def resume(self) -> None:
         """Takes in what was committed before."""
-        for commit in commits:
-            self.state.tell(commit)
-        self.resumed = len(commits)
+        whole = self.developer is not None or self.stand_in is not None
+        for commit in self.state.resume(self.archive, self.run_id, self.config.lag, whole=whole):
+            if self.developer is not None:
+                self.developer.told(commit)
+        self.resumed = self.state.count
         if self.stand_in is not None:  # its population is made again, and chooses the same
             for number in range(1, self.resumed):
                 self._proposal(number)
@@ -250,9 +222,9 @@ class Search:
 
     def _loop(self) -> None:
         under_way: deque[Asked] = deque()
-        number = len(self.state.commits)
+        number = self.state.count
         while under_way or number < self.config.candidates:
-            while number < self.config.candidates and number < len(self.state.commits) + self.config.lag:
+            while number < self.config.candidates and number < self.state.count + self.config.lag:
                 under_way.append(self.ask(number))
                 number += 1
             self.tell(self.evaluate(under_way))
@@ -270,7 +242,7 @@ class Search:
         if known:
             program = self.state.asked[program.id]
         else:
-            self.state.asked[program.id] = program
+            self.state.asked.add(program)
         future = None if known else self._play(program, number)
         return Asked(number, program, proposal.parents, proposal.operator, future, screened=screened)
 
@@ -279,7 +251,7 @@ class Search:
         up_to = number - self.config.lag
         population = self.state.parents(up_to)
         rng = random.Random(seed_of(self.config.seed, number, "brief"))
-        brief = developer.brief(number, self.state.commits, max(up_to + 1, 0), population, lambda rng: self._chosen(population, rng), rng)
+        brief = developer.brief(number, max(up_to + 1, 0), population, lambda rng: self._chosen(population, rng), rng)
         return Asked(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
 
     def _proposal(self, number: int) -> tuple[Proposal, tuple[Screened, ...]]:
@@ -297,7 +269,7 @@ class Search:
         proposals: dict[str, Proposal] = {}
         standings: dict[str, float] = {}
         for _ in range(self.config.screen):
-            population = played if played.members and rng.random() < _OF_PLAYED else stand_in.population
+            population = played if len(played) and rng.random() < _OF_PLAYED else stand_in.population
             one = self._new(population, rng, {key: bred.program for key, bred in stand_in.known.items()})
             if one.program.id not in stand_in.known:
                 standings[one.program.id] = stand_in.play(one.program, one.parents)
@@ -327,9 +299,9 @@ class Search:
         return known[chosen.program_id], () if self.config.selection == "random" else chosen.evaluation.remarks
 
     def _chosen(self, population: Population, rng: random.Random) -> Scored | None:
-        if not population.members:
+        if not len(population):
             return None
-        return rng.choice(population.members) if self.config.selection == "random" else population.choose(self.masses, rng)
+        return population.by_chance(rng) if self.config.selection == "random" else population.choose(self.masses, rng)
 
     def _play(self, program: Program, candidate: int) -> Future[tuple[Episode, ...]]:
         return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan, candidate))
@@ -422,7 +394,7 @@ class Search:
         best = population.best if self.stand_in is None else next(iter(self._best(1)), None)
         seconds = time.monotonic() - self.started
         held = len(population.elites)
-        done, planned, cells = len(self.state.commits), self.config.candidates, len(self.masses)
+        done, planned, cells = self.state.count, self.config.candidates, len(self.masses)
         spent = self.company.models.ledger.total() if self.company is not None else None
         return Progress(done, planned, best, population.expected, held, cells, self.state.episodes, seconds, spent)
 
@@ -431,7 +403,7 @@ class Search:
     def table(self) -> FinalTable:
         """The final table: the archive's if nothing was added since it was made, else that of new finals."""
         stored = self.archive.final_table(self.run_id)
-        if stored.rows and len(self.state.commits) == self.resumed:
+        if stored.rows and self.state.count == self.resumed:
             return stored
         finalists = self._finalists()
         finals = play_finals(self.bench, self.workers, finalists) if len(finalists) > 1 else []
@@ -446,7 +418,9 @@ class Search:
         return [self.state.asked[scored.program_id] for scored in self._best(self.config.finalists)] or [self.bench.seed_program]
 
     def _best(self, count: int) -> list[Scored]:
-        return finalists_of(self.state.held.members, count, self.stand_in.evaluations if self.stand_in is not None else None)
+        if self.stand_in is None:
+            return self.state.held.top(count)
+        return likeliest(self.state.held.members, count, self.stand_in.evaluations)
 
     def result(self, path: Path, archive: Archive, table: FinalTable) -> SearchResult:
         """The result, once the table is made."""
@@ -454,16 +428,14 @@ class Search:
         best = self.state.asked[next(row.program_id for row in table.rows if row.program_id and row.row == BEST)]
         digest = archive.digest(self.run_id)
         spending = self.company.models.ledger.accounts() if self.company is not None else {}
-        done = len(self.state.commits), self.state.episodes
+        done = self.state.count, self.state.episodes
         return SearchResult(path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending, self._problem())
 
     def _problem(self) -> str:
         """Why nothing was found, if nothing was."""
-        candidates = [commit.candidate for commit in self.state.commits]
-        proposed = [one for one in candidates if one.number > 0]
-        reasons = [one.reason for one in proposed or candidates if one.reason]
-        if not any(commit.evaluation is not None and commit.evaluation.completed for commit in self.state.commits):
-            return f"no dialogue of a candidate was played: {next((one.reason for one in candidates if one.reason), 'no reason is known')}"
-        if proposed and self.developer is not None and not any(commit.evaluation for commit in self.state.commits[1:]):
-            return f"every proposal was refused: {reasons[0] if reasons else 'no reason is known'}"
+        reasons = self.state.reasons
+        if not self.state.played:
+            return f"no dialogue of a candidate was played: {reasons.get(False) or reasons.get(True) or 'no reason is known'}"
+        if self.state.count > 1 and self.developer is not None and not self.state.bred:
+            return f"every proposal was refused: {reasons.get(True, 'no reason is known')}"
         return ""

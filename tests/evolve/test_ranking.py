@@ -7,7 +7,7 @@ import pytest
 from evolve_cases import scored
 
 from personaevo.evolve import ranking
-from personaevo.evolve.finals import expected_score, finalists_of, winner
+from personaevo.evolve.finals import expected_score, likeliest, winner
 
 FLOORS = {"task_preservation": 0.9}
 
@@ -79,27 +79,21 @@ def test_the_best_of_many_is_best_by_luck_too() -> None:
 # -- finals --------------------------------------------------------------------------------------------------------------------
 
 
-def test_finalists_are_the_best() -> None:
-    members = [scored(f"p{index}", share) for index, share in enumerate((0.2, 0.9, 0.5, 0.7))]
-    assert [one.program_id for one in finalists_of(members, 2)] == ["p1", "p3"]
-    assert len(finalists_of(members, 9)) == 4
-
-
 def test_few_dialogues_move_a_stand_in_by_what_is_more_than_their_error() -> None:
     prior = {f"p{index}": scored(f"p{index}", share).evaluation for index, share in enumerate((0.2, 0.8, 0.5, 0.7))}
     by_luck = [scored(f"p{index}", share, se=0.5) for index, share in enumerate((0.6, 0.5, 0.55, 0.4))]
-    assert [one.program_id for one in finalists_of(by_luck, 4, prior)] == ["p1", "p3", "p2", "p0"]  # as the stand-in says
+    assert [one.program_id for one in likeliest(by_luck, 4, prior)] == ["p1", "p3", "p2", "p0"]  # as the stand-in says
     certain = [scored(one.program_id, one.score, se=0.0) for one in by_luck]
-    assert [one.program_id for one in finalists_of(certain, 4, prior)] == ["p0", "p2", "p1", "p3"]  # as was seen
+    assert [one.program_id for one in likeliest(certain, 4, prior)] == ["p0", "p2", "p1", "p3"]  # as was seen
     alike = [scored(f"p{index}", share - 0.15, se=0.0) for index, share in enumerate((0.2, 0.8, 0.5, 0.7))]
-    assert finalists_of(alike, 1, prior)[0].program_id == "p1"  # what all depart by alike orders nothing
+    assert likeliest(alike, 1, prior)[0].program_id == "p1"  # what all depart by alike orders nothing
 
 
 def test_an_objective_that_is_nothing_by_luck_does_not_choose() -> None:
     """Consistency of few dialogues is 0 for most, and then has no error: the seed program's luck must not win."""
     prior = {f"p{index}": scored(f"p{index}", *shares).evaluation for index, shares in enumerate([(0.2, 0.4, 0.9), *[(0.8, 0.9, 0.9)] * 4])}
     seen = [scored("p0", 0.2, 0.4, 0.8, se=0.4), *(scored(f"p{index}", 0.7, 0.9, 0.0) for index in range(1, 5))]
-    assert finalists_of(seen, 1, prior)[0].program_id == "p1"
+    assert likeliest(seen, 1, prior)[0].program_id == "p1"
 
 
 def test_the_winner_holds_the_floors() -> None:

@@ -14,10 +14,12 @@ import personaevo as pe
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError, ConfigError
 from personaevo.evolve import search as search_module
+from personaevo.evolve import state as state_module
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.search import SearchResult, State, search
+from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.state import State
 from personaevo.judge.objectives import SCORING
 from personaevo.records import Candidate, Commit, Episode, Program
 
@@ -117,6 +119,19 @@ def test_interrupted_and_resumed(undisturbed: SearchResult, tmp_path: Path, afte
     assert result.digest == undisturbed.digest
     assert result.table == undisturbed.table
     assert result.best == undisturbed.best
+
+
+@pytest.mark.parametrize("selection", ["evolve", "random"])
+def test_resumed_from_columns_with_little_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selection: str) -> None:
+    """As a search of many thousands is: it chooses as one that has read and held everything."""
+    whole = search(small(tmp_path / "whole.duckdb", candidates=16, selection=selection))
+    monkeypatch.setattr(state_module, "_READ_AT_ONCE", 3)
+    monkeypatch.setattr(state_module, "_SOURCES", 1)
+    monkeypatch.setattr(state_module, "_EVALUATIONS", 1)
+    for after in (8, 13):
+        config = small(tmp_path / f"{after}.duckdb", candidates=16, selection=selection)
+        interrupted(config, after)
+        assert search(config.model_copy(update={"resume": True})).digest == whole.digest
 
 
 def test_resumed_with_more_candidates(undisturbed: SearchResult, tmp_path: Path) -> None:
@@ -222,7 +237,7 @@ def test_progress_counts_up(tmp_path: Path) -> None:
 
 def test_the_search_knows_who_may_be_a_parent() -> None:
     """Evaluated, above the floors, and known by then: asked for with growing numbers, it is what a look at all commits gives."""
-    state = State({"task_preservation": 0.9})
+    state = State({"task_preservation": 0.9}, 4, lambda _: {}, lambda _: [])
     commits = [
         _told(0, scored("a", 0.4)), _told(1, scored("b", 0.9, keeps=0.5)), _told(2, None, "duplicate"), _told(3, scored("c", 0.6)),
         _told(4, scored("d", 0.0), "failed"), _told(5, scored("e", 0.5)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 from evolve_cases import scored
 from hypothesis import given, settings
@@ -13,16 +14,53 @@ from hypothesis import strategies as st
 from personaevo.evolve import ranking, select
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.select import Population, vector
+from personaevo.judge.objectives import SCORE, steering
 
 SHARES = st.tuples(*[st.floats(-0.5, 1.5, allow_nan=False)] * 3)
 TIES = st.tuples(*[st.sampled_from((0.0, 0.5, 1.0))] * 3)
 
 
 def population(members: list[Scored]) -> Population:
-    made = Population()
+    made = empty(members)
     for one in members:
         made.add(one)
     return made
+
+
+def empty(members: list[Scored], keep: int = select.POOL) -> Population:
+    known = {one.program_id: one for one in members}
+    return Population(lambda ids: [known[key] for key in ids], keep)
+
+
+def columns(members: list[Scored]) -> select.Columns:
+    names = [*steering(), SCORE]
+    found = {name: [one.evaluation.objectives.get(name) for one in members] for name in names}
+    values = {name: np.array([one.value if one else 0.0 for one in column]) for name, column in found.items()}
+    measured = {name: np.array([one is not None for one in column], dtype=bool) for name, column in found.items()}
+    errors = np.array([one.se if one else 0.0 for one in found[SCORE]])
+    return select.Columns([one.program_id for one in members], values, measured, errors)
+
+
+@given(
+    st.lists(st.tuples(st.one_of(SHARES, TIES), st.dictionaries(st.integers(0, 5), st.floats(0.01, 1))), min_size=1, max_size=30),
+    st.integers(0, 30), st.integers(0, 2**32),
+)
+@settings(max_examples=80)
+def test_many_at_once_are_as_one_by_one(rows: list[tuple[tuple[float, ...], dict[int, float]]], first: int, seed: int) -> None:
+    """A search that goes on after a million candidates chooses as if it had been told all of them."""
+    members = [scored(f"p{index}", *shares, cells=cells) for index, (shares, cells) in enumerate(rows)]
+    whole, at_once = population(members), empty(members)
+    owners = {cell: one.program_id for cell, one in ranking.elites(members[:first]).items()}
+    at_once.index(columns(members[:first]), owners)
+    for one in members[first:]:
+        at_once.add(one)
+    assert at_once.front == whole.front
+    assert at_once.top(select.POOL) == whole.top(select.POOL)
+    assert dict(at_once.elites) == dict(whole.elites)
+    assert at_once.expected == whole.expected
+    masses = {cell: 0.1 * (cell + 1) for cell in range(6)}
+    drawn = [[one.choose(masses, random.Random(seed + draw)) for draw in range(10)] for one in (whole, at_once)]
+    assert drawn[0] == drawn[1]
 
 
 def not_dominated(members: list[Scored]) -> list[str]:
@@ -53,6 +91,7 @@ def test_best_and_elites_are_those_of_all(rows: list[tuple[tuple[float, ...], di
     made = population(members)
     assert made.best is ranking.best_of(members)
     assert made.elites == ranking.elites(members)
+    assert made.top(3) == ranking.ranked((one.evaluation, one) for one in members)[:3]
     standing = ranking.ranked((one.evaluation, one) for one in members)[: select.POOL]
     assert {made.by_score(random.Random(seed + draw)).program_id for draw in range(40)} <= {one.program_id for one in standing}
 
@@ -111,5 +150,5 @@ def test_an_objective_that_was_not_measured_counts_as_nothing() -> None:
 
 
 def test_an_empty_population() -> None:
-    made = Population()
+    made = empty([])
     assert (made.best, made.expected, dict(made.elites), made.front) == (None, None, {}, [])

@@ -1,0 +1,153 @@
+"""What a search knows of its candidates: an index of the programs, who may be a parent, and what the last few came to. The rest is in the
+archive, and is read from there when it is wanted."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from personaevo.archive import STATES, Archive, Outcomes
+from personaevo.evolve.ranking import Scored, holds_floors, which_hold
+from personaevo.evolve.select import POOL, Columns, Population
+from personaevo.judge.objectives import steering
+from personaevo.records import Commit, Program
+
+_SOURCES, _EVALUATIONS = 4_000, 2_000  # that are held; of some 3 and 10 kB
+_READ_AT_ONCE = 5_000  # of fewer candidates a resumed search reads all; of more, columns
+
+
+class Programs(Mapping[str, Program]):
+    """Programs by id, in the order in which they became known. Ids are all held, the sources of those used last too; others are asked for
+    (``read`` gives the sources of some ids). Several threads may ask."""
+
+    def __init__(self, read: Callable[[Sequence[str]], Mapping[str, str]], recent: int = _SOURCES) -> None:
+        self._read, self._most = read, recent
+        self._ids: dict[str, None] = {}
+        self._recent: OrderedDict[str, Program] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __getitem__(self, key: str) -> Program:
+        with self._lock:
+            found = self._recent.get(key)
+            if found is None:
+                if key not in self._ids:
+                    raise KeyError(key)
+                found = Program(key, self._read([key])[key])
+            self._hold(found)
+            return found
+
+    def add(self, program: Program) -> None:
+        """Makes a program known, unless it is."""
+        with self._lock:
+            if program.id not in self._ids:
+                self._ids[program.id] = None
+                self._hold(program)
+
+    def index(self, ids: Iterable[str]) -> None:
+        """Makes programs known whose sources are stored."""
+        self._ids.update(dict.fromkeys(ids))
+
+    def _hold(self, program: Program) -> None:
+        self._recent[program.id] = program
+        self._recent.move_to_end(program.id)
+        if len(self._recent) > self._most:
+            self._recent.popitem(last=False)
+
+
+class State:
+    """What came of every candidate, in order. ``count`` and ``episodes`` are how many there were, ``asked`` the programs, ``held`` the
+    population of all that was told (for the progress and the finals). ``find`` reads the evaluations of some programs."""
+
+    def __init__(
+        self, floors: Mapping[str, float], lag: int, read: Callable[[Sequence[str]], Mapping[str, str]],
+        find: Callable[[Sequence[str]], Iterable[Scored]], finalists: int = POOL,
+    ) -> None:  # fmt: skip
+        self.floors, self.count, self.episodes = floors, 0, 0
+        self.asked = Programs(read, max(_SOURCES, 4 * lag))  # those under way are not stored yet
+        self.reasons: dict[bool, str] = {}  # of the first failure of the seed program's candidate (False) and of a proposal (True)
+        self.played = self.bred = False  # whether any dialogue completed; whether any proposal was evaluated
+        self._find, self._scored = find, OrderedDict[str, Scored]()
+        self.held, self._parents = (Population(self._found, max(POOL, finalists)) for _ in range(2))
+        self._waiting: deque[Commit] = deque()  # told, but not among those that may be parents yet
+
+    def tell(self, commit: Commit) -> None:
+        """Takes in one commit."""
+        candidate, evaluation = commit.candidate, commit.evaluation
+        self.asked.add(candidate.program)
+        self._waiting.append(Commit(candidate, evaluation))
+        scored = self._may_be_parent(commit)
+        if scored is not None:
+            self._remember(scored)
+            self.held.add(scored)
+        proposed = candidate.number > 0
+        if candidate.reason:
+            self.reasons.setdefault(proposed, candidate.reason)
+        self.played |= evaluation is not None and evaluation.completed > 0
+        self.bred |= proposed and evaluation is not None
+        self.count += 1
+        self.episodes += evaluation.planned if evaluation is not None else 0
+
+    def parents(self, up_to: int) -> Population:
+        """Programs among candidates 0..up_to that may be parents: evaluated, and holding the floors. Asked for with growing ``up_to``."""
+        while self._waiting and self._waiting[0].candidate.number <= up_to:
+            scored = self._may_be_parent(self._waiting.popleft())
+            if scored is not None:
+                self._parents.add(scored)
+        return self._parents
+
+    def resume(self, archive: Archive, run_id: int, lag: int, *, whole: bool) -> list[Commit]:
+        """Takes in what a run committed before, and returns what was read of it: of many candidates the columns and only the last ones,
+        unless the ``whole`` is asked for."""
+        found = archive.outcomes(run_id, [*steering(), *self.floors])
+        if len(found.numbers) > _READ_AT_ONCE and not whole:
+            self._index(archive, run_id, found, len(found.numbers) - lag + 1)  # the next candidate may be bred from these
+        commits = archive.commits(run_id, found.numbers[self.count :].tolist() if self.count else None)
+        for commit in commits:
+            self.tell(commit)
+        return commits
+
+    def _index(self, archive: Archive, run_id: int, found: Outcomes, count: int) -> None:
+        """Takes in the first ``count`` candidates from the columns."""
+        self.asked.index(found.programs[:count].tolist())
+        self.count, self.episodes = count, int(found.planned[:count].sum())
+        self.played, self.bred = bool(found.completed[:count].any()), bool(found.planned[1:count].any())
+        may = which_hold(found.values, found.measured, self.floors)[:count] & (found.states[:count] == STATES.index("evaluated"))
+        rows = np.flatnonzero(may)
+        values = {name: column[rows] for name, column in found.values.items()}
+        measured = {name: column[rows] for name, column in found.measured.items()}
+        columns = Columns(found.programs[rows].tolist(), values, measured, found.errors[rows])
+        owners = archive.holders(run_id, count - 1)
+        self.held.index(columns, owners)
+        self._parents.index(columns, owners)
+
+    def _may_be_parent(self, commit: Commit) -> Scored | None:
+        if commit.candidate.state != "evaluated" or commit.evaluation is None or not holds_floors(commit.evaluation, self.floors):
+            return None
+        return Scored(commit.evaluation.program_id, commit.evaluation)
+
+    def _found(self, ids: Sequence[str]) -> list[Scored]:
+        """Programs with their evaluations, of those that were told."""
+        known = {key: self._scored[key] for key in ids if key in self._scored}
+        missing = [key for key in ids if key not in known]
+        for scored in self._find(missing) if missing else ():
+            known[scored.program_id] = scored
+            self._remember(scored)
+        return [known[key] for key in ids]
+
+    def _remember(self, scored: Scored) -> None:
+        self._scored[scored.program_id] = scored
+        if len(self._scored) > _EVALUATIONS:
+            self._scored.popitem(last=False)
+
