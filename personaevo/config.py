@@ -37,6 +37,10 @@ PLAN_WITH_MODELS: Mapping[str, int] = {
     "candidates": 8, "task_count": 2, "personas": 2, "finalists": 1, "test_tasks": 4, "test_personas": 2, "control_dialogues": 10,
 }  # fmt: skip
 
+# Where a model writes programs: of 16 calls at a time a lag of 4 keeps 3 busy and one of 16 keeps 8, for a score lower by .06 (standard
+# error .05) after 100 candidates; longer ones cost more (benchmarks/lag.py).
+LAG_WITH_MUTATOR = 16
+
 MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows with the square of what is nested in it
 
 # Settings that say where and how fast, not what: a resumed run may change them.
@@ -105,7 +109,8 @@ class SearchConfig(Told):
         test_tasks, test_personas: the same for the final table, on held-out tasks and people.
         people_draws: how often people are drawn anew for the intervals of the final table; with each draw a judge is trained and
             ``generate`` calls are drawn 50 times.
-        lag: candidate k is bred from the results of candidates up to k - lag; also how many are under way at once.
+        lag: candidate k is bred from the results of candidates up to k - lag; also how many are under way at once. Where a model writes
+            programs and it is not given, it is ``LAG_WITH_MUTATOR``.
         selection: "evolve", or "random" (parents by chance, no remarks: the control).
         operators: weights of the operators of ``evolve.recombine``.
         preservation_floor: programs below this task preservation cannot be parents, elites or best.
@@ -192,10 +197,11 @@ class SearchConfig(Told):
     @model_validator(mode="before")
     @classmethod
     def _plan_with_models(cls, values: Any) -> Any:
-        """What is not given is small where a model plays users."""
+        """What is not given is small where a model plays users, and keeps all places busy where a model writes programs."""
         models = values.get("models") if isinstance(values, dict) else None
-        played = isinstance(models, dict) and models.get("user", "embedded") != "embedded"
-        return {**PLAN_WITH_MODELS, **values} if played else values
+        asked = {role for role, model in models.items() if model != "embedded"} if isinstance(models, Mapping) else set()
+        written = {"lag": LAG_WITH_MUTATOR} if "mutator" in asked else {}
+        return {**written, **(PLAN_WITH_MODELS if "user" in asked else {}), **values} if asked else values
 
     @model_validator(mode="before")
     @classmethod
