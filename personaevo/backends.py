@@ -54,7 +54,7 @@ def _dask(distributed: Any, scheduler: str | None) -> Iterator[Executor]:
 
 
 def _local(distributed: Any) -> Any:
-    return distributed.Client(threads_per_worker=1, processes=True, dashboard_address=None, set_as_default=False)
+    return distributed.Client(threads_per_worker=1, processes=True, dashboard_address=":0", set_as_default=False)
 
 
 @contextmanager

@@ -173,7 +173,7 @@ def test_domain_works_as_wording(name: str) -> None:
     here = domain(name)
     assert here.name == name
     assert here.opens in {"user", "agent"}
-    assert wording(name)["goal"].phrases
+    assert wording(here)["goal"].phrases
     assert {"inform_min", "inform_max", "mistake"} <= set(here.script)
     assert here.script["inform_min"] <= here.script["inform_max"]
     assert 0.0 <= here.script["mistake"] <= 1.0

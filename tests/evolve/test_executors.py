@@ -51,7 +51,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
 def cluster() -> Iterator[Any]:
     """A scheduler of Dask and two worker processes."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(2, threads_per_worker=1, processes=True, dashboard_address=None) as made:
+    with distributed.LocalCluster(2, threads_per_worker=1, processes=True, dashboard_address=":0") as made:
         yield made
 
 

@@ -59,7 +59,8 @@ def hostile_archive(finished_archive: Path, tmp_path_factory: pytest.TempPathFac
         "UPDATE candidates SET program = (SELECT program FROM candidates WHERE number = 1) WHERE number = 4",
         "DELETE FROM evaluations WHERE number IN (3, 4)",
         "DELETE FROM episodes WHERE number IN (3, 4)",
-        "DELETE FROM final_tables WHERE program NOT IN (SELECT program FROM candidates)",
+        "UPDATE final_tables SET program = (SELECT program FROM candidates WHERE number = 2) "
+        "WHERE program NOT IN (SELECT program FROM candidates)",
         "UPDATE runs SET cells = replace(cells::VARCHAR, '\"name\":\"', '\"name\":\"<i>x</i> ')",
     )
     return path
