@@ -1,4 +1,5 @@
-"""What was made once and can be made again: the judges of a search's start, kept in the user's cache folder.
+"""What was made once and can be made again: the judges of a search's start, and the rows of the final table that it shares with others,
+kept in the user's cache folder.
 
 Every entry is named by all that it was made from, the code included, so nothing of another version is ever taken for this one's. Whatever
 cannot be read or written is made anew; the folder can be deleted at any time. Entries are pickles: only those are read that this user
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +28,7 @@ _MOST = 24  # entries; those not used for longest go first
 _LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _FOLDER_MODE = 0o700
 Made = TypeVar("Made")
-_BYTES = 64 * 2**20  # of an entry; a real one has some 4 MB
+_BYTES, _ALL_BYTES = 64 * 2**20, 256 * 2**20  # of an entry, of which real ones have 4 to 30 MB, and of all
 
 
 def folder() -> Path | None:
@@ -71,18 +73,18 @@ def made(key: str, kind: type[Made], make: Callable[[], Made]) -> Made:
 
 
 def store(key: str, value: Any) -> None:
-    """Keep a value under a key, if that can be done."""
-    place = folder()
-    if place is None:
+    """Keep a value under a key, if that can be done and it is not too large."""
+    place, value_bytes = folder(), pickle.dumps(value, protocol=5)
+    if place is None or len(value_bytes) > _BYTES:
         return
     draft = ""
     try:
         place.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=place, delete=False) as file:  # readable by this user alone
             draft = file.name
-            pickle.dump(value, file, protocol=5)
+            file.write(value_bytes)
         os.replace(draft, place / f"{key}.pickle")
-        for old in _entries()[_MOST:]:
+        for old in _superfluous():
             old.unlink()
     except OSError:
         with suppress(OSError):
@@ -114,6 +116,13 @@ def _entries() -> list[Path]:
     with suppress(OSError):
         return sorted(place.glob("*.pickle"), key=lambda file: -file.stat().st_mtime) if place is not None else []
     return []
+
+
+def _superfluous() -> list[Path]:
+    """Entries beyond the number or the size that is kept, those not used for longest."""
+    entries = _entries()
+    sizes = accumulate(file.stat().st_size for file in entries)
+    return [file for index, (file, size) in enumerate(zip(entries, sizes, strict=True)) if index >= _MOST or size > _ALL_BYTES]
 
 
 def _own(path: Path) -> bool:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from personaevo import cache
 from personaevo.config import SearchConfig
+from personaevo.evolve import shared_rows as shared_rows_module
 from personaevo.evolve import start as start_module
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.rollout import roll_out
+from personaevo.evolve.table import final_table
+from personaevo.programs.source import make_program
 from personaevo.workers import Workers
 
+PROGRAM = """AXES = [{'name': 'a', 'dials': {'words_per_turn': [4.0, 4.0]}}]
+def generate(task, n, rng, model=None):
+    return [{'description': 'x', 'behaviors': {'a': 1.0}} for _ in range(n)]
+"""
 TINY = {"task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "control_dialogues": 20}
 
 
@@ -92,3 +100,30 @@ def test_the_oldest_make_room(folder: Path) -> None:
     assert "k0" not in kept
     shutil.rmtree(folder)
     assert cache.load("k29") is None
+
+
+def test_large_entries_make_room_by_their_size(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_BYTES", 2_000)
+    monkeypatch.setattr(cache, "_ALL_BYTES", 3_500)
+    for number in range(5):
+        cache.store(f"k{number}", b"x" * 1_000)
+        os.utime(folder / f"k{number}.pickle", (number, number))
+    assert {file.stem for file in folder.iterdir()} == {"k2", "k3", "k4"}
+    cache.store("large", b"x" * 3_000)  # it would never be read
+    assert cache.load("large") is None
+    assert not (folder / "large.pickle").exists()
+
+
+def test_rows_that_searches_share_are_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the row of another program they are to the last bit what they were, and other draws or another seed program have their own."""
+    bench = prepared(people_draws=2)
+    program = make_program(PROGRAM)
+    with Workers(1) as workers:
+        made = final_table(bench, workers, program)
+        assert cache.size()[0] == 2
+        with monkeypatch.context() as patch:
+            patch.setattr(shared_rows_module, "play", None)  # none of them is played again
+            assert final_table(bench, workers, program) == made
+        for other in (prepared(people_draws=3), replace(bench, seed_program=program)):
+            final_table(other, workers, program)
+    assert cache.size()[0] == 4
