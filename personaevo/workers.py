@@ -107,8 +107,8 @@ class Workers:
             return done
         if isinstance(function, partial):  # its arguments are what all its work shares
             function, work = called, (function, work)
-        sending = _Sending(function, self._packer.pack(work))
         with self._lock:
+            sending = _Sending(function, self._packer.pack(work))
             self._send(sending, self._packer.first(sending.packed))
         return sending.outcome
 
