@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from personaevo.errors import ProgramError
-from personaevo.programs import names
+from personaevo.programs import forms, names
 from personaevo.programs.nodes import levels
 from personaevo.quiet import quiet
 from personaevo.records import Program
@@ -84,11 +84,20 @@ def program_id(source: str) -> str:
     What is hashed is a spelling of the normalized syntax tree that is the same under every Python version (that of
     ``ast.unparse`` and ``ast.dump`` is not), so that an archive can be verified elsewhere.
     """
-    return _id(_normal_tree(source))
+    return _hashed(_read(source, _spelled_whole))
+
+
+def _spelled_whole(source: str) -> str:
+    tree = _parsed(source)
+    return forms.spelled(tree, source, _spell, lambda: _normal(tree, _compiled(tree)), _MOST_BITS)
 
 
 def _id(tree: ast.Module) -> str:
-    return hashlib.blake2b(_spell(tree).encode(), digest_size=8).hexdigest()
+    return _hashed(_spell(tree))
+
+
+def _hashed(spelling: str) -> str:
+    return hashlib.blake2b(spelling.encode(), digest_size=8).hexdigest()
 
 
 def make_program(source: str) -> Program:
@@ -121,17 +130,22 @@ def _check_text(source: str) -> None:
 
 
 def _parsed(source: str) -> ast.Module:
-    with _one_at_a_time, quiet():
+    with _one_at_a_time, quiet():  # of invalid escapes, say: the author's business, not the host's
         return ast.parse(source)
 
 
 def _compile(source: str) -> tuple[ast.Module, list[ast.AST]]:
     """The tree, and all its nodes."""
-    with _one_at_a_time, quiet():  # of invalid escapes, say: the author's business, not the host's
-        tree = ast.parse(source)
-        found = _checked(tree)  # before compiling, which recurses in C
+    tree = _parsed(source)
+    return tree, _compiled(tree)
+
+
+def _compiled(tree: ast.Module) -> list[ast.AST]:
+    """All nodes of a tree that can be compiled."""
+    found = _checked(tree)  # before compiling, which recurses in C
+    with _one_at_a_time, quiet():
         compile(tree, "<program>", "exec", dont_inherit=True)  # finds what the grammar allows: "return" outside a function
-    return tree, found
+    return found
 
 
 def _checked(tree: ast.Module) -> list[ast.AST]:
