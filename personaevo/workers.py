@@ -89,7 +89,7 @@ class Workers:
         self._lock = threading.RLock()
         self._packer = Packer()
         self._sender = ThreadPoolExecutor(1, "sender")  # sends again; an executor's own thread, which brings an answer, must not submit
-        self._over = False
+        self._over = self._worked = False
 
     def __enter__(self) -> Self:
         return self
@@ -97,10 +97,14 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._over = True
         self._sender.shutdown(wait=False, cancel_futures=True)
-        self.stop(kill=kind is not None)
+        self.stop(kill=kind is not None and self._worked)  # loky writes a traceback where it is killed with work that it has not begun
 
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         """Runs ``function(work)`` somewhere; with one job, here and now. Its outcome is that of ``result``."""
+        self._worked = True
+        return self._submit(function, work)
+
+    def _submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         if self._given is None and self.jobs == 1:
             done: Future[Any] = Future()
             done.set_result(function(work))
@@ -155,7 +159,7 @@ class Workers:
         """Starts the processes that are started here, and has each run ``function(work)``, while the caller goes on."""
         if self._given is None and self.jobs > 1:
             for _ in range(self.jobs):
-                self.submit(function, work)
+                self._submit(function, work)
 
     def result(self, future: Future[Any]) -> Any:
         """The future's result, when it is there.
