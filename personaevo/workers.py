@@ -156,7 +156,7 @@ class Workers:
             return self._sent(function, work)
 
     def warm_up(self, function: Callable[[Any], Any], work: Any) -> None:
-        """Starts the processes that are started here, and has each run ``function(work)``, while the caller goes on."""
+        """Starts the worker processes and runs ``function(work)`` in them, without waiting; does nothing for a given executor."""
         if self._given is None and self.jobs > 1:
             for _ in range(self.jobs):
                 self._submit(function, work)

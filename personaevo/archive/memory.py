@@ -76,7 +76,7 @@ class Programs:
 
 
 class Cells:
-    """Of one run the best lower bound of each cell, and who has it: what the view ``elites_anew`` says, kept up to date."""
+    """The best lower bound of each cell in one run, and the candidate that has it: as in the view ``elites_anew``, but kept up to date."""
 
     def __init__(self, floors: tuple[Floor, ...] = ()) -> None:
         self._floors = floors

@@ -28,7 +28,7 @@ from personaevo.workers import Workers
 
 @cache
 def _measures() -> str:
-    """A digest of the features and dials that this process has: content that does not travel."""
+    """A digest of this process's features and dials. They are not sent to workers; a worker must have equal ones."""
     return hashlib.blake2b(repr([definitions.features(), definitions.dials()]).encode(), digest_size=8).hexdigest()
 
 

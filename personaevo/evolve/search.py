@@ -184,11 +184,12 @@ class Search:
     ) -> None:  # fmt: skip
         self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
         self.watch, self.started = watch, started
-        self.state = State(bench.floors, config.lag, archive.sources, self._evaluated, config.finalists)
         self.resumed = 0
         self._flushed = started
         self.company = company
         rewrites = company is not None and company.role("mutator") is not None
+        held = config.candidates if rewrites else 4 * config.lag  # a mutator's threads look at sources too, and an archive has one reader
+        self.state = State(bench.floors, held, archive.sources, self._evaluated, config.finalists)
         self.developer: Developer | None = None
         if company is not None and rewrites:
             self.developer = Developer(company, bench, archive, run_id, self.state.asked, workers, config.lag)

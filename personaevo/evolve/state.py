@@ -68,14 +68,15 @@ class Programs(Mapping[str, Program]):
 
 class State:
     """What came of every candidate, in order. ``count`` and ``episodes`` are how many there were, ``asked`` the programs, ``held`` the
-    population of all that was told (for the progress and the finals). ``find`` reads the evaluations of some programs."""
+    population of all that was told (for the progress and the finals). At least ``sources`` sources are held in memory: those of candidates
+    under way are not stored yet, and ``read`` must not be called by several threads. ``find`` reads the evaluations of some programs."""
 
     def __init__(
-        self, floors: Mapping[str, float], lag: int, read: Callable[[Sequence[str]], Mapping[str, str]],
+        self, floors: Mapping[str, float], sources: int, read: Callable[[Sequence[str]], Mapping[str, str]],
         find: Callable[[Sequence[str]], Iterable[Scored]], finalists: int = POOL,
     ) -> None:  # fmt: skip
         self.floors, self.count, self.episodes = floors, 0, 0
-        self.asked = Programs(read, max(_SOURCES, 4 * lag))  # those under way are not stored yet
+        self.asked = Programs(read, max(_SOURCES, sources))
         self.reasons: dict[bool, str] = {}  # of the first failure of the seed program's candidate (False) and of a proposal (True)
         self.played = self.bred = False  # whether any dialogue completed; whether any proposal was evaluated
         self._find, self._scored = find, OrderedDict[str, Scored]()
@@ -119,7 +120,7 @@ class State:
         return commits
 
     def _index(self, archive: Archive, run_id: int, found: Outcomes, count: int) -> None:
-        """Takes in the first ``count`` candidates from the columns."""
+        """Adds the first ``count`` candidates from columns, without an object for each."""
         self.asked.index(found.programs[:count].tolist())
         self.count, self.episodes = count, int(found.planned[:count].sum())
         self.played, self.bred = bool(found.completed[:count].any()), bool(found.planned[1:count].any())

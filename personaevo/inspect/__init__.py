@@ -26,7 +26,7 @@ __all__ = [
     "elites_object", "elites_view", "find", "headline_object", "people_view", "person_view", "portrait", "portrait_view", "refined",
     "refined_object", "spending_object", "spending_text", "summary_view", "table_object", "table_text", "trunk_view",
 ]  # fmt: skip
-# No module is called like what it holds: loading it would put it in that place.
+# Modules are loaded when first used, and importing a module binds its name here: so none has the name of a function that it holds.
 _HOME = {
     name: module
     for module, names in {
