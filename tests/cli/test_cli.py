@@ -331,10 +331,13 @@ def begun(arguments: Sequence[str], commits: int) -> subprocess.Popen[str]:
         [*COMMAND, "search", *arguments], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert search.stderr is not None
+    told = []
     for line in search.stderr:
+        told.append(line)
         if "/" in line and int(line.split("/")[0]) >= commits:
             return search
-    raise AssertionError(f"the search ended with {search.wait()}")
+    search.communicate()
+    raise AssertionError(f"the search ended with {search.returncode}: {''.join(told)}")
 
 
 def descendants(pid: int) -> set[int]:
