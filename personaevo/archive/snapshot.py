@@ -11,6 +11,7 @@ from personaevo.archive.database import Database, remove_file
 from personaevo.errors import ArchiveError
 
 _SHARE = 0.01  # of the writer's time: half of what is allowed, because one that took long is known only afterwards
+_COPIED_AT_ONCE = 256 << 20  # bytes; half a second or so, where the file system does not share them
 _APART = 10.0  # seconds between two, at least: each writes what the log holds into the file
 
 
@@ -35,6 +36,16 @@ class Publisher:
         """Whether another snapshot, taking as long as the last one, keeps the time spent on them within its share."""
         now = time.monotonic()
         return now - self._published >= _APART and self._spent + self._last <= _SHARE * (now - self._begun)
+
+    def publish_at_once(self) -> None:
+        """``publish``, when a writer opens the archive; a large one is copied when it is ``due``, as resuming should not wait for that.
+
+        Raises:
+            ArchiveError: see ``publish``.
+        """
+        self.remove()  # one that a killed writer left is older than the file
+        if self._database.path.stat().st_size <= _COPIED_AT_ONCE:
+            self.publish()
 
     def publish(self) -> None:
         """Replace the snapshot by the present state.

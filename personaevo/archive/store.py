@@ -72,7 +72,7 @@ class Archive:
         archive = cls(place, database, held, publisher)
         try:
             archive._remember()
-            publisher.publish()
+            publisher.publish_at_once()
         except BaseException:
             archive.close()
             raise

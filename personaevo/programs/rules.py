@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from personaevo.programs.nodes import levels
+
 ALLOWED_IMPORTS = (
     "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "json", "math",
     "random", "re", "statistics", "string", "textwrap", "typing",
@@ -68,15 +70,19 @@ class Finding:
 
 def check(tree: ast.Module) -> list[Finding]:
     """What in a program breaks the rules, by line; empty if nothing does."""
-    nodes = list(ast.walk(tree))
+    nodes = [node for level in levels(tree) for node in level]
     modules = _imported_modules(nodes)
     own = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
     own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     findings = [*_contract(tree)]
     for node in nodes:
-        findings += _broken(node, modules, own)
+        if isinstance(node, _LOOKED_AT):
+            findings += _broken(node, modules, own)
     return sorted(set(findings))
+
+
+_LOOKED_AT = (ast.Import, ast.ImportFrom, ast.Name, ast.Attribute, ast.Call, ast.Constant)
 
 
 def _broken(node: ast.AST, modules: Mapping[str, Sequence[str]], own: Container[str]) -> Iterable[Finding]:

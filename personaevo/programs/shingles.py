@@ -11,15 +11,17 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from personaevo.programs.source import normal_tree, read_back, spelled
+from personaevo.programs.source import normal_tree, spelled
 
 _SIZE = 5  # neighboring nodes
 _NUMBERED = re.compile(r"v_*\d+")  # what normalize calls the author's variables
 _NAMING = frozenset({"id", "arg", "asname", "rest", "names"})
+_SPELLINGS, _SHORT = 4_096, 100  # nodes that occur again (names, calls, small numbers) are spelled once; the others are longer
 _FOLDED = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
 
@@ -38,7 +40,7 @@ def shingles(source: str, size: int = _SIZE) -> frozenset[int]:
     (n - size - 1) / (n + size + 1) if each has n elements: 0.95 for the seed program (3 kB, n = 258), 0.98 for n = 600.
 
     Raises:
-        ProgramError: as ``personaevo.programs.source.parse`` does, and for numbers of more digits than Python writes.
+        ProgramError: as ``personaevo.programs.source.parse`` does.
         ValueError: ``size`` is less than 1.
     """
     if size < 1:
@@ -47,8 +49,8 @@ def shingles(source: str, size: int = _SIZE) -> frozenset[int]:
 
 
 def shingles_of(normal: ast.Module, program_id: str) -> frozenset[int]:
-    """The same of a program's normalized tree and id (``source.checked``). Raises ProgramError if the tree cannot be read back."""
-    return _of(read_back(normal), program_id, _SIZE)
+    """The same of a program's normalized tree and id (``source.checked``)."""
+    return _of(normal, program_id, _SIZE)
 
 
 def _of(tree: ast.Module, whole: str, size: int) -> frozenset[int]:
@@ -139,33 +141,42 @@ def _sketch(own: frozenset[int]) -> Any:
 def _hashed(run: Sequence[_Node]) -> int:
     """Of the spellings, and of which names in the run are the same."""
     numbers: dict[str, int] = {}
-    digest = hashlib.blake2b(digest_size=8)
-    for node in run:
-        digest.update(node.spelling)
-        for name in node.names:
-            digest.update(b"%d," % numbers.setdefault(name, len(numbers)))
-    return int.from_bytes(digest.digest(), "big")
+    parts = []
+    for spelling, names in run:
+        parts.append(spelling)
+        for name in names:
+            parts.append(b"%d," % numbers.setdefault(name, len(numbers)))
+    return int.from_bytes(hashlib.blake2b(b"".join(parts), digest_size=8).digest(), "big")
+
+
+def _hash(said: str) -> bytes:
+    return hashlib.blake2b(said.encode(errors="surrogatepass"), digest_size=8).digest()
+
+
+_spelling = lru_cache(maxsize=_SPELLINGS)(_hash)
 
 
 def _collect(node: ast.AST, found: list[_Node]) -> None:
     """The tree in pre-order. It is at most as deep as a program may be (source.MAX_DEPTH)."""
-    said = [type(node).__name__]
+    said = type(node).__name__
     names: list[str] = []
     children: list[ast.AST] = []
     for field in spelled(type(node)):
         value = getattr(node, field, None)
-        for part in value if isinstance(value, list) else (value,):
-            if isinstance(part, ast.AST):
+        for part in value if value.__class__ is list else (value,):
+            if part is None:
+                if field == "value":
+                    said += f"\0{field}={_constant(part)}"
+            elif isinstance(part, ast.AST):
                 if isinstance(part, _FOLDED):
-                    said.append(type(part).__name__)
+                    said += f"\0{type(part).__name__}"
                 else:
                     children.append(part)
             elif isinstance(part, str) and _is_variable(node, field, part):
                 names.append(part)
-            elif part is not None or field == "value":
-                said.append(f"{field}={_constant(part)}")
-    spelling = hashlib.blake2b("\0".join(said).encode(errors="surrogatepass"), digest_size=8).digest()
-    found.append(_Node(spelling, tuple(names)))
+            else:
+                said += f"\0{field}={_constant(part)}"
+    found.append(_Node(_spelling(said) if len(said) <= _SHORT else _hash(said), tuple(names)))
     for child in children:
         if not _is_nothing(node, child):
             _collect(child, found)

@@ -62,20 +62,9 @@ def normalize(source: str) -> str:
 
 
 def normal_tree(source: str) -> tuple[ast.Module, str]:
-    """The tree of the normalized program as Python reads it back, and the program's id. Raises ProgramError as ``parse`` does, or if it
-    cannot be read back."""
+    """The tree of the normalized program, and the program's id. Raises ProgramError as ``parse`` does."""
     tree = _normal_tree(source)
-    return read_back(tree), _id(tree)
-
-
-def read_back(tree: ast.Module) -> ast.Module:
-    """A normalized tree as Python reads its text. Raises ProgramError if it cannot be read back."""
-    try:
-        normal = ast.unparse(ast.fix_missing_locations(tree))
-        with _one_at_a_time:
-            return ast.parse(normal)
-    except (ValueError, SyntaxError) as error:  # it has a number of more digits than Python converts, say
-        raise ProgramError(f"the program cannot be written in normal form: {error}; use shorter numbers and simpler texts") from error
+    return tree, _id(tree)
 
 
 def program_id(source: str) -> str:
