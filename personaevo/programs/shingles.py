@@ -144,8 +144,7 @@ def _hashed(run: Sequence[_Node]) -> int:
     parts = []
     for spelling, names in run:
         parts.append(spelling)
-        for name in names:
-            parts.append(b"%d," % numbers.setdefault(name, len(numbers)))
+        parts += [b"%d," % numbers.setdefault(name, len(numbers)) for name in names]
     return int.from_bytes(hashlib.blake2b(b"".join(parts), digest_size=8).digest(), "big")
 
 
