@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
-from scipy.spatial.distance import cdist
 
 from personaevo.errors import ReferenceDataError
+from personaevo.measure.lazy import cdist, kmeans2
 from personaevo.quiet import quiet
 from personaevo.records import Floats
 

@@ -13,9 +13,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import cdist
-from scipy.special import ndtri
 
+from personaevo.measure.lazy import cdist, ndtri
 from personaevo.records import Floats
 
 _SHRINK = 0.2  # of people's correlations toward 0: those of a few hundred people are noisy (Ledoit & Wolf 2004)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtr
 
+from personaevo.measure.lazy import ndtr
 from personaevo.measure.stats import student_factor
 from personaevo.records import Floats
 

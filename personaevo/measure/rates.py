@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr
 
+from personaevo.measure.lazy import stdtr
 from personaevo.measure.stats import student_factor
 from personaevo.records import Floats
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from scipy.special import stdtrit
 
+from personaevo.measure.lazy import stdtrit
 from personaevo.records import Floats
 
 _DRAWS = 1000
