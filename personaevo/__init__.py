@@ -13,26 +13,43 @@ if TYPE_CHECKING:
     from personaevo.archive import Archive
     from personaevo.config import SearchConfig
     from personaevo.errors import PersonaevoError
-    from personaevo.evolve.search import search
+    from personaevo.evolve.progress import Progress
+    from personaevo.evolve.recombine import Parents
+    from personaevo.evolve.search import SearchResult, search
+    from personaevo.evolve.select import Selection
     from personaevo.fingerprints import fingerprint
+    from personaevo.judge.discriminator import Judge
+    from personaevo.judge.objectives.base import Objective
+    from personaevo.measure.cells import Descriptors
     from personaevo.measure.cells import overlap_with as coverage
     from personaevo.measure.cells import overlap_with as overlap
-    from personaevo.records import Dialogue, Task
+    from personaevo.records import ChatModel, Dialogue, Task
     from personaevo.refine.run import refine_profile
     from personaevo.sampler import PersonaSampler
+    from personaevo.simulate.own_users import AgentSimulator, UserSimulator
     from personaevo.simulate.persona import Persona
     from personaevo.stress import stress_agent
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AgentSimulator",
     "Archive",
+    "ChatModel",
+    "Descriptors",
     "Dialogue",
+    "Judge",
+    "Objective",
+    "Parents",
     "Persona",
     "PersonaSampler",
     "PersonaevoError",
+    "Progress",
     "SearchConfig",
+    "SearchResult",
+    "Selection",
     "Task",
+    "UserSimulator",
     "__version__",
     "coverage",
     "fingerprint",
@@ -43,13 +60,23 @@ __all__ = [
 ]
 
 _HOME = {
+    "AgentSimulator": "personaevo.simulate.own_users",
     "Archive": "personaevo.archive",
+    "ChatModel": "personaevo.records",
+    "Descriptors": "personaevo.measure.cells",
     "Dialogue": "personaevo.records",
+    "Judge": "personaevo.judge.discriminator",
+    "Objective": "personaevo.judge.objectives.base",
+    "Parents": "personaevo.evolve.recombine",
     "Persona": "personaevo.simulate.persona",
     "PersonaSampler": "personaevo.sampler",
     "PersonaevoError": "personaevo.errors",
+    "Progress": "personaevo.evolve.progress",
     "SearchConfig": "personaevo.config",
+    "SearchResult": "personaevo.evolve.search",
+    "Selection": "personaevo.evolve.select",
     "Task": "personaevo.records",
+    "UserSimulator": "personaevo.simulate.own_users",
     "coverage": "personaevo.measure.cells:overlap_with",
     "fingerprint": "personaevo.fingerprints",
     "overlap": "personaevo.measure.cells:overlap_with",

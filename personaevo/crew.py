@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -29,8 +30,8 @@ class Crew:
         self.stop(kill=kind is not None)
 
     def submit(self, function: Callable[[Any], Value], work: Any) -> Future[Value]:
-        """Runs ``function(work)`` in a thread."""
-        return self._directors.submit(function, work)
+        """Runs ``function(work)`` in a thread, in the caller's context (``contextvars``)."""
+        return self._directors.submit(copy_context().run, function, work)
 
     def map(self, function: Callable[[Any], Value], works: Sequence[Any]) -> list[Value]:
         """The results of ``function(work)`` for all works, in order."""

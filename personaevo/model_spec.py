@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from personaevo import gguf
 from personaevo.errors import ConfigError
 
-Provider = Literal["embedded", "openai", "anthropic", "local"]
+Provider = Literal["embedded", "openai", "anthropic", "local", "own"]
+OWN = "own"  # a model that is an object of the caller's
 SEVERAL = "several"  # in place of the address, where there is more than one
 OWN_ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}")  # of a remote model
@@ -80,7 +81,7 @@ class ModelSpec:
     @property
     def endpoint(self) -> str:
         """What limits are kept for: calls to the same endpoint share them."""
-        return self.base if self.provider == "local" else f"{self.provider}@{self.url or ''}"
+        return self.base if self.provider in ("local", "own") else f"{self.provider}@{self.url or ''}"
 
     @property
     def places(self) -> tuple[ModelSpec, ...]:
@@ -108,6 +109,7 @@ def parse(text: str) -> ModelSpec:
     """Read ``PROVIDER:NAME[@URL,URL…]``, the same as LiteLLM spells it (``PROVIDER/NAME``), or ``local:PATH``, each with ``;KEY=VALUE`` for
     settings. Where no address is given, that of the client's own variable holds (``OPENAI_BASE_URL``, ``ANTHROPIC_BASE_URL``).
     ``PROVIDER:NAME@several`` is how a model at several addresses is recorded; it finds answers that are kept, and cannot be asked.
+    ``own:ID`` is how a model is recorded that is an object.
 
     Raises:
         ConfigError: it is not of this form, an address holds a login or a query (a key belongs into the environment) or comes twice, the
@@ -119,6 +121,8 @@ def parse(text: str) -> ModelSpec:
         if settings:
             raise ConfigError(f"model {text!r:.120}: embedded users are not asked anything; leave the settings out")
         return EMBEDDED
+    if base.startswith(f"{OWN}:"):
+        return _own(base.removeprefix(f"{OWN}:"), settings)
     if base.startswith(gguf.PREFIX):
         return _local(base.removeprefix(gguf.PREFIX), settings)
     provider, name, urls, variable = _remote(base)
@@ -170,6 +174,12 @@ def _checked(key: str, text: str) -> str:
     if expected is not None and not expected[1](value):
         raise ConfigError(f"setting {key}: expected {expected[0]}, got {text!r:.60}")
     return json.dumps(value, ensure_ascii=True, sort_keys=True).replace(";", "\\u003b")
+
+
+def _own(name: str, settings: tuple[tuple[str, str], ...]) -> ModelSpec:
+    if not _NAME.fullmatch(name) or settings:
+        raise ConfigError(f"model {OWN}:{name!r:.120}: expected the id of an object, of letters, digits and . _ : / + -, and no settings")
+    return ModelSpec("own", name)
 
 
 def _local(text: str, settings: tuple[tuple[str, str], ...]) -> ModelSpec:

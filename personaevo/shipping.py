@@ -77,6 +77,22 @@ class Answer:
         return pickle.loads(self.data)
 
 
+class Carried:
+    """An object of the caller's, who may have defined its class in a script or a notebook, which no worker can import: it travels with the
+    class (cloudpickle)."""
+
+    def __init__(self, part: Any) -> None:
+        self.part = part
+
+    def __getstate__(self) -> bytes:
+        import cloudpickle  # noqa: PLC0415 - few searches need it
+
+        return cloudpickle.dumps(self.part)  # type: ignore[no-any-return]
+
+    def __setstate__(self, state: bytes) -> None:
+        self.part = pickle.loads(state)
+
+
 class Outcome(Future[Any]):
     """A future of a value, or of an ``Answer`` whose value it gives."""
 

@@ -41,6 +41,7 @@ OWNERS = {
     "scipy": "measure",
     "deap": "evolve.select",
     "joblib": "workers",
+    "cloudpickle": "shipping",
     "click": "cli",
     "tqdm": "cli",
     "rich": ("inspect", "cli"),  # pages for a terminal, and the terminal

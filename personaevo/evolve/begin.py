@@ -11,6 +11,7 @@ from typing import Any
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError
+from personaevo.evolve.parts import OWN_PARTS
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.profiles import PROFILES_USED
 from personaevo.judge.objectives import SCORING, scoring_of
@@ -54,7 +55,7 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
     Raises:
         ArchiveError: the archive's run was made with other settings, tasks, people or another seed program, or lacks what is needed.
     """
-    wanted = {"calibration_digest": None} | config.recorded() | bench.inputs
+    wanted = {"calibration_digest": None, OWN_PARTS: None} | config.recorded() | bench.inputs
     runs = archive.runs()
     if not runs:
         run = archive.begin_run(wanted, bench.cells(), bench.scoring())
@@ -63,6 +64,12 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
     settings = runs[-1].settings
     _check_scoring(archive.path, runs)
     name = next((name for name, value in wanted.items() if not _as_before(name, settings.get(name), value)), None)
+    if name == OWN_PARTS:
+        theirs, ours = ({} if one is None else one for one in (settings.get(name), wanted[name]))
+        raise ArchiveError(
+            f"archive {archive.path} was made with the parts {theirs or 'of personaevo alone'}, now they are {ours or 'none'}: "
+            "resume with the same ones, or begin another archive"
+        )
     if name is not None:
         raise ArchiveError(
             f"archive {archive.path} was made with {name} = {settings.get(name)!r}, now it is {wanted[name]!r}: "

@@ -7,22 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from personaevo import definitions
-from personaevo.measure.cells import Standard
+from personaevo.measure.cells import Described, Standard
 from personaevo.records import Floats
 
 _MARKED = 0.7  # standard deviations from people's mean
 _WORDS = 3
 
 
-def named(places: Floats, standard: Standard) -> list[str]:
+def named(places: Floats, standard: Standard | Described) -> list[str]:
     """A name for each of ``places[n, kept columns]`` (standardized), after the one to three features that mark it most; no two alike."""
-    features = [feature for feature, kept in zip(definitions.features().features, standard.kept, strict=True) if kept]
+    ends = _ends(standard)
     names: list[str] = []
     for place in places:
         order = np.argsort(-np.abs(place), kind="stable")[:_WORDS]
-        words = [features[i].high if place[i] > 0 else features[i].low for i in order if abs(place[i]) >= _MARKED]
+        words = [ends[i][int(place[i] > 0)] for i in order if abs(place[i]) >= _MARKED]
         names.append(", ".join(words) or "average")
     return _numbered(names)
+
+
+def _ends(standard: Standard | Described) -> list[tuple[str, str]]:
+    """Words for little and for much of each kept column."""
+    if isinstance(standard, Described):
+        return [(f"low {name}", f"high {name}") for name in standard.names]
+    return [(one.low, one.high) for one, kept in zip(definitions.features().features, standard.kept, strict=True) if kept]
 
 
 def _numbered(names: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from personaevo.crew import Crew
 from personaevo.errors import BudgetError
 from personaevo.evolve.calibrated import calibration_of
 from personaevo.evolve.cast import Boxes, Cast
+from personaevo.evolve.parts import OURS, Parts
 from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
 from personaevo.programs.capability import ModelLimits
@@ -20,31 +21,34 @@ from personaevo.programs.dials import dial_table
 from personaevo.records import ChatModel, Store
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 from personaevo.simulate.model_voice import model_user
+from personaevo.simulate.own_users import own_agents, own_users
 from personaevo.simulate.partners import model_agent, resolve_agent
 
 _QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # of one persona; of one question
 
 
-def wanted(config: SearchConfig) -> bool:
+def wanted(config: SearchConfig, parts: Parts = OURS) -> bool:
     """Whether anything but the embedded engine plays."""
-    return bool(config.models or config.agent)
+    return bool(config.models or config.agent or parts.users or parts.agent)
 
 
 class Company:
     """A context manager over an archive that is open for writing. When it ends with a BudgetError, calls under way are waited for and kept;
     with any other error they are cut short. ``told`` hears about once a second how many dialogues are played, and what models did."""
 
-    def __init__(self, config: SearchConfig, archive: Archive, told: Callable[[int, Spent], None] = lambda *_: None) -> None:
+    def __init__(
+        self, config: SearchConfig, archive: Archive, told: Callable[[int, Spent], None] = lambda *_: None, parts: Parts = OURS
+    ) -> None:
         runs = archive.runs()
         self._run_id = runs[-1].id if runs else 1
-        self._config = config
+        self._config, self._parts = config, parts
         self.archive = archive
         self._calls = archive.calls()
         self._stack = ExitStack()
         self.models = Models(
             {role: parse(text) for role, text in config.models.items()}, self._store(), prices=read_prices(config.prices),
             budget=Budget(config.max_usd, config.max_tokens, config.max_calls), before=self._before(),
-            conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None,
+            conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None, own=parts.models,
         )  # fmt: skip
         self._told = told
         self.crew = Crew(config.lag + 2, self.players, self._meanwhile)
@@ -76,7 +80,7 @@ class Company:
     def players(self) -> int:
         """Dialogues at a time. More than there are calls would only make them wait for each other, and a local model forget how each
         began."""
-        if self._config.agent is not None:
+        if self._config.agent is not None or self._parts.users is not None or self._parts.agent is not None:
             return max(2, self._config.at_once)
         return max(2, sum(self.models.at_once(role) for role in ("user", "agent") if role in self._config.models))
 
@@ -98,12 +102,16 @@ class Company:
         return {role: Spent(*sums) for role, sums in self._calls.sums(self._run_id).items()}
 
     def _make_user(self) -> MakeUser | None:
+        if self._parts.users is not None:
+            return own_users(self._parts.users)
         model = self.role("user")
         calibration = calibration_of(self._config)
         wording = self._config.wording if calibration is None else calibration.wording
         return None if model is None else model_user(model, wording, self._config.overlay, calibration)
 
     def _make_agent(self) -> MakeAgent | None:
+        if self._parts.agent is not None:
+            return own_agents(self._parts.agent)
         if self._config.agent is not None:
             return resolve_agent(self._config.agent)
         model = self.role("agent")

@@ -25,6 +25,8 @@ def play_finals(bench: Bench, workers: Workers | Crew, finalists: Sequence[Progr
 def likeliest(population: Sequence[Scored], count: int, prior: Mapping[str, Evaluation]) -> list[Scored]:
     """The ``count`` programs of the highest scores that are likely after both the model's few dialogues and those on a stand-in (``prior``;
     see ``ranking.corrected``), the best first: few dialogues tell good programs apart only by luck."""
+    if not population:
+        return []
     likely = corrected([prior[one.program_id] for one in population], [one.evaluation for one in population])
     return [one for _, one in sorted(zip(likely, population, strict=True), key=lambda pair: -pair[0])][:count]
 

@@ -15,6 +15,7 @@ from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDa
 from personaevo.evolve import calibrated, negatives, profiles
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.cell_names import named
+from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.profiles import Profiles
 from personaevo.evolve.rollout import Rollout
@@ -58,7 +59,7 @@ class Bench:
     kept: Reference
     floors: Mapping[str, float]
     people_draws: int
-    inputs: dict[str, str]
+    inputs: dict[str, Any]
     tier: Tier
     cell_names: tuple[str, ...]
     start_key: str = ""
@@ -111,11 +112,11 @@ class Bench:
 
 def prepare(
     config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None, told: Callable[[list[Rollout]], None] = lambda _: None,
-    *, tried: bool = True,
+    *, tried: bool = True, parts: Parts = OURS,
 ) -> Bench:  # fmt: skip
     """Loads, checks and trains. The people are split in two halves by person: one steers, one is kept for the end. ``cast`` plays, where
     that is not the embedded engine; ``told`` hears what the judge is going to be trained against, if dialogues cost calls. A
-    seed program that was not ``tried`` yet is run on its tasks before anything is played.
+    seed program that was not ``tried`` yet is run on its tasks before anything is played. ``parts`` are those of one's own.
 
     Raises:
         InputError, ConfigError, ReferenceDataError, ArchiveError: something given cannot be used.
@@ -131,7 +132,7 @@ def prepare(
     if given is not None and given.cells is not None:
         cells, cell_names = given.cells, given.cell_names
     else:
-        cells = tessellate(steering.values, config.cells, config.seed)
+        cells = tessellate(steering.values, config.cells, config.seed, descriptors=parts.descriptors)
         cell_names = tuple(named(cells.centroids, cells.standard))
     train_plan = make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train")
     if not tried:
@@ -144,12 +145,12 @@ def prepare(
     inputs = {
         **input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id,
         "negatives": json.dumps(negatives.kinds(config, models=models)), "negatives_digest": negatives.digest(config, models=models),
-        **scoring_inputs(), **calibrated.inputs(config),
+        **scoring_inputs(), **calibrated.inputs(config), **parts.recorded(),
     }  # fmt: skip
     profiled = given is not None and given.cells is not None
-    make = Making(config, people, steering, kept, cells, tasks, workers, cast, told, profiled)
+    make = Making(config, people, steering, kept, cells, tasks, workers, cast, told, profiled, parts)
     sizes = {"train": (len(train_plan.items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
-    key = "" if models else key_of(config, sizes, {**inputs, "seed_program": ""})
+    key = "" if models or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
     start = cache.made(key, Start, lambda: make.start(sizes)) if key else make.start(sizes)
     return Bench(
         domain=config.domain_place,

@@ -46,10 +46,10 @@ class Progress:
 
 
 class Watch:
-    """Tells an observer; knows what was told last."""
+    """Calls back; knows what was told last."""
 
-    def __init__(self, config: SearchConfig, observe: Callable[[Progress], None]) -> None:
-        self._observe = observe
+    def __init__(self, config: SearchConfig, callbacks: Sequence[Callable[[Progress], None]]) -> None:
+        self._callbacks = tuple(callbacks)
         self._last = Progress(0, config.candidates, None, None, 0, config.cells, 0, 0.0)
 
     def planned(self, outlook: Outlook) -> None:
@@ -72,7 +72,8 @@ class Watch:
 
     def _tell(self, progress: Progress) -> None:
         self._last = progress
-        self._observe(progress)
+        for callback in self._callbacks:
+            callback(progress)
 
 
 def outlook(config: SearchConfig, company: Company, kinds: Sequence[Rollout]) -> Outlook:

@@ -280,21 +280,23 @@ OPERATORS: Mapping[str, Operator] = {
 }
 
 
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Raises ConfigError unless all weights are finite and not negative, of known operators, and one is positive."""
-    unknown = [name for name in weights if name not in OPERATORS]
+def check_weights(weights: Mapping[str, float], table: Mapping[str, Operator] = OPERATORS) -> None:
+    """Raises ConfigError unless all weights are finite and not negative, of operators of the table, and one is positive."""
+    unknown = [name for name in weights if name not in table]
     if unknown:
-        raise ConfigError(f"setting 'operators': unknown operator {unknown[0]!r:.80}; operators are: {', '.join(OPERATORS)}")
+        raise ConfigError(f"setting 'operators': unknown operator {unknown[0]!r:.80}; operators are: {', '.join(table)}")
     if not weights or not all(0 <= weight < math.inf for weight in weights.values()) or not any(weights.values()):
         raise ConfigError(f"setting 'operators': weights must be finite, not negative and not all 0, got {dict(weights)!r:.400}")
 
 
-def breed(parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[str, str]:
-    """One child: one operator or two in a row, drawn by weight. Returns its source and the operators' names joined by "+"."""
+def breed(
+    parents: Parents, weights: Mapping[str, float], rng: random.Random, table: Mapping[str, Operator] = OPERATORS
+) -> tuple[str, str]:
+    """One child: one operator of the table or two in a row, drawn by weight. Returns its source and the operators' names joined by "+"."""
     source, applied = parents.source, []
     for _ in range(rng.choice((1, 1, 1, 2))):
         name = rng.choices(list(weights), list(weights.values()))[0]
-        child = OPERATORS[name](Parents(source, parents.mate, parents.remarks), rng)
+        child = table[name](Parents(source, parents.mate, parents.remarks), rng)
         if child is not None:
             source = child
             applied.append(name)

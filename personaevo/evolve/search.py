@@ -33,20 +33,28 @@ from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import likeliest, play_finals, winner
 from personaevo.evolve.names import BEST
+from personaevo.evolve.parts import OURS, Parts, made
+from personaevo.evolve.parts import settled as parts_settled
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.progress import Progress, Watch, outlook
 from personaevo.evolve.ranking import Scored
-from personaevo.evolve.recombine import Parents, breed, check_weights
+from personaevo.evolve.recombine import Operator, Parents, breed, check_weights
 from personaevo.evolve.rollout import roll_out, spoiled, warmed, worth_another_try
 from personaevo.evolve.screening import StandIn, screens
-from personaevo.evolve.select import Population
+from personaevo.evolve.select import Population, Selection
 from personaevo.evolve.state import State
 from personaevo.evolve.table import final_table
+from personaevo.judge.discriminator import Judge
+from personaevo.judge.objectives import using
+from personaevo.judge.objectives.base import Objective
+from personaevo.measure.cells import Descriptors
 from personaevo.models import Account
 from personaevo.notebook import table as html_table
 from personaevo.programs.sandbox import require
 from personaevo.programs.source import make_program
-from personaevo.records import Candidate, Commit, Comparison, Episode, FinalTable, Program, Remark, Screened, TableRow
+from personaevo.records import Candidate, ChatModel, Commit, Comparison, Episode, FinalTable, Program, Remark, Screened, TableRow
+from personaevo.simulate.own_users import AgentSimulator, UserSimulator
+from personaevo.simulate.partners import AgentFunction
 from personaevo.simulate.seeds import seed_of
 from personaevo.workers import LOST_TWICE, LostError, Workers
 
@@ -110,25 +118,53 @@ class Proposal:
 
 
 def search(
-    config: SearchConfig, *, observe: Callable[[Progress], None] | None = None, executor: Executor | None = None
-) -> SearchResult:
+    config: SearchConfig, *, users: UserSimulator | None = None, agent: AgentSimulator | AgentFunction | None = None,
+    judge: Judge | None = None, objectives: Sequence[Objective] = (),
+    operators: Mapping[str, Operator | tuple[Operator, float]] | None = None, selection: Selection | None = None,
+    models: Mapping[str, ChatModel] | None = None, descriptors: Descriptors | None = None,
+    executor: Executor | None = None, callbacks: Sequence[Callable[[Progress], None]] = (),
+    observe: Callable[[Progress], None] | None = None,
+) -> SearchResult:  # fmt: skip
     """Runs or resumes a search and returns what it found; the archive holds everything.
 
-    ``executor`` (any of ``concurrent.futures``, a Dask client's ``get_executor()``, …) takes the place of the worker processes; it is not
-    ended. Its workers need this version of personaevo. Results do not depend on it.
+    Every argument but ``config`` is a part of one's own in place of ours, an object with one or two methods (see the protocols). What its
+    ``id`` says is recorded with the run: a search is resumed, and verified, with the same parts. Whatever goes wrong in users, agents and
+    models costs a dialogue.
+
+    Args:
+        users: plays the users.
+        agent: plays the agents: an object, or a function of the messages that is shared by all dialogues.
+        judge: takes the place of the forest behind human likeness.
+        objectives: more objectives; one that steers is part of the score.
+        operators: more operators by name, each alone (with the weight 1) or with its weight.
+        selection: chooses parents.
+        models: chat models by role ("mutator", "user", …), as objects.
+        descriptors: what cells are made of.
+        executor: any of ``concurrent.futures``, a Dask client's ``get_executor()``, …; it takes the place of the worker processes and is
+            not ended. Its workers need this version of personaevo. Results do not depend on it.
+        callbacks: called with the progress after every commit, and about once a second where dialogues cost calls.
+        observe: one more callback, as it was called before there were several.
 
     Raises:
-        PersonaevoError: an input, a setting, the archive or the sandbox tier cannot be used. What was committed before stays.
+        PersonaevoError: an input, a setting, the archive, a part or the sandbox tier cannot be used. What was committed before stays.
     """
+    parts = made(users, agent, judge, objectives, operators, selection, models, descriptors)
+    heard = (*callbacks, *(() if observe is None else (observe,)))
+    with using(parts.objectives):
+        return _search(settled(parts_settled(config, parts)), parts, heard, executor)
+
+
+def _search(
+    config: SearchConfig, parts: Parts, callbacks: Sequence[Callable[[Progress], None]], executor: Executor | None
+) -> SearchResult:
     started = time.monotonic()
-    config = settled(config)
-    check_weights(config.operators)
+    check_weights(config.operators, parts.operator_table)
     path = config.archive or free_name(config.domain)
     check_place(path, resume=config.resume)
     require(config.sandbox)
     with ExitStack() as stack:
-        watch = Watch(config, observe or (lambda _: None))
-        company = _company(config, path, stack, watch)
+        watch = Watch(config, callbacks)
+        company = _company(config, path, stack, watch, parts)
         workers = company.crew if company and company.plays else stack.enter_context(Workers(config.jobs, executor))
         if isinstance(workers, Workers):
             workers.warm_up(warmed, config.sandbox)
@@ -136,10 +172,10 @@ def search(
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
         if company is None or not company.plays:
-            bench = prepare(config, workers, tried=config.resume)
+            bench = prepare(config, workers, tried=config.resume, parts=parts)
         else:
             told = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
-            bench = prepare(config, workers, company.cast, told, tried=config.resume)
+            bench = prepare(config, workers, company.cast, told, tried=config.resume, parts=parts)
         if bench.assumed:
             warnings.warn(bench.assumed, PeopleWarning, stacklevel=2)
         for note in bench.notes:
@@ -147,24 +183,26 @@ def search(
         if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
         run = begin(archive, config, bench)
-        hunt = Search(config, bench, workers, archive, run.id, watch, started, company)
+        hunt = Search(config, bench, workers, archive, run.id, watch, started, company, parts)
         hunt.resume()
         hunt.loop()
         return hunt.result(path, archive, hunt.table())
 
 
-def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Watch) -> Company | None:
+def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Watch, parts: Parts) -> Company | None:
     """With models, those and the archive that keeps their answers; it is open before the first is asked, and removed if there was none."""
-    if not wanted(config):
+    if not wanted(config, parts):
         return None
     if not config.resume:
         stack.callback(Archive.remove_if_empty, path)  # a search that came to nothing leaves nothing
-    return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played))
+    return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
 
 
-def _bred(parent: Program, parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[Program, str]:
+def _bred(
+    parent: Program, parents: Parents, weights: Mapping[str, float], rng: random.Random, table: Mapping[str, Operator]
+) -> tuple[Program, str]:
     """A child and its operators' names; the parent itself if the child is no program (too large, say)."""
-    source, operator = breed(parents, weights, rng)
+    source, operator = breed(parents, weights, rng, table)
     try:
         return make_program(source), operator
     except ProgramError:
@@ -180,10 +218,11 @@ class Search:
 
     def __init__(
         self, config: SearchConfig, bench: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
-        watch: Watch, started: float, company: Company | None = None,
+        watch: Watch, started: float, company: Company | None = None, parts: Parts = OURS,
     ) -> None:  # fmt: skip
         self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
-        self.watch, self.started = watch, started
+        self.watch, self.started, self.parts = watch, started, parts
+        self.operators = parts.operator_table
         self.resumed = 0
         self._flushed = started
         self.company = company
@@ -285,7 +324,7 @@ class Search:
         """A child of programs that may be parents, which are among those ``known``; one that is known itself only if no other is found."""
         for _ in range(_BREEDING_TRIES):
             (parent, remarks), (mate, _) = self._parent(population, rng, known), self._parent(population, rng, known)
-            program, operator = _bred(parent, Parents(parent.source, mate.source, remarks), self.config.operators, rng)
+            program, operator = _bred(parent, Parents(parent.source, mate.source, remarks), self.config.operators, rng, self.operators)
             if program.id not in known:
                 break
         mated = mate.id != parent.id and not {"cross", "join"}.isdisjoint(operator.split("+"))
@@ -302,7 +341,10 @@ class Search:
     def _chosen(self, population: Population, rng: random.Random) -> Scored | None:
         if not len(population):
             return None
-        return population.by_chance(rng) if self.config.selection == "random" else population.choose(self.masses, rng)
+        if self.config.selection == "random":
+            return population.by_chance(rng)
+        own = self.parts.selection
+        return population.choose(self.masses, rng) if own is None else own.choose(population, self.masses, rng)
 
     def _play(self, program: Program, candidate: int) -> Future[tuple[Episode, ...]]:
         return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan, candidate))

@@ -8,8 +8,9 @@ import random
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import compress
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from deap import base, tools
@@ -24,8 +25,14 @@ _BY_SCORE, _BY_FRONT = 0.6, 0.2  # the rest by cells
 _OWNING = 2  # exponent of the mass owned: who owns several cells is a parent more often than one that owns a large one
 
 
-class _Fitness(base.Fitness):  # type: ignore[misc]
-    weights = tuple(1.0 if one.direction == "more" else -1.0 for one in objectives() if one.role == "steers")
+@cache
+def _fitness(weights: tuple[float, ...]) -> type[base.Fitness]:
+    return type("Fitness", (base.Fitness,), {"weights": weights})
+
+
+def _weights() -> tuple[float, ...]:
+    """1 for each objective that steers of which more is better, -1 where less is."""
+    return tuple(1.0 if one.direction == "more" else -1.0 for one in objectives() if one.role == "steers")
 
 
 class Ranked:
@@ -37,7 +44,7 @@ class Ranked:
         if not all(map(math.isfinite, values)):
             raise ValueError(f"objectives of program {scored.program_id} must be finite, got {values}")
         self.scored = scored
-        self.fitness = _Fitness(values)
+        self.fitness = _fitness(_weights())(values)
 
 
 def vector(evaluation: Evaluation) -> list[float]:
@@ -81,7 +88,7 @@ class Population:
         self._find, self._keep = find, keep
         self._scores = array("d")
         self._front: list[Ranked] = []
-        self._places = np.empty((0, len(_Fitness.weights)))  # of the front: more is better
+        self._places = np.empty((0, len(_weights())))  # of the front: more is better
         self._crowded = True  # whether crowding distances are those of the present front
         self._expected: tuple[int, float] = 0, 0.0  # how many members there were, and what was expected then
         self._elites: dict[int, Scored] = {}
@@ -109,7 +116,7 @@ class Population:
         """Takes in many at once, into an empty population: what ``add`` makes of them. ``owners`` are the programs that own cells."""
         self.ids, self._scores = list(columns.ids), array("d", np.where(columns.measured[SCORE], columns.values[SCORE], 0.0))
         places = np.column_stack([np.where(columns.measured[name], columns.values[name], 0.0) for name in steering()])
-        places = places * np.array(_Fitness.weights)
+        places = places * np.array(_weights())
         front = undominated(places)
         bounds = lower_bounds(columns.values, columns.measured, columns.errors)
         best = np.argsort(-bounds, kind="stable")[: self._keep].tolist()
@@ -187,3 +194,15 @@ class Population:
         if way < _BY_SCORE:
             return self.by_score(rng)
         return self.by_front(rng) if way < _BY_SCORE + _BY_FRONT else self.by_cells(masses, rng)
+
+
+@runtime_checkable
+class Selection(Protocol):
+    """A way of one's own to choose parents. ``id`` is recorded: another way needs another id."""
+
+    id: str
+
+    def choose(self, population: Population, masses: Mapping[int, float], rng: random.Random) -> Scored:
+        """A member of the population, which is not empty; ``masses`` are people's shares of the cells. Whatever is drawn is drawn from
+        ``rng``."""
+        ...

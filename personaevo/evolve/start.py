@@ -13,16 +13,18 @@ from personaevo.errors import ModelError
 from personaevo.evolve import negatives
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.names import FREE
+from personaevo.evolve.parts import Parts
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.rollout import Rollout, play
 from personaevo.judge.discriminator import Discriminator, Negatives, Training, trained
 from personaevo.judge.scorer import Scorer
-from personaevo.judge.uncertainty import People, Setting
+from personaevo.judge.uncertainty import Own, People, Setting
 from personaevo.measure.cells import Cells
 from personaevo.measure.energy import Space
 from personaevo.programs import wasm
 from personaevo.records import Split, Task
 from personaevo.reference import Reference
+from personaevo.shipping import Carried
 from personaevo.workers import Workers
 
 
@@ -60,12 +62,14 @@ class Making:
     cast: Cast | None
     told: Callable[[list[Rollout]], None]
     profiled: bool
+    parts: Parts
 
     def start(self, sizes: Mapping[str, Sequence[int]]) -> Start:
         """The scorers, with what people get with so many dialogues as each is asked for (``sizes``)."""
         found = self._negatives()
+        judge = None if self.parts.judge is None else Carried(self.parts.judge)
         seed, halves = self.config.seed, {"train": self.steering, "test": self.kept}
-        works = [Training(people.values, people.people, found[name], seed) for name, people in halves.items()]
+        works = [Training(people.values, people.people, found[name], seed, judge) for name, people in halves.items()]
         judges = dict(zip(halves, self.workers.map(trained, works), strict=True))
         others, row = (People(part.values, part.people) for part in reference.split(self.steering, seed + 1))
         train_scorer = self._scorer("train", self.steering, judges["train"], found["train"])
@@ -74,7 +78,9 @@ class Making:
             for n in sizes[scorer.split]:
                 scorer.levels(n)
         kept = People(self.kept.values, self.kept.people)
-        setting = Setting(test_scorer, kept, others, row, found["test"], self.config.cells, self.profiled)
+        own = Own(self.parts.judge, self.parts.descriptors, tuple(self.parts.objectives))
+        carried = None if own == Own() else Carried(own)
+        setting = Setting(test_scorer, kept, others, row, found["test"], self.config.cells, self.profiled, carried)
         return Start(train_scorer, found["train"], setting)
 
     def _scorer(

@@ -15,12 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from personaevo.errors import ConfigError
 from personaevo.measure.energy import Space
 from personaevo.records import Floats
+from personaevo.shipping import Carried
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
@@ -32,6 +34,27 @@ TREES = 40  # in each fold
 LEAF = 5  # dialogues in a leaf, at least
 _EDGE = 0.01  # a share of trees is no certainty: before the logit it is moved this far from 0 and 1
 _STEPS = 50  # of Newton's method, which needs a handful
+
+
+class TrainedJudge(Protocol):
+    """A judge that was trained."""
+
+    def score(self, values: Floats) -> Floats:
+        """How much each row of fingerprints ``values[n, d]`` looks like people's, 0..1; it is calibrated afterwards."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """A judge of one's own in place of the forest. It is cross-fitted and calibrated as the forest is. ``id`` is recorded: a judge that
+    scores otherwise needs another id. It travels to worker processes, so that it must be picklable."""
+
+    id: str
+
+    def train(self, values: Floats, people: Floats, weights: Floats, seed: int) -> TrainedJudge:
+        """Trains on fingerprints ``values[n, d]``; ``people[n]`` is 1.0 for people's dialogues and 0.0 for the others, ``weights[n]`` what
+        each counts. Equal arguments are to give equal judges."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -106,17 +129,42 @@ class _Forest:
 
 
 @dataclass(frozen=True)
-class _Model:
-    """One fold's forest with its calibration, and the scale of the people that it knows:
-    P(human) = 1 / (1 + exp(-(slope · logit(share) + offset)))."""
+class _Grown:
+    """One fold's forest, and the scale of the people that it knows."""
 
     forest: _Forest
     space: Space
+
+    def shares(self, values: Floats) -> Floats:
+        """What it gives each row of ``values[n, d]``."""
+        return self.forest(_columns(values, self.space))
+
+
+@dataclass(frozen=True)
+class _Own:
+    """One fold's judge of one's own."""
+
+    name: str
+    trained: Carried
+
+    def shares(self, values: Floats) -> Floats:
+        """What it gives each row of ``values[n, d]``. Raises ConfigError: that is not one number from 0 to 1 a row."""
+        found = np.asarray(self.trained.part.score(values), dtype=float)
+        if found.shape != (len(values),) or not ((found >= 0) & (found <= 1)).all():
+            raise ConfigError(f"judge {self.name}: expected {len(values)} numbers from 0 to 1, got shape {found.shape}")
+        return found
+
+
+@dataclass(frozen=True)
+class _Model:
+    """One fold's judge with its calibration: P(human) = 1 / (1 + exp(-(slope · logit(share) + offset)))."""
+
+    judge: _Grown | _Own
     slope: float
     offset: float
 
     def calibrated(self, share: Floats) -> Floats:
-        """P(human) from the forest's shares."""
+        """P(human) from the judge's shares."""
         return _sigmoid(self.slope * _logit(share) + self.offset)
 
 
@@ -136,15 +184,21 @@ class Discriminator:
         weigh the same)."""
         if not len(values):
             return np.empty(0)
-        out = [_farness(values, model.space) for model in self.models]
-        shares = self._joined.by_part(np.column_stack([values, *out]), len(self.models))
-        scores: Floats = np.mean([model.calibrated(share) for model, share in zip(self.models, shares, strict=True)], axis=0)
+        scores: Floats = np.mean([model.calibrated(share) for model, share in zip(self.models, self._shares(values), strict=True)], axis=0)
         return scores
+
+    def _shares(self, values: Floats) -> Sequence[Floats]:
+        """What the judge of each fold gives each row."""
+        forests = [model.judge for model in self.models if isinstance(model.judge, _Grown)]
+        if not forests:
+            return [model.judge.shares(values) for model in self.models]
+        out = [_farness(values, one.space) for one in forests]
+        return list(self._joined.by_part(np.column_stack([values, *out]), len(forests)))
 
     @cached_property
     def _joined(self) -> _Forest:
         """The forests of all folds as one; how far out a dialogue lies is a column for each fold."""
-        return _Forest.joined([model.forest for model in self.models])
+        return _Forest.joined([model.judge.forest for model in self.models if isinstance(model.judge, _Grown)])
 
     @property
     def brier(self) -> float:
@@ -162,13 +216,16 @@ class Discriminator:
         return float(roc_auc_score(truth, scores, sample_weight=_weights(len(self.people_p), list(map(len, self.negatives_p.values())))))
 
 
-def train(people: Floats, persons: Sequence[str], negatives: Mapping[str, Negatives], seed: int = 0) -> Discriminator:
+def train(
+    people: Floats, persons: Sequence[str], negatives: Mapping[str, Negatives], seed: int = 0, judge: Judge | None = None
+) -> Discriminator:
     """Trains on people's fingerprints ``[n, d]`` against negatives of several kinds.
 
     Args:
         persons: who each row of ``people`` is; one person is never on both sides of a fold, nor is a task of the negatives.
         negatives: by kind.
         seed: deals the folds and grows the trees.
+        judge: takes the place of the forests.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
 
@@ -180,14 +237,14 @@ def train(people: Floats, persons: Sequence[str], negatives: Mapping[str, Negati
     folds = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(values, truth, groups))
     grown, shares = [], np.empty(len(values))
     for fit, held in folds:
-        space = Space.of(values[fit][truth[fit] == 1])
-        forest = _grow(_columns(values[fit], space), truth[fit], weights[fit], seed)
-        shares[held] = forest(_columns(values[held], space))
-        grown.append((forest, space))
+        given = values[fit], truth[fit], weights[fit], seed
+        one = _grown(*given) if judge is None else _own(judge, *given)
+        shares[held] = one.shares(values[held])
+        grown.append(one)
     models, found = [], np.empty(len(values))
-    for (forest, space), (fit, held) in zip(grown, folds, strict=True):
+    for one, (fit, held) in zip(grown, folds, strict=True):
         slope, offset = _platt(_logit(shares[fit]), truth[fit], weights[fit])
-        models.append(_Model(forest, space, slope, offset))
+        models.append(_Model(one, slope, offset))
         found[held] = _sigmoid(slope * _logit(shares[held]) + offset)
     ends = np.cumsum([len(people), *(len(kind.values) for kind in kinds)])
     parts = {name: found[start:stop] for name, start, stop in zip(negatives, ends[:-1], ends[1:], strict=True)}
@@ -202,11 +259,12 @@ class Training:
     persons: tuple[str, ...]
     negatives: Mapping[str, Negatives]
     seed: int
+    judge: Carried | None = None
 
 
 def trained(work: Training) -> Discriminator:
     """The discriminator. What worker processes do."""
-    return train(work.people, work.persons, work.negatives, work.seed)
+    return train(work.people, work.persons, work.negatives, work.seed, None if work.judge is None else work.judge.part)
 
 
 def _columns(values: Floats, space: Space) -> Floats:
@@ -224,6 +282,15 @@ def _weights(people: int, kinds: Sequence[int]) -> Floats:
     parts = [np.full(people, 0.5 / people), *(np.full(size, 0.5 / len(kinds) / size) for size in kinds)]
     joined: Floats = np.concatenate(parts)
     return joined * len(joined)
+
+
+def _own(judge: Judge, values: Floats, truth: Floats, weights: Floats, seed: int) -> _Own:
+    return _Own(judge.id, Carried(judge.train(values, truth, weights, seed)))
+
+
+def _grown(values: Floats, truth: Floats, weights: Floats, seed: int) -> _Grown:
+    space = Space.of(values[truth == 1])
+    return _Grown(_grow(_columns(values, space), truth, weights, seed), space)
 
 
 def _grow(columns: Floats, truth: Floats, weights: Floats, seed: int) -> _Forest:

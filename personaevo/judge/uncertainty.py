@@ -12,15 +12,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from personaevo.judge.discriminator import Negatives, train
-from personaevo.judge.objectives import SCORE, harmonic, objectives, steering
+from personaevo.judge.discriminator import Judge, Negatives, train
+from personaevo.judge.objectives import SCORE, harmonic, objectives, steering, using
+from personaevo.judge.objectives.base import Objective
 from personaevo.judge.played import Played
 from personaevo.judge.scorer import Scorer
 from personaevo.measure.agreement import Agreement, retest
-from personaevo.measure.cells import tessellate
+from personaevo.measure.cells import Descriptors, tessellate
 from personaevo.measure.energy import Space
 from personaevo.measure.stats import student_factor
 from personaevo.records import Episode, Floats, PlanItem
+from personaevo.shipping import Carried
 
 CALL_DRAWS = 50  # in each world
 LEVEL = 0.95
@@ -46,9 +48,18 @@ class People:
 
 
 @dataclass(frozen=True)
+class Own:
+    """Parts of one's own: a judge, descriptors and objectives."""
+
+    judge: Judge | None = None
+    descriptors: Descriptors | None = None
+    objectives: tuple[Objective, ...] = ()
+
+
+@dataclass(frozen=True)
 class Setting:
     """What a table is made with: the scorer of the held-out people, who they are, the negatives of its judge, and two groups of other
-    people: those who set what people get (``others``), and those who are the row "humans" (``row``)."""
+    people: those who set what people get (``others``), and those who are the row "humans" (``row``). ``own`` carries an ``Own``."""
 
     scorer: Scorer
     judged_by: People
@@ -57,6 +68,7 @@ class Setting:
     negatives: Mapping[str, Negatives]
     cell_count: int
     profiled: bool = False
+    own: Carried | None = None
 
 
 def point(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int) -> tuple[dict[str, Shares], dict[str, Shares]]:
@@ -102,9 +114,10 @@ class World:
 def drawn_world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> tuple[World, dict[str, Shares]]:
     """World ``number``, for rows of n dialogues, and the shares of these rows in it. What worker processes do."""
     rng = np.random.default_rng([setting.scorer.seed, number])
-    scorer = _drawn(setting, rng)
-    found = World(number, scorer, _humans(scorer, setting.row.drawn(rng), n, rng)[0])
-    return found, {name: found.shares(episodes) for name, episodes in rows.items()}
+    with using(_own(setting).objectives):
+        scorer = _drawn(setting, rng)
+        found = World(number, scorer, _humans(scorer, setting.row.drawn(rng), n, rng)[0])
+        return found, {name: found.shares(episodes) for name, episodes in rows.items()}
 
 
 def world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> dict[str, Shares]:
@@ -115,17 +128,23 @@ def world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, numbe
 
 def _drawn(setting: Setting, rng: np.random.Generator) -> Scorer:
     """The scorer of another draw of people."""
+    own = _own(setting)
     base, people, others = setting.scorer, setting.judged_by.drawn(rng), setting.others.drawn(rng)
     space = Space.of(people.values)
-    judge = train(people.values, people.persons, setting.negatives, int(rng.integers(2**31)))
+    judge = train(people.values, people.persons, setting.negatives, int(rng.integers(2**31)), own.judge)
     if setting.profiled:
         cells = base.cells.with_masses(people.values)
     else:
-        cells = tessellate(people.values, setting.cell_count, int(rng.integers(2**31)))
+        cells = tessellate(people.values, setting.cell_count, int(rng.integers(2**31)), descriptors=own.descriptors)
     return replace(
         base, judge=judge, cells=cells, space=space, people=people.values, others=others.values, agreement=_agreement(base.agreement, rng),
         _levels={},
     )  # fmt: skip
+
+
+def _own(setting: Setting) -> Own:
+    found: Own = Own() if setting.own is None else setting.own.part
+    return found
 
 
 def _agreement(known: Agreement | None, rng: np.random.Generator) -> Agreement | None:

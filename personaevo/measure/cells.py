@@ -7,15 +7,17 @@ what equally many held-out people reach, because the overlap of even a perfect s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from personaevo.errors import ReferenceDataError
+from personaevo.errors import ConfigError, ReferenceDataError
 from personaevo.measure.lazy import cdist, kmeans2
 from personaevo.quiet import quiet
 from personaevo.records import Floats
+from personaevo.shipping import Carried
 
 MIN_CELL_SHARE = 0.02
 REACHED = 0.99  # share of people whom the cells reach
@@ -44,12 +46,55 @@ class Standard:
         return scaled
 
 
+@runtime_checkable
+class Descriptors(Protocol):
+    """What cells are made of, in place of all behaviors: ``measure`` gives of fingerprints ``[n, d]`` (columns as in
+    ``pe.fingerprint(...).names``) coordinates ``[n, k]``, one column for each of ``names``. ``id`` is recorded: other coordinates need
+    another id."""
+
+    id: str
+    names: Sequence[str]
+
+    def measure(self, values: Floats) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class Described:
+    """Standardized coordinates of one's own, in place of standardized fingerprints."""
+
+    carried: Carried
+    standard: Standard
+
+    @classmethod
+    def of(cls, descriptors: Descriptors, values: Floats) -> Described:
+        """The standardization of the coordinates of ``values[n, d]``."""
+        return cls(Carried(descriptors), Standard.of(_coordinates(descriptors, values)))
+
+    def __call__(self, values: Floats) -> Floats:
+        """Coordinates of ``values[n, d]`` on the standardized scale, ``[n, kept columns]``."""
+        return self.standard(_coordinates(self.carried.part, values))
+
+    @property
+    def names(self) -> list[str]:
+        """Those of the kept columns."""
+        return [name for name, kept in zip(self.carried.part.names, self.standard.kept, strict=True) if kept]
+
+
+def _coordinates(descriptors: Descriptors, values: Floats) -> Floats:
+    """Raises ConfigError: they are no finite numbers, a column for each name."""
+    found = np.asarray(descriptors.measure(values), dtype=float)
+    wanted = (len(values), len(descriptors.names))
+    if found.shape != wanted or not np.isfinite(found).all():
+        raise ConfigError(f"descriptors {descriptors.id}: expected finite numbers of shape {wanted}, got shape {found.shape}")
+    return found
+
+
 @dataclass(frozen=True)
 class Cells:
     """A tessellation: centroids ``[k, kept columns]`` on the standardized scale and people's share ``masses[k]`` of each cell. What is
     farther than ``reach`` from every centroid (as 1 % of people are) lies outside, in no cell."""
 
-    standard: Standard
+    standard: Standard | Described
     centroids: Floats
     masses: Floats
     reach: float = float("inf")
@@ -77,20 +122,23 @@ def overlap(shares: Floats, masses: Floats) -> float:
     return float(np.minimum(shares, masses).sum())
 
 
-def tessellate(people: Floats, cells: int = 16, seed: int = 0, kinds: Floats | None = None) -> Cells:
+def tessellate(
+    people: Floats, cells: int = 16, seed: int = 0, kinds: Floats | None = None, descriptors: Descriptors | None = None
+) -> Cells:
     """Cells from ``people[n, d]``, each holding at least 2 % of them; fewer cells when the people do not fill that many.
 
     With ``kinds[m, d]`` (the places of profiles, say) the cells are made around those; what share of people each holds is counted all the
-    same, and a cell that holds too few is given up.
+    same, and a cell that holds too few is given up. With ``descriptors`` cells lie in their coordinates.
 
     Raises:
         ReferenceDataError: fewer than two people (or kinds) per cell.
+        ConfigError: the descriptors give no coordinates.
     """
     points = people if kinds is None else kinds
     if len(points) < 2 * cells:
         needed = f"at least {2 * cells} are needed; give more people or fewer cells"
         raise ReferenceDataError(f"{len(points)} people are too few for {cells} cells: {needed}")
-    standard = Standard.of(people)
+    standard = Standard.of(people) if descriptors is None else Described.of(descriptors, people)
     centroids = _centroids(standard(points), cells, np.random.default_rng(seed))
     made = _reaching(standard, centroids, people)
     while kinds is not None and made.masses.min() < MIN_CELL_SHARE:
@@ -98,7 +146,7 @@ def tessellate(people: Floats, cells: int = 16, seed: int = 0, kinds: Floats | N
     return made
 
 
-def _reaching(standard: Standard, centroids: Floats, people: Floats) -> Cells:
+def _reaching(standard: Standard | Described, centroids: Floats, people: Floats) -> Cells:
     """Cells that reach as far as ``REACHED`` of people, with these people's masses."""
     reach = float(np.quantile(cdist(standard(people), centroids).min(axis=1), REACHED))
     return Cells(standard, centroids, np.zeros(len(centroids)), reach).with_masses(people)
@@ -165,7 +213,7 @@ def overlap_with(personas: Floats, humans: Floats, cells: int = 16, seed: int = 
     return overlap(made.shares(made.assign(points), len(points)), made.masses)
 
 
-def chamfer(personas: Floats, humans: Floats, standard: Standard, within: float | None = None) -> float:
+def chamfer(personas: Floats, humans: Floats, standard: Standard | Described, within: float | None = None) -> float:
     """PPol's coverage: ``max(0, 1 - min(1, err / (2 d)))`` with ``err`` the two-sided mean nearest distance and ``d`` the
     mean distance between humans (arXiv 2605.12894), which is ``within`` where it is known. Reported beside ours; it does not steer, since
     the average person copied ten times scores as well on it as ten people do."""
@@ -176,7 +224,7 @@ def chamfer(personas: Floats, humans: Floats, standard: Standard, within: float 
     return float(max(0.0, 1.0 - min(1.0, err / (2 * d)))) if d > 0 else 0.0
 
 
-def apart(humans: Floats, standard: Standard) -> float:
+def apart(humans: Floats, standard: Standard | Described) -> float:
     """The mean Euclidean distance between two rows of ``humans[m, d]``, after standardizing."""
     theirs = standard(humans)
     return float(cdist(theirs, theirs).sum() / max(len(theirs) * (len(theirs) - 1), 1))

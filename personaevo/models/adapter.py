@@ -267,7 +267,7 @@ class Adapter(ABC):
 
 def label_of(role: str, spec: ModelSpec) -> str:
     """Role, model and address, as errors name them."""
-    if spec.provider == "local":
+    if spec.provider in ("local", "own"):
         return f"{role} {spec.base}"
     if spec.urls:
         return f"{role} {spec.provider}:{spec.name} at {len(spec.urls)} addresses"

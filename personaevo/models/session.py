@@ -25,7 +25,7 @@ from personaevo.models.prices import Price, price_of
 from personaevo.models.refusals import TransientError
 from personaevo.models.retry import Patience, Retrying
 from personaevo.models.spread import Counted, Place, Places, Spread
-from personaevo.models.wrappers import Books, Offline, Paid, Structured
+from personaevo.models.wrappers import Books, Offline, Owned, Paid, Structured
 from personaevo.records import ChatModel, Store
 
 _OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800, "analyst": 2_000, "refiner": 2_500}
@@ -47,12 +47,14 @@ class Models:
     """A context manager; ``role(name)`` gives the model of a role, None where that is embedded.
 
     ``offline`` answers from the store only. Clients are made when first asked; importing them takes a second. A local model is loaded when
-    it is first asked, and its server ends with this; ``serve`` starts one (tests have a stand-in).
+    it is first asked, and its server ends with this; ``serve`` starts one (tests have a stand-in). ``own`` are models that are objects, by
+    role.
     """
 
     def __init__(
         self, specs: Mapping[str, ModelSpec], store: Store, *, prices: Sequence[Price] = (), budget: Budget | None = None,
         before: Mapping[str, Spent] | None = None, conduct: Conduct | None = None, offline: bool = False, serve: Serve | None = None,
+        own: Mapping[str, ChatModel] | None = None,
     ) -> None:  # fmt: skip
         self._specs, self._prices, self._offline = dict(specs), tuple(prices), offline
         self._conduct = conduct or Conduct()
@@ -62,7 +64,7 @@ class Models:
         self._known_places: dict[str, Place] = {}
         self._made: dict[str, ChatModel] = {}
         self._loop: Loop | None = None
-        self._serve = serve
+        self._serve, self._own = serve, dict(own or {})
         self._servers: dict[str, LocalServer] = {}
         self._stopping = threading.Event()
         if budget is not None and budget.usd is not None and not offline:
@@ -113,10 +115,18 @@ class Models:
         return Structured(paid, label)
 
     def _remote(self, role: str, spec: ModelSpec, terms: Terms) -> ChatModel:
+        if spec.provider == "own":
+            return self._owned(role, spec, terms.label)
         if self._loop is None:
             self._loop = Loop()
         failed = partial(self._books.failed, role, str(spec), price_of(self._prices, spec))
         return Retrying(self._spread(role, spec, terms, failed), self._conduct.patience, failed, self._stopping)
+
+    def _owned(self, role: str, spec: ModelSpec, label: str) -> ChatModel:
+        """Raises ModelSetupError: only the object's name is known."""
+        if role not in self._own:
+            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give the object: search(models={{…}})")
+        return Counted(Owned(self._own[role], label), self._place(spec), self._places)
 
     def _spread(self, role: str, spec: ModelSpec, terms: Terms, failed: Callable[[TransientError], None]) -> ChatModel:
         """The model at all its addresses. Raises ModelSetupError: none is known."""

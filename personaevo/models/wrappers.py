@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
-from personaevo.errors import ModelError, ReplyError
+from personaevo.errors import ModelError, PersonaevoError, ReplyError
 from personaevo.models import answers
 from personaevo.models.ledger import Ledger
 from personaevo.models.prices import Price
 from personaevo.models.refusals import TransientError
 from personaevo.records import ChatModel, Message, ModelCall, Reply, Store, Usage
+from personaevo.text import one_line, without_secrets
 
+_SHOWN = 300  # characters of an error
 _MESSAGE_TOKENS = 16  # what a message costs beside its text, generously
 _candidate: contextvars.ContextVar[int | None] = contextvars.ContextVar("candidate", default=None)
 
@@ -148,6 +150,30 @@ class Paid:
             reply = replace(reply, cost=ledger.book(self._role, reply.usage, self._price, seconds))
             self._books.store.put(ModelCall(key, self._role, self._name, _candidate.get(), reply, seconds))
         return reply
+
+
+class Owned:
+    """A model that is an object of the caller's. What it raises costs the question."""
+
+    def __init__(self, model: ChatModel, label: str) -> None:
+        self._model, self._label = model, label
+
+    def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
+        """Its answer, a ``Reply`` or a text.
+
+        Raises:
+            ReplyError: it raised something, or returned something else. Errors of personaevo go through.
+        """
+        try:
+            found: object = self._model.reply(messages, schema=schema, sample=sample)
+        except PersonaevoError:
+            raise
+        except Exception as error:
+            said = without_secrets(one_line(str(error)[:_SHOWN]))
+            raise ReplyError(f"{self._label} raised {type(error).__name__}{': ' if said else ''}{said}") from error
+        if not isinstance(found, Reply | str):
+            raise ReplyError(f"{self._label} returned a value of type {type(found).__name__}: expected text, or a Reply")
+        return Reply(found) if isinstance(found, str) else found
 
 
 class Structured:

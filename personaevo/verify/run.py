@@ -12,6 +12,7 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import PersonaevoError
 from personaevo.evolve.company import Company, wanted
+from personaevo.evolve.parts import OURS, OWN_PARTS, Parts
 from personaevo.evolve.prepare import Bench, input_digests, load_people, load_tasks, prepare
 from personaevo.judge.objectives import SCORING, scoring_digest, scoring_of
 from personaevo.records import Episode, Evaluation, Run
@@ -22,7 +23,7 @@ from personaevo.verify.scoring import check_cells, check_scoring
 from personaevo.workers import Workers
 
 
-def check_run(archive: Archive, run: Run, report: Report) -> None:
+def check_run(archive: Archive, run: Run, report: Report, parts: Parts = OURS) -> None:
     """The fingerprints, if features and people are those of the run; the scores, if all else is too."""
     evaluations = {commit.candidate.number: commit.evaluation for commit in archive.commits(run.id) if commit.evaluation is not None}
     pruned = archive.pruned(run.id) & evaluations.keys()
@@ -43,7 +44,7 @@ def check_run(archive: Archive, run: Run, report: Report) -> None:
     losses = None if {"features", "people"} & set(other) else people.losses
     if losses is None:
         report.unchecked.append(f"run {run.id}, fingerprints: it was made with other {' and '.join(other)} than are at hand")
-    with _bench(archive, run, config, other, report) as bench:
+    with _bench(archive, run, config, other, report, parts) as bench:
         if bench is not None:
             check_cells(run, bench, report)
             check_scoring(run, scoring, bench.scoring(), report)
@@ -59,15 +60,18 @@ def _config(run: Run) -> SearchConfig:
 
 
 @contextmanager
-def _bench(archive: Archive, run: Run, config: SearchConfig, other: Sequence[str], report: Report) -> Iterator[Bench | None]:
+def _bench(
+    archive: Archive, run: Run, config: SearchConfig, other: Sequence[str], report: Report, parts: Parts
+) -> Iterator[Bench | None]:
     """What the run was measured on, made again; None, and a note, if that cannot be."""
-    why = _other_scoring(run) or (f"it was made with other {' and '.join(other)} than are at hand" if other else "")
+    differs = f"it was made with other {' and '.join(other)} than are at hand" if other else ""
+    why = _other_parts(run, parts) or _other_scoring(run) or differs
     if config.agent is not None:  # a module that the file names is not run
         why = f"its agent {config.agent} would have to play again"
     bench = None
     if not why:
         try:
-            bench = _prepared(archive, config)
+            bench = _prepared(archive, config, parts)
         except PersonaevoError as error:
             why = str(error)
     inputs = {"profiles_digest": "profiles", "negatives": "negatives", "negatives_digest": "negatives"}
@@ -79,6 +83,15 @@ def _bench(archive: Archive, run: Run, config: SearchConfig, other: Sequence[str
     yield bench
 
 
+def _other_parts(run: Run, parts: Parts) -> str:
+    """Why the scores of a run cannot be made again, if it had other parts of its own."""
+    theirs, ours = run.settings.get(OWN_PARTS) or {}, parts.recorded().get(OWN_PARTS, {})
+    if {**theirs, "selection": ""} == {**ours, "selection": ""}:  # who became a parent changes no score
+        return ""
+    named = ", ".join(f"{name} {value}" for name, value in theirs.items()) or "none"
+    return f"it was made with parts of one's own ({named}): give the same ones to personaevo.verify.verify"
+
+
 def _other_scoring(run: Run) -> str:
     """Why the scores of a run cannot be made again, if it was scored otherwise than is done here."""
     made_by = scoring_of(run.settings)
@@ -87,13 +100,13 @@ def _other_scoring(run: Run) -> str:
     return "" if run.settings.get("scoring_digest") == scoring_digest() else "it was made with other objectives than are at hand"
 
 
-def _prepared(archive: Archive, config: SearchConfig) -> Bench:
-    if not wanted(config):
+def _prepared(archive: Archive, config: SearchConfig, parts: Parts) -> Bench:
+    if not wanted(config, parts):
         with Workers(1) as workers:
-            return prepare(config, workers)
+            return prepare(config, workers, parts=parts)
     offline = config.model_copy(update={"replay": archive.path})
-    with Company(offline, archive) as company, Workers(1) as workers:
-        return prepare(offline, company.crew, company.cast) if company.plays else prepare(offline, workers)
+    with Company(offline, archive, parts=parts) as company, Workers(1) as workers:
+        return prepare(offline, company.crew, company.cast, parts=parts) if company.plays else prepare(offline, workers, parts=parts)
 
 
 @dataclass(frozen=True)

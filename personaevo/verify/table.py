@@ -6,6 +6,7 @@ from personaevo.archive import Archive
 from personaevo.evolve import controls
 from personaevo.evolve.finals import winner
 from personaevo.evolve.names import AUDITOR, BEST, FREE, PEOPLE, SEED
+from personaevo.evolve.parts import OWN_PARTS
 from personaevo.judge.objectives import SCORE, scoring_of
 from personaevo.records import FinalTable, Run, Scoring
 from personaevo.verify.arithmetic import FIRST, check_itself, score_from
@@ -20,7 +21,8 @@ def check_table(archive: Archive, run: Run, report: Report) -> None:
         return
     where = f"run {run.id}, final table"
     names = [row.row for row in table.rows]
-    played = bool({"user", "agent"} & set(run.settings.get("models") or ()) or run.settings.get("agent"))
+    others = {*(run.settings.get("models") or ()), *(run.settings.get(OWN_PARTS) or ())}
+    played = bool({"user", "agent", "users"} & others or run.settings.get("agent"))
     more = controls.rows(models=played and controls.ROWS[-1] not in names) if scoring_of(run.settings) != FIRST else ()
     expected = [PEOPLE, FREE, *more, SEED, BEST]
     if names != expected:

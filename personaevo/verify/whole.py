@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveBusyError, ArchiveError, PersonaevoError, ProgramError
+from personaevo.evolve.parts import Parts, made
+from personaevo.judge.discriminator import Judge
+from personaevo.judge.objectives import using
+from personaevo.judge.objectives.base import Objective
+from personaevo.measure.cells import Descriptors
 from personaevo.programs import program_id
 from personaevo.refine.people import result
+from personaevo.simulate.own_users import AgentSimulator, UserSimulator
+from personaevo.simulate.partners import AgentFunction
 from personaevo.verify.report import Report, Verification
 from personaevo.verify.run import check_run
 from personaevo.verify.table import check_table
 
 
-def verify(path: str | os.PathLike[str]) -> Verification:
+def verify(
+    path: str | os.PathLike[str], *, users: UserSimulator | None = None, agent: AgentSimulator | AgentFunction | None = None,
+    judge: Judge | None = None, objectives: Sequence[Objective] = (), descriptors: Descriptors | None = None,
+) -> Verification:  # fmt: skip
     """Checks all that can be computed again; numbers agree within 1e-6. Of an archive that is being written, its last snapshot.
 
     A file that is refused as it is (damaged, or with values that no search writes) gives that as its finding. What cannot be checked
-    because something is not at hand (the people's file, say) is no finding.
+    because something is not at hand (the people's file, say) is no finding. Scores that parts of one's own had a share in are checked where
+    the same parts are given, as to ``search``.
 
     Raises:
         ArchiveBusyError: it is being written and no snapshot appears.
         ArchiveError: there is no such file.
     """
     report = Report()
+    parts = made(users, agent, judge, objectives, None, None, None, descriptors)
     try:
-        with Archive.read(path) as archive:
-            _check(archive, report)
+        with using(parts.objectives), Archive.read(path) as archive:
+            _check(archive, report, parts)
     except ArchiveBusyError:
         raise
     except ArchiveError as error:
@@ -37,7 +50,7 @@ def verify(path: str | os.PathLike[str]) -> Verification:
     return Verification(tuple(report.findings), tuple(report.unchecked), dict(report.checked))
 
 
-def _check(archive: Archive, report: Report) -> None:
+def _check(archive: Archive, report: Report, parts: Parts) -> None:
     report.findings += archive.disagreements()
     if any(finding.kind == "value" for finding in report.findings):
         report.unchecked.append("everything else: values that no search writes are not read")
@@ -48,7 +61,7 @@ def _check(archive: Archive, report: Report) -> None:
     _check_refinement(archive, report)
     for run in archive.runs():
         check_table(archive, run, report)
-        check_run(archive, run, report)
+        check_run(archive, run, report, parts)
 
 
 def _check_programs(archive: Archive, report: Report) -> None:

@@ -1,13 +1,15 @@
 """The registry of objectives: every file of this package that defines ``OBJECTIVE``, and the score that follows from those that steer.
 
-Adding an objective is adding a file: scorer, final table, ``archive`` commands, report, diff, verify and the archive's views iterate over
-what stands here or in the archive, and name none.
+Adding an objective is adding a file, or, for one search, giving it to ``pe.search(objectives=[…])``: scorer, final table, ``archive``
+commands, report, diff, verify and the archive's views iterate over what stands here or in the archive, and name none.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -22,11 +24,29 @@ SCORE = "score"
 SCORE_MEANING = "harmonic mean of the objectives that steer, each clipped to 0..1; 0 if any of them is 0"
 
 
-@cache
+_own: ContextVar[tuple[Objective, ...]] = ContextVar("own", default=())  # of the search that runs in this context
+
+
 def objectives() -> tuple[Objective, ...]:
     """All objectives in the order of tables."""
+    own = _own.get()
+    return tuple(sorted((*_installed(), *own), key=lambda one: (one.order, one.name))) if own else _installed()
+
+
+@cache
+def _installed() -> tuple[Objective, ...]:
     found = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     return tuple(sorted((one.OBJECTIVE for one in found if hasattr(one, "OBJECTIVE")), key=lambda one: (one.order, one.name)))
+
+
+@contextmanager
+def using(own: Sequence[Objective]) -> Iterator[None]:
+    """While inside, in this context (threads: see ``contextvars``), these objectives are there as well."""
+    token = _own.set(tuple(own))
+    try:
+        yield
+    finally:
+        _own.reset(token)
 
 
 def steering() -> tuple[str, ...]:
@@ -67,7 +87,6 @@ def scoring_of(settings: Mapping[str, object]) -> int:
     return int(str(settings.get("scoring", 1)))
 
 
-@cache
 def scoring_digest() -> str:
     """A short digest of how scores are made: the version of the whole and of each objective, their roles and floors."""
     parts = [SCORING, [(one.name, one.version, one.role, one.direction, one.floor) for one in objectives()]]

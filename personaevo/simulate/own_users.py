@@ -1,0 +1,141 @@
+"""Users and agents of one's own, as a search takes them: any object with one method. What goes wrong in it costs that dialogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from personaevo import records
+from personaevo.definitions import Domain
+from personaevo.records import Agent, PlanItem, Role, Task
+from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User
+from personaevo.simulate.facts import facts_of
+from personaevo.simulate.hearing import Hearing
+from personaevo.simulate.model_users import MAX_TURN, without_markers
+from personaevo.simulate.partners import MAX_AGENT_TURN, AgentFunction, CallableAgent
+from personaevo.simulate.persona import Persona
+from personaevo.simulate.stated import GoalHeard, states
+from personaevo.text import one_line, without_secrets
+
+_SHOWN = 300  # characters of an error
+
+
+class SimulatedUser(Protocol):
+    """One user in one dialogue."""
+
+    def reply(self, heard: str | None) -> str | None:
+        """The next turn after the agent's text (None at the very start); None once the user has left. ``[DONE]`` in it says that it is the
+        last one, ``[DONE: hopeless]`` that the user gives up."""
+        ...
+
+
+@runtime_checkable
+class UserSimulator(Protocol):
+    """Plays the users of a search, in several threads at a time. ``id`` is recorded: another behavior needs another id."""
+
+    id: str
+
+    def start(self, task: Task, persona: Persona | None, seed: int) -> SimulatedUser:
+        """A user for one dialogue; without a persona one as the simulator plays it unasked. Equal arguments are to give equal users."""
+        ...
+
+
+@runtime_checkable
+class AgentSimulator(Protocol):
+    """Plays the agents of a search, one for each dialogue, in several threads at a time. ``id`` is recorded."""
+
+    id: str
+
+    def start(self, task: Task, seed: int) -> Agent:
+        """An agent for one dialogue. Equal arguments are to give equal agents."""
+        ...
+
+
+def own_users(simulator: UserSimulator) -> MakeUser:
+    """Makes the simulator's users for ``run_episode``."""
+
+    def make(task: Task, persona: records.Persona | None, item: PlanItem, domain: Domain) -> User:
+        whole = None if persona is None else Persona.model_construct(**dict(persona))
+        user = _guarded(f"the user simulator {simulator.id}", lambda: simulator.start(task, whole, item.seed))
+        return OwnUser(user, task, domain, simulator.id)
+
+    return make
+
+
+def own_agents(given: AgentSimulator | AgentFunction) -> MakeAgent:
+    """Makes agents for ``run_episode``: an object starts one for each dialogue, a function serves them all (see ``CallableAgent``)."""
+    if not isinstance(given, AgentSimulator):
+        return lambda _task, _item, _domain: CallableAgent(given, part_id(given))
+
+    def make(task: Task, item: PlanItem, domain: Domain) -> Agent:
+        agent = _guarded(f"the agent {given.id}", lambda: given.start(task, item.seed))
+        return _OwnAgent(agent, given.id)
+
+    return make
+
+
+def part_id(given: Any) -> str:
+    """What a part of one's own is recorded as: its ``id``, else the name of a function or class."""
+    found = getattr(given, "id", None)
+    return found if isinstance(found, str) and found else str(getattr(given, "__qualname__", type(given).__qualname__))
+
+
+class OwnUser:
+    """A user of one's own as ``run_episode`` takes it: what was asked, given and said of the goal is read from the text."""
+
+    def __init__(self, user: SimulatedUser, task: Task, domain: Domain, name: str) -> None:
+        self.user, self.name = user, name
+        self.hearing, self.facts, self.goal = Hearing(task, domain), facts_of(task), GoalHeard(task.goal)
+        self.given = dict.fromkeys(self.facts, 0)
+        self.asked: set[str] = set()
+        self.goal_said = False
+        self.outcome = ""
+        self.broke: tuple[tuple[int, tuple[str, ...]], ...] = ()  # nobody plans its turns
+
+    def say(self, heard: str | None) -> str | None:
+        """The next turn after the agent's text ``heard`` (None at the very start).
+
+        Raises:
+            EpisodeError: the user raised something, or returned something that is not text.
+        """
+        if self.outcome:
+            return None
+        self.asked.update(self.hearing.understand(heard, self.given).asked)
+        said = _text(_guarded(f"the user simulator {self.name}", lambda: self.user.reply(heard)), f"the user simulator {self.name}")
+        spoken = without_markers(said or "", MAX_TURN)
+        if spoken.ended or not spoken.text:
+            self.outcome = "gave_up" if spoken.hopeless else "completed"
+        for name, value in self.facts.items():
+            self.given[name] += states(spoken.text, value)
+        self.goal_said = self.goal.after(spoken.text)
+        return spoken.text or None
+
+
+class _OwnAgent:
+    def __init__(self, agent: Agent, name: str) -> None:
+        self.agent, self.name, self.over = agent, name, False
+
+    def reply(self, turns: Sequence[tuple[Role, str]]) -> str | None:
+        """The agent's next turn, or None when it has ended the dialogue. Raises EpisodeError as ``OwnUser.say`` does."""
+        if self.over:
+            return None
+        said = _text(_guarded(f"the agent {self.name}", lambda: self.agent.reply(turns)), f"the agent {self.name}")
+        spoken = without_markers(said or "", MAX_AGENT_TURN)
+        self.over = spoken.ended
+        return spoken.text or None
+
+
+def _guarded(who: str, act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    except (KeyboardInterrupt, EpisodeError):
+        raise
+    except BaseException as error:
+        said = without_secrets(one_line(str(error)[: 2 * _SHOWN]))[:_SHOWN]
+        raise EpisodeError(f"{who} raised {type(error).__name__}{': ' if said else ''}{said}") from error
+
+
+def _text(found: Any, who: str) -> str | None:
+    if found is not None and not isinstance(found, str):
+        raise EpisodeError(f"{who} returned a value of type {type(found).__name__}: expected text, or None to end")
+    return found
