@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from personaevo.archive import Archive
     from personaevo.config import SearchConfig
     from personaevo.errors import PersonaevoError
+    from personaevo.evolve.asktell import Search
+    from personaevo.evolve.outside import Request
     from personaevo.evolve.progress import Progress
     from personaevo.evolve.recombine import Parents
     from personaevo.evolve.search import SearchResult, search
@@ -45,6 +47,8 @@ __all__ = [
     "PersonaSampler",
     "PersonaevoError",
     "Progress",
+    "Request",
+    "Search",
     "SearchConfig",
     "SearchResult",
     "Selection",
@@ -72,6 +76,8 @@ _HOME = {
     "PersonaSampler": "personaevo.sampler",
     "PersonaevoError": "personaevo.errors",
     "Progress": "personaevo.evolve.progress",
+    "Request": "personaevo.evolve.outside",
+    "Search": "personaevo.evolve.asktell",
     "SearchConfig": "personaevo.config",
     "SearchResult": "personaevo.evolve.search",
     "Selection": "personaevo.evolve.select",

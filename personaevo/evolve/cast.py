@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import TypeVar
 
+from personaevo.evolve.outside import Outside
 from personaevo.programs import Sandbox
 from personaevo.records import ChatModel
 from personaevo.simulate.episodes import MakeAgent, MakeUser
@@ -60,14 +61,15 @@ class Count:
 
 @dataclass(frozen=True)
 class Cast:
-    """The players of a search with models; None is the embedded one. Dialogues are played by ``players``, many at a time;
-    ``played`` counts them."""
+    """The players of a search with models; None is the embedded one. Dialogues are played by ``players``, many at a time, or all of them
+    ``outside`` of the search; ``played`` counts them."""
 
     make_user: MakeUser | None
     make_agent: MakeAgent | None
     generator: ChatModel | None
     players: Executor
     boxes: Boxes
+    outside: Outside | None = None
     played: Count = field(default_factory=Count)
 
     def all(self, jobs: Sequence[Callable[[], Value]]) -> list[Value]:

@@ -29,7 +29,7 @@ _QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # of one persona; of one questio
 
 def wanted(config: SearchConfig, parts: Parts = OURS) -> bool:
     """Whether anything but the embedded engine plays."""
-    return bool(config.models or config.agent or parts.users or parts.agent)
+    return bool(config.models or config.agent or parts.users or parts.agent or parts.outside)
 
 
 class Company:
@@ -54,7 +54,7 @@ class Company:
         self.crew = Crew(config.lag + 2, self.players, self._meanwhile)
         boxes = Boxes(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=_limits(config)))
         self._stack.callback(boxes.close)
-        self.cast = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, boxes)
+        self.cast = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, boxes, parts.outside)
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +74,7 @@ class Company:
     @property
     def plays(self) -> bool:
         """Whether dialogues or programs wait for anybody; if not, they are played in worker processes."""
-        return bool(self.cast.make_user or self.cast.make_agent or self.cast.generator)
+        return bool(self.cast.make_user or self.cast.make_agent or self.cast.generator or self.cast.outside)
 
     @property
     def players(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import ConfigError
+from personaevo.evolve.outside import Outside
 from personaevo.evolve.recombine import OPERATORS, Operator
 from personaevo.evolve.select import Selection
 from personaevo.judge.discriminator import Judge
@@ -35,6 +36,7 @@ class Parts:
     selection: Selection | None = None
     models: Mapping[str, ChatModel] = field(default_factory=dict)
     descriptors: Descriptors | None = None
+    outside: Outside | None = None
 
     @property
     def operator_table(self) -> Mapping[str, Operator]:
@@ -43,7 +45,8 @@ class Parts:
 
     def recorded(self) -> dict[str, Any]:
         """What each is recorded as; nothing without one. Models and operators are among the settings already."""
-        one = {name: part_id(part) for name in ("users", "agent", "judge", "selection", "descriptors") if (part := getattr(self, name))}
+        parts = {name: getattr(self, name) for name in ("users", "agent", "judge", "selection", "descriptors", "outside")}
+        one = {name: part_id(part) for name, part in parts.items() if part is not None}
         more = {"objectives": [f"{one.name} {one.version}" for one in self.objectives]} if self.objectives else {}
         found = {**one, **more}
         return {OWN_PARTS: found} if found else {}
@@ -107,6 +110,8 @@ def settled(config: SearchConfig, parts: Parts) -> SearchConfig:
     Raises:
         ConfigError: a part is given in the settings too.
     """
+    if parts.outside is not None and (parts.users or parts.agent or config.agent or {"user", "agent"} & {*config.models, *parts.models}):
+        raise ConfigError("dialogues are played by whoever asks for them: leave out users, agent and models that play them")
     if parts.agent is not None and (config.agent is not None or "agent" in config.models):
         raise ConfigError("the agent is given twice: as an object and in the settings; leave one out")
     twice = next((role for role in parts.models if role in config.models), "user" if parts.users and "user" in config.models else None)

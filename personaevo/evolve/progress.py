@@ -84,7 +84,7 @@ def outlook(config: SearchConfig, company: Company, kinds: Sequence[Rollout]) ->
         ModelError, BudgetError: the model cannot be asked.
     """
     planned = dialogues(config)
-    if config.replay is not None or config.resume:
+    if config.replay is not None or config.resume or company.cast.outside is not None:
         return Outlook(planned, None)
     first = [replace(work, plan=replace(work.plan, items=work.plan.items[:1])) for work in kinds[:_TIMED]]
     free, directed = company.crew.map(_timed, first)

@@ -16,6 +16,7 @@ from personaevo.crew import Crew
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError, SandboxError, WorkerError
 from personaevo.evolve.cast import Cast
+from personaevo.evolve.outside import Outside, Wanted
 from personaevo.evolve.plan import Plan
 from personaevo.models import made_for
 from personaevo.programs import Call, Sandbox, walls
@@ -118,28 +119,47 @@ def roll_out(work: Rollout) -> tuple[Episode, ...]:
 
 def play_out(work: Rollout, results: Mapping[str, RunResult]) -> tuple[Episode, ...]:
     """All planned episodes, with what the program generated for each task."""
-    jobs = [partial(_played, work, item, results.get(item.task_id)) for item in work.plan.items]
-    episodes = [job() for job in jobs] if work.cast is None else work.cast.all(jobs)
+    wanted = [_wanted(work, item, results.get(item.task_id)) for item in work.plan.items]
+    if work.cast is not None and work.cast.outside is not None:
+        episodes = _played_outside(work.cast, work.cast.outside, wanted)
+    else:
+        jobs = [partial(_played, work, one) for one in wanted]
+        episodes = [job() for job in jobs] if work.cast is None else work.cast.all(jobs)
     return measured(episodes, work.losses)
 
 
-def _played(work: Rollout, item: PlanItem, result: RunResult | None) -> Episode:
-    """One episode; ``result`` is what the program generated for its task, None for the persona-free simulator."""
+def _wanted(work: Rollout, item: PlanItem, result: RunResult | None) -> Wanted | Episode:
+    """A dialogue to play, or the failed episode where the program gave nobody for it; ``result`` is what the program generated for its
+    task, None for the persona-free simulator."""
     if result is not None and not result.ok:
         return _failed(item, result)
     persona = _persona(work, item, result)
     if result is not None and persona is None:
         return Episode(item=item, state="failed", reason=f"the program gave no persona for slot {item.slot}", fault="program")
     task = next(task for task in work.plan.tasks if task.id == item.task_id)
-    domain = work.ground
+    return Wanted(task, persona, item, work.ground)
+
+
+def _played(work: Rollout, wanted: Wanted | Episode) -> Episode:
+    if isinstance(wanted, Episode):
+        return wanted
+    given = wanted.task, wanted.persona, wanted.item, wanted.domain
     if work.cast is None:
-        return refused(run_episode(task, persona, item, domain))
+        return refused(run_episode(*given))
     with made_for(work.candidate):
         cast = work.cast
         try:
-            return refused(run_episode(task, persona, item, domain, make_user=cast.make_user, make_agent=cast.make_agent))
+            return refused(run_episode(*given, make_user=cast.make_user, make_agent=cast.make_agent))
         except ReplyError as error:  # a refusal, say: asked again it would be the same
-            return Episode(item=item, state="failed", persona=persona, reason=str(error), fault="program")
+            return Episode(item=wanted.item, state="failed", persona=wanted.persona, reason=str(error), fault="program")
+
+
+def _played_outside(cast: Cast, outside: Outside, wanted: Sequence[Wanted | Episode]) -> list[Episode]:
+    """All of them at the same time."""
+    asked = [one for one in wanted if isinstance(one, Wanted)]
+    told = iter(outside.play(asked))
+    cast.played.add(len(asked))
+    return [one if isinstance(one, Episode) else refused(next(told)) for one in wanted]
 
 
 def _persona(work: Rollout, item: PlanItem, result: RunResult | None) -> Persona | None:

@@ -150,11 +150,18 @@ def search(
     """
     parts = made(users, agent, judge, objectives, operators, selection, models, descriptors)
     heard = (*callbacks, *(() if observe is None else (observe,)))
+    return run(config, parts, heard, executor)
+
+
+def run(
+    config: SearchConfig, parts: Parts, callbacks: Sequence[Callable[[Progress], None]], executor: Executor | None
+) -> SearchResult:
+    """``search`` with its parts put together."""
     with using(parts.objectives):
-        return _search(settled(parts_settled(config, parts)), parts, heard, executor)
+        return _searched(settled(parts_settled(config, parts)), parts, callbacks, executor)
 
 
-def _search(
+def _searched(
     config: SearchConfig, parts: Parts, callbacks: Sequence[Callable[[Progress], None]], executor: Executor | None
 ) -> SearchResult:
     started = time.monotonic()

@@ -30,7 +30,7 @@ from personaevo.workers import Workers
 
 def costs(cast: Cast | None) -> bool:
     """Whether dialogues cost calls."""
-    return cast is not None and bool(cast.make_user or cast.make_agent)
+    return cast is not None and bool(cast.make_user or cast.make_agent or cast.outside)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def run_episode(
         state="completed",
         turns=tuple(turns),
         outcome=user.outcome or "turn_limit",
-        preservation=_preservation(task, user, turns, numbers_in if make_user is None else spoken_numbers),
+        preservation=preservation(task, user, turns, numbers_in if make_user is None else spoken_numbers),
         persona=persona,
         broke=tuple(user.broke),
     )
@@ -117,9 +117,9 @@ def _check_words(turns: Sequence[tuple[Role, str]]) -> None:
         raise EpisodeError("the user left without a word")
 
 
-def _preservation(task: Task, user: User, turns: Sequence[tuple[Role, str]], numbers: Callable[[str], set[str]]) -> float:
-    """Mean of three checks: numbers stated are the task's own (or the agent's), asked-for facts were given, the goal was said and not
-    given up."""
+def preservation(task: Task, user: User, turns: Sequence[tuple[Role, str]], numbers: Callable[[str], set[str]]) -> float:
+    """How whole the task came through a dialogue, 0..1: the mean of three checks. Numbers stated are the task's own (or the agent's),
+    asked-for facts were given, the goal was said and not given up."""
     own = _own_numbers(task, turns, numbers)
     return (own + _asked_given(user.asked, user.given) + (user.goal_said and user.outcome != "gave_up")) / 3.0
 

@@ -7,14 +7,16 @@ from typing import Any, Protocol, runtime_checkable
 
 from personaevo import records
 from personaevo.definitions import Domain
-from personaevo.records import Agent, PlanItem, Role, Task
-from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User
+from personaevo.measure.fingerprint import words_of
+from personaevo.records import Agent, Episode, PlanItem, Role, Task
+from personaevo.simulate.director import DEFAULT_TURN_LIMIT
+from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User, preservation
 from personaevo.simulate.facts import facts_of
 from personaevo.simulate.hearing import Hearing
 from personaevo.simulate.model_users import MAX_TURN, without_markers
 from personaevo.simulate.partners import MAX_AGENT_TURN, AgentFunction, CallableAgent
 from personaevo.simulate.persona import Persona
-from personaevo.simulate.stated import GoalHeard, states
+from personaevo.simulate.stated import GoalHeard, spoken_numbers, states
 from personaevo.text import one_line, without_secrets
 
 _SHOWN = 300  # characters of an error
@@ -80,17 +82,38 @@ def part_id(given: Any) -> str:
     return found if isinstance(found, str) and found else str(getattr(given, "__qualname__", type(given).__qualname__))
 
 
-class OwnUser:
-    """A user of one's own as ``run_episode`` takes it: what was asked, given and said of the goal is read from the text."""
+class _Followed:
+    """What was asked, given and said of the goal, as far as text shows."""
 
-    def __init__(self, user: SimulatedUser, task: Task, domain: Domain, name: str) -> None:
-        self.user, self.name = user, name
+    def __init__(self, task: Task, domain: Domain) -> None:
         self.hearing, self.facts, self.goal = Hearing(task, domain), facts_of(task), GoalHeard(task.goal)
         self.given = dict.fromkeys(self.facts, 0)
         self.asked: set[str] = set()
         self.goal_said = False
         self.outcome = ""
         self.broke: tuple[tuple[int, tuple[str, ...]], ...] = ()  # nobody plans its turns
+
+    def hears(self, heard: str | None) -> None:
+        """The agent's text (None at the very start)."""
+        self.asked.update(self.hearing.understand(heard, self.given).asked)
+
+    def says(self, text: str) -> None:
+        """The user's text."""
+        for name, value in self.facts.items():
+            self.given[name] += states(text, value)
+        self.goal_said = self.goal.after(text)
+
+    def say(self, heard: str | None) -> str | None:
+        """Nothing: the dialogue is over."""
+        return None
+
+
+class OwnUser(_Followed):
+    """A user of one's own as ``run_episode`` takes it."""
+
+    def __init__(self, user: SimulatedUser, task: Task, domain: Domain, name: str) -> None:
+        super().__init__(task, domain)
+        self.user, self.name = user, name
 
     def say(self, heard: str | None) -> str | None:
         """The next turn after the agent's text ``heard`` (None at the very start).
@@ -100,15 +123,32 @@ class OwnUser:
         """
         if self.outcome:
             return None
-        self.asked.update(self.hearing.understand(heard, self.given).asked)
+        self.hears(heard)
         said = _text(_guarded(f"the user simulator {self.name}", lambda: self.user.reply(heard)), f"the user simulator {self.name}")
         spoken = without_markers(said or "", MAX_TURN)
         if spoken.ended or not spoken.text:
             self.outcome = "gave_up" if spoken.hopeless else "completed"
-        for name, value in self.facts.items():
-            self.given[name] += states(spoken.text, value)
-        self.goal_said = self.goal.after(spoken.text)
+        self.says(spoken.text)
         return spoken.text or None
+
+
+def played(task: Task, persona: records.Persona | None, item: PlanItem, domain: Domain, turns: Sequence[tuple[Role, str]]) -> Episode:
+    """The episode of a dialogue that was played elsewhere; a failed one if no turn of the user has a word. It counts as completed by the
+    user unless the turns are as many as the domain allows."""
+    user = _Followed(task, domain)
+    heard: str | None = None
+    for role, text in turns:
+        if role == "assistant":
+            heard = text
+        else:
+            user.hears(heard)
+            user.says(text)
+    said = [text for role, text in turns if role == "user"]
+    if not any(words_of(said)):
+        return Episode(item, "failed", tuple(turns), persona=persona, reason="the user left without a word", fault="infrastructure")
+    user.outcome = "completed" if len(said) < int(domain.script.get("turn_limit", DEFAULT_TURN_LIMIT)) else ""
+    kept = preservation(task, user, turns, spoken_numbers)
+    return Episode(item, "completed", tuple(turns), user.outcome or "turn_limit", preservation=kept, persona=persona)
 
 
 class _OwnAgent:

@@ -22,7 +22,7 @@ def check_table(archive: Archive, run: Run, report: Report) -> None:
     where = f"run {run.id}, final table"
     names = [row.row for row in table.rows]
     others = {*(run.settings.get("models") or ()), *(run.settings.get(OWN_PARTS) or ())}
-    played = bool({"user", "agent", "users"} & others or run.settings.get("agent"))
+    played = bool({"user", "agent", "users", "outside"} & others or run.settings.get("agent"))
     more = controls.rows(models=played and controls.ROWS[-1] not in names) if scoring_of(run.settings) != FIRST else ()
     expected = [PEOPLE, FREE, *more, SEED, BEST]
     if names != expected:

@@ -1,0 +1,210 @@
+"""Parts of one's own: each example runs as it stands, is resumed and verified with its part, and refused without it."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import personaevo as pe
+from personaevo.errors import ConfigError, InputError, PersonaevoError
+from personaevo.evolve.outside import ClosedError
+from personaevo.records import Level, Reply
+from personaevo.verify import verify
+
+FOLDER = Path(__file__).resolve().parents[1] / "examples" / "own_parts"
+TINY: Mapping[str, Any] = {
+    "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "control_dialogues": 10, "people_draws": 2, "finalists": 1,
+    "jobs": 1, "screen": 2,
+}  # fmt: skip
+
+
+class Stopped(Exception):  # noqa: N818 - no error
+    """A search was stopped before its table."""
+
+
+def stops(at: int) -> Callable[[pe.Progress], None]:
+    """A callback that stops a search after so many commits."""
+
+    def callback(progress: pe.Progress) -> None:
+        if progress.done >= at:
+            raise Stopped
+
+    return callback
+
+
+def example(name: str) -> dict[str, Any]:
+    """What the file defines."""
+    return runpy.run_path(str(FOLDER / f"{name}.py"))
+
+
+def parts() -> dict[str, dict[str, Any]]:
+    """The part of each example, as ``search`` takes it."""
+    return {
+        "users": {"users": example("users")["Plain"]()},
+        "agents": {"agent": example("agents")["HastyAgents"]()},
+        "judges": {"judge": example("judges")["Logistic"]()},
+        "objectives": {"objectives": [example("objectives")["TURNS"]]},
+        "operators": {"operators": {"nudge": (example("operators")["nudge"], 20.0)}},
+        "descriptors": {"descriptors": example("descriptors")["TalkAndResistance"]()},
+        "chat_model": {"models": {"user": example("chat_model")["Echo"]()}},
+    }
+
+
+@pytest.mark.parametrize("name", sorted(parts()))
+def test_an_example_is_resumed_and_verified_with_its_part(name: str, tmp_path: Path) -> None:
+    part, path = parts()[name], tmp_path / "a.duckdb"
+    with pytest.raises(Stopped):
+        pe.search(pe.SearchConfig(archive=path, candidates=3, **TINY), **part, callbacks=[stops(2)])
+    with pytest.raises(PersonaevoError, match=r"made with|unknown operator|own:echo-1"):
+        pe.search(pe.SearchConfig(archive=path, candidates=3, resume=True, **TINY))
+    found = pe.search(pe.SearchConfig(archive=path, candidates=3, resume=True, **TINY), **part)
+    if name in ("users", "operators"):
+        assert pe.search(pe.SearchConfig(archive=tmp_path / "b.duckdb", candidates=3, **TINY), **part).digest == found.digest
+    given = {key: value for key, value in part.items() if key not in ("operators", "models")}
+    checked = verify(path, **given)
+    assert not checked.findings
+    assert checked.checked["scores"] == 3
+    if given:
+        assert "parts of one's own" in " ".join(verify(path).unchecked)
+
+
+@pytest.mark.parametrize("name", ["judges", "ask_and_tell"])
+def test_an_example_runs_as_a_script(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its classes, which no worker process can import, travel with it."""
+    path = tmp_path / "a.duckdb"
+    monkeypatch.setattr(sys, "argv", ["example", str(path)])
+    runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    with pe.Archive.read(path) as archive:
+        assert archive.digest(1) in capsys.readouterr().out
+        assert len(archive.commits(1)) == 6
+
+
+def test_own_parts_have_their_say(tmp_path: Path) -> None:
+    class First:
+        id = "the first"
+
+        def choose(self, population: Any, masses: Any, rng: Any) -> Any:
+            return population.top(1)[0]
+
+    seen: list[int] = []
+    turns = parts()["objectives"]["objectives"][0]
+    steering = replace(turns, role="steers", level=lambda _scorer, _n: Level(0.0, 8.0))
+    found = pe.search(
+        pe.SearchConfig(archive=tmp_path / "a.duckdb", candidates=4, cells=5, **TINY), selection=First(), objectives=[steering],
+        callbacks=[lambda one: seen.append(one.done)], **parts()["operators"], **parts()["descriptors"],
+    )  # fmt: skip
+    assert sorted(set(seen)) == [1, 2, 3, 4]
+    with pe.Archive.read(found.archive) as archive:
+        run, commits = archive.run(), archive.commits(1)
+    assert {"talk", "resistance"} & {word.strip(",") for cell in run.cells for word in cell["name"].split()}
+    assert any("nudge" in one.candidate.operator for one in commits)
+    assert run.settings["own_parts"] == {"selection": "the first", "descriptors": "talk and resistance 1", "objectives": ["turns 1"]}
+    for one in commits:  # it is part of the score
+        if one.evaluation is not None:
+            shares = [one.evaluation.objectives[name].value for name in ("human_likeness", "coverage", "consistency", "turns")]
+            low = min(max(min(share, 1.0), 0.0) for share in shares)
+            assert one.evaluation.objectives["score"].value <= max(low * len(shares), 0.0)
+            assert one.evaluation.objectives["turns"].value > 0.0
+
+
+def test_what_own_parts_break_costs_dialogues(tmp_path: Path) -> None:
+    class Broken:
+        id = "broken"
+
+        def start(self, task: Any, persona: Any, seed: int) -> Any:
+            if persona is not None and seed % 2:
+                raise ValueError("no such user sk-abcdefghijklmnopqrstuvwxyz012345")
+            return self
+
+        def reply(self, heard: str | None) -> Any:
+            return "i want it, please [DONE]"
+
+    found = pe.search(pe.SearchConfig(archive=tmp_path / "a.duckdb", candidates=2, **TINY), users=Broken())
+    with pe.Archive.read(found.archive) as archive:
+        reasons = {one.reason for one in archive.episodes(1, 1) if one.state == "failed"}
+    assert len(reasons) == 1
+    assert "the user simulator broken raised ValueError: no such user" in next(iter(reasons))
+    assert "abcdefghijklmnop" not in next(iter(reasons))
+
+
+class _Counts:
+    """A model that counts tokens."""
+
+    def reply(self, messages: Sequence[Any], *, schema: Any = None, sample: int = 0) -> Reply:
+        return Reply("yes [DONE]")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"users": 3}, r"users: expected an object with an id \(a text\) and start\(task, persona, seed\), got 3"),
+        ({"judge": object()}, "judge: expected an object with an id"),
+        ({"agent": 5}, "agent: expected a function of the messages"),
+        ({"models": {"user": "openai:x"}}, r"name models in the settings: pe.SearchConfig\(models="),
+        ({"models": {"user": _Counts(), "users": _Counts()}}, "no such role as 'users'"),
+        ({"operators": {"cross": print}}, "operators: expected functions"),
+        ({"operators": {"mine": (print, float("nan"))}}, "weights must be finite"),
+        ({"objectives": [1]}, "expected objects of pe.Objective"),
+        ({"descriptors": "talk"}, "descriptors: expected an object"),
+    ],
+)
+def test_a_wrong_part_is_one_line(given: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=said):
+        pe.search(pe.SearchConfig(archive=tmp_path / "a.duckdb", **TINY), **given)
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+def played(batch: Sequence[pe.Request]) -> dict[int, Any]:
+    found: dict[int, Any] = example("ask_and_tell")["played"](batch)
+    return found
+
+
+def test_asked_and_told(tmp_path: Path) -> None:
+    """Whatever is told first, the end is the same; what failed is a failed dialogue; a closed search goes on."""
+    settings = {**TINY, "candidates": 3}
+    with pe.Search(pe.SearchConfig(archive=tmp_path / "a.duckdb", **settings), id="mine") as search:
+        while batch := search.ask():
+            turns = played(batch)
+            for one in reversed(batch):  # one by one, the last first
+                search.tell({one.id: [pe.Dialogue(id="x", turns=turns[one.id]), turns[one.id]][one.id % 2]})
+        assert search.done
+        digest = search.result().digest
+    path = tmp_path / "b.duckdb"
+    done: list[int] = []
+    with pe.Search(pe.SearchConfig(archive=path, **settings), id="mine", callbacks=[lambda one: done.append(one.done)]) as search:
+        while (batch := search.ask()) and 2 not in done:
+            search.tell(played(batch))
+    with pytest.raises(ClosedError):
+        search.result()
+    with pe.Search(pe.SearchConfig(archive=path, resume=True, **settings), id="mine") as search:
+        while batch := search.ask():
+            search.tell(played(batch))
+        assert search.result().digest == digest
+    other = pe.Search(pe.SearchConfig(archive=path, resume=True, **settings), id="another")
+    with other, pytest.raises(PersonaevoError, match="made with the parts"):
+        while batch := other.ask():
+            other.tell(played(batch))
+
+
+def test_what_is_told_is_checked(tmp_path: Path) -> None:
+    with pe.Search(pe.SearchConfig(archive=tmp_path / "a.duckdb", candidates=1, **TINY)) as search:
+        batch = search.ask()
+        assert search.ask(timeout=0.01) == ()
+        assert not search.done
+        first = batch[0].id
+        with pytest.raises(ConfigError, match="no dialogue 99999 is under way"):
+            search.tell({99999: []})
+        with pytest.raises(InputError, match=f"dialogue {first}: expected turns with the role user or assistant"):
+            search.tell({first: [{"role": "wizard", "content": "x"}]})
+        with pytest.raises(InputError, match="expected a Dialogue, a list of turns"):
+            search.tell({first: "hello"})
+        turns = played(batch)
+        search.tell({one.id: TimeoutError("too slow") if one.id == first else turns[one.id] for one in batch})
+        with pytest.raises(ConfigError, match="is under way"):
+            search.tell({first: turns[first]})
