@@ -25,7 +25,7 @@ def reference() -> None:
 @click.option("--domain", required=True, metavar="NAME", help="The domain that the dialogues are of.")
 @click.option("--corpus", metavar="NAME", help="Where they come from (default: the first file's name).")
 @click.option("--license", required=True, metavar="NAME", help="Their license.")
-@click.option("--out", required=True, type=PATH, metavar="FILE", help="File to write, .jsonl.")
+@click.option("-o", "--out", required=True, type=PATH, metavar="FILE", help="File to write, .jsonl.")
 @click.option("--roles", multiple=True, metavar="NAME=user|assistant|nobody", help="Whose turns a role's name means; repeatable.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @debuggable

@@ -48,7 +48,7 @@ _WORDS = ("population", "attributes", "nothing")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
 @click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls.")
 @click.option("--prices", type=PATH, metavar="FILE", help="Prices that come before those known (see archive/prices.toml).")
-@click.option("--out", type=PATH, metavar="FOLDER", help="Write each refined profile to a file there.")
+@click.option("-o", "--out", type=PATH, metavar="FOLDER", help="Write each refined profile to a file there.")
 @as_json
 @debuggable
 @click.pass_context

@@ -41,7 +41,7 @@ _MODEL = "Who plays user or generator (repeatable): openai:NAME or anthropic:NAM
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True, max=86_400), default=60.0, show_default=True, metavar="SECONDS",
               help="For one answer of the agent.")  # fmt: skip
 @click.option("--at-once", type=click.IntRange(1, 1024), default=1, show_default=True, metavar="N", help="Dialogues at a time, in threads.")
-@click.option("--out", type=PATH, metavar="FILE.jsonl", help="Write each dialogue as it ends, as JSON lines that --human reads.")
+@click.option("-o", "--out", type=PATH, metavar="FILE.jsonl", help="Write each dialogue as it ends, as JSON lines that --human reads.")
 @click.option("--resume", is_flag=True, help="Go on with the dialogues in --out; arguments must be as they were.")
 @sandbox_option
 @as_json

@@ -93,7 +93,7 @@ def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
 @archive.command()
 @click.argument("file", type=PATH, metavar="ARCHIVE")
 @click.option("--elites", is_flag=True, help="Leave out dialogues and personas of all but elites, the final table and the seed program.")
-@click.option("--out", type=PATH, metavar="FILE", help="Write a new archive, and leave this one as it is.")
+@click.option("-o", "--out", type=PATH, metavar="FILE", help="Write a new archive, and leave this one as it is.")
 @as_json
 @debuggable
 def compact(file: Path, elites: bool, out: Path | None, as_json: bool) -> None:
@@ -110,7 +110,7 @@ def compact(file: Path, elites: bool, out: Path | None, as_json: bool) -> None:
 
 @archive.command()
 @archive_file
-@click.option("--out", type=PATH, required=True, metavar="FOLDER", help="A new or empty folder.")
+@click.option("-o", "--out", type=PATH, required=True, metavar="FOLDER", help="A new or empty folder.")
 @click.option("--programs", "programs", is_flag=True, help="Programs as programs/ID.py.")
 @click.option("--personas", "personas", is_flag=True, help="Personas as JSON lines.")
 @click.option("--dialogues", "dialogues", is_flag=True, help="Completed dialogues as JSON lines, as --human reads them, with features.")

@@ -13,7 +13,7 @@ from personaevo.cli.shared import PATH, archive_file, as_json, debuggable
 
 @archive.command()
 @archive_file
-@click.option("--out", type=PATH, metavar="FILE.html", help="Where to write it (default: the archive's name with .html, here).")
+@click.option("-o", "--out", type=PATH, metavar="FILE.html", help="Where to write it (default: the archive's name with .html, here).")
 @click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", help="The run to report (default: the latest).")
 @click.option("--human", type=PATH, metavar="FILE", help="The people of the run, if its search was given a file of them.")
 @click.option("--open", "show_it", is_flag=True, help="Open it in the browser.")
