@@ -204,7 +204,7 @@ def test_what_is_told_is_checked(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="no dialogue 99999 is under way"):
             search.tell({99999: []})
         with pytest.raises(InputError, match=f"dialogue {first}: expected turns with the role user or assistant"):
-            search.tell({first: [{"role": "wizard", "content": "x"}]})
+            search.tell({first: [{"role": "dragon", "content": "x"}]})
         with pytest.raises(InputError, match="expected a Dialogue, a list of turns"):
             search.tell({first: "hello"})
         turns = played(batch)
