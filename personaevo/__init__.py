@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from personaevo import testing
     from personaevo.archive import Archive
     from personaevo.config import SearchConfig
     from personaevo.errors import PersonaevoError
@@ -61,6 +62,7 @@ __all__ = [
     "refine_profile",
     "search",
     "stress_agent",
+    "testing",
 ]
 
 _HOME = {
@@ -91,9 +93,13 @@ _HOME = {
     "stress_agent": "personaevo.stress",
 }
 
+_MODULES = ("testing",)
+
 
 def __getattr__(name: str) -> Any:
     """Loads a public name when it is first used (PEP 562): importing personaevo alone costs next to nothing."""
+    if name in _MODULES:
+        return import_module(f"personaevo.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'personaevo' has no attribute '{name}'")
     module, _, attribute = _HOME[name].partition(":")
@@ -102,4 +108,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

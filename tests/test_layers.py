@@ -30,7 +30,7 @@ LAYERS = (
     {"reference"},
     {"refine", "calibration"},
     {"evolve"},
-    {"sampler", "benchmark", "verify", "export"},
+    {"sampler", "benchmark", "verify", "export", "testing"},
     {"stress", "inspect", "report"},
     {"cli"},
     {"__main__", "__init__"},

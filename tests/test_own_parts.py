@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import runpy
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import personaevo as pe
+from personaevo import testing
 from personaevo.errors import ConfigError, InputError, PersonaevoError
 from personaevo.evolve.outside import ClosedError
 from personaevo.records import Level, Reply
@@ -211,3 +213,58 @@ def test_what_is_told_is_checked(tmp_path: Path) -> None:
         search.tell({one.id: TimeoutError("too slow") if one.id == first else turns[one.id] for one in batch})
         with pytest.raises(ConfigError, match="is under way"):
             search.tell({first: turns[first]})
+
+
+def test_contracts_hold_for_the_examples() -> None:
+    given = parts()
+    assert {one.outcome for one in testing.check_users(given["users"]["users"])} <= {"completed", "turn_limit"}
+    assert len(testing.check_agent(given["agents"]["agent"])) == 4
+    scores = testing.check_judge(given["judges"]["judge"])
+    assert scores[: len(scores) // 2].mean() > scores[len(scores) // 2 :].mean() + 0.2  # people first
+    assert testing.check_descriptors(given["descriptors"]["descriptors"]).shape[1] == 2
+    assert testing.check_operator(given["operators"]["operators"]["nudge"][0])
+    assert (testing.check_objective(given["objectives"]["objectives"][0]) > 2).all()
+    assert testing.check_model(given["chat_model"]["models"]["user"]).text == "how can i help?"
+
+
+def test_contracts_find_what_is_broken() -> None:
+    draws = random.Random(0)
+
+    class Loose:
+        id = "loose"
+        names = ("a",)
+
+        def start(self, task: Any, persona: Any, seed: int = 0) -> Any:
+            return self
+
+        def reply(self, *heard: Any, **more: Any) -> str:
+            return f"i say {draws.random()} [DONE]"
+
+        def train(self, values: Any, people: Any, weights: Any, seed: int) -> Any:
+            return self
+
+        def score(self, values: Any) -> Any:
+            return [2.0 for _ in values]
+
+        def measure(self, values: Any) -> Any:
+            return values[:, :1] - values[:, :1].mean()
+
+        def choose(self, population: Any, masses: Any, rng: Any) -> Any:
+            return population.top(3)[draws.randrange(3)]
+
+    loose = Loose()
+    broken: list[tuple[Callable[[], object], str]] = [
+        (lambda: testing.check_users(loose), "users loose played otherwise with equal"),
+        (lambda: testing.check_agent(lambda messages: 1 / 0), "a dialogue failed: the agent .* raised ZeroDivisionError"),
+        (lambda: testing.check_judge(loose), "judge loose: expected 400 numbers from 0 to 1"),
+        (lambda: testing.check_descriptors(loose), "depend on which others are measured"),
+        (lambda: testing.check_operator(lambda one, rng: f"{one.source}# {draws.random()}"), "makes another child of equal parents"),
+        (lambda: testing.check_operator(lambda parents, rng: parents.source), "made no other program"),
+        (lambda: testing.check_operator(lambda parents, rng: "x ="), "not valid Python"),
+        (lambda: testing.check_selection(loose), "chooses otherwise with an equal generator"),
+        (lambda: testing.check_users(3), "users: expected an object with an id"),  # type: ignore[arg-type]
+        (lambda: testing.check_objective(pe.Objective("x", "", "dialogue", lambda *_: [1.0])), "expected finite numbers of shape"),
+    ]
+    for act, said in broken:
+        with pytest.raises(testing.ContractError, match=said):
+            act()
