@@ -32,17 +32,17 @@ from unittest.mock import patch
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
-from personaevo.evolve import search as search_module
+from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.rollout import roll_out
-from personaevo.evolve.search import Search, search
+from personaevo.evolve.search import search
 from personaevo.shipping import Answer, Lacking, Parcel
 from personaevo.workers import Workers
 
 # The coordinator's parts: what holds the function, and its name. A part's time is without that of parts inside it.
 PARTS: dict[str, tuple[Any, str]] = {
-    "ask": (Search, "ask"), "pickle": (Workers, "submit"), "score": (Bench, "score"), "commit": (Search, "tell"),
+    "ask": (SearchLoop, "ask"), "pickle": (Workers, "submit"), "score": (Bench, "score"), "commit": (SearchLoop, "tell"),
     "unpickle": (Answer, "value"),
 }  # fmt: skip
 PREPARED = 40  # roll-outs played before, of the seed program on the plan, which differ by their seeds
@@ -164,13 +164,13 @@ class Sleepers(Executor):
         outcome.set_result(pickle.loads(data))
 
 
-def _prepared(hunt: Search) -> list[bytes]:
+def _prepared(running: SearchLoop) -> list[bytes]:
     """Roll-outs of programs of this search's own breeding, as they travel."""
-    found, known = [], dict(hunt.state.asked)
+    found, known = [], dict(running.state.asked)
     for number in range(1, PREPARED + 1):
-        proposal, _ = hunt._proposal(number)
+        proposal, _ = running._proposal(number)
         known[proposal.program.id] = proposal.program
-        work = hunt.bench.rollout(proposal.program.source, hunt.bench.train_plan, number)
+        work = running.bench.rollout(proposal.program.source, running.bench.train_plan, number)
         found.append(pickle.dumps(Answer(pickle.dumps(roll_out(work), 5)), 5))
     return found
 
@@ -193,22 +193,22 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     """One search's figures: rates, the coordinator's milliseconds a candidate by part, bytes a candidate, the archive's growth."""
     given, clock, found = Sleepers(options.workers, options.seconds), Clock(), dict[str, Any]()
 
-    def looping(hunt: Search) -> None:
-        given.answers = _prepared(hunt)
+    def looping(running: SearchLoop) -> None:
+        given.answers = _prepared(running)
         given.start()
         begun, used = time.perf_counter(), time.process_time()
         with _clocked(clock):
-            loop(hunt)
+            loop(running)
         found.update(wall=time.perf_counter() - begun, used=time.process_time() - used, memory_mb=_memory() - found["half_mb"])
-        found["dialogues"] = hunt.state.episodes
+        found["dialogues"] = running.state.episodes
         raise _Over
 
     def half_way(progress: Progress) -> None:
         if progress.done == progress.planned // 2:  # before, the results under way fill up
             found["half_mb"] = _memory()
 
-    loop = Search.loop
-    with tempfile.TemporaryDirectory() as folder, patch.object(search_module.Search, "loop", looping), suppress(_Over):
+    loop = SearchLoop.loop
+    with tempfile.TemporaryDirectory() as folder, patch.object(SearchLoop, "loop", looping), suppress(_Over):
         path = Path(folder) / "a.duckdb"
         with _grown(path, found):
             config = SearchConfig(domain=options.domain, archive=path, candidates=options.candidates, lag=options.lag, jobs=1)

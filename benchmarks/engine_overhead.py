@@ -34,9 +34,10 @@ from typing import Any
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
+from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.prepare import prepare
 from personaevo.evolve.rollout import roll_out
-from personaevo.evolve.search import Search, search
+from personaevo.evolve.search import search
 from personaevo.workers import Workers, processors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,13 +61,13 @@ def main() -> None:
             archive=place, candidates=options.candidates, lag=options.in_flight, at_once=options.in_flight, models=models,
             jobs=options.jobs, **_TINY,
         )  # fmt: skip
-        started, loop = [0.0], Search.loop
+        started, loop = [0.0], SearchLoop.loop
 
-        def looping(hunt: Search) -> None:
+        def looping(running: SearchLoop) -> None:
             started[0] = time.perf_counter() - begun
-            loop(hunt)
+            loop(running)
 
-        setattr(Search, "loop", looping)  # noqa: B010 - for the checker of types
+        setattr(SearchLoop, "loop", looping)  # noqa: B010 - for the checker of types
         begun = time.perf_counter()
         with _profiled(options.profile):
             result = search(config)

@@ -37,11 +37,12 @@ from unittest.mock import patch
 from personaevo import backends
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError
+from personaevo.evolve import loop as loop_module
 from personaevo.evolve import rollout
-from personaevo.evolve import search as search_module
 from personaevo.evolve.progress import Progress
+from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.search import search
 from personaevo.records import Episode
 from personaevo.simulate.episodes import run_episode
 from personaevo.workers import Workers
@@ -149,7 +150,7 @@ def compared(options: argparse.Namespace, names: list[str]) -> dict[str, dict[st
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     with ExitStack() as stack:
         executors = {name: stack.enter_context(_cluster(name)) for name in names}
-        stack.enter_context(patch.object(search_module, "roll_out", slow))
+        stack.enter_context(patch.object(loop_module, "roll_out", slow))
         for _ in range(options.repeats):
             for name, given in executors.items():
                 runs[name].append(_twice(given, settings))

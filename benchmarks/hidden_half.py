@@ -23,10 +23,11 @@ from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve import prepare as preparing
 from personaevo.evolve.finals import play_finals, winner
+from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.prepare import prepare
 from personaevo.evolve.rollout import play
-from personaevo.evolve.search import Search, search
+from personaevo.evolve.search import search
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.records import FinalTable, TableRow
 from personaevo.reference import Reference
@@ -72,12 +73,12 @@ def main() -> None:
 def _best(config: SearchConfig) -> str:
     """The source of the winner of the finals; the final table, whose auditor needs all features, is not made."""
 
-    def table(hunt: Search) -> FinalTable:
-        best = [hunt.state.asked[one.program_id] for one in hunt.state.held.top(hunt.config.finalists)]
-        finals = play_finals(hunt.bench, hunt.workers, best)
-        return FinalTable((TableRow("evolved", winner(finals, hunt.bench.floors).program_id, {}),))
+    def table(running: SearchLoop) -> FinalTable:
+        best = [running.state.asked[one.program_id] for one in running.state.held.top(running.config.finalists)]
+        finals = play_finals(running.bench, running.workers, best)
+        return FinalTable((TableRow("evolved", winner(finals, running.bench.floors).program_id, {}),))
 
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(Search, "table", table):
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(SearchLoop, "table", table):
         return search(config.model_copy(update={"archive": Path(folder) / "a.duckdb"})).best.source
 
 

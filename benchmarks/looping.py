@@ -25,7 +25,8 @@ from benchmarks.models import below
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.content import root
-from personaevo.evolve.search import Proposal, Search, search
+from personaevo.evolve.loop import Proposal, SearchLoop
+from personaevo.evolve.search import search
 from personaevo.programs.source import make_program
 from personaevo.records import Program
 
@@ -117,18 +118,18 @@ def _searched(programs: Sequence[Program], options: argparse.Namespace) -> Found
     tasks, personas = map(int, options.plan.split("x"))
     times: list[tuple[float, float]] = []
 
-    def proposal(_: Search, number: int) -> tuple[Proposal, tuple[()]]:
+    def proposal(_: SearchLoop, number: int) -> tuple[Proposal, tuple[()]]:
         times[:] = times or [(time.monotonic(), _processor())]
         return Proposal(programs[number], (), "fixed"), ()
 
-    asked, looped = Search._proposal, Search.loop
+    asked, looped = SearchLoop._proposal, SearchLoop.loop
 
-    def loop(hunt: Search) -> None:
-        looped(hunt)
+    def loop(running: SearchLoop) -> None:
+        looped(running)
         times.append((time.monotonic(), _processor()))
 
-    setattr(Search, "_proposal", proposal)  # noqa: B010 - for the checker of types
-    setattr(Search, "loop", loop)  # noqa: B010
+    setattr(SearchLoop, "_proposal", proposal)  # noqa: B010 - for the checker of types
+    setattr(SearchLoop, "loop", loop)  # noqa: B010
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.duckdb"
         try:
@@ -137,8 +138,8 @@ def _searched(programs: Sequence[Program], options: argparse.Namespace) -> Found
                 finalists=1, test_tasks=2, test_personas=1, people_draws=2,
             ))  # fmt: skip
         finally:
-            setattr(Search, "_proposal", asked)  # noqa: B010
-            setattr(Search, "loop", looped)  # noqa: B010
+            setattr(SearchLoop, "_proposal", asked)  # noqa: B010
+            setattr(SearchLoop, "loop", looped)  # noqa: B010
         return _read(path, times[1][0] - times[0][0], times[1][1] - times[0][1])
 
 

@@ -16,7 +16,8 @@ from personaevo import content
 from personaevo.config import SearchConfig
 from personaevo.definitions import domain_names
 from personaevo.evolve import negatives
-from personaevo.evolve.search import Search, search
+from personaevo.evolve.loop import SearchLoop
+from personaevo.evolve.search import search
 from personaevo.records import FinalTable, TableRow
 
 COUNT, FIRST_SEED, CANDIDATES = 10, 101, 15
@@ -25,14 +26,14 @@ COUNT, FIRST_SEED, CANDIDATES = 10, 101, 15
 def made(domain: str, seed: int, jobs: int) -> str:
     """The source of the best program of a short search."""
 
-    def table(hunt: Search) -> FinalTable:
+    def table(running: SearchLoop) -> FinalTable:
         """The best by search score: no finals, no table."""
-        best = hunt.state.held.top(1)[0].program_id
+        best = running.state.held.top(1)[0].program_id
         return FinalTable((TableRow("evolved", best, {}),))
 
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(negatives, "programs", lambda place: []):
         config = SearchConfig(domain=domain, seed=seed, candidates=CANDIDATES, jobs=jobs, archive=Path(folder) / "a.duckdb")
-        with mock.patch.object(Search, "table", table):
+        with mock.patch.object(SearchLoop, "table", table):
             return search(config).best.source
 
 

@@ -26,7 +26,8 @@ from personaevo.config import SearchConfig
 from personaevo.evolve.estimate import dialogues
 from personaevo.evolve.names import BEST
 from personaevo.evolve.progress import Progress
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.result import SearchResult
+from personaevo.evolve.search import search
 from personaevo.inspect import table_text
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.records import Evaluation, FinalTable

@@ -21,7 +21,8 @@ from personaevo import reference
 from personaevo.config import SearchConfig, make_config
 from personaevo.evolve import profiles
 from personaevo.evolve.prepare import load_people
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.result import SearchResult
+from personaevo.evolve.search import search
 from personaevo.measure.stats import paired_difference
 from personaevo.refine import implicit
 from personaevo.refine.population import as_dials

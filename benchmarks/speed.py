@@ -18,16 +18,17 @@ from unittest.mock import patch
 from personaevo.archive import Archive
 from personaevo.archive.snapshot import Publisher
 from personaevo.config import SearchConfig
+from personaevo.evolve import loop as loop_module
 from personaevo.evolve import rollout
 from personaevo.evolve import search as search_module
-from personaevo.evolve.search import SearchResult
+from personaevo.evolve.result import SearchResult
 from personaevo.judge.scorer import Scorer
 
 # Where a part begins: what holds the function, and its name. Preparing plays and measures dialogues too: its own time is what is left.
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("prepare (rest: judge, cells)", search_module, "prepare"),
-    ("breed", search_module, "_bred"),
-    ("sandbox", rollout, "_generate"),
+    ("breed", loop_module, "_bred"),
+    ("sandbox", rollout, "generate"),
     ("simulate", rollout, "run_episode"),
     ("measure", rollout, "measured"),
     ("judge", Scorer, "score"),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from personaevo.evolve.outside import Request
     from personaevo.evolve.progress import Progress
     from personaevo.evolve.recombine import Parents
-    from personaevo.evolve.search import SearchResult, search
+    from personaevo.evolve.result import SearchResult
+    from personaevo.evolve.search import search
     from personaevo.evolve.select import Selection
     from personaevo.fingerprints import fingerprint
     from personaevo.judge.discriminator import Judge
@@ -81,7 +82,7 @@ _HOME = {
     "Request": "personaevo.evolve.outside",
     "Search": "personaevo.evolve.asktell",
     "SearchConfig": "personaevo.config",
-    "SearchResult": "personaevo.evolve.search",
+    "SearchResult": "personaevo.evolve.result",
     "Selection": "personaevo.evolve.select",
     "Task": "personaevo.records",
     "UserSimulator": "personaevo.simulate.own_users",

@@ -12,7 +12,7 @@ import pytest
 import personaevo as pe
 from personaevo.archive import frames
 from personaevo.errors import ConfigError
-from personaevo.evolve.search import SearchResult
+from personaevo.evolve.result import SearchResult
 from personaevo.notebook import table
 from personaevo.records import Measure, Program, TableRow
 from personaevo.refine.profile import Profile

@@ -19,6 +19,7 @@ from personaevo.crew import Crew
 from personaevo.errors import ArchiveError
 from personaevo.evolve import search as search_module
 from personaevo.evolve.cast import Cast
+from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.search import search
 from personaevo.verify import Verification, verify
@@ -34,7 +35,10 @@ def _trained_once() -> Iterator[None]:
     """What equal settings are measured on is made once for all tests here: it takes seconds, and is the same every time."""
     benches: dict[str, Bench] = {}
 
-    def shared(config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None, *_: object, tried: bool = True) -> Bench:
+    def shared(
+        config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None, *_: object, tried: bool = True, parts: Parts = OURS
+    ) -> Bench:
+        assert parts == OURS
         key = repr(config.recorded())
         if key not in benches:
             benches[key] = prepare(config, workers, cast, tried=tried)

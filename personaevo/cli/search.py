@@ -17,7 +17,7 @@ from personaevo.errors import BudgetError
 
 if TYPE_CHECKING:
     from personaevo.config import SearchConfig
-    from personaevo.evolve.search import SearchResult
+    from personaevo.evolve.result import SearchResult
 
 NOTE = "Scores are with the embedded engine; they say nothing about users played by language models."
 _COUNT = click.IntRange(min=1)

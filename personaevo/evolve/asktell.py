@@ -14,7 +14,8 @@ from personaevo.errors import ConfigError
 from personaevo.evolve.outside import ClosedError, Outside, Request
 from personaevo.evolve.parts import made
 from personaevo.evolve.progress import Progress
-from personaevo.evolve.search import SearchResult, run
+from personaevo.evolve.result import SearchResult
+from personaevo.evolve.search import run
 from personaevo.judge.discriminator import Judge
 from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors

@@ -1,120 +1,38 @@
-"""The search: ask for a program, evaluate it, tell the archive.
-
-    for each candidate k:
-        ask       breed a program from the results of candidates up to k - lag
-        evaluate  run it in the sandbox, play its episodes (in a worker), score them
-        tell      commit programs, scores, episodes and personas in one transaction, in the order of asking; those that come
-                  one upon the other together
-
-Everything random is seeded by (run seed, candidate, purpose), so the result does not depend on the number of workers, and a search
-that was killed continues to the same end.
-"""
+"""Running a search: what is prepared, in which order, and what comes out."""
 
 from __future__ import annotations
 
-import random
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
-from personaevo.crew import Crew
-from personaevo.errors import PeopleWarning, ProfilesWarning, ProgramError
+from personaevo.errors import PeopleWarning, ProfilesWarning
 from personaevo.evolve.begin import begin, check_place, free_name
 from personaevo.evolve.calibrated import settled
 from personaevo.evolve.company import Company, wanted
-from personaevo.evolve.develop import Developed, Developer
-from personaevo.evolve.finals import likeliest, play_finals, winner
-from personaevo.evolve.names import BEST
-from personaevo.evolve.parts import OURS, Parts, made
+from personaevo.evolve.loop import SearchLoop
+from personaevo.evolve.parts import Parts, made
 from personaevo.evolve.parts import settled as parts_settled
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import prepare
 from personaevo.evolve.progress import Progress, Watch, outlook
-from personaevo.evolve.ranking import Scored
-from personaevo.evolve.recombine import Operator, Parents, breed, check_weights
-from personaevo.evolve.rollout import roll_out, spoiled, warmed, worth_another_try
-from personaevo.evolve.screening import StandIn, screens
-from personaevo.evolve.select import Population, Selection
-from personaevo.evolve.state import State
-from personaevo.evolve.table import final_table
+from personaevo.evolve.recombine import Operator, check_weights
+from personaevo.evolve.result import SearchResult
+from personaevo.evolve.rollout import warmed
+from personaevo.evolve.select import Selection
 from personaevo.judge.discriminator import Judge
 from personaevo.judge.objectives import using
 from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
-from personaevo.models import Account
-from personaevo.notebook import table as html_table
 from personaevo.programs.sandbox import require
-from personaevo.programs.source import make_program
-from personaevo.records import Candidate, ChatModel, Commit, Comparison, Episode, FinalTable, Program, Remark, Screened, TableRow
+from personaevo.records import ChatModel
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator
 from personaevo.simulate.partners import AgentFunction
-from personaevo.simulate.seeds import seed_of
-from personaevo.workers import LOST_TWICE, LostError, Workers
-
-_BREEDING_TRIES = 10
-_OF_PLAYED = 0.5  # of the parents of screened proposals, once the model has played some
-SEED_OPERATOR = "seed"
-_GATHER_SECONDS, _LONGEST_SECONDS = 0.05, 0.25  # candidates that come faster than the first are written together, at least this often
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found. ``table`` is the final table on held-out tasks and people; ``comparisons`` are the best program's paired
-    differences to every other row; ``best`` the program that won the finals; ``spending`` what each role's model did and cost, in all;
-    ``problem`` says why nothing was found, where every proposal was refused or no dialogue of a candidate was played ("" otherwise)."""
-
-    archive: Path
-    seed: int
-    candidates: int
-    episodes: int
-    seconds: float
-    digest: str
-    best: Program
-    table: tuple[TableRow, ...]
-    comparisons: tuple[Comparison, ...] = ()
-    spending: Mapping[str, Account] = field(default_factory=dict)
-    problem: str = ""
-
-    def _repr_html_(self) -> str:
-        names = list(dict.fromkeys(name for row in self.table for name in row.measures))
-        rows = [[row.row.replace("_", " "), *(_shown(row, name) for name in names)] for row in self.table]
-        return html_table(["", *(name.replace("_", " ") for name in names)], rows, f"{self.archive}: {self.candidates} candidates")
-
-
-def _shown(row: TableRow, name: str) -> str:
-    found = row.measures.get(name)
-    return "" if found is None else f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]"
-
-
-@dataclass
-class Asked:
-    """A candidate under way. ``future`` is None for a duplicate, of which nothing is run. Of one that a model writes, ``program`` is its
-    parent until it is ``developed``."""
-
-    number: int
-    program: Program
-    parents: tuple[str, ...]
-    operator: str
-    future: Future[tuple[Episode, ...]] | None
-    developed: Future[Developed] | None = None
-    screened: tuple[Screened, ...] = ()
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A program that may become a candidate, its parents and the operators that made it."""
-
-    program: Program
-    parents: tuple[str, ...]
-    operator: str
+from personaevo.workers import Workers
 
 
 def search(
@@ -190,10 +108,10 @@ def _searched(
         if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
         run = begin(archive, config, bench)
-        hunt = Search(config, bench, workers, archive, run.id, watch, started, company, parts)
-        hunt.resume()
-        hunt.loop()
-        return hunt.result(path, archive, hunt.table())
+        loop = SearchLoop(config, bench, workers, archive, run.id, watch, started, company, parts)
+        loop.resume()
+        loop.loop()
+        return loop.result(path, archive, loop.table())
 
 
 def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Watch, parts: Parts) -> Company | None:
@@ -203,289 +121,3 @@ def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Watch, p
     if not config.resume:
         stack.callback(Archive.remove_if_empty, path)  # a search that came to nothing leaves nothing
     return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
-
-
-def _bred(
-    parent: Program, parents: Parents, weights: Mapping[str, float], rng: random.Random, table: Mapping[str, Operator]
-) -> tuple[Program, str]:
-    """A child and its operators' names; the parent itself if the child is no program (too large, say)."""
-    source, operator = breed(parents, weights, rng, table)
-    try:
-        return make_program(source), operator
-    except ProgramError:
-        return parent, operator
-
-
-def _is_lost(future: Future[Any]) -> bool:
-    return future.cancelled() or (future.done() and future.exception() is not None)
-
-
-class Search:
-    """One search under way."""
-
-    def __init__(
-        self, config: SearchConfig, bench: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
-        watch: Watch, started: float, company: Company | None = None, parts: Parts = OURS,
-    ) -> None:  # fmt: skip
-        self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
-        self.watch, self.started, self.parts = watch, started, parts
-        self.operators = parts.operator_table
-        self.resumed = 0
-        self._flushed = started
-        self.company = company
-        rewrites = company is not None and company.role("mutator") is not None
-        held = config.candidates if rewrites else 4 * config.lag  # a mutator's threads look at sources too, and an archive has one reader
-        self.state = State(bench.floors, held, archive.sources, self._evaluated, config.finalists)
-        self.developer: Developer | None = None
-        if company is not None and rewrites:
-            self.developer = Developer(company, bench, archive, run_id, self.state.asked, workers, config.lag)
-        self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
-        self.stand_in = StandIn(bench) if screens(config) else None
-
-    def _evaluated(self, programs: Sequence[str]) -> list[Scored]:
-        """Programs with their evaluations, as committed."""
-        found = self.archive.evaluated(self.run_id, programs)
-        return [Scored(one.candidate.program.id, one.evaluation) for one in found if one.evaluation is not None]
-
-    def resume(self) -> None:
-        """Takes in what was committed before."""
-        whole = self.developer is not None or self.stand_in is not None
-        for commit in self.state.resume(self.archive, self.run_id, self.config.lag, whole=whole):
-            if self.developer is not None:
-                self.developer.told(commit)
-        self.resumed = self.state.count
-        if self.stand_in is not None:  # its population is made again, and chooses the same
-            for number in range(1, self.resumed):
-                self._proposal(number)
-        if self.company is not None:
-            self.company.cast.played.add(self.state.episodes)
-
-    def loop(self) -> None:
-        """Ask, evaluate, tell, until all candidates are committed."""
-        try:
-            self._loop()
-        finally:
-            self._flush()
-
-    def _loop(self) -> None:
-        under_way: deque[Asked] = deque()
-        number = self.state.count
-        while under_way or number < self.config.candidates:
-            while number < self.config.candidates and number < self.state.count + self.config.lag:
-                under_way.append(self.ask(number))
-                number += 1
-            self.tell(self.evaluate(under_way))
-            self.watch.committed(self.progress(), self.company.cast.played.number if self.company is not None else 0)
-
-    # -- ask --------------------------------------------------------------------------------------------------------------
-
-    def ask(self, number: int) -> Asked:
-        """The candidate's program; unless its normalized source is known, its episodes are begun."""
-        if self.developer is not None and number > 0:
-            return self._written(number, self.developer)
-        proposal, screened = self._proposal(number)
-        program = proposal.program
-        known = program.id in self.state.asked
-        if known:
-            program = self.state.asked[program.id]
-        else:
-            self.state.asked.add(program)
-        future = None if known else self._play(program, number)
-        return Asked(number, program, proposal.parents, proposal.operator, future, screened=screened)
-
-    def _written(self, number: int, developer: Developer) -> Asked:
-        """A candidate that a model writes."""
-        up_to = number - self.config.lag
-        population = self.state.parents(up_to)
-        rng = random.Random(seed_of(self.config.seed, number, "brief"))
-        brief = developer.brief(number, max(up_to + 1, 0), population, lambda rng: self._chosen(population, rng), rng)
-        return Asked(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
-
-    def _proposal(self, number: int) -> tuple[Proposal, tuple[Screened, ...]]:
-        """The candidate's program, and the proposals that it was chosen from on the stand-in."""
-        if number == 0:
-            return Proposal(self.bench.seed_program, (), SEED_OPERATOR), ()
-        rng = random.Random(seed_of(self.config.seed, number, "breed"))
-        population = self.state.parents(number - self.config.lag)
-        if self.stand_in is None:
-            return self._new(population, rng, self.state.asked), ()
-        return self._screened(self.stand_in, population, rng)
-
-    def _screened(self, stand_in: StandIn, played: Population, rng: random.Random) -> tuple[Proposal, tuple[Screened, ...]]:
-        """A generation on the stand-in, bred from what the model ``played`` and from what the stand-in did, and the best of it."""
-        proposals: dict[str, Proposal] = {}
-        standings: dict[str, float] = {}
-        for _ in range(self.config.screen):
-            population = played if len(played) and rng.random() < _OF_PLAYED else stand_in.population
-            one = self._new(population, rng, {key: bred.program for key, bred in stand_in.known.items()})
-            if one.program.id not in stand_in.known:
-                standings[one.program.id] = stand_in.play(one.program, one.parents)
-                proposals[one.program.id] = one
-        news = {key: value for key, value in standings.items() if value not in stand_in.chosen} or standings or {one.program.id: 0.0}
-        best = max(news, key=lambda key: news[key])  # the earlier one on ties
-        stand_in.chose(best)
-        chosen = replace(proposals.get(best, one), parents=stand_in.known[best].parents)
-        return chosen, tuple(Screened(key, one.operator, standings[key], key == best) for key, one in proposals.items())
-
-    def _new(self, population: Population, rng: random.Random, known: Mapping[str, Program]) -> Proposal:
-        """A child of programs that may be parents, which are among those ``known``; one that is known itself only if no other is found."""
-        for _ in range(_BREEDING_TRIES):
-            (parent, remarks), (mate, _) = self._parent(population, rng, known), self._parent(population, rng, known)
-            program, operator = _bred(parent, Parents(parent.source, mate.source, remarks), self.config.operators, rng, self.operators)
-            if program.id not in known:
-                break
-        mated = mate.id != parent.id and not {"cross", "join"}.isdisjoint(operator.split("+"))
-        return Proposal(program, (parent.id, mate.id) if mated else (parent.id,), operator)
-
-    def _parent(self, population: Population, rng: random.Random, known: Mapping[str, Program]) -> tuple[Program, Sequence[Remark]]:
-        """A parent and the judge's remarks on it; by chance and without remarks in the control; the seed program before there are
-        results."""
-        chosen = self._chosen(population, rng)
-        if chosen is None:
-            return self.bench.seed_program, ()
-        return known[chosen.program_id], () if self.config.selection == "random" else chosen.evaluation.remarks
-
-    def _chosen(self, population: Population, rng: random.Random) -> Scored | None:
-        if not len(population):
-            return None
-        if self.config.selection == "random":
-            return population.by_chance(rng)
-        own = self.parts.selection
-        return population.choose(self.masses, rng) if own is None else own.choose(population, self.masses, rng)
-
-    def _play(self, program: Program, candidate: int) -> Future[tuple[Episode, ...]]:
-        return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan, candidate))
-
-    # -- evaluate ---------------------------------------------------------------------------------------------------------
-
-    def evaluate(self, under_way: deque[Asked]) -> Commit:
-        """The oldest candidate's outcome, scored."""
-        asked = under_way[0]
-        refused = self._settled(asked) if asked.developed is not None else ""
-        if refused:
-            commit = Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "failed", refused, "program"))
-        else:
-            commit = self._known(asked) if asked.future is None else self._scored(asked, self._episodes(under_way))
-        under_way.popleft()
-        return commit
-
-    def _result(self, future: Future[Value]) -> Value:
-        """The future's result, when it is there. What was told is safe before there is a long wait."""
-        if not wait([future], timeout=_GATHER_SECONDS).done:
-            self._flush()
-        if self.company is not None:
-            self.company.crew.wait(future)
-        found: Value = self.workers.result(future)
-        return found
-
-    def _settled(self, asked: Asked) -> str:
-        """What a model wrote becomes the candidate's program; why there is none, if so."""
-        assert asked.developed is not None
-        developed = self._result(asked.developed)
-        if developed.program is None:
-            return developed.reason
-        asked.program, asked.future = developed.program, Future()
-        asked.future.set_result(developed.episodes)
-        return ""
-
-    def _episodes(self, under_way: deque[Asked]) -> tuple[Episode, ...]:
-        """The oldest candidate's episodes. What time or a lost worker spoiled is played once more, alone."""
-        asked = under_way[0]
-        assert asked.future is not None
-        try:
-            episodes = self._result(asked.future)
-            if not worth_another_try(episodes):
-                return episodes
-        except LostError:
-            for other in list(under_way)[1:]:
-                if other.future is not None and other.developed is None and _is_lost(other.future):
-                    other.future = self._play(other.program, other.number)
-        wait([other.future for other in under_way if other.future is not None and other is not asked])
-        try:
-            again: tuple[Episode, ...] = self.workers.result(self._play(asked.program, asked.number))
-            return again
-        except LostError:
-            return spoiled(self.bench.train_plan, LOST_TWICE)
-
-    def _known(self, asked: Asked) -> Commit:
-        reason = "same program as an earlier candidate"
-        return Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", reason), screened=asked.screened)
-
-    def _scored(self, asked: Asked, episodes: Sequence[Episode]) -> Commit:
-        evaluation, judged = self.bench.score(asked.program.id, episodes)
-        failure = next((one for one in judged if one.state == "failed"), None)
-        candidate = Candidate(
-            asked.number, asked.program, asked.parents, asked.operator, "evaluated" if evaluation.completed else "failed",
-            failure.reason if failure else None, failure.fault if failure else None,
-        )  # fmt: skip
-        return Commit(candidate, evaluation, judged, asked.screened)
-
-    # -- tell -------------------------------------------------------------------------------------------------------------
-
-    def tell(self, commit: Commit) -> None:
-        """The archive has it, and the search knows it too."""
-        self.archive.add(self.run_id, commit)
-        self.state.tell(commit)
-        if self.developer is not None:
-            self.developer.told(commit)
-        if time.monotonic() - self._flushed > _LONGEST_SECONDS:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Whatever was told, and what models answered, is safe."""
-        self._flushed = time.monotonic()
-        self.archive.flush()
-        if self.company is not None:
-            self.company.flush()
-
-    def progress(self) -> Progress:
-        """Where the search stands."""
-        population = self.state.held
-        best = population.best if self.stand_in is None else next(iter(self._best(1)), None)
-        seconds = time.monotonic() - self.started
-        held = len(population.elites)
-        done, planned, cells = self.state.count, self.config.candidates, len(self.masses)
-        spent = self.company.models.ledger.total() if self.company is not None else None
-        return Progress(done, planned, best, population.expected, held, cells, self.state.episodes, seconds, spent)
-
-    # -- the end ----------------------------------------------------------------------------------------------------------
-
-    def table(self) -> FinalTable:
-        """The final table: the archive's if nothing was added since it was made, else that of new finals."""
-        stored = self.archive.final_table(self.run_id)
-        if stored.rows and self.state.count == self.resumed:
-            return stored
-        finalists = self._finalists()
-        finals = play_finals(self.bench, self.workers, finalists) if len(finalists) > 1 else []
-        self.state.episodes += sum(one.planned for one in finals)
-        best = self.state.asked[winner(finals, self.bench.floors).program_id] if finals else finalists[0]
-        table = final_table(self.bench, self.workers, best)
-        self.archive.write_table(self.run_id, table, finals)
-        return table
-
-    def _finalists(self) -> list[Program]:
-        """The best programs of the search; the seed program if none holds the floors."""
-        return [self.state.asked[scored.program_id] for scored in self._best(self.config.finalists)] or [self.bench.seed_program]
-
-    def _best(self, count: int) -> list[Scored]:
-        if self.stand_in is None:
-            return self.state.held.top(count)
-        return likeliest(self.state.held.members, count, self.stand_in.evaluations)
-
-    def result(self, path: Path, archive: Archive, table: FinalTable) -> SearchResult:
-        """The result, once the table is made."""
-        seconds = time.monotonic() - self.started
-        best = self.state.asked[next(row.program_id for row in table.rows if row.program_id and row.row == BEST)]
-        digest = archive.digest(self.run_id)
-        spending = self.company.models.ledger.accounts() if self.company is not None else {}
-        done = self.state.count, self.state.episodes
-        return SearchResult(path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending, self._problem())
-
-    def _problem(self) -> str:
-        """Why nothing was found, if nothing was."""
-        reasons = self.state.reasons
-        if not self.state.played:
-            return f"no dialogue of a candidate was played: {reasons.get(False) or reasons.get(True) or 'no reason is known'}"
-        if self.state.count > 1 and self.developer is not None and not self.state.bred:
-            return f"every proposal was refused: {reasons.get(True, 'no reason is known')}"
-        return ""

@@ -16,7 +16,7 @@ from personaevo.report.named import listed
 from personaevo.report.numbers import front, gains, intervals, mean_interval, short, spoken
 from personaevo.text import one_line
 
-SEED_OPERATOR = "seed"  # evolve.search: of candidate 0
+SEED_OPERATOR = "seed"  # evolve.loop: of candidate 0
 _BARS_UP_TO = 400  # candidates; more intervals than that hide one another
 _LEAST_SPAN = 0.1  # of the axis of scores
 _WORTH_A_BAR = 4  # comparisons: the interval of fewer would fill the plot

@@ -166,7 +166,7 @@ def test_a_compacted_search_goes_on_to_the_same_end(finished_archive: Path, tmp_
     more = {"candidates": 6, "resume": True, "jobs": 1}
     shutil.copy(finished_archive, tmp_path / "whole.duckdb")
     bench = prepare(config, Workers(1))
-    monkeypatch.setattr(search_module, "prepare", lambda *_: bench)  # the same for both
+    monkeypatch.setattr(search_module, "prepare", lambda *_, **__: bench)  # the same for both
     ends = [search(config.model_copy(update={**more, "archive": file})).digest for file in (path, tmp_path / "whole.duckdb")]
     assert ends[0] == ends[1]
 

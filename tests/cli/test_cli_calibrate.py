@@ -23,7 +23,8 @@ from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError, ConfigError
 from personaevo.evolve.begin import begin
 from personaevo.evolve.calibrated import inputs, settled
-from personaevo.evolve.search import Search, search
+from personaevo.evolve.loop import SearchLoop
+from personaevo.evolve.search import search
 from personaevo.simulate.curves import Curve
 from personaevo.stress import stress_agent
 from tests.cli.cli_cases import Capture, fails
@@ -218,10 +219,10 @@ class Begun(Exception):  # noqa: N818 - no error
 def test_a_search_records_the_curves_and_not_their_file(
     capsys: Capture, server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loop(_: Search) -> None:
+    def loop(_: SearchLoop) -> None:
         raise Begun
 
-    monkeypatch.setattr(Search, "loop", loop)
+    monkeypatch.setattr(SearchLoop, "loop", loop)
     assert run(by(server, "--wording", "direction", "--json", "--check", "0")) == 0
     digest = found(capsys)["digest"]
     with pytest.raises(Begun):

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from personaevo.config import SearchConfig
+from personaevo.evolve import loop as loop_module
 from personaevo.evolve import search as search_module
+from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.prepare import Bench, prepare, try_program
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.table import final_table
@@ -43,8 +45,9 @@ def prepared_once() -> Iterator[None]:
     benches: dict[str, Bench] = {}
     tables: dict[tuple[int, int, str], FinalTable] = {}
 
-    def shared(config: SearchConfig, workers: Workers, *, tried: bool = True) -> Bench:
+    def shared(config: SearchConfig, workers: Workers, *, tried: bool = True, parts: Parts = OURS) -> Bench:
         same = {"candidates": 1, "operators": {}, "selection": "evolve", "lag": 1, "finalists": 1}
+        assert parts == OURS
         key = repr(config.recorded() | same)
         if key not in benches:
             benches[key] = prepare(config, workers)
@@ -60,7 +63,7 @@ def prepared_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search_module, "prepare", shared)
-        patch.setattr(search_module, "final_table", table)
+        patch.setattr(loop_module, "final_table", table)
         yield
 
 

@@ -24,8 +24,9 @@ from personaevo.config import SearchConfig
 from personaevo.errors import BudgetError, ConfigError, SandboxError, WorkerError
 from personaevo.evolve import rollout
 from personaevo.evolve.plan import make_plan
+from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.search import search
 from personaevo.programs import walls
 from personaevo.readers import read_tasks
 from personaevo.workers import Workers

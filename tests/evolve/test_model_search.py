@@ -16,7 +16,8 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import BudgetError, ConfigError, ModelError, ModelSetupError, ModelUnavailableError, PersonaevoError
 from personaevo.evolve import controls
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.result import SearchResult
+from personaevo.evolve.search import search
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"OPENAI_API_KEY": "sk-proj-c4n4ryAAAAAAAAAAAAAA", "ANTHROPIC_API_KEY": "sk-ant-c4n4ryBBBBBBBBBBBB"}

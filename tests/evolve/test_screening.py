@@ -14,8 +14,9 @@ from personaevo.cli.progress import Display
 from personaevo.config import SearchConfig, make_config
 from personaevo.evolve.estimate import dialogues
 from personaevo.evolve.progress import Outlook, Progress
+from personaevo.evolve.result import SearchResult
 from personaevo.evolve.screening import screens
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.search import search
 
 CANDIDATES, SCREEN = 4, 3
 Seen = list[Progress]

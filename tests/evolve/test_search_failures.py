@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evolve_cases import prepared_once, small
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from personaevo import content
 from personaevo.archive import Archive
 from personaevo.errors import ConfigError, ProgramError
+from personaevo.evolve import loop as loop_module
 from personaevo.evolve import rollout as rollout_module
-from personaevo.evolve import search as search_module
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.recombine import Parents, breed
 from personaevo.evolve.rollout import roll_out
@@ -58,10 +59,10 @@ def impatient() -> Iterator[None]:
 def test_bad_programs_fail_and_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = [bad(kind) for kind in BAD]
 
-    def misbehaving(parents: Parents, weights: Mapping[str, float], rng: random.Random) -> tuple[str, str]:
-        return (waiting.pop(0), "misbehave") if waiting else breed(parents, weights, rng)
+    def misbehaving(parents: Parents, weights: Mapping[str, float], rng: random.Random, table: Any) -> tuple[str, str]:
+        return (waiting.pop(0), "misbehave") if waiting else breed(parents, weights, rng, table)
 
-    monkeypatch.setattr(search_module, "breed", misbehaving)
+    monkeypatch.setattr(loop_module, "breed", misbehaving)
     result = search(small(tmp_path / "a.duckdb", candidates=len(BAD) + 6))
     with Archive.read(result.archive) as archive:
         commits = archive.commits(1)
@@ -109,7 +110,7 @@ def test_seed_programs_that_are_none(tmp_path: Path) -> None:
 
 def test_children_that_are_no_programs_are_not_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child may grow beyond the size allowed; its parent is then proposed again, and nothing is run."""
-    monkeypatch.setattr(search_module, "breed", lambda parents, weights, rng: ("#" * 70_000, "grow"))
+    monkeypatch.setattr(loop_module, "breed", lambda *_: ("#" * 70_000, "grow"))
     result = search(small(tmp_path / "a.duckdb", candidates=3))
     with Archive.read(result.archive) as archive:
         assert [commit.candidate.state for commit in archive.commits(1)] == ["evaluated", "duplicate", "duplicate"]

@@ -13,12 +13,13 @@ from evolve_cases import prepared_once, scored, small
 import personaevo as pe
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError, ConfigError
-from personaevo.evolve import search as search_module
+from personaevo.evolve import loop as loop_module
 from personaevo.evolve import state as state_module
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.ranking import Scored
+from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.search import search
 from personaevo.evolve.state import State
 from personaevo.judge.objectives import SCORING
 from personaevo.records import Candidate, Commit, Episode, Program
@@ -188,7 +189,7 @@ def test_a_program_stopped_by_the_clock_gets_a_second_try(
 ) -> None:
     victim = commits_of(undisturbed.archive)[4].candidate.program.source
     slow = _Slow(victim, 1)
-    monkeypatch.setattr(search_module, "roll_out", slow)
+    monkeypatch.setattr(loop_module, "roll_out", slow)
     assert search(small(tmp_path / "a.duckdb")).digest == undisturbed.digest
     assert slow.played == 2
 
@@ -200,7 +201,7 @@ def test_a_program_stopped_twice_is_recorded_and_not_played_again(
     digests = []
     for name in ("whole", "parts"):
         config, slow = small(tmp_path / f"{name}.duckdb"), _Slow(victim, 99)
-        monkeypatch.setattr(search_module, "roll_out", slow)
+        monkeypatch.setattr(loop_module, "roll_out", slow)
         if name == "parts":
             interrupted(config, 6)
             assert slow.played == 2

@@ -12,7 +12,8 @@ from judge_cases import NAMES, episodes, evaluated, failing, pairs, scorer
 from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.config import SearchConfig
-from personaevo.evolve.search import SearchResult, search
+from personaevo.evolve.result import SearchResult
+from personaevo.evolve.search import search
 from personaevo.inspect import layout
 from personaevo.inspect.summary import summary_view
 from personaevo.judge import objectives
