@@ -100,7 +100,7 @@ def test_export(capsys: Capture, archive: str) -> None:
     assert "is not an empty folder" in fails(capsys, ["archive", "export", archive, "--out", "out"])
     assert run(["archive", "export", archive, "--out", "tables", "--tables", "csv", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"folder": "tables", "tables": len(list(Path("tables/tables").iterdir()))}
-    assert "Missing option '--out'" in fails(capsys, ["archive", "export", archive], 2)
+    assert "Missing option '-o' / '--out'" in fails(capsys, ["archive", "export", archive], 2)
 
 
 # --- query

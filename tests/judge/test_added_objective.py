@@ -45,8 +45,7 @@ def _added(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     def forget() -> None:
         importlib.invalidate_caches()
-        objectives.objectives.cache_clear()
-        objectives.scoring_digest.cache_clear()
+        objectives._installed.cache_clear()
         sys.modules.pop(f"{objectives.__name__}.asked_turns", None)
         scorer.cache_clear()
 
@@ -78,9 +77,7 @@ def test_it_is_listed_and_changes_the_digest() -> None:
     with_it, less = objectives.scoring_digest(), tuple(one for one in objectives.objectives() if one.name != NAME)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objectives, "objectives", lambda: less)
-        objectives.scoring_digest.cache_clear()
         assert objectives.scoring_digest() != with_it
-    objectives.scoring_digest.cache_clear()
     assert objectives.scoring_digest() == with_it
 
 

@@ -46,7 +46,7 @@ def auc(human: Floats, machine: Floats) -> float:
 
 def by_model(judge: Discriminator, values: Floats) -> Floats:
     """P(human) of each row by each fold model, ``[n, folds]``."""
-    found = [model.calibrated(model.forest(discriminator._columns(values, model.space))) for model in judge.models]
+    found = [model.calibrated(model.judge.shares(values)) for model in judge.models]
     assert judge.score(values) == pytest.approx(np.mean(found, axis=0), abs=1e-15)  # one walk through all forests says the same
     return np.stack(found, axis=1)
 

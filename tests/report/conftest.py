@@ -85,7 +85,7 @@ class Opened:
         return opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, this thread has an event loop, which other files' tests must not find
 def browser() -> Iterator[Browser]:
     """Headless Chromium."""
     path = shutil.which("chromium")
@@ -120,7 +120,7 @@ def other_page(browser: Browser, finished_archive: Path, tmp_path: Path) -> Iter
         one.page.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened(browser: Browser, report_file: Path) -> Opened:
     """That page, opened once, on a wide screen in light colors."""
     return Opened.of(browser, report_file, viewport={"width": 1280, "height": 900}, color_scheme="light")
