@@ -1,6 +1,6 @@
 """Where a habit of typing has its occasions: the patterns that measuring and typing share.
 
-Patterns are made from lexicons (``fitness/typing.toml``) and search *veiled* text: an address, a path, a file name or whatever holds a digit
+Patterns are made from lexicons (``fitness/typing.toml``) and search *veiled* text: an address, a path, a file name and what holds a digit
 is one character there, ``VEIL``, which no habit touches and which counts as a word. All of them work line by line, a turn on each.
 """
 
