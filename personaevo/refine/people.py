@@ -17,12 +17,14 @@ from personaevo.archive import Refined, Refinements
 from personaevo.crew import Crew
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, ModelSetupError, ModelUnavailableError, PersonaevoError, WorkerError
 from personaevo.records import Role
+from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem
 from personaevo.refine.person import Engine, Start, Work, refine_person
 from personaevo.refine.population import MIN_DIALOGUES, People, Population, of_reference
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.scoring import kind_of
+from personaevo.refine.split import split
 from personaevo.workers import LOST_TWICE, LostError, Workers
 
 _LOOK_SECONDS = 1.0
@@ -37,7 +39,7 @@ class Crowd:
     """Everybody who is refined (``behaviors``), among everybody who is known (``others`` besides), from ``start``."""
 
     behaviors: tuple[Behavior, ...]
-    start: Start = "population"
+    start: Start = "shrinkage"
     others: tuple[Behavior, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
@@ -46,17 +48,23 @@ class Crowd:
         for behavior in (*self.behaviors, *self.others):
             mark.update(behavior.model_dump_json().encode("utf-8", "backslashreplace"))
         start = self.start.id if isinstance(self.start, Profile) else self.start
-        return {"people": len(self.behaviors), "behavior": mark.hexdigest(), "start": start}
+        return {"people": len(self.behaviors), "behavior": mark.hexdigest(), "start": start, "features": features.version()}
 
 
-def works(crowd: Crowd, engine: Engine) -> list[Work]:
+def works(crowd: Crowd, engine: Engine, settings: Settings | None = None) -> list[Work]:
     """The people to refine: each on every side on which there are two dialogues or more, else on the side with more of them.
 
-    Others are the rest of the crowd; where these are too few and the person is the user, the people of the domain's reference.
+    Others are the rest of the crowd; where these are too few and the person is the user, the people of the domain's reference. The settings
+    tell what of each is held out.
     """
     own = {behavior.person for behavior in crowd.behaviors}
-    people = People((*crowd.behaviors, *(other for other in crowd.others if other.person not in own)), engine.losses)
-    fallback = _reference(engine)
+    known = (*crowd.behaviors, *(other for other in crowd.others if other.person not in own))
+    people = People(known, engine.losses, _held(known, (settings or Settings()).seed))
+    return among(crowd, people, _reference(engine))
+
+
+def among(crowd: Crowd, people: People, fallback: Population | None) -> list[Work]:
+    """The people to refine among ``people``, or where these are too few among those of the ``fallback``."""
     found = []
     for behavior in crowd.behaviors:
         background = people.background(behavior.person)
@@ -66,6 +74,13 @@ def works(crowd: Crowd, engine: Engine) -> list[Work]:
                 population = fallback
             found.append(Work(behavior, role, crowd.start, population, background))
     return found
+
+
+def _held(behaviors: Sequence[Behavior], seed: int) -> dict[tuple[str, str], frozenset[str]]:
+    """The ids of what is held out of each person's dialogues, by person and side."""
+    pairs = [(behavior, role) for behavior in behaviors for role in _roles(behavior) if role is not None]
+    parts = ((behavior.person, role, split(behavior, seed, role=role, dev=False)) for behavior, role in pairs)
+    return {(person, role): frozenset(item.id for item in one.test) for person, role, one in parts}
 
 
 def _roles(behavior: Behavior) -> list[Role | None]:
