@@ -24,7 +24,7 @@ from personaevo.evolve.prepare import load_people
 from personaevo.evolve.search import SearchResult, search
 from personaevo.measure.stats import paired_difference
 from personaevo.refine import implicit
-from personaevo.refine.population import as_dials
+from personaevo.refine.features import as_dials
 from personaevo.refine.profile import Profile
 
 CONTROLS = ("domain", "mean of people", "average")

@@ -36,8 +36,8 @@ def spreads(apart: Floats, counts: Floats) -> Floats:
 
 
 def own_score(others: Floats, truths: Floats) -> Floats:
-    """What is expected of somebody who knows the distribution that ``others[k, d]`` and ``truths[m, d]`` are drawn from: half the distance of
-    two, ``E|Y - Y'| / 2``. Of m values each is the mean over the others."""
+    """What is expected of somebody who knows the distribution that ``others[k, d]`` and ``truths[m, d]`` are drawn from: half the distance
+    of two, ``E|Y - Y'| / 2``. Of m values each is the mean over the others."""
     scores: Floats = cdist(truths, others).mean(axis=1) / 2
     return scores
 

@@ -34,7 +34,7 @@ class Components:
     def correlation(self) -> Floats:
         """The intraclass correlation (0..1) of each column."""
         total = self.between + self.within
-        return np.divide(self.between, total, out=np.zeros_like(total), where=total > 0)
+        return np.asarray(np.divide(self.between, total, out=np.zeros_like(total), where=total > 0))
 
     @classmethod
     def of(cls, values: Floats, people: Any) -> Components:
@@ -77,7 +77,7 @@ class Posterior:
     @property
     def sd(self) -> Floats:
         """Of the posterior predictive: what one more dialogue of the person may show."""
-        return np.sqrt(self.doubt + self.within)
+        return np.asarray(np.sqrt(self.doubt + self.within))
 
 
 def _variances(counts: Floats, sums: Floats, squares: Floats) -> tuple[Floats, Floats, Floats]:
@@ -106,4 +106,4 @@ def _freedom(inner: Floats, df: Floats, within: Floats) -> Floats:
     chance = np.where(several, 2 * within**2 / np.where(several, df, 1.0), 0.0).sum(axis=0) / number
     beyond = differ - chance
     loose = np.divide(2 * within**2, beyond, out=np.full_like(within, _FIRM), where=beyond > 0)
-    return np.clip(loose + _LOOSE, _LOOSE, _FIRM)
+    return np.asarray(np.clip(loose + _LOOSE, _LOOSE, _FIRM))

@@ -71,15 +71,17 @@ def _of_role_plays(current: Sheet, candidate: Sheet, rng: np.random.Generator) -
     size = max((len(row) for row in (*current.played, *candidate.played)), default=0)
     numbers = rng.random((_DRAWS, size))
     drawn = candidate.resampled(numbers) - current.resampled(numbers)
-    return drawn - drawn.mean()
+    off: Floats = drawn - drawn.mean()
+    return off
 
 
 def _of_items(current: Trial, candidate: Trial, found: Floats, rng: np.random.Generator) -> Floats:
     """Deviations of the gain when the person's items are others."""
     if current.others is None or candidate.others is None:
-        return found[rng.integers(len(found), size=(_DRAWS, len(found)))].mean(axis=1) - found.mean()
+        off: Floats = found[rng.integers(len(found), size=(_DRAWS, len(found)))].mean(axis=1) - found.mean()
+        return off
     others = gains(current.others, candidate.others)
-    return others[rng.integers(len(others), size=_DRAWS)] - others.mean()
+    return np.asarray(others[rng.integers(len(others), size=_DRAWS)] - others.mean())
 
 
 def decide(current: Trial, candidates: Sequence[Trial], seed: int) -> Decision:

@@ -39,11 +39,19 @@ def aims(
     mean, known = features.mean_of(scores), features.mean_of(played)[scale.scores.kept]
     table = features.dials()
     shown = {name: float(value) for name, value in zip(scale.names, known, strict=True) if name in table and np.isfinite(value)}
-    short = dict(zip(scale.names, (posterior.mean - mean) * scale.scores.sd, strict=True))
+    short = dict(zip(scale.names, _beyond_chance(posterior.mean - mean, scores) * scale.scores.sd, strict=True))
     targets = {name: value + float(short[name]) for name, value in shown.items()}
     for name, asked, wanted in _spreads(scale, posterior, scores, profile):
         shown[name], targets[name] = asked, wanted
     return targets, shown
+
+
+def _beyond_chance(short: Floats, scores: Floats) -> Floats:
+    """What role-plays fall short by, less what so few of them may be off by chance (James & Stein's rule, feature by feature)."""
+    counts = np.maximum((~np.isnan(scores)).sum(axis=0), 1)
+    chance = features.mean_of((scores - features.mean_of(scores)) ** 2) / counts
+    left: Floats = short * np.maximum(1.0 - chance / np.maximum(short**2, 1e-12), 0.0)
+    return left
 
 
 def _spreads(scale: Scale, posterior: Posterior, scores: Floats, profile: Profile) -> Iterator[tuple[str, float, float]]:

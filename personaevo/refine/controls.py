@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def _played(case: Case, profile: Profile, items: Sequence[Item]) -> tuple[Outcom
     return Outcome(profile=profile, values=tuple(found.values()), beside=others, leak=leak, shown=shown, **known), rows
 
 
-def _recognition(case: Case, points: Floats) -> dict[str, float]:
+def _recognition(case: Case, points: Floats) -> dict[str, Any]:
     return {} if case.lineup is None else {"recognized": case.lineup.recognized(points), "nearer": case.lineup.nearer(points)}
 
 

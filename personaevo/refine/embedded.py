@@ -10,23 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from personaevo import content
 from personaevo.definitions import Domain
 from personaevo.errors import ConfigError, ReplyError
 from personaevo.records import Floats, PlanItem, Task
 from personaevo.refine import features
+from personaevo.refine.aims import aims, evidence
 from personaevo.refine.behavior import DialogueItem, Item
 from personaevo.refine.differences import differences_text, measured_differences
-from personaevo.refine.aims import aims, evidence
 from personaevo.refine.population import Population, Yardstick
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.roles import Analysis, Performance, Refused
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.seeds import seed_of
 
-SHARES = (0.9, 0.5, 0.25)  # of what role-plays fall short by
+SHARES = (0.6, 0.3, 0.15)  # of what role-plays fall short by
 _SECTION = "communication"
 
 
@@ -89,10 +87,10 @@ class EmbeddedAnalyst:
 
 
 class EmbeddedRefiner:
-    """Candidates whose dials are moved by what role-plays fall short of the targets: the first by 90 % of it, the next by half, …
+    """Candidates whose dials are moved by what role-plays fall short of the targets: the first by 60 % of it, the next by 30 %, …
 
-    A dial that the profile leaves open is moved from what was shown without it. What the person does most differently from people is said in
-    a few sentences, each with the items that show it.
+    A dial that the profile leaves open is moved from what was shown without it. What the person does most differently from people is said
+    in a few sentences, each with the items that show it.
     """
 
     def __init__(self, population: Population, shares: Sequence[float] = SHARES) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from personaevo.errors import BudgetError, ReplyError
-from personaevo.refine import leakage
 from personaevo.records import Floats
+from personaevo.refine import leakage
 from personaevo.refine.accept import Decision, Trial, decide
 from personaevo.refine.behavior import Item
 from personaevo.refine.leakage import LeakReport

@@ -14,10 +14,10 @@ from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message
 from personaevo.refine import shown
 from personaevo.refine.actions import points
+from personaevo.refine.aims import aims, evidence
 from personaevo.refine.behavior import Action, Context, DialogueItem, Item, SessionItem
 from personaevo.refine.differences import Difference, differences_text, measured_differences
 from personaevo.refine.measures import rouge_l
-from personaevo.refine.aims import aims, evidence
 from personaevo.refine.population import Yardstick
 from personaevo.refine.profile import Profile
 from personaevo.refine.roles import Analysis, Performance, Response

@@ -13,8 +13,8 @@ from personaevo.records import ChatModel, Role
 from personaevo.reference import rounded
 from personaevo.refine import controls, features, leakage
 from personaevo.refine.behavior import Behavior, DialogueItem
-from personaevo.refine.estimate import shrunk
 from personaevo.refine.embedded import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
+from personaevo.refine.estimate import shrunk
 from personaevo.refine.loop import Case, Roles, refined
 from personaevo.refine.model_analyst import ModelAnalyst
 from personaevo.refine.model_player import ModelPlayer

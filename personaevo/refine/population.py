@@ -24,7 +24,6 @@ from personaevo.records import Floats
 from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem, Item
 from personaevo.refine.features import as_dials
-from personaevo.refine.profile import Profile
 from personaevo.refine.scale import Scale
 from personaevo.refine.split import KEPT_BACK, Parts
 from personaevo.refine.traces import Background, Known, Text

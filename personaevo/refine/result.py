@@ -50,9 +50,9 @@ class Outcome(Record):
     """One profile on the items it is judged by in the end.
 
     ``values`` are the primary measure of each item (None: could not be measured), ``beside`` the other measures (see ``scoring.beside``),
-    ``leak`` the leak score of the profile (0..1), ``shown`` the mean fingerprint of its role-plays where there is one, ``rows`` what each of
-    them showed (``features``; only kept of the refined). ``recognized`` and ``nearer`` are the shares of other people that it fits less than
-    its own person (``recognition``). Without values, ``reason`` says why.
+    ``leak`` the leak score of the profile (0..1), ``shown`` the mean fingerprint of its role-plays where there is one, ``rows`` what each
+    of them showed (``features``; only kept of the refined). ``recognized`` and ``nearer`` are the shares of other people that it fits less
+    than its own person (``recognition``). Without values, ``reason`` says why.
     """
 
     profile: Profile | None = None
@@ -130,7 +130,7 @@ class PersonResult(Record):
     @property
     def digest(self) -> str:
         """32 hex digits of all that was found, numbers at 9 digits: equal for equal results."""
-        since = {name for name in ("seen", "features", "curve") if not getattr(self, name)}  # archives of before they were kept stay as they are
+        since = {name for name in ("seen", "features", "curve") if not getattr(self, name)}  # archives of before they were kept stay good
         record = self.model_dump(mode="json", exclude=since)
         for outcome in record["outcomes"].values():
             for name in [name for name in _SINCE if not outcome[name] and outcome[name] != 0]:

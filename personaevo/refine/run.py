@@ -21,11 +21,11 @@ from personaevo.errors import ConfigError, InputError
 from personaevo.models import Account, Budget, Kept, Models, Spent, parse, read_prices
 from personaevo.refine import controls, implicit, measures, reading, starts
 from personaevo.refine.behavior import Behavior
+from personaevo.refine.peers import others
 from personaevo.refine.people import Crowd, Observe, begun, refine_all, works
 from personaevo.refine.person import Engine, Start, StartWord, Work, case_of
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import Outcome, PersonResult, Settings
-from personaevo.refine.peers import others
 from personaevo.refine.summary import Summary, summarize
 
 _FILE = re.compile(r"\S+\.(?:json|md|txt)|[./~]\S*/\S+")  # what no text is

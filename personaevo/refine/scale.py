@@ -17,7 +17,6 @@ from personaevo.records import Floats
 from personaevo.refine import features
 
 
-
 @dataclass(frozen=True)
 class Scale:
     """Normal scores of the features that vary among the others, the ``components`` of their variance, the ``weights`` of distances, and how

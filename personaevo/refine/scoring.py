@@ -75,7 +75,8 @@ class Sheet:
         if not self.apart:
             return mean
         spreads = {key: scores.spreads(apart, counts[len(apart)]) for key, apart in self._apart().items() if len(apart)}
-        return mean - np.mean([spreads[id(apart)] for apart in self.apart if len(apart)], axis=0) / 2
+        spread: Floats = np.mean([spreads[id(apart)] for apart in self.apart if len(apart)], axis=0)
+        return mean - spread / 2
 
     def _apart(self) -> dict[int, Floats]:
         """The different tables of distances: items that were played by the same role-plays share one."""
@@ -86,7 +87,8 @@ def _counts(numbers: Floats, size: int) -> Floats:
     """How often each of so many role-plays is drawn, ``[draws, size]``."""
     drawn = (numbers[:, :size] * size).astype(int)
     places = np.arange(len(drawn))[:, None] * size + drawn
-    return np.bincount(places.ravel(), minlength=len(drawn) * size).reshape(len(drawn), size).astype(float)
+    counts: Floats = np.bincount(places.ravel(), minlength=len(drawn) * size).reshape(len(drawn), size).astype(float)
+    return counts
 
 
 def sheet(kind: str, items: Sequence[Item], performances: Sequence[Performance], yardstick: Yardstick | None) -> Sheet:
