@@ -11,17 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 VEIL, SMALL_NUMBER = "\ue000", "\ue001"
-VEILED = "\ue000-\uf8ff"  # a range of characters without a meaning of their own (Unicode's private use area)
+VEILED = "\ue000-\uf8ff\U000f0000-\U0010ffff"  # characters without a meaning of their own (Unicode's private use areas)
 WORD = rf"[\w{VEILED}]"
 _APOSTROPHE = "['\u2019]"
 _NOT_IN_WORD = rf"(?<![\w'\u2019{VEILED}-])", rf"(?![\w'\u2019{VEILED}-])"
 _EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?"
-_MASKS = re.compile(r"^(?:\s*<\w+>+\s*[:,;>]*\s*)+")
+ADDRESSED = re.compile(r"^(?:\s*<\w+>+\s*[:,;>]*\s*)+")
 _SMALL = re.compile(r"(?<!\S)(?:[2-9]|1[0-2])(?=[.,!?;:)]*(?:\s|$))")
-_LINE_BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _READ_BARE = ("n't", "I'm", "that's", "there's")
 _MARKS = ".,!?;:\u2026'\"\u201c\u201d\u2018\u2019()[]"
-_ODD = re.compile(r"(?<!\S)(?:[^\s\d/\\_@#=<>|~^*+{}$%&]*[\d/\\_@#=<>|~^*+{}$%&]\S*|\S*?\w\.\w\S*)")
+ODD = re.compile(r"(?<!\S)(?:[^\s\d/\\_@#=<>|~^*+{}$%&]*[\d/\\_@#=<>|~^*+{}$%&]\S*|\S*?\w\.\w\S*)")
 
 
 def words(entries: Iterable[str]) -> str:
@@ -59,11 +58,12 @@ class Habits:
         self.laugh = rf"(?:{whole(one['laughter'])}|{whole('(?:ha){2,}h?|(?:he){2,}|lo{2,}l')})"
         self.tail = rf"(?P<tail>(?: *(?:{self.smiley}|{self.laugh}))*) *$"
         self.smileys, self.laughter = _compiled(self.smiley), _compiled(self.laugh)
-        self.end = _compiled(rf"{WORD}[\"'\u201d\u2019)\]]*(?P<gap> ?)(?P<mark>[.!?\u2026]*){self.tail}")
+        self.end = _compiled(rf"{WORD}[\"'\u201d\u2019)\]]*(?P<gap>(?: (?=[.!?\u2026]))?)(?P<mark>[.!?\u2026]*){self.tail}")
         self.question = _compiled(self._question(lexicon))
         self.first = _compiled(r"^[\"'\u201c\u2018(\[]*(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?)")
-        self.first_word = _compiled(rf"^(?:{one['first_words']})(?![\w'\u2019-])")
-        self.sentence = _compiled(rf"(?<={WORD[:-1]}\"')])(?P<mark>\.|[!?]+)(?P<gap> +)(?=(?P<word>\S+))")
+        self.first_word = _compiled(rf"^(?!(?:{one['not_first_words']})\b)(?:{one['first_words']})(?![\w'\u2019-])")
+        begins = r"(?=(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\S))"
+        self.sentence = _compiled(rf"(?<={WORD[:-1]}\"')])(?P<mark>\.|[!?]+)(?P<gap> +)(?! |{self.laugh}){begins}")
         self.ellipsis = _compiled(r"(?<!\.)\.{2,}|\u2026")
         self.i = _compiled(rf"{_NOT_IN_WORD[0]}(?<!\.)(?:I(?:{_APOSTROPHE}(?:m|ve|ll|d)|m|ve)?)(?![\w'\u2019{VEILED}/-]|\.\w)")
         self.apostrophe = _compiled(whole(words([*lexicon["apostrophes"], *map(bare, lexicon["apostrophes"])])))
@@ -80,6 +80,7 @@ class Habits:
         self.inner = _compiled(r"(?<=[\w,;] )[^\W\d_][^\W\d_'\u2019]+")
         self.letters = _compiled(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
         self.touched = frozenset(self._touched(lexicon))
+        self.known = self.touched | self._asking(lexicon)
         self.faces = frozenset(lexicon["smileys"])
 
     @staticmethod
@@ -107,8 +108,9 @@ class Habits:
     def _comma(lexicon: Mapping[str, Any]) -> str:
         """A comma between words, or the place of one: ``mark`` is empty there."""
         before, after = words(lexicon["comma_before"]), words(lexicon["comma_after"])
-        written = rf"(?<={WORD[:-1]}\"')]) ?,(?= +\S)"
-        return rf"{written}|(?<={WORD[:-1]}\"')])(?= +(?:{before})(?![\w'\u2019]))|^(?P<opener>{after})(?= +{WORD})"
+        none = rf"(?!(?:{words(lexicon['not_first_words'])})\b)"
+        written = rf"(?<=[\w\"')]) ?,(?= +\S)|(?<=[{VEILED}]) ?,(?= +[^\s{VEILED}])"  # not of a list of numbers
+        return rf"{written}|(?<={WORD[:-1]}\"')])(?= +{none}(?:{before}) +{WORD})|^{none}(?P<opener>{after})(?= +{WORD})"
 
     @staticmethod
     def _abbreviation(pairs: Mapping[str, Sequence[str]]) -> str:
@@ -132,12 +134,18 @@ class Habits:
         for phrase in phrases:
             yield from (form for word in phrase.lower().split() for form in (word, bare(word)))
 
+    @staticmethod
+    def _asking(lexicon: Mapping[str, Any]) -> frozenset[str]:
+        """Words that say what kind of sentence it is, where a comma could be, or how many."""
+        about = ("question", "comma_", "not_first_words", "number")
+        lists = [entries for key, entries in lexicon.items() if any(part in key for part in about)]
+        return frozenset(form for entries in lists for entry in entries for word in entry.lower().split() for form in (word, bare(word)))
+
     # -- veiling ------------------------------------------------------------------------------------------------------
 
     def veil(self, text: str) -> str:
-        """One turn as it is measured: on one line, without a placeholder that it addresses, what is no plain word veiled."""
-        line = _MASKS.sub("", _LINE_BREAKS.sub(" ", text)).strip()
-        return _ODD.sub(self._veiled, _SMALL.sub(SMALL_NUMBER, line))
+        """One line as it is measured: without a placeholder that it addresses, what is no plain word veiled."""
+        return ODD.sub(self._veiled, _SMALL.sub(SMALL_NUMBER, ADDRESSED.sub("", text).strip()))
 
     def _veiled(self, found: re.Match[str]) -> str:
         """The marks about a token stay, and a smiley does."""

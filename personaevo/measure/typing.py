@@ -101,11 +101,12 @@ Counts = tuple[Floats, Floats]
 
 
 class Lines:
-    """The turns of many dialogues as one text, a line each, and counts of what is found in it by dialogue."""
+    """The turns of many dialogues as one text, and counts of what is found in it by dialogue. A turn of several lines counts as several."""
 
     def __init__(self, patterns: Habits, dialogues: Sequence[Sequence[str]]) -> None:
         self.patterns, self.size = patterns, len(dialogues)
-        owned = [(number, line) for number, turns in enumerate(dialogues) for line in map(patterns.veil, turns) if line]
+        said = ((number, line) for number, turns in enumerate(dialogues) for turn in turns for line in turn.splitlines())
+        owned = [(number, veiled) for number, line in said if (veiled := patterns.veil(line))]
         self.owner = np.array([number for number, _ in owned], dtype=int)
         self.text = "\n".join(line for _, line in owned)
         self.starts = np.array([0, *accumulate(len(line) + 1 for _, line in owned)], dtype=int)
@@ -119,7 +120,7 @@ class Lines:
         return np.bincount(self.owner[self.lines_of(found)], minlength=self.size).astype(float)
 
     def by_turn(self, pattern: re.Pattern[str]) -> Counts:
-        """Turns in which the pattern occurs, and all turns."""
+        """Lines in which the pattern occurs, and all lines."""
         seen = np.unique(self.lines_of([match.start() for match in pattern.finditer(self.text)]))
         return np.bincount(self.owner[seen], minlength=self.size).astype(float), self.turns
 
@@ -176,14 +177,13 @@ def _word_length(text: Lines) -> Counts:
     return letters, text.by_dialogue([match.start() for match in found])
 
 
-_STATEMENTS = (NOTHING, STOP, EXCLAMATION, ELLIPSIS)
 _MEASURES: Mapping[str, Callable[[Lines], Counts]] = {
     "lower_start": lambda text: text.by_match(text.patterns.first, lambda found: begins_lower(found["word"])),
     "lower_sentence": lambda text: text.by_match(text.patterns.sentence, lambda found: begins_lower(found["word"])),
     "lower_i": lambda text: text.by_match(text.patterns.i, lambda found: found.group()[0] == "i"),
     "full_stop": lambda text: text.of_ends(STOP, (NOTHING, STOP), question=False),
-    "exclamation": lambda text: text.of_ends(EXCLAMATION, _STATEMENTS, question=False),
-    "question_mark": lambda text: text.of_ends(QUESTION, (*_STATEMENTS, QUESTION), question=True),
+    "exclamation": lambda text: text.of_ends(EXCLAMATION, (NOTHING, STOP, EXCLAMATION), question=False),
+    "question_mark": lambda text: text.of_ends(QUESTION, range(5), question=True),
     "ellipses": lambda text: text.by_turn(text.patterns.ellipsis),
     "smileys": lambda text: text.by_turn(text.patterns.smileys),
     "laughter": lambda text: text.by_turn(text.patterns.laughter),

@@ -30,7 +30,7 @@ EXAMPLES = [
     ("lower_sentence", ["Yes. no. No! I see", "so... yes"], 0.5),
     ("lower_i", ["I think i know", "i'm in, I'll go", "i.e. that", "Part i"], 0.6),
     ("full_stop", ["Fine.", "fine", "Fine!", "Fine...", "is it fine.", "fine. :)", "fine lol"], 0.5),
-    ("exclamation", ["Fine!", "fine", "Fine.", "fine..", "is it fine?"], 0.25),
+    ("exclamation", ["Fine!", "fine\nFine.", "fine.", "fine..", "is it fine?"], 0.25),
     ("question_mark", ["Is it you?", "is it you", "ok. what time is it", "you sure?", "When I go, it rains"], 0.3333),
     ("ellipses", ["so... yes", "fine\u2026", "fine.", "a.b"], 0.5),
     ("smileys", ["fine :)", "fine", "<3 it", "see http://a.b/:)", "\U0001f600"], 0.6),
