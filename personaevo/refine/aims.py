@@ -55,10 +55,11 @@ def _beyond_chance(short: Floats, scores: Floats) -> Floats:
 
 
 def _spreads(scale: Scale, posterior: Posterior, scores: Floats, profile: Profile) -> Iterator[tuple[str, float, float]]:
-    """Each spread dial with what the profile asks of it, and what it should ask."""
+    """Each spread dial with what the profile asks of it, and what it should ask, by the features that have dials."""
     table, typed = features.dials(), np.array([name not in features.names()[: features.plain()] for name in scale.names])
+    steered = np.array([name in table for name in scale.names]) & ((~np.isnan(scores)).sum(axis=0) >= _FEWEST) & (scale.weights > 0)
     for name, of_typing in _SPREADS.items():
-        chosen = (typed == of_typing) & ((~np.isnan(scores)).sum(axis=0) >= _FEWEST) & (scale.weights > 0)
+        chosen = (typed == of_typing) & steered
         if name not in table or not chosen.any():
             continue
         asked = profile.dials.get(name, table[name].default)
