@@ -5,18 +5,23 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from simulate_cases import DOMAINS, play, said_by, task_of
 
+import personaevo as pe
 from personaevo import definitions
-from personaevo.records import Task
+from personaevo.records import Message, PlanItem, Reply, Task, Wording
+from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.facts import facts_of, has_digit, mentions, numbers_in
-from personaevo.simulate.typist import SWING, Typist, protected_by, typist_for
+from personaevo.simulate.model_voice import model_user
+from personaevo.simulate.typist import SWING, Typist, ordinary, protected_by, typist_for
 
 NAMES = [name for name in definitions.typing_dials() if name != SWING]
 QUICK = settings(max_examples=150, deadline=None)
@@ -185,3 +190,60 @@ def test_long_turns_take_time_in_proportion() -> None:
         found = typist.type(text, 0)
         assert time.perf_counter() - before < 5.0, text[:9]
         assert typist.type(found, 0) == found
+
+
+# -- who types ------------------------------------------------------------------------------------------------------------------
+
+CARELESS = {"lower_start": 1.0, "lower_sentence": 1.0, "lower_i": 1.0, "full_stop": 0.0, "question_mark": 0.0, "smileys": 1.0}
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_embedded_users_type_and_their_agents_hear_it(domain: str) -> None:
+    """The same is said, in another way: as many turns, the same facts."""
+    wordings = [play(domain, 30, dials) for dials in ({"slips_per_100_words": 0.0}, {**CARELESS, "slips_per_100_words": 0.0})]
+    for plain, careless in zip(*wordings, strict=True):
+        assert [role for role, _ in plain.turns] == [role for role, _ in careless.turns]
+        assert plain.preservation == careless.preservation
+        names = tuple(protected_by(task_of(careless, domain)))
+        begun = [text for text in said_by(careless) if text[0].isupper() and not text.startswith(names)]
+        assert all(text.split()[0].strip(",.?!").lower() not in ordinary() for text in begun)
+    measured = definitions.typing().measure([said_by(one) for one in wordings[1]]).values.mean(axis=0)
+    assert measured[definitions.typing().names.index("smileys")] == pytest.approx(1.0, abs=0.02)
+
+
+def test_drafts_come_typed_and_a_model_s_turn_is_typed_in_the_same_way() -> None:
+    persona = pe.Persona(id="p", description="", dials=CARELESS)
+    director, plain = persona.director(1, TASK), pe.Persona(id="p", description="").director(1, TASK)
+    draft = director.draft("Hi! How can I help you today?")
+    assert draft != plain.draft("Hi! How can I help you today?")
+    assert director.type(draft) == draft
+    assert director.type("I need JL88WQ moved.").startswith("i need JL88WQ moved ")
+    assert plain.type("I need JL88WQ moved.") == "I need JL88WQ moved."
+    assert director.direction("Hi! How can I help you today?") == plain.direction("Hi! How can I help you today?")
+
+
+def test_a_persona_types_what_others_worded() -> None:
+    persona = pe.Persona(id="p", description="", dials={**CARELESS, "slips_per_100_words": 20.0})
+    text = "I would like to change the booking of Amelia Ruiz, please. The code is JL88WQ, really."
+    found = persona.type(text, 3, task=TASK)
+    assert "Amelia Ruiz" in found
+    assert "JL88WQ" in found
+    assert persona.type(found, 3, task=TASK) == found == persona.type(text, 3, task=TASK)
+    assert persona.type(text, 4, task=TASK) != found != persona.type(text, 3, seed=1, task=TASK)
+    assert pe.Persona(id="p", description="").type(text, 3) == text
+
+
+class Says:
+    """A model that always says the same."""
+
+    def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
+        self.seen = messages
+        return Reply(text="I would like to move my flight to the evening. My code is JL88WQ.")
+
+
+@pytest.mark.parametrize("wording", ["draft", "direction", "text"])
+def test_users_played_by_a_model_type(wording: Wording) -> None:
+    model, persona = Says(), pe.Persona(id="p", description="", dials={**CARELESS, "patience_turns": 2.0})
+    episode = run_episode(TASK, persona, PlanItem("t", 0, 1), definitions.domain("service"), make_user=model_user(model, wording))
+    assert said_by(episode)[0].startswith("i would like to move my flight to the evening. my code is JL88WQ ")
+    assert not any(text.startswith("i would") for text in (message.content for message in model.seen))  # it sees its own words
