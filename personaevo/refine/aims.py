@@ -40,7 +40,7 @@ def aims(
     table = features.dials()
     shown = {name: float(value) for name, value in zip(scale.names, known, strict=True) if name in table and np.isfinite(value)}
     short = dict(zip(scale.names, _beyond_chance(posterior.mean - mean, scores) * scale.scores.sd, strict=True))
-    targets = {name: value + float(short[name]) for name, value in shown.items()}
+    targets = {name: min(max(value + float(short[name]), table[name].low), table[name].high) for name, value in shown.items()}
     for name, asked, wanted in _spreads(scale, posterior, scores, profile):
         shown[name], targets[name] = asked, wanted
     return targets, shown

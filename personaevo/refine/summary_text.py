@@ -40,7 +40,7 @@ def _headline(summary: Summary) -> list[str]:
         return []
     lines = [f"known again: from {_share(found)} of other people (chance is 50%)"]
     room = summary.share_of_room
-    return lines + ([f"share of the room between population and own dialogues: {_share(room)}"] if room.mean is not None else [])
+    return lines + ([f"share of the room up to own other dialogues: {_share(room)}"] if room.mean is not None else [])
 
 
 def _share(found: Interval) -> str:
