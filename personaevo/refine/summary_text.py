@@ -77,10 +77,10 @@ def _line(row: Row) -> str:
 def _around(summary: Summary) -> list[str]:
     updated = "-" if summary.updated is None else f"{summary.updated:.0%}"
     updated += "" if summary.updated_worse is None else f", of these worse than their start: {summary.updated_worse:.0%}"
-    unchanged = "" if summary.unchanged is None else f"; equal to the population's: {summary.unchanged:.0%}"
+    unchanged = [] if summary.unchanged is None else [f"unchanged, equal to the population's: {summary.unchanged:.0%}"]
     leak = "-" if summary.leak is None else f"{summary.leak:.2f}"
     stops = ", ".join(f"{name} {count}" for name, count in sorted(summary.stops.items()))
-    lines = [f"updated: {updated}{unchanged}", f"leak score of the refined: {leak}; stopped by: {stops}"]
+    lines = [f"updated: {updated}", *unchanged, f"leak score of the refined: {leak}; stopped by: {stops}"]
     if summary.rank[0] is not None:
         beside = "" if summary.rank[1] is None else f" (population: {summary.rank[1]:.0%})"
         lines.append(f"by distance alone nearer to its own person than to {summary.rank[0]:.0%} of the others{beside}")

@@ -326,6 +326,9 @@ def test_an_unknown_policy_is_refused() -> None:
 # --- habits that name a person
 
 
+OTHERS = Background.of([f"hello there, number {number} of many" for number in range(40)])
+
+
 def kinds(report: LeakReport) -> set[str]:
     return {leak.kind for leak in report.leaks}
 
@@ -338,7 +341,7 @@ def test_an_unusual_smiley_is_a_leak(sign: str) -> None:
 
 
 def test_what_others_use_too_names_nobody() -> None:
-    items: Any = {"train": {"a": "that works :) thanks ... and -- well"}}
+    items: Items = {"train": {"a": "that works :) thanks ... and -- well"}}
     assert not find("You write :) often.", items, background=OTHERS).serious
     smiling = Background.of([f"hello d=b {number}" for number in range(40)])
     assert not find("You write d=b often.", {"train": {"a": "yes d=b"}}, background=smiling).leaks
