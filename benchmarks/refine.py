@@ -9,9 +9,9 @@ beside the population: the energy score, what it gains, which share of the room 
 worse, and the re-identification. ``--json`` prints the same as one object.
 
 ``--shuffled`` deals the dialogues of each side out anew, so that a person's items and the one held out are mostly of two people: nothing
-may be gained over the population. ``--analysts`` refines so many people (with other seeds once all had their turn) from targets that are noise
-(drawn from all people's range), adversarial (as far on the other side of the mean as the person is on this one) or constant (the same for
-everybody): the mean change on what is held out must not be below 0 by more than its interval.
+may be gained over the population. ``--analysts`` refines so many people (with other seeds once all had their turn) from targets that are
+noise (drawn from all people's range), adversarial (as far on the other side of the mean as the person is on this one) or constant (the same
+for everybody): the mean change on what is held out must not be below 0 by more than its interval.
 """
 
 from __future__ import annotations

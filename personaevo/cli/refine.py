@@ -57,8 +57,8 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
 
     PROFILE is a file (a profile, attributes, a persona as 'sample --json' prints it, or text), or one of the words shrinkage (what
     statistics expect of the person after the behavior; the default), population (the average of the others), attributes (the person's own),
-    nothing. An update is kept only if it adds more than chance would, on behavior that it was not made from or on what is expected of the person;
-    at the end the profile is scored on behavior that was not looked at before.
+    nothing. An update is kept only if it adds more than chance would, on behavior that it was not made from or on what is expected of the
+    person; at the end the profile is scored on behavior that was not looked at before.
     """
     if out is not None:
         from personaevo.refine.run import open_folder

@@ -83,7 +83,7 @@ def _around(summary: Summary) -> list[str]:
     lines = [f"updated: {updated}", *unchanged, f"leak score of the refined: {leak}; stopped by: {stops}"]
     if summary.rank[0] is not None:
         beside = "" if summary.rank[1] is None else f" (population: {summary.rank[1]:.0%})"
-        lines.append(f"by distance alone nearer to its own person than to {summary.rank[0]:.0%} of the others{beside}")
+        lines.append(f"by distance alone nearer to its person than to {summary.rank[0]:.0%} of others{beside}")
     return lines + [
         f"{name}: could not be measured" if means is None else f"{name}: {means[0]:.3f} at the start, {means[1]:.3f} refined"
         for name, means in summary.beside.items()
@@ -94,7 +94,7 @@ def _curve(summary: Summary) -> list[str]:
     """What so many items tell by shrinkage alone: a table, and as bars how many other people are told apart."""
     if not summary.curve:
         return []
-    lines = ["", "by how many items of a person (shrinkage alone; each over those who have as many)", ""]
+    lines = ["", "by items of a person (shrinkage alone; each over those who have as many)", ""]
     lines.append(f"{'items':>5}{'people':>8}{'gain':>9}  {'95 % interval':18}{'room':>6}{'known again':>13}")
     lines += map(_point, summary.curve)
     return [*lines, "", *(f"{one.items:>5} {_bar(one.recognized)}" for one in summary.curve)]
