@@ -1,7 +1,7 @@
-"""Does each dial of typing move its habit, and nothing else? ``python -m benchmarks.typing_surface [--data FOLDER] [--dialogues 120] [--json]``.
+"""Does each dial of typing move its habit, and nothing else? ``python -m benchmarks.typing_surface [--data FOLDER] [--dialogues 120]``.
 
-For each domain: dialogues of embedded users, typed with the dials at people's means and one of them swept over 0.1 … 0.9. ``slope`` is that
-of the habit shown on what was asked; ``others`` the steepest slope of any other habit on it (shares; letters a word for the length of words).
+For each domain: dialogues of embedded users, typed with the dials at people's means and one of them swept over 0.1 … 0.9. ``slope`` is
+that of the habit shown on what was asked; ``others`` the steepest slope of any other habit on it (shares; letters for the length of words).
 Then, for domains whose people's text kept case and punctuation: each habit of typed dialogues with all dials at people's means, beside
 people's mean, the interval of a random half of people, and whether it lies within. With ``--data`` (the folder with the corpora, see
 fitness/references/README.md) people's habits are measured anew, else they are those of the installed references.
@@ -35,7 +35,8 @@ def worded(domain: str, dialogues: int) -> tuple[tuple[Task, tuple[str, ...]], .
     """What embedded users of the domain say before it is typed, at people's means of the other dials, with their tasks."""
     tasks = list(readers.read_tasks(definitions.domain_files(domain).tasks))
     people = reference.packaged(domain)
-    dials = {name: float(np.clip(value, definitions.dials()[name].low, definitions.dials()[name].high)) for name, value in zip(people.names, people.values.mean(axis=0), strict=True)}
+    known, means = definitions.dials(), zip(people.names, people.values.mean(axis=0).tolist(), strict=True)
+    dials = {name: min(max(value, known[name].low), known[name].high) for name, value in means}
     found = []
     for number in range(dialogues):
         task = tasks[number % len(tasks)]
@@ -64,14 +65,20 @@ def slopes(domain: str, dialogues: int, middle: Mapping[str, float], habit: str)
 def mean_of(values: Floats) -> Floats:
     """Mean of each column over the dialogues that have the habit; NaN where none has."""
     counts = (~np.isnan(values)).sum(axis=0)
-    return np.divide(np.nansum(values, axis=0), counts, out=np.full(values.shape[1], np.nan), where=counts > 0)
+    found = np.full(values.shape[1], np.nan)
+    np.divide(np.nansum(values, axis=0), counts, out=found, where=counts > 0)
+    return found
 
 
 def people_of(domain: str, data: str | None) -> tuple[Floats, tuple[str, ...]] | None:
     """People's habits, ``[n, k]``, and what their text lost."""
     if data is None:
         found = reference.packaged(domain)
-        return None if found.typing is None else (found.typing, found.losses)
+        if found.typing is None:
+            return None
+        every = np.full((len(found), len(typing().names)), np.nan)
+        every[:, [typing().names.index(name) for name in found.typing_names]] = found.typing
+        return every, found.losses
     from benchmarks.build_references import SOURCES  # noqa: PLC0415
 
     source = next(one for one in SOURCES if one.name == domain)
@@ -149,7 +156,8 @@ def _print(swept: Sequence[Mapping[str, Any]], beside: Sequence[Mapping[str, Any
     print(f"worst: {worst['domain']} {worst['dial']} moves {worst['which']} by {worst['others']:.2f}")
     for row in beside:
         inside = "within" if row["low"] <= row["typed"] <= row["high"] else f"off by {row['typed'] - row['people']:+.3f}"
-        print(f"{row['domain']:9}{row['habit']:19} typed {row['typed']:.3f}   people {row['people']:.3f} [{row['low']:.3f}, {row['high']:.3f}]   {inside}")
+        people = f"{row['people']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        print(f"{row['domain']:9}{row['habit']:19} typed {row['typed']:.3f}   people {people}   {inside}")
 
 
 if __name__ == "__main__":

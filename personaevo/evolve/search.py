@@ -32,7 +32,7 @@ from personaevo.evolve.calibrated import settled
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import likeliest, play_finals, winner
-from personaevo.evolve.names import BEST
+from personaevo.evolve.names import AUDITOR_SEES, BEST
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.progress import Progress, Watch, outlook
 from personaevo.evolve.ranking import Scored
@@ -61,7 +61,8 @@ Value = TypeVar("Value")
 class SearchResult:
     """What a search found. ``table`` is the final table on held-out tasks and people; ``comparisons`` are the best program's paired
     differences to every other row; ``best`` the program that won the finals; ``spending`` what each role's model did and cost, in all;
-    ``problem`` says why nothing was found, where every proposal was refused or no dialogue of a candidate was played ("" otherwise)."""
+    ``problem`` says why nothing was found, where every proposal was refused or no dialogue of a candidate was played ("" otherwise);
+    ``auditor_sees`` what the auditor saw beside fingerprint and dynamics."""
 
     archive: Path
     seed: int
@@ -74,6 +75,7 @@ class SearchResult:
     comparisons: tuple[Comparison, ...] = ()
     spending: Mapping[str, Account] = field(default_factory=dict)
     problem: str = ""
+    auditor_sees: str = ""
 
     def _repr_html_(self) -> str:
         names = list(dict.fromkeys(name for row in self.table for name in row.measures))
@@ -430,7 +432,10 @@ class Search:
         digest = archive.digest(self.run_id)
         spending = self.company.models.ledger.accounts() if self.company is not None else {}
         done = self.state.count, self.state.episodes
-        return SearchResult(path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending, self._problem())
+        sees = self.bench.inputs.get(AUDITOR_SEES, "")
+        return SearchResult(
+            path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending, self._problem(), sees
+        )
 
     def _problem(self) -> str:
         """Why nothing was found, if nothing was."""

@@ -124,7 +124,9 @@ def sentences() -> tuple[str, ...]:
     return (*said, rules().ordinary)
 
 
-def said_of(values: Mapping[str, float], room: int, description: str = "", beside: Sequence[Saying] = (), most: int = 0) -> tuple[Saying, ...]:
+def said_of(
+    values: Mapping[str, float], room: int, description: str = "", beside: Sequence[Saying] = (), most: int = 0
+) -> tuple[Saying, ...]:
     """What is said of these dials in at most ``room`` words: the most telling sayings that go together, with those ``beside`` and with the
     description, in the order of the rules. There are at most ``most`` of them (0: as many as the rules allow).
 

@@ -86,8 +86,8 @@ class UserDirector:
         return "" if turn is None else self.type(turn.draft.text)
 
     def type(self, text: str) -> str:
-        """What a model said for the turn just given, typed as this user types (see ``typist.Typist``): facts, codes, names and numbers stay as
-        they are, and so does a text that is typed already. Where no dial of typing is set, it is the text."""
+        """What a model said for the turn just given, typed as this user types (see ``typist.Typist``): facts, codes, names and numbers stay
+        as they are, and so does a text that is typed already. Where no dial of typing is set, it is the text."""
         return text if self._typist is None else self._typist.type(text, self._count)
 
     @property

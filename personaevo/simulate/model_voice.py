@@ -131,7 +131,8 @@ def directed_user(
     calibration: Calibration | None = None,
 ) -> DirectedUser:  # fmt: skip
     """A user whose turns are planned by the director, worded by the model and, where a dial of typing is set, typed; with its
-    ``calibration`` the director asks for what will show the persona's dials. The model sees its own words, untyped. Equal arguments give the same plans for what is heard."""
+    ``calibration`` the director asks for what will show the persona's dials. The model sees its own words, untyped. Equal arguments give
+    the same plans for what is heard."""
     seed, sample = item.seed, sample_of(item)
     dials = persona.dials if calibration is None else calibration.invert(persona.dials)
     director = Director(task, dials, domain, random.Random(seed_of(seed, "user")))

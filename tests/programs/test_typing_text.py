@@ -32,13 +32,15 @@ def test_habits_in_plain_words() -> None:
     careless = {"lower_start": 1.0, "lower_sentence": 1.0, "lower_i": 0.1, "full_stop": 0.0, "question_mark": 1.0}
     assert in_words(careless, 120) == "You do not bother with capitals or full stops."
     said = in_words({**careless, "lower_i": 0.9, "smileys": 0.2, "ellipses": 0.3}, 120)
-    assert said == "You do not bother with capitals or full stops. You write i for I, trail off with dots at times and add a smiley now and then."
+    does = "You write i for I, trail off with dots at times and add a smiley now and then."
+    assert said == f"You do not bother with capitals or full stops. {does}"
     assert in_words({"lower_start": 0.0, "full_stop": 1.0}, 120) == ""
     assert in_words({"words_per_turn": 18.0, "lower_start": 0.0}, 120) == rules().ordinary
 
 
 def test_dials_of_typing_do_not_change_what_else_is_said_where_there_is_room() -> None:
-    assert in_words({"words_per_turn": 2.0, "lower_start": 1.0}, 120) == f"{in_words({'words_per_turn': 2.0}, 120)} You do not bother with capitals."
+    brief = in_words({"words_per_turn": 2.0}, 120)
+    assert in_words({"words_per_turn": 2.0, "lower_start": 1.0}, 120) == f"{brief} You do not bother with capitals."
 
 
 @pytest.mark.parametrize("seed", range(300))
