@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from personaevo import definitions, reference
@@ -95,8 +96,13 @@ def _reference(engine: Engine) -> Population | None:
     path = definitions.domain_files(engine.domain).reference
     if not path.exists():
         return None
-    values = reference.load(path).values
-    return of_reference(values) if len(values) >= MIN_DIALOGUES else None
+    known = reference.load(path)
+    if len(known) < MIN_DIALOGUES:
+        return None
+    habits = np.full((len(known), len(definitions.typing().names)), np.nan)
+    if known.typing is not None:
+        habits[:, [definitions.typing().names.index(name) for name in known.typing_names]] = known.typing
+    return of_reference(np.hstack([known.values, habits]), np.unique(known.people, return_inverse=True)[1])
 
 
 # --- running

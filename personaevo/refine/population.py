@@ -156,8 +156,8 @@ class _Side:
         )  # fmt: skip
 
 
-def of_reference(values: Floats) -> Population:
-    """The people of a reference, of whose dialogues only whole ones were measured.
+def of_reference(values: Floats, people: Any = None) -> Population:
+    """The ``people`` of a reference (integers), of whose dialogues only whole ones were measured: rows, or fingerprints alone.
 
     Raises:
         ReferenceDataError: they are too few.
@@ -165,7 +165,7 @@ def of_reference(values: Floats) -> Population:
     if len(values) < MIN_DIALOGUES:
         raise ReferenceDataError(f"{len(values)} people are too few to refine against: expected at least {MIN_DIALOGUES} dialogues")
     none = np.empty((0, values.shape[1]))
-    return Population(values, none, none)
+    return Population(values, none, none, people)
 
 
 class Yardstick:
