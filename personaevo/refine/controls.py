@@ -40,9 +40,8 @@ def outcomes(case: Case, start: Profile, profile: Profile, items: Sequence[Item]
     found = {"refined": refined.model_copy(update={"rows": tuple(map(stored, rows))}), "start": outcome(case, start, items)}
     if case.yardstick is not None:
         population = case.yardstick.population
-        nothing = np.empty((0, len(features.names())))
         found["shrinkage"] = outcome(case, shrunk(population, case.yardstick.rows(case.parts.train)), items)
-        found["population"] = outcome(case, shrunk(population, nothing), items)
+        found["population"] = outcome(case, shrunk(population, case.yardstick.rows(())), items)
         found["average"] = outcome(case, average(population), items)
         found |= _computed(case, case.yardstick, rows, items)
     found["rewrite"] = _rewritten(case, start, items)
@@ -76,8 +75,9 @@ def _played(case: Case, profile: Profile, items: Sequence[Item]) -> tuple[Outcom
     return Outcome(profile=profile, values=tuple(found.values()), beside=others, leak=leak, shown=shown, **known), rows
 
 
-def _recognition(case: Case, points: Floats) -> dict[str, Any]:
-    return {} if case.lineup is None else {"recognized": case.lineup.recognized(points), "nearer": case.lineup.nearer(points)}
+def _recognition(case: Case, points: Floats, *, real: bool = False) -> dict[str, Any]:
+    found = case.lineup
+    return {} if found is None else {"recognized": found.recognized(points, real=real), "nearer": found.nearer(points)}
 
 
 def stored(row: Floats) -> tuple[float | None, ...]:
@@ -96,7 +96,7 @@ def _computed(case: Case, yardstick: Yardstick, rows: Floats, items: Sequence[It
         mean = yardstick.points(rows).mean(axis=0, keepdims=True)
         found["constant"] = Outcome(values=tuple(map(float, scores.energy_scores(mean, truths))), **_recognition(case, mean))
     if case.parts.test and len(own):
-        found["own"] = Outcome(values=tuple(map(float, scores.own_score(own, truths))), **_recognition(case, own))
+        found["own"] = Outcome(values=tuple(map(float, scores.own_score(own, truths))), **_recognition(case, own, real=True))
     else:
         found["own"] = Outcome(reason="there is no other dialogue of the person")
     return found

@@ -39,7 +39,8 @@ _HABIT = "habit"
 @dataclass(frozen=True, slots=True)
 class Leak:
     """One thing carried over. ``kind`` is "run", "order", "name", "number", "rare" or "habit"; ``excerpt`` is how the *profile* puts it
-    (one line, at most 80 characters, safe to print); ``weight`` is 0..1; ``sentences`` are the profile's sentences that carry it, as they stand."""
+    (one line, at most 80 characters, safe to print); ``weight`` is 0..1; ``sentences`` are the profile's sentences that carry it, as they
+    stand."""
 
     kind: str
     excerpt: str

@@ -18,6 +18,7 @@ from personaevo.records import Floats
 from personaevo.refine import leakage
 from personaevo.refine.accept import Decision, Trial, decide
 from personaevo.refine.behavior import Item
+from personaevo.refine.estimate import shrunk
 from personaevo.refine.leakage import LeakReport
 from personaevo.refine.population import Yardstick
 from personaevo.refine.profile import Profile
@@ -78,7 +79,12 @@ class Case:
     @cached_property
     def lineup(self) -> Lineup | None:
         """Those items among other people's; None where nobody else has any."""
-        return None if self.yardstick is None else Lineup.of(self.yardstick.population, self.yardstick.rows(self.judged))
+        if self.yardstick is None:
+            return None
+        population, typical = self.yardstick.population, None
+        if self.yardstick.whole:
+            typical = rows_of(self.played(shrunk(population, self.yardstick.rows(())), self.judged, "judged"))
+        return Lineup.of(population, self.yardstick.rows(self.judged), typical)
 
     @property
     def noise_seed(self) -> int:

@@ -1,8 +1,9 @@
 """Is a profile its person's? Whether its simulated dialogues fit what that person did, held out, better than what others did.
 
-A dialogue counts for a profile by how much nearer it is to the profile's dialogues than to people's in general: what the energy score of
-the profile gains over that of the population. By mere distance an ordinary dialogue is near everybody's profile, and most so where
-profiles are shrunk toward the average, so that who is unlike others would never be found. Distance alone stands beside.
+A dialogue counts for a profile by what the profile's energy score gains on it over the population's: by how much nearer it is to the
+profile's dialogues than to those of the population's profile, played the same way. By mere distance an ordinary dialogue is near
+everybody's profile, and most so where profiles are shrunk toward the average, so that who is unlike others would never be found; and what
+the simulator does with everybody would count as somebody's manner. Distance alone stands beside.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ _CROWD = 400  # dialogues of others that stand for all of them
 @dataclass(frozen=True)
 class Lineup:
     """Held-out dialogues as points: the person's ``own[m, k]`` and ``others[n, k]``, of which each other person's ``weights`` sum up to 1;
-    ``usual`` is the mean distance of each, own first, from dialogues of everybody else."""
+    ``usual`` is the mean distance of each, own first, from dialogues of the population's profile, ``among`` that from everybody else's
+    own."""
 
     own: Floats
     others: Floats
     weights: Floats
     usual: Floats
+    among: Floats
 
     @classmethod
-    def of(cls, population: Population, rows: Floats) -> Lineup | None:
-        """The lineup for a person with held-out ``rows[m, d]``; None if either side has none."""
+    def of(cls, population: Population, rows: Floats, typical: Floats | None = None) -> Lineup | None:
+        """The lineup for a person with held-out ``rows[m, d]``; None if either side has none. ``typical[k, d]`` are rows of dialogues of the
+        population's profile; without, everybody's own take their place."""
         held = np.flatnonzero(population.held)
         if not len(held) or not len(rows):
             return None
@@ -42,13 +46,15 @@ class Lineup:
         far = distances(np.vstack([own, others]), scale.points(population.whole[crowd]))
         owners = np.concatenate([np.full(len(own), -1), people[held]])
         strange = people[crowd][None] != owners[:, None]
-        usual = (far * strange).sum(axis=1) / np.maximum(strange.sum(axis=1), 1)
-        return cls(own, others, 1.0 / counts[2][counts[1]], usual)
+        among = (far * strange).sum(axis=1) / np.maximum(strange.sum(axis=1), 1)
+        known = typical is not None and len(typical) > 0
+        usual = distances(np.vstack([own, others]), scale.points(typical)).mean(axis=1) if known and typical is not None else among
+        return cls(own, others, 1.0 / counts[2][counts[1]], usual, among)
 
-    def recognized(self, points: Floats) -> float:
+    def recognized(self, points: Floats, *, real: bool = False) -> float:
         """Share (0..1) of other people whose held-out dialogue the simulated ``points[k, d]`` fit less than the person's own; .5 is chance,
-        ties count half."""
-        return self._share(distances(np.vstack([self.own, self.others]), points).mean(axis=1) - self.usual)
+        ties count half. ``real`` ones are people's, and compared with people's."""
+        return self._share(distances(np.vstack([self.own, self.others]), points).mean(axis=1) - (self.among if real else self.usual))
 
     def nearer(self, points: Floats) -> float:
         """The same by distance from the mean of the simulated dialogues alone."""

@@ -7,8 +7,8 @@ import pytest
 
 from personaevo.measure.scores import energy_scores
 from personaevo.refine.controls import padded, with_truth
-from personaevo.refine.people import Crowd, refine_all, works
 from personaevo.refine.peers import others
+from personaevo.refine.people import Crowd, refine_all, works
 from personaevo.refine.person import Work, case_of
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.result import Outcome, PersonResult

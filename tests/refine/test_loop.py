@@ -54,7 +54,8 @@ def case() -> Make:
 def sheet(*rows: Sequence[float]) -> Sheet:
     """A sheet of one feature, with a row for each item: distances of role-plays from the person, and 0 from one another."""
     names = tuple(map(str, range(len(rows))))
-    return Sheet("energy", False, names, tuple(np.array(row, dtype=float) for row in rows), tuple(np.zeros((len(row),) * 2) for row in rows))
+    apart = tuple(np.zeros((len(row), len(row))) for row in rows)
+    return Sheet("energy", False, names, tuple(np.array(row, dtype=float) for row in rows), apart)
 
 
 def test_the_gain_is_the_mean_of_the_items() -> None:

@@ -14,14 +14,13 @@ from personaevo.archive import Archive
 from personaevo.errors import BudgetError, ConfigError, ModelUnavailableError, ReplyError
 from personaevo.models.wrappers import Structured
 from personaevo.records import Message
-from personaevo.refine import measures, scoring
-from personaevo.refine import features
+from personaevo.refine import features, measures, scoring
 from personaevo.refine.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
+from personaevo.refine.estimate import shrunk
 from personaevo.refine.leakage import NO_BACKGROUND
 from personaevo.refine.measures import Measured
 from personaevo.refine.people import attempt, refine_all, stored
 from personaevo.refine.person import Engine, Work, refine_person
-from personaevo.refine.estimate import shrunk
 from personaevo.refine.profile import SECTIONS, Profile
 from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.roles import Performance, Response

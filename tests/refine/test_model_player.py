@@ -16,8 +16,7 @@ from personaevo.models.kept import Kept
 from personaevo.models.ledger import Ledger
 from personaevo.models.wrappers import Books, Paid
 from personaevo.records import Message, Reply, Turn
-from personaevo.refine import model_player
-from personaevo.refine import features
+from personaevo.refine import features, model_player
 from personaevo.refine.behavior import Action, DialogueItem, Item, SessionItem, Step
 from personaevo.refine.model_player import ModelPlayer, sample_index
 from personaevo.refine.profile import Claim, Profile
