@@ -24,6 +24,7 @@ from personaevo.records import Floats, Persona, PlanItem, Task
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.typist import SWING, Typist, protected_by
+from personaevo.simulate.users import VALUES_FIRST
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 FIXED = 0.5  # where people's text does not show a habit
@@ -50,7 +51,7 @@ def shown(domain: str, dialogues: int, dials: Mapping[str, float]) -> Floats:
     """The habits of the typed dialogues, ``[n, k]``."""
     typed = []
     for number, (task, texts) in enumerate(worded(domain, dialogues)):
-        typist = Typist(dials, seed_of("typist", number), protected_by(task))
+        typist = Typist(dials, seed_of("typist", number), protected_by(task), values_first=VALUES_FIRST)
         typed.append([typist.type(text, turn) for turn, text in enumerate(texts)])
     return typing().measure(typed).values
 
@@ -133,10 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder with the corpora")
     parser.add_argument("--dialogues", type=int, default=120)
+    parser.add_argument("--domain", action="append", choices=domain_names(), help="only these domains")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     swept, beside = [], []
-    for domain in domain_names():
+    for domain in options.domain or domain_names():
         people = people_of(domain, options.data)
         middle = middle_of(people)
         swept += sweep(domain, options.dialogues, middle)
@@ -146,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({"slopes": swept, "means": beside}))
     else:
         _print(swept, beside)
-    return int(any(not row["slope"] >= 0.8 for row in swept))
+    return int(any(row["slope"] < 0.8 for row in swept))  # NaN: nobody in this domain gives an occasion
 
 
 def _print(swept: Sequence[Mapping[str, Any]], beside: Sequence[Mapping[str, Any]]) -> None:

@@ -80,6 +80,7 @@ class Habits:
         self.inner = _compiled(r"(?<=[\w,;] )[^\W\d_][^\W\d_'\u2019]+")
         self.letters = _compiled(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
         self.touched = frozenset(self._touched(lexicon))
+        self.faces_read = frozenset(re.findall(r"[^\W\d_]+", " ".join(lexicon["smileys"]).lower()))
         self.known = self.touched | self._asking(lexicon)
         self.faces = frozenset(lexicon["smileys"])
 
@@ -106,11 +107,11 @@ class Habits:
 
     @staticmethod
     def _comma(lexicon: Mapping[str, Any]) -> str:
-        """A comma between words, or the place of one: ``mark`` is empty there."""
+        """The place of a comma, written or not, or (``other``) a comma that is written elsewhere, but not in a list of numbers."""
         before, after = words(lexicon["comma_before"]), words(lexicon["comma_after"])
         none = rf"(?!(?:{words(lexicon['not_first_words'])})\b)"
-        written = rf"(?<=[\w\"')]) ?,(?= +\S)|(?<=[{VEILED}]) ?,(?= +[^\s{VEILED}])"  # not of a list of numbers
-        return rf"{written}|(?<={WORD[:-1]}\"')])(?= +{none}(?:{before}) +{WORD})|^{none}(?P<opener>{after})(?= +{WORD})"
+        place = rf"(?<={WORD[:-1]}\"')])(?: ?,)?(?= +{none}(?:{before}) +{WORD})|^{none}(?P<opener>{after})(?: ?,)?(?= +{WORD})"
+        return rf"{place}|(?P<other>(?<=[\w\"')]) ?,(?= +\S)|(?<=[{VEILED}]) ?,(?= +[^\s{VEILED}]))"
 
     @staticmethod
     def _abbreviation(pairs: Mapping[str, Sequence[str]]) -> str:

@@ -170,7 +170,7 @@ def begins_lower(word: str) -> bool | None:
 
 
 def _word_length(text: Lines) -> Counts:
-    touched = text.patterns.touched
+    touched = text.patterns.touched | text.patterns.faces_read
     found = [match for match in text.patterns.letters.finditer(text.text) if match.group().lower() not in touched]
     letters = np.zeros(text.size)
     np.add.at(letters, text.owner[text.lines_of([match.start() for match in found])], [len(match.group()) for match in found])
@@ -189,7 +189,7 @@ _MEASURES: Mapping[str, Callable[[Lines], Counts]] = {
     "laughter": lambda text: text.by_turn(text.patterns.laughter),
     "no_apostrophe": lambda text: text.by_match(text.patterns.apostrophe, lambda found: not {"'", "\u2019"}.intersection(found.group())),
     "contractions": lambda text: text.by_match(text.patterns.contraction, lambda found: bool(found["short"])),
-    "commas": lambda text: text.by_match(text.patterns.comma, lambda found: "," in found.group()),
+    "commas": lambda text: text.by_match(text.patterns.comma, lambda found: None if found["other"] else "," in found.group()),
     "quotes": lambda text: text.by_turn(text.patterns.quotes),
     "dashes": lambda text: text.by_turn(text.patterns.dashes),
     "brackets": lambda text: text.by_turn(text.patterns.brackets),

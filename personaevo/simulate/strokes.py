@@ -16,7 +16,6 @@ from personaevo.measure.typing import ELLIPSIS, EXCLAMATION, QUESTION, STOP, beg
 
 SLIPS = "slips_per_100_words"
 _MASK = (1 << 64) - 1
-_OTHER_COMMAS = 0.4  # commas elsewhere for each place of one: once left out they cannot be counted, so that fewer are kept than asked
 _SWAPPED = 2.0  # half of all neighboring letters are in order, and only those are swapped
 _PLAIN_WORD = re.compile(rf"(?<!{WORD})[^\W\d_]+(?!{WORD}|['\u2019])")
 _TOKEN = re.compile(rf"\S*{WORD}\S*")
@@ -60,6 +59,11 @@ class Hand:
     def shows(self, habit: str, draws: Draws, occasion: int = 0) -> bool | None:
         """Whether this occasion of the habit shows it; None where it stays as it is."""
         return draws(habit, occasion) < self.levels[habit] if habit in self.levels else None
+
+    def plain(self, word: str) -> bool:
+        """Whether a word that begins with a capital is no name, as far as is known."""
+        low = word.lower().replace("\u2019", "'")
+        return low.split("'")[0] in self.ordinary or bare(low) in self.habits.touched
 
     def each(self, habit: str, pattern: re.Pattern[str], text: str, draws: Draws, change: Callable[[re.Match[str], bool], str]) -> str:
         """The text with every occasion of a pattern changed, in the order in which they stand."""
@@ -168,7 +172,8 @@ def _laughter(hand: Hand, text: str, draws: Draws) -> str:
 
 
 def _without_laughter(habits: Habits, text: str) -> str:
-    """Laughter at the beginning and the end goes; within a sentence it is a word like others, and alone it is all there is."""
+    """Laughter at the beginning, at the end and between sentences goes; within one it is a word like others, alone it is all there is."""
+    text = _among(habits).sub(_next_begun, text)
     end = habits.end.search(text)
     if end and end["tail"]:
         tail = "".join(face.group() for face in re.finditer(rf" *{habits.smiley}", end["tail"]))
@@ -209,8 +214,19 @@ def _with_first_word(hand: Hand, text: str) -> str:
     said, at = found["word"], found.start("word")
     if not said[0].isupper():
         return f"{word}, {text}"
-    lowered = begins_lower(said) is False and said.lower() in hand.ordinary
+    lowered = begins_lower(said) is False and hand.plain(said)
     return f"{word.capitalize()}, {text[:at]}{said[0].lower() if lowered else said[0]}{text[at + 1 :]}"
+
+
+def _among(habits: Habits) -> re.Pattern[str]:
+    """Laughter that is a sentence of its own after another one, or set off by commas, and the letter after it."""
+    return re.compile(rf"(?:(?<=[.!?\u2026]) *|, *)(?P<said>{habits.laugh})(?P<mark>[.!,\u2026]*)(?P<next> +\S|$)", re.IGNORECASE)
+
+
+def _next_begun(found: re.Match[str]) -> str:
+    set_off = found.group().startswith(",") and found["mark"] == ","
+    following = found["next"].upper() if found["said"][0].isupper() else found["next"]
+    return ("," if set_off else "") + (following if len(following) == len(found["next"]) else found["next"])
 
 
 def _begun(rest: str, before: str) -> str:
@@ -256,13 +272,11 @@ def _stopped(habits: Habits, text: str) -> str:
 
 
 def _commas(hand: Hand, text: str, draws: Draws) -> str:
-    level = hand.levels["commas"]
-    chance = level / (1.0 + _OTHER_COMMAS * (1.0 - level))
-
     def change(found: re.Match[str]) -> str:
         word = len(_TOKEN.findall(text, 0, found.end()))
-        shown, written = draws("commas", word) < chance, "," in found.group()
-        return found.group() if shown == written else "" if written else f"{found.group()},"
+        shown, written = hand.shows("commas", draws, word), "," in found.group()
+        opener = found["opener"] or ""
+        return found.group() if shown == written else opener if written else f"{opener},"
 
     return hand.habits.comma.sub(change, text)
 
@@ -319,7 +333,7 @@ def _begins(hand: Hand, text: str, found: re.Match[str], lower: bool | None) -> 
     """The text with the word that was found begun in lower case or with a capital; what may be a name keeps its capital."""
     word, at = found["word"], found.start("word")
     now = begins_lower(word)
-    if now is None or now == lower or (lower and word.lower() not in hand.ordinary and bare(word.lower()) not in hand.habits.touched):
+    if now is None or now == lower or (lower and not hand.plain(word)):
         return text
     return f"{text[:at]}{word[0].lower() if lower else word[0].upper()}{text[at + 1 :]}"
 

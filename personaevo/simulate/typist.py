@@ -37,12 +37,15 @@ class Typist:
         seed: of the dialogue.
         protected: texts that stay as they are wherever they stand (see ``protected_by``). Codes, addresses, file names and whatever holds
             a digit do anyway.
+        values_first: the share of turns that begin with a protected text. They keep their case, and the others make up for it.
     """
 
-    def __init__(self, dials: Mapping[str, float], seed: int, protected: Sequence[str] = ()) -> None:
+    def __init__(self, dials: Mapping[str, float], seed: int, protected: Sequence[str] = (), *, values_first: float = 0.0) -> None:
         swing = dials.get(SWING, definitions.typing_dials()[SWING].default)
         asked = {name: dials[name] for name in definitions.typing_dials() if name in dials and name != SWING}
         levels = {name: _drawn(value, swing, seed_of(seed, SWING, name)) for name, value in asked.items()}
+        if "lower_start" in levels and protected:
+            levels["lower_start"] = _of_the_others(levels["lower_start"], protected, values_first)
         spared = frozenset(" ".join(protected).lower().split())
         self._hand = Hand(levels, dials.get(SLIPS, 0.0), _favorites(dials), definitions.typing().patterns, ordinary(), spared)
         self._veil = veiler(tuple(protected))
@@ -81,9 +84,9 @@ def types(dials: Mapping[str, float]) -> bool:
     return any(name in dials for name in definitions.typing_dials() if name != SWING)
 
 
-def typist_for(dials: Mapping[str, float], seed: int, task: Task | None) -> Typist | None:
+def typist_for(dials: Mapping[str, float], seed: int, task: Task | None, *, values_first: float = 0.0) -> Typist | None:
     """The typist of a user's dialogue; None where no dial of typing is set: then the wording stays as it is."""
-    return Typist(dials, seed, protected_by(task)) if types(dials) else None
+    return Typist(dials, seed, protected_by(task), values_first=values_first) if types(dials) else None
 
 
 def protected_by(task: Task | None) -> tuple[str, ...]:
@@ -104,6 +107,12 @@ def _drawn(mean: float, swing: float, seed: int) -> float:
         return mean
     total = 1.0 / swing - 1.0
     return random.Random(seed).betavariate(mean * total, (1.0 - mean) * total)
+
+
+def _of_the_others(level: float, protected: Sequence[str], share: float) -> float:
+    """How much of a level other turns must show where a share of all begins with a protected text, which keeps its case."""
+    lower, upper = (share * sum(map(has, (text[:1] for text in protected))) / len(protected) for has in (str.islower, str.isupper))
+    return min(max((level - lower) / (1.0 - lower - upper), 0.0), 1.0)
 
 
 def _favorites(dials: Mapping[str, float]) -> Mapping[str, str]:
