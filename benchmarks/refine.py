@@ -30,7 +30,7 @@ from personaevo.refine.behavior import Behavior, DialogueItem, Item
 from personaevo.refine.compare import Change, change
 from personaevo.refine.loop import refined
 from personaevo.refine.peers import others
-from personaevo.refine.people import ROLES, Crowd, among, refine_all
+from personaevo.refine.people import ROLES, Crowd, among, in_common, refine_all
 from personaevo.refine.person import Engine, Work
 from personaevo.refine.population import People
 from personaevo.refine.profile import Profile
@@ -53,7 +53,7 @@ def main() -> None:
     if options.shuffled:
         behaviors = shuffled(behaviors, options.seed)
     settings, engine = Settings(samples=options.samples, seed=options.seed), Engine(options.domain)
-    found = last_held_out(behaviors, engine, options.items)
+    found = last_held_out(behaviors, engine, settings, options.items)
     if not options.analysts:
         results = refine_all(engine, settings, found, None, options.jobs)
         summary = summarize(results, others(results, found))
@@ -89,7 +89,7 @@ def _dialogues(people: Path, folder: Path | None) -> Path | None:
     return found
 
 
-def last_held_out(behaviors: Sequence[Behavior], engine: Engine, items: int | None) -> list[Work]:
+def last_held_out(behaviors: Sequence[Behavior], engine: Engine, settings: Settings, items: int | None) -> list[Work]:
     """Everybody on each side with two dialogues or more: the last one is test, the first so many of the others are train."""
     sides: dict[tuple[str, str], tuple[DialogueItem, ...]] = {
         (one.person, role): own
@@ -97,7 +97,7 @@ def last_held_out(behaviors: Sequence[Behavior], engine: Engine, items: int | No
         if len(own := tuple(item for item in one.items if isinstance(item, DialogueItem) and item.role == role)) > 1
     }  # fmt: skip
     people = People(behaviors, engine.losses, {key: frozenset({own[-1].id}) for key, own in sides.items()})
-    found = among(Crowd(tuple(behaviors)), people, None)
+    found = in_common(among(Crowd(tuple(behaviors)), people, None), people, engine, settings)
     usable = [work for work in found if work.key in sides and work.population is not None]
     return [replace(work, parts=Parts(sides[work.key][:-1][:items], test=sides[work.key][-1:])) for work in usable]
 

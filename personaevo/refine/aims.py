@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -44,6 +44,20 @@ def aims(
     for name, asked, wanted in _spreads(scale, posterior, scores, profile):
         shown[name], targets[name] = asked, wanted
     return targets, shown
+
+
+def moved(
+    profile: Profile, targets: Mapping[str, float], shown: Mapping[str, float], share: float, center: Mapping[str, float]
+) -> dict[str, float]:
+    """The dials with a target, moved by that ``share`` of what role-plays fall short of it, in range. One that the profile leaves open is
+    moved from what was shown without it, or else from all people's ``center``."""
+    table, found = features.dials(), {}
+    for name, target in targets.items():
+        if name in table:
+            asked = profile.dials.get(name, shown.get(name, center.get(name, table[name].default)))
+            value = asked + share * (target - shown.get(name, asked))
+            found[name] = min(max(value, table[name].low), table[name].high)
+    return found
 
 
 def _beyond_chance(short: Floats, scores: Floats) -> Floats:

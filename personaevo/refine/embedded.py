@@ -15,7 +15,7 @@ from personaevo.definitions import Domain
 from personaevo.errors import ConfigError, ReplyError
 from personaevo.records import Floats, PlanItem, Task
 from personaevo.refine import features
-from personaevo.refine.aims import aims, evidence
+from personaevo.refine.aims import aims, evidence, moved
 from personaevo.refine.behavior import DialogueItem, Item
 from personaevo.refine.differences import differences_text, measured_differences
 from personaevo.refine.population import Population, Yardstick
@@ -101,18 +101,8 @@ class EmbeddedRefiner:
         if not analysis.targets:
             return [Refused("the analysis names no targets: only a model can refine from words")]
         said = _said(profile, self._claims(analysis))
-        return [said.with_dials(self._moved(profile, analysis, share)) for share in self._shares[:count]]
-
-    def _moved(self, profile: Profile, analysis: Analysis, share: float) -> dict[str, float]:
-        """The dials with a target, moved by that share and held in range."""
-        table, center, moved = features.dials(), self._population.center, {}
-        for name, target in analysis.targets.items():
-            if name not in table:
-                continue
-            asked = profile.dials.get(name, analysis.shown.get(name, center.get(name, table[name].default)))
-            value = asked + share * (target - analysis.shown.get(name, asked))
-            moved[name] = min(max(value, table[name].low), table[name].high)
-        return moved
+        moves = (moved(profile, analysis.targets, analysis.shown, share, self._population.center) for share in self._shares[:count])
+        return [said.with_dials(dials) for dials in moves]
 
     def _claims(self, analysis: Analysis) -> list[Claim]:
         """The sentences that most items support, of equally many in the order of the analysis."""

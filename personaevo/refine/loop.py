@@ -18,6 +18,7 @@ from personaevo.records import Floats
 from personaevo.refine import leakage
 from personaevo.refine.accept import Decision, Trial, decide
 from personaevo.refine.behavior import Item
+from personaevo.refine.common import Common
 from personaevo.refine.estimate import shrunk
 from personaevo.refine.leakage import LeakReport
 from personaevo.refine.population import Yardstick
@@ -32,6 +33,7 @@ from personaevo.simulate.seeds import seed_of
 
 _EXPECTED = 6  # dialogues in each group of what is expected of the person, where nothing was kept back
 _TAKEN = "the published protocol takes every version"
+_COMMON = "what the engine shows other than asked, with everybody"
 _TRIED = "nothing new: the profile as it is, or one that was tried before"
 
 
@@ -48,7 +50,8 @@ class Roles:
 @dataclass(frozen=True)
 class Case:
     """One person, as far as it stays the same while their profile is refined. ``kind`` of item decides (``scoring.kind_of``); ``check``
-    finds what an update carries over from any of the person's items and the start did not have; ``exposed`` all that a profile does."""
+    finds what an update carries over from any of the person's items and the start did not have; ``exposed`` all that a profile does;
+    ``common`` is what the engine shows other than asked with everybody."""
 
     parts: Parts
     kind: str
@@ -57,6 +60,7 @@ class Case:
     settings: Settings
     check: Callable[[str], LeakReport]
     exposed: Callable[[str], LeakReport]
+    common: Common | None = None
 
     @property
     def expects(self) -> bool:
@@ -128,6 +132,7 @@ def refined(case: Case, start: Profile) -> tuple[History, Stop, str]:
     history = History.begun(start)
     idle = 0
     try:
+        history = _in_common(case, history)
         for _ in range(case.settings.rounds):
             before = len(history.kept)
             history, fresh = _round(case, history)
@@ -141,6 +146,19 @@ def refined(case: Case, start: Profile) -> tuple[History, Stop, str]:
     except ReplyError as error:
         return history, "analysis", str(error)
     return history, "rounds", ""
+
+
+def _in_common(case: Case, history: History) -> History:
+    """With what holds for other people taken into account, unless it does this person harm beyond chance."""
+    start = history.current.profile
+    if case.common is None or case.settings.paper or not case.expects or case.common.applied(start).id == start.id:
+        return history
+    profile = case.common.applied(start)
+    verdict = decide(case.tried(start), [case.tried(profile)], case.noise_seed)
+    accepted = verdict.gain is not None and verdict.gain > -verdict.noise
+    reason = f"gain on other people {case.common.gain:.3f}, more than {case.common.noise:.3f} that chance may bring"
+    reason += f"; {verdict.reason('what is expected of the person')}"
+    return history.added(profile, accepted=accepted, why=_COMMON, reason=reason)
 
 
 def _round(case: Case, history: History) -> tuple[History, bool]:

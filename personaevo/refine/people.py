@@ -18,7 +18,7 @@ from personaevo.archive import Refined, Refinements
 from personaevo.crew import Crew
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, ModelSetupError, ModelUnavailableError, PersonaevoError, WorkerError
 from personaevo.records import Role
-from personaevo.refine import features
+from personaevo.refine import common, features
 from personaevo.refine.behavior import Behavior, DialogueItem
 from personaevo.refine.person import Engine, Start, Work, refine_person
 from personaevo.refine.population import MIN_DIALOGUES, People, Population, of_reference
@@ -61,7 +61,26 @@ def works(crowd: Crowd, engine: Engine, settings: Settings | None = None) -> lis
     own = {behavior.person for behavior in crowd.behaviors}
     known = (*crowd.behaviors, *(other for other in crowd.others if other.person not in own))
     people = People(known, engine.losses, _held(known, (settings or Settings()).seed))
-    return among(crowd, people, _reference(engine))
+    return in_common(among(crowd, people, _reference(engine)), people, engine, settings or Settings())
+
+
+def in_common(found: Sequence[Work], people: People, engine: Engine, settings: Settings) -> list[Work]:
+    """The same, each with what was found with the half of the people that the person is not in (``common``), where measured updates are
+    made on whole dialogues of their own and there are enough others."""
+    if engine.user is not None or engine.refiner is not None or settings.paper:
+        return list(found)
+    player, known = engine.embedded(), dict[tuple[str, int], common.Common | None]()
+    made = []
+    for work in found:
+        half = people.other_half(work.behavior.person, work.role) if work.role is not None else None
+        if half is None:
+            made.append(work)
+            continue
+        key = work.role or "", int(half.people[0]) % 2
+        if key not in known:
+            known[key] = common.found(player, half, settings.samples, settings.seed)
+        made.append(replace(work, common=known[key]))
+    return made
 
 
 def among(crowd: Crowd, people: People, fallback: Population | None) -> list[Work]:

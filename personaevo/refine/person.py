@@ -13,6 +13,7 @@ from personaevo.records import ChatModel, Role
 from personaevo.reference import rounded
 from personaevo.refine import controls, features, leakage
 from personaevo.refine.behavior import Behavior, DialogueItem
+from personaevo.refine.common import Common
 from personaevo.refine.embedded import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
 from personaevo.refine.estimate import shrunk
 from personaevo.refine.loop import Case, Roles, refined
@@ -48,17 +49,18 @@ class Engine:
     refiner: ChatModel | None = None
     at_once: int = 8
 
+    def embedded(self) -> EmbeddedPlayer:
+        """The player of whole dialogues."""
+        tasks = readers.read_tasks(definitions.domain_files(self.domain).tasks)
+        return EmbeddedPlayer(definitions.domain(self.domain), tasks, self.losses)
+
     def roles(self, settings: Settings, yardstick: Yardstick | None) -> Roles:
         """The roles for one person.
 
         Raises:
             ConfigError: an embedded role is wanted for what is no dialogue.
         """
-        if self.user is None:
-            tasks = readers.read_tasks(definitions.domain_files(self.domain).tasks)
-            player: EmbeddedPlayer | ModelPlayer = EmbeddedPlayer(definitions.domain(self.domain), tasks, self.losses)
-        else:
-            player = ModelPlayer(self.user, self.losses, self.at_once)
+        player = self.embedded() if self.user is None else ModelPlayer(self.user, self.losses, self.at_once)
         refiner = ModelRefiner(self.refiner, settings.budget) if self.refiner is not None else None
         if yardstick is None and (self.user is None or self.analyst is None or refiner is None):
             raise ConfigError("texts and sessions of actions need models: give user, analyst and refiner (--model user=openai:NAME …)")
@@ -79,7 +81,7 @@ def _moving(yardstick: Yardstick | None) -> EmbeddedRefiner:
 @dataclass(frozen=True)
 class Work:
     """One person to refine: what they did, on which side, from which start, among whom. ``population`` may be missing where there are no
-    dialogues. ``parts`` is the split, where it is not the usual one."""
+    dialogues. ``parts`` is the split, where it is not the usual one; ``common`` what is taken into account for everybody."""
 
     behavior: Behavior
     role: Role | None
@@ -87,6 +89,7 @@ class Work:
     population: Population | None
     background: Background
     parts: Parts | None = None
+    common: Common | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -116,7 +119,7 @@ def case_of(engine: Engine, settings: Settings, work: Work) -> tuple[Case, Profi
     told = "\n".join(item.context for part in (parts.train, parts.dev, parts.test) for item in part)
     exposed = partial(leakage.find, items=_texts(parts), known=told, background=work.background)
     check = partial(leakage.find, items=_texts(parts), known=f"{start.text()}\n{told}", background=work.background)
-    return Case(parts, kind, yardstick, engine.roles(settings, yardstick), settings, check, exposed), start
+    return Case(parts, kind, yardstick, engine.roles(settings, yardstick), settings, check, exposed, work.common), start
 
 
 def _texts(parts: Parts) -> leakage.Items:

@@ -112,6 +112,11 @@ class People:
         side = self._sides.get(role)
         return side.without(person) if side is not None else None
 
+    def other_half(self, person: str, role: str) -> Population | None:
+        """Of everybody on that side the half that the person is not in; None if it has fewer than 20 dialogues."""
+        side = self._sides.get(role)
+        return side.other_half(person) if side is not None else None
+
     def background(self, person: str) -> Background:
         """The words of everybody else, for what many say."""
         own = self._own.get(person, [])
@@ -145,8 +150,17 @@ class _Side:
         return cls(whole, np.array(back, dtype=bool), names)
 
     def without(self, person: str) -> Population | None:
-        number = self.names.index(person) if person in self.names else -1
-        others = self.all.people != number
+        """All others."""
+        return self._of(self.all.people != self._number(person))
+
+    def other_half(self, person: str) -> Population | None:
+        """Every second one, beginning with another than the person."""
+        return self._of(self.all.people % 2 != self._number(person) % 2)
+
+    def _number(self, person: str) -> int:
+        return self.names.index(person) if person in self.names else -1
+
+    def _of(self, others: Any) -> Population | None:
         if others.sum() < MIN_DIALOGUES:
             return None
         whole, parted = self.all, others[self.parted]

@@ -34,8 +34,8 @@ class Lineup:
 
     @classmethod
     def of(cls, population: Population, rows: Floats, typical: Floats | None = None) -> Lineup | None:
-        """The lineup for a person with held-out ``rows[m, d]``; None if either side has none. ``typical[k, d]`` are rows of dialogues of the
-        population's profile; without, everybody's own take their place."""
+        """The lineup for a person with held-out ``rows[m, d]``; None if either side has none. ``typical[k, d]`` are rows of dialogues of
+        the population's profile; without, everybody's own take their place."""
         held = np.flatnonzero(population.held)
         if not len(held) or not len(rows):
             return None

@@ -48,6 +48,9 @@ def test_json_is_one_object_and_equal_for_equal_seeds(capsys: Capture) -> None:
         assert run(["refine", "--people", "people", *QUICK, "--seed", "3", "--json"]) == 0
         found.append(json.loads(capsys.readouterr().out))
     assert found[0]["people"] == found[1]["people"] and found[0]["summary"] == found[1]["summary"]
+    known, room = found[0]["re_identification"], found[0]["share_of_room"]
+    assert 0 <= known["low"] <= known["mean"] <= known["high"] <= 1 and isinstance(room, float)
+    assert found[0]["summary"]["curve"][0]["items"] == 1 and found[0]["summary"]["unchanged"] == 0
     one = found[0]["people"][0]
     assert one.keys() >= {"person", "role", "state", "stop", "scores", "leak", "profile", "digest", "in_sample"}
     assert found[0]["settings"]["seed"] == 3 and {row["control"] for row in found[0]["summary"]["rows"]} >= {"population", "other", "truth"}

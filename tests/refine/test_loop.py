@@ -252,8 +252,9 @@ def test_wrong_analysts_do_no_harm(case: Make, kind: str) -> None:
         made = replace(
             case(Offers([[]]), settings, _Wrong(kind, seed), Plays(spread=0.3)), roles=Roles(Plays(spread=0.3), _Wrong(kind, seed), Moves())
         )
-        history, _, _ = refined(made, shrunk(population(), np.empty((0, len(features.names())))))
-        before, after = (made.scored(one, PARTS.test, "judged").value for one in (shrunk(population(), np.empty((0, len(features.names())))), history.current.profile))
+        start = shrunk(population(), np.empty((0, len(features.names()))))
+        history, _, _ = refined(made, start)
+        before, after = (made.scored(one, PARTS.test, "judged").value for one in (start, history.current.profile))
         assert before is not None and after is not None
         changes.append(before - after)
     assert np.mean(changes) >= -1.96 * np.std(changes, ddof=1) / len(changes) ** 0.5 - 1e-9

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
+from personaevo.records import Floats
 from personaevo.refine import measures
 from personaevo.refine.measures import Measured, bert_score, chrf, embedding_cosine, rouge_l
 

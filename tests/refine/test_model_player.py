@@ -189,6 +189,7 @@ def test_the_fingerprint_is_that_of_what_came_after_the_same_losses() -> None:
     expected = definitions.features().measure([["no thank you very much no"]]).values[0]
     assert came.fingerprint is not None
     np.testing.assert_array_equal(came.fingerprint[: len(expected)], expected)
-    lost = [name for name in features.names() if name not in (*definitions.features().names, *definitions.typing().usable(("case", "punctuation")))]
+    kept = (*definitions.features().names, *definitions.typing().usable(("case", "punctuation")))
+    lost = [name for name in features.names() if name not in kept]
     assert lost and all(np.isnan(came.fingerprint[features.names().index(name)]) for name in lost)
     assert played(json.dumps(NEXT), item=SESSION).fingerprint is None
