@@ -1,8 +1,8 @@
 """What the engine shows other than it is asked, with everybody: found once, on other people, and taken into account for each person.
 
 One person's role-plays are too few to tell that the domain's tasks bring longer turns than were asked for; those of the population's
-profile are the same question for all. People are parted in two halves, and each is told what was found with the other one: the average that is
-played, the dialogues that it is held against, and whether moving its dials holds.
+profile are the same question for all. People are parted in two halves, and each is told what was found with the other one: the average that
+is played, the dialogues that it is held against, and whether moving its dials holds.
 """
 
 from __future__ import annotations
