@@ -1,10 +1,11 @@
 """Does each dial of typing move its habit, and nothing else? ``python -m benchmarks.typing_surface [--data FOLDER] [--dialogues 120]``.
 
-For each domain: dialogues of embedded users, typed with the dials at people's means and one of them swept over 0.1 … 0.9. ``slope`` is
-that of the habit shown on what was asked; ``others`` the steepest slope of any other habit on it (shares; letters for the length of words).
-Then, for domains whose people's text kept case and punctuation: each habit of typed dialogues with all dials at people's means, beside
-people's mean, the interval of a random half of people, and whether it lies within. With ``--data`` (the folder with the corpora, see
-fitness/references/README.md) people's habits are measured anew, else they are those of the installed references.
+For each domain: dialogues of embedded users, half of them persona-free, typed with the dials at people's means and one of them swept over
+0.1 … 0.9. ``slope`` is that of the habit shown on what was asked; ``others`` the steepest slope of any other habit on it (shares; letters
+for the length of words), of those that at least ten dialogues show. Then, for domains whose people's text kept case and punctuation: each
+habit of typed dialogues with all dials at people's means, beside people's mean, the interval of a random half of people, and whether it
+lies within. With ``--data`` (the folder with the corpora, see fitness/references/README.md) people's habits are measured anew, else they
+are those of the installed references.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ from personaevo.simulate.users import VALUES_FIRST
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 FIXED = 0.5  # where people's text does not show a habit
 _DRAWS = 400
+_LEAST = 10  # dialogues, for a mean
+_SEEDS = 5
 
 
 @cache
-def worded(domain: str, dialogues: int) -> tuple[tuple[Task, tuple[str, ...]], ...]:
-    """What embedded users of the domain say before it is typed, at people's means of the other dials, with their tasks."""
+def worded(domain: str, dialogues: int, free: int) -> tuple[tuple[Task, tuple[str, ...]], ...]:
+    """What embedded users of the domain say before it is typed, with their tasks: one of ``free`` is persona-free (0: none), the others are
+    at people's means of the other dials."""
     tasks = list(readers.read_tasks(definitions.domain_files(domain).tasks))
     people = reference.packaged(domain)
     known, means = definitions.dials(), zip(people.names, people.values.mean(axis=0).tolist(), strict=True)
@@ -41,33 +45,34 @@ def worded(domain: str, dialogues: int) -> tuple[tuple[Task, tuple[str, ...]], .
     found = []
     for number in range(dialogues):
         task = tasks[number % len(tasks)]
-        persona = Persona(id="p", description="", dials=dials)
+        persona = None if free and number % free == 0 else Persona(id="p", description="", dials=dials)
         episode = run_episode(task, persona, PlanItem(task.id, 0, seed_of("typing", number)), definitions.domain(domain))
         found.append((task, tuple(text for role, text in episode.turns if role == "user")))
     return tuple(found)
 
 
-def shown(domain: str, dialogues: int, dials: Mapping[str, float]) -> Floats:
-    """The habits of the typed dialogues, ``[n, k]``."""
-    typed = []
-    for number, (task, texts) in enumerate(worded(domain, dialogues)):
-        typist = Typist(dials, seed_of("typist", number), protected_by(task), values_first=VALUES_FIRST)
-        typed.append([typist.type(text, turn) for turn, text in enumerate(texts)])
+def shown(domain: str, dialogues: int, dials: Mapping[str, float], free: int = 0, seeds: int = 1) -> Floats:
+    """The habits of the dialogues, each typed with so many seeds, ``[n, k]``."""
+    typed, first = [], VALUES_FIRST[definitions.domain(domain).opens]
+    for number, (task, texts) in enumerate(worded(domain, dialogues, free)):
+        for seed in range(seeds):
+            typist = Typist(dials, seed_of("typist", number, seed), protected_by(task), values_first=first)
+            typed.append([typist.type(text, turn) for turn, text in enumerate(texts)])
     return typing().measure(typed).values
 
 
 def slopes(domain: str, dialogues: int, middle: Mapping[str, float], habit: str) -> Floats:
     """Of every habit on the levels that are asked of this one, ``[k]``; NaN where there is no occasion."""
-    means = np.array([mean_of(shown(domain, dialogues, {**middle, habit: level})) for level in LEVELS])
+    means = np.array([mean_of(shown(domain, dialogues, {**middle, habit: level}, 2)) for level in LEVELS])
     away = np.array(LEVELS) - np.mean(LEVELS)
     return np.asarray(away @ (means - means.mean(axis=0)) / (away @ away))
 
 
 def mean_of(values: Floats) -> Floats:
-    """Mean of each column over the dialogues that have the habit; NaN where none has."""
+    """Mean of each column over the dialogues that have the habit; NaN where hardly any has."""
     counts = (~np.isnan(values)).sum(axis=0)
     found = np.full(values.shape[1], np.nan)
-    np.divide(np.nansum(values, axis=0), counts, out=found, where=counts > 0)
+    np.divide(np.nansum(values, axis=0), counts, out=found, where=counts >= _LEAST)
     return found
 
 
@@ -119,7 +124,7 @@ def sweep(domain: str, dialogues: int, middle: Mapping[str, float]) -> list[dict
 def compared(domain: str, dialogues: int, people: tuple[Floats, tuple[str, ...]], middle: Mapping[str, float]) -> list[dict[str, Any]]:
     """One row for each habit that people's text shows and a dial sets."""
     low, high = interval(people[0])
-    ours, theirs = mean_of(shown(domain, dialogues, middle)), mean_of(people[0])
+    ours, theirs = mean_of(shown(domain, dialogues, middle, seeds=_SEEDS)), mean_of(people[0])
     rows = []
     for name in typing().usable(people[1]):
         at = typing().names.index(name)
@@ -143,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         middle = middle_of(people)
         swept += sweep(domain, options.dialogues, middle)
         if people is not None and not people[1]:
-            beside += compared(domain, 5 * options.dialogues, people, middle)
+            beside += compared(domain, 3 * options.dialogues, people, middle)
     if options.json:
         print(json.dumps({"slopes": swept, "means": beside}))
     else:

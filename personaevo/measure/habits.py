@@ -94,7 +94,7 @@ class Habits:
         helps = f"{helps}|{words(bare(word) for word in lexicon['question_helps'])}"
         fixed = [*lexicon["question_whole"], *(bare(one) for one in lexicon["question_whole"])]
         begin = rf"(?:{helps}) +(?:{who}|[{VEILED}])|(?:{asked}) +(?:{words(lexicon['question_after'])})|{words(fixed)}"
-        alone = rf"(?:{asked})(?=[ .!?\u2026]*$)"
+        alone = rf"(?:{asked})(?=[ .!?\u2026]*(?:$|{self.smiley}|{self.laugh}))"
         before = rf"(?:^|(?<=[.!?\u2026]) +)[\"'(]*(?:(?:{words(lexicon['before_question'])}) *[,. ] *)*"
         return rf"{before}(?:(?:{begin})(?![\w'\u2019])|{alone})[^.!?\u2026\n]*[.!?\u2026]*{self.tail}"
 

@@ -17,7 +17,7 @@ from personaevo.measure.typing import ELLIPSIS, EXCLAMATION, QUESTION, STOP, beg
 SLIPS = "slips_per_100_words"
 _MASK = (1 << 64) - 1
 _SWAPPED = 2.0  # half of all neighboring letters are in order, and only those are swapped
-_PLAIN_WORD = re.compile(rf"(?<!{WORD})[^\W\d_]+(?!{WORD}|['\u2019])")
+_PLAIN_WORD = re.compile(rf"(?<![-'\u2019])(?<!{WORD})[^\W\d_]+(?!{WORD}|[-'\u2019])")
 _TOKEN = re.compile(rf"\S*{WORD}\S*")
 _SAID = re.compile(WORD)
 _AFTER_FIRST = " ,.!\u2026"
@@ -359,11 +359,9 @@ def slipped(text: str, slips: float, hand: Hand, draws: Draws) -> str:
 
 
 def _can_slip(word: str, hand: Hand) -> bool:
-    """Words that no habit knows and that are no names."""
+    """Ordinary words that no habit knows: names and what may be one are never misspelled."""
     low = word.lower()
-    if len(word) <= 3 or low in hand.spared or low in hand.habits.known:
-        return False
-    return word == low or (word[1:] == low[1:] and low in hand.ordinary)
+    return len(word) > 3 and word[1:] == low[1:] and low in hand.ordinary and low not in hand.spared and low not in hand.habits.known
 
 
 _STROKES: tuple[tuple[tuple[str, ...], Callable[[Hand, str, Draws], str]], ...] = (

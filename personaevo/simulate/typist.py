@@ -23,6 +23,7 @@ from personaevo.simulate.veils import veiler
 
 SWING = "typing_swing"
 _FORMS = ("first_words", "laughter", "own_smileys", "casual_yes", "casual_no", "yes", "no", "okay", "ok")
+_LATER = 0.2  # how often later sentences begin with a protected text, for each time that turns do
 _SETTLES = 8  # passes within which a line comes to rest; one that does not stays as it was
 _WORD = re.compile(r"(?<![\w'{-])[a-z]+(?![\w'}-])")
 _BREAK = re.compile(r"(\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])")
@@ -37,15 +38,17 @@ class Typist:
         seed: of the dialogue.
         protected: texts that stay as they are wherever they stand (see ``protected_by``). Codes, addresses, file names and whatever holds
             a digit do anyway.
-        values_first: the share of turns that begin with a protected text. They keep their case, and the others make up for it.
+        values_first: the share of turns that begin with a protected text. They keep their case, and the others make up for it (later
+            sentences, of which fewer do, too).
     """
 
     def __init__(self, dials: Mapping[str, float], seed: int, protected: Sequence[str] = (), *, values_first: float = 0.0) -> None:
         swing = dials.get(SWING, definitions.typing_dials()[SWING].default)
         asked = {name: dials[name] for name in definitions.typing_dials() if name in dials and name != SWING}
         levels = {name: _drawn(value, swing, seed_of(seed, SWING, name)) for name, value in asked.items()}
-        if "lower_start" in levels and protected:
-            levels["lower_start"] = _of_the_others(levels["lower_start"], protected, values_first)
+        for name, share in (("lower_start", values_first), ("lower_sentence", _LATER * values_first)):
+            if name in levels and protected:
+                levels[name] = _of_the_others(levels[name], protected, share)
         spared = frozenset(" ".join(protected).lower().split())
         self._hand = Hand(levels, dials.get(SLIPS, 0.0), _favorites(dials), definitions.typing().patterns, ordinary(), spared)
         self._veil = veiler(tuple(protected))

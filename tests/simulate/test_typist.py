@@ -234,7 +234,8 @@ def test_a_persona_types_what_others_worded() -> None:
     assert "Amelia Ruiz" in found
     assert "JL88WQ" in found
     assert persona.type(found, 3, task=TASK) == found == persona.type(text, 3, task=TASK)
-    assert persona.type(text, 4, task=TASK) != found != persona.type(text, 3, seed=1, task=TASK)
+    assert len({persona.type(text, turn, task=TASK) for turn in range(9)}) > 1
+    assert len({persona.type(text, 3, seed=seed, task=TASK) for seed in range(9)}) > 1
     assert pe.Persona(id="p", description="").type(text, 3) == text
 
 
