@@ -208,7 +208,7 @@ def _mean_p(setting: Setting, episodes: Sequence[Episode]) -> float:
 
 
 def _audit(stage: Stage, episodes: Sequence[Episode]) -> list[float]:
-    kept, row = people_sample(stage.kept), played_sample(episodes, stage.kept.losses)
+    kept, row = people_sample(stage.kept), played_sample(episodes, stage.kept.losses, typing=stage.kept.typing is not None)
     n = min(len(kept.owners), len(row.owners))
     return list(tell_apart(kept.at_most(n, stage.plan.seed), row.at_most(n, stage.plan.seed), stage.plan.seed))
 

@@ -25,7 +25,7 @@ from personaevo.evolve.result import SearchResult
 from personaevo.evolve.search import search
 from personaevo.measure.stats import paired_difference
 from personaevo.refine import implicit
-from personaevo.refine.population import as_dials
+from personaevo.refine.features import as_dials
 from personaevo.refine.profile import Profile
 
 CONTROLS = ("domain", "mean of people", "average")

@@ -1,17 +1,23 @@
-"""Refinement where it must not help: behaviors shuffled between people, and analysts that are wrong.
+"""Does refinement find people again, and does it not where it must not?
 
-    python -m benchmarks.refine --people INDEX.json [--shuffled] [--analysts noisy adversarial constant] [--runs 200] [--samples 60]
+    python -m benchmarks.refine --people INDEX.json [--data FOLDER] [--items 1|3] [--json]
+                                [--shuffled] [--analysts noisy adversarial constant] [--runs 200]
 
-Without either, the people as they are. ``--shuffled`` deals the dialogues of each side out anew, so that a person's training dialogue and
-test dialogue are mostly of two people: the gain over the population mean must be 0 within its interval. ``--analysts`` refines so many
-people (with other seeds once all had their turn) from targets that are noise (drawn from all people's range), adversarial (as far on the
-other side of the mean as the person is on this one) or constant (the same for everybody): the mean change on test must not be below 0 by
-more than its interval.
+The last item of each person in the index is held out, the profile is made from the first so many (``--items``; default: all) of the others,
+and everybody's dialogues are told apart by what the profile's simulated dialogues show. The table has the refined profile and every control
+beside the population: the energy score, what it gains, which share of the room up to the person's own other dialogues that is, who is
+worse, and the re-identification. ``--json`` prints the same as one object.
+
+``--shuffled`` deals the dialogues of each side out anew, so that a person's items and the one held out are mostly of two people: nothing
+may be gained over the population. ``--analysts`` refines so many people (with other seeds once all had their turn) from targets that are
+noise (drawn from all people's range), adversarial (as far on the other side of the mean as the person is on this one) or constant (the same
+for everybody): the mean change on what is held out must not be below 0 by more than its interval.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import time
 from collections.abc import Sequence
@@ -19,19 +25,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from personaevo import definitions
-from personaevo.refine import controls, person
+from personaevo.refine import controls, features, person
 from personaevo.refine.behavior import Behavior, DialogueItem, Item
 from personaevo.refine.compare import Change, change
 from personaevo.refine.loop import refined
-from personaevo.refine.people import Crowd, refine_all, works
+from personaevo.refine.peers import others
+from personaevo.refine.people import ROLES, Crowd, among, in_common, refine_all
 from personaevo.refine.person import Engine, Work
+from personaevo.refine.population import People
 from personaevo.refine.profile import Profile
 from personaevo.refine.reading import read_people
 from personaevo.refine.result import Settings
 from personaevo.refine.roles import Analysis, Analyst, Performance
-from personaevo.refine.split import split
-from personaevo.refine.summary import others, summarize, summary_text
+from personaevo.refine.split import Parts
+from personaevo.refine.summary import summarize
+from personaevo.refine.summary_text import summary_text
 from personaevo.workers import Workers
 
 KINDS = ("noisy", "adversarial", "constant")
@@ -40,31 +48,58 @@ KINDS = ("noisy", "adversarial", "constant")
 def main() -> None:
     """Prints the report, or a line for each wrong analyst."""
     options = _options()
-    behaviors = tuple(read_people(options.people))
+    began = time.monotonic()
+    behaviors = tuple(read_people(options.people, _dialogues(options.people, options.data)))
     if options.shuffled:
         behaviors = shuffled(behaviors, options.seed)
     settings, engine = Settings(samples=options.samples, seed=options.seed), Engine(options.domain)
-    found = [work for work in works(Crowd(behaviors), engine) if split(work.behavior, settings.seed, role=work.role).test]
-    began = time.monotonic()
+    found = last_held_out(behaviors, engine, settings, options.items)
     if not options.analysts:
         results = refine_all(engine, settings, found, None, options.jobs)
-        print(summary_text(summarize(results, found, others(results, found))))
+        summary = summarize(results, others(results, found))
+        seconds = time.monotonic() - began
+        told = {"people": str(options.people), "items": options.items, "seconds": round(seconds, 1), "summary": summary.to_dict()}
+        print(json.dumps(told) if options.json else f"{summary_text(summary)}\n\n{seconds:.0f} s")
     for kind in options.analysts:
         print(_said(kind, wrong(kind, engine, settings, found, options.runs, options.jobs)), flush=True)
-    print(f"{time.monotonic() - began:.0f} s")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="the folder of the dialogues, where they are not beside the index")
+    parser.add_argument("--items", type=int, help="of each person, that a profile is made from (default: all but the last)")
     parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("--analysts", nargs="*", choices=KINDS, default=[])
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--samples", type=int, default=60)
+    parser.add_argument("--samples", type=int, default=Settings().samples)
     parser.add_argument("--domain", default="charity")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
+
+
+def _dialogues(people: Path, folder: Path | None) -> Path | None:
+    """The file of an index's dialogues in another folder, by the beginning of its name."""
+    if folder is None or folder.resolve() == people.parent.resolve():
+        return None
+    start = people.name.removesuffix(".json").removesuffix("_people")
+    (found,) = (path for path in folder.glob("*.jsonl*") if path.name.startswith(start))
+    return found
+
+
+def last_held_out(behaviors: Sequence[Behavior], engine: Engine, settings: Settings, items: int | None) -> list[Work]:
+    """Everybody on each side with two dialogues or more: the last one is test, the first so many of the others are train."""
+    sides: dict[tuple[str, str], tuple[DialogueItem, ...]] = {
+        (one.person, role): own
+        for one in behaviors for role in ROLES
+        if len(own := tuple(item for item in one.items if isinstance(item, DialogueItem) and item.role == role)) > 1
+    }  # fmt: skip
+    people = People(behaviors, engine.losses, {key: frozenset({own[-1].id}) for key, own in sides.items()})
+    found = in_common(among(Crowd(tuple(behaviors)), people, None), people, engine, settings)
+    usable = [work for work in found if work.key in sides and work.population is not None]
+    return [replace(work, parts=Parts(sides[work.key][:-1][:items], test=sides[work.key][-1:])) for work in usable]
 
 
 def shuffled(behaviors: Sequence[Behavior], seed: int) -> tuple[Behavior, ...]:
@@ -96,7 +131,7 @@ class Wrong:
     def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
         """What the right one says, with other targets."""
         analysis = self.right.analyze(profile, items, performances)
-        rng, dials, center = random.Random(self.seed), definitions.dials(), profile.dials
+        rng, dials, center = random.Random(self.seed), features.dials(), profile.dials
         targets = {}
         for name, value in analysis.targets.items():
             low, high = dials[name].low, dials[name].high
@@ -110,7 +145,7 @@ class Wrong:
 
 
 def wrong(kind: str, engine: Engine, settings: Settings, found: Sequence[Work], runs: int, jobs: int) -> list[tuple[str, float, float]]:
-    """(person, distance at the start, distance refined) on test of each run."""
+    """(person, energy score at the start, energy score refined) on test of each run."""
     tasks = [
         (kind, engine, settings.model_copy(update={"seed": settings.seed + run // len(found)}), found[run % len(found)])
         for run in range(runs)
@@ -126,13 +161,13 @@ def _one(task: tuple[str, Engine, Settings, Work]) -> tuple[str, float, float] |
         return None
     analyst = Wrong(kind, case.roles.analyst, f"{settings.seed} {work.key}")
     history, _, _ = refined(replace(case, roles=replace(case.roles, analyst=analyst)), start)
-    scores = [controls.outcome(case, profile, person.judged(case)).value for profile in (start, history.current.profile)]
+    scores = [controls.outcome(case, profile, case.judged).value for profile in (start, history.current.profile)]
     return None if scores[0] is None or scores[1] is None else (work.behavior.person, scores[0], scores[1])
 
 
 def _said(kind: str, found: Sequence[tuple[str, float, float]]) -> str:
     made: Change = change(
-        "distance", [before for _, before, _ in found], [after for _, _, after in found], higher_is_better=False,
+        "energy", [before for _, before, _ in found], [after for _, _, after in found], higher_is_better=False,
         units=[name for name, _, _ in found],
     )  # fmt: skip
     updated = fmean(before != after for _, before, after in found)

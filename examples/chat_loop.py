@@ -44,7 +44,7 @@ def talk(client: openai.OpenAI, model: str, persona: pe.Persona) -> list[tuple[s
     while len(turns) < LONGEST:
         text = said(client, model, prompt, turns, "user", director.direction(heard)).replace("[DONE]", "").strip()
         director.said(text)
-        turns.append(("user", text))
+        turns.append(("user", director.type(text)))  # as this user types: no capitals, a smiley, …
         if director.left:
             break
         heard = said(client, model, AGENT, turns, "agent")

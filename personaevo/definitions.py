@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pydantic import Field, ValidationError
 from personaevo import content
 from personaevo.errors import ConfigError, ContentError
 from personaevo.measure.fingerprint import FeatureSet, words_of
+from personaevo.measure.typing import HabitSet
 from personaevo.records import Record
 from personaevo.shipping import Shared
 
@@ -115,6 +117,21 @@ def dials() -> dict[str, Dial]:
 def _dial(row: Mapping[str, Any]) -> Dial:
     low, high = map(float, row["range"])
     return Dial(row["name"], low, high, float(row["default"]), row.get("scale", "linear"), row["meaning"])
+
+
+@cache
+def typing() -> HabitSet:
+    """The installed habits of typing."""
+    return HabitSet.from_table(content.toml("fitness", "typing.toml"))
+
+
+@cache
+def typing_dials() -> dict[str, Dial]:
+    """The dials of typing by name: one per habit that can be typed, and how much a person's typing differs between dialogues. The default
+    of a habit is NaN: it stays as the wording has it."""
+    rows = [row for row in content.toml("fitness", "typing.toml")["habit"] if "range" in row]
+    habits = {row["name"]: _dial({"default": math.nan, **row}) for row in rows}
+    return habits | {row["name"]: _dial(row) for row in content.toml("fitness", "typing.toml")["dial"]}
 
 
 @cache

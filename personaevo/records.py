@@ -363,10 +363,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class FinalTable:
-    """The final table: its rows, and the best program compared with each of the others."""
+    """The final table: its rows, and the best program compared with each of the others. ``auditor_sees`` tells what the auditor saw beside
+    fingerprint and dynamics ("typing 1": habits of typing, of that version)."""
 
     rows: tuple[TableRow, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    auditor_sees: str = ""
 
     def compared(self, against: str, objective: str) -> Comparison | None:
         """The best program compared with a row."""

@@ -1,5 +1,5 @@
 """References: fingerprints of real people in a domain with their provenance, and what only an auditor and the measure of
-consistency see: dynamics, and how much dialogues of one person agree. Figures only, no texts.
+consistency see: dynamics, habits of typing, and how much dialogues of one person agree. Figures only, no texts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from personaevo.errors import ContentError, DialoguesWarning, InputError, Refere
 from personaevo.measure import agreement, dynamics
 from personaevo.measure.agreement import Agreement, Ratios
 from personaevo.measure.fingerprint import words_of
-from personaevo.measure.losses import detect_losses
+from personaevo.measure.losses import LOSSES, detect_losses
 from personaevo.measure.repeats import repeats
 from personaevo.readers import files, read_logs
 from personaevo.readers.languages import Language, language_of
@@ -36,7 +36,7 @@ _DIGITS = 4
 _FORMAT = 2
 _SHARED = (
     "domain", "corpus", "license", "kind", "feature_version", "names", "losses", "counts", "dynamics_names", "agreement",
-    "notes",
+    "typing_version", "typing_names", "notes",
 )  # fmt: skip
 
 
@@ -59,6 +59,10 @@ class Reference:
     ``dynamics[n, k]`` has one column per name of ``dynamics_names`` (see ``measure.dynamics``). ``agreement`` is that of all
     people of the corpus, of a half (``split``) too; None for a corpus of kind "llm", and where there is nothing to tell it from.
 
+    ``typing[n, k]`` has one column per name of ``typing_names``: the habits that the text still shows (see ``measure.typing``), NaN where a
+    dialogue gives no occasion for one. It is None where the text lost both case and punctuation, and of a file that was built before there
+    were habits, or with another version of them.
+
     ``notes`` say what else was done with the dialogues, or is to be known of them: repeats, languages, turns left out.
     """
 
@@ -77,6 +81,9 @@ class Reference:
     dynamics_names: tuple[str, ...]
     agreement: Agreement | None
     notes: tuple[str, ...] = ()
+    typing: Floats | None = None
+    typing_version: int = 0
+    typing_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.people)
@@ -101,6 +108,8 @@ class _Header(Record):
     counts: Counts
     dynamics_names: tuple[str, ...]
     agreement: Agreement | None
+    typing_version: int = 0
+    typing_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -111,6 +120,7 @@ class _Line(Record):
     group: str
     values: tuple[float, ...]
     dynamics: tuple[float, ...]
+    typing: tuple[float | None, ...] = ()
 
 
 def build(
@@ -155,6 +165,7 @@ def build(
         _check_people(counts, f"{corpus}: ")
     groups = tuple(dialogue.domain if several else "" for dialogue in kept)
     values = _frozen([rounded(row) for row in features.measure(texts).values])
+    losses = detect_losses(text for turns in texts for text in turns)
     return Reference(
         domain=domain,
         corpus=corpus,
@@ -162,7 +173,7 @@ def build(
         kind=kind,
         feature_version=features.version,
         names=features.names,
-        losses=detect_losses(text for turns in texts for text in turns),
+        losses=losses,
         counts=counts,
         values=values,
         groups=groups,
@@ -171,7 +182,27 @@ def build(
         dynamics_names=dynamics.NAMES,
         agreement=_agreement(values, texts, people, groups, ratios) if kind == "human" else None,
         notes=(*notes, *left, *told),
+        **_typing_of(texts, losses),
     )
+
+
+def shown_habits(losses: Sequence[str]) -> tuple[str, ...]:
+    """The habits that a reference keeps of text with these losses: none where both case and punctuation are gone."""
+    return () if set(losses) >= set(LOSSES) else definitions.typing().usable(losses)
+
+
+def habits_of(texts: Sequence[Sequence[str]], losses: Sequence[str]) -> Floats:
+    """Those habits of dialogues' user turns, ``[n, k]``, NaN where there is no occasion for one."""
+    measured = definitions.typing().measure(texts)
+    values: Floats = measured.values[:, [measured.names.index(name) for name in shown_habits(losses)]]
+    return values
+
+
+def _typing_of(texts: Sequence[Sequence[str]], losses: Sequence[str]) -> dict[str, Any]:
+    names = shown_habits(losses)
+    if not names:
+        return {}
+    return {"typing": _frozen(habits_of(texts, losses)), "typing_version": definitions.typing().version, "typing_names": names}
 
 
 def _usable(dialogues: Sequence[Dialogue]) -> tuple[list[Dialogue], list[str], list[str]]:
@@ -259,7 +290,7 @@ def _opaque(known: Sequence[str | None]) -> tuple[str, ...]:
     return tuple(ids.setdefault(person or index, f"p{len(ids)}") for index, person in enumerate(known))
 
 
-def _frozen(rows: Sequence[Sequence[float]]) -> Floats:
+def _frozen(rows: Sequence[Sequence[float]] | Floats) -> Floats:
     values = np.array(rows, dtype=np.float64)
     values.setflags(write=False)
     return values
@@ -268,14 +299,14 @@ def _frozen(rows: Sequence[Sequence[float]]) -> Floats:
 def save(reference: Reference, path: str | Path) -> None:
     """Writes JSON lines: a header, then one line per dialogue. ``load`` gives the same values back, digit for digit."""
     header = _Header.model_validate({"reference": _FORMAT, **{name: getattr(reference, name) for name in _SHARED}})
-    rows = zip(
-        reference.people, reference.groups, reference.values.tolist(), reference.dynamics.tolist(), strict=True
-    )
+    typing = [()] * len(reference) if reference.typing is None else reference.typing.tolist()
+    rows = zip(reference.people, reference.groups, reference.values.tolist(), reference.dynamics.tolist(), typing, strict=True)
     lines = [
         header.model_dump(exclude_defaults=True),
         *(
-            {"person": person, "group": group, "values": list(map(_plain, values)), "dynamics": list(map(_plain, course))}
-            for person, group, values, course in rows
+            {"person": person, "group": group, "values": _plain(values), "dynamics": _plain(course)}
+            | ({"typing": _plain(habits)} if habits else {})
+            for person, group, values, course, habits in rows
         ),
     ]
     text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
@@ -288,8 +319,9 @@ def save(reference: Reference, path: str | Path) -> None:
         raise InputError(f"{path}: the reference cannot be written: {error.strerror or error}") from None
 
 
-def _plain(value: float) -> float | int:
-    return int(value) if value.is_integer() else value
+def _plain(values: Sequence[float]) -> list[float | int | None]:
+    """As numbers of JSON, which has no NaN."""
+    return [None if math.isnan(value) else int(value) if value.is_integer() else value for value in values]
 
 
 def load(path: str | Path) -> Reference:
@@ -302,19 +334,22 @@ def load(path: str | Path) -> Reference:
     path = Path(path)
     rows = files.lines(files.read_bytes(path), path)
     header = _header(next(rows), path)
-    lines = list(_lines(rows, {"values": len(header.names), "dynamics": len(header.dynamics_names)}, path))
+    widths = {"values": len(header.names), "dynamics": len(header.dynamics_names), "typing": len(header.typing_names)}
+    lines = list(_lines(rows, widths, path))
     _check_size(len(lines), f"{path}: ")
     if len(lines) != header.counts.dialogues:
         said = header.counts.dialogues
         raise InputError(
             f"{path}: expected {said} dialogues as its header says, got {len(lines)}; fetch or build it again"
         )
+    current = (header.typing_version, header.typing_names) == (definitions.typing().version, shown_habits(header.losses))
     return Reference(
         **{name: getattr(header, name) for name in _SHARED},
         values=_frozen([line.values for line in lines]),
         groups=tuple(line.group for line in lines),
         people=tuple(line.person for line in lines),
         dynamics=_frozen([line.dynamics for line in lines]),
+        typing=_frozen(np.array([line.typing for line in lines], dtype=float)) if current and header.typing_names else None,
     )
 
 
@@ -372,7 +407,8 @@ def _lines(rows: Iterator[files.Row], widths: Mapping[str, int], path: Path) -> 
         line = files.record(_Line, files.fields(row, path), row, path)
         for field, width in widths.items():
             numbers = getattr(line, field)
-            if len(numbers) != width or not all(map(math.isfinite, numbers)):
+            known = [number for number in numbers if number is not None]
+            if len(numbers) != width or not all(map(math.isfinite, known)):
                 given = f"expected {width} finite numbers, got {files.short(list(numbers))}"
                 raise files.fault(path, row.where, f"field '{field}': {given}")
         yield line
@@ -414,14 +450,16 @@ def _rank(person: str, seed: int) -> bytes:
 
 def _part(reference: Reference, rows: Any) -> Reference:
     values, course = reference.values[rows], reference.dynamics[rows]
-    values.setflags(write=False)
-    course.setflags(write=False)
+    habits = None if reference.typing is None else reference.typing[rows]
+    for kept in (values, course, *(() if habits is None else (habits,))):
+        kept.setflags(write=False)
     people = tuple(person for person, kept in zip(reference.people, rows, strict=True) if kept)
     known = None if reference.counts.people is None else len(set(people))
     return replace(
         reference,
         values=values,
         dynamics=course,
+        typing=habits,
         people=people,
         groups=tuple(group for group, kept in zip(reference.groups, rows, strict=True) if kept),
         counts=Counts(dialogues=len(people), people=known, dropped=reference.counts.dropped),

@@ -172,7 +172,10 @@ def test_what_was_saved_comes_back_exactly(tmp_path: Path) -> None:
     back = reference.load(tmp_path / "r.jsonl")
     assert np.array_equal(back.values, made.values)
     assert np.array_equal(back.dynamics, made.dynamics)
-    assert replace(back, values=made.values, dynamics=made.dynamics) == made
+    assert back.typing is not None
+    assert made.typing is not None
+    assert np.array_equal(back.typing, made.typing, equal_nan=True)
+    assert replace(back, values=made.values, dynamics=made.dynamics, typing=made.typing) == made
     reference.save(back, tmp_path / "again.jsonl")
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "r.jsonl").read_bytes()
 

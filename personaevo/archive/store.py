@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -322,7 +323,8 @@ class Archive:
 
     def final_table(self, run_id: int) -> FinalTable:
         """The final table of a run; without rows until it is written."""
-        return queries.final_table(self._database, self.run(run_id).id)
+        run = self.run(run_id)
+        return replace(queries.final_table(self._database, run.id), auditor_sees=str(run.settings.get("auditor_sees", "")))
 
     def scoring(self, run_id: int) -> Scoring:
         """What a run was scored by: its objectives with their roles and floors, what people get, and the controls of its judge."""

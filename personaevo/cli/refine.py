@@ -22,7 +22,7 @@ NOTE = "Role-plays are the embedded engine's; they say nothing about people play
 _COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
 _MODEL = "Who plays a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, @URL for your own server, or local:FILE."
 _MEASURE = "Further measures of what a model says (repeatable; pip install 'personaevo[embeddings]')."
-_WORDS = ("population", "attributes", "nothing")
+_WORDS = ("shrinkage", "population", "attributes", "nothing")
 
 
 @click.command()
@@ -35,7 +35,7 @@ _WORDS = ("population", "attributes", "nothing")
 @click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file that keeps everything.")
 @click.option("--resume", is_flag=True, help="Go on with the refinement in --archive; settings must be as they were.")
 @click.option("--rounds", type=click.IntRange(1, 100), metavar="N", help="Updates that are tried one after the other (default: 3).")
-@click.option("--samples", type=_SAMPLES, metavar="K", help="Role-plays that a score is the mean of (default: 60; model: 4).")
+@click.option("--samples", type=_SAMPLES, metavar="K", help="Role-plays that a score is made of (default: 30; model: 4).")
 @click.option("--leaks", type=click.Choice(["warn", "redact", "reject"]), help="On text carried over from the person (default: redact).")
 @click.option("--measure", "measures", multiple=True, type=click.Choice(["cosine", "bert_score"]), help=_MEASURE)
 @click.option("--form", type=click.Choice(["free", "states", "partner", "latent", "measured"]), help="How models analyze (default: free).")
@@ -55,9 +55,10 @@ _WORDS = ("population", "attributes", "nothing")
 def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: Any) -> None:
     """Refine profiles of real people against what they did.
 
-    PROFILE is a file (a profile, attributes, a persona as 'sample --json' prints it, or text), or one of the words population (the average
-    of the others; the default), attributes (the person's own), nothing. An update is kept only if it holds on behavior that it was not
-    made from; at the end the profile is scored on behavior that was not looked at before.
+    PROFILE is a file (a profile, attributes, a persona as 'sample --json' prints it, or text), or one of the words shrinkage (what
+    statistics expect of the person after the behavior; the default), population (the average of the others), attributes (the person's own),
+    nothing. An update is kept only if it adds more than chance would, on behavior that it was not made from or on what is expected of the
+    person; at the end the profile is scored on behavior that was not looked at before.
     """
     if out is not None:
         from personaevo.refine.run import open_folder
@@ -144,7 +145,7 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
 
 def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
     from personaevo.inspect import spending_text
-    from personaevo.refine.summary import person_text, summary_text
+    from personaevo.refine.summary_text import person_text, summary_text
     from personaevo.text import one_line
 
     show(summary_text(done.summary))
@@ -176,11 +177,14 @@ def _as_object(done: Refinement) -> dict[str, Any]:
             "in_sample": one.in_sample, "fit_only": one.fit_only, "notes": list(one.notes), "digest": one.digest,
             "scores": {name: outcome.value for name, outcome in one.outcomes.items()},
             "leak": one.outcomes["refined"].leak if one.outcomes else None,
-            "profile": None if one.profile is None else {"id": one.profile.id, **one.profile.model_dump(mode="json")},
+            "recognized": one.outcomes["refined"].recognized if one.outcomes else None,
+            "profile": None if one.profile is None else {"id": one.profile.id, **one.profile.told()},
         }
         for one in done.results
     ]  # fmt: skip
+    found = done.summary.re_identification
     return {
+        "re_identification": {"mean": found.mean, "low": found.low, "high": found.high}, "share_of_room": done.summary.share_of_room.mean,
         "archive": None if done.archive is None else str(done.archive), "settings": done.settings.model_dump(mode="json"),
         "seconds": round(done.seconds, 3), "summary": done.summary.to_dict(), "models": spending_object(done.spending), "people": people,
     }  # fmt: skip

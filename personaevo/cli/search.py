@@ -177,7 +177,7 @@ def _show(result: SearchResult, settings: SearchConfig) -> None:
     name, best = program_name(), result.best.id
     rate = f"{result.candidates:,} candidates, {result.episodes:,} episodes, {result.seconds:.0f} s"
     show("\nOn held-out tasks and people:")
-    show(f"\n{table_text(FinalTable(result.table, result.comparisons))}")
+    show(f"\n{table_text(FinalTable(result.table, result.comparisons, result.auditor_sees))}")
     if result.spending:
         show(f"\nWhat models did and cost, in all:\n\n{spending_text(result.spending)}")
     show(f"\n{_note(settings)}\n\nArchive: {file} ({rate}). Try next:")

@@ -11,6 +11,7 @@ from typing import Any
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError
+from personaevo.evolve.names import AUDITOR_SEES
 from personaevo.evolve.parts import OWN_PARTS
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.profiles import PROFILES_USED
@@ -86,4 +87,4 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
 def _as_before(name: str, recorded: Any, wanted: Any) -> bool:
     if name == "models" and isinstance(recorded, Mapping) and recorded.keys() == wanted.keys():
         return all(same_model(recorded[role], wanted[role]) for role in wanted)
-    return bool(recorded == wanted) or name == PROFILES_USED
+    return bool(recorded == wanted) or name in (PROFILES_USED, AUDITOR_SEES)  # neither steers

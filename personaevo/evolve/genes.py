@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from personaevo.definitions import dials
+from personaevo.definitions import dials, typing_dials
 from personaevo.programs.edit import literals, stored
 from personaevo.programs.personas import MAX_AXES
+
+TYPING = "typing"  # the key of an axis under which its dials of typing are kept while operators work on it
 
 
 @dataclass
@@ -32,8 +34,22 @@ def genes_of(source: str) -> Genes | None:
     if not all(_FORMS[name](found[name]) for name in _FORMS if name in found):
         return None
     genes = Genes(**parts)
-    genes.axes = [{**axis, "dials": {name: list(ends) for name, ends in axis.get("dials", {}).items()}} for axis in genes.axes]
+    genes.axes = [_searched(axis) for axis in genes.axes]
     return genes
+
+
+def _searched(axis: Mapping[str, Any]) -> dict[str, Any]:
+    """The axis with the dials that operators move; those of typing, which are not searched, are kept beside them."""
+    ends = {name: list(pair) for name, pair in axis.get("dials", {}).items()}
+    typing = {name: ends.pop(name) for name in typing_dials() if name in ends}
+    return {**axis, "dials": ends, **({TYPING: typing} if typing else {})}
+
+
+def whole(axis: Mapping[str, Any]) -> dict[str, Any]:
+    """The axis as a program has it, with all its dials."""
+    if TYPING not in axis:
+        return dict(axis)
+    return {name: {**value, **axis[TYPING]} if name == "dials" else value for name, value in axis.items() if name != TYPING}
 
 
 def _are_axes(value: object) -> bool:
@@ -45,8 +61,9 @@ def _are_axes(value: object) -> bool:
 def _is_axis(value: object) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not isinstance(value.get("dials", {}), dict):
         return False
+    known = {**dials(), **typing_dials()}
     return all(
-        name in dials() and _are_numbers(ends, dials()[name].low, dials()[name].high) and len(ends) == 2
+        name in known and _are_numbers(ends, known[name].low, known[name].high) and len(ends) == 2
         for name, ends in value.get("dials", {}).items()
     )
 

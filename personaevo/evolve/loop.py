@@ -28,7 +28,7 @@ from personaevo.errors import ProgramError
 from personaevo.evolve.company import Company
 from personaevo.evolve.develop import Developed, Developer
 from personaevo.evolve.finals import likeliest, play_finals, winner
-from personaevo.evolve.names import BEST
+from personaevo.evolve.names import AUDITOR_SEES, BEST
 from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.progress import Progress, Watch
@@ -349,7 +349,10 @@ class SearchLoop:
         digest = archive.digest(self.run_id)
         spending = self.company.models.ledger.accounts() if self.company is not None else {}
         done = self.state.count, self.state.episodes
-        return SearchResult(path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending, self._problem())
+        sees = self.bench.inputs.get(AUDITOR_SEES, "")
+        return SearchResult(
+            path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending, self._problem(), sees
+        )
 
     def _problem(self) -> str:
         """Why nothing was found, if nothing was."""

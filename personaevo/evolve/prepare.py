@@ -15,6 +15,7 @@ from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDa
 from personaevo.evolve import calibrated, negatives, profiles
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.cell_names import named
+from personaevo.evolve.names import AUDITOR_SEES
 from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.profiles import Profiles
@@ -146,6 +147,7 @@ def prepare(
         **input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id,
         "negatives": json.dumps(negatives.kinds(config, models=models)), "negatives_digest": negatives.digest(config, models=models),
         **scoring_inputs(), **calibrated.inputs(config), **parts.recorded(),
+        **({} if people.typing is None else {AUDITOR_SEES: f"typing {people.typing_version}"}),
     }  # fmt: skip
     profiled = given is not None and given.cells is not None
     make = Making(config, people, steering, kept, cells, tasks, workers, cast, told, profiled, parts)

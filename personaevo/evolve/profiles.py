@@ -182,8 +182,8 @@ def _axis(name: str, profile: Profile, middle: Mapping[str, float]) -> dict[str,
     table = definitions.dials()
     ends = {
         dial: [_tidy(float(np.clip(middle[dial] + far * (value - middle[dial]), table[dial].low, table[dial].high))) for far in _ENDS]
-        for dial, value in profile.dials.items()
-    }
+        for dial, value in profile.dials.items() if dial in table  # how somebody types is not searched
+    }  # fmt: skip
     return {"name": name, "definition": _said(profile), "low": "", "high": "", "dials": ends}
 
 

@@ -15,7 +15,7 @@ from personaevo.definitions import dials
 from personaevo.errors import ConfigError
 from personaevo.evolve import reshape
 from personaevo.evolve.axes import oriented, worded
-from personaevo.evolve.genes import Genes, genes_of
+from personaevo.evolve.genes import Genes, genes_of, whole
 from personaevo.programs.edit import with_function, with_literal
 from personaevo.programs.personas import MAX_AXES
 from personaevo.records import Remark
@@ -158,7 +158,7 @@ def drop_axis(parents: Parents, rng: random.Random) -> str | None:
         return None
     axes, kinds = genes.axes, genes.kinds
     dropped = axes.pop(rng.randrange(len(axes)))["name"]
-    source = with_literal(parents.source, "AXES", axes)
+    source = with_literal(parents.source, "AXES", [whole(axis) for axis in axes])
     for kind in kinds:
         kind["axes"] = [name for name in kind["axes"] if name != dropped]
     return with_literal(source, "KINDS", kinds) if kinds else source

@@ -10,7 +10,7 @@ from typing import Any
 from personaevo import content
 from personaevo.definitions import Dial, dials
 from personaevo.evolve.axes import new_axis, oriented, worded
-from personaevo.evolve.genes import Genes, genes_of
+from personaevo.evolve.genes import Genes, genes_of, whole
 from personaevo.programs.edit import with_function, with_literal, with_literals
 from personaevo.programs.personas import MAX_AXES
 from personaevo.simulate.director import FOLLOW_LENGTH
@@ -96,7 +96,7 @@ def with_axes(source: str, axes: Sequence[Mapping[str, Any]]) -> str:
 def _told(source: str, axes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     before = genes_of(source)
     known = {axis["name"]: axis["dials"] for axis in before.axes} if before else {}
-    return [dict(axis) if known.get(axis["name"]) == axis["dials"] else worded(axis) for axis in axes]
+    return [whole(axis if known.get(axis["name"]) == axis["dials"] else worded(axis)) for axis in axes]
 
 
 def as_mixture(source: str, genes: Genes) -> str | None:

@@ -15,7 +15,8 @@ from personaevo.records import Comparison, Program, TableRow
 class SearchResult:
     """What a search found. ``table`` is the final table on held-out tasks and people; ``comparisons`` are the best program's paired
     differences to every other row; ``best`` the program that won the finals; ``spending`` what each role's model did and cost, in all;
-    ``problem`` says why nothing was found, where every proposal was refused or no dialogue of a candidate was played ("" otherwise)."""
+    ``problem`` says why nothing was found, where every proposal was refused or no dialogue of a candidate was played ("" otherwise);
+    ``auditor_sees`` what the auditor saw beside fingerprint and dynamics."""
 
     archive: Path
     seed: int
@@ -28,6 +29,7 @@ class SearchResult:
     comparisons: tuple[Comparison, ...] = ()
     spending: Mapping[str, Account] = field(default_factory=dict)
     problem: str = ""
+    auditor_sees: str = ""
 
     def _repr_html_(self) -> str:
         names = list(dict.fromkeys(name for row in self.table for name in row.measures))

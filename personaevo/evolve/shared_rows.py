@@ -12,13 +12,13 @@ from functools import partial
 
 import numpy as np
 
-from personaevo import cache, definitions
+from personaevo import cache, definitions, reference
 from personaevo.crew import Crew
 from personaevo.evolve import controls
 from personaevo.evolve.names import FREE, PEOPLE, SEED
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
-from personaevo.judge.auditor import Audit, Sample, audited, tell_apart
+from personaevo.judge.auditor import Audit, Sample, audited, seen, tell_apart
 from personaevo.judge.uncertainty import Shares, World, chained, drawn_world, joined, point_of, point_of_people
 from personaevo.measure import dynamics
 from personaevo.measure.losses import apply_losses
@@ -80,23 +80,25 @@ def comparable(bench: Bench, rows: Mapping[str, Row]) -> int:
 
 
 def people_sample(people: Reference) -> Sample:
-    """Real dialogues as the auditor sees them; owners are the persons."""
-    return Sample(np.hstack([people.values, people.dynamics]), people.people)
+    """Real dialogues as the auditor sees them, with how people type if that is known; owners are the persons."""
+    typing = () if people.typing is None else (seen(people.typing),)
+    return Sample(np.hstack([people.values, people.dynamics, *typing]), people.people)
 
 
-def played_sample(episodes: Sequence[Episode], losses: tuple[str, ...]) -> Sample:
-    """Played dialogues as the auditor sees them; owners are the ``generate`` calls."""
+def played_sample(episodes: Sequence[Episode], losses: tuple[str, ...], *, typing: bool = False) -> Sample:
+    """Played dialogues as the auditor sees them, with how they are typed if it knows how people type; owners are the ``generate`` calls."""
     done = [one for one in episodes if one.state == "completed"]
     texts = [[apply_losses(text, losses) for role, text in one.turns if role == "user"] for one in done]
     personas = [f"{one.item.task_id} {one.item.slot}" for one in done]
     course: Floats = dynamics.measure(texts, definitions.features(), personas)
     values = np.array([one.fingerprint for one in done]).reshape(len(done), len(definitions.features().names))  # also of none
-    return Sample(np.hstack([values, course]), tuple(one.item.task_id for one in done))
+    habits = (seen(reference.habits_of(texts, losses)),) if typing else ()
+    return Sample(np.hstack([values, course, *habits]), tuple(one.item.task_id for one in done))
 
 
 def audit_of(bench: Bench, episodes: Sequence[Episode]) -> tuple[float, float, float]:
     """The auditor's AUC of any dialogues on held-out tasks, with its interval."""
-    return tell_apart(people_sample(bench.kept), played_sample(episodes, bench.losses), bench.test_plan.seed)
+    return tell_apart(people_sample(bench.kept), _sample(bench, episodes), bench.test_plan.seed)
 
 
 def _made(bench: Bench, workers: Workers | Crew) -> SharedRows:
@@ -113,7 +115,11 @@ def _made(bench: Bench, workers: Workers | Crew) -> SharedRows:
 
 def _row(bench: Bench, episodes: Sequence[Episode], draws: Shares) -> Row:
     completed = sum(one.state == "completed" for one in episodes)
-    return Row(completed, *point_of(bench.test, episodes), draws, played_sample(episodes, bench.losses))
+    return Row(completed, *point_of(bench.test, episodes), draws, _sample(bench, episodes))
+
+
+def _sample(bench: Bench, episodes: Sequence[Episode]) -> Sample:
+    return played_sample(episodes, bench.losses, typing=bench.kept.typing is not None)
 
 
 def _played(bench: Bench, workers: Workers | Crew) -> dict[str, tuple[Episode, ...]]:

@@ -49,6 +49,8 @@ def refined_object(results: Sequence[PersonResult]) -> dict[str, Any]:
         if one.history:
             for number, version in enumerate(record["history"]["versions"]):
                 version["changes"] = [change.model_dump(mode="json") for change in one.history.changes(number)]
+        if one.profile is not None:
+            record["profile"] = one.profile.told()
         people.append(record)
     return {"people": people}
 
@@ -59,25 +61,30 @@ def refined_object(results: Sequence[PersonResult]) -> dict[str, Any]:
 def people_view(results: Sequence[PersonResult]) -> RenderableType:
     """A row for each person and side."""
     words = ("person", "role", "stopped by")
-    table = layout.table("person", "role", "start", "refined", "gain", "versions", "leak", "stopped by", words=words, gap=1)
+    table = layout.table("person", "role", "start", "refined", "gain", "versions", "known", "leak", "stopped by", words=words, gap=1)
     for one in results:
         table.add_row(*_row(one))
     done = [one for one in results if one.state == "done"]
     measure = next((f"{one.measure} ({'higher' if one.higher else 'lower'} is better)" for one in done), "nothing")
-    said = f"start, refined and gain: {measure}, on items held out; * on what it was made from. versions: accepted of all that were tried."
+    said = (
+        f"start, refined and gain: {measure}, on items held out; * on what it was made from. versions: accepted of all that were tried. "
+        "known: share of other people whose dialogues the refined profile fits less than its own person's."
+    )
     return layout.page([layout.section(layout.count(len(results), "refined profile"), table), layout.note(said)])
 
 
 def _row(one: PersonResult) -> list[RenderableType]:
     who = [layout.name(one.person), layout.name(one.role)]
     if one.state == "failed" or one.history is None:
-        return [*who, *(Text("-") for _ in range(5)), layout.text(f"failed: {one.reason}", layout.BAD)]
+        return [*who, *(Text("-") for _ in range(6)), layout.text(f"failed: {one.reason}", layout.BAD)]
     start, refined = one.outcomes["start"].value, one.outcomes["refined"].value
     gain = None if start is None or refined is None else (refined - start if one.higher else start - refined)
     leak = one.outcomes["refined"].leak
     figures = [_figure(start), _figure(refined), Text(("-" if gain is None else f"{gain:+.3f}") + ("*" if one.in_sample else ""))]
     kept = Text(f"{one.accepted} of {len(one.history.versions) - 1}", style=layout.GOOD if one.accepted else "")
-    return [*who, *figures, kept, Text("-" if leak is None else f"{leak:.2f}"), layout.text(one.stop)]
+    known = one.outcomes["refined"].recognized
+    known_text = Text("-" if known is None else f"{known:.0%}")
+    return [*who, *figures, kept, known_text, Text("-" if leak is None else f"{leak:.2f}"), layout.text(one.stop)]
 
 
 def _figure(value: float | None) -> Text:
@@ -98,7 +105,7 @@ def person_view(one: PersonResult) -> RenderableType:
         ("notes", layout.lines("\n".join(one.notes) or "none")),
     ])  # fmt: skip
     versions = [_version(version, one.history.changes(number)) for number, version in enumerate(one.history.versions)]
-    profile = layout.lines("\n".join(part for part in (one.profile.text(), one.profile.dial_text()) if part) or "(nothing)")
+    profile = layout.lines("\n".join(part for part in (one.profile.said(), one.profile.dial_text()) if part) or "(nothing)")
     return layout.page([
         layout.section(title, said), layout.section(f"{one.measure}, and leak score", _outcomes(one)),
         *versions, layout.section(f"refined profile {one.profile.id}", profile),
@@ -125,15 +132,15 @@ def _version(version: Version, changes: Sequence[Change]) -> RenderableType:
     if version.scores:
         scores = ", ".join(f"{name} {'-' if score.value is None else f'{score.value:.3f}'}" for name, score in version.scores.items())
         parts.append(layout.text(scores, layout.FAINT))
-    sources = {claim.text: claim.sources for claim in version.profile.claims}
-    parts += [_claim(change, sources.get(str(change.after), ())) for change in changes if change.section != DIALS]
+    evidence = {claim.text: claim.evidence for claim in version.profile.claims}
+    parts += [_claim(change, evidence.get(str(change.after), "")) for change in changes if change.section != DIALS]
     moved = [f"{change.name} {_between(change)}" for change in changes if change.section == DIALS]
     parts += [layout.text(f"{_SIGNS['changed']} {', '.join(moved)}", _STYLES["changed"])] if moved else []
     return layout.section(title, *parts, style=_STATES[version.state])
 
 
-def _claim(change: Change, sources: Sequence[str]) -> Text:
-    origin = f"; from {', '.join(sources)}" if sources else ""
+def _claim(change: Change, evidence: str) -> Text:
+    origin = f"; {evidence}" if evidence else ""
     return layout.text(f"{_SIGNS[change.kind]} {_between(change)}  [{change.section}{origin}]", _STYLES[change.kind])
 
 

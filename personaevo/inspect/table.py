@@ -86,7 +86,8 @@ def table_view(table: FinalTable, rules: Rules | None = None) -> RenderableType:
     the run's objectives (those of this personaevo, if none are given)."""
     rules = rules or rules_at_hand()
     audited = any(AUDITOR in row.measures for row in table.rows)
-    notes = [_MEANS, *([_AUDITS] if audited else []), *_completed(table.rows)]
+    typing = f"{_AUDITS}; it sees how they type, too" if table.auditor_sees.startswith("typing") else _AUDITS
+    notes = [_MEANS, *([typing] if audited else []), *_completed(table.rows)]
     head = headline(table, rules)
     return Group(_Rows(table.rows, rules), *map(layout.note, notes), *([Text(""), *map(layout.text, head)] if head else []))
 

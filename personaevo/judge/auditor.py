@@ -1,8 +1,9 @@
 """The auditor: a second look that never steers.
 
 For each row of the final table a forest is trained to tell that row from people who were kept aside, on the fingerprint and on what the
-search does not see (``measure.dynamics``). Its two-sample AUC (Lopez-Paz & Oquab 2017), cross-fitted, is .5 for a row that cannot be told
-from people and 1 for one that can. People against people, equally many, stand beside it.
+search does not see: ``measure.dynamics`` and, where people's text kept case or punctuation, ``measure.typing``. Its two-sample AUC
+(Lopez-Paz & Oquab 2017), cross-fitted, is .5 for a row that cannot be told from people and 1 for one that can. People against people,
+equally many, stand beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from personaevo.records import Floats
 
 FOLDS, TREES, LEAF = 5, 100, 3
 _DRAWS = 200
+_NO_OCCASION = -1.0  # in the place of a share that a dialogue gives no occasion for: trees set it apart
 _LEAST = 10  # dialogues in each half of a fold, say: fewer are not told apart
 
 
@@ -37,6 +39,11 @@ class Sample:
             return self
         rows = np.sort(np.random.default_rng(seed).permutation(len(self.owners))[:n])
         return Sample(self.values[rows], tuple(self.owners[row] for row in rows))
+
+
+def seen(habits: Floats) -> Floats:
+    """Habits of typing as trees can read them: numbers where a dialogue gives no occasion, too."""
+    return np.nan_to_num(habits, nan=_NO_OCCASION)
 
 
 @dataclass(frozen=True)

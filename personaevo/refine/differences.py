@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from personaevo import definitions
 from personaevo.measure.cells import Standard
-from personaevo.measure.fingerprint import words_of
-from personaevo.measure.losses import apply_losses
 from personaevo.records import Floats
+from personaevo.refine import features
 from personaevo.refine.roles import Performance
 
 WORTH_SAYING = 0.25  # standard deviations of the population
@@ -32,36 +30,33 @@ class Difference:
 
 
 def fingerprint(texts: Sequence[str], losses: Sequence[str] = ()) -> Floats | None:
-    """The fingerprint [d] of what one side says in one dialogue, after the text lost what the corpus lost; None if there is no word."""
-    heard = [apply_losses(text, losses) for text in texts]
-    if not any(words_of(heard)):
-        return None
-    row: Floats = definitions.features().measure([heard]).values[0]
-    return row
+    """The row [d] (``features.measured``) of what one side says in one dialogue; None if there is no word."""
+    row: Floats = features.measured([texts], losses)[0]
+    return None if np.isnan(row[0]) else row
 
 
 def measured_differences(performances: Sequence[Performance], person: Floats, population: Standard) -> list[Difference]:
-    """All behaviors that vary in the population, the most different first.
+    """All behaviors that vary in the population and that both sides had occasion for, the most different first.
 
     Args:
         performances: role-plays; those without a fingerprint do not count. With none, or nothing of the person, there is no difference.
-        person: fingerprints ``[m, d]`` of the person's own dialogues.
+        person: rows ``[m, d]`` of the person's own dialogues.
         population: mean and standard deviation of many people, see ``Standard.of``.
     """
     played = [one.fingerprint for one in performances if one.fingerprint is not None]
     if not played or not len(person):
         return []
-    names = np.array(definitions.features().names)[population.kept]
-    ours, theirs = person.mean(axis=0), np.mean(played, axis=0)
-    gaps = (ours - theirs)[population.kept] / population.sd
-    columns = (names, ours[population.kept], theirs[population.kept], population.mean, gaps)
-    found = [Difference(str(name), *map(float, figures)) for name, *figures in zip(*columns, strict=True)]
+    names = np.array(features.names()[: person.shape[1]])[population.kept]
+    ours, theirs = features.mean_of(person)[population.kept], features.mean_of(np.array(played))[population.kept]
+    gaps = (ours - theirs) / population.sd
+    columns = zip(names, ours, theirs, population.mean, gaps, strict=True)
+    found = [Difference(str(name), *map(float, figures)) for name, *figures in columns if np.isfinite(figures[-1])]
     return sorted(found, key=lambda one: -abs(one.gap))
 
 
 def differences_text(differences: Sequence[Difference]) -> str:
     """The greatest differences in words and numbers, a line each; those below a quarter of a standard deviation are not worth saying."""
-    units = {feature.name: feature.unit for feature in definitions.features().features}
+    units = features.units()
     worth = [one for one in differences if abs(one.gap) >= WORTH_SAYING][:MOST_SAID]
     return "\n".join(
         f"- {one.feature} ({units[one.feature]}): the person {one.person:.3g}, the role-play {one.played:.3g}, people on average "

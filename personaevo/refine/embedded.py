@@ -1,7 +1,8 @@
-"""The roles without a model: the agenda-based simulator plays, the fingerprint says what differs, and dials are moved.
+"""The roles without a model: the agenda-based simulator plays, what was measured says what differs, and dials are moved.
 
-Shrinkage is the heart of it: one dialogue says little about a person, and copying it outright is worse than the average person. A dial
-moves only a share of the way from the population's mean toward what the person showed.
+Shrinkage is the heart of it: one dialogue says little about a person, and copying it outright is worse than the average person. What is
+aimed at is therefore what statistics expect of the person (``estimate``), and dials are moved by what role-plays fall short of it: they do
+not show exactly what dials ask for.
 """
 
 from __future__ import annotations
@@ -9,22 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from personaevo import content, definitions
+from personaevo import content
 from personaevo.definitions import Domain
 from personaevo.errors import ConfigError, ReplyError
 from personaevo.records import Floats, PlanItem, Task
+from personaevo.refine import features
+from personaevo.refine.aims import aims, evidence, moved
 from personaevo.refine.behavior import DialogueItem, Item
 from personaevo.refine.differences import differences_text, measured_differences
-from personaevo.refine.population import Population, Yardstick, as_dials
+from personaevo.refine.population import Population, Yardstick
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.roles import Analysis, Performance, Refused
 from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.measuring import measured
 from personaevo.simulate.seeds import seed_of
 
-SHARES = (0.1, 0.2, 0.3)  # of the way, from one dialogue
+SHARES = (0.6, 0.3, 0.15)  # of what role-plays fall short by
 _SECTION = "communication"
 
 
@@ -60,8 +60,9 @@ class EmbeddedPlayer:
             task = self._tasks[sample % len(self._tasks)]
             item = PlanItem(task.id, 0, seed_of(seed, sample, "refine"))
             episodes.append(run_episode(task, persona, item, self._domain))
-        found = measured(episodes, self._losses)
-        return [np.array(one.fingerprint) if one.state == "completed" else None for one in found]
+        done = [one for one in episodes if one.state == "completed"]
+        rows = iter(features.measured([[text for role, text in one.turns if role == "user"] for one in done], self._losses))
+        return [next(rows) if one.state == "completed" else None for one in episodes]
 
 
 class EmbeddedAnalyst:
@@ -71,24 +72,25 @@ class EmbeddedAnalyst:
         self._yardstick = yardstick
 
     def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
-        """The greatest differences in words and numbers; the targets are the person's mean fingerprint.
+        """The greatest differences in words and numbers; the targets are what is expected of the person (``aims``).
 
         Raises:
             ReplyError: no dialogue has a word of the person, or no role-play came to its end.
         """
         person = self._yardstick.rows(items)
-        found = measured_differences(performances, person, self._yardstick.standard)
+        found = measured_differences(performances, person, self._yardstick.population.standard)
         if not found:
             raise ReplyError("measured analysis: there are no fingerprints of dialogues to compare")
         sources = tuple(item.id for item in items if isinstance(item, DialogueItem))
-        return Analysis(differences_text(found), as_dials(person.mean(axis=0)), sources)
+        targets, shown = aims(self._yardstick, person, performances, profile)
+        return Analysis(differences_text(found), targets, sources, shown, evidence(self._yardstick, items))
 
 
 class EmbeddedRefiner:
-    """Candidates whose dials are moved from the population's mean toward the targets: the first by 10 % of the way, the next by 20 %, …
+    """Candidates whose dials are moved by what role-plays fall short of the targets: the first by 60 % of it, the next by 30 %, …
 
-    From n dialogues it is n s / (1 + (n - 1) s) of the way, s being that share (Spearman-Brown). What the person does most differently is
-    added in up to three sentences.
+    A dial that the profile leaves open is moved from what was shown without it. What the person does most differently from people is said
+    in a few sentences, each with the items that show it.
     """
 
     def __init__(self, population: Population, shares: Sequence[float] = SHARES) -> None:
@@ -98,24 +100,16 @@ class EmbeddedRefiner:
         """See ``roles.Refiner``; at most as many candidates as there are shares. Advice is about words and changes nothing."""
         if not analysis.targets:
             return [Refused("the analysis names no targets: only a model can refine from words")]
-        center, dialogues = self._population.center, max(1, len(analysis.sources))
         said = _said(profile, self._claims(analysis))
-        made: list[Profile | Refused] = []
-        for share in self._shares[:count]:
-            weight = dialogues * share / (1 + (dialogues - 1) * share)
-            moved = {name: center[name] + weight * (value - center[name]) for name, value in analysis.targets.items() if name in center}
-            made.append(said.with_dials(moved))
-        return made
+        moves = (moved(profile, analysis.targets, analysis.shown, share, self._population.center) for share in self._shares[:count])
+        return [said.with_dials(dials) for dials in moves]
 
     def _claims(self, analysis: Analysis) -> list[Claim]:
+        """The sentences that most items support, of equally many in the order of the analysis."""
         table = _table()
-        standard = self._population.standard
-        names = np.array(definitions.features().names)[standard.kept]
-        columns = zip(names, standard.mean, standard.sd, strict=True)
-        far = {str(name): (analysis.targets[name] - mean) / sd for name, mean, sd in columns if name in analysis.targets}
-        worth = sorted((name for name in far if abs(far[name]) >= table["worth"]), key=lambda name: (-abs(far[name]), name))
-        texts = [table["more" if far[name] > 0 else "less"][name] for name in worth[: table["most"]]]
-        return [Claim(text=text, sources=analysis.sources) for text in texts]
+        worth = sorted(analysis.evidence.items(), key=lambda pair: -len(pair[1]))[: table["most"]]
+        texts = [(table["more" if name.startswith("+") else "less"].get(name[1:]), items) for name, items in worth]
+        return [Claim(text=text, sources=items) for text, items in texts if text]
 
 
 def _said(profile: Profile, claims: Sequence[Claim]) -> Profile:

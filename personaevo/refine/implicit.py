@@ -20,8 +20,8 @@ from personaevo.readers import files
 from personaevo.readers.files import Row
 from personaevo.records import Floats, Record
 from personaevo.refine import starts
+from personaevo.refine.features import as_dials
 from personaevo.refine.people import stored
-from personaevo.refine.population import as_dials
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import Finite, PersonResult
 from personaevo.text import one_line
@@ -43,6 +43,7 @@ class ImplicitProfile(Record):
             person stands.
         seen: fingerprints [d] of the person's own dialogues as a reference holds them: by these it is known whether the person is held out.
         features: the version of the feature set that both were measured with.
+        typing: that of the typing habits that its dials are of (None: it has none).
     """
 
     profile: Profile
@@ -52,6 +53,7 @@ class ImplicitProfile(Record):
     shown: Fingerprint | None = None
     seen: tuple[Fingerprint, ...] = ()
     features: int = Field(default_factory=lambda: definitions.features().version)
+    typing: int | None = None
 
     @classmethod
     def of(cls, one: PersonResult, domain: str = "") -> ImplicitProfile:
@@ -65,14 +67,25 @@ class ImplicitProfile(Record):
         in_words = start.profile != one.profile and start.profile.dials == one.profile.dials
         personal = one.profile not in (Profile(), average.profile if average is not None else None)
         shown = refined.shown if in_words else None
-        said: dict[str, Any] = {"role": one.role, "domain": domain, "personal": personal, "shown": shown, "seen": one.seen}
+        typing = definitions.typing().version if set(one.profile.dials) & set(definitions.typing_dials()) else None
+        said: dict[str, Any] = {
+            "role": one.role, "domain": domain, "personal": personal, "shown": shown, "seen": one.seen, "typing": typing,
+        }  # fmt: skip
         return cls(profile=one.profile, **said)
+
+    def of_behavior(self) -> ImplicitProfile:
+        """It without the dials of typing, which a search does not know."""
+        typing = definitions.typing_dials()
+        dials = {name: value for name, value in self.profile.dials.items() if name not in typing}
+        return self.model_copy(update={"profile": Profile(sections=self.profile.sections, dials=dials), "typing": None})
 
     def problem(self) -> str | None:
         """Why it cannot be used, None if it can: it was measured otherwise, or a claim is no claim (see ``Profile.problems``)."""
         features = definitions.features()
         if self.features != features.version or any(len(row) != len(features.names) for row in (*self.seen, self.shown or features.names)):
             return "its fingerprints ('seen', 'shown') were measured with other features than are installed; refine the profile again"
+        if self.typing not in (None, definitions.typing().version):
+            return f"its typing habits are of version {self.typing}, installed is {definitions.typing().version}; refine the profile again"
         problems = self.profile.problems(max(1, self.profile.words)) if self.profile.claims else []
         flag = injection.find(" ".join(claim.text for claim in self.profile.claims))
         return problems[0] if problems else f"'{flag.excerpt}' is not about a person ({flag.why})" if flag else None
@@ -107,7 +120,7 @@ def read(path: Path) -> list[ImplicitProfile]:
     users = [one for one in found if one.role != "assistant"]
     if not users:
         raise InputError(f"{path}: expected refined profiles of users, got {_NOT_USER if found else 'none'}")
-    return sorted(users, key=lambda one: (one.profile.id, one.seen))
+    return sorted((one.of_behavior() for one in users), key=lambda one: (one.profile.id, one.seen))
 
 
 def _is_archive(path: Path) -> bool:

@@ -1,7 +1,9 @@
 """Does a profile carry over text of the items that it was made from, or, worse, of those that it will be scored on?
 
-Five kinds of traces are looked for, item by item (``traces``): runs of words, the words of a sentence in another order, names, numbers and
-rare words. What stands in the task or the starting profile (``known``) does not count, and what many others say counts little or nothing.
+Six kinds of traces are looked for, item by item (``traces``): runs of words, the words of a sentence in another order, names, numbers, rare
+words, and habits that name a person: signs that few others use (an unusual smiley), and rare words with which the person begins or ends
+what is said in several items (a signature). What stands in the task or the starting profile (``known``) does not count, and what many
+others say counts little or nothing.
 Case, punctuation, look-alike letters, endings, pronouns and numbers spelled out make no difference.
 
 What it cannot see, because no word is kept or too little of one: paraphrases without kept words, translations, synonyms, misspelled words,
@@ -13,8 +15,9 @@ something else, single rare words without a capital, and what is true of many pe
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from personaevo import content
@@ -30,12 +33,14 @@ PARTS: tuple[Part, ...] = ("test", "dev", "train")  # the hardest first
 NO_BACKGROUND = Background()
 _SHOWN = 80
 _TOLD = 5
+_HABIT = "habit"
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One thing carried over. ``kind`` is "run", "order", "name", "number" or "rare"; ``excerpt`` is how the *profile* puts it (one line,
-    at most 80 characters, safe to print); ``weight`` is 0..1; ``sentences`` are the profile's sentences that carry it, as they stand."""
+    """One thing carried over. ``kind`` is "run", "order", "name", "number", "rare" or "habit"; ``excerpt`` is how the *profile* puts it
+    (one line, at most 80 characters, safe to print); ``weight`` is 0..1; ``sentences`` are the profile's sentences that carry it, as they
+    stand."""
 
     kind: str
     excerpt: str
@@ -81,11 +86,14 @@ def find(profile_text: str, items: Items, known: str = "", background: Backgroun
     """
     table = content.toml("fitness", "refine/leakage.toml")
     profile, evidence = Text.of(profile_text), Evidence(Text.of(known), background, table)
+    edges = Counter(key for part in PARTS for text in items.get(part, {}).values() for key in Text.of(text).edges)
+    signatures = {key for key, count in edges.items() if count > 1}
     found: dict[tuple[str, tuple[str, ...]], Leak] = {}
     for part in PARTS:
         for item_id, text in items.get(part, {}).items():
             for trace in traces(profile, Text.of(text), evidence, part):
-                found.setdefault((trace.kind, trace.stems), _leak(trace, item_id, part, profile, table))
+                key = _HABIT if trace.kind == "rare" and trace.stems[0] in signatures else trace.kind
+                found.setdefault((key, trace.stems), _leak(replace(trace, kind=key), item_id, part, profile, table))
     leaks = tuple(sorted(found.values(), key=lambda leak: (-leak.weight, leak.kind, leak.excerpt)))
     score = 1.0 - math.prod(1.0 - leak.weight for leak in leaks)
     return LeakReport(score, leaks, score >= table["limit"])

@@ -11,22 +11,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from personaevo.errors import BudgetError, ReplyError
+from personaevo.records import Floats
 from personaevo.refine import leakage
-from personaevo.refine.accept import Decision, decide
+from personaevo.refine.accept import Decision, Trial, decide
 from personaevo.refine.behavior import Item
+from personaevo.refine.common import Common
+from personaevo.refine.estimate import shrunk
 from personaevo.refine.leakage import LeakReport
 from personaevo.refine.population import Yardstick
 from personaevo.refine.profile import Profile
+from personaevo.refine.recognition import Lineup
 from personaevo.refine.result import Settings, Stop
 from personaevo.refine.roles import Analysis, Analyst, Performance, Player, Refiner, Refused
-from personaevo.refine.scoring import Sheet, sheet
+from personaevo.refine.scoring import Sheet, against, rows_of, sheet
 from personaevo.refine.split import Parts
 from personaevo.refine.versions import History, Score
 from personaevo.simulate.seeds import seed_of
 
+_EXPECTED = 6  # dialogues in each group of what is expected of the person, where nothing was kept back
 _TAKEN = "the published protocol takes every version"
+_COMMON = "what the engine shows other than asked, with everybody"
 _TRIED = "nothing new: the profile as it is, or one that was tried before"
 
 
@@ -43,7 +50,8 @@ class Roles:
 @dataclass(frozen=True)
 class Case:
     """One person, as far as it stays the same while their profile is refined. ``kind`` of item decides (``scoring.kind_of``); ``check``
-    finds what an update carries over from any of the person's items and the start did not have; ``exposed`` all that a profile does."""
+    finds what an update carries over from any of the person's items and the start did not have; ``exposed`` all that a profile does;
+    ``common`` is what the engine shows other than asked with everybody."""
 
     parts: Parts
     kind: str
@@ -52,11 +60,35 @@ class Case:
     settings: Settings
     check: Callable[[str], LeakReport]
     exposed: Callable[[str], LeakReport]
+    common: Common | None = None
 
     @property
-    def decides(self) -> tuple[Item, ...]:
-        """The items that decide on updates: dev, or train where there is none."""
-        return self.parts.dev or self.parts.train
+    def expects(self) -> bool:
+        """Whether updates are judged by what is expected of the person: of whole dialogues, where nothing was kept back."""
+        return not self.parts.dev and self.yardstick is not None and self.yardstick.whole
+
+    @cached_property
+    def others(self) -> list[Floats] | None:
+        """Groups of what other items of the person may be, as points; None where nothing says what these are like."""
+        if self.yardstick is None or not self.yardstick.whole:
+            return None
+        size = _EXPECTED if self.expects else len(self.parts.dev)
+        return self.yardstick.others(self.parts.train, size, seed_of(self.settings.seed, "others"))
+
+    @property
+    def judged(self) -> tuple[Item, ...]:
+        """The items that the result is scored on: test, or train where there is none."""
+        return tuple(item for item in self.parts.test or self.parts.train if item.kind == self.kind)
+
+    @cached_property
+    def lineup(self) -> Lineup | None:
+        """Those items among other people's; None where nobody else has any."""
+        if self.yardstick is None:
+            return None
+        population, typical = self.yardstick.population, None
+        if self.yardstick.whole:
+            typical = rows_of(self.played(shrunk(population, self.yardstick.rows(())), self.judged, "judged"))
+        return Lineup.of(population, self.yardstick.rows(self.judged), typical)
 
     @property
     def noise_seed(self) -> int:
@@ -71,6 +103,15 @@ class Case:
     def scored(self, profile: Profile, items: Sequence[Item], purpose: str) -> Sheet:
         """How near its role-plays come to the person."""
         return sheet(self.kind, items, self.played(profile, items, purpose), self.yardstick)
+
+    def tried(self, profile: Profile) -> Trial:
+        """What decides on the profile: its score on dev, or on train where there is none; of whole dialogues, on those expected then."""
+        items = self.parts.dev or self.parts.train
+        played = self.played(profile, items, "made")
+        others = against(rows_of(played), self.others, self.yardstick) if self.others is not None and self.yardstick is not None else None
+        if self.expects and others is not None:
+            return Trial(others, others)
+        return Trial(sheet(self.kind, items, played, self.yardstick), others)
 
 
 @dataclass(frozen=True)
@@ -91,6 +132,7 @@ def refined(case: Case, start: Profile) -> tuple[History, Stop, str]:
     history = History.begun(start)
     idle = 0
     try:
+        history = _in_common(case, history)
         for _ in range(case.settings.rounds):
             before = len(history.kept)
             history, fresh = _round(case, history)
@@ -104,6 +146,19 @@ def refined(case: Case, start: Profile) -> tuple[History, Stop, str]:
     except ReplyError as error:
         return history, "analysis", str(error)
     return history, "rounds", ""
+
+
+def _in_common(case: Case, history: History) -> History:
+    """With what holds for other people taken into account, unless it does this person harm beyond chance."""
+    start = history.current.profile
+    if case.common is None or case.settings.paper or not case.expects or case.common.applied(start).id == start.id:
+        return history
+    profile = case.common.applied(start)
+    verdict = decide(case.tried(start), [case.tried(profile)], case.noise_seed)
+    accepted = verdict.gain is not None and verdict.gain > -verdict.noise
+    reason = f"gain on other people {case.common.gain:.3f}, more than {case.common.noise:.3f} that chance may bring"
+    reason += f"; {verdict.reason('what is expected of the person')}"
+    return history.added(profile, accepted=accepted, why=_COMMON, reason=reason)
 
 
 def _round(case: Case, history: History) -> tuple[History, bool]:
@@ -121,16 +176,16 @@ def _judged(case: Case, history: History, candidates: Sequence[_Candidate], anal
     usable = [one for one in candidates if not one.problem]
     if not usable:
         return _added(history, candidates, analysis, parent.number)
-    now = case.scored(parent.profile, case.decides, "made")
-    sheets = [case.scored(one.profile, case.decides, "made") for one in usable]
-    best, accepted, why = _best(case, parent.profile, usable, decide(now, sheets, case.noise_seed))
-    scored = dict(zip((id(one) for one in usable), sheets, strict=True))
+    before = case.tried(parent.profile)
+    trials = [case.tried(one.profile) for one in usable]
+    best, accepted, why = _best(case, parent.profile, usable, decide(before, trials, case.noise_seed))
+    now, scored = before.sheet, {id(one): trial.sheet for one, trial in zip(usable, trials, strict=True)}
     for one in candidates:
         if one.problem:
             history = _added(history, [one], analysis, parent.number)
             continue
         found = {f"dev.{now.measure}": _score(scored[id(one)]), f"parent.dev.{now.measure}": _score(now)}
-        reason = "; ".join(filter(None, (why if one is best else "another candidate is nearer on dev", one.note)))
+        reason = "; ".join(filter(None, (why if one is best else "another candidate is nearer", one.note)))
         taken = accepted and one is best
         history = history.added(one.profile, accepted=taken, parent=parent.number, why=analysis.text, reason=reason, scores=found)
     return history
@@ -141,14 +196,15 @@ def _best(case: Case, parent: Profile, usable: Sequence[_Candidate], decision: D
 
     It must hold on dev, and on what it was made from as well: an update that is nearer to dev alone came from a wrong analysis, by luck.
     """
-    why = decision.reason("dev" if case.parts.dev else "train, as there is no dev")
+    expected = "what is expected of the person" if case.expects else "train, as there is no dev"
+    why = decision.reason("dev" if case.parts.dev else expected)
     if decision.best is None:
         return None, False, why
     best = usable[decision.best]
     if not decision.accepted or not case.parts.dev:
         return best, decision.accepted, why
     now, then = (case.scored(profile, case.parts.train, "made") for profile in (parent, best.profile))
-    made_from = decide(now, [then], case.noise_seed)
+    made_from = decide(Trial(now), [Trial(then)], case.noise_seed)
     return best, made_from.accepted, why if made_from.accepted else f"{why}; but {made_from.reason('train')}"
 
 

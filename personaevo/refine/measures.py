@@ -7,14 +7,13 @@ fails give a missing figure, never 0: 0 means that two texts were compared and h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from personaevo.measure.cells import Standard
 from personaevo.records import Floats
 from personaevo.refine.words import plain_words
 from personaevo.text import one_line
@@ -187,53 +186,3 @@ def _bert_f1(scorer: Any, ours: list[str], theirs: list[str]) -> float:
     precision, recall = (np.asarray(part, dtype=float).reshape(len(ours), len(theirs)) for part in found[:2])
     p, r = float(_weights(ours) @ precision.max(axis=1)), float(_weights(theirs) @ recall.max(axis=0))
     return 2 * p * r / (p + r) if p + r else 0.0
-
-
-# --- fingerprints
-
-
-def fingerprint_distance(generated: Floats, person: Floats, standard: Standard) -> Measured:
-    """Mean standardized Euclidean distance (>= 0) between the mean of the role-plays ``generated[k, d]`` and each of the person's own
-    dialogues ``person[m, d]``.
-
-    Scaled by the population's standard deviations (``Standard.of``); what is constant in the population does not count. Missing when a side
-    is empty or not finite, or nothing varies in the population.
-    """
-    for side, values in (("generated", generated), ("real", person)):
-        if not len(values):
-            return Measured(None, f"no {side} fingerprint")
-        if not np.isfinite(values).all():
-            return Measured(None, f"a {side} fingerprint is not finite")
-    if not standard.kept.any():
-        return Measured(None, "no feature varies in the population")
-    center = standard(generated).mean(axis=0)
-    return Measured(float(np.linalg.norm(standard(person) - center, axis=1).mean()))
-
-
-@dataclass(frozen=True, slots=True)
-class Rank:
-    """Where a profile finds its person among ``of`` people: ``rank`` 1 is nearest (ties share the mean of their ranks), ``share`` (0..1) is
-    the part of the other people who are farther, ties counting half: 1 is found, .5 is chance. ``distance`` is that to the person."""
-
-    rank: float
-    of: int
-    share: float
-    distance: float
-
-
-def rank(generated: Floats, people: Mapping[str, Floats], person: str, standard: Standard) -> Rank | None:
-    """The rank of ``person`` among ``people`` (fingerprints ``[m, d]`` of each) by distance to the role-plays ``generated[k, d]``.
-
-    Those whose distance is missing are left out; None if the person's is, or nobody else is there to be told from.
-
-    Raises:
-        KeyError: the person is not among the people.
-    """
-    distances = {name: fingerprint_distance(generated, values, standard).value for name, values in people.items()}
-    own = distances.pop(person)
-    others = np.array([distance for distance in distances.values() if distance is not None])
-    if own is None or not len(others):
-        return None
-    nearer, level = int((others < own).sum()), int((others == own).sum())
-    behind = nearer + level / 2
-    return Rank(1 + behind, len(others) + 1, 1 - behind / len(others), own)

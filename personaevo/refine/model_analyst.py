@@ -14,10 +14,11 @@ from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message
 from personaevo.refine import shown
 from personaevo.refine.actions import points
+from personaevo.refine.aims import aims, evidence
 from personaevo.refine.behavior import Action, Context, DialogueItem, Item, SessionItem
 from personaevo.refine.differences import Difference, differences_text, measured_differences
 from personaevo.refine.measures import rouge_l
-from personaevo.refine.population import Yardstick, as_dials
+from personaevo.refine.population import Yardstick
 from personaevo.refine.profile import Profile
 from personaevo.refine.roles import Analysis, Performance, Response
 from personaevo.simulate.wording import filled
@@ -104,13 +105,13 @@ class ModelAnalyst:
         self.model, self.form, self.schema, self.yardstick = model, form, FORMS[form], yardstick
 
     def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
-        """What the model makes of the moments that differ most; the targets are the person's mean fingerprint, where there is one.
+        """What the model makes of the moments that differ most; the targets are what is expected of the person, where that is measured.
 
         Raises:
             ReplyError: there is nothing to compare, the model refuses, or its answer says nothing.
         """
         found = contrasts(performances)
-        measured, targets = self._measured(items, performances)
+        measured = self._measured(items, performances)
         if not found and not measured:
             reasons = (response.reason for one in performances for response in one.responses if response.reason)
             raise ReplyError(f"analysis: no role-play of the training items came to anything ({next(reasons, 'there was none')})")
@@ -120,16 +121,16 @@ class ModelAnalyst:
             raise ReplyError("analysis: the answer says nothing")
         used = {contrast.context.item_id for contrast in found}
         sources = (item.id for item in items if item.id in used or (measured and isinstance(item, DialogueItem)))
-        return Analysis(text, targets, tuple(sources))
-
-    def _measured(self, items: Sequence[Item], performances: Sequence[Performance]) -> tuple[list[Difference], dict[str, float]]:
-        """What differs by the fingerprint, and the person's own as dials."""
         if self.yardstick is None:
-            return [], {}
-        person = self.yardstick.rows(items)
-        if not len(person):
-            return [], {}
-        return measured_differences(performances, person, self.yardstick.standard), as_dials(person.mean(axis=0))
+            return Analysis(text, {}, tuple(sources))
+        targets, showing = aims(self.yardstick, self.yardstick.rows(items), performances, profile)
+        return Analysis(text, targets, tuple(sources), showing, evidence(self.yardstick, items))
+
+    def _measured(self, items: Sequence[Item], performances: Sequence[Performance]) -> list[Difference]:
+        """What differs by what was measured."""
+        if self.yardstick is None:
+            return []
+        return measured_differences(performances, self.yardstick.rows(items), self.yardstick.population.standard)
 
 
 def contrasts(performances: Sequence[Performance], most: int = MOST_CONTRASTS) -> list[Contrast]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from personaevo import definitions, reference
@@ -17,12 +18,14 @@ from personaevo.archive import Refined, Refinements
 from personaevo.crew import Crew
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, ModelSetupError, ModelUnavailableError, PersonaevoError, WorkerError
 from personaevo.records import Role
+from personaevo.refine import common, features
 from personaevo.refine.behavior import Behavior, DialogueItem
 from personaevo.refine.person import Engine, Start, Work, refine_person
 from personaevo.refine.population import MIN_DIALOGUES, People, Population, of_reference
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.scoring import kind_of
+from personaevo.refine.split import split
 from personaevo.workers import LOST_TWICE, LostError, Workers
 
 _LOOK_SECONDS = 1.0
@@ -37,7 +40,7 @@ class Crowd:
     """Everybody who is refined (``behaviors``), among everybody who is known (``others`` besides), from ``start``."""
 
     behaviors: tuple[Behavior, ...]
-    start: Start = "population"
+    start: Start = "shrinkage"
     others: tuple[Behavior, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
@@ -46,17 +49,42 @@ class Crowd:
         for behavior in (*self.behaviors, *self.others):
             mark.update(behavior.model_dump_json().encode("utf-8", "backslashreplace"))
         start = self.start.id if isinstance(self.start, Profile) else self.start
-        return {"people": len(self.behaviors), "behavior": mark.hexdigest(), "start": start}
+        return {"people": len(self.behaviors), "behavior": mark.hexdigest(), "start": start, "features": features.version()}
 
 
-def works(crowd: Crowd, engine: Engine) -> list[Work]:
+def works(crowd: Crowd, engine: Engine, settings: Settings | None = None) -> list[Work]:
     """The people to refine: each on every side on which there are two dialogues or more, else on the side with more of them.
 
-    Others are the rest of the crowd; where these are too few and the person is the user, the people of the domain's reference.
+    Others are the rest of the crowd; where these are too few and the person is the user, the people of the domain's reference. The settings
+    tell what of each is held out.
     """
     own = {behavior.person for behavior in crowd.behaviors}
-    people = People((*crowd.behaviors, *(other for other in crowd.others if other.person not in own)), engine.losses)
-    fallback = _reference(engine)
+    known = (*crowd.behaviors, *(other for other in crowd.others if other.person not in own))
+    people = People(known, engine.losses, _held(known, (settings or Settings()).seed))
+    return in_common(among(crowd, people, _reference(engine)), people, engine, settings or Settings())
+
+
+def in_common(found: Sequence[Work], people: People, engine: Engine, settings: Settings) -> list[Work]:
+    """The same, each with what was found with the half of the people that the person is not in (``common``), where measured updates are
+    made on whole dialogues of their own and there are enough others."""
+    if engine.user is not None or engine.refiner is not None or settings.paper:
+        return list(found)
+    player, known = engine.embedded(), dict[tuple[str, int], common.Common | None]()
+    made = []
+    for work in found:
+        half = people.other_half(work.behavior.person, work.role) if work.role is not None else None
+        if half is None:
+            made.append(work)
+            continue
+        key = work.role or "", int(half.people[0]) % 2
+        if key not in known:
+            known[key] = common.found(player, half, settings.samples, settings.seed)
+        made.append(replace(work, common=known[key]))
+    return made
+
+
+def among(crowd: Crowd, people: People, fallback: Population | None) -> list[Work]:
+    """The people to refine among ``people``, or where these are too few among those of the ``fallback``."""
     found = []
     for behavior in crowd.behaviors:
         background = people.background(behavior.person)
@@ -66,6 +94,13 @@ def works(crowd: Crowd, engine: Engine) -> list[Work]:
                 population = fallback
             found.append(Work(behavior, role, crowd.start, population, background))
     return found
+
+
+def _held(behaviors: Sequence[Behavior], seed: int) -> dict[tuple[str, str], frozenset[str]]:
+    """The ids of what is held out of each person's dialogues, by person and side."""
+    pairs = [(behavior, role) for behavior in behaviors for role in _roles(behavior) if role is not None]
+    parts = ((behavior.person, role, split(behavior, seed, role=role, dev=False)) for behavior, role in pairs)
+    return {(person, role): frozenset(item.id for item in one.test) for person, role, one in parts}
 
 
 def _roles(behavior: Behavior) -> list[Role | None]:
@@ -80,8 +115,13 @@ def _reference(engine: Engine) -> Population | None:
     path = definitions.domain_files(engine.domain).reference
     if not path.exists():
         return None
-    values = reference.load(path).values
-    return of_reference(values) if len(values) >= MIN_DIALOGUES else None
+    known = reference.load(path)
+    if len(known) < MIN_DIALOGUES:
+        return None
+    habits = np.full((len(known), len(definitions.typing().names)), np.nan)
+    if known.typing is not None:
+        habits[:, [definitions.typing().names.index(name) for name in known.typing_names]] = known.typing
+    return of_reference(np.hstack([known.values, habits]), np.unique(known.people, return_inverse=True)[1])
 
 
 # --- running

@@ -13,16 +13,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from personaevo import content, definitions, injection
+from personaevo import content, injection
 from personaevo.errors import ConfigError
 from personaevo.notebook import table
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Record
-from personaevo.refine import address
+from personaevo.refine import address, features
 from personaevo.simulate.persona import Persona
 from personaevo.text import one_line, plain
 
 _SHOWN = 60
+_SOURCES = 5
 
 
 class Section(Record):
@@ -38,13 +39,15 @@ _TABLE: Mapping[str, Any] = content.toml("fitness", "refine/profile.toml")
 SECTIONS: Mapping[str, Section] = {row["name"]: Section.model_validate(row) for row in _TABLE["section"]}
 BUDGET: int = _TABLE["budget"]  # words of all claims
 CLAIM_WORDS: int = _TABLE["claim_words"]  # of one claim
+SUPPORTED = 2  # items from which on a claim about the person is more than a guess
+_TOLD = ("support", "guess")  # of a claim in a file: for readers, and made anew
 
 
 class Claim(Record):
     """One sentence to the reader ("You answer in a few words."), also made of its bare text; white space counts as one blank.
 
-    ``sources`` are the ids of the training items that it came from (none: it was there at the start), ``since`` is the number of the
-    version in which it came.
+    ``sources`` are the ids of the training items that support it (none: it was there at the start), ``since`` is the number of the version
+    in which it came.
     """
 
     text: str
@@ -54,6 +57,8 @@ class Claim(Record):
     @model_validator(mode="before")
     @classmethod
     def _bare(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            return {name: value for name, value in given.items() if name not in _TOLD}
         return {"text": given} if isinstance(given, str) else given
 
     @field_validator("text")
@@ -65,6 +70,29 @@ class Claim(Record):
     def words(self) -> int:
         """How many words it has."""
         return len(self.text.split())
+
+    @property
+    def support(self) -> int:
+        """How many items support it."""
+        return len(set(self.sources))
+
+    @property
+    def guess(self) -> bool:
+        """Whether it is new and no second item supports it: what a person did once may be chance."""
+        return self.since > 0 and self.support < SUPPORTED
+
+    @property
+    def evidence(self) -> str:
+        """What it rests on, in a few words; "" for what was there at the start."""
+        if not self.since:
+            return ""
+        named = ", ".join(one_line(item)[:_SHOWN] for item in self.sources[:_SOURCES]) + (", …" if len(self.sources) > _SOURCES else "")
+        items = f"{self.support} item{'' if self.support == 1 else 's'}"
+        return f"{'a guess, ' if self.guess else ''}{items}{f': {named}' if named else ''}"
+
+    def told(self) -> dict[str, Any]:
+        """The claim as a file holds it: with its support, and whether it is a guess."""
+        return {**self.model_dump(mode="json"), "support": self.support, "guess": self.guess}
 
     def problem(self) -> str | None:
         """What makes the claim unusable, None if nothing does."""
@@ -105,7 +133,7 @@ class Profile(Record):
     @field_validator("dials")
     @classmethod
     def _in_range(cls, given: dict[str, float]) -> dict[str, float]:
-        dials = definitions.dials()
+        dials = features.dials()
         for name, value in given.items():
             if name not in dials:
                 raise ConfigError(f"dial '{one_line(name)[:_SHOWN]}' of a profile: expected one of {', '.join(dials)}")
@@ -140,6 +168,19 @@ class Profile(Record):
         blocks = ("\n".join([f"{SECTIONS[name].heading}:", *(f"- {claim.text}" for claim in claims)])
                   for name, claims in self.sections.items() if claims)  # fmt: skip
         return "\n".join(blocks)
+
+    def told(self) -> dict[str, Any]:
+        """The profile as a file holds it."""
+        sections = {name: [claim.told() for claim in claims] for name, claims in self.sections.items()}
+        return {"sections": sections, "dials": dict(self.dials)}
+
+    def said(self) -> str:
+        """As ``text``, with what each claim rests on behind it: for readers, not for a prompt."""
+        lines = []
+        for name, claims in self.sections.items():
+            lines += [f"{SECTIONS[name].heading}:"] * bool(claims)
+            lines += [f"- {claim.text}" + (f"  [{claim.evidence}]" if claim.evidence else "") for claim in claims]
+        return "\n".join(lines)
 
     def dial_text(self) -> str:
         """What stands out in the dials, in a paragraph of plain words."""

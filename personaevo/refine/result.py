@@ -14,6 +14,8 @@ from personaevo.refine.versions import History
 
 Stop = Literal["rounds", "patience", "converged", "budget", "analysis"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+_SINCE = ("rows", "recognized", "nearer")  # of an outcome, kept since typing is measured
 
 
 class Settings(Record):
@@ -21,7 +23,7 @@ class Settings(Record):
 
     Attributes:
         rounds: at most so many updates are tried one after the other.
-        samples: role-plays of each item (or dialogues, with the embedded player) that a score is the mean of.
+        samples: role-plays of each item (or dialogues, with the embedded player) that a score is made of.
         candidates: refinements tried in a round.
         patience: so many rounds without an accepted one end it.
         leaks: what is done about text carried over from the person's items (``leakage.apply``).
@@ -33,8 +35,8 @@ class Settings(Record):
     """
 
     rounds: Annotated[int, Field(ge=1, le=100)] = 3
-    samples: Annotated[int, Field(ge=2, le=10_000)] = 60
-    candidates: Annotated[int, Field(ge=1, le=20)] = 3
+    samples: Annotated[int, Field(ge=2, le=10_000)] = 30
+    candidates: Annotated[int, Field(ge=1, le=20)] = 2
     patience: Annotated[int, Field(ge=1, le=100)] = 2
     leaks: Literal["warn", "redact", "reject"] = "redact"
     budget: Annotated[int, Field(ge=1, le=10_000)] = BUDGET
@@ -48,8 +50,9 @@ class Outcome(Record):
     """One profile on the items it is judged by in the end.
 
     ``values`` are the primary measure of each item (None: could not be measured), ``beside`` the other measures (see ``scoring.beside``),
-    ``leak`` the leak score of the profile (0..1), ``shown`` the mean fingerprint of its role-plays where there is one. Without values,
-    ``reason`` says why.
+    ``leak`` the leak score of the profile (0..1), ``shown`` the mean fingerprint of its role-plays where there is one, ``rows`` what each
+    of them showed (``features``; only kept of the refined). ``recognized`` and ``nearer`` are the shares of other people that it fits less
+    than its own person (``recognition``). Without values, ``reason`` says why.
     """
 
     profile: Profile | None = None
@@ -57,6 +60,9 @@ class Outcome(Record):
     beside: dict[str, Finite | None] = Field(default_factory=dict)
     leak: Annotated[float, Field(ge=0, le=1)] | None = None
     shown: tuple[Finite, ...] | None = None
+    rows: tuple[tuple[Finite | None, ...], ...] = ()
+    recognized: Share | None = None
+    nearer: Share | None = None
     reason: str = ""
 
     @property
@@ -66,13 +72,22 @@ class Outcome(Record):
         return sum(known) / len(known) if known else None
 
 
+class Step(Record):
+    """What shrinkage alone comes to from so many of the person's ``items``: the primary measure, and the share of others recognized."""
+
+    items: Annotated[int, Field(ge=1)]
+    value: Finite | None = None
+    recognized: Share | None = None
+
+
 class PersonResult(Record):
     """One person's refinement on one side of the dialogue (``role``, "" where there are no dialogues).
 
-    ``profile`` is the refined one, exactly as it was scored in ``outcomes["refined"]``; the other outcomes are controls: "start",
-    "population", "rewrite", "padding", "truth". ``in_sample`` tells that there was nothing held out to score on. ``targets`` are the
-    fingerprints of the items judged by, where they have one; ``seen`` those of all dialogues on that side, whole and as a reference holds
-    them: by these the person is known again among people. ``stop`` is why it ended. One that is done has a profile, a history and the
+    ``profile`` is the refined one, exactly as it was scored in ``outcomes["refined"]``; the other outcomes are controls (``controls``).
+    ``in_sample`` tells that there was nothing held out to score on. ``targets`` are the rows of the items judged by, where they have one,
+    measured by ``features`` (the version; "" in results of before typing was measured); ``seen`` the fingerprints of all dialogues on that
+    side, whole and as a reference holds them: by these the person is known again among people. ``curve`` is what fewer items would have
+    come to. ``stop`` is why it ended. One that is done has a profile, a history and the
     outcomes "refined" and "start" with their profiles; a failed one has a ``reason`` and nothing else.
     """
 
@@ -90,8 +105,10 @@ class PersonResult(Record):
     profile: Profile | None = None
     history: History | None = None
     outcomes: dict[str, Outcome] = Field(default_factory=dict)
-    targets: tuple[tuple[Finite, ...], ...] = ()
+    targets: tuple[tuple[Finite | None, ...], ...] = ()
     seen: tuple[tuple[Finite, ...], ...] = ()
+    features: str = ""
+    curve: tuple[Step, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> PersonResult:
@@ -113,8 +130,12 @@ class PersonResult(Record):
     @property
     def digest(self) -> str:
         """32 hex digits of all that was found, numbers at 9 digits: equal for equal results."""
-        since = set() if self.seen else {"seen"}  # archives of before it was kept stay as they are
-        text = json.dumps(_rounded(self.model_dump(mode="json", exclude=since)), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        since = {name for name in ("seen", "features", "curve") if not getattr(self, name)}  # archives of before they were kept stay good
+        record = self.model_dump(mode="json", exclude=since)
+        for outcome in record["outcomes"].values():
+            for name in [name for name in _SINCE if not outcome[name] and outcome[name] != 0]:
+                del outcome[name]
+        text = json.dumps(_rounded(record), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 

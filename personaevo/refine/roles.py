@@ -6,7 +6,7 @@ Each role is the embedded engine's or a model's (``--model user=… analyst=… 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from personaevo.records import Floats
@@ -26,7 +26,7 @@ class Response:
 @dataclass(frozen=True, slots=True)
 class Performance:
     """One role-play of one item. ``responses`` answer the item's contexts one by one (none where a whole dialogue of its own was played);
-    ``fingerprint`` [d] is that of what was said, None where nothing was."""
+    ``fingerprint`` [d] is the row of what was said (``features.measured``), None where nothing was."""
 
     item_id: str
     sample: int
@@ -37,11 +37,15 @@ class Performance:
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """Where what a profile does differs from what the person did. ``text`` is for the refiner and for people; ``targets`` are dials with
-    the value that the person shows, where that was measured; ``sources`` are the ids of the training items it was made from."""
+    the value that is expected of the person, and ``shown`` what the profile's role-plays show of them, where that was measured;
+    ``sources`` are the ids of the training items it was made from, ``evidence`` those that show a behavior more (+) or less (-) than
+    people, by the behavior's name with that sign in front."""
 
     text: str
     targets: dict[str, float]
     sources: tuple[str, ...]
+    shown: dict[str, float] = field(default_factory=dict)
+    evidence: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

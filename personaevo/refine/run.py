@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
@@ -21,11 +21,12 @@ from personaevo.errors import ConfigError, InputError
 from personaevo.models import Account, Budget, Kept, Models, Spent, parse, read_prices
 from personaevo.refine import controls, implicit, measures, reading, starts
 from personaevo.refine.behavior import Behavior
+from personaevo.refine.peers import others
 from personaevo.refine.people import Crowd, Observe, begun, refine_all, works
-from personaevo.refine.person import Engine, Start, Work, case_of, judged
+from personaevo.refine.person import Engine, Start, StartWord, Work, case_of
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import Outcome, PersonResult, Settings
-from personaevo.refine.summary import Summary, others, summarize
+from personaevo.refine.summary import Summary, summarize
 
 _FILE = re.compile(r"\S+\.(?:json|md|txt)|[./~]\S*/\S+")  # what no text is
 _CALLS_RUN = 1  # where answers for a refinement are kept in an archive: it has no run of a search
@@ -47,7 +48,7 @@ class Refinement:
 def refine_people(
     behaviors: Iterable[Behavior],
     *,
-    start: Start = "population",
+    start: Start = "shrinkage",
     others_known: Iterable[Behavior] = (),
     unread: Mapping[str, str] | None = None,
     settings: Settings | None = None,
@@ -64,7 +65,8 @@ def refine_people(
 
     Args:
         behaviors: the people; each is refined on every side on which there are two dialogues or more.
-        start: a profile, or "population" (the average of the others), "attributes" (the person's own), "nothing".
+        start: a profile, or "shrinkage" (what statistics expect of the person after their items), "population" (the average of the others),
+            "attributes" (the person's own), "nothing".
         others_known: people who are not refined, but known to be others.
         unread: people whose behavior could not be read, with the reason: they are among the results as failed ones (not in the archive).
         domain: whose tasks and wording the embedded player uses, a name or a folder.
@@ -101,7 +103,7 @@ def refine_people(
                 recorded = {role: str(parse(text)) for role, text in chosen.items()}
                 begun(store, {**settings.model_dump(mode="json"), **crowd.recorded(), "domain": domain, "models": recorded}, resume=resume)
                 stack.callback(store.withdraw)  # nobody done, nothing begun: the next one may have other settings
-            found = works(crowd, engine)
+            found = works(crowd, engine, settings)
             flush = calls.flush if isinstance(calls, Calls) else lambda _: None
             try:
                 results = refine_all(engine, settings, found, store, jobs, observe, lambda: flush(_CALLS_RUN))
@@ -109,7 +111,7 @@ def refine_people(
             finally:
                 flush(_CALLS_RUN)
         results += [PersonResult(person=name, state="failed", reason=why) for name, why in (unread or {}).items()]
-        summary = summarize(results, found, other)
+        summary = summarize(results, other)
     path = None if archive is None else Path(archive)
     return Refinement(settings, tuple(results), summary, players.ledger.accounts(), time.monotonic() - began, path)
 
@@ -127,7 +129,7 @@ def refine_profile(
     """Refines one profile against one person's behavior.
 
     Args:
-        profile: a profile, the file of one (see ``starts.read``), a text, or "population", "attributes", "nothing".
+        profile: a profile, the file of one (see ``starts.read``), a text, or "shrinkage", "population", "attributes", "nothing".
         behavior: records, or a file of them (see ``reading.read``).
         others_known: other people's behavior, for means and deviations; without, the people of the domain's reference (user's side only).
         settings: a mapping will do, such as {"rounds": 2, "samples": 30} (see ``result.Settings``).
@@ -151,13 +153,13 @@ def refine_profile(
 
 
 def start_of(given: Profile | str | os.PathLike[str]) -> Start:
-    """A start from what a caller may write: a profile, one of the three words, the name of a file, or a text."""
-    words: dict[str, Start] = {"population": "population", "attributes": "attributes", "nothing": "nothing"}
+    """A start from what a caller may write: a profile, one of the words (``StartWord``), the name of a file, or a text."""
     if isinstance(given, Profile):
         return given
     text = os.fspath(given)
-    if text in words:
-        return words[text]
+    for word in get_args(StartWord):
+        if text == word:
+            return cast(StartWord, word)
     if isinstance(given, os.PathLike) or _FILE.fullmatch(text):
         return starts.read(text)
     if not text.strip():
@@ -222,7 +224,7 @@ def _play_other(engine: Engine, settings: Settings) -> Callable[[Work, PersonRes
     def play(work: Work, other: PersonResult) -> Outcome:
         case, _ = case_of(engine, settings, work)
         assert other.profile is not None  # only those that are done
-        return controls.outcome(case, other.profile, judged(case))
+        return controls.outcome(case, other.profile, case.judged)
 
     return play
 

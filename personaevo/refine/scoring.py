@@ -2,7 +2,8 @@
 
 What decides (the primary measure) depends on the behavior:
 
-- dialogues: ``distance``, the standardized distance of the person's fingerprint from the mean of the role-plays (lower is better)
+- dialogues: ``energy``, the energy score of the role-plays against what the person did (lower is better), on the scale of ``scale``: best
+  for the person's true distribution, and not for its middle
 - single texts: ``chrf``, the mean over role-plays
 - sessions of actions: ``weighted``, what was earned of what could be, by difficulty
 
@@ -17,15 +18,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from personaevo.measure.cells import Standard
+from personaevo.measure import scores
 from personaevo.records import Floats
-from personaevo.refine import actions, measures
+from personaevo.refine import actions, features, measures
 from personaevo.refine.behavior import Action, Item
 from personaevo.refine.population import Yardstick
 from personaevo.refine.roles import Performance, Response
 from personaevo.refine.words import plain_words
 
-PRIMARY: Mapping[str, tuple[str, bool]] = {"dialogue": ("distance", False), "text": ("chrf", True), "actions": ("weighted", True)}
+PRIMARY: Mapping[str, tuple[str, bool]] = {"dialogue": ("energy", False), "text": ("chrf", True), "actions": ("weighted", True)}
 TextMeasure = Callable[[str, str], measures.Measured]
 OPTIONAL: Mapping[str, TextMeasure] = {"cosine": measures.embedding_cosine, "bert_score": measures.bert_score}
 _ACTION_SCORES = ("exact", "type_accuracy", "macro_f1", "outcome_f1")
@@ -41,19 +42,23 @@ def kind_of(*parts: Sequence[Item]) -> str:
 class Sheet:
     """The role-plays of one profile against some items.
 
-    ``played`` has an entry for each item: standardized differences ``[k, d]`` of each role-play from the person for dialogues, else what
-    each role-play earned ``[k, 1]``. ``names`` are the items, ``shown`` the mean fingerprint of all role-plays (None without one).
+    ``played`` has for each item (``names``) a figure of each role-play: for dialogues its distance from what the person did, else what it
+    earned. ``apart`` are, for dialogues, the role-plays' distances ``[k, k]`` from one another, and ``rows`` ``[n, d]`` what all of them
+    showed.
     """
 
     measure: str
     higher: bool
     names: tuple[str, ...]
     played: tuple[Floats, ...]
-    shown: Floats | None
+    apart: tuple[Floats, ...] = ()
+    rows: Floats | None = None
 
     def values(self) -> list[float | None]:
         """The primary measure of each item; None where there is nothing to measure."""
-        return [float(self._of(rows[None])[0]) if len(rows) else None for rows in self.played]
+        half = {key: apart.sum() / max(apart.size - len(apart), 1) / 2 for key, apart in self._apart().items()}
+        places = map(id, self.apart) if self.apart else (0 for _ in self.played)
+        return [float(row.mean() - half.get(place, 0.0)) if len(row) else None for row, place in zip(self.played, places, strict=True)]
 
     @property
     def value(self) -> float | None:
@@ -61,20 +66,29 @@ class Sheet:
         known = [value for value in self.values() if value is not None]
         return float(np.mean(known)) if known else None
 
-    def resampled(self, rng: np.random.Generator, draws: int) -> Floats:
-        """The mean over the items if the role-plays were others of the same kind: ``draws`` values, each from as many role-plays drawn with
-        replacement. One draw takes the same role-plays for all items."""
-        rows = [one for one in self.played if len(one)]
-        numbers = rng.random((draws, max(map(len, rows))))
-        found = [self._of(one[(numbers[:, : len(one)] * len(one)).astype(int)]) for one in rows]
-        mean: Floats = np.mean(found, axis=0)
-        return mean
+    def resampled(self, numbers: Floats) -> Floats:
+        """The mean over the items if the role-plays were others of the same kind: a value for each of ``numbers[draws, k]`` (0..1), which
+        say which ones are drawn with replacement. One draw takes the same role-plays for all items."""
+        rows = [row for row in self.played if len(row)]
+        counts = {size: _counts(numbers, size) for size in {len(row) for row in rows}}
+        mean: Floats = np.mean([counts[len(row)] @ row / len(row) for row in rows], axis=0)
+        if not self.apart:
+            return mean
+        spreads = {key: scores.spreads(apart, counts[len(apart)]) for key, apart in self._apart().items() if len(apart)}
+        spread: Floats = np.mean([spreads[id(apart)] for apart in self.apart if len(apart)], axis=0)
+        return mean - spread / 2
 
-    def _of(self, drawn: Floats) -> Floats:
-        """The measure of ``drawn[n, k, d]``: n values."""
-        means = drawn.mean(axis=1)
-        values: Floats = means[:, 0] if self.higher else np.linalg.norm(means, axis=1)
-        return values
+    def _apart(self) -> dict[int, Floats]:
+        """The different tables of distances: items that were played by the same role-plays share one."""
+        return {id(apart): apart for apart in self.apart}
+
+
+def _counts(numbers: Floats, size: int) -> Floats:
+    """How often each of so many role-plays is drawn, ``[draws, size]``."""
+    drawn = (numbers[:, :size] * size).astype(int)
+    places = np.arange(len(drawn))[:, None] * size + drawn
+    counts: Floats = np.bincount(places.ravel(), minlength=len(drawn) * size).reshape(len(drawn), size).astype(float)
+    return counts
 
 
 def sheet(kind: str, items: Sequence[Item], performances: Sequence[Performance], yardstick: Yardstick | None) -> Sheet:
@@ -82,21 +96,50 @@ def sheet(kind: str, items: Sequence[Item], performances: Sequence[Performance],
     chosen = [item for item in items if item.kind == kind]
     measure, higher = PRIMARY[kind]
     plays = {item.id: [one for one in performances if one.item_id == item.id] for item in chosen}
-    if kind == "dialogue":
-        assert yardstick is not None
-        rows = [_differences(plays[item.id], yardstick.of(item), yardstick.standard) for item in chosen]
-    else:
+    names = tuple(item.id for item in chosen)
+    if kind != "dialogue":
         earned = _text_earned if kind == "text" else _action_earned
-        rows = [np.array([[earned(one.responses)] for one in plays[item.id]]).reshape(-1, 1) for item in chosen]
-    prints = [one.fingerprint for some in plays.values() for one in some if one.fingerprint is not None]
-    return Sheet(measure, higher, tuple(item.id for item in chosen), tuple(rows), np.mean(prints, axis=0) if prints else None)
+        return Sheet(measure, higher, names, tuple(np.array([earned(one.responses) for one in plays[item.id]]) for item in chosen))
+    assert yardstick is not None
+    found = _Compared(yardstick)
+    pairs = [found.item(plays[item.id], yardstick.of(item)) for item in chosen]
+    rows = rows_of([one for some in plays.values() for one in some])
+    return Sheet(measure, higher, names, tuple(far for far, _ in pairs), tuple(apart for _, apart in pairs), rows)
 
 
-def _differences(plays: Sequence[Performance], person: Floats | None, standard: Standard) -> Floats:
-    prints = [one.fingerprint for one in plays if one.fingerprint is not None]
-    if person is None or not prints:
-        return np.empty((0, len(standard.sd)))
-    return standard(np.array(prints)) - standard(person[None])
+def rows_of(performances: Sequence[Performance]) -> Floats | None:
+    """What role-plays showed, ``[n, d]``, each once; None where none showed anything."""
+    rows = {id(one.fingerprint): one.fingerprint for one in performances if one.fingerprint is not None}
+    return np.array(list(rows.values())) if rows else None
+
+
+def against(rows: Floats | None, groups: Sequence[Floats], yardstick: Yardstick) -> Sheet:
+    """The sheet of role-plays ``rows[k, d]`` against groups of points ``[m, k]``: an entry for each group, the mean over it."""
+    measure, higher = PRIMARY["dialogue"]
+    points = yardstick.points(rows if rows is not None else np.empty((0, len(features.names()))))
+    apart = scores.distances(points, points)
+    far = tuple(scores.distances(points, group).mean(axis=1) for group in groups)
+    return Sheet(measure, higher, tuple(map(str, range(len(groups)))), far, (apart,) * len(groups), rows)
+
+
+class _Compared:
+    """Distances of role-plays; those of the same ones from one another are found once."""
+
+    def __init__(self, yardstick: Yardstick) -> None:
+        self._yardstick = yardstick
+        self._known: dict[tuple[int, ...], tuple[Floats, Floats]] = {}
+
+    def item(self, plays: Sequence[Performance], person: Floats | None) -> tuple[Floats, Floats]:
+        """Of role-plays from the person's row, and from one another."""
+        prints = [one.fingerprint for one in plays if one.fingerprint is not None]
+        if person is None or not prints:
+            return np.empty(0), np.empty((0, 0))
+        key = tuple(map(id, prints))
+        if key not in self._known:
+            points = self._yardstick.points(np.array(prints))
+            self._known[key] = points, scores.distances(points, points)
+        points, apart = self._known[key]
+        return scores.distances(points, self._yardstick.points(person[None]))[:, 0], apart
 
 
 def _text_earned(responses: Sequence[Response]) -> float:
@@ -137,3 +180,17 @@ def beside(kind: str, performances: Sequence[Performance], optional: Sequence[st
         return {**{name: getattr(scores, name) for name in _ACTION_SCORES}, **recall, "usable": usable}
     taken = {"rouge_l": measures.rouge_l, "chrf": measures.chrf, **{name: OPTIONAL[name] for name in optional}}
     return {**{name: _mean_of(responses, measure) for name, measure in taken.items()}, "usable": usable}
+
+
+def distances_beside(points: Floats, rows: Floats, yardstick: Yardstick) -> dict[str, float | None]:
+    """The other measures of whole dialogues, lower is better: the distance of the person's ``rows[m, d]`` from the mean of the simulated
+    ``points[k, d]``, which is smallest for whoever always does the average; and both measures on the nineteen behaviors alone."""
+    if not len(rows) or not len(points):
+        return {}
+    truths, scale = yardstick.points(rows), yardstick.population.scale
+    plain, plain_truths = scale.behaviors(points), scale.behaviors(truths)
+    return {
+        "distance": float(scores.distances(points.mean(axis=0, keepdims=True), truths).mean()),
+        "energy_of_19": float(scores.energy_scores(plain, plain_truths).mean()),
+        "distance_of_19": float(scores.distances(plain.mean(axis=0, keepdims=True), plain_truths).mean()),
+    }

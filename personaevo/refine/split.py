@@ -44,7 +44,7 @@ class Parts:
         return {part: {item.id: "\n".join(item.texts()) for item in items} for part, items in parts.items()}
 
 
-def split(behavior: Behavior, seed: int, *, same_role: bool = True, role: Role | None = None) -> Parts:
+def split(behavior: Behavior, seed: int, *, same_role: bool = True, role: Role | None = None, dev: bool = True) -> Parts:
     """Train, dev and test of one person's behavior.
 
     Of one unit (an item, or items that overlap) all is train: fit only. Of two, one is train and one test; dev is the last third of what
@@ -55,6 +55,7 @@ def split(behavior: Behavior, seed: int, *, same_role: bool = True, role: Role |
         same_role: of dialogues only those on one side are taken: on that of ``role``, else on the side with more of them (of equally many
             the user's).
         role: which side; given, it holds in any case.
+        dev: whether anything is kept back for dev; else it is train. Test is the same.
     """
     items, notes = _of_role(behavior.items, same_role, role)
     order = {item.id: _order(seed, behavior.person, item.id) for item in items}
@@ -66,10 +67,12 @@ def split(behavior: Behavior, seed: int, *, same_role: bool = True, role: Role |
     if len(units) == 1:
         notes.append("fit only: there is one item, or all overlap, so nothing is held out and scores are in-sample")
         return Parts(tuple(units[0]), fit_only=True, notes=tuple(notes))
-    if len(units) == 2:
-        train, dev, note = _kept_back(units[1])
-        return Parts(train, dev, tuple(units[0]), notes=(*notes, note))
+    if len(units) == 2 and dev:
+        train, kept_back, note = _kept_back(units[1])
+        return Parts(train, kept_back, tuple(units[0]), notes=(*notes, note))
     count = max(1, len(units) // HELD_OUT)
+    if not dev:
+        return Parts(_flat(units[count:]), (), _flat(units[:count]), notes=tuple(notes))
     test, dev_units, train_units = units[:count], units[count : 2 * count], units[2 * count :]
     return Parts(_flat(train_units), _flat(dev_units), _flat(test), notes=tuple(notes))
 

@@ -166,7 +166,7 @@ def write(path: str | Path, profile: Profile, beside: Mapping[str, Any] | None =
     Raises:
         InputError: the file cannot be written.
     """
-    text = json.dumps({"id": profile.id, **(beside or {}), **profile.model_dump(mode="json")}, ensure_ascii=False, indent=1)
+    text = json.dumps({"id": profile.id, **(beside or {}), **profile.told()}, ensure_ascii=False, indent=1)
     draft = Path(f"{path}.new")  # a full disk must not cost the file that was there
     try:
         draft.write_text(f"{text}\n", encoding="utf-8")

@@ -1,13 +1,14 @@
-"""Traces of one text in another: runs of words, sentences in another order, names, numbers, rare words."""
+"""Traces of one text in another: runs of words, sentences in another order, names, numbers, rare words, rare signs."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 
+from personaevo import definitions
 from personaevo.refine.words import Word, common_stems, function_stems, read, sentences, stem
 
 Known = frozenset[str]
@@ -18,6 +19,10 @@ _WINDOW = 14  # words that say something: longer sentences are looked at in piec
 _PLACES = 20  # at which a run is tried to be continued
 _SHORTEST = 4  # letters of a rare word
 _BIG = 10  # from here on a number says something without what it counts
+_MARK = "~"  # before a sign such as a smiley, among words
+_LONGEST_MARK = 20
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
+_PUNCTUATION = frozenset(".,;:!?-\u2013\u2014\u2026*/_()<>[]&+=#")
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,21 @@ class Text:
     @cached_property
     def keys(self) -> Known:
         """The different stems, and numbers with what they count."""
-        return frozenset(self.stems) | {_counted(word) for _, word in self.flat if word.value is not None}
+        return frozenset(self.stems) | {_counted(word) for _, word in self.flat if word.value is not None} | frozenset(self.marks)
+
+    @cached_property
+    def marks(self) -> Mapping[str, Places]:
+        """Signs as they stand, such as smileys, and the numbers of the sentences that hold them."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, sentence in enumerate(self.sentences):
+            for mark in dict.fromkeys(_marks(sentence)):
+                found[mark].append(number)
+        return {mark: tuple(numbers) for mark, numbers in found.items()}
+
+    @cached_property
+    def edges(self) -> Known:
+        """Stems of the words that a sentence begins or ends with: where people put what they always say."""
+        return frozenset(word.stem for words in self.words if words for word in (words[0], words[-1]))
 
     @cached_property
     def capitals(self) -> Known:
@@ -114,7 +133,8 @@ class Evidence:
         share = self.share(key)
         if key in self.known.keys or key in function_stems() or share >= self.table["background"]["nothing"]:
             return _NOTHING
-        return _COMMON if share >= self.table["background"]["familiar"] or key in common_stems() or _small(key) else _RARE
+        known = key in common_stems() or key in _common_marks() or _small(key)
+        return _COMMON if share >= self.table["background"]["familiar"] or known else _RARE
 
     def total(self, keys: Iterable[str]) -> int:
         """The worth of different words together."""
@@ -149,6 +169,7 @@ def traces(profile: Text, item: Text, evidence: Evidence, part: str) -> Iterator
         covered |= set(trace.stems)
         yield trace
     yield from rare_words(profile, item, evidence, frozenset(covered))
+    yield from signs(profile, item, evidence)
 
 
 def runs(profile: Text, item: Text, evidence: Evidence, part: str) -> Iterator[Trace]:
@@ -268,6 +289,28 @@ def rare_words(profile: Text, item: Text, evidence: Evidence, covered: Known) ->
     for key in sorted((frozenset(item.stems) & frozenset(profile.stems)) - covered):
         if not key.startswith("#") and len(key) >= _SHORTEST and evidence.worth(key) == _RARE:
             yield _of_word("rare", key, profile, familiar=False)
+
+
+def signs(profile: Text, item: Text, evidence: Evidence) -> Iterator[Trace]:
+    """Smileys and the like that few others use, as they stand: habits that name a person."""
+    for mark, places in profile.marks.items():
+        worth = evidence.worth(mark)
+        if worth and mark in item.marks:
+            yield Trace("habit", (mark,), mark.removeprefix(_MARK), places, familiar=worth < _RARE)
+
+
+def _marks(sentence: str) -> Iterator[str]:
+    """Pieces between blanks that are more signs than letters, without mere punctuation."""
+    for piece in sentence.split():
+        token = piece.strip(_QUOTES)
+        signs_of = [char for char in token if not char.isalnum()]
+        if 2 <= len(token) <= _LONGEST_MARK and 2 * len(signs_of) >= len(token) and not set(token) <= _PUNCTUATION - set("()<>[]=/*_"):
+            yield f"{_MARK}{token}"
+
+
+@cache
+def _common_marks() -> Known:
+    return frozenset(f"{_MARK}{smiley}" for smiley in definitions.typing().lexicon["smileys"])
 
 
 def _of_word(kind: str, key: str, profile: Text, *, familiar: bool) -> Trace:

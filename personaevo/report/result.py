@@ -54,7 +54,7 @@ def _ended(material: Material, rows: dict[str, TableRow]) -> list[str]:
     said = [f"The best program scores {own.mean:.2f} (95 % interval {_span(own)}). On the same scale: {listed(beside)}."]
     if _AGAINST in rows:
         said += _against(material, rows[_AGAINST])
-    said += _audited(rows)
+    said += _audited(rows, typing=material.final.auditor_sees.startswith("typing"))
     gain = material.final.compared(_SEED, SCORE)
     if _SEED in rows and rows[_SEED].program_id == rows[_BEST].program_id:
         said.append("No candidate beat the program that the search began with.")
@@ -64,13 +64,14 @@ def _ended(material: Material, rows: dict[str, TableRow]) -> list[str]:
     return said
 
 
-def _audited(rows: dict[str, TableRow]) -> list[str]:
-    """How well the auditor tells it from people."""
+def _audited(rows: dict[str, TableRow], *, typing: bool) -> list[str]:
+    """How well the auditor, which may see habits of typing too, tells it from people."""
     own, people = (rows[row].measures.get(AUDITOR) if row in rows else None for row in (_BEST, _PEOPLE))
     if own is None:
         return []
     other = f"; people from people: {people.mean:.2f}" if people is not None else ""
-    return [f"An auditor that never steers tells its users from people with an AUC of {own.mean:.2f} ({_span(own)}{other})."]
+    sees = ", and sees how they type," if typing else ""
+    return [f"An auditor that never steers{sees} tells its users from people with an AUC of {own.mean:.2f} ({_span(own)}{other})."]
 
 
 def _against(material: Material, row: TableRow) -> list[str]:

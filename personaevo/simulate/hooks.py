@@ -1,6 +1,7 @@
 """The director for simulators of others: one stage direction a turn, or the turn as a draft, and when the user leaves.
 
-The simulator's own model words the turns. It gets the direction after the agent's message, or the draft to be said in other words.
+The simulator's own model words the turns. It gets the direction after the agent's message, or the draft to be said in other words. What it
+said can be typed as this user types: drafts come typed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from personaevo.simulate.plans import Move, Said, TurnPlan
 from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.stated import GoalHeard, as_said
 from personaevo.simulate.templates import templates_for
+from personaevo.simulate.typist import typist_for
 from personaevo.simulate.wording import wording
 
 _WAITS = 3  # turns in a row in which the agent asks nothing and is done, or says no more than "ok"
@@ -61,6 +63,7 @@ class UserDirector:
             self._templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), dials, 0.0)
             self._facts, self._goal = facts_of(task), GoalHeard(task.goal)
         self._turn: _Turn | None = None
+        self._typist, self._count = typist_for(dials, seed, task), 0
 
     def direction(self, heard: str | None) -> str:
         """One stage direction for the turn after the agent's text ``heard`` (None at the opening); "" once the user has left.
@@ -72,7 +75,7 @@ class UserDirector:
         return "" if turn is None else direction(turn.told, self._templates.goal if self._templates else None)
 
     def draft(self, heard: str | None) -> str:
-        """The same turn in words, to be said in other words; "" once the user has left.
+        """The same turn in words, to be said in other words, typed where a dial of typing is set; "" once the user has left.
 
         Raises:
             ConfigError: there is no task.
@@ -80,7 +83,12 @@ class UserDirector:
         if self._templates is None:
             raise ConfigError("a draft needs the task: give it to persona.director(seed, task), or ask for direction(heard)")
         turn = self._next(heard, "draft")
-        return "" if turn is None else turn.draft.text
+        return "" if turn is None else self.type(turn.draft.text)
+
+    def type(self, text: str) -> str:
+        """What a model said for the turn just given, typed as this user types (see ``typist.Typist``): facts, codes, names and numbers stay
+        as they are, and so does a text that is typed already. Where no dial of typing is set, it is the text."""
+        return text if self._typist is None else self._typist.type(text, self._count)
 
     @property
     def note(self) -> str:
@@ -120,6 +128,7 @@ class UserDirector:
         plan = self._director.plan(heard)
         if plan is None:
             return None
+        self._count += 1
         draft = self._undrafted(plan) if self._templates is None else self._templates.say(plan, heard)
         shows = tuple(name for name in plan.shows if name not in draft.unshown)
         plan = replace(plan, words=max(plan.words, draft.words), shows=shows)  # facts have lengths of their own

@@ -18,6 +18,7 @@ from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.facts import facts_of
 from personaevo.simulate.hearing import Hearing
 from personaevo.simulate.stated import GoalHeard, states
+from personaevo.simulate.typist import Typist
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
 from personaevo.thoughts import parted
@@ -149,13 +150,15 @@ class ModelUser:
 
     ``outcome`` is "completed" when the model says that it is done, "gave_up" when it says that it is hopeless or when the persona's dial
     ``patience_turns`` is used up: after so many turns it is asked for one last turn (one turn later if the agent just asked whether that
-    was all). ``asked``, ``given`` and ``goal_said`` are what text shows: see ``states`` and ``GoalHeard``.
+    was all). ``asked``, ``given`` and ``goal_said`` are what text shows: see ``states`` and ``GoalHeard``. What the model says is typed by
+    the ``typist``, if there is one; the model sees its own words.
     """
 
     def __init__(
-        self, model: ChatModel, task: Task, persona: Persona | None, domain: Domain, *, sample: int = 0, position: Position = "after"
-    ) -> None:
-        self.model, self.sample = model, sample
+        self, model: ChatModel, task: Task, persona: Persona | None, domain: Domain, *, sample: int = 0, position: Position = "after",
+        typist: Typist | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.sample, self.typist = model, sample, typist
         self.directions = prompt("user", "opening", "last")
         self.messages = [Message("system", system_prompt(task, persona, domain, position))]
         self.patience = persona.dials.get("patience_turns", math.inf) if persona is not None else math.inf
@@ -202,4 +205,4 @@ class ModelUser:
         for name, value in self.facts.items():
             self.given[name] += states(text, value)
         self.goal_said = self.goal.after(text)
-        return text
+        return text if self.typist is None else self.typist.type(text, self.turns)

@@ -24,6 +24,7 @@ from personaevo.simulate.plans import Said, TurnPlan
 from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.stated import GoalHeard, as_said
 from personaevo.simulate.templates import Templates, templates_for
+from personaevo.simulate.typist import typist_for
 from personaevo.simulate.users import DirectedUser
 from personaevo.simulate.wording import filled
 
@@ -129,15 +130,17 @@ def directed_user(
     model: ChatModel, task: Task, persona: Persona, item: PlanItem, domain: Domain, wording: Wording = "draft",
     calibration: Calibration | None = None,
 ) -> DirectedUser:  # fmt: skip
-    """A user whose turns are planned by the director and worded by the model; with its ``calibration`` the director asks for what will
-    show the persona's dials. Equal arguments give the same plans for what is heard."""
+    """A user whose turns are planned by the director, worded by the model and, where a dial of typing is set, typed; with its
+    ``calibration`` the director asks for what will show the persona's dials. The model sees its own words, untyped. Equal arguments give
+    the same plans for what is heard."""
     seed, sample = item.seed, sample_of(item)
     dials = persona.dials if calibration is None else calibration.invert(persona.dials)
     director = Director(task, dials, domain, random.Random(seed_of(seed, "user")))
     templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), dials, 0.0)
+    typist = typist_for(persona.dials, seed, task)
     if wording == "draft":
-        return DirectedUser(director, DraftVoice(model, task, templates, sample))
-    return DirectedUser(director, DirectionVoice(model, task, templates, sample, system_prompt(task, persona, domain)))
+        return DirectedUser(director, DraftVoice(model, task, templates, sample), typist)
+    return DirectedUser(director, DirectionVoice(model, task, templates, sample, system_prompt(task, persona, domain)), typist)
 
 
 def model_user(
@@ -149,7 +152,8 @@ def model_user(
 
     def make(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
         if persona is None or wording == "text":
-            return ModelUser(model, task, persona, domain, sample=sample_of(item), position=position)
+            typist = typist_for(persona.dials, item.seed, task) if persona is not None else None
+            return ModelUser(model, task, persona, domain, sample=sample_of(item), position=position, typist=typist)
         return directed_user(model, task, persona, item, domain, wording, calibration)
 
     return make

@@ -38,5 +38,21 @@ class Persona(records.Persona):
         made: UserDirector = hooks.UserDirector(self.dials, seed, wanted, load_domain(domain or named or self._own_domain()))
         return made
 
+    def type(self, text: str, turn: int, *, seed: int = 0, task: Task | Mapping[str, Any] | str | None = None) -> str:
+        """What somebody else worded (a model, a template), typed as this user types: the persona's dials of typing say how much of it is in
+        lower case, without full stops, abbreviated, … (``fitness/typing.toml``), and ``slips_per_100_words`` how often it slips.
+
+        Meaning stays, and so do codes, addresses, file names and numbers; with the ``task`` (a record, its fields or a goal) the values of
+        its facts and the names in it too. Each line is typed like a message of its own. ``turn`` numbers the turns of a dialogue, ``seed``
+        the dialogues. Equal arguments give equal texts, and what is typed already stays: ``type(type(text, 3), 3) == type(text, 3)``.
+
+        Raises:
+            InputError: it is not a task.
+        """
+        typists = import_module("personaevo.simulate.typist")
+        wanted = None if task is None else as_task(task, "")
+        typed: str = typists.Typist(self.dials, seed, typists.protected_by(wanted)).type(text, turn)
+        return typed
+
     def _own_domain(self) -> str:
         return _DOMAIN

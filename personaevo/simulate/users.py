@@ -12,6 +12,10 @@ from personaevo.simulate.director import Director
 from personaevo.simulate.plans import Said, TurnPlan
 from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.templates import templates_for
+from personaevo.simulate.typist import Typist, typist_for
+
+# Share of the turns from templates that begin with the value of a fact, by who opens: where the agent does, the user answers more.
+VALUES_FIRST = {"user": 0.13, "agent": 0.19}
 
 
 class Voice(Protocol):
@@ -23,13 +27,14 @@ class Voice(Protocol):
 
 
 class DirectedUser:
-    """One user in one dialogue. ``say(heard)`` gives the next turn, or None once the user has left.
+    """One user in one dialogue. ``say(heard)`` gives the next turn, or None once the user has left. With a typist it is typed: the director
+    hears of what was worded, and others see what was typed.
 
     ``broke`` holds, for each turn that broke its plan, the turn's number (from 1) and in which points.
     """
 
-    def __init__(self, director: Director, voice: Voice) -> None:
-        self.director, self.voice = director, voice
+    def __init__(self, director: Director, voice: Voice, typist: Typist | None = None) -> None:
+        self.director, self.voice, self.typist = director, voice, typist
         self.turns = 0
         self.broke: list[tuple[int, tuple[str, ...]]] = []
 
@@ -43,7 +48,7 @@ class DirectedUser:
         self.turns += 1
         if said.broke:
             self.broke.append((self.turns, said.broke))
-        return said.text
+        return said.text if self.typist is None else self.typist.type(said.text, self.turns)
 
     @property
     def outcome(self) -> str:
@@ -67,7 +72,10 @@ class DirectedUser:
 
 
 def embedded_user(task: Task, dials: Mapping[str, float], domain: Domain, seed: int) -> DirectedUser:
-    """The embedded engine's user: director and templates. Equal arguments give equal users."""
+    """The embedded engine's user: director, templates and, where a dial of typing is set, a typist, whose are the slips then. Equal
+    arguments give equal users."""
     director = Director(task, dials, domain, random.Random(seed_of(seed, "user")))
     slips = director.level["slips_per_100_words"] or 0.0
-    return DirectedUser(director, templates_for(task, domain, random.Random(seed_of(seed, "wording")), dials, slips))
+    typist = typist_for({**dials, "slips_per_100_words": slips}, seed, task, values_first=VALUES_FIRST[domain.opens])
+    templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), dials, 0.0 if typist else slips)
+    return DirectedUser(director, templates, typist)

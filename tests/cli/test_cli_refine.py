@@ -31,7 +31,7 @@ def test_many_people_become_a_table_profiles_and_an_archive(capsys: Capture) -> 
     assert run(["refine", "--people", "people", *QUICK, "--archive", "a.duckdb", "--out", "profiles"]) == 0
     said = capsys.readouterr()
     assert "11 refined, 0 failed; scored on items that were held out: 11" in said.out
-    assert "population mean" in said.out and "they say nothing about people played by language models" in said.out
+    assert "shrinkage alone" in said.out and "they say nothing about people played by language models" in said.out
     assert "11/11 people" in said.err and "11 profiles are in profiles" in said.err
     assert min(path.name for path in Path("profiles").iterdir()) == "p00.user.json" and read("profiles/p00.user.json").dials
     with Archive.read("a.duckdb") as archive:
@@ -48,6 +48,9 @@ def test_json_is_one_object_and_equal_for_equal_seeds(capsys: Capture) -> None:
         assert run(["refine", "--people", "people", *QUICK, "--seed", "3", "--json"]) == 0
         found.append(json.loads(capsys.readouterr().out))
     assert found[0]["people"] == found[1]["people"] and found[0]["summary"] == found[1]["summary"]
+    known, room = found[0]["re_identification"], found[0]["share_of_room"]
+    assert 0 <= known["low"] <= known["mean"] <= known["high"] <= 1 and isinstance(room, float)
+    assert found[0]["summary"]["curve"][0]["items"] == 1 and found[0]["summary"]["unchanged"] == 0
     one = found[0]["people"][0]
     assert one.keys() >= {"person", "role", "state", "stop", "scores", "leak", "profile", "digest", "in_sample"}
     assert found[0]["settings"]["seed"] == 3 and {row["control"] for row in found[0]["summary"]["rows"]} >= {"population", "other", "truth"}

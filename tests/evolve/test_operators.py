@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from personaevo import content
 from personaevo.config import DEFAULT_OPERATORS
-from personaevo.definitions import dials
+from personaevo.definitions import dials, typing_dials
 from personaevo.errors import ConfigError
 from personaevo.evolve import recombine
 from personaevo.evolve.axes import worded, words
@@ -23,6 +23,7 @@ from personaevo.evolve.genes import MAX_AXES, Genes, genes_of
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
+from personaevo.programs.edit import literals, with_literal
 from personaevo.programs.source import make_program, program_id
 from personaevo.records import Remark
 
@@ -393,3 +394,21 @@ def test_default_weights_and_scaffolds_are_good() -> None:
     for path in sorted((content.root("seeds") / "scaffolds").glob("*.py")):
         functions = [node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
         assert functions == ["draw"], path.name
+
+
+@given(CHAINS, SEEDS)
+@settings(max_examples=80, deadline=None)
+def test_how_somebody_types_is_carried_along_and_not_searched(chain: Sequence[str], seed: int) -> None:
+    """An axis with dials of typing keeps them as they are, whatever becomes of its other dials; no operator sets others."""
+    first, *others = literals(SEED)["AXES"]
+    typing = {"lower_start": [0.1, 0.9], "smileys": [0.0, 0.3]}
+    source = with_literal(SEED, "AXES", [{**first, "dials": {**first.get("dials", {}), **typing}}, *others])
+    genes = genes_of(source)
+    assert genes is not None
+    assert typing.keys().isdisjoint(genes.axes[0]["dials"])
+    child = literals(bred(chain, seed, source, source))["AXES"]
+    found = [axis for axis in child if not set(axis.get("dials", {})).isdisjoint(typing_dials())]
+    assert all({name: axis["dials"][name] for name in typing} == typing for axis in found)
+    assert not any("typing" in axis for axis in child)
+    if any(axis["name"] == first["name"] for axis in child):
+        assert found

@@ -83,7 +83,7 @@ def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path) -> None:
     assert of_archive == of_folder and len(of_archive) == 21
     with Archive.read(tmp_path / "a.duckdb") as archive:
         results = stored(archive.refinements())
-    assert [one.profile.id for one in of_archive] == sorted(one.profile.id for one in results if one.profile)
+    assert [one.profile.id for one in of_archive] == sorted(ImplicitProfile.of(one).of_behavior().profile.id for one in results)
     found = profiles.load(small(tmp_path / "b.duckdb", domain="camping", profiles=tmp_path / "out"), STEERING, HELD_OUT)
     assert found is not None and "profiles were refined in the domain charity, this search is in camping" in found.notes
     assert all(len(one.seen) == 2 and one.shown is None for one in of_archive)

@@ -49,7 +49,7 @@ def test_everybody_in_a_table(file: Path, results: list[PersonResult], capsys: C
             assert start is not None and value is not None
             assert f"{start:.3f}" in rows[one.person] and f"{value:.3f}" in rows[one.person] and f"{start - value:+.3f}" in rows[one.person]
             assert f"{one.accepted} of " in rows[one.person] and rows[one.person].rstrip().endswith(one.stop)
-    assert "3 refined profiles" in out and "failed" in out and "distance (lower is better)" in out
+    assert "3 refined profiles" in out and "failed" in out and "energy (lower is better)" in out
     assert "\x1b" not in out
 
 

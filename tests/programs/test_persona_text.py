@@ -98,7 +98,8 @@ def test_sentences_are_plain_and_speak_to_the_person() -> None:
 def test_there_is_something_to_say_of_every_dial_and_nothing_of_its_default() -> None:
     assert set(rules().sayings) == set(dials())
     assert in_words(DEFAULTS, 120) == rules().ordinary
-    known = {mark for rows in rules().sayings.values() for one in rows for mark in one.marks}
+    tables = (rules().sayings, rules().typing.phrases)
+    known = {mark for table in tables for rows in table.values() for one in rows for mark in one.marks}
     assert set().union(*rules().exclude) <= known, "a mark that no sentence has"
 
 

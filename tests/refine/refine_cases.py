@@ -12,6 +12,7 @@ import numpy as np
 from personaevo import definitions
 from personaevo.readers import read_tasks
 from personaevo.records import Persona, PlanItem, Turn
+from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem, Item
 from personaevo.refine.leakage import NO_BACKGROUND
 from personaevo.refine.person import Engine, Work
@@ -77,7 +78,7 @@ def population(values: int = 40) -> Population:
     return Population(rows, rows, rows)
 
 
-def work(behavior: Behavior, people: Sequence[Behavior] = (), start: Profile | str = "population") -> Work:
+def work(behavior: Behavior, people: Sequence[Behavior] = (), start: Profile | str = "shrinkage") -> Work:
     """Somebody among others."""
     others = People(people).others(behavior.person, "user") if people else population()
     return Work(behavior, "user", start, others, NO_BACKGROUND)  # type: ignore[arg-type]
@@ -92,8 +93,9 @@ class Plays:
 
     def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[Performance]:
         self.asked.append((profile.id, seed))
-        names, dials = definitions.features().names, definitions.dials()
-        shown = np.array([profile.dials.get(name, dials[name].default) for name in names])
+        names, dials = features.names(), features.dials()
+        default = [dials[name].default if name in dials else np.nan for name in names]
+        shown = np.array([profile.dials.get(name, value) for name, value in zip(names, default, strict=True)])
         found = []
         for item in items:
             for sample in range(samples):

@@ -11,12 +11,15 @@ import pytest
 from personaevo import content, definitions
 from personaevo.errors import ConfigError, ReferenceDataError, ReplyError
 from personaevo.readers import read_tasks
+from personaevo.refine import features
+from personaevo.refine.aims import aims, evidence
 from personaevo.refine.behavior import Behavior, TextItem
-from personaevo.refine.embedded import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
+from personaevo.refine.embedded import SHARES, EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
+from personaevo.refine.estimate import shrunk
 from personaevo.refine.population import People, Population, Yardstick, of_reference
 from personaevo.refine.profile import Profile
-from personaevo.refine.roles import Analysis
-from personaevo.refine.split import split
+from personaevo.refine.roles import Analysis, Performance
+from personaevo.refine.split import Parts, split
 from tests.refine.refine_cases import crowd, dialogue, person, population
 
 NAMES = definitions.features().names
@@ -73,9 +76,9 @@ def test_nobody_is_among_their_own_others() -> None:
 
 
 def test_the_mean_of_others_is_a_profile() -> None:
-    profile = population().profile()
-    assert set(profile.dials) == set(NAMES) and not profile.claims
-    assert profile.dials["words_per_turn"] == pytest.approx(population().whole[:, LENGTH].mean())
+    profile = shrunk(population(), np.empty((0, len(features.names()))))
+    assert set(profile.dials) == {*NAMES, "mood_swing"} and not profile.claims
+    assert profile.dials["words_per_turn"] == pytest.approx(population().whole[:, LENGTH].mean(), rel=0.02)
 
 
 def test_too_few_people_of_a_reference_are_refused() -> None:
@@ -85,12 +88,15 @@ def test_too_few_people_of_a_reference_are_refused() -> None:
 
 def test_a_piece_is_as_far_from_other_pieces_as_its_whole_would_be() -> None:
     """Two deviations above the mean of first pieces is two above that of whole dialogues."""
-    rng = np.random.default_rng(0)
-    whole, first = rng.normal(10, 4, (50, 3)), rng.normal(2, 0.5, (50, 3))
+    rng, size = np.random.default_rng(0), len(features.names())
+    whole, first = rng.normal(10, 4, (50, size)), rng.normal(2, 0.5, (50, size))
     first[:, 2] = 1.0  # does not vary: says nothing of the whole
     some = Population(whole, first, first[:5])
     row = first.mean(axis=0) + 2 * first.std(axis=0)
-    expected = whole.mean(axis=0) + np.array([2, 2, 0]) * whole.std(axis=0)
+    row[3] = np.nan  # no occasion in the piece
+    above = np.full(size, 2.0)
+    above[2], above[3] = 0.0, np.nan
+    expected = whole.mean(axis=0) + above * whole.std(axis=0)
     np.testing.assert_allclose(some.as_whole(row, "first"), expected)
     np.testing.assert_array_equal(some.as_whole(row, "whole"), row)
     np.testing.assert_array_equal(some.as_whole(row, "last"), row)  # five are too few to tell
@@ -105,7 +111,7 @@ def test_pieces_are_known_from_the_split() -> None:
     assert not np.array_equal(pieces.of(parts.train[0]), plain.of(parts.train[0]))
     assert not np.array_equal(pieces.of(parts.dev[0]), plain.of(parts.dev[0]))
     np.testing.assert_array_equal(pieces.of(parts.test[0]), plain.of(parts.test[0]))
-    assert pieces.of(TextItem(id="t", text="Well.")) is None and pieces.rows([]).shape == (0, len(NAMES))
+    assert pieces.of(TextItem(id="t", text="Well.")) is None and pieces.rows([]).shape == (0, len(features.names()))
 
 
 # --- analysis and refinement
@@ -120,38 +126,90 @@ def test_the_analysis_names_what_differs_and_the_targets() -> None:
     played = player().play(Profile(dials={"words_per_turn": 40.0}), parts.train, 3, 1)
     found = EmbeddedAnalyst(yardstick).analyze(Profile(), parts.train, played)
     assert "words_per_turn" in found.text and found.sources == (parts.train[0].id,)
-    assert found.targets["words_per_turn"] == pytest.approx(yardstick.rows(parts.train)[0][LENGTH])
+    aimed, shown = found.targets["words_per_turn"], found.shown["words_per_turn"]
+    assert shown == pytest.approx(np.mean([one.fingerprint[LENGTH] for one in played]))  # type: ignore[index]
+    assert aimed < shown  # 40 words a turn were asked for
+    assert all(set(items) <= {parts.train[0].id} for items in found.evidence.values())
     with pytest.raises(ReplyError, match="no fingerprints"):
         EmbeddedAnalyst(yardstick).analyze(Profile(), [TextItem(id="t", text="Well.")], played)
 
 
-def test_dials_move_a_share_of_the_way_from_the_mean() -> None:
+def test_dials_move_by_what_role_plays_fall_short_of() -> None:
     others = population()
-    target = {"words_per_turn": others.center["words_per_turn"] + 10}
-    one = EmbeddedRefiner(others).refine(others.profile(), Analysis("", target, ("a",)), 3)
-    three = EmbeddedRefiner(others).refine(others.profile(), Analysis("", target, ("a", "b", "c")), 2)
-    made = [profile for profile in (*one, *three) if isinstance(profile, Profile)]
-    moved = [profile.dials["words_per_turn"] - others.center["words_per_turn"] for profile in made]
-    assert moved == pytest.approx([1, 2, 3, 10 * 0.3 / 1.2, 10 * 0.6 / 1.4])  # n s / (1 + (n - 1) s)
-    assert all(profile.dials["short_rate"] == others.center["short_rate"] for profile in made)
+    start = shrunk(others, np.empty((0, len(features.names()))))
+    asked = start.dials["words_per_turn"]
+    made = EmbeddedRefiner(others).refine(start, Analysis("", {"words_per_turn": 12.0}, ("a",), {"words_per_turn": 10.0}), 3)
+    moved = [profile.dials["words_per_turn"] - asked for profile in made if isinstance(profile, Profile)]
+    assert moved == pytest.approx([2 * share for share in SHARES])
+    assert all(profile.dials["short_rate"] == start.dials["short_rate"] for profile in made if isinstance(profile, Profile))
+    (open_one, *_) = EmbeddedRefiner(others).refine(Profile(), Analysis("", {"words_per_turn": 12.0}, (), {"words_per_turn": 10.0}), 1)
+    assert isinstance(open_one, Profile) and open_one.dials == {"words_per_turn": pytest.approx(10 + 2 * SHARES[0])}
+    (far, *_) = EmbeddedRefiner(others).refine(start, Analysis("", {"short_rate": 9.0}, (), {"short_rate": 0.0}), 1)
+    assert isinstance(far, Profile) and far.dials["short_rate"] == 1.0
 
 
-def test_what_stands_out_is_said_in_words_and_replaced_the_next_time() -> None:
+def test_what_chance_may_have_brought_moves_nothing() -> None:
+    """Three role-plays that differ widely around what is expected leave their dial about where it is."""
     others = population()
-    high, low = ({"words_per_turn": others.center["words_per_turn"] + step} for step in (9, -9))
-    start = others.profile().updated("communication", *Profile(sections={"communication": ("You say hello first.",)}).claims)
-    (first,) = EmbeddedRefiner(others).refine(start, Analysis("", high, ("a",)), 1)
+    yardstick = Yardstick(others, Parts((ITEM,)), whole=True)
+    typical = others.whole.mean(axis=0)
+    rows = np.tile(typical, (4, 1))
+    rows[:, LENGTH] += np.array([-2.0, 2.0, -2.0, 2.1])
+    plays = [Performance("a", number, fingerprint=row) for number, row in enumerate(rows)]
+    targets, shown = aims(yardstick, typical[None], plays, Profile())
+    assert targets["words_per_turn"] == pytest.approx(shown["words_per_turn"], abs=0.05)
+    assert aims(yardstick, typical[None], [], Profile()) == ({}, {}) == aims(yardstick, typical[None][:0], plays, Profile())
+
+
+def test_spread_is_aimed_at_where_dialogues_are_too_much_alike() -> None:
+    others = population()
+    yardstick = Yardstick(others, Parts((ITEM,)), whole=True)
+    rng, profile = np.random.default_rng(2), Profile(dials={"mood_swing": 0.2})
+    for factor, side in ((0.2, 1), (4.0, -1)):
+        rows = others.whole[rng.integers(len(others.whole), size=30)]
+        rows = rows.mean(axis=0) + factor * (rows - rows.mean(axis=0))
+        plays = [Performance("a", number, fingerprint=row) for number, row in enumerate(rows)]
+        targets, shown = aims(yardstick, others.whole[:1], plays, profile)
+        assert shown["mood_swing"] == 0.2 and (targets["mood_swing"] - 0.2) * side > 0.02
+
+
+def test_what_stands_out_is_said_in_words_with_its_evidence_and_replaced_the_next_time() -> None:
+    others = population()
+    start = Profile(dials={"words_per_turn": 5.0})
+    start = start.updated("communication", *Profile(sections={"communication": ("You say hello first.",)}).claims)
+    more, less = ({f"{sign}words_per_turn": items} for sign, items in (("+", ("a", "b")), ("-", ("a",))))
+    (first,) = EmbeddedRefiner(others).refine(start, Analysis("", {"words_per_turn": 6.0}, ("a", "b"), {}, more), 1)
     assert isinstance(first, Profile)
-    (second,) = EmbeddedRefiner(others).refine(first, Analysis("", low, ("a",)), 1)
+    (second,) = EmbeddedRefiner(others).refine(first, Analysis("", {"words_per_turn": 4.0}, ("a", "b"), {}, less), 1)
     assert isinstance(second, Profile)
     assert [claim.text for claim in first.claims] == ["You say hello first.", "You write longer messages than most people."]
     assert [claim.text for claim in second.claims] == ["You say hello first.", "You write shorter messages than most people."]
-    assert (first.claims[1].sources, first.claims[1].since) == (("a",), 1)
+    assert (first.claims[1].sources, first.claims[1].since) == (("a", "b"), 1)
+    assert [(claim.support, claim.guess) for claim in first.claims] == [(0, False), (2, False)]
+    assert (second.claims[1].support, second.claims[1].guess) == (1, True)
+    assert "[a guess, 1 item: a]" in second.said() and "guess" not in second.text()
+
+
+def test_evidence_is_what_items_show_themselves() -> None:
+    people = crowd(14)
+    others = People(people).others("p01", "user")
+    assert others is not None
+    yardstick = Yardstick(others, Parts(people[1].items), whole=True)
+    found = evidence(yardstick, people[1].items)
+    scale, worth = others.scale, content.toml("fitness", "refine/manner.toml")["worth"]
+    assert found
+    for name, items in found.items():
+        place = scale.names.index(name[1:])
+        for item in people[1].items:
+            row = yardstick.of(item)
+            assert row is not None
+            score = scale.scores(row[None])[0, place]
+            assert (item.id in items) == ((score if name[0] == "+" else -score) >= worth)
 
 
 def test_every_sentence_is_usable_and_has_no_number() -> None:
     table = content.toml("fitness", "refine/manner.toml")
-    assert set(table["more"]) == set(table["less"]) == set(NAMES)
+    assert set(table["more"]) == set(table["less"]) == set(features.names())
     for text in (*table["more"].values(), *table["less"].values()):
         assert Profile(sections={"communication": (text,)}).problems() == [] and not re.search(r"\d", text)
 

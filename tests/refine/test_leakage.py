@@ -321,3 +321,37 @@ def test_advice_names_the_profiles_words_and_no_part_or_item() -> None:
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected warn, redact or reject"):
         apply("ignore", CLEAN, check)  # type: ignore[arg-type]
+
+
+# --- habits that name a person
+
+
+OTHERS = Background.of([f"hello there, number {number} of many" for number in range(40)])
+
+
+def kinds(report: LeakReport) -> set[str]:
+    return {leak.kind for leak in report.leaks}
+
+
+@pytest.mark.parametrize("sign", ["d=(^_^)=b", "\\o/", ">:3", "(>'')>"])
+def test_an_unusual_smiley_is_a_leak(sign: str) -> None:
+    found = find(f"You end with {sign} when you are glad.", {"train": {"a": f"that works {sign} thanks"}}, background=OTHERS)
+    assert kinds(found) == {"habit"} and found.serious and found.leaks[0].excerpt == sign
+    assert not find("You end with a smiley when you are glad.", {"train": {"a": f"that works {sign} thanks"}}, background=OTHERS).leaks
+
+
+def test_what_others_use_too_names_nobody() -> None:
+    items: Items = {"train": {"a": "that works :) thanks ... and -- well"}}
+    assert not find("You write :) often.", items, background=OTHERS).serious
+    smiling = Background.of([f"hello d=b {number}" for number in range(40)])
+    assert not find("You write d=b often.", {"train": {"a": "yes d=b"}}, background=smiling).leaks
+    assert not find("You trail off ... and so -- on.", items, background=OTHERS).leaks
+
+
+def test_a_signature_in_several_items_weighs_more_than_a_rare_word() -> None:
+    told = "You say zwoobly at the end."
+    once = find(told, {"train": {"a": "thanks zwoobly"}}, background=OTHERS)
+    often = find(told, {"train": {"a": "thanks zwoobly", "b": "bye zwoobly"}}, background=OTHERS)
+    inside = find(told, {"train": {"a": "the zwoobly thing", "b": "a zwoobly again"}}, background=OTHERS)
+    assert kinds(once) == kinds(inside) == {"rare"} and not once.serious
+    assert kinds(often) == {"habit"} and often.serious and often.score > inside.score

@@ -12,10 +12,11 @@ import pytest
 
 from personaevo import definitions
 from personaevo.errors import BudgetError, ConfigError, ReplyError
-from personaevo.refine import leakage
-from personaevo.refine.accept import decide, gain, noise
+from personaevo.refine import features, leakage
+from personaevo.refine.accept import Trial, decide, gain, noise
 from personaevo.refine.behavior import Item
 from personaevo.refine.embedded import EmbeddedRefiner
+from personaevo.refine.estimate import shrunk
 from personaevo.refine.loop import Case, Roles, refined
 from personaevo.refine.person import refine_person
 from personaevo.refine.population import Yardstick
@@ -30,7 +31,7 @@ from tests.refine.refine_cases import ENGINE, QUICK, Offers, Plays, Says, claimi
 BEHAVIOR = person("x", 25)
 PARTS = split(BEHAVIOR, QUICK.seed)
 YARDSTICK = Yardstick(population(), PARTS, whole=False)
-TRUE = dict(zip(population().center, map(float, YARDSTICK.rows(PARTS.dev)[0]), strict=True))["words_per_turn"]
+TRUE = float(YARDSTICK.rows(PARTS.dev)[0][features.names().index("words_per_turn")])
 START = claiming("You talk.", words_per_turn=5.0)
 NEAR, NEARER = claiming("You talk on.", words_per_turn=15.0), claiming("You go on.", words_per_turn=TRUE)
 FAR = claiming("You hush.", words_per_turn=1.0)
@@ -51,8 +52,10 @@ def case() -> Make:
 
 
 def sheet(*rows: Sequence[float]) -> Sheet:
-    """A sheet of one feature, with a row for each item: differences of role-plays from the person."""
-    return Sheet("distance", False, tuple(map(str, range(len(rows)))), tuple(np.array(row, dtype=float)[:, None] for row in rows), None)
+    """A sheet of one feature, with a row for each item: distances of role-plays from the person, and 0 from one another."""
+    names = tuple(map(str, range(len(rows))))
+    apart = tuple(np.zeros((len(row), len(row))) for row in rows)
+    return Sheet("energy", False, names, tuple(np.array(row, dtype=float) for row in rows), apart)
 
 
 def test_the_gain_is_the_mean_of_the_items() -> None:
@@ -61,26 +64,46 @@ def test_the_gain_is_the_mean_of_the_items() -> None:
     assert gain(sheet([]), sheet([1])) is None
 
 
-def test_noise_is_what_re_sampling_the_unchanged_profile_brings() -> None:
-    """Against the definition: fresh normal role-plays in place of drawn ones."""
+def test_the_score_is_the_energy_score() -> None:
+    """Two role-plays at 0 and 2 against a person at 1: 1 away each, 2 apart."""
+    one = Sheet("energy", False, ("a",), (np.array([1.0, 1.0]),), (np.array([[0.0, 2.0], [2.0, 0.0]]),))
+    assert one.value == 1 - 2 / 2
+    again = one.resampled(np.array([[0.1, 0.9], [0.1, 0.2]]))  # each once; the first twice
+    assert again.tolist() == [0.0, 1.0]
+
+
+def test_noise_is_what_other_role_plays_bring() -> None:
+    """Against the definition: fresh role-plays in place of drawn ones."""
     rng = np.random.default_rng(0)
-    played = sheet(10 + rng.normal(size=40))
-    fresh = np.abs(10 + rng.normal(size=(4000, 2, 40)).mean(axis=2))
-    expected = float(np.quantile(np.abs(fresh[:, 0] - fresh[:, 1]), 0.9))
-    assert noise(played, 1) == pytest.approx(expected, rel=0.25)
-    assert noise(sheet([2, 2, 2]), 1) == 0 == noise(sheet([]), 1)
-    assert noise(played, 1) == noise(played, 1)
+    now, then = (10 + rng.normal(size=40) for _ in range(2))
+    fresh = (rng.normal(size=(4000, 2, 40)).mean(axis=2) * [1, -1]).sum(axis=1)
+    expected = float(np.quantile(fresh, 0.9))
+    assert noise(Trial(sheet(now)), Trial(sheet(then)), 1) == pytest.approx(expected, rel=0.35)
+    still = Trial(sheet([2, 2, 2]))
+    assert noise(still, still, 1) == 0 == noise(Trial(sheet([])), Trial(sheet([])), 1)
+
+
+def test_noise_is_also_what_other_items_of_the_person_bring() -> None:
+    """A candidate that is nearer to what decides, but not to what else the person may do, is luck."""
+    now, then = sheet([3.0, 3.0]), sheet([2.0, 2.0])
+    others = sheet(*[[3.0, 3.0]] * 10), sheet(*[[1.0, 1.0]] * 5, *[[5.0, 5.0]] * 5)
+    assert noise(Trial(now), Trial(then), 1) == 0
+    assert noise(Trial(now, others[0]), Trial(then, others[1]), 1) == pytest.approx(2)
+    assert decide(Trial(now), [Trial(then)], 1).accepted and not decide(Trial(now, others[0]), [Trial(then, others[1])], 1).accepted
+    two = sheet([3.0, 3.0], [3.0, 3.0]), sheet([0.0, 0.0], [4.0, 4.0])  # nothing said of others: those there are, drawn anew
+    assert noise(Trial(two[0]), Trial(two[1]), 1) == pytest.approx(2)
 
 
 def test_of_candidates_the_best_is_taken_only_if_it_beats_the_noise() -> None:
     rng = np.random.default_rng(0)
-    now = sheet(10 + rng.normal(size=40))
-    little, much = (sheet(now.played[0][:, 0] - step) for step in (0.1, 2))
+    start = 10 + rng.normal(size=40)
+    now = Trial(sheet(start))
+    little, much = Trial(sheet(start - 0.1 + rng.normal(size=40))), Trial(sheet(start - 2))
     assert decide(now, [little, much], 1).best == 1 and decide(now, [little, much], 1).accepted
-    found = decide(now, [now, little], 1)
-    assert (found.best, found.accepted) == (1, False) and found.gain == pytest.approx(0.1)
-    assert found.reason("dev").startswith("gain on dev 0.100, not more than ")
-    assert decide(now, [sheet([])], 1).best is None
+    found = decide(now, [now, Trial(sheet(start - 0.1 * rng.normal(0.01, 1, size=40)))], 1)
+    assert not found.accepted and found.gain is not None
+    assert decide(now, [now], 1).reason("dev").startswith("gain on dev 0.000, not more than ")
+    assert decide(now, [Trial(sheet([]))], 1).best is None
 
 
 # --- the loop
@@ -94,7 +117,7 @@ def test_the_best_candidate_takes_the_place_of_the_start(case: Make) -> None:
         ("start", None), ("rejected", 0), ("accepted", 0), ("rejected", 0)
     ]  # fmt: skip
     assert history.current.profile == NEARER and history.current.why == "- it writes too much"
-    score = history.current.scores["dev.distance"]
+    score = history.current.scores["dev.energy"]
     assert score.value == pytest.approx(made.scored(NEARER, PARTS.dev, "made").value) and score.n == 1
     assert "more than" in history.current.reason and "another candidate" in history.versions[1].reason
 
@@ -195,9 +218,10 @@ def test_a_person_is_found_again_in_held_out_dialogues() -> None:
     people = crowd(14)
     settings = QUICK.model_copy(update={"samples": 40})
     result = refine_person(ENGINE, settings, work(people[1], people))
-    assert result.state == "done" and result.accepted >= 1 and not result.in_sample and result.measure == "distance"
+    assert result.state == "done" and not result.in_sample and result.measure == "energy" and result.features == features.version()
     values = {name: outcome.value for name, outcome in result.outcomes.items() if outcome.value is not None}
-    assert values["truth"] < values["refined"] < values["population"] == values["start"] == values["padding"]
+    assert values["truth"] < values["population"] > values["refined"] and values["start"] == values["padding"] == values["shrinkage"]
+    assert values["refined"] < values["constant"] and values["refined"] < values["average"]
     assert result.outcomes["refined"].profile == result.profile and result.outcomes["rewrite"].reason
     assert result == refine_person(ENGINE, settings, work(people[1], people))
 
@@ -228,8 +252,9 @@ def test_wrong_analysts_do_no_harm(case: Make, kind: str) -> None:
         made = replace(
             case(Offers([[]]), settings, _Wrong(kind, seed), Plays(spread=0.3)), roles=Roles(Plays(spread=0.3), _Wrong(kind, seed), Moves())
         )
-        history, _, _ = refined(made, population().profile())
-        before, after = (made.scored(one, PARTS.test, "judged").value for one in (population().profile(), history.current.profile))
+        start = shrunk(population(), np.empty((0, len(features.names()))))
+        history, _, _ = refined(made, start)
+        before, after = (made.scored(one, PARTS.test, "judged").value for one in (start, history.current.profile))
         assert before is not None and after is not None
         changes.append(before - after)
     assert np.mean(changes) >= -1.96 * np.std(changes, ddof=1) / len(changes) ** 0.5 - 1e-9

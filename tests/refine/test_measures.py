@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from personaevo.measure.cells import Standard
 from personaevo.records import Floats
 from personaevo.refine import measures
-from personaevo.refine.measures import Measured, bert_score, chrf, embedding_cosine, fingerprint_distance, rank, rouge_l
+from personaevo.refine.measures import Measured, bert_score, chrf, embedding_cosine, rouge_l
 
 words = st.lists(st.sampled_from("the dog saw a red cat near blue water".split()), min_size=1, max_size=12).map(" ".join)
 
@@ -160,72 +159,3 @@ def test_without_the_extra_it_is_missing_and_says_how_to_get_it(monkeypatch: pyt
         assert "pip install 'personaevo[embeddings]'" in found.reason
     measures._encoder.cache_clear()
     measures._bert.cache_clear()
-
-
-# -- fingerprints
-
-PEOPLE = np.array([[0.0, 10.0, 5.0], [2.0, 30.0, 5.0]])  # sd 1 and 10; the third column is constant
-STANDARD = Standard.of(PEOPLE)
-
-
-def test_fingerprint_distance_by_hand() -> None:
-    role_plays = np.array([[0.0, 10.0, 9.0], [2.0, 10.0, 1.0]])  # mean 1, 10
-    assert fingerprint_distance(role_plays, np.array([[1.0, 10.0, 0.0]]), STANDARD).value == pytest.approx(0.0)
-    assert fingerprint_distance(role_plays, np.array([[4.0, 50.0, 0.0]]), STANDARD).value == pytest.approx(5.0)  # 3 and 4 sd
-    both = np.array([[1.0, 10.0, 0.0], [4.0, 50.0, 0.0]])
-    assert fingerprint_distance(role_plays, both, STANDARD).value == pytest.approx(2.5)
-
-
-def test_more_role_plays_of_the_same_profile_come_nearer() -> None:
-    rng = np.random.default_rng(0)
-    person = np.array([[1.0, 20.0, 5.0]])
-    distances = [
-        np.mean([fingerprint_distance(person + rng.normal(size=(k, 3)) * [1, 10, 0], person, STANDARD).value for _ in range(200)])
-        for k in (1, 4, 16)
-    ]
-    assert distances[0] > 1.5 * distances[1] > 2 * distances[2]
-
-
-@pytest.mark.parametrize(
-    ("generated", "person", "reason"),
-    [
-        (np.empty((0, 3)), PEOPLE, "no generated fingerprint"),
-        (PEOPLE, np.empty((0, 3)), "no real fingerprint"),
-        (np.array([[1.0, np.nan, 2.0]]), PEOPLE, "a generated fingerprint is not finite"),
-    ],
-)
-def test_missing_fingerprints(generated: Floats, person: Floats, reason: str) -> None:
-    assert fingerprint_distance(generated, person, STANDARD) == Measured(None, reason)
-
-
-def test_a_population_without_variance_gives_no_distance() -> None:
-    assert "no feature varies" in fingerprint_distance(PEOPLE, PEOPLE, Standard.of(np.ones((4, 3)))).reason
-
-
-def test_a_profile_finds_its_person() -> None:
-    people = {name: np.array([[x, 10.0, 5.0]]) for name, x in (("ann", 0.0), ("bob", 1.0), ("cem", 3.0), ("dee", 6.0))}
-    generated = np.array([[0.9, 10.0, 5.0]])
-    ranks = {name: rank(generated, people, name, STANDARD) for name in people}
-    assert [(found.rank, found.of, found.share) for found in ranks.values() if found] == [
-        (2, 4, pytest.approx(2 / 3)), (1, 4, 1.0), (3, 4, pytest.approx(1 / 3)), (4, 4, 0.0),
-    ]  # fmt: skip
-    assert ranks["bob"] is not None
-    assert ranks["bob"].distance == pytest.approx(0.1)
-
-
-def test_ties_are_chance() -> None:
-    people = {name: np.array([[1.0, 10.0, 5.0]]) for name in "abcde"}
-    found = rank(np.array([[0.0, 10.0, 5.0]]), people, "c", STANDARD)
-    assert found is not None
-    assert (found.rank, found.share) == (3.0, 0.5)
-
-
-def test_people_without_a_distance_are_left_out() -> None:
-    people = {"ann": PEOPLE[:1], "bob": np.empty((0, 3)), "cem": PEOPLE[1:]}
-    found = rank(PEOPLE[:1], people, "ann", STANDARD)
-    assert found is not None
-    assert found.of == 2
-    assert rank(PEOPLE[:1], people, "bob", STANDARD) is None
-    assert rank(PEOPLE[:1], {"ann": PEOPLE}, "ann", STANDARD) is None
-    with pytest.raises(KeyError):
-        rank(PEOPLE[:1], people, "zoe", STANDARD)

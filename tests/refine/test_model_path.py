@@ -7,14 +7,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from personaevo.archive import Archive
 from personaevo.errors import BudgetError, ConfigError, ModelUnavailableError, ReplyError
 from personaevo.models.wrappers import Structured
 from personaevo.records import Message
-from personaevo.refine import measures, scoring
+from personaevo.refine import features, measures, scoring
 from personaevo.refine.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
+from personaevo.refine.estimate import shrunk
 from personaevo.refine.leakage import NO_BACKGROUND
 from personaevo.refine.measures import Measured
 from personaevo.refine.people import attempt, refine_all, stored
@@ -24,7 +26,8 @@ from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.roles import Performance, Response
 from personaevo.refine.run import refine_people
 from personaevo.refine.starts import from_text
-from personaevo.refine.summary import summarize, summary_text
+from personaevo.refine.summary import summarize
+from personaevo.refine.summary_text import summary_text
 from tests.refine.refine_cases import crowd, population
 from tests.refine.role_cases import Scripted, formed, texts
 
@@ -82,7 +85,7 @@ def test_optional_measures_stand_beside_and_what_fails_is_missing(monkeypatch: p
     monkeypatch.setitem(scoring.OPTIONAL, "cosine", cosine)  # type: ignore[arg-type]
     made = refine_person(engine(GOOD), SETTINGS.model_copy(update={"measures": ("cosine",)}), work())
     assert made.outcomes["refined"].beside["cosine"] == 0.5 and made.outcomes["start"].beside["cosine"] is None
-    assert "cosine: could not be measured" in summary_text(summarize([made], [work()], {}))
+    assert "cosine: could not be measured" in summary_text(summarize([made], {}))
 
 
 def test_optional_measures_are_looked_for_before_anything_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,9 +187,9 @@ def test_models_and_threads_give_the_same_as_one_after_the_other(tmp_path: Path)
 
 def test_a_model_plays_dialogues_turn_by_turn_and_fingerprints_are_compared_as_they_stand() -> None:
     someone = crowd(1, 3)[0]
-    job = Work(someone, "user", population().profile(), population(), NO_BACKGROUND)
+    job = Work(someone, "user", shrunk(population(), np.empty((0, len(features.names())))), population(), NO_BACKGROUND)
     made = refine_person(Engine(user=Scripted(actor)), SETTINGS.model_copy(update={"samples": 2}), job)
-    assert made.state == "done" and made.measure == "distance" and made.outcomes["refined"].beside["usable"] == 1
+    assert made.state == "done" and made.measure == "energy" and made.outcomes["refined"].beside["usable"] == 1
     assert made.outcomes["refined"].shown is not None
 
 

@@ -17,7 +17,6 @@ from role_cases import DIALOGUE, ITEMS, NAMES, NEXT, PROFILE, SESSION, TEXT, WIT
 from examples.model_server import ModelServer
 from personaevo import definitions
 from personaevo.errors import ReplyError
-from personaevo.measure.cells import Standard
 from personaevo.models import Models, parse
 from personaevo.models.kept import Kept
 from personaevo.records import Floats
@@ -88,7 +87,7 @@ def test_measured_differences_by_hand() -> None:
     person = row(*DIALOGUE.texts())[None]
     role_play = row("please do tell me more about it then", "I do not know them at all, my friend")
     performances = [Performance("d1", 0, fingerprint=role_play), Performance("d1", 1)]
-    found = measured_differences(performances, person, Standard.of(people()))
+    found = measured_differences(performances, person, of_reference(people()).standard)
     assert [one.feature for one in found] == ["politeness_rate", "words_per_turn"]
     assert found[0].gap == pytest.approx((0 - 0.5) / 0.1)
     assert (found[1].person, found[1].played, found[1].typical) == (4.5, 8.5, 10.0)
@@ -101,7 +100,7 @@ def test_measured_differences_by_hand() -> None:
 
 
 def test_without_fingerprints_there_is_no_difference() -> None:
-    person, scale = row("no")[None], Standard.of(people())
+    person, scale = row("no")[None], of_reference(people()).standard
     assert measured_differences([Performance("d1", 0)], person, scale) == []
     assert measured_differences([Performance("d1", 0, fingerprint=person[0])], person[:0], scale) == []
     assert fingerprint(["…", ""]) is None
@@ -190,7 +189,7 @@ def test_with_a_yardstick_the_analyst_is_told_what_was_measured() -> None:
     analysis = ModelAnalyst(formed(model), yardstick=yardstick).analyze(PROFILE, [DIALOGUE, SESSION], [only])
     assert "words_per_turn (words): the person 4.5" in model.asked[0][0][1].content
     assert analysis.sources == ("d1",)
-    assert analysis.targets["words_per_turn"] == 4.5
+    assert analysis.shown["words_per_turn"] == row(*TEXT.texts())[0] and analysis.targets.keys() == analysis.shown.keys()
     assert PROFILE.with_dials(analysis.targets).dials == analysis.targets
     with pytest.raises(ReplyError, match="there was none"):
         ModelAnalyst(formed(model), yardstick=yardstick).analyze(PROFILE, [SESSION], [Performance("s1", 0)])

@@ -1,0 +1,164 @@
+"""Where a habit of typing has its occasions: the patterns that measuring and typing share.
+
+Patterns are made from lexicons (``fitness/typing.toml``) and search *veiled* text: an address, a path, a file name and what holds a digit
+is one character there, ``VEIL``, which no habit touches and which counts as a word. All of them work line by line, a turn on each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+VEIL, SMALL_NUMBER = "\ue000", "\ue001"
+VEILED = "\ue000-\uf8ff\U000f0000-\U0010ffff"  # characters without a meaning of their own (Unicode's private use areas)
+WORD = rf"[\w{VEILED}]"
+_APOSTROPHE = "['\u2019]"
+_NOT_IN_WORD = rf"(?<![\w'\u2019{VEILED}-])", rf"(?![\w'\u2019{VEILED}-])"
+_EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?"
+ADDRESSED = re.compile(r"^(?:\s*<\w+>+\s*[:,;>]*\s*)+")
+_SMALL = re.compile(r"(?<!\S)(?:[2-9]|1[0-2])(?=[.,!?;:)]*(?:\s|$))")
+_READ_BARE = ("n't", "I'm", "that's", "there's")
+_MARKS = ".,!?;:\u2026'\"\u201c\u201d\u2018\u2019()[]"
+ODD = re.compile(r"(?<!\S)(?:[^\s\d/\\_@#=<>|~^*+{}$%&]*[\d/\\_@#=<>|~^*+{}$%&]\S*|\S*?\w\.\w\S*)")
+
+
+def words(entries: Iterable[str]) -> str:
+    """A pattern of any of the words or phrases, the longest first, with an apostrophe of either kind."""
+    found = sorted(entries, key=lambda entry: (-len(entry), entry))
+    return "|".join(re.escape(entry).replace(r"\ ", " +").replace("'", _APOSTROPHE) for entry in found)
+
+
+def whole(pattern: str) -> str:
+    """The pattern as whole words only."""
+    before, after = _NOT_IN_WORD
+    return f"{before}(?:{pattern}){after}"
+
+
+def bare(word: str) -> str:
+    """A word without its apostrophe."""
+    return word.replace("'", "")
+
+
+def is_lower(char: str) -> bool | None:
+    """Whether a letter is in lower case; None for what has no two cases that turn into each other."""
+    lower, upper = char.lower(), char.upper()
+    if len(lower) != 1 or len(upper) != 1 or lower == upper or lower.upper() != upper or char not in (lower, upper):
+        return None
+    return char == lower
+
+
+class Habits:
+    """The compiled patterns of one set of lexicons. Those of closing marks have the groups ``gap``, ``mark`` and ``tail``."""
+
+    def __init__(self, lexicon: Mapping[str, Any]) -> None:
+        self.lexicon = lexicon
+        one = self._one_word_lists(lexicon)
+        self.smiley = rf"(?:(?<!\S)(?:{'|'.join(re.escape(s) for s in sorted(lexicon['smileys'], key=len, reverse=True))})(?!\S)|{_EMOJI})"
+        self.laugh = rf"(?:{whole(one['laughter'])}|{whole('(?:ha){2,}h?|(?:he){2,}|lo{2,}l')})"
+        self.tail = rf"(?P<tail>(?: *(?:{self.smiley}|{self.laugh}))*) *$"
+        self.smileys, self.laughter = _compiled(self.smiley), _compiled(self.laugh)
+        self.end = _compiled(rf"{WORD}[\"'\u201d\u2019)\]]*(?P<gap>(?: (?=[.!?\u2026]))?)(?P<mark>[.!?\u2026]*){self.tail}")
+        self.question = _compiled(self._question(lexicon))
+        self.first = _compiled(r"^[\"'\u201c\u2018(\[]*(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?)")
+        self.first_word = _compiled(rf"^(?!(?:{one['not_first_words']})\b)(?:{one['first_words']})(?![\w'\u2019-])")
+        begins = r"(?=(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\S))"
+        self.sentence = _compiled(rf"(?<={WORD[:-1]}\"')])(?P<mark>\.|[!?]+)(?P<gap> +)(?! |{self.laugh}){begins}")
+        self.ellipsis = _compiled(r"(?<!\.)\.{2,}|\u2026")
+        self.i = _compiled(rf"{_NOT_IN_WORD[0]}(?<!\.)(?:I(?:{_APOSTROPHE}(?:m|ve|ll|d)|m|ve)?)(?![\w'\u2019{VEILED}/-]|\.\w)")
+        self.apostrophe = _compiled(whole(words([*lexicon["apostrophes"], *map(bare, lexicon["apostrophes"])])))
+        self.contraction = _compiled(self._contraction(lexicon["contractions"]))
+        self.comma = _compiled(self._comma(lexicon))
+        self.abbreviation = _compiled(self._abbreviation(lexicon["abbreviations"]))
+        self.yes = _compiled(self._yes(one))
+        self.okay = _compiled(whole(f"{one['okay']}|{one['ok']}"))
+        self.marks = _compiled(rf"(?<={WORD[:-1]}\"')])(?P<gap> ?)(?P<mark>,|[!?]+)(?=\s|$)")
+        self.quotes = _compiled(r"[\"\u201c\u201d]|(?<!\S)'\w")
+        self.dashes = _compiled(r"(?<=\w) (?:--?|[\u2013\u2014]) |(?<=\w)--(?=\w)|\u2014")
+        self.brackets = _compiled(rf"\((?={WORD})")
+        self.numbers = _compiled(f"{whole(one['number_words'])}|{SMALL_NUMBER}")
+        self.inner = _compiled(r"(?<=[\w,;] )[^\W\d_][^\W\d_'\u2019]+")
+        self.letters = _compiled(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+        self.touched = frozenset(self._touched(lexicon))
+        self.faces_read = frozenset(re.findall(r"[^\W\d_]+", " ".join(lexicon["smileys"]).lower()))
+        self.known = self.touched | self._asking(lexicon)
+        self.faces = frozenset(lexicon["smileys"])
+
+    @staticmethod
+    def _one_word_lists(lexicon: Mapping[str, Any]) -> dict[str, str]:
+        return {key: words(entries) for key, entries in lexicon.items() if isinstance(entries, list)}
+
+    def _question(self, lexicon: Mapping[str, Any]) -> str:
+        """A turn whose last sentence begins as a question does."""
+        helps, who, asked = (words(lexicon[f"question_{key}"]) for key in ("helps", "who", "words"))
+        helps = f"{helps}|{words(bare(word) for word in lexicon['question_helps'])}"
+        fixed = [*lexicon["question_whole"], *(bare(one) for one in lexicon["question_whole"])]
+        begin = rf"(?:{helps}) +(?:{who}|[{VEILED}])|(?:{asked}) +(?:{words(lexicon['question_after'])})|{words(fixed)}"
+        alone = rf"(?:{asked})(?=[ .!?\u2026]*(?:$|{self.smiley}|{self.laugh}))"
+        before = rf"(?:^|(?<=[.!?\u2026]) +)[\"'(]*(?:(?:{words(lexicon['before_question'])}) *[,. ] *)*"
+        return rf"{before}(?:(?:{begin})(?![\w'\u2019])|{alone})[^.!?\u2026\n]*[.!?\u2026]*{self.tail}"
+
+    @staticmethod
+    def _contraction(pairs: Mapping[str, str]) -> str:
+        """A pair of words or its contraction, where either can stand: before another word, and not in a question turned round."""
+        short = [*pairs.values(), *(bare(one) for one in pairs.values() if one.endswith(_READ_BARE))]
+        follows = rf"(?= +(?!(?:i|you|u|we|they|it|he|she|that|this|there|been|got|had|to)\b)(?:[^\W_]|[{VEILED}]))"
+        return rf"{_NOT_IN_WORD[0]}(?:(?P<long>{words(pairs)})|(?P<short>{words(short)})){follows}"
+
+    @staticmethod
+    def _comma(lexicon: Mapping[str, Any]) -> str:
+        """The place of a comma, written or not, or (``other``) a comma that is written elsewhere, but not in a list of numbers."""
+        before, after = words(lexicon["comma_before"]), words(lexicon["comma_after"])
+        none = rf"(?!(?:{words(lexicon['not_first_words'])})\b)"
+        place = rf"(?<={WORD[:-1]}\"')])(?: ?,)?(?= +{none}(?:{before}) +{WORD})|^{none}(?P<opener>{after})(?: ?,)?(?= +{WORD})"
+        return rf"{place}|(?P<other>(?<=[\w\"')]) ?,(?= +\S)|(?<=[{VEILED}]) ?,(?= +[^\s{VEILED}]))"
+
+    @staticmethod
+    def _abbreviation(pairs: Mapping[str, Sequence[str]]) -> str:
+        short = words(form for forms in pairs.values() for form in forms)
+        return whole(rf"(?P<long>{words(pairs)})|(?P<short>{short})")
+
+    def _yes(self, one: Mapping[str, str]) -> str:
+        """A word for yes anywhere, or one for no that is an answer of its own at the beginning."""
+        follows = r"(?= *(?:[,.!\u2026]|$)| +(?:thanks|thank|thx|sorry|i|it|that|not|its|we|but|please|just)\b)"
+        lead = rf"(?:(?:{one['first_words']}) *[,. ] *)?"
+        yes = whole(rf"(?P<yes>{one['yes']})|(?P<casual_yes>{one['casual_yes']})")
+        return rf"{yes}|^{lead}(?:(?P<no>{one['no']})|(?P<casual_no>{one['casual_no']})){follows}"
+
+    @staticmethod
+    def _touched(lexicon: Mapping[str, Any]) -> Iterable[str]:
+        """Words that some habit writes in another way, in lower case."""
+        lists = ("first_words", "laughter", "yes", "casual_yes", "no", "casual_no", "okay", "ok", "apostrophes")
+        tables = (lexicon["contractions"], lexicon["abbreviations"])
+        phrases = [*(entry for key in lists for entry in lexicon[key]), *(entry for table in tables for entry in table)]
+        phrases += [*lexicon["contractions"].values(), *(form for forms in lexicon["abbreviations"].values() for form in forms)]
+        for phrase in phrases:
+            yield from (form for word in phrase.lower().split() for form in (word, bare(word)))
+
+    @staticmethod
+    def _asking(lexicon: Mapping[str, Any]) -> frozenset[str]:
+        """Words that say what kind of sentence it is, where a comma could be, or how many."""
+        about = ("question", "comma_", "not_first_words", "number")
+        lists = [entries for key, entries in lexicon.items() if any(part in key for part in about)]
+        return frozenset(form for entries in lists for entry in entries for word in entry.lower().split() for form in (word, bare(word)))
+
+    # -- veiling ------------------------------------------------------------------------------------------------------
+
+    def veil(self, text: str) -> str:
+        """One line as it is measured: without a placeholder that it addresses, what is no plain word veiled."""
+        return ODD.sub(self._veiled, _SMALL.sub(SMALL_NUMBER, ADDRESSED.sub("", text).strip()))
+
+    def _veiled(self, found: re.Match[str]) -> str:
+        """The marks about a token stay, and a smiley does."""
+        token = found.group()
+        begin, end = self.core(token)
+        return token if token in self.faces or begin == end else f"{token[:begin]}{VEIL}{token[end:]}"
+
+    def core(self, token: str) -> tuple[int, int]:
+        """Where a run without spaces begins and ends without the marks about it."""
+        begin = len(token) - len(token.lstrip(_MARKS))
+        return begin, max(begin, len(token.rstrip(_MARKS)))
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.MULTILINE | re.IGNORECASE)
