@@ -180,6 +180,37 @@ def test_what_was_saved_comes_back_exactly(tmp_path: Path) -> None:
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "r.jsonl").read_bytes()
 
 
+def test_how_people_type_is_kept_where_the_text_shows_it(tmp_path: Path) -> None:
+    made = built(MANY)
+    assert made.typing is not None
+    assert made.typing.shape == (80, len(definitions.typing().names))
+    assert np.isnan(made.typing[:, made.typing_names.index("short_ok")]).sum() == 0
+    assert np.isnan(made.typing[:, made.typing_names.index("lower_i")]).all()
+    half, other = (part.typing for part in reference.split(made, 1))
+    assert half is not None
+    assert other is not None
+    assert len(half) + len(other) == 80
+    bare = built([dialogue(number, "hello", "it is me") for number in range(64)])
+    assert (bare.typing, bare.typing_names) == (None, ())
+    only_case = built([dialogue(number, "hello", "it is Me") for number in range(64)])
+    assert "lower_start" in only_case.typing_names
+    assert "full_stop" not in only_case.typing_names
+
+
+def test_files_without_habits_or_with_others_load_all_the_same(tmp_path: Path) -> None:
+    path, lines = _saved(tmp_path)
+    header, *rows = map(json.loads, lines)
+    older = [{name: value for name, value in row.items() if not name.startswith("typing")} for row in (header, *rows)]
+    for changed in (older, [{**header, "typing_version": 99}, *rows]):
+        path.write_text("\n".join(map(json.dumps, changed)), "utf-8")
+        back = reference.load(path)
+        assert back.typing is None
+        assert len(back) == 80
+    path.write_text("\n".join(map(json.dumps, [header, {**rows[0], "typing": [1.0]}, *rows[1:]])), "utf-8")
+    with pytest.raises(InputError, match=r"field 'typing': expected 24 finite numbers"):
+        reference.load(path)
+
+
 def _saved(folder: Path) -> tuple[Path, list[str]]:
     path = folder / "r.jsonl"
     reference.save(built(MANY), path)

@@ -13,6 +13,7 @@ from typing import Any
 VEIL, SMALL_NUMBER = "\ue000", "\ue001"
 VEILED = "\ue000-\uf8ff\U000f0000-\U0010ffff"  # characters without a meaning of their own (Unicode's private use areas)
 WORD = rf"[\w{VEILED}]"
+_AFTER_WORD = rf"(?<=[\w{VEILED}\"')])"
 _APOSTROPHE = "['\u2019]"
 _NOT_IN_WORD = rf"(?<![\w'\u2019{VEILED}-])", rf"(?![\w'\u2019{VEILED}-])"
 _EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?"
@@ -53,40 +54,49 @@ class Habits:
 
     def __init__(self, lexicon: Mapping[str, Any]) -> None:
         self.lexicon = lexicon
-        one = self._one_word_lists(lexicon)
-        self.smiley = rf"(?:(?<!\S)(?:{'|'.join(re.escape(s) for s in sorted(lexicon['smileys'], key=len, reverse=True))})(?!\S)|{_EMOJI})"
+        one = {key: words(entries) for key, entries in lexicon.items() if isinstance(entries, list)}
+        self.faces = frozenset(lexicon["smileys"])
+        faces = "|".join(re.escape(face) for face in sorted(self.faces, key=lambda face: (-len(face), face)))
+        self.smiley = rf"(?:(?<!\S)(?:{faces})(?!\S)|{_EMOJI})"
         self.laugh = rf"(?:{whole(one['laughter'])}|{whole('(?:ha){2,}h?|(?:he){2,}|lo{2,}l')})"
+        self._set_beginnings_and_ends(one)
+        self._set_marks()
+        self._set_words(one)
+        self.touched = frozenset(self._touched(lexicon))
+        self.faces_read = frozenset(re.findall(r"[^\W\d_]+", " ".join(self.faces).lower()))
+        self.known = self.touched | self._asking(lexicon)
+
+    def _set_beginnings_and_ends(self, one: Mapping[str, str]) -> None:
+        """Of lines, and of sentences in them."""
         self.tail = rf"(?P<tail>(?: *(?:{self.smiley}|{self.laugh}))*) *$"
-        self.smileys, self.laughter = _compiled(self.smiley), _compiled(self.laugh)
         self.end = _compiled(rf"{WORD}[\"'\u201d\u2019)\]]*(?P<gap>(?: (?=[.!?\u2026]))?)(?P<mark>[.!?\u2026]*){self.tail}")
-        self.question = _compiled(self._question(lexicon))
-        self.first = _compiled(r"^[\"'\u201c\u2018(\[]*(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?)")
+        self.question = _compiled(self._question(self.lexicon))
+        word = r"(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?"
+        self.first = _compiled(rf"^[\"'\u201c\u2018(\[]*{word})")
         self.first_word = _compiled(rf"^(?!(?:{one['not_first_words']})\b)(?:{one['first_words']})(?![\w'\u2019-])")
-        begins = r"(?=(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\S))"
-        self.sentence = _compiled(rf"(?<={WORD[:-1]}\"')])(?P<mark>\.|[!?]+)(?P<gap> +)(?! |{self.laugh}){begins}")
+        self.sentence = _compiled(rf"{_AFTER_WORD}(?P<mark>\.|[!?]+)(?P<gap> +)(?! |{self.laugh})(?={word}|\S))")
+
+    def _set_marks(self) -> None:
+        """Marks and signs within lines."""
+        self.smileys, self.laughter = _compiled(self.smiley), _compiled(self.laugh)
         self.ellipsis = _compiled(r"(?<!\.)\.{2,}|\u2026")
-        self.i = _compiled(rf"{_NOT_IN_WORD[0]}(?<!\.)(?:I(?:{_APOSTROPHE}(?:m|ve|ll|d)|m|ve)?)(?![\w'\u2019{VEILED}/-]|\.\w)")
-        self.apostrophe = _compiled(whole(words([*lexicon["apostrophes"], *map(bare, lexicon["apostrophes"])])))
-        self.contraction = _compiled(self._contraction(lexicon["contractions"]))
-        self.comma = _compiled(self._comma(lexicon))
-        self.abbreviation = _compiled(self._abbreviation(lexicon["abbreviations"]))
-        self.yes = _compiled(self._yes(one))
-        self.okay = _compiled(whole(f"{one['okay']}|{one['ok']}"))
-        self.marks = _compiled(rf"(?<={WORD[:-1]}\"')])(?P<gap> ?)(?P<mark>,|[!?]+)(?=\s|$)")
+        self.comma = _compiled(self._comma(self.lexicon))
+        self.marks = _compiled(rf"{_AFTER_WORD}(?P<gap> ?)(?P<mark>,|[!?]+)(?=\s|$)")
         self.quotes = _compiled(r"[\"\u201c\u201d]|(?<!\S)'\w")
         self.dashes = _compiled(r"(?<=\w) (?:--?|[\u2013\u2014]) |(?<=\w)--(?=\w)|\u2014")
         self.brackets = _compiled(rf"\((?={WORD})")
+
+    def _set_words(self, one: Mapping[str, str]) -> None:
+        """Words of all kinds."""
+        self.i = _compiled(rf"{_NOT_IN_WORD[0]}(?<!\.)(?:I(?:{_APOSTROPHE}(?:m|ve|ll|d)|m|ve)?)(?![\w'\u2019{VEILED}/-]|\.\w)")
+        self.apostrophe = _compiled(whole(words([*self.lexicon["apostrophes"], *map(bare, self.lexicon["apostrophes"])])))
+        self.contraction = _compiled(self._contraction(self.lexicon["contractions"]))
+        self.abbreviation = _compiled(self._abbreviation(self.lexicon["abbreviations"]))
+        self.yes = _compiled(self._yes(one))
+        self.okay = _compiled(whole(f"{one['okay']}|{one['ok']}"))
         self.numbers = _compiled(f"{whole(one['number_words'])}|{SMALL_NUMBER}")
         self.inner = _compiled(r"(?<=[\w,;] )[^\W\d_][^\W\d_'\u2019]+")
         self.letters = _compiled(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-        self.touched = frozenset(self._touched(lexicon))
-        self.faces_read = frozenset(re.findall(r"[^\W\d_]+", " ".join(lexicon["smileys"]).lower()))
-        self.known = self.touched | self._asking(lexicon)
-        self.faces = frozenset(lexicon["smileys"])
-
-    @staticmethod
-    def _one_word_lists(lexicon: Mapping[str, Any]) -> dict[str, str]:
-        return {key: words(entries) for key, entries in lexicon.items() if isinstance(entries, list)}
 
     def _question(self, lexicon: Mapping[str, Any]) -> str:
         """A turn whose last sentence begins as a question does."""
@@ -110,7 +120,7 @@ class Habits:
         """The place of a comma, written or not, or (``other``) a comma that is written elsewhere, but not in a list of numbers."""
         before, after = words(lexicon["comma_before"]), words(lexicon["comma_after"])
         none = rf"(?!(?:{words(lexicon['not_first_words'])})\b)"
-        place = rf"(?<={WORD[:-1]}\"')])(?: ?,)?(?= +{none}(?:{before}) +{WORD})|^{none}(?P<opener>{after})(?: ?,)?(?= +{WORD})"
+        place = rf"{_AFTER_WORD}(?: ?,)?(?= +{none}(?:{before}) +{WORD})|^{none}(?P<opener>{after})(?: ?,)?(?= +{WORD})"
         return rf"{place}|(?P<other>(?<=[\w\"')]) ?,(?= +\S)|(?<=[{VEILED}]) ?,(?= +[^\s{VEILED}]))"
 
     @staticmethod

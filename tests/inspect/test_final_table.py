@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ def test_columns_as_there_is_room(found: tuple[FinalTable, Rules], width: int) -
     blocks = sum(line.startswith("people ") for line in lines)
     assert (blocks == 1) == (width == 160)
     assert (blocks <= 2) == (width >= 80)
+
+
+def test_the_table_says_that_the_auditor_sees_typing() -> None:
+    plain, typing = (" ".join(table_text(replace(made(), auditor_sees=sees), RULES).split()) for sees in ("", "typing 1"))
+    assert "it sees how they type, too" not in plain
+    assert "it sees how they type, too" in typing
 
 
 def test_the_order_of_columns_and_what_is_not_measured() -> None:

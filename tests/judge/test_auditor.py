@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from judge_cases import NAMES, people_of
 
-from personaevo.judge.auditor import Sample, tell_apart
+from personaevo.judge.auditor import Sample, seen, tell_apart
 
 
 def people(n: int, seed: int) -> Sample:
@@ -62,3 +62,7 @@ def test_dialogues_of_one_call_count_as_one() -> None:
     values = people_of(60, 5).values + np.random.default_rng(1).normal(size=(6, len(NAMES)))[np.arange(120) % 6]
     few, many = (tell_apart(people(60, 1), played(values, calls)) for calls in (6, 60))
     assert few[2] - few[1] > many[2] - many[1]
+
+
+def test_no_occasion_for_a_habit_is_seen_as_such() -> None:
+    assert seen(np.array([[np.nan, 0.5]])).tolist() == [[-1.0, 0.5]]
