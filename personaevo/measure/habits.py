@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 VEIL, SMALL_NUMBER = "\ue000", "\ue001"
@@ -79,6 +80,9 @@ class Habits:
     def _set_marks(self) -> None:
         """Marks and signs within lines."""
         self.smileys, self.laughter = _compiled(self.smiley), _compiled(self.laugh)
+        self.smileys_led = re.compile(rf" *{self.smiley}")
+        # a sentence of its own after another one, or set off by commas, and the letter after it
+        self.laughter_among = _compiled(rf"(?:(?<=[.!?\u2026]) *|, *)(?P<said>{self.laugh})(?P<mark>[.!,\u2026]*)(?P<next> +\S|$)")
         self.ellipsis = _compiled(r"(?<!\.)\.{2,}|\u2026")
         self.comma = _compiled(self._comma(self.lexicon))
         self.marks = _compiled(rf"{_AFTER_WORD}(?P<gap> ?)(?P<mark>,|[!?]+)(?=\s|$)")
@@ -97,6 +101,22 @@ class Habits:
         self.numbers = _compiled(f"{whole(one['number_words'])}|{SMALL_NUMBER}")
         self.inner = _compiled(r"(?<=[\w,;] )[^\W\d_][^\W\d_'\u2019]+")
         self.letters = _compiled(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+
+    @cached_property
+    def drawn_together(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Contractions by their pair of words, and pairs by their contraction (also without its apostrophe), in lower case."""
+        pairs = {pair.lower(): short.lower() for pair, short in self.lexicon["contractions"].items()}
+        return pairs, {form: pair for pair, short in pairs.items() for form in (short, bare(short))}
+
+    @cached_property
+    def whole_words(self) -> Mapping[str, str]:
+        """What abbreviations stand for."""
+        return {short: word for word, forms in self.lexicon["abbreviations"].items() for short in forms}
+
+    @cached_property
+    def apostrophe_places(self) -> Mapping[str, int]:
+        """Where the apostrophe of a contraction stands, by the contraction without it."""
+        return {bare(word).lower(): word.index("'") for word in self.lexicon["apostrophes"]}
 
     def _question(self, lexicon: Mapping[str, Any]) -> str:
         """A turn whose last sentence begins as a question does."""

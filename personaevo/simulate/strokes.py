@@ -6,7 +6,7 @@ All of it works on veiled text (``veils``), so that nothing here can reach what 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -51,10 +51,14 @@ class Hand:
 
     def typed(self, text: str, draws: Draws) -> str:
         """The veiled line as this person types it."""
-        for names, stroke in _STROKES:
-            if any(name in self.levels for name in names):
-                text = stroke(self, text, draws)
+        for stroke in self.strokes:
+            text = stroke(self, text, draws)
         return slipped(text, self.slips, self, draws) if self.slips else text
+
+    @cached_property
+    def strokes(self) -> Sequence[Callable[[Hand, str, Draws], str]]:
+        """Those of habits that have a level."""
+        return [stroke for names, stroke in _STROKES if any(name in self.levels for name in names)]
 
     def shows(self, habit: str, draws: Draws, occasion: int = 0) -> bool | None:
         """Whether this occasion of the habit shows it; None where it stays as it is."""
@@ -70,22 +74,6 @@ class Hand:
         number = count()
         return pattern.sub(lambda found: change(found, bool(self.shows(habit, draws, next(number)))), text)
 
-    @cached_property
-    def drawn_together(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """Contractions by their pair of words, and pairs by their contraction (also without its apostrophe), in lower case."""
-        pairs = {pair.lower(): short.lower() for pair, short in self.habits.lexicon["contractions"].items()}
-        return pairs, {form: pair for pair, short in pairs.items() for form in (short, bare(short))}
-
-    @cached_property
-    def whole_words(self) -> Mapping[str, str]:
-        """What abbreviations stand for."""
-        return {short: word for word, forms in self.habits.lexicon["abbreviations"].items() for short in forms}
-
-    @cached_property
-    def apostrophes(self) -> Mapping[str, int]:
-        """Where the apostrophe of a contraction stands, by the contraction without it."""
-        return {bare(word).lower(): word.index("'") for word in self.habits.lexicon["apostrophes"]}
-
 
 # -- words ---------------------------------------------------------------------------------------------------------------
 
@@ -98,7 +86,7 @@ def like(form: str, model: str) -> str:
 
 
 def _contractions(hand: Hand, text: str, draws: Draws) -> str:
-    short, long = hand.drawn_together
+    short, long = hand.habits.drawn_together
 
     def change(found: re.Match[str], shown: bool) -> str:
         said = " ".join(found.group().lower().replace("\u2019", "'").split())
@@ -111,7 +99,7 @@ def _contractions(hand: Hand, text: str, draws: Draws) -> str:
 def _abbreviations(hand: Hand, text: str, draws: Draws) -> str:
     def change(found: re.Match[str], shown: bool) -> str:
         said = " ".join(found.group().lower().split())
-        wanted = hand.favorites.get(said, "") if shown else hand.whole_words.get(said, "")
+        wanted = hand.favorites.get(said, "") if shown else hand.habits.whole_words.get(said, "")
         return like(wanted, found.group()) if wanted else found.group()
 
     return hand.each("abbreviations", hand.habits.abbreviation, text, draws, change)
@@ -146,7 +134,7 @@ def _no_apostrophe(hand: Hand, text: str, draws: Draws) -> str:
         plain = said.replace("'", "").replace("\u2019", "")
         if shown or plain != said:
             return plain if shown else said
-        at = hand.apostrophes[plain.lower()]
+        at = hand.habits.apostrophe_places[plain.lower()]
         return f"{plain[:at]}'{plain[at:]}"
 
     return hand.each("no_apostrophe", hand.habits.apostrophe, text, draws, change)
@@ -173,10 +161,10 @@ def _laughter(hand: Hand, text: str, draws: Draws) -> str:
 
 def _without_laughter(habits: Habits, text: str) -> str:
     """Laughter at the beginning, at the end and between sentences goes; within one it is a word like others, alone it is all there is."""
-    text = _among(habits).sub(_next_begun, text)
+    text = habits.laughter_among.sub(_next_begun, text)
     end = habits.end.search(text)
     if end and end["tail"]:
-        tail = "".join(face.group() for face in re.finditer(rf" *{habits.smiley}", end["tail"]))
+        tail = "".join(face.group() for face in habits.smileys_led.finditer(end["tail"]))
         text = f"{text[: end.start('tail')]}{tail}"
     first = habits.laughter.match(text)
     rest = text[first.end() :].lstrip(_AFTER_FIRST) if first else ""
@@ -189,7 +177,7 @@ def _smileys(hand: Hand, text: str, draws: Draws) -> str:
         return text
     if shown:
         return f"{text.rstrip()} {hand.favorites['own_smileys']}"
-    rest = re.sub(rf" *{hand.habits.smiley}", "", text).strip()
+    rest = hand.habits.smileys_led.sub("", text).strip()
     return rest if _SAID.search(rest) else text
 
 
@@ -216,11 +204,6 @@ def _with_first_word(hand: Hand, text: str) -> str:
         return f"{word}, {text}"
     lowered = begins_lower(said) is False and hand.plain(said)
     return f"{word.capitalize()}, {text[:at]}{said[0].lower() if lowered else said[0]}{text[at + 1 :]}"
-
-
-def _among(habits: Habits) -> re.Pattern[str]:
-    """Laughter that is a sentence of its own after another one, or set off by commas, and the letter after it."""
-    return re.compile(rf"(?:(?<=[.!?\u2026]) *|, *)(?P<said>{habits.laugh})(?P<mark>[.!,\u2026]*)(?P<next> +\S|$)", re.IGNORECASE)
 
 
 def _next_begun(found: re.Match[str]) -> str:

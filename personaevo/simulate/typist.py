@@ -12,7 +12,7 @@ import json
 import random
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from personaevo import content, definitions
 from personaevo.records import Task
@@ -120,8 +120,13 @@ def _of_the_others(level: float, protected: Sequence[str], share: float) -> floa
 
 def _favorites(dials: Mapping[str, float]) -> Mapping[str, str]:
     """The forms that this person prefers, by what they stand for: they follow from the dials, and so are the same in all dialogues."""
+    known = definitions.typing_dials()
+    return _forms_of(json.dumps(sorted((name, value) for name, value in dials.items() if name in known)))
+
+
+@lru_cache(maxsize=1_024)
+def _forms_of(person: str) -> Mapping[str, str]:
     table = definitions.typing().lexicon
-    person = json.dumps(sorted((name, value) for name, value in dials.items() if name in definitions.typing_dials()))
     forms = {key: table[key] for key in _FORMS} | table["abbreviations"]
     return {key: _one_of(entries, random.Random(seed_of(person, key))) for key, entries in forms.items()}
 
