@@ -49,7 +49,7 @@ def main() -> None:
     """Prints the report, or a line for each wrong analyst."""
     options = _options()
     began = time.monotonic()
-    behaviors = tuple(read_people(options.people, _dialogues(options.people, options.data)))
+    behaviors = tuple(read_people(options.people, dialogues_of(options.people, options.data)))
     if options.shuffled:
         behaviors = shuffled(behaviors, options.seed)
     settings, engine = Settings(samples=options.samples, seed=options.seed), Engine(options.domain)
@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _dialogues(people: Path, folder: Path | None) -> Path | None:
+def dialogues_of(people: Path, folder: Path | None) -> Path | None:
     """The file of an index's dialogues in another folder, by the beginning of its name."""
     if folder is None or folder.resolve() == people.parent.resolve():
         return None
