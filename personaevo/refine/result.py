@@ -35,7 +35,7 @@ class Settings(Record):
     """
 
     rounds: Annotated[int, Field(ge=1, le=100)] = 3
-    samples: Annotated[int, Field(ge=2, le=10_000)] = 20
+    samples: Annotated[int, Field(ge=2, le=10_000)] = 10
     candidates: Annotated[int, Field(ge=1, le=20)] = 2
     patience: Annotated[int, Field(ge=1, le=100)] = 2
     leaks: Literal["warn", "redact", "reject"] = "redact"

@@ -132,7 +132,7 @@ def refine_profile(
         profile: a profile, the file of one (see ``starts.read``), a text, or "shrinkage", "population", "attributes", "nothing".
         behavior: records, or a file of them (see ``reading.read``).
         others_known: other people's behavior, for means and deviations; without, the people of the domain's reference (user's side only).
-        settings: a mapping will do, such as {"rounds": 2, "samples": 20} (see ``result.Settings``).
+        settings: a mapping will do, such as {"rounds": 2, "samples": 10} (see ``result.Settings``).
 
     The other arguments, and errors, are those of ``refine_people``. A person with dialogues on both sides gives the result of that with
     more of them.

@@ -25,7 +25,7 @@ def summary_text(summary: Summary) -> str:
     lines = [head, *_headline(summary), ""]
     if summary.standings:
         lines += [f"{summary.measure} ({better} is better), and what it gains over the population", ""]
-        lines.append(f"{'':18}{'score':>8}{'gain':>8}  {'95 % interval':18}{'room':>6}{'worse':>7}{'known again':>13}")
+        lines.append(f"{'':18}{'score':>8}{'gain':>8}  {'95 % interval':18}{'room':>6}{'worse':>7}{'recognized':>13}")
         lines += [_standing(one) for one in summary.standings if one.name != "start" or _differs(summary)]
         lines.append("")
     lines += [f"{summary.measure} ({better} is better); gain of the refined, 95 % interval over people", ""]
@@ -38,7 +38,7 @@ def _headline(summary: Summary) -> list[str]:
     found = summary.re_identification
     if found.mean is None:
         return []
-    lines = [f"known again: from {_share(found)} of other people (chance is 50%)"]
+    lines = [f"re-identification: told from {_share(found)} of other people (chance is 50%)"]
     room = summary.share_of_room
     return lines + ([f"share of the room up to own other dialogues: {_share(room)}"] if room.mean is not None else [])
 
@@ -95,7 +95,7 @@ def _curve(summary: Summary) -> list[str]:
     if not summary.curve:
         return []
     lines = ["", "by items of a person (shrinkage alone; each over those who have as many)", ""]
-    lines.append(f"{'items':>5}{'people':>8}{'gain':>9}  {'95 % interval':18}{'room':>6}{'known again':>13}")
+    lines.append(f"{'items':>5}{'people':>8}{'gain':>9}  {'95 % interval':18}{'room':>6}{'recognized':>13}")
     lines += map(_point, summary.curve)
     return [*lines, "", *(f"{one.items:>5} {_bar(one.recognized)}" for one in summary.curve)]
 
@@ -121,7 +121,7 @@ def person_text(one: PersonResult) -> str:
         return f"{name}: failed: {one_line(one.reason)}"
     lines = [f"{name}: stopped by {one.stop}; {one.accepted} of {len(one.history.versions) - 1} versions accepted"]
     known = one.outcomes[REFINED].recognized
-    lines += [f"  known again from {known:.0%} of other people"] if known is not None else []
+    lines += [f"  told from {known:.0%} of other people"] if known is not None else []
     lines += [f"  note: {one_line(note)}" for note in one.notes]
     lines += [f"  version {version.number}, {version.state}: {one_line(version.reason)}" for version in one.history.versions[1:]]
     dials = ", ".join(f"{dial} {value:.3g}" for dial, value in one.profile.dials.items())
