@@ -77,7 +77,7 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
         from personaevo.refine.run import write_profiles
 
         written = write_profiles(done.results, out, given["domain"])
-        say(f"{len(written)} profiles are in {out}")
+        say(f"{len(written)} profile{'s are' if len(written) != 1 else ' is'} in {out}")
     if as_json:
         show_json(_as_object(done))
     else:

@@ -97,7 +97,8 @@ def _curve(summary: Summary) -> list[str]:
     lines = ["", "by items of a person (shrinkage alone; each over those who have as many)", ""]
     lines.append(f"{'items':>5}{'people':>8}{'gain':>9}  {'95 % interval':18}{'room':>6}{'recognized':>13}")
     lines += map(_point, summary.curve)
-    return [*lines, "", *(f"{one.items:>5} {_bar(one.recognized)}" for one in summary.curve)]
+    bars = [f"{one.items:>5} {_bar(one.recognized)}" for one in summary.curve if one.recognized.mean is not None]
+    return [*lines, *([""] if bars else []), *bars]
 
 
 def _point(one: Point) -> str:
