@@ -5,7 +5,7 @@
 One round for each person: the profile that statistics expect (``shrinkage``) is played by the embedded engine, the model analyzes where it
 differs from the person and rewrites the claims. Then the model plays the profile in two dialogues each, with the domain's scripted agent:
 
-- ``text``: the profile's text alone, given once;
+- ``text``: the profile's text alone, claims and what the dials say in words, given once;
 - ``dials``: the director plans each turn by the dials, the model words it, and the typing surface types it;
 - ``both``: the same with the profile's text in the prompt, and stage directions in place of drafts.
 
@@ -114,12 +114,15 @@ def _refined(case: Case, start: Profile, models: Models) -> Profile:
     except ReplyError as error:
         print(f"no claims: {error}", file=sys.stderr)
         return start
-    return made.with_dials(start.dials) if isinstance(made, Profile) else start
+    if isinstance(made, Profile):
+        return made.with_dials(start.dials)
+    print(f"no claims: {made.reason}", file=sys.stderr)
+    return start
 
 
 def _as_played(profile: Profile, name: str) -> Persona:
     persona = profile.persona()
-    return persona.model_copy(update={"dials": {}, "policy": profile.text()}) if name == "text" else persona
+    return persona.model_copy(update={"dials": {}}) if name == "text" else persona  # its policy says the dials in words
 
 
 def _dialogue(persona: Persona, wording: Wording, user: ChatModel, domain: str, number: int, task: Task) -> Episode:
