@@ -12,6 +12,7 @@ from typing import Any
 
 from personaevo import content
 
+TO_NOBODY = "speaks to nobody"  # a problem
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _QUOTED = re.compile(r"\"[^\"\n]*\"|\u201c[^\u201d\n]*\u201d|\u2018[^\u2019\n]*\u2019(?!\w)|(?<!\w)'(?:[^'\n]|'(?=\w))*'(?!\w)")
 _PARTS = re.compile(r"[,;:()\u2013\u2014]|(?<=\s)-(?=\s)")
@@ -38,7 +39,7 @@ def problem(sentence: str) -> str | None:
         return f"speaks of somebody else ('{' '.join(words[:2])}')"
     if not _listed("you").isdisjoint(words) or any(map(_commands, _PARTS.split(bare))):
         return None
-    return "speaks to nobody"
+    return TO_NOBODY
 
 
 def addressed(sentence: str) -> str:

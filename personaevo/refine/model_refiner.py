@@ -17,6 +17,7 @@ from personaevo.definitions import prompt
 from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message
 from personaevo.refine import shown
+from personaevo.refine.address import TO_NOBODY, addressed, problem
 from personaevo.refine.behavior import Item
 from personaevo.refine.profile import BUDGET, CLAIM_WORDS, SECTIONS, Claim, Profile
 from personaevo.refine.roles import Analysis, Refused
@@ -62,7 +63,8 @@ class ModelRefiner:
             answer = self.model.reply(_messages(profile, asked, self.budget), schema=answer_form(), sample=sample).parsed
         except ReplyError as error:
             return Refused(one_line(str(error)))
-        made = revised(profile, answer.model_dump(), sources)
+        said = {name: [_to_somebody(text) for text in texts] for name, texts in answer.model_dump().items()}
+        made = revised(profile, said, sources)
         if not made.claims:
             return Refused("empty: the answer has no claim")
         problems = made.problems(self.budget)
@@ -70,6 +72,11 @@ class ModelRefiner:
             more = f"; and {len(problems) - _PROBLEMS} more" if len(problems) > _PROBLEMS else ""
             return Refused("; ".join(problems[:_PROBLEMS]) + more)
         return Refused("the same as the profile it was made from") if not diff(profile, made) else made
+
+
+def _to_somebody(text: str) -> str:
+    """The claim put into the second person where it speaks to nobody, as small models like to ("A nurse who …", "The actor is …")."""
+    return addressed(text) if any(map(str.isalnum, text)) and problem(text) == TO_NOBODY else text
 
 
 def revised(profile: Profile, sections: Mapping[str, Sequence[str]], sources: tuple[str, ...]) -> Profile:

@@ -244,6 +244,12 @@ def test_claims_come_by_section_and_know_where_they_came_from() -> None:
     assert profile.dials == WITH_DIALS.dials
 
 
+def test_claims_that_speak_to_nobody_are_put_to_somebody() -> None:
+    (profile,) = refined(sections(background=["A nurse who hates queues.", "The actor is curious."]))
+    assert isinstance(profile, Profile)
+    assert [claim.text for claim in profile.claims] == ["You are a nurse who hates queues.", "This is said of you: The actor is curious."]
+
+
 def test_a_claim_that_moves_keeps_where_it_came_from() -> None:
     later = revised(PROFILE, {"goals": ["You ask back."]}, ("d1",))
     moved = revised(later, {"beliefs": ["You are a careful person."], "emotions": ["You ask back.", "You hate queues."]}, ("d2",))
