@@ -26,7 +26,7 @@ def named(places: Floats, standard: Standard | Described) -> list[str]:
 
 
 def _ends(standard: Standard | Described) -> list[tuple[str, str]]:
-    """Words for little and for much of each kept column."""
+    """Words for the low and the high end of each kept column."""
     if isinstance(standard, Described):
         return [(f"low {name}", f"high {name}") for name in standard.names]
     return [(one.low, one.high) for one, kept in zip(definitions.features().features, standard.kept, strict=True) if kept]

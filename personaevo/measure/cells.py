@@ -81,7 +81,7 @@ class Described:
 
 
 def _coordinates(descriptors: Descriptors, values: Floats) -> Floats:
-    """Raises ConfigError: they are no finite numbers, a column for each name."""
+    """What the descriptors measure. Raises ConfigError unless these are finite numbers, a column for each name."""
     found = np.asarray(descriptors.measure(values), dtype=float)
     wanted = (len(values), len(descriptors.names))
     if found.shape != wanted or not np.isfinite(found).all():

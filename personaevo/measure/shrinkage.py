@@ -76,7 +76,7 @@ class Posterior:
 
     @property
     def sd(self) -> Floats:
-        """Of the posterior predictive: what one more dialogue of the person may show."""
+        """Of the posterior predictive distribution: what one more dialogue of the person may show."""
         return np.asarray(np.sqrt(self.doubt + self.within))
 
 

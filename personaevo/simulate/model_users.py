@@ -16,8 +16,7 @@ from personaevo.definitions import Domain, prompt
 from personaevo.records import ChatModel, Message, Persona, PlanItem, Role, Task
 from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.facts import facts_of
-from personaevo.simulate.hearing import Hearing
-from personaevo.simulate.stated import GoalHeard, states
+from personaevo.simulate.followed import Followed
 from personaevo.simulate.typist import Typist
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
@@ -145,7 +144,7 @@ def _flat(text: str) -> str:
 # -- the user ------------------------------------------------------------------------------------------------------------------
 
 
-class ModelUser:
+class ModelUser(Followed):
     """One user in one dialogue, played by a chat model. ``say(heard)`` gives the next turn, or None once the user has left.
 
     ``outcome`` is "completed" when the model says that it is done, "gave_up" when it says that it is hopeless or when the persona's dial
@@ -158,18 +157,12 @@ class ModelUser:
         self, model: ChatModel, task: Task, persona: Persona | None, domain: Domain, *, sample: int = 0, position: Position = "after",
         typist: Typist | None = None,
     ) -> None:  # fmt: skip
+        super().__init__(task, domain)
         self.model, self.sample, self.typist = model, sample, typist
         self.directions = prompt("user", "opening", "last")
         self.messages = [Message("system", system_prompt(task, persona, domain, position))]
         self.patience = persona.dials.get("patience_turns", math.inf) if persona is not None else math.inf
-        self.hearing, self.facts = Hearing(task, domain), facts_of(task)
-        self.goal = GoalHeard(task.goal)
-        self.given = dict.fromkeys(self.facts, 0)
-        self.asked: set[str] = set()
         self.turns = 0
-        self.goal_said = False
-        self.outcome = ""
-        self.broke: tuple[tuple[int, tuple[str, ...]], ...] = ()  # nobody plans its turns
 
     def say(self, heard: str | None) -> str | None:
         """The next turn after the agent's text ``heard`` (None at the very start).
@@ -179,8 +172,7 @@ class ModelUser:
         """
         if self.outcome:
             return None
-        understood = self.hearing.understand(heard, self.given)
-        self.asked.update(understood.asked)
+        understood = self.hears(heard)
         over = self.turns - self.patience
         if over >= 1 or (over >= 0 and not understood.closing):
             return self._last_turn(heard)
@@ -202,7 +194,5 @@ class ModelUser:
             return None
         self.messages.append(Message("assistant", text))
         self.turns += 1
-        for name, value in self.facts.items():
-            self.given[name] += states(text, value)
-        self.goal_said = self.goal.after(text)
+        self.says(text)
         return text if self.typist is None else self.typist.type(text, self.turns)

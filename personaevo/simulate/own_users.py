@@ -11,12 +11,11 @@ from personaevo.measure.fingerprint import words_of
 from personaevo.records import Agent, Episode, PlanItem, Role, Task
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User, preservation
-from personaevo.simulate.facts import facts_of
-from personaevo.simulate.hearing import Hearing
+from personaevo.simulate.followed import Followed
 from personaevo.simulate.model_users import MAX_TURN, without_markers
 from personaevo.simulate.partners import MAX_AGENT_TURN, AgentFunction, CallableAgent
 from personaevo.simulate.persona import Persona
-from personaevo.simulate.stated import GoalHeard, spoken_numbers, states
+from personaevo.simulate.stated import spoken_numbers
 from personaevo.text import one_line, without_secrets
 
 _SHOWN = 300  # characters of an error
@@ -82,33 +81,7 @@ def part_id(given: Any) -> str:
     return found if isinstance(found, str) and found else str(getattr(given, "__qualname__", type(given).__qualname__))
 
 
-class _Followed:
-    """What was asked, given and said of the goal, as far as text shows."""
-
-    def __init__(self, task: Task, domain: Domain) -> None:
-        self.hearing, self.facts, self.goal = Hearing(task, domain), facts_of(task), GoalHeard(task.goal)
-        self.given = dict.fromkeys(self.facts, 0)
-        self.asked: set[str] = set()
-        self.goal_said = False
-        self.outcome = ""
-        self.broke: tuple[tuple[int, tuple[str, ...]], ...] = ()  # nobody plans its turns
-
-    def hears(self, heard: str | None) -> None:
-        """The agent's text (None at the very start)."""
-        self.asked.update(self.hearing.understand(heard, self.given).asked)
-
-    def says(self, text: str) -> None:
-        """The user's text."""
-        for name, value in self.facts.items():
-            self.given[name] += states(text, value)
-        self.goal_said = self.goal.after(text)
-
-    def say(self, heard: str | None) -> str | None:
-        """Nothing: the dialogue is over."""
-        return None
-
-
-class OwnUser(_Followed):
+class OwnUser(Followed):
     """A user of one's own as ``run_episode`` takes it."""
 
     def __init__(self, user: SimulatedUser, task: Task, domain: Domain, name: str) -> None:
@@ -135,7 +108,7 @@ class OwnUser(_Followed):
 def played(task: Task, persona: records.Persona | None, item: PlanItem, domain: Domain, turns: Sequence[tuple[Role, str]]) -> Episode:
     """The episode of a dialogue that was played elsewhere; a failed one if no turn of the user has a word. It counts as completed by the
     user unless the turns are as many as the domain allows."""
-    user = _Followed(task, domain)
+    user = Followed(task, domain)
     heard: str | None = None
     for role, text in turns:
         if role == "assistant":

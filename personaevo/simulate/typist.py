@@ -88,7 +88,7 @@ def types(dials: Mapping[str, float]) -> bool:
 
 
 def typist_for(dials: Mapping[str, float], seed: int, task: Task | None, *, values_first: float = 0.0) -> Typist | None:
-    """The typist of a user's dialogue; None where no dial of typing is set: then the wording stays as it is."""
+    """The typist of a user's dialogue, or None if no typing dial is set, in which case the text stays as it was worded."""
     return Typist(dials, seed, protected_by(task), values_first=values_first) if types(dials) else None
 
 
