@@ -1,9 +1,9 @@
-"""The auditor: a second look that never steers.
+"""The auditor: a second classifier on features that the search does not use.
 
-For each row of the final table a forest is trained to tell that row from people who were kept aside, on the fingerprint and on what the
-search does not see: ``measure.dynamics`` and, where people's text kept case or punctuation, ``measure.typing``. Its two-sample AUC
-(Lopez-Paz & Oquab 2017), cross-fitted, is .5 for a row that cannot be told from people and 1 for one that can. People against people,
-equally many, stand beside it.
+For each row of the final table a forest is trained to separate it from held-out people, on the fingerprint, on ``measure.dynamics`` and,
+if people's text has case or punctuation, on ``measure.typing``. Its cross-fitted two-sample AUC (Lopez-Paz & Oquab 2017) is .5 for a row
+that is indistinguishable from people and 1 for one that is fully separable. The AUC of people against equally many people is reported
+as the reference.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from personaevo.records import Floats
 
 FOLDS, TREES, LEAF = 5, 100, 3
 _DRAWS = 200
-_NO_OCCASION = -1.0  # in the place of a share that a dialogue gives no occasion for: trees set it apart
-_LEAST = 10  # dialogues in each half of a fold, say: fewer are not told apart
+_NO_OCCASION = -1.0  # stands for a missing share, so that trees can split it off
+_LEAST = 10  # half the least number of dialogues for an audit
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Dialogues as the auditor sees them: ``values[n, d]``, and whose they are (a person, or a ``generate`` call)."""
+    """Input of the auditor: features ``values[n, d]`` and the owner of each dialogue (a person or a ``generate`` call)."""
 
     values: Floats
     owners: tuple[str, ...]
 
     @property
     def enough(self) -> bool:
-        """Whether there are enough of them to be told apart."""
+        """Whether there are enough dialogues for an audit."""
         return len(self.owners) >= 2 * _LEAST
 
     def at_most(self, n: int, seed: int) -> Sample:
-        """n of them at random, or all."""
+        """A random subsample of n dialogues, or all if there are no more."""
         if len(self.owners) <= n:
             return self
         rows = np.sort(np.random.default_rng(seed).permutation(len(self.owners))[:n])
@@ -42,13 +42,13 @@ class Sample:
 
 
 def seen(habits: Floats) -> Floats:
-    """Habits of typing as trees can read them: numbers where a dialogue gives no occasion, too."""
+    """Typing habits with missing values replaced by a number."""
     return np.nan_to_num(habits, nan=_NO_OCCASION)
 
 
 @dataclass(frozen=True)
 class Audit:
-    """One row against people who were kept aside."""
+    """Work item: one row of the final table against held-out people."""
 
     people: Sample
     row: Sample
@@ -56,14 +56,14 @@ class Audit:
 
 
 def audited(work: Audit) -> tuple[float, float, float]:
-    """The AUC of one row with its interval (see ``tell_apart``). What worker processes do."""
+    """Run ``tell_apart`` in a worker process."""
     return tell_apart(work.people, work.row, work.seed)
 
 
 def tell_apart(people: Sample, row: Sample, seed: int = 0) -> tuple[float, float, float]:
-    """AUC of telling ``row`` from ``people``, with its 95 % interval over owners drawn with replacement: ``(auc, low, high)``.
+    """AUC of separating ``row`` from ``people``, with its 95 % bootstrap interval over owners: ``(auc, low, high)``.
 
-    Both are cut to equal size; whoever an owner is stays on one side of every fold.
+    Both are subsampled to equal size. All dialogues of an owner are in the same fold.
     """
     from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
     from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
@@ -77,20 +77,16 @@ def tell_apart(people: Sample, row: Sample, seed: int = 0) -> tuple[float, float
     for fit, held in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(values, truth, groups):
         forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=seed).fit(values[fit], truth[fit])
         scores[held] = forest.predict_proba(values[held])[:, 1]
-    ours, theirs = _above(scores[:n], scores[n:]), _owner_weights(people.owners, row.owners, seed)
-    draws = np.einsum("bi,ij,bj->b", theirs[0], ours, theirs[1]) / (theirs[0].sum(axis=1) * theirs[1].sum(axis=1))
-    auc = float(ours.mean())
+    above = (scores[:n, None] > scores[None, n:]) + 0.5 * (scores[:n, None] == scores[None, n:])
+    ours, theirs = _owner_weights(people.owners, row.owners, seed)
+    draws = np.einsum("bi,ij,bj->b", ours, above, theirs) / (ours.sum(axis=1) * theirs.sum(axis=1))
+    auc = float(above.mean())
     low, high = np.quantile(draws - draws.mean(), [0.025, 0.975])
     return auc, max(0.0, auc + float(low)), min(1.0, auc + float(high))
 
 
-def _above(first: Floats, second: Floats) -> Floats:
-    """Whether each of the first lies above each of the second, ties as a half."""
-    found: Floats = (first[:, None] > second[None]) + 0.5 * (first[:, None] == second[None])
-    return found
-
-
 def _owner_weights(people: Sequence[str], row: Sequence[str], seed: int) -> tuple[Floats, Floats]:
+    """Bootstrap weights of the dialogues of both sides, ``[draws, n]`` each, with owners drawn as a whole."""
     rng = np.random.default_rng(seed)
     found = []
     for owners in (people, row):

@@ -1,4 +1,4 @@
-"""The planned dialogues of one program as arrays: what objectives are computed from, under many weightings of its ``generate`` calls."""
+"""The base of objectives: the dialogues of one program as arrays (``Played``), and ``Objective`` itself."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from personaevo.records import Episode, Floats
 class Played:
     """n planned dialogues of g ``generate`` calls (one for each task), and k weightings of the calls.
 
-    ``values[n, d]`` are fingerprints; a dialogue that failed has that of the persona-free dialogue that lies farthest from people, so that
-    failing never pays. ``done[n]`` tells which completed; ``call[n]`` and ``persona[n]`` number the call and the persona of each.
-    ``weights[k, g]`` says how often each call counts; row 0 is all ones. ``planned`` is n, which people are compared at.
+    ``values[n, d]`` are fingerprints. A failed dialogue has the fingerprint of the persona-free dialogue farthest from people, so that
+    failing is never rewarded. ``done[n]`` marks completed dialogues; ``call[n]`` and ``persona[n]`` are the indices of call and persona.
+    ``weights[k, g]`` is how often each call counts; row 0 is all ones. ``planned`` is n, the size at which people are compared.
     """
 
     episodes: tuple[Episode, ...]
@@ -31,8 +31,8 @@ class Played:
 
     @classmethod
     def of(cls, episodes: Sequence[Episode], failed: Floats, weights: Floats | None = None) -> Played:
-        """These episodes, judged; ``failed[d]`` is the fingerprint that a failed one gets. Without ``weights``: all calls, then all but one
-        of them each (delete-one jackknife)."""
+        """Arrays of judged episodes; ``failed[d]`` is the fingerprint of failed ones. By default ``weights`` has all calls in row 0 and
+        leaves out one call in each further row (delete-one jackknife)."""
         calls = _numbered([one.item.task_id for one in episodes])
         personas = _numbered([(one.item.task_id, one.item.slot) for one in episodes])
         done = np.array([one.state == "completed" for one in episodes], dtype=bool)
@@ -51,7 +51,7 @@ class Played:
 
     @cached_property
     def totals(self) -> Floats:
-        """Planned dialogues under each weighting, ``[k]``."""
+        """Number of planned dialogues under each weighting, ``[k]``."""
         return self.sums(np.ones(len(self.episodes)))
 
     def sums(self, values: Floats) -> Floats:
@@ -67,14 +67,14 @@ class Played:
 
     @cached_property
     def pairs(self) -> Any:
-        """Rows ``[p, 2]`` of the first two dialogues of each persona that was to have two, the completed ones alone."""
+        """Indices ``[p, 2]`` of the first two dialogues of each persona, where both are completed."""
         rows = [np.flatnonzero(self.persona == number)[:2] for number in range(int(self.persona.max(initial=-1)) + 1)]
         found = [pair for pair in rows if len(pair) == 2 and self.done[pair].all()]
         return np.array(found, dtype=int).reshape(-1, 2)
 
     @cached_property
     def paired_share(self) -> Floats:
-        """Of the personas that were planned, the share of which both dialogues completed, under each weighting; ``[k]``."""
+        """Share of the planned personas with two completed dialogues, under each weighting; ``[k]``."""
         count = self.weights.shape[1]
         first = np.unique(self.persona, return_index=True)[1]
         planned = np.bincount(self.call[first], minlength=count)
@@ -84,10 +84,11 @@ class Played:
 
 
 def leave_one_out(calls: int) -> Floats:
-    """Weights of all calls, then of all but one of them each; only the first row for a single call."""
+    """Weights with all calls in row 0 and one call left out in each further row; only row 0 for a single call."""
     return np.vstack([np.ones((1, calls)), 1.0 - np.eye(calls)]) if calls > 1 else np.ones((1, 1))
 
 
 def _numbered(keys: Sequence[Any]) -> Any:
+    """Integer codes of the keys in order of first occurrence."""
     known: dict[Any, int] = {}
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=int)

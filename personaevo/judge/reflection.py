@@ -1,8 +1,8 @@
-"""Reflection without a model: in which behaviors a population is off, most of all first.
+"""Remarks on a population: the features in which it differs from people, the largest difference first. No language model is involved.
 
-What is said is in words ("less", "apart"), not in numbers: whoever rewrites a program learns the direction, as from a critique, and
-still has to find out how far. Four things can be off: how much of a behavior is shown, how far personas are apart in it, how much one
-persona changes from one dialogue to the next, and which behaviors go together.
+A remark states a direction ("less", "apart") without a number, like a critique; the operator that uses it has to find the amount. Four
+properties are compared: the mean of a feature, its spread between personas, its variation between dialogues of one persona, and its
+correlations with other features.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 from personaevo.measure.agreement import intraclass
 from personaevo.records import Floats, Remark, Wanted
 
-_WORTH_SAYING = 0.15  # standard deviations of people that the means differ by
-_WORTH_SPREAD = 0.4  # |log| of the ratio of the spreads
-_WORTH_COUPLING = 0.25  # difference of two correlations
-_COUPLINGS = 6  # said of one population, at most
-_NO_SPREAD = 0.02  # share of people's variance: less counts as so much, since the logarithm of nothing says nothing
+_WORTH_SAYING = 0.15  # least difference of means, in standard deviations of people
+_WORTH_SPREAD = 0.4  # least |log| of the ratio of spreads
+_WORTH_COUPLING = 0.25  # least difference of correlations
+_COUPLINGS = 6  # most remarks on correlations
+_NO_SPREAD = 0.02  # lower bound of a variance, as a share of people's, before the logarithm
 _EDGE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """People's figures, ``[d]`` each, computed once: means, standard deviations, variances, and correlations ``[d, d]``."""
+    """Statistics of people: means, standard deviations and variances, ``[d]`` each, and correlations ``[d, d]``."""
 
     mean: Floats
     sd: Floats
@@ -34,17 +34,17 @@ class Norm:
 
     @classmethod
     def of(cls, people: Floats) -> Norm:
-        """Of ``people[m, d]``."""
+        """Compute the statistics of ``people[m, d]``."""
         return cls(people.mean(axis=0), people.std(axis=0), people.var(axis=0), _correlations(people))
 
 
 def reflect(
     population: Floats, pairs: Floats, people: Norm, names: Sequence[str], consistency: float | None = None
 ) -> tuple[Remark, ...]:
-    """Remarks on ``population[n, d]`` against people, the worst first (none for n < 2).
+    """Remarks on ``population[n, d]`` relative to people, the largest difference first (none for n < 2).
 
-    ``pairs[p, 2, d]`` are two dialogues of each persona, and ``consistency`` how much those of one person agree: with both it is said
-    whether personas should be farther "apart" or more "alike", and one persona "steadier" or "looser"; without, only "wider" and
+    ``pairs[p, 2, d]`` are two dialogues of each persona, and ``consistency`` is the agreement of two dialogues of one person. With both,
+    remarks on spread are "apart" or "alike" between personas, and "steadier" or "looser" within one. Otherwise they are "wider" or
     "narrower".
     """
     if len(population) < 2:
@@ -66,24 +66,23 @@ def reflect(
 
 
 def _of_persons(pairs: Floats, people: Norm, names: Sequence[str], consistency: float) -> list[tuple[float, Remark]]:
-    """Spread between personas and inside one, each against what people's spread and consistency make of it."""
+    """Remarks on the variances between and within personas, compared with those implied by people's variance and consistency."""
     agreement = np.clip(intraclass(pairs).by_feature, 0.0, 1.0)
     ours, theirs = pairs.reshape(-1, pairs.shape[-1]).var(axis=0), np.maximum(people.variance, _EDGE**2)
     between = np.log(np.maximum(agreement * ours, _NO_SPREAD * theirs) / (consistency * theirs)) / 2
     within = np.log(np.maximum((1 - agreement) * ours, _NO_SPREAD * theirs) / ((1 - consistency) * theirs)) / 2
-    told = np.maximum(ours, theirs) > _EDGE**2  # a behavior that nobody shows is not spoken of
+    told = np.maximum(ours, theirs) > _EDGE**2  # skip features that are constant on both sides
     return _spreads(between * told, names, ("alike", "apart")) + _spreads(within * told, names, ("steadier", "looser"))
 
 
 def _spreads(ratio: Floats, names: Sequence[str], words: tuple[Wanted, Wanted]) -> list[tuple[float, Remark]]:
-    """A remark for each feature that is off: the first word where there is too much, the second where there is too little. Half as grave
-    as a mean."""
+    """Remarks on features with too much spread (first word) or too little (second word), at half the weight of remarks on means."""
     pairs = [(float(one), name) for one, name in zip(ratio, names, strict=True) if abs(one) > _WORTH_SPREAD]
     return [(abs(one) / 2, Remark(name, words[0] if one > 0 else words[1])) for one, name in pairs]
 
 
 def _couplings(population: Floats, people: Norm, names: Sequence[str]) -> list[tuple[float, Remark]]:
-    """Pairs of behaviors that go together otherwise than among people: "together" or "opposed", the direction to go."""
+    """Remarks on pairs of features whose correlation differs from people's: "together" or "opposed" is the direction of the change."""
     off = people.correlations - _correlations(population)
     rows, columns = np.triu_indices(len(off), 1)
     order = np.argsort(-np.abs(off[rows, columns]), kind="stable")[:_COUPLINGS]
@@ -93,7 +92,7 @@ def _couplings(population: Floats, people: Norm, names: Sequence[str]) -> list[t
 
 
 def _correlations(values: Floats) -> Floats:
-    """Correlations of the columns, 0 where one is constant."""
+    """Correlations of the columns; 0 for constant columns."""
     scaled = values - values.mean(axis=0)
     scaled = scaled / np.maximum(np.sqrt((scaled**2).sum(axis=0)), _EDGE)
     found: Floats = scaled.T @ scaled
@@ -102,8 +101,8 @@ def _correlations(values: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """One behavior of a population beside people's: means and spreads (standard deviations) in the feature's unit, and what to do about
-    it in words ("people show more of it")."""
+    """Difference in one feature: means and standard deviations of people and of a population in the feature's unit, and the remark in
+    words ("people show more of it")."""
 
     feature: str
     people_mean: float
@@ -129,12 +128,12 @@ OF_PERSONAS = frozenset({"apart", "alike", "steadier", "looser", "together", "op
 
 
 def in_words(remark: Remark) -> str:
-    """A remark as a line: the behavior, or the two, and what to do about it."""
+    """A remark as a line of text: the feature or pair of features, and the change."""
     return f"{remark.feature.replace('~', ' and ').replace('_', ' ')}: {_WORDS[remark.wanted]}"
 
 
 def gaps(population: Floats, people: Norm, names: Sequence[str]) -> tuple[Gap, ...]:
-    """The remarks on ``population[n, d]`` with their numbers, for a model that rewrites the program."""
+    """The remarks on ``population[n, d]`` with numbers, for a model that rewrites the program."""
     columns = {name: index for index, name in enumerate(names)}
     means, spreads = population.mean(axis=0), population.std(axis=0)
     found = []

@@ -1,39 +1,37 @@
-"""How crowded the places are where people stand, and a sample of people in which the lonely ones are not lost."""
+"""Local density of people in feature space, and a stratified sample that includes people from sparse regions."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from personaevo.measure.lazy import kth_distances
 from personaevo.records import Floats
 
-RARE = 0.1  # so much of all people count as rare: those in the thinnest places
-RARE_SEATS = 0.25  # and get so much of a sample
+RARE = 0.1  # share of people that count as rare: those at the lowest densities
+RARE_SEATS = 0.25  # share of the sample drawn from them
 
 
 def densities(points: Floats) -> Floats:
-    """For each of ``points[n, d]`` the reciprocal of its distance to the k-th nearest other one, k = ceil(sqrt(n)).
+    """Density at each of ``points[n, d]``: one over the distance to the k-th nearest other point, k = ceil(sqrt(n)).
 
-    The k-nearest-neighbor density estimate (Loftsgaarden and Quesenberry 1965) without its constants and power, which do not change the
-    order. Infinite where k others are at the same place; one point alone has density 0.
+    The k-nearest-neighbor estimate (Loftsgaarden and Quesenberry 1965) without its constants and power, which do not change the order.
+    Infinite where k others coincide with the point; 0 for a single point.
     """
     if len(points) < 2:
         return np.zeros(len(points))
     k = min(math.ceil(math.sqrt(len(points))), len(points) - 1)
-    distance = cKDTree(points).query(points, [k + 1])[0][:, 0]
     with np.errstate(divide="ignore"):
-        found: Floats = 1.0 / distance
-    return found
+        return 1.0 / kth_distances(points, k + 1)  # a point is its own nearest
 
 
 def sample(points: Floats, seats: int, rng: np.random.Generator) -> dict[int, float]:
-    """Which of ``points[n, d]`` to take, and what share of all each stands for; the shares add up to 1.
+    """Draw up to ``seats`` of ``points[n, d]``: index to the share of all points that it represents. The shares sum to 1.
 
-    All, if there are no more than ``seats``. Else a stratified sample: a quarter of the seats for the tenth of the points at the lowest
-    densities, the others for the rest, at random in each and weighted so that no stratum counts for more than it holds. Plain random
-    sampling follows the density and would mostly miss the rare ones (compare USP, arXiv 2502.18968).
+    Takes all points if there are no more than ``seats``. Otherwise the sample is stratified: a quarter of the seats goes to the tenth of
+    the points at the lowest densities, the rest to the others. Weights keep each stratum at its share of the points. Simple random
+    sampling would mostly miss the sparse regions (compare USP, arXiv 2502.18968).
     """
     n = len(points)
     if n <= seats:

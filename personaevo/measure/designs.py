@@ -1,4 +1,4 @@
-"""Points that fill a space evenly: for experiments over many settings at once."""
+"""Space-filling designs for experiments over many parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from personaevo.records import Floats
 def sobol(n: int, dimensions: int, seed: int) -> Floats:
     """``n`` points of a scrambled Sobol sequence (Owen 1998) in the unit cube, ``[n, dimensions]``, each coordinate in [0, 1).
 
-    Equal arguments give equal points, and fewer points are a prefix of more. The first 2^m fill the cube most evenly.
+    Equal arguments give equal points, and a smaller n gives a prefix of a larger one. Powers of two cover the cube most evenly.
     """
     from scipy.stats import qmc  # noqa: PLC0415 (it takes half a second and 40 MB to load; most searches need no design)
 

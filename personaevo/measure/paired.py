@@ -1,4 +1,4 @@
-"""Before and after on the same units: intervals and p-values of paired differences that may depend on one another."""
+"""Intervals and p-values of paired differences, clustered by unit."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ _SIGNS = 9_999
 
 
 def unit_means(differences: Sequence[float], units: Sequence[str]) -> Floats:
-    """The mean difference of each unit (cluster: a person, an item), in the order of the units' names; every unit counts the same."""
+    """Mean difference of each unit (cluster: a person, an item), in the order of the units' names."""
     names, owner = np.unique(np.asarray(units, dtype=str), return_inverse=True)
     return np.bincount(owner, np.asarray(differences, dtype=float), len(names)) / np.bincount(owner, minlength=len(names))
 
 
 def bootstrap_interval(values: Floats, seed: int = 0, *, level: float = 0.95, draws: int = 4000) -> tuple[float, float]:
-    """Interval of the mean of ``values[n]``, n >= 2 independent units, by drawing units with replacement; equal arguments give equal
-    intervals.
+    """Bootstrap interval of the mean of ``values[n]``, n >= 2 independent units; equal arguments give equal intervals.
 
-    Percentiles, taken further out so that for few units they are as wide as Student's (expanded percentile interval; Hesterberg 2015).
-    With fewer than about six units no bootstrap reaches its level: the interval is then at most the range of the values.
+    The expanded percentile interval (Hesterberg 2015): with few units its percentiles lie further out, as in Student's interval. With
+    fewer than about six units no bootstrap reaches its level, since the interval cannot exceed the range of the values.
     """
     n = len(values)
     means = values[np.random.default_rng(seed).integers(n, size=(draws, n))].mean(axis=1)
@@ -35,8 +34,10 @@ def bootstrap_interval(values: Floats, seed: int = 0, *, level: float = 0.95, dr
 
 
 def sign_flip_p(values: Floats, seed: int = 0) -> float:
-    """Two-sided p-value that ``values[n]`` have mean 0: how often their mean is as far from 0 when each one's sign is tossed anew (paired
-    permutation test; Fisher 1935). Exact up to 12 units, otherwise over 9,999 seeded tosses, the observed one counted in."""
+    """Two-sided p-value of the hypothesis that ``values[n]`` have mean 0, by sign flips (paired permutation test; Fisher 1935).
+
+    Exact up to 12 units. With more, it uses 9,999 seeded random flips plus the observed signs.
+    """
     n = len(values)
     observed = abs(float(values.sum()))
     if n <= _EXACT_UNITS:
@@ -44,12 +45,12 @@ def sign_flip_p(values: Floats, seed: int = 0) -> float:
     else:
         signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(_SIGNS + 1, n))
         signs[0] = 1.0
-    near = 1e-9 * float(np.abs(values).sum())  # sums of floats in another order
+    near = 1e-9 * float(np.abs(values).sum())  # tolerance: floats are summed in another order
     return float((np.abs(signs @ values) >= observed - near).mean())
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the order given: among those at most q, the chance that even one is wrong is at most q (Holm 1979)."""
+    """p-values adjusted by Holm (1979), in the order given: rejecting those up to q keeps the family-wise error rate at q or below."""
     values = np.asarray(p, dtype=float)
     order = np.argsort(values, kind="stable")
     adjusted = np.empty(len(values))

@@ -1,7 +1,7 @@
-"""Success rates of dialogues that depend on one another: intervals, differences, and many comparisons at once.
+"""Success rates of clustered dialogues: intervals, differences, and many comparisons at once.
 
-Dialogues about one task are alike, so the task is the unit (cluster): errors are those of whole tasks drawn anew, by linearization
-(the sandwich estimator with G / (G - 1); Liang & Zeger 1986), and Student's t has one degree of freedom less than there are tasks.
+Dialogues about one task are correlated, so the task is the cluster. Standard errors use the sandwich estimator with G / (G - 1) (Liang &
+Zeger 1986), and Student's t has one degree of freedom less than there are tasks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from personaevo.measure.lazy import stdtr
+from personaevo.measure.lazy import false_discovery_control, stdtr
 from personaevo.measure.stats import student_factor
 from personaevo.records import Floats
 
@@ -19,13 +19,13 @@ _EDGE = 1e-12
 
 
 def rate_interval(success: Sequence[bool], tasks: Sequence[str], level: float = 0.95) -> tuple[float, float, float]:
-    """Share of successes with its interval: ``(mean, low, high)``; at least one dialogue.
+    """Share of successes with its interval, ``(mean, low, high)``, from at least one dialogue.
 
-    Wilson's interval (1927) at the effective number of dialogues, n / max(1, design effect) (Korn & Graubard 1998), so that it never
-    leaves 0..1. Where all dialogues end alike the design effect cannot be seen, and each task counts as one dialogue. With one task,
-    its dialogues are the units: the interval is then about users of this task, not about tasks.
+    Wilson's interval (1927) at the effective number of dialogues, n / max(1, design effect) (Korn & Graubard 1998); it stays within 0..1.
+    If all dialogues end alike, the design effect cannot be estimated and each task counts as one dialogue. With a single task its
+    dialogues are the units, and the interval describes users of this task only.
     """
-    values, owner, groups = _arrays(success, tasks)
+    values, (owner, groups) = np.asarray(success, dtype=float), _clusters(tasks)
     n, mean = len(values), float(values.mean())
     units = groups if groups > 1 else n
     spread = mean * (1 - mean)
@@ -50,16 +50,17 @@ def _wilson(mean: float, n: float, factor: float) -> tuple[float, float]:
 def rate_difference(
     first: Sequence[bool], first_tasks: Sequence[str], second: Sequence[bool], second_tasks: Sequence[str], level: float = 0.95
 ) -> tuple[float, float, float, float]:
-    """Success of ``first`` minus that of ``second`` with its interval and two-sided p-value: ``(difference, low, high, p)``; at least one
-    dialogue each.
+    """Success rate of ``first`` minus that of ``second`` with its interval and two-sided p-value: ``(difference, low, high, p)``.
 
-    Tasks may occur on both sides: what they share cancels. The standard error is the cluster one, but at least that of independent
-    dialogues with one success and one failure added to each side (Agresti & Caffo 2000): five against none is not certainty.
+    Each side needs at least one dialogue. A task may occur on both sides; its shared effect cancels. The standard error is the clustered
+    one, but at least that of independent dialogues with one success and one failure added to each side (Agresti & Caffo 2000), since
+    five successes against none are no certainty.
     """
     ours, theirs = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     influence = np.r_[(ours - ours.mean()) / len(ours), -(theirs - theirs.mean()) / len(theirs)]
-    _, owner, groups = _arrays(influence, [*first_tasks, *second_tasks])
-    least = sum(_added(side) for side in (ours, theirs))
+    owner, groups = _clusters([*first_tasks, *second_tasks])
+    means = [((side.sum() + 1) / (len(side) + 2), len(side) + 2) for side in (ours, theirs)]
+    least = sum(float(mean * (1 - mean) / n) for mean, n in means)
     se = float(np.sqrt(max(least, _cluster_variance(influence, owner, groups) if groups > 1 else 0.0)))
     df = max((groups if groups > 1 else len(influence) - 1) - 1, 1)
     difference = float(ours.mean() - theirs.mean())
@@ -68,29 +69,19 @@ def rate_difference(
     return difference, max(-1.0, difference - half), min(1.0, difference + half), p
 
 
-def _added(side: Floats) -> float:
-    mean, n = (side.sum() + 1) / (len(side) + 2), len(side) + 2
-    return float(mean * (1 - mean) / n)
-
-
-def _arrays(values: Any, tasks: Sequence[str]) -> tuple[Floats, Any, int]:
-    """The values, the number of each one's task, and how many tasks there are."""
+def _clusters(tasks: Sequence[str]) -> tuple[Any, int]:
+    """Index of each dialogue's task, and the number of tasks."""
     names, owner = np.unique(np.asarray(tasks, dtype=str), return_inverse=True)
-    return np.asarray(values, dtype=float), owner, len(names)
+    return owner, len(names)
 
 
 def _cluster_variance(influence: Floats, owner: Any, groups: int) -> float:
-    """Variance of a statistic from what each dialogue adds to it, whole groups drawn; at least two groups."""
+    """Variance of a statistic from the influence of each dialogue, clustered by group; at least two groups."""
     sums = np.bincount(owner, influence, groups)
     return float((sums**2).sum()) * groups / (groups - 1)
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the order given: calling those up to q discoveries is wrong about a share q of them at most, on average
-    (Benjamini & Hochberg 1995)."""
-    values = np.asarray(p, dtype=float)
-    order = np.argsort(-values, kind="stable")
-    ranks = np.arange(len(values), 0, -1)
-    adjusted = np.empty(len(values))
-    adjusted[order] = np.minimum.accumulate(np.minimum(1.0, values[order] * len(values) / ranks))
-    return [float(value) for value in adjusted]
+    """p-values adjusted by Benjamini and Hochberg (1995), in the order given: reporting those up to q keeps the false discovery rate at q
+    or below."""
+    return [float(value) for value in false_discovery_control(np.asarray(p, dtype=float))]

@@ -1,9 +1,4 @@
-"""Empirical Bayes: what a few dialogues tell of one person, given how much people differ from one another and within themselves.
-
-A one-way random-effects model of each column (Efron & Morris 1973; for the variances Smyth 2004). From n dialogues the posterior mean is
-``n r / (1 + (n - 1) r)`` of the way from all people's mean to the person's own, r being the intraclass correlation. The person's variance
-from dialogue to dialogue is shrunk to that of all people together, by how much people's variances differ beyond chance.
-"""
+"""Empirical Bayes estimates of one person from few dialogues."""
 
 from __future__ import annotations
 
@@ -14,16 +9,16 @@ import numpy as np
 
 from personaevo.records import Floats
 
-ASSUMED = 0.15  # intraclass correlation where nobody has two dialogues; about the mean of the fingerprint's among people
-_FEWEST = 10  # people with two dialogues or more, from which on a correlation means something
-_FIRM = 1e4  # degrees of freedom of people's common variance, at most
-_LOOSE = 4.0  # and at least: with fewer the variance of a scaled inverse chi-square does not exist
+ASSUMED = 0.15  # intraclass correlation used without repeated dialogues; about the mean of the fingerprint's among people
+_FEWEST = 10  # least number of people with two dialogues or more for an estimate of the correlation
+_FIRM = 1e4  # most degrees of freedom of people's common variance
+_LOOSE = 4.0  # and fewest: below, the variance of a scaled inverse chi-square does not exist
 
 
 @dataclass(frozen=True)
 class Components:
-    """Of each column ``[d]``: people's ``mean``, the variance ``between`` people and ``within`` a person (from dialogue to dialogue), and
-    how many dialogues the common variance is worth beside a person's own (``freedom``)."""
+    """Variance components of each column ``[d]``: people's ``mean``, the variance ``between`` people and ``within`` a person (from dialogue
+    to dialogue), and the prior degrees of freedom of the within-person variance (``freedom``)."""
 
     mean: Floats
     between: Floats
@@ -38,8 +33,8 @@ class Components:
 
     @classmethod
     def of(cls, values: Floats, people: Any) -> Components:
-        """From ``values[n, d]`` of ``people[n]`` (integers). NaN does not count. With fewer than ten people who have two values or more,
-        the correlation is ``ASSUMED``."""
+        """Estimate the components from ``values[n, d]`` of ``people[n]`` (integers). NaN is ignored. The correlation is ``ASSUMED`` if
+        fewer than ten people have two values or more."""
         order = np.argsort(people, kind="stable")
         ordered, owners = values[order], np.asarray(people)[order]
         starts = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1]]))
@@ -53,7 +48,7 @@ class Components:
         return cls(mean, *_variances(counts, sums, squares))
 
     def posterior(self, rows: Floats) -> Posterior:
-        """What ``rows[n, d]`` of one person tell; with no row, or a column of NaN, the person is anybody."""
+        """Posterior given ``rows[n, d]`` of one person. Without a row, or for a column of NaN, it is the prior."""
         known = ~np.isnan(rows)
         n = known.sum(axis=0).astype(float)
         own = np.where(known, rows - self.mean, 0.0).sum(axis=0) / np.maximum(n, 1.0)
@@ -66,8 +61,8 @@ class Components:
 
 @dataclass(frozen=True)
 class Posterior:
-    """Of each column: the person's ``mean`` with its variance ``doubt``, the variance ``within`` from dialogue to dialogue, and how much of
-    the way from all people's mean was gone (``share``, 0..1)."""
+    """Posterior of each column: the person's ``mean`` and its variance ``doubt``, the variance ``within`` from dialogue to dialogue, and the
+    weight of the person's own data (``share``, 0..1)."""
 
     mean: Floats
     doubt: Floats
@@ -76,12 +71,13 @@ class Posterior:
 
     @property
     def sd(self) -> Floats:
-        """Of the posterior predictive distribution: what one more dialogue of the person may show."""
+        """Standard deviation of the posterior predictive distribution of one more dialogue."""
         return np.asarray(np.sqrt(self.doubt + self.within))
 
 
 def _variances(counts: Floats, sums: Floats, squares: Floats) -> tuple[Floats, Floats, Floats]:
-    """Between people, within them (ANOVA estimates) and the freedom, from each person's sums of deviations from the mean of all."""
+    """ANOVA estimates of the variances between and within people, and the prior degrees of freedom, from each person's sums of deviations
+    from the overall mean."""
     total, people = counts.sum(axis=0), (counts > 0).sum(axis=0)
     means = sums / np.maximum(counts, 1.0)
     inner = np.maximum(squares - counts * means**2, 0.0)
@@ -97,7 +93,7 @@ def _variances(counts: Floats, sums: Floats, squares: Floats) -> tuple[Floats, F
 
 
 def _freedom(inner: Floats, df: Floats, within: Floats) -> Floats:
-    """Degrees of freedom of the prior of people's variances, by moments: their variances differ by chance and, beyond it, by 2 within² /
+    """Prior degrees of freedom of people's variances by the method of moments: beyond sampling noise, variances differ by 2 within² /
     (freedom - 4)."""
     several = df > 0
     own = inner / np.where(several, df, 1.0)

@@ -1,4 +1,4 @@
-"""Uncertainty: the bootstrap over groups, Student intervals, paired differences."""
+"""Statistics: the cluster bootstrap, Student intervals, paired tests, success rates and space-filling designs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DRAWS = 1000
 
 @cache
 def bootstrap_weights(groups: int) -> Floats:
-    """How often each of the ``groups`` is drawn in each bootstrap sample, ``[draws, groups]``: the same at every call."""
+    """Counts ``[draws, groups]`` of how often each bootstrap sample draws each group; the same at every call."""
     drawn = np.random.default_rng(groups).integers(groups, size=(_DRAWS, groups))
     return np.stack([np.bincount(row, minlength=groups) for row in drawn]).astype(float)
 
@@ -23,8 +23,8 @@ def bootstrap_weights(groups: int) -> Floats:
 def bootstrap_se(values: Floats, groups: int) -> float:
     """Standard error of a statistic from its ``values[draws]`` under ``bootstrap_weights``; 0 for one group.
 
-    Whole groups are drawn (cluster bootstrap; Davison & Hinkley 1997, 3.8), and ``G / (G - 1)`` makes it unbiased for a mean. The
-    jackknife is not used because on a statistic with kinks, as the overlap of histograms is one, it overstates (Efron & Stein 1981).
+    Whole groups are drawn (cluster bootstrap; Davison & Hinkley 1997, 3.8). ``G / (G - 1)`` makes the estimate unbiased for a mean. The
+    jackknife overstates the error of statistics that are not smooth, such as histogram overlap (Efron & Stein 1981).
     """
     return float(np.std(values)) * (groups / (groups - 1)) ** 0.5 if groups > 1 else 0.0
 

@@ -13,7 +13,7 @@ from judge_cases import CALLS, NAMES, PERSONAS, POPULATIONS, episodes, evaluated
 
 from personaevo.evolve.ranking import holds_floors
 from personaevo.judge import objectives
-from personaevo.judge.objectives import coverage
+from personaevo.judge.objectives.coverage import coverage_level
 from personaevo.records import PlanItem
 
 
@@ -47,7 +47,7 @@ def test_levels_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_levels_of_coverage_grow_nearer_with_numbers() -> None:
     """Few dialogues show less of themselves: for people and the persona-free simulator alike."""
-    found = [coverage.level(scorer(), n) for n in (10, 40, 160)]
+    found = [coverage_level(scorer(), n) for n in (10, 40, 160)]
     assert found[0].people > found[1].people > found[2].people > 0
     assert all(one.zero > one.people for one in found)
 

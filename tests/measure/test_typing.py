@@ -112,7 +112,7 @@ def test_any_text_gives_shares_and_dialogues_do_not_touch(dialogues: list[list[s
     ("row", "said"),
     [
         ({"name": "lower_i", "needs": [], "unit": "x"}, "lacks the key 'meaning'"),
-        ({"name": "speed", "needs": [], "unit": "x", "meaning": "x"}, "nothing measures the habit 'speed'"),
+        ({"name": "speed", "needs": [], "unit": "x", "meaning": "x"}, "habit 'speed' has no measure"),
         ({"name": "lower_i", "needs": ["color"], "unit": "x", "meaning": "x"}, "needs color; expected of case, punctuation"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What an objective is: one number of a program, told as a share of what equally many other people get."""
+"""The base of objectives: ``Objective``, one number of a program as a share of the value of equally many other people."""
 
 from __future__ import annotations
 
@@ -18,35 +18,31 @@ Role = Literal["steers", "holds", "beside"]
 
 
 def share_of(raw: Floats, level: Level, played: Played | None) -> Floats:
-    """Where ``raw[k]`` lies between the level of 0 and that of people, 1; beyond both ends it goes on."""
+    """Scale ``raw[k]`` linearly so that the zero level is 0 and people's level is 1; not clipped."""
     found: Floats = (raw - level.zero) / (level.people - level.zero)
     return found
 
 
-def no_level(scorer: Scorer, n: int) -> Level | None:
-    """People's figures do not tell what they get: the raw value is shown."""
-    return None
-
-
 @dataclass(frozen=True)
 class Objective:
-    """One objective; a file of this package defines it as ``OBJECTIVE``, and everything that lists objectives finds it there.
+    """One objective. The registry finds it as a module-level variable in a file of ``personaevo.judge.objectives``.
 
     Attributes:
-        name: in archives, tables and JSON.
+        name: key in archives, tables and JSON.
         meaning: one line for readers.
-        needs: what it is a property of: "dialogue", "persona" (both dialogues of each) or "population".
-        reads: what it is computed from: "fingerprints", which people's references have too, or the "turns" of dialogues, which they have
-            not: then it is not measured of people.
+        needs: unit that it is a property of: "dialogue", "persona" (both dialogues of each) or "population".
+        reads: its input: "fingerprints", or the "turns" of dialogues. Reference data has no turns, so an objective of turns is not
+            measured on people.
         raw: the statistic under each weighting of the ``generate`` calls, ``[k]``, from stored fingerprints and turns.
-        level: its value where the share is 0 and where people are, who are equally many and are neither the judge's nor the cells'; None
-            if people's figures do not tell: then the raw value is shown.
-        share: makes raw values shares; None in the place of the dialogues stands for people, all of whose dialogues are there.
-        role: it "steers" the search, it "holds" (a floor, no trade), or it stands "beside".
-        direction: whether "more" or "less" of the share is better. One that steers is shaped so that more is better and people are at 1.
-        floor: below it (above it, where less is better) a program cannot be a parent, an elite or the best; for one that holds.
-        order: its place in tables; the name decides between equals.
-        version: counts up when the same data give another number.
+        level: raw values for the shares 0 and 1 (equally many other people, unknown to judge and cells); None if reference data does not
+            determine them, and the raw value is shown.
+        share: converts raw values to shares; its third argument is None for people, of whom no dialogue is missing.
+        role: "steers" (part of the score), "holds" (a floor, not traded off) or "beside" (reported only).
+        direction: whether "more" or "less" of the share is better. An objective that steers is scaled so that more is better and people
+            have 1.
+        floor: with the role "holds": a program below it (above it, if less is better) cannot be a parent, an elite or the best.
+        order: position in tables; ties are broken by name.
+        version: counts up when the same data gives a different value.
     """
 
     name: str
@@ -54,7 +50,7 @@ class Objective:
     needs: Literal["dialogue", "persona", "population"]
     raw: Callable[[Played, Scorer], Floats]
     reads: Literal["fingerprints", "turns"] = "turns"
-    level: Callable[[Scorer, int], Level | None] = no_level
+    level: Callable[[Scorer, int], Level | None] = lambda scorer, n: None
     share: Callable[[Floats, Level, Played | None], Floats] = share_of
     role: Role = "beside"
     direction: Literal["more", "less"] = "more"
@@ -64,7 +60,7 @@ class Objective:
 
 
 def mean_over_dialogues(value: Callable[[Episode], float]) -> Callable[[Played, Scorer], Floats]:
-    """A statistic that is the mean of a number of each completed dialogue; a failed one counts as 0."""
+    """A raw statistic: the mean of ``value`` over the planned dialogues, where a failed dialogue counts as 0."""
 
     def raw(played: Played, scorer: Scorer) -> Floats:
         return played.means(np.array([value(one) if one.state == "completed" else 0.0 for one in played.episodes]))

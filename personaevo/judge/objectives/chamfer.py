@@ -1,4 +1,4 @@
-"""PPol's coverage (arXiv 2605.12894), for comparison. It does not steer: the average person, copied ten times, scores as ten people do."""
+"""PPol's Chamfer coverage (arXiv 2605.12894), for comparison."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from personaevo.records import Floats
 if TYPE_CHECKING:
     from personaevo.judge.scorer import Scorer
 
+# --- PPol's Chamfer coverage (arXiv 2605.12894): it does not steer, since ten copies of the average person score as well as ten people
 
-def raw(played: Played, scorer: Scorer) -> Floats:
-    """Chamfer coverage of all dialogues, the same under every weighting (nearest neighbors say nothing of whole calls)."""
+
+def chamfer_raw(played: Played, scorer: Scorer) -> Floats:
+    """Chamfer coverage of all dialogues, the same under every weighting, since nearest neighbors are not defined by call."""
     return np.full(len(played.weights), chamfer(played.values, scorer.people, scorer.cells.standard, scorer.apart))
 
 
-OBJECTIVE = Objective(
+CHAMFER = Objective(
     name="chamfer", meaning="PPol's Chamfer coverage, raw, for comparison; does not steer", needs="population", reads="fingerprints",
-    raw=raw, order=6,
+    raw=chamfer_raw, order=6,
 )  # fmt: skip

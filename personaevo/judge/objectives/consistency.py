@@ -1,4 +1,4 @@
-"""Consistency: are users themselves from one dialogue to the next as people are, neither a fresh draw nor a recording?"""
+"""Consistency: whether two dialogues of one persona agree as much as two of one person, neither less nor more."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from personaevo.records import Floats, Level
 if TYPE_CHECKING:
     from personaevo.judge.scorer import Scorer
 
+# --- consistency
 
-def raw(played: Played, scorer: Scorer) -> Floats:
-    """Intraclass correlation over two dialogues of each persona, mean over the features that vary among people, shrunk toward 0 by its
-    jackknife error over ``generate`` calls: a constant's is then 0, and not its noise."""
+
+def consistency_raw(played: Played, scorer: Scorer) -> Floats:
+    """Intraclass correlation over two dialogues of each persona: mean over the features that vary among people, shrunk toward 0 by its
+    jackknife error over ``generate`` calls, so that a population without differences gets 0 instead of noise."""
     pairs = played.pairs
     if not len(pairs):
         return np.zeros(len(played.weights))
@@ -29,20 +31,20 @@ def raw(played: Played, scorer: Scorer) -> Floats:
     return np.asarray(shrunken(found, error))
 
 
-def level(scorer: Scorer, n: int) -> Level | None:
-    """How consistent people are, as the reference says."""
+def consistency_level(scorer: Scorer, n: int) -> Level | None:
+    """People's consistency by the reference."""
     return None if scorer.agreement is None else Level(0.0, scorer.agreement.value)
 
 
-def share(found: Floats, level: Level, played: Played | None) -> Floats:
-    """``max(0, min(C / C_people, C_people / C))`` times the share of personas of which both dialogues completed: too much lowers it as
-    too little does."""
+def consistency_share(found: Floats, level: Level, played: Played | None) -> Floats:
+    """``max(0, min(C / C_people, C_people / C))`` times the share of personas with two completed dialogues; too much consistency lowers the
+    share as too little does."""
     positive = np.maximum(found, 1e-9)
     near: Floats = np.maximum(0.0, np.minimum(found / level.people, level.people / positive))
     return near if played is None else near * played.paired_share
 
 
-OBJECTIVE = Objective(
+CONSISTENCY = Objective(
     name="consistency", meaning="two dialogues of one persona agree as much as two of one person: 1 is as much, too much lowers it too",
-    needs="persona", reads="fingerprints", raw=raw, level=level, share=share, role="steers", order=3,
+    needs="persona", reads="fingerprints", raw=consistency_raw, level=consistency_level, share=consistency_share, role="steers", order=3,
 )  # fmt: skip

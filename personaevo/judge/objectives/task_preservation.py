@@ -1,4 +1,4 @@
-"""Task preservation: a persona changes how somebody talks, never what they want."""
+"""Task preservation: a persona may change how a user talks, but not what the user asks for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from personaevo.records import Level
 if TYPE_CHECKING:
     from personaevo.judge.scorer import Scorer
 
+# --- task preservation: a persona may change how a user talks, but not what the user asks for
 
-def level(scorer: Scorer, n: int) -> Level:
-    """All checks hold; people had other tasks, so they are not asked."""
+
+def preservation_level(scorer: Scorer, n: int) -> Level:
+    """1: all checks pass. It is not measured on people, since they had other tasks."""
     return Level(0.0, 1.0)
 
 
-OBJECTIVE = Objective(
+TASK_PRESERVATION = Objective(
     name="task_preservation", meaning="facts stated are the task's, asked-for facts are given, the goal is pursued; held, not traded",
-    needs="dialogue", raw=mean_over_dialogues(lambda episode: episode.preservation), level=level, role="holds", floor=0.9, order=4,
+    needs="dialogue", raw=mean_over_dialogues(lambda episode: episode.preservation), level=preservation_level, role="holds", floor=0.9,
+    order=4,
 )  # fmt: skip
