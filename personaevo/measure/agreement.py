@@ -1,10 +1,10 @@
-"""Agreement: how much several dialogues of one person are alike, beside those of other people.
+"""Agreement: how similar several dialogues of one person are, relative to those of different people.
 
-Retest agreement is the one-way random-effects intraclass correlation ICC(1) (Shrout & Fleiss 1979): with mean squares between persons
-(MSB) and within them (MSW), and k dialogues each, ``(MSB - MSW) / (MSB + (k - 1) MSW)``: the share of the variance that lies between
-persons, about 0 (of either sign) where dialogues of one person are no more alike than those of two. Where a corpus has nobody twice,
-the halves of a dialogue stand in (``odd_even``), brought to the scale of the first by what corpora with both show (``estimated``).
-All figures are means over features that vary among people (``varying``).
+Retest agreement is the one-way random-effects intraclass correlation ICC(1) (Shrout & Fleiss 1979). With mean squares between persons
+(MSB) and within them (MSW), and k dialogues each, it is ``(MSB - MSW) / (MSB + (k - 1) MSW)``: the share of the variance that lies between
+persons, about 0 (of either sign) where dialogues of one person are no more similar than those of two. In a corpus without repeated
+people, the halves of each dialogue are compared instead (``odd_even``) and rescaled by corpora where both can be measured
+(``estimated``). All figures are means over features that vary among people (``varying``).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from personaevo.records import Floats, Record
 MIN_PEOPLE = 30
 MIN_SHOWN = 0.02
 MIN_HALVED_TURNS = 5
-NOT_IN_HALVES = ("opening_words", "front_loading", "verbosity_cv")  # of a whole dialogue, or of more turns than half of one has
+NOT_IN_HALVES = ("opening_words", "front_loading", "verbosity_cv")  # need a whole dialogue, or more turns than half of one has
 _WIDE = 1.96
 
 
 class Agreement(Record):
-    """How consistent the people of a corpus are: an intraclass correlation of the whole fingerprint over dialogues of one person.
+    """Consistency of the people of a corpus: an intraclass correlation of the whole fingerprint over dialogues of one person.
 
-    ``low``..``high`` is what it may be (95 %). Of kind "retest" it was measured on ``people`` persons with two or more dialogues. Of kind
-    "odd_even" it is estimated from the halves of the dialogues of ``people`` persons (dialogues, where persons are not recorded); the
-    range then holds what either of the two corpora of ``Ratios`` says, and ``value - 1.96 se .. value + 1.96 se`` holds the range. Of kind
-    "assumed" nothing could be measured: it is between what the two corpora show.
+    ``low``..``high`` is a 95 % interval. Kind "retest": measured on ``people`` persons with two or more dialogues. Kind "odd_even":
+    estimated from the halves of the dialogues of ``people`` persons (of dialogues, where persons are not recorded); the interval covers
+    the estimates by both corpora of ``Ratios``, and ``value - 1.96 se .. value + 1.96 se`` covers the interval. Kind "assumed": nothing
+    could be measured, and the value lies between those of the two corpora.
     """
 
     value: float
@@ -42,7 +42,7 @@ class Agreement(Record):
 
 
 class Ratio(Record):
-    """Retest agreement, and the same divided by odd-even agreement, in a corpus where both can be measured."""
+    """Retest agreement of a corpus, and its ratio to odd-even agreement where both can be measured."""
 
     ratio: float
     ratio_se: float
@@ -51,14 +51,14 @@ class Ratio(Record):
 
 
 class Ratios(Record):
-    """The ratio that estimates are made with (``charity``), and another corpus's (``support``): how far it may be off."""
+    """The ratio used for estimates (``charity``), and that of a second corpus (``support``), which sets the interval."""
 
     charity: Ratio
     support: Ratio
 
 
 class ByFeature(NamedTuple):
-    """An agreement per feature ``[d]`` and its mean over the features asked for (0 where none is)."""
+    """Agreement per feature ``[d]`` and its mean over the selected features (0 if there are none)."""
 
     by_feature: Floats
     mean: float
@@ -74,9 +74,9 @@ class Measured(NamedTuple):
 
 
 def varying(values: Floats) -> Any:
-    """Which columns of ``values[n, d]`` vary: boolean ``[d]``, true where at least 2 % of the rows are not at the commonest value.
+    """Boolean mask ``[d]`` of the columns of ``values[n, d]`` in which at least 2 % of the rows differ from the commonest value.
 
-    Made once from people and used for personas too: what a few people do once says nothing of consistency and adds noise.
+    Computed once from people and used for personas too, because rare behaviors are uninformative about consistency and add noise.
     """
     commonest = np.array([np.unique(column, return_counts=True)[1].max(initial=0) for column in values.T])
     return (commonest < len(values)) & (len(values) - commonest >= MIN_SHOWN * len(values) - 1e-9)
@@ -87,11 +87,11 @@ def intraclass(values: Floats, groups: Sequence[str] | None = None, varying: Any
 
     Args:
         groups: the task of each of the p. Each task's mean (over its persons and both dialogues) is removed first, and MSB has p minus
-            the number of tasks as degrees of freedom: what a task makes everybody do is no agreement.
+            the number of tasks as degrees of freedom, because the effect of a task is no agreement of persons.
         varying: boolean ``[d]``: the features whose mean is taken; all by default.
-        scale: what counts as constant, ``[d]``: a spread below 1e-9 of it (default: of the largest value, at least 1).
+        scale: ``[d]``: a feature counts as constant if its spread is below 1e-9 of this (default: of the largest value, at least 1).
 
-    A feature that is constant in ``values``, and every feature where each task has one person, has 0: persons are not told apart.
+    A feature that is constant in ``values`` has 0, as has every feature if each task has one person: persons cannot be distinguished.
     """
     between, within, sizes = _sums(values, groups)
     degrees = int(sizes.sum())
@@ -102,8 +102,8 @@ def intraclass(values: Floats, groups: Sequence[str] | None = None, varying: Any
 def replicates(values: Floats, groups: Sequence[str], varying: Any = None) -> Floats:
     """The mean of ``intraclass(values, groups, varying)`` without each of the g groups, ``[g]`` in sorted order of the groups.
 
-    For the delete-one-group jackknife (``jackknife_se``): persons made by one call of a program are not independent. Sums of squares add
-    over groups, so nothing is computed twice.
+    For the delete-one-group jackknife (``jackknife_se``), since persons from one call of a program are not independent. Sums of squares
+    add over groups, so nothing is computed twice.
     """
     between, within, sizes = _sums(values, groups)
     left = (sizes.sum() - sizes)[:, None]
@@ -112,8 +112,12 @@ def replicates(values: Floats, groups: Sequence[str], varying: Any = None) -> Fl
 
 
 def weighted(values: Floats, calls: Any, weights: Floats, varying: Any = None) -> Floats:
-    """The mean of ``intraclass`` under each weighting of the calls, ``[k]``: ``calls[p]`` numbers the call (the task) of each of the p
-    pairs, ``weights[k, g]`` says how often each of the g calls counts."""
+    """The mean of ``intraclass`` under each weighting of the calls, ``[k]``.
+
+    Args:
+        calls: index of the call (the task) of each of the p pairs, ``[p]``.
+        weights: how often each of the g calls counts, ``[k, g]``.
+    """
     size = weights.shape[1]
     between, within, sizes = (np.zeros((size, *part.shape[1:])) for part in (values[:1, 0], values[:1, 0], np.zeros(1)))
     known = np.unique(calls)
@@ -160,7 +164,7 @@ def jackknife_se(replicates: Floats) -> float:
 
 
 def shrunken(c: Any, se: Any) -> Any:
-    """Posterior mean of an agreement measured as ``c`` with standard error ``se``, its prior N(0, tau²) estimated from the same figure.
+    """Posterior mean of an agreement measured as ``c`` with standard error ``se``, under the prior N(0, tau²) estimated from ``c`` itself.
 
     ``c tau² / (tau² + se²)`` with ``tau² = max(0, c² - se²)``: 0 where ``|c| <= se``, else ``c - se² / c``. Numbers or arrays.
     """
@@ -171,9 +175,9 @@ def shrunken(c: Any, se: Any) -> Any:
 
 
 def centered(values: Floats, groups: Sequence[str]) -> Floats:
-    """``values[n, d]`` less the mean of their group (kind of task) ``groups[n]``: for ``retest`` and ``odd_even`` where there are several.
+    """``values[n, d]`` minus the mean of their group (kind of task) ``groups[n]``; input of ``retest`` and ``odd_even``.
 
-    No degrees of freedom are corrected: for groups with many dialogues each.
+    Degrees of freedom are not corrected, so groups should have many dialogues each.
     """
     index = np.unique(np.asarray(groups), return_inverse=True)[1]
     size = int(index.max(initial=-1)) + 1
@@ -182,10 +186,10 @@ def centered(values: Floats, groups: Sequence[str]) -> Floats:
 
 
 def retest(values: Floats, people: Sequence[str], varying: Any = None) -> Measured:
-    """ICC(1) over people with two or more dialogues: ``values[n, d]`` are of ``people[n]``; the others are left out.
+    """ICC(1) of ``values[n, d]`` over those of ``people[n]`` with two or more dialogues; the others are left out.
 
-    Of unequal numbers k of dialogues: in the formula, k is ``k0 = (N - sum k² / N) / (a - 1)`` for a people with N dialogues. Equal to
-    ``intraclass`` where everybody has two.
+    With unequal numbers of dialogues, k in the formula is ``k0 = (N - sum k² / N) / (a - 1)`` for a people with N dialogues. Equal to
+    ``intraclass`` if every person has two.
     """
     _, index, counts = np.unique(np.asarray(people), return_inverse=True, return_counts=True)
     rows = counts[index] > 1
@@ -206,8 +210,8 @@ def retest(values: Floats, people: Sequence[str], varying: Any = None) -> Measur
 def odd_even(odd: Floats, even: Floats, varying: Any = None, people: Sequence[str] | None = None) -> Measured:
     """Pearson correlation over dialogues of the fingerprint of their odd turns, ``odd[n, d]``, with that of their even ones.
 
-    A feature that is constant in a half has 0. ``people[n]`` are left out one at a time for the standard error (default: everybody has
-    one dialogue).
+    A feature that is constant in a half has 0. ``people[n]`` are left out one at a time for the standard error (default: one dialogue
+    per person).
     """
     index = np.arange(len(odd)) if people is None else np.unique(np.asarray(people), return_inverse=True)[1]
     size = int(index.max(initial=-1)) + 1
@@ -228,19 +232,19 @@ def _by_person(values: Floats, index: Any, size: int) -> Floats:
 
 
 def _without(parts: Floats) -> Floats:
-    """The sum of the rows, and beneath it the sum without each."""
+    """Stack the sum of the rows on the sums that leave out one row each."""
     total = parts.sum(axis=0, keepdims=True)
     return np.vstack([total, total - parts])
 
 
 def _measured(statistic: Floats, mask: Any, people: int) -> Measured:
-    """From the statistic by feature of everybody, and beneath it without each person."""
+    """Result from a statistic by feature: the first row is over all people, the others leave out one person each."""
     means = _mean(statistic, mask)
     return Measured(statistic[0], float(means[0]), jackknife_se(means[1:]), people)
 
 
 def halves(dialogues: Sequence[Sequence[str]]) -> tuple[Any, list[list[str]], list[list[str]]]:
-    """Odd and even user turns of the dialogues that have at least five with words, the first left out since it is like no other.
+    """Odd and even user turns of dialogues with at least five turns; the first turn is left out because it differs in kind.
 
     Returns:
         the indices of those dialogues, their 2nd, 4th, … turns, and their 3rd, 5th, … ones (turns without a word do not count).
@@ -251,8 +255,11 @@ def halves(dialogues: Sequence[Sequence[str]]) -> tuple[Any, list[list[str]], li
 
 
 def odd_even_of(dialogues: Sequence[Sequence[str]], people: Sequence[str], groups: Sequence[str], features: FeatureSet) -> Measured:
-    """Odd-even agreement of dialogues' user turns, each of a person and of a group (kind of task, whose mean is removed): mean over
-    the features that halves can show and that vary in both.
+    """Odd-even agreement of dialogues' user turns, as the mean over features that are defined on halves and vary in both.
+
+    Args:
+        people: the person of each dialogue.
+        groups: the group (kind of task) of each dialogue; the mean of each group is removed.
     """
     kept, *sides = halves(dialogues)
     odd, even = (features.measure(side).values for side in sides)
@@ -262,33 +269,31 @@ def odd_even_of(dialogues: Sequence[Sequence[str]], people: Sequence[str], group
 
 
 def retested(measured: Measured) -> Agreement:
-    """The agreement of people measured on several dialogues of each."""
+    """Agreement measured on several dialogues of each person."""
     value, half = measured.mean, _WIDE * measured.se
     return _agreement(value, measured.se, value - half, value + half, "retest", measured.people)
 
 
 def estimated(measured: Measured, ratios: Ratios) -> Agreement:
-    """The agreement of people with one dialogue each, from its halves: odd-even agreement times the ratio of charity.
+    """Agreement of people with one dialogue each: odd-even agreement times the ratio of the charity corpus.
 
-    The range reaches from the lower end of the smaller of the two ratios' intervals to the upper end of the larger one's.
+    The interval covers the estimates' intervals by both corpora.
     """
-    ends = [_product(measured, ratio) for ratio in (ratios.charity, ratios.support)]
+    ends = []
+    for ratio in (ratios.charity, ratios.support):  # standard error by the delta method; the two factors come from different people
+        se = float(np.hypot(measured.se * ratio.ratio, measured.mean * ratio.ratio_se))
+        ends.append((measured.mean * ratio.ratio, se))
     value = ends[0][0]
     low, high = min(mean - _WIDE * se for mean, se in ends), max(mean + _WIDE * se for mean, se in ends)
     return _agreement(value, max(high - value, value - low) / _WIDE, low, high, "odd_even", measured.people)
 
 
 def assumed(ratios: Ratios) -> Agreement:
-    """The agreement of people of whom nothing can be measured (one short dialogue each): between those of the two corpora."""
+    """Agreement assumed for people with one short dialogue each: the mean of the two corpora."""
     both = ratios.charity, ratios.support
     value = sum(one.retest for one in both) / len(both)
     low, high = min(one.retest - _WIDE * one.retest_se for one in both), max(one.retest + _WIDE * one.retest_se for one in both)
     return _agreement(value, max(high - value, value - low) / _WIDE, low, high, "assumed", 0)
-
-
-def _product(measured: Measured, ratio: Ratio) -> tuple[float, float]:
-    """Odd-even agreement times a ratio, and its standard error (delta method; the two come from different people)."""
-    return measured.mean * ratio.ratio, float(np.hypot(measured.se * ratio.ratio, measured.mean * ratio.ratio_se))
 
 
 def _agreement(

@@ -1,8 +1,8 @@
-"""Cells: the kinds of people that there are, and which of them a population reaches.
+"""Cells of the behavior space: a centroidal Voronoi tessellation of people's fingerprints, and the overlap of populations over it.
 
-People's standardized fingerprints are tessellated into cells (centroidal Voronoi tessellation by k-means, as in CVT-MAP-Elites,
-Vassiliades et al. 2018); overlap is that of two histograms over those cells, ``sum_c min(p_c, m_c)``. It is compared with
-what equally many held-out people reach, because the overlap of even a perfect sample grows with its size.
+The tessellation is by k-means on standardized fingerprints, as in CVT-MAP-Elites (Vassiliades et al. 2018). Overlap is the intersection
+of two histograms over the cells, ``sum_c min(p_c, m_c)``. It is reported relative to the overlap of equally many held-out people, because
+the overlap of even a perfect sample grows with its size.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from personaevo.records import Floats
 from personaevo.shipping import Carried
 
 MIN_CELL_SHARE = 0.02
-REACHED = 0.99  # share of people whom the cells reach
+REACHED = 0.99  # share of people within reach of a cell
 OUTSIDE = -1
 _REPAIRS = 60
 
 
 @dataclass(frozen=True)
 class Standard:
-    """Standardization by people: columns are centered and scaled by people's mean and standard deviation; constant ones are dropped."""
+    """Standardization of columns by people's mean and standard deviation; constant columns are dropped."""
 
     mean: Floats
     sd: Floats
@@ -35,22 +35,24 @@ class Standard:
 
     @classmethod
     def of(cls, values: Floats) -> Standard:
-        """The standardization of ``values[n, d]``."""
+        """Fit the standardization to ``values[n, d]``."""
         sd = values.std(axis=0)
         kept = sd > 1e-9 * np.maximum(1.0, np.abs(values).max(axis=0))
         return cls(values.mean(axis=0)[kept], sd[kept], kept)
 
     def __call__(self, values: Floats) -> Floats:
-        """``values[n, d]`` on the standardized scale, ``[n, kept columns]``."""
+        """Standardize ``values[n, d]``: ``[n, kept columns]``."""
         scaled: Floats = (values[:, self.kept] - self.mean) / self.sd
         return scaled
 
 
 @runtime_checkable
 class Descriptors(Protocol):
-    """What cells are made of, in place of all behaviors: ``measure`` gives of fingerprints ``[n, d]`` (columns as in
-    ``pe.fingerprint(...).names``) coordinates ``[n, k]``, one column for each of ``names``. ``id`` is recorded: other coordinates need
-    another id."""
+    """User-defined behavior descriptors for the cells, in place of the whole fingerprint.
+
+    ``measure`` maps fingerprints ``[n, d]`` (columns as in ``pe.fingerprint(...).names``) to coordinates ``[n, k]``, one column for each of
+    ``names``. ``id`` is recorded with a run; change it whenever the coordinates change.
+    """
 
     id: str
     names: Sequence[str]
@@ -60,28 +62,28 @@ class Descriptors(Protocol):
 
 @dataclass(frozen=True)
 class Described:
-    """Standardized coordinates of one's own, in place of standardized fingerprints."""
+    """Standardization of user-defined descriptors."""
 
     carried: Carried
     standard: Standard
 
     @classmethod
     def of(cls, descriptors: Descriptors, values: Floats) -> Described:
-        """The standardization of the coordinates of ``values[n, d]``."""
+        """Fit the standardization to the coordinates of ``values[n, d]``."""
         return cls(Carried(descriptors), Standard.of(_coordinates(descriptors, values)))
 
     def __call__(self, values: Floats) -> Floats:
-        """Coordinates of ``values[n, d]`` on the standardized scale, ``[n, kept columns]``."""
+        """Standardized coordinates of ``values[n, d]``, ``[n, kept columns]``."""
         return self.standard(_coordinates(self.carried.part, values))
 
     @property
     def names(self) -> list[str]:
-        """Those of the kept columns."""
+        """Names of the kept columns."""
         return [name for name, kept in zip(self.carried.part.names, self.standard.kept, strict=True) if kept]
 
 
 def _coordinates(descriptors: Descriptors, values: Floats) -> Floats:
-    """What the descriptors measure. Raises ConfigError unless these are finite numbers, a column for each name."""
+    """Coordinates by the descriptors. Raises ConfigError unless they are finite numbers with a column for each name."""
     found = np.asarray(descriptors.measure(values), dtype=float)
     wanted = (len(values), len(descriptors.names))
     if found.shape != wanted or not np.isfinite(found).all():
@@ -91,8 +93,8 @@ def _coordinates(descriptors: Descriptors, values: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Cells:
-    """A tessellation: centroids ``[k, kept columns]`` on the standardized scale and people's share ``masses[k]`` of each cell. What is
-    farther than ``reach`` from every centroid (as 1 % of people are) lies outside, in no cell."""
+    """A tessellation: centroids ``[k, kept columns]`` on the standardized scale and the share of people in each cell, ``masses[k]``. Points
+    farther than ``reach`` from every centroid (1 % of people are) belong to no cell."""
 
     standard: Standard | Described
     centroids: Floats
@@ -103,36 +105,38 @@ class Cells:
         return len(self.centroids)
 
     def assign(self, values: Floats) -> Any:
-        """The nearest cell of each row of ``values[n, d]`` (lowest index on ties), ``OUTSIDE`` where it is out of reach."""
+        """Index of the nearest cell of each row of ``values[n, d]`` (the lowest on ties), ``OUTSIDE`` beyond reach."""
         distances = cdist(self.standard(values), self.centroids)
         return np.where(distances.min(axis=1) <= self.reach, distances.argmin(axis=1), OUTSIDE)
 
     def shares(self, cells: Any, planned: int) -> Floats:
-        """Share of the ``planned`` episodes in each cell; planned episodes without a cell (failures, and those outside) lie nowhere."""
+        """Share of the ``planned`` episodes in each cell. Episodes without a cell (failed or outside) count in the total only."""
         inside = np.asarray(cells)
         return np.bincount(inside[inside != OUTSIDE], minlength=len(self)) / max(planned, 1)
 
     def with_masses(self, values: Floats) -> Cells:
-        """The same cells with the masses of other people."""
+        """The same cells with the masses of these people."""
         return Cells(self.standard, self.centroids, self.shares(self.assign(values), len(values)), self.reach)
 
 
 def overlap(shares: Floats, masses: Floats) -> float:
-    """``sum_c min(p_c, m_c)``, 0..1."""
+    """Histogram intersection ``sum_c min(p_c, m_c)``, 0..1."""
     return float(np.minimum(shares, masses).sum())
 
 
 def tessellate(
     people: Floats, cells: int = 16, seed: int = 0, kinds: Floats | None = None, descriptors: Descriptors | None = None
 ) -> Cells:
-    """Cells from ``people[n, d]``, each holding at least 2 % of them; fewer cells when the people do not fill that many.
+    """Tessellate ``people[n, d]`` into cells with at least 2 % of them each; the result has fewer cells if people do not fill that many.
 
-    With ``kinds[m, d]`` (the places of profiles, say) the cells are made around those; what share of people each holds is counted all the
-    same, and a cell that holds too few is given up. With ``descriptors`` cells lie in their coordinates.
+    Args:
+        kinds: points ``[m, d]`` (of profiles, say) to center the cells on instead. Masses are still those of ``people``, and cells with
+            too few people are removed.
+        descriptors: coordinates to use in place of standardized fingerprints.
 
     Raises:
         ReferenceDataError: fewer than two people (or kinds) per cell.
-        ConfigError: the descriptors give no coordinates.
+        ConfigError: the descriptors give no valid coordinates.
     """
     points = people if kinds is None else kinds
     if len(points) < 2 * cells:
@@ -147,13 +151,13 @@ def tessellate(
 
 
 def _reaching(standard: Standard | Described, centroids: Floats, people: Floats) -> Cells:
-    """Cells that reach as far as ``REACHED`` of people, with these people's masses."""
+    """Cells whose reach includes the share ``REACHED`` of these people, with their masses."""
     reach = float(np.quantile(cdist(standard(people), centroids).min(axis=1), REACHED))
     return Cells(standard, centroids, np.zeros(len(centroids)), reach).with_masses(people)
 
 
 def _centroids(points: Floats, cells: int, rng: np.random.Generator) -> Floats:
-    """At most so many centroids that each holds its share of the points."""
+    """At most ``cells`` centroids, each with at least the minimum share of the points."""
     for k in range(cells, 1, -1):
         found = _balanced(points, k, rng)
         if found is not None:
@@ -163,12 +167,12 @@ def _centroids(points: Floats, cells: int, rng: np.random.Generator) -> Floats:
 
 
 def _balanced(points: Floats, k: int, rng: np.random.Generator) -> Floats | None:
-    """k-means whose too small cells are dissolved and put into the fullest one, until all hold their share; None if that fails."""
+    """k-means in which the smallest cell moves into the largest one until all have the minimum share; None if that fails."""
     if not points.shape[1]:
         return None
     centroids, labels = points[:1], np.zeros(len(points), int)
     if k > 1:
-        with quiet():  # an empty cell is seen to below
+        with quiet():  # empty cells are repaired below
             centroids, labels = kmeans2(points, k, iter=30, minit="++", rng=rng, missing="warn")
     for _ in range(_REPAIRS):
         counts = np.bincount(labels, minlength=k)
@@ -184,9 +188,9 @@ def _balanced(points: Floats, k: int, rng: np.random.Generator) -> Floats | None
 
 
 def people_overlap(people: Floats, cells: Cells, n: int, *, draws: int = 200, seed: int = 0) -> float:
-    """The overlap that ``n`` people reach, held out: mean over draws of n people against the masses of all the others.
+    """Expected overlap of ``n`` held-out people with the others: mean over draws of n people.
 
-    When fewer than half would remain, n people are drawn with replacement from one half against the other half.
+    If fewer than half would remain, n people are drawn with replacement from one half and compared with the other half.
     """
     rng = np.random.default_rng(seed)
     assigned = cells.assign(people)
@@ -200,10 +204,10 @@ def people_overlap(people: Floats, cells: Cells, n: int, *, draws: int = 200, se
 
 
 def overlap_with(personas: Floats, humans: Floats, cells: int = 16, seed: int = 0) -> float:
-    """``pe.overlap`` (its old name: ``pe.coverage``): raw overlap (0..1) of ``personas[n, d]`` with ``humans[m, d]`` over cells made from
-    the humans.
+    """Raw overlap (0..1) of ``personas[n, d]`` with ``humans[m, d]`` over cells made from the humans.
 
-    Columns are standardized by the humans; columns constant among them are dropped.
+    Public as ``pe.overlap`` and under its old name ``pe.coverage``. Columns are standardized by the humans; columns that are constant
+    among them are dropped.
 
     Raises:
         ReferenceDataError: fewer than two humans per cell.
@@ -214,9 +218,11 @@ def overlap_with(personas: Floats, humans: Floats, cells: int = 16, seed: int = 
 
 
 def chamfer(personas: Floats, humans: Floats, standard: Standard | Described, within: float | None = None) -> float:
-    """PPol's coverage: ``max(0, 1 - min(1, err / (2 d)))`` with ``err`` the two-sided mean nearest distance and ``d`` the
-    mean distance between humans (arXiv 2605.12894), which is ``within`` where it is known. Reported beside ours; it does not steer, since
-    the average person copied ten times scores as well on it as ten people do."""
+    """PPol's Chamfer coverage (arXiv 2605.12894): ``max(0, 1 - min(1, err / (2 d)))``.
+
+    ``err`` is the two-sided mean nearest-neighbor distance, ``d`` the mean distance between humans (``within``, if given). It is reported
+    for comparison and does not steer, because ten copies of the average person score as well as ten people.
+    """
     ours, theirs = standard(personas), standard(humans)
     between = cdist(theirs, ours)
     d = apart(humans, standard) if within is None else within
@@ -225,6 +231,6 @@ def chamfer(personas: Floats, humans: Floats, standard: Standard | Described, wi
 
 
 def apart(humans: Floats, standard: Standard | Described) -> float:
-    """The mean Euclidean distance between two rows of ``humans[m, d]``, after standardizing."""
+    """Mean Euclidean distance between two rows of ``humans[m, d]``, after standardization."""
     theirs = standard(humans)
     return float(cdist(theirs, theirs).sum() / max(len(theirs) * (len(theirs) - 1), 1))

@@ -1,7 +1,7 @@
-"""Dynamics: what a fingerprint leaves out of the user's side of a dialogue: course, order, and words shared with other dialogues.
+"""Dynamics of the user turns of a dialogue that the fingerprint omits: course, order, and words shared with other dialogues.
 
-The search never sees these figures; an auditor does. They are measured on the words of ``fingerprint.words_of`` (case and punctuation
-gone), so that a corpus that lost both measures the same; turns without a word do not count.
+The search never uses these features; the auditor does. They are measured on the words of ``fingerprint.words_of`` (no case or
+punctuation), so that corpora with and without both compare. Turns without a word do not count.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
 
 from personaevo.errors import InputError
 from personaevo.measure.fingerprint import SHORT_TURN_WORDS, FeatureSet, rounded, words_of
+from personaevo.measure.lazy import gammaln
 from personaevo.records import Floats
 
 OTHERS = 90
@@ -43,7 +43,7 @@ _LATE = {
 
 
 def measure(dialogues: Sequence[Sequence[str]], features: FeatureSet, owners: Sequence[str] | None = None, others: int = OTHERS) -> Floats:
-    """Measures the user's turns of each dialogue: ``[n, len(NAMES)]``, always finite, of four significant digits.
+    """Measure the user turns of each dialogue: ``[n, len(NAMES)]``, always finite, with four significant digits.
 
     ================  =======================================================================================================
     user_turns        turns, 1..
@@ -66,11 +66,11 @@ def measure(dialogues: Sequence[Sequence[str]], features: FeatureSet, owners: Se
     ================  =======================================================================================================
 
     Args:
-        features: whose lexicons say what politeness, acknowledgement and asking are.
-        owners: who each dialogue is of, ``[n]``; dialogues of one owner are not compared with each other (default: all differ).
-        others: shared words grow with the number of dialogues compared with, so it is fixed, and the figures are the expectation
-            over all choices of that many dialogues (hypergeometric; nothing is drawn). With fewer at hand, all are taken and the
-            figures come out too low.
+        features: feature set with the lexicons of politeness, acknowledgement and asking.
+        owners: the person of each dialogue, ``[n]``; dialogues of one person are not compared with each other (default: all differ).
+        others: number of dialogues to compare with. It is fixed because the share of common words grows with it; the figures are the
+            exact expectation over all choices of that many dialogues (hypergeometric). If there are fewer, all are used and the figures
+            are too low.
 
     Raises:
         InputError: a dialogue has no user turn with a word in it.
@@ -95,7 +95,7 @@ def measure(dialogues: Sequence[Sequence[str]], features: FeatureSet, owners: Se
 
 
 def _lengths(turns: list[list[str]], owner: Any, counts: Any) -> dict[str, Floats]:
-    """Columns made from the numbers of words."""
+    """Columns computed from the numbers of words per turn."""
     n = len(counts)
     first = np.cumsum(counts) - counts
     length = np.array([len(turn) for turn in turns], dtype=float)
@@ -119,7 +119,7 @@ def _lengths(turns: list[list[str]], owner: Any, counts: Any) -> dict[str, Float
 
 
 def _order(turns: list[list[str]], owner: Any, counts: Any, features: FeatureSet) -> dict[str, Floats]:
-    """Columns made from when behaviors are shown: each turn is measured as a dialogue of its own."""
+    """Columns computed from the turns in which behaviors show; each turn is measured as a dialogue of its own."""
     by_turn = features.measure([[" ".join(turn)] for turn in turns]).values
     shown = {name: by_turn[:, index] for index, name in enumerate(features.names)}
     n = len(counts)
@@ -137,7 +137,7 @@ def _order(turns: list[list[str]], owner: Any, counts: Any, features: FeatureSet
 
 
 def _middle(step: Any, owner: Any, counts: Any) -> Floats:
-    """Where the middle of each turn lies in its dialogue, turns counted as equally long; 0..1."""
+    """Midpoint of each turn in its dialogue, 0..1, with turns of equal length."""
     return np.asarray((step + 0.5) / counts[owner])
 
 
@@ -146,11 +146,13 @@ def _means(values: Floats, owner: Any, counts: Any) -> Floats:
 
 
 def _quotient(above: Any, below: Any, otherwise: float = 0.0) -> Floats:
+    """``above / below``, and ``otherwise`` where ``below`` is 0."""
     quotient: Floats = np.divide(above, below, out=np.full(len(below), otherwise), where=below > 1e-12)
     return quotient
 
 
 def _lag1(log: Floats, owner: Any, n: int) -> Floats:
+    """Correlation of each turn's ``log`` value with the next turn's, per dialogue."""
     pairs = owner[1:] == owner[:-1]
     who, x, y = owner[1:][pairs], log[:-1][pairs], log[1:][pairs]
     count = np.maximum(np.bincount(who, minlength=n), 1)
@@ -161,13 +163,13 @@ def _lag1(log: Floats, owner: Any, n: int) -> Floats:
 
 
 def _same(items: Sequence[Any]) -> Any:
-    """A number for each item, equal for equal items."""
+    """Integer codes of the items; equal items have equal codes."""
     numbers: dict[Any, int] = {}
     return np.array([numbers.setdefault(item, len(numbers)) for item in items], dtype=np.int64)
 
 
 def _runs(turns: list[list[str]], owner: Any) -> tuple[Any, Any]:
-    """Each dialogue's different runs of four words: the dialogue and the run's number, ``[m]`` each."""
+    """Distinct runs of four words of each dialogue: dialogue index and integer code of the run, ``[m]`` each."""
     words = _same(list(chain.from_iterable(turns)))
     turn = np.repeat(np.arange(len(turns)), [len(words) for words in turns])
     if len(words) < _RUN:
@@ -181,7 +183,7 @@ def _runs(turns: list[list[str]], owner: Any) -> tuple[Any, Any]:
 
 
 def _shared(dialogue: Any, item: Any, who: Any, others: int) -> Floats:
-    """Per dialogue the share of its items that ``others`` dialogues of other owners hold, in expectation."""
+    """Expected share of each dialogue's items that occur in ``others`` dialogues of other people."""
     n = len(who)
     if not len(item):
         return np.zeros(n)
@@ -190,12 +192,12 @@ def _shared(dialogue: Any, item: Any, who: Any, others: int) -> Floats:
     held = np.bincount(holds % size, minlength=size)  # dialogues that hold the item
     own, own_held = np.unique(who[holds // size] * size + holds % size, return_counts=True)
     elsewhere = held[item] - own_held[np.searchsorted(own, who[dialogue] * size + item)]
-    at_hand = (n - np.bincount(who)[who])[dialogue]
-    return _quotient(np.bincount(dialogue, _chance(elsewhere, at_hand, others), n), np.bincount(dialogue, minlength=n))
+    available = (n - np.bincount(who)[who])[dialogue]
+    return _quotient(np.bincount(dialogue, _chance(elsewhere, available, others), n), np.bincount(dialogue, minlength=n))
 
 
 def _chance(marked: Any, of: Any, drawn: int) -> Floats:
-    """Chance that at least one of ``drawn`` dialogues out of ``of`` is one of the ``marked`` ones."""
+    """Probability that at least one of ``drawn`` dialogues out of ``of`` is among the ``marked`` ones (hypergeometric)."""
     drawn = np.minimum(drawn, of)
     free = of - marked - drawn
     spared = gammaln(of - marked + 1.0) - gammaln(np.maximum(free, 0) + 1.0) - gammaln(of + 1.0) + gammaln(of - drawn + 1.0)

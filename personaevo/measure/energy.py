@@ -1,9 +1,8 @@
-"""How far a population lies from people: the energy distance, on a scale on which every direction counts and nothing ends.
+"""Energy distance and energy score between simulated and real dialogues.
 
-A distance for this must have no blind side. Columns are put on people's rank-normal scale, on which what lies beyond people's range goes
-on growing, so that a caricature is farther away than people are from one another; then the columns' correlations among people are taken
-out (whitened), so that behaviors which people never show together are as far away as ones that they never show. On the mere rank-normal
-scale a hundred dialogues with independent columns can hardly be told from people; here they are told at once (benchmarks/distances.py).
+Columns are mapped to people's rank-normal scale, extended linearly beyond people's range, so that exaggerated behavior is farther away than
+any person's. The result is whitened by people's correlations, so that combinations that people never show count as much as values that
+they never show. Without whitening, a hundred dialogues with independent columns look almost like people (benchmarks/distances.py).
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ _SHRINK = 0.2  # of people's correlations toward 0: those of a few hundred peopl
 
 @dataclass(frozen=True)
 class Space:
-    """The scale: a monotone map for each kept column, then a rotation.
+    """Whitened rank-normal space: a monotone map for each kept column, then a linear map.
 
-    ``marks`` has of each kept column people's different values and their normal scores (mid-ranks), ``sd`` their standard deviation,
-    ``kept`` tells which columns vary among people, ``turn[k, k]`` whitens.
+    ``marks`` holds for each kept column people's distinct values and their normal scores (mid-ranks), ``sd`` their standard deviation.
+    ``kept`` marks the columns that vary among people, ``turn[k, k]`` is the whitening matrix.
     """
 
     marks: tuple[tuple[Floats, Floats], ...]
@@ -35,7 +34,7 @@ class Space:
 
     @classmethod
     def of(cls, people: Floats) -> Space:
-        """The scale of ``people[n, d]``, n >= 2."""
+        """Fit the space to ``people[n, d]``, n >= 2."""
         sd = people.std(axis=0)
         kept = sd > 1e-9 * np.maximum(1.0, np.abs(people).max(axis=0))
         marks = tuple(_marks(column) for column in people[:, kept].T)
@@ -49,13 +48,13 @@ class Space:
 
     @cached_property
     def _ends(self) -> tuple[Floats, Floats]:
-        """The lowest and the highest value of each kept column among people, ``[k, 1]``."""
+        """Minimum and maximum of each kept column among people, ``[k, 1]``."""
         ends = np.array([(known[0], known[-1]) for known, _ in self.marks]).reshape(-1, 2)
         return ends[:, :1], ends[:, 1:]
 
     def __call__(self, values: Floats) -> Floats:
-        """``values[n, d]`` in the space, ``[n, kept columns]``. Between people's values scores are interpolated; beyond their range a
-        standard deviation more is a unit more."""
+        """Map ``values[n, d]`` to ``[n, kept columns]``. Scores are interpolated between people's values; beyond people's range each
+        standard deviation adds one unit."""
         columns = values[:, self.kept].T
         lowest, highest = self._ends
         scores = (np.maximum(columns - highest, 0.0) + np.minimum(columns - lowest, 0.0)) / self.sd[:, None]
@@ -66,47 +65,48 @@ class Space:
 
 
 def _marks(column: Floats) -> tuple[Floats, Floats]:
+    """Distinct values of a column and their normal scores."""
     known, counts = np.unique(column, return_counts=True)
     return known, ndtri((np.cumsum(counts) - counts / 2) / len(column))
 
 
 @dataclass(frozen=True)
 class Target:
-    """People as points ``[m, k]`` that populations are compared with, and the mean distance between two of them."""
+    """The target distribution: people as points ``[m, k]``, and the mean distance between two of them."""
 
     points: Floats
     within: float
 
     @classmethod
     def of(cls, points: Floats) -> Target:
-        """People at these places, m >= 2."""
+        """Target of these points, m >= 2."""
         m = len(points)
         return cls(points, float(cdist(points, points).sum()) / (m * (m - 1)))
 
     def distances(self, points: Floats) -> Floats:
-        """The mean distance of each of ``points[n, k]`` to the people."""
+        """Mean distance of each of ``points[n, k]`` to the people."""
         found: Floats = cdist(points, self.points).mean(axis=1)
         return found
 
     @cached_property
     def farthest(self) -> float:
-        """The mean distance to the people of whoever of them lies farthest out."""
+        """Largest mean distance of one person to all people."""
         return float(self.distances(self.points).max())
 
 
 def energy_distance(points: Floats, calls: Any, weights: Floats, target: Target, n: int, lost: Any = None) -> Floats:
-    """The energy distance (Székely & Rizzo 2013) of a population to the target, as ``n`` dialogues would have it, under each weighting:
+    """Energy distance (Székely & Rizzo 2013) of a population to the target at ``n`` dialogues, under each weighting:
     ``sqrt(2 E|X - Y| - (1 - 1/n) E|X - X'| - E|Y - Y'|)``, at least 0; ``[draws]``.
 
-    Means run over different dialogues, so that neither the number of people nor a dialogue that is drawn twice biases them; the term in
-    1/n puts back what n dialogues show of themselves, the same for everybody who is compared at n.
+    Means run over pairs of different dialogues, so neither the number of people nor a repeated draw biases them. The term in 1/n makes
+    populations comparable that are all evaluated at n dialogues.
 
     Args:
         points: ``[dialogues, k]``, at least two.
-        calls: of each dialogue the index of its ``generate`` call.
-        weights: ``[draws, calls]``: how often each call is drawn.
-        lost: boolean ``[dialogues]``: those that failed. Each is at least as far from people as any of them is, and adds no spread: a
-            place in the space, however bad, would balance others on the opposite side, and failing would pay.
+        calls: index of each dialogue's ``generate`` call.
+        weights: ``[draws, calls]``, how often each call is drawn.
+        lost: boolean ``[dialogues]``, the failed dialogues. Each counts as at least as far from people as the farthest person and adds no
+            spread. A fixed position instead could balance dialogues on the opposite side, and failing would be rewarded.
     """
     count = weights.shape[1]
     far, apart = target.distances(points), cdist(points, points)

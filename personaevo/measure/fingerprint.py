@@ -1,10 +1,4 @@
-"""The fingerprint: nineteen behaviors of the user's side of a dialogue, measured for many dialogues in one pass.
-
-The behaviors are those of USI (arXiv 2603.11245) and PPol (arXiv 2605.12894), groups D1 (style), D2 (disclosure),
-D3 (clarification) and D4 (reaction to errors). Their definitions and lexicons are content (``fitness/features.toml``).
-Text is lower-cased and stripped of punctuation first, so that a corpus that lost both measures the same as one that kept it.
-Values have four significant digits, as references store them: with more, a judge would tell a played 1/6 from a person's .1667.
-"""
+"""The fingerprint: nineteen features of the user turns of a dialogue, measured for many dialogues in one pass."""
 
 from __future__ import annotations
 
@@ -21,7 +15,7 @@ from personaevo.records import Floats
 
 SHORT_TURN_WORDS = 3
 REPEAT_RUN_WORDS = 4
-DIGITS = 4  # significant ones of every figure
+DIGITS = 4  # significant digits of every figure
 EXCLUSIVE = ("pushback_rate", "clarification_rate", "info_seeking_rate")
 COMPUTED = (
     "words_per_turn",
@@ -38,7 +32,7 @@ _BREAKS = "-\u2010\u2011\u2012\u2013\u2014\u2015/\\|_\u2026\t\r\n\u00a0\u2022"
 
 
 class _Cleaner(dict[int, Any]):
-    """A translation table filled as characters turn up: letters and digits stay, dashes and the like part words, the rest goes."""
+    """A translation table filled on demand: letters and digits stay, dashes and the like become spaces, the rest is deleted."""
 
     def __missing__(self, key: int) -> int | str | None:
         char = chr(key)
@@ -51,7 +45,7 @@ _CLEANER = _Cleaner({10: 10})
 
 
 def words_of(texts: Sequence[str]) -> list[list[str]]:
-    """The words of each text: lower case, punctuation deleted, dashes, slashes and line breaks part words."""
+    """The words of each text in lower case; punctuation is deleted, and dashes, slashes and line breaks separate words."""
     flat = "\n".join(text.replace("\n", " ") for text in texts).lower().translate(_CLEANER)
     return [line.split() for line in flat.split("\n")] if texts else []
 
@@ -86,10 +80,10 @@ class FeatureSet:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> FeatureSet:
-        """Builds the set from the parsed ``features.toml``.
+        """Build the set from the parsed ``features.toml``.
 
         Raises:
-            ContentError: a feature lacks a key, or is computed by nothing.
+            ContentError: a feature lacks a key, or is marked computed without code for it.
         """
         features = []
         for row in table.get("feature", []):
@@ -113,10 +107,10 @@ class FeatureSet:
         return _Lexicon({feature.name: feature.lexicon for feature in self.features if feature.lexicon})
 
     def measure(self, dialogues: Sequence[Sequence[str]]) -> Fingerprints:
-        """Measures the user's turns of each dialogue.
+        """Measure the user turns of each dialogue.
 
         Args:
-            dialogues: per dialogue the user's turns in order; turns without a word do not count.
+            dialogues: the user turns of each dialogue in order; turns without a word do not count.
 
         Raises:
             InputError: a dialogue has no user turn with a word in it.
@@ -130,27 +124,23 @@ class FeatureSet:
         counts = np.bincount(owner, minlength=len(dialogues))
         if not counts.all():
             raise InputError(f"dialogue {int(np.argmin(counts))} (counted from 0) has no user turn with a word in it: leave it out")
-        return Fingerprints(self.names, self._columns(turns, owner, counts))
+        flags = self._lexicon.flags(turns)
+        _make_exclusive(flags)
+        computed = _computed(turns, owner, counts)
+        columns = [
+            computed[name] if name in computed else np.bincount(owner, flags[name], len(counts)) / counts
+            for name in self.names
+        ]  # fmt: skip
+        return Fingerprints(self.names, rounded(np.column_stack(columns)))
 
     def shown(self, text: str) -> list[str]:
-        """The lexicon features that one turn of this text would show (bare acknowledgement included)."""
+        """The lexicon features that a turn of this text would show (bare acknowledgement included)."""
         words = [turn for turn in words_of([text]) if turn]
         return [name for name, flag in self._lexicon.flags(words).items() if flag[0]] if words else []
 
-    def _columns(self, turns: list[list[str]], owner: Any, counts: Any) -> Floats:
-        """One column per feature, from the turns of all dialogues laid end to end."""
-        flags = self._lexicon.flags(turns)
-        _make_exclusive(flags)
-        by_turn = _computed(turns, owner, counts)
-        columns = [
-            by_turn[name] if name in by_turn else np.bincount(owner, flags[name], len(counts)) / counts
-            for name in self.names
-        ]
-        return rounded(np.column_stack(columns))
-
 
 def rounded(values: Floats) -> Floats:
-    """The values with ``DIGITS`` significant digits, any shape; what is rounded already stays as it is."""
+    """Round values of any shape to ``DIGITS`` significant digits; rounded values are unchanged."""
     size = np.floor(np.log10(np.abs(values), out=np.zeros_like(values), where=values != 0)).astype(int)
     shift = DIGITS - 1 - size
     up, down = 10.0 ** np.maximum(shift, 0), 10.0 ** np.maximum(-shift, 0)  # both exact, so that the quotient is the nearest float
@@ -159,7 +149,7 @@ def rounded(values: Floats) -> Floats:
 
 
 def _make_exclusive(flags: dict[str, Any]) -> None:
-    """A turn counts for the first of pushback, clarification, information-seeking that it shows (as in USI)."""
+    """Count each turn only for the first of pushback, clarification and information-seeking that it shows (as in USI)."""
     taken: Any = False
     for name in EXCLUSIVE:
         if name in flags:
@@ -190,7 +180,7 @@ def _computed(turns: list[list[str]], owner: Any, counts: Any) -> dict[str, Floa
 
 
 def _repeats(turns: list[list[str]], owner: Any) -> Floats:
-    """1.0 for each turn that says again what its dialogue said before: the same words, or a run of four of them."""
+    """1.0 for each turn that repeats an earlier turn of its dialogue: all its words, or a run of four of them."""
     repeats = np.zeros(len(turns))
     seen: set[tuple[str, ...]] = set()
     current = -1
@@ -206,7 +196,7 @@ def _repeats(turns: list[list[str]], owner: Any) -> Floats:
 
 
 class _Lexicon:
-    """Phrases of all lexicons, found in one walk over the words; each lexicon is one bit."""
+    """Matcher of the phrases of all lexicons in one pass over the words; each lexicon is one bit."""
 
     def __init__(self, phrases: Mapping[str, Sequence[str]]) -> None:
         self.bits = {name: 1 << index for index, name in enumerate(phrases)}
@@ -220,18 +210,15 @@ class _Lexicon:
                     self.longer.setdefault(entry[0], []).append((entry[1:], self.bits[name]))
 
     def flags(self, turns: list[list[str]]) -> dict[str, Any]:
-        """Per lexicon a boolean per turn. The acknowledgement lexicon must hold for *all* words of the turn, the others for one."""
+        """A boolean per lexicon and turn. All words of a turn must be in the acknowledgement lexicon; for the others one phrase suffices."""
         words = list(chain.from_iterable(turns))
         masks = np.array([self.single.get(word, 0) for word in words], dtype=np.int64)
         starts = np.concatenate([[0], np.cumsum([len(turn) for turn in turns])[:-1]]).astype(int)
         found = np.bitwise_or.reduceat(masks, starts)
         every = np.bitwise_and.reduceat(masks, starts)
-        self._add_phrases(turns, found)
-        return {name: ((every if name == "ack_only_rate" else found) & bit) > 0 for name, bit in self.bits.items()}
-
-    def _add_phrases(self, turns: list[list[str]], found: Any) -> None:
-        for index, turn in enumerate(turns):
+        for index, turn in enumerate(turns):  # phrases of several words
             for position, word in enumerate(turn):
                 for rest, bit in self.longer.get(word, ()):
                     if turn[position + 1 : position + 1 + len(rest)] == rest:
                         found[index] |= bit
+        return {name: ((every if name == "ack_only_rate" else found) & bit) > 0 for name, bit in self.bits.items()}

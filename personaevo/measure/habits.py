@@ -1,7 +1,8 @@
-"""Where a habit of typing has its occasions: the patterns that measuring and typing share.
+"""Patterns of typing habits: regular expressions for the places in a text where each habit can show.
 
-Patterns are made from lexicons (``fitness/typing.toml``) and search *veiled* text: an address, a path, a file name and what holds a digit
-is one character there, ``VEIL``, which no habit touches and which counts as a word. All of them work line by line, a turn on each.
+The patterns are built from lexicons (``fitness/typing.toml``) and search *veiled* text: each address, path, file name and token with a
+digit is replaced by the single character ``VEIL``, which counts as a word and which no habit changes. They match line by line, one turn
+per line. Measuring and simulated typing share them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 VEIL, SMALL_NUMBER = "\ue000", "\ue001"
-VEILED = "\ue000-\uf8ff\U000f0000-\U0010ffff"  # characters without a meaning of their own (Unicode's private use areas)
+VEILED = "\ue000-\uf8ff\U000f0000-\U0010ffff"  # Unicode's private use areas
 WORD = rf"[\w{VEILED}]"
 _AFTER_WORD = rf"(?<=[\w{VEILED}\"')])"
 _APOSTROPHE = "['\u2019]"
@@ -26,13 +27,13 @@ ODD = re.compile(r"(?<!\S)(?:[^\s\d/\\_@#=<>|~^*+{}$%&]*[\d/\\_@#=<>|~^*+{}$%&]\
 
 
 def words(entries: Iterable[str]) -> str:
-    """A pattern of any of the words or phrases, the longest first, with an apostrophe of either kind."""
+    """A pattern that matches any of the words or phrases, the longest first, with a straight or a curly apostrophe."""
     found = sorted(entries, key=lambda entry: (-len(entry), entry))
     return "|".join(re.escape(entry).replace(r"\ ", " +").replace("'", _APOSTROPHE) for entry in found)
 
 
 def whole(pattern: str) -> str:
-    """The pattern as whole words only."""
+    """The pattern, limited to whole words."""
     before, after = _NOT_IN_WORD
     return f"{before}(?:{pattern}){after}"
 
@@ -43,7 +44,7 @@ def bare(word: str) -> str:
 
 
 def is_lower(char: str) -> bool | None:
-    """Whether a letter is in lower case; None for what has no two cases that turn into each other."""
+    """Whether a letter is in lower case; None for a character without a one-to-one pair of cases."""
     lower, upper = char.lower(), char.upper()
     if len(lower) != 1 or len(upper) != 1 or lower == upper or lower.upper() != upper or char not in (lower, upper):
         return None
@@ -51,7 +52,7 @@ def is_lower(char: str) -> bool | None:
 
 
 class Habits:
-    """The compiled patterns of one set of lexicons. Those of closing marks have the groups ``gap``, ``mark`` and ``tail``."""
+    """The compiled patterns of one set of lexicons. Patterns of closing marks have the groups ``gap``, ``mark`` and ``tail``."""
 
     def __init__(self, lexicon: Mapping[str, Any]) -> None:
         self.lexicon = lexicon
@@ -68,7 +69,7 @@ class Habits:
         self.known = self.touched | self._asking(lexicon)
 
     def _set_beginnings_and_ends(self, one: Mapping[str, str]) -> None:
-        """Of lines, and of sentences in them."""
+        """Compile the patterns for beginnings and ends of lines and sentences."""
         self.tail = rf"(?P<tail>(?: *(?:{self.smiley}|{self.laugh}))*) *$"
         self.end = _compiled(rf"{WORD}[\"'\u201d\u2019)\]]*(?P<gap>(?: (?=[.!?\u2026]))?)(?P<mark>[.!?\u2026]*){self.tail}")
         self.question = _compiled(self._question(self.lexicon))
@@ -78,10 +79,10 @@ class Habits:
         self.sentence = _compiled(rf"{_AFTER_WORD}(?P<mark>\.|[!?]+)(?P<gap> +)(?! |{self.laugh})(?={word}|\S))")
 
     def _set_marks(self) -> None:
-        """Marks and signs within lines."""
+        """Compile the patterns for punctuation, smileys and laughter within lines."""
         self.smileys, self.laughter = _compiled(self.smiley), _compiled(self.laugh)
         self.smileys_led = re.compile(rf" *{self.smiley}")
-        # a sentence of its own after another one, or set off by commas, and the letter after it
+        # laughter as a sentence of its own or set off by commas, and the character after it
         self.laughter_among = _compiled(rf"(?:(?<=[.!?\u2026]) *|, *)(?P<said>{self.laugh})(?P<mark>[.!,\u2026]*)(?P<next> +\S|$)")
         self.ellipsis = _compiled(r"(?<!\.)\.{2,}|\u2026")
         self.comma = _compiled(self._comma(self.lexicon))
@@ -91,11 +92,13 @@ class Habits:
         self.brackets = _compiled(rf"\((?={WORD})")
 
     def _set_words(self, one: Mapping[str, str]) -> None:
-        """Words of all kinds."""
+        """Compile the patterns for words."""
         self.i = _compiled(rf"{_NOT_IN_WORD[0]}(?<!\.)(?:I(?:{_APOSTROPHE}(?:m|ve|ll|d)|m|ve)?)(?![\w'\u2019{VEILED}/-]|\.\w)")
         self.apostrophe = _compiled(whole(words([*self.lexicon["apostrophes"], *map(bare, self.lexicon["apostrophes"])])))
         self.contraction = _compiled(self._contraction(self.lexicon["contractions"]))
-        self.abbreviation = _compiled(self._abbreviation(self.lexicon["abbreviations"]))
+        abbreviations = self.lexicon["abbreviations"]
+        short = words(form for forms in abbreviations.values() for form in forms)
+        self.abbreviation = _compiled(whole(rf"(?P<long>{words(abbreviations)})|(?P<short>{short})"))
         self.yes = _compiled(self._yes(one))
         self.okay = _compiled(whole(f"{one['okay']}|{one['ok']}"))
         self.numbers = _compiled(f"{whole(one['number_words'])}|{SMALL_NUMBER}")
@@ -104,22 +107,22 @@ class Habits:
 
     @cached_property
     def drawn_together(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """Contractions by their pair of words, and pairs by their contraction (also without its apostrophe), in lower case."""
+        """Contractions by word pair, and word pairs by contraction (also without its apostrophe), in lower case."""
         pairs = {pair.lower(): short.lower() for pair, short in self.lexicon["contractions"].items()}
         return pairs, {form: pair for pair, short in pairs.items() for form in (short, bare(short))}
 
     @cached_property
     def whole_words(self) -> Mapping[str, str]:
-        """What abbreviations stand for."""
+        """Full words by abbreviation."""
         return {short: word for word, forms in self.lexicon["abbreviations"].items() for short in forms}
 
     @cached_property
     def apostrophe_places(self) -> Mapping[str, int]:
-        """Where the apostrophe of a contraction stands, by the contraction without it."""
+        """Index of the apostrophe, by the contraction without it."""
         return {bare(word).lower(): word.index("'") for word in self.lexicon["apostrophes"]}
 
     def _question(self, lexicon: Mapping[str, Any]) -> str:
-        """A turn whose last sentence begins as a question does."""
+        """A pattern of turns whose last sentence begins like a question."""
         helps, who, asked = (words(lexicon[f"question_{key}"]) for key in ("helps", "who", "words"))
         helps = f"{helps}|{words(bare(word) for word in lexicon['question_helps'])}"
         fixed = [*lexicon["question_whole"], *(bare(one) for one in lexicon["question_whole"])]
@@ -130,26 +133,21 @@ class Habits:
 
     @staticmethod
     def _contraction(pairs: Mapping[str, str]) -> str:
-        """A pair of words or its contraction, where either can stand: before another word, and not in a question turned round."""
+        """A pattern of word pairs and their contractions where either can stand: before another word, and not in an inverted question."""
         short = [*pairs.values(), *(bare(one) for one in pairs.values() if one.endswith(_READ_BARE))]
         follows = rf"(?= +(?!(?:i|you|u|we|they|it|he|she|that|this|there|been|got|had|to)\b)(?:[^\W_]|[{VEILED}]))"
         return rf"{_NOT_IN_WORD[0]}(?:(?P<long>{words(pairs)})|(?P<short>{words(short)})){follows}"
 
     @staticmethod
     def _comma(lexicon: Mapping[str, Any]) -> str:
-        """The place of a comma, written or not, or (``other``) a comma that is written elsewhere, but not in a list of numbers."""
+        """A pattern of places for a comma, written or not, and (group ``other``) of commas elsewhere, except in lists of numbers."""
         before, after = words(lexicon["comma_before"]), words(lexicon["comma_after"])
         none = rf"(?!(?:{words(lexicon['not_first_words'])})\b)"
         place = rf"{_AFTER_WORD}(?: ?,)?(?= +{none}(?:{before}) +{WORD})|^{none}(?P<opener>{after})(?: ?,)?(?= +{WORD})"
         return rf"{place}|(?P<other>(?<=[\w\"')]) ?,(?= +\S)|(?<=[{VEILED}]) ?,(?= +[^\s{VEILED}]))"
 
-    @staticmethod
-    def _abbreviation(pairs: Mapping[str, Sequence[str]]) -> str:
-        short = words(form for forms in pairs.values() for form in forms)
-        return whole(rf"(?P<long>{words(pairs)})|(?P<short>{short})")
-
     def _yes(self, one: Mapping[str, str]) -> str:
-        """A word for yes anywhere, or one for no that is an answer of its own at the beginning."""
+        """A pattern of words for yes anywhere, and of words for no that begin a turn as an answer."""
         follows = r"(?= *(?:[,.!\u2026]|$)| +(?:thanks|thank|thx|sorry|i|it|that|not|its|we|but|please|just)\b)"
         lead = rf"(?:(?:{one['first_words']}) *[,. ] *)?"
         yes = whole(rf"(?P<yes>{one['yes']})|(?P<casual_yes>{one['casual_yes']})")
@@ -157,7 +155,7 @@ class Habits:
 
     @staticmethod
     def _touched(lexicon: Mapping[str, Any]) -> Iterable[str]:
-        """Words that some habit writes in another way, in lower case."""
+        """Words that some habit spells differently, in lower case."""
         lists = ("first_words", "laughter", "yes", "casual_yes", "no", "casual_no", "okay", "ok", "apostrophes")
         tables = (lexicon["contractions"], lexicon["abbreviations"])
         phrases = [*(entry for key in lists for entry in lexicon[key]), *(entry for table in tables for entry in table)]
@@ -167,7 +165,7 @@ class Habits:
 
     @staticmethod
     def _asking(lexicon: Mapping[str, Any]) -> frozenset[str]:
-        """Words that say what kind of sentence it is, where a comma could be, or how many."""
+        """Words that mark questions, places for commas, or numbers."""
         about = ("question", "comma_", "not_first_words", "number")
         lists = [entries for key, entries in lexicon.items() if any(part in key for part in about)]
         return frozenset(form for entries in lists for entry in entries for word in entry.lower().split() for form in (word, bare(word)))
@@ -175,17 +173,18 @@ class Habits:
     # -- veiling ------------------------------------------------------------------------------------------------------
 
     def veil(self, text: str) -> str:
-        """One line as it is measured: without a placeholder that it addresses, what is no plain word veiled."""
-        return ODD.sub(self._veiled, _SMALL.sub(SMALL_NUMBER, ADDRESSED.sub("", text).strip()))
+        """Prepare one line for measuring: remove a leading placeholder of the addressee and veil tokens that are not plain words."""
+        line = ADDRESSED.sub("", text).strip()
+        return ODD.sub(self._veiled, _SMALL.sub(SMALL_NUMBER, line))
 
     def _veiled(self, found: re.Match[str]) -> str:
-        """The marks about a token stay, and a smiley does."""
+        """The veiled form of a token: surrounding marks and smileys stay."""
         token = found.group()
         begin, end = self.core(token)
         return token if token in self.faces or begin == end else f"{token[:begin]}{VEIL}{token[end:]}"
 
     def core(self, token: str) -> tuple[int, int]:
-        """Where a run without spaces begins and ends without the marks about it."""
+        """Start and end of a token without the punctuation around it."""
         begin = len(token) - len(token.lstrip(_MARKS))
         return begin, max(begin, len(token.rstrip(_MARKS)))
 

@@ -1,7 +1,7 @@
-"""How somebody types: habits of the user's side of a dialogue, measured for many dialogues in one pass.
+"""Typing habits of the user turns of dialogues, measured for many dialogues in one pass.
 
-A habit is a share of its own occasions (``fitness/typing.toml``), so that it says little of a dialogue's length and content; where there
-is no occasion there is no value (NaN). What counts as an occasion is shared with the surface that types: ``measure.habits``.
+Each habit is the share of its occasions (``fitness/typing.toml``) in which it shows, so that it depends little on a dialogue's length and
+content. Without an occasion the value is NaN. Occasions are found by the patterns of ``measure.habits``, as in simulated typing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from personaevo.measure.habits import Habits, is_lower
 from personaevo.measure.losses import LOSSES
 from personaevo.records import Floats
 
-NOTHING, STOP, EXCLAMATION, ELLIPSIS, QUESTION = range(5)  # how a turn ends
+NOTHING, STOP, EXCLAMATION, ELLIPSIS, QUESTION = range(5)  # kinds of turn endings
 
 
 @dataclass(frozen=True)
 class Habit:
-    """One habit as defined in content; ``range`` is that of its dial, None where it cannot be typed."""
+    """One habit as defined in content; ``range`` is the range of its dial, None if simulated typing cannot produce it."""
 
     name: str
     needs: tuple[str, ...]
@@ -45,10 +45,10 @@ class HabitSet:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> HabitSet:
-        """Builds the set from the parsed ``typing.toml``.
+        """Build the set from the parsed ``typing.toml``.
 
         Raises:
-            ContentError: a habit lacks a key, needs what no text loses, or nothing measures it.
+            ContentError: a habit lacks a key, needs something other than case or punctuation, or has no measure.
         """
         found = []
         for row in table.get("habit", []):
@@ -58,7 +58,7 @@ class HabitSet:
             except KeyError as error:
                 raise ContentError(f"typing.toml: habit {row.get('name', '?')!r} lacks the key {error}") from None
             if habit.name not in _MEASURES:
-                raise ContentError(f"typing.toml: nothing measures the habit {habit.name!r}; known are {', '.join(_MEASURES)}")
+                raise ContentError(f"typing.toml: habit {habit.name!r} has no measure; known are {', '.join(_MEASURES)}")
             if not set(habit.needs) <= set(LOSSES):
                 raise ContentError(f"typing.toml: {habit.name!r} needs {', '.join(habit.needs)}; expected of {', '.join(LOSSES)}")
             found.append(habit)
@@ -70,19 +70,19 @@ class HabitSet:
         return tuple(habit.name for habit in self.habits)
 
     def usable(self, losses: Sequence[str]) -> tuple[str, ...]:
-        """The habits that text after these losses ("case", "punctuation") still shows, in column order."""
+        """The habits that are measurable in text without case or punctuation (``losses``), in column order."""
         return tuple(habit.name for habit in self.habits if not set(habit.needs).intersection(losses))
 
     @cached_property
     def patterns(self) -> Habits:
-        """The patterns of the occasions."""
+        """The compiled patterns of these lexicons."""
         return Habits(self.lexicon)
 
     def measure(self, dialogues: Sequence[Sequence[str]]) -> Fingerprints:
-        """Measures the user's turns of each dialogue: ``values[n, k]``, four significant digits, NaN without an occasion.
+        """Measure the user turns of each dialogue: ``values[n, k]``, four significant digits, NaN without an occasion.
 
         Args:
-            dialogues: per dialogue the user's turns in order; blank ones do not count, and a dialogue without any has no habit.
+            dialogues: the user turns of each dialogue in order; blank ones do not count, and a dialogue without any gives NaN.
         """
         text = Lines(self.patterns, dialogues)
         columns = [_share(*_MEASURES[name](text)) for name in self.names]
@@ -90,6 +90,7 @@ class HabitSet:
 
 
 def _share(shown: Floats, occasions: Floats) -> Floats:
+    """Rounded quotient of counts, NaN where there are no occasions."""
     found = np.full(len(occasions), np.nan)
     np.divide(shown, occasions, out=found, where=occasions > 0)
     known = occasions > 0
@@ -101,7 +102,7 @@ Counts = tuple[Floats, Floats]
 
 
 class Lines:
-    """The turns of many dialogues as one text, and counts of what is found in it by dialogue. A turn of several lines counts as several."""
+    """The turns of many dialogues as one text, with counts of matches by dialogue. Each line of a turn counts as a turn."""
 
     def __init__(self, patterns: Habits, dialogues: Sequence[Sequence[str]]) -> None:
         self.patterns, self.size = patterns, len(dialogues)
@@ -112,47 +113,44 @@ class Lines:
         self.starts = np.array([0, *accumulate(len(line) + 1 for _, line in owned)], dtype=int)
 
     def lines_of(self, found: Sequence[int]) -> Any:
-        """The number of the line at each position."""
+        """Index of the line that holds each position."""
         return np.searchsorted(self.starts, np.asarray(found, dtype=int), side="right") - 1
 
     def by_dialogue(self, found: Sequence[int]) -> Floats:
-        """How many of the positions lie in each dialogue."""
-        return np.bincount(self.owner[self.lines_of(found)], minlength=self.size).astype(float)
+        """Number of these positions in each dialogue."""
+        return self._count(self.lines_of(found))
+
+    def _count(self, lines: Any) -> Floats:
+        """Number of these lines in each dialogue."""
+        return np.bincount(self.owner[lines], minlength=self.size).astype(float)
 
     def by_turn(self, pattern: re.Pattern[str]) -> Counts:
-        """Lines in which the pattern occurs, and all lines."""
+        """Number of turns in which the pattern occurs, and of all turns."""
         seen = np.unique(self.lines_of([match.start() for match in pattern.finditer(self.text)]))
-        return np.bincount(self.owner[seen], minlength=self.size).astype(float), self.turns
-
-    @cached_property
-    def turns(self) -> Floats:
-        """Number of turns of each dialogue."""
-        return np.bincount(self.owner, minlength=self.size).astype(float)
+        return self._count(seen), self._count(slice(None))
 
     def by_match(self, pattern: re.Pattern[str], shown: Callable[[re.Match[str]], bool | None]) -> Counts:
-        """Matches that show the habit, and all matches but those of which ``shown`` says None."""
+        """Number of matches for which ``shown`` is true, and of all matches for which it is not None."""
         found = [(match.start(), one) for match in pattern.finditer(self.text) if (one := shown(match)) is not None]
         return self.by_dialogue([start for start, one in found if one]), self.by_dialogue([start for start, _ in found])
 
     @cached_property
     def ends(self) -> tuple[Any, Any, Any]:
-        """Of each turn that ends in a word (and marks): its number, how it ends, and whether it is worded as a question."""
+        """Turns that end in a word (and marks): their indices, kinds of ending, and whether they are phrased as questions."""
         found = [(match.start(), ending(match["mark"])) for match in self.patterns.end.finditer(self.text)]
         lines, first = np.unique(self.lines_of([start for start, _ in found]), return_index=True)
         asked = self.lines_of([match.end("tail") for match in self.patterns.question.finditer(self.text)])
         return lines, np.array([kind for _, kind in found], dtype=int)[first], np.isin(lines, asked)
 
     def of_ends(self, shown: int, among: Sequence[int], *, question: bool) -> Counts:
-        """Turns that end so, and those that end in one of ``among``; questions or all others."""
+        """Number of turns with the ending ``shown``, and with one of ``among``; of questions or of all other turns."""
         lines, kinds, asked = self.ends
         occasions = np.isin(kinds, among) & (asked if question else ~asked)
-        return tuple(  # type: ignore[return-value]
-            np.bincount(self.owner[lines[mask]], minlength=self.size).astype(float) for mask in (occasions & (kinds == shown), occasions)
-        )
+        return self._count(lines[occasions & (kinds == shown)]), self._count(lines[occasions])
 
 
 def ending(mark: str) -> int:
-    """What kind of end these marks are."""
+    """The kind of ending of these closing marks."""
     if "?" in mark:
         return QUESTION
     if "!" in mark:
@@ -163,13 +161,14 @@ def ending(mark: str) -> int:
 
 
 def begins_lower(word: str) -> bool | None:
-    """Whether a word at a beginning is in lower case; None for I and its contractions, for words in capitals and scripts without case."""
+    """Whether an initial word is in lower case; None for I and its contractions, words in capitals, and scripts without case."""
     if word[:1] in "Ii" and word[1:].replace("\u2019", "").replace("'", "").lower() in {"", "m", "ve", "ll", "d"}:
         return None
     return None if any(map(str.isupper, word[1:])) else is_lower(word[:1])
 
 
 def _word_length(text: Lines) -> Counts:
+    """Letters and number of the words that no habit respells."""
     touched = text.patterns.touched | text.patterns.faces_read
     found = [match for match in text.patterns.letters.finditer(text.text) if match.group().lower() not in touched]
     letters = np.zeros(text.size)
