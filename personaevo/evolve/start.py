@@ -18,7 +18,7 @@ from personaevo.evolve.plan import make_plan
 from personaevo.evolve.rollout import Rollout, play
 from personaevo.judge.discriminator import Discriminator, Negatives, Training, trained
 from personaevo.judge.scorer import Scorer
-from personaevo.judge.uncertainty import Own, People, Setting
+from personaevo.judge.uncertainty import OwnParts, People, Setting
 from personaevo.measure.cells import Cells
 from personaevo.measure.energy import Space
 from personaevo.programs import wasm
@@ -78,8 +78,8 @@ class Making:
             for n in sizes[scorer.split]:
                 scorer.levels(n)
         kept = People(self.kept.values, self.kept.people)
-        own = Own(self.parts.judge, self.parts.descriptors, tuple(self.parts.objectives))
-        carried = None if own == Own() else Carried(own)
+        own = OwnParts(self.parts.judge, self.parts.descriptors, tuple(self.parts.objectives))
+        carried = None if own == OwnParts() else Carried(own)
         setting = Setting(test_scorer, kept, others, row, found["test"], self.config.cells, self.profiled, carried)
         return Start(train_scorer, found["train"], setting)
 

@@ -1,13 +1,12 @@
-"""The discriminator: calibrated P(human) of a fingerprint, people against everything that only resembles them.
+"""The discriminator: calibrated P(human) of a fingerprint, from a random forest trained on people and several kinds of negatives.
 
-A forest has an inside: what lies farther from the simulator than people do is not more human, as it is for a linear judge. Its negatives
-are of several kinds (the persona-free simulator, the average person, caricatures, independent marginals, negative programs), each kind
-with the same weight. One column is added to the fingerprint: how far out the dialogue lies among people (its norm in ``measure.energy``'s
-space), so that a direction in which no negative lies is no way out.
+A linear judge would reward exaggeration: the farther from the simulator, the more human. A forest can enclose the region of people. The
+negatives (persona-free simulator, average person, caricatures, independent marginals, negative programs) have the same weight per kind.
+One column is added to the fingerprint: the dialogue's norm in the space of ``measure.energy``, so that outliers are recognized also in
+directions without negatives.
 
-It is trained when it is loaded, never stored. It is cross-fitted: people and negatives are dealt into folds by person and by task, each
-fold is scored by a forest that saw none of it, and anything else by the mean of all fold forests. Scores are calibrated (Platt scaling)
-on the out-of-fold scores of the other folds.
+It is cross-fitted: folds are split by person and by task, each fold is scored by a forest trained on the others, and new dialogues by the
+mean of all fold forests. Scores are calibrated (Platt scaling) on the out-of-fold scores of the other folds.
 """
 
 from __future__ import annotations
@@ -27,39 +26,41 @@ from personaevo.shipping import Carried
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-# scikit-learn takes a second to load: it is imported where it is used, so that whoever only makes a mistake in an option need not wait.
+# scikit-learn takes a second to load, so it is imported where it is used; a wrong option is then reported at once.
 
 FOLDS = 5
 TREES = 40  # in each fold
-LEAF = 5  # dialogues in a leaf, at least
-_EDGE = 0.01  # a share of trees is no certainty: before the logit it is moved this far from 0 and 1
-_STEPS = 50  # of Newton's method, which needs a handful
+LEAF = 5  # least number of dialogues in a leaf
+_EDGE = 0.01  # shares of trees are clipped to this distance from 0 and 1 before the logit
+_STEPS = 50  # most steps of Newton's method; it converges in a handful
 
 
 class TrainedJudge(Protocol):
-    """A judge that was trained."""
+    """A trained judge."""
 
     def score(self, values: Floats) -> Floats:
-        """How much each row of fingerprints ``values[n, d]`` looks like people's, 0..1; it is calibrated afterwards."""
+        """Human-likeness of each row of fingerprints ``values[n, d]``, 0..1, before calibration."""
         ...
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """A judge of one's own in place of the forest. It is cross-fitted and calibrated as the forest is. ``id`` is recorded: a judge that
-    scores otherwise needs another id. It travels to worker processes, so that it must be picklable."""
+    """A user-defined judge in place of the forest. It is cross-fitted and calibrated like the forest.
+
+    ``id`` is recorded with a run; change it whenever scores change. The judge must be picklable, since it is sent to worker processes.
+    """
 
     id: str
 
     def train(self, values: Floats, people: Floats, weights: Floats, seed: int) -> TrainedJudge:
-        """Trains on fingerprints ``values[n, d]``; ``people[n]`` is 1.0 for people's dialogues and 0.0 for the others, ``weights[n]`` what
-        each counts. Equal arguments are to give equal judges."""
+        """Train on fingerprints ``values[n, d]``; ``people[n]`` is 1.0 for people's dialogues and 0.0 for the others, ``weights[n]`` are
+        sample weights. Equal arguments must give equal judges."""
         ...
 
 
 @dataclass(frozen=True)
 class Negatives:
-    """Dialogues of one kind that are not people's: fingerprints ``values[m, d]`` and the task of each."""
+    """Simulated dialogues of one kind for training the judge: fingerprints ``values[m, d]`` and the task of each."""
 
     values: Floats
     tasks: tuple[str, ...]
@@ -67,9 +68,9 @@ class Negatives:
 
 @dataclass(frozen=True)
 class _Forest:
-    """A forest as arrays over the nodes of all its trees, walked for all rows at once: scikit-learn's own walk takes ten times as long for
-    a hundred rows. ``down[2, nodes]`` are the children, a leaf's being itself; ``share`` is the share of people in a
-    leaf, ``width`` the number of columns."""
+    """A forest as arrays over the nodes of all its trees, evaluated for all rows at once (ten times as fast as scikit-learn for a hundred
+    rows). ``down[2, nodes]`` are the children, where a leaf is its own child; ``share`` is the share of people in a leaf, ``width`` the
+    number of columns."""
 
     roots: Any
     column: Any
@@ -80,6 +81,7 @@ class _Forest:
 
     @classmethod
     def of(cls, fitted: RandomForestClassifier) -> _Forest:
+        """Convert a fitted scikit-learn forest."""
         trees = [tree.tree_ for tree in fitted.estimators_]
         roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
         nodes = np.arange(sum(tree.node_count for tree in trees))
@@ -95,7 +97,7 @@ class _Forest:
 
     @classmethod
     def joined(cls, parts: Sequence[_Forest]) -> _Forest:
-        """One forest of several of equally many trees, whose last columns stand side by side after those that they share."""
+        """Concatenate forests with equally many trees. They share all columns but the last; the last ones are placed side by side."""
         starts = np.cumsum([0, *(len(part.column) for part in parts[:-1])])
         last = parts[0].width - 1
         return cls(
@@ -108,12 +110,12 @@ class _Forest:
         )
 
     def __call__(self, columns: Floats) -> Floats:
-        """The mean share of people in the leaves that each row of ``columns[n, d]`` falls into."""
+        """Mean share of people in the leaves of each row of ``columns[n, d]``."""
         found: Floats = self.by_part(columns, 1)[0]
         return found
 
     def by_part(self, columns: Floats, parts: int) -> Floats:
-        """The same for equal parts of the trees, ``[parts, n]``."""
+        """Mean share of people by equal parts of the trees, ``[parts, n]``."""
         rows = columns.astype(np.float32).ravel()  # as scikit-learn compares
         count, width = columns.shape
         at = np.repeat(self.roots, count)
@@ -123,32 +125,32 @@ class _Forest:
             here = at[walking]
             there = self.down[(rows[begins[walking] + self.column[here]] > self.threshold[here]).astype(np.intp), here]
             at[walking] = there
-            walking = walking[there != here]  # the others have come to their leaves
+            walking = walking[there != here]  # the others have reached a leaf
         found: Floats = self.share[at].reshape(parts, -1, count).mean(axis=1)
         return found
 
 
 @dataclass(frozen=True)
 class _Grown:
-    """One fold's forest, and the scale of the people that it knows."""
+    """The forest of one fold, and the space of its people."""
 
     forest: _Forest
     space: Space
 
     def shares(self, values: Floats) -> Floats:
-        """What it gives each row of ``values[n, d]``."""
+        """Human-likeness of each row of ``values[n, d]``, uncalibrated."""
         return self.forest(_columns(values, self.space))
 
 
 @dataclass(frozen=True)
 class _Own:
-    """One fold's judge of one's own."""
+    """The user-defined judge of one fold."""
 
     name: str
     trained: Carried
 
     def shares(self, values: Floats) -> Floats:
-        """What it gives each row of ``values[n, d]``. Raises ConfigError: that is not one number from 0 to 1 a row."""
+        """Human-likeness of each row of ``values[n, d]``. Raises ConfigError unless the judge returns one number from 0 to 1 per row."""
         found = np.asarray(self.trained.part.score(values), dtype=float)
         if found.shape != (len(values),) or not ((found >= 0) & (found <= 1)).all():
             raise ConfigError(f"judge {self.name}: expected {len(values)} numbers from 0 to 1, got shape {found.shape}")
@@ -157,22 +159,22 @@ class _Own:
 
 @dataclass(frozen=True)
 class _Model:
-    """One fold's judge with its calibration: P(human) = 1 / (1 + exp(-(slope · logit(share) + offset)))."""
+    """The judge of one fold with its calibration: P(human) = 1 / (1 + exp(-(slope · logit(share) + offset)))."""
 
     judge: _Grown | _Own
     slope: float
     offset: float
 
     def calibrated(self, share: Floats) -> Floats:
-        """P(human) from the judge's shares."""
+        """P(human) from uncalibrated shares."""
         return _sigmoid(self.slope * _logit(share) + self.offset)
 
 
 @dataclass(frozen=True)
 class Discriminator:
-    """Trained fold models with the out-of-fold scores of what they were trained on.
+    """Trained fold models with the out-of-fold scores of their training data.
 
-    ``people_p[n]`` and ``negatives_p[kind][m]`` are P(human) by models that did not see the dialogue, its person or its task.
+    ``people_p[n]`` and ``negatives_p[kind][m]`` are P(human) by models that were not trained on the dialogue, its person or its task.
     """
 
     models: tuple[_Model, ...]
@@ -180,15 +182,14 @@ class Discriminator:
     negatives_p: Mapping[str, Floats]
 
     def score(self, values: Floats) -> Floats:
-        """P(human), 0..1, of each row of ``values[n, d]`` that was not trained on: the mean of the fold models (people and the rest
-        weigh the same)."""
+        """P(human), 0..1, of new dialogues ``values[n, d]``: the mean of the fold models, at a prior of 1/2."""
         if not len(values):
             return np.empty(0)
         scores: Floats = np.mean([model.calibrated(share) for model, share in zip(self.models, self._shares(values), strict=True)], axis=0)
         return scores
 
     def _shares(self, values: Floats) -> Sequence[Floats]:
-        """What the judge of each fold gives each row."""
+        """Uncalibrated shares of each row by the judge of each fold."""
         forests = [model.judge for model in self.models if isinstance(model.judge, _Grown)]
         if not forests:
             return [model.judge.shares(values) for model in self.models]
@@ -197,12 +198,12 @@ class Discriminator:
 
     @cached_property
     def _joined(self) -> _Forest:
-        """The forests of all folds as one; how far out a dialogue lies is a column for each fold."""
+        """The forests of all folds as one, with one distance column for each fold."""
         return _Forest.joined([model.judge.forest for model in self.models if isinstance(model.judge, _Grown)])
 
     @property
     def brier(self) -> float:
-        """Brier score of the out-of-fold scores, both classes and all kinds of negatives weighted equally (0 is best, 0.25 is a coin)."""
+        """Brier score of the out-of-fold scores, with both classes and all kinds of negatives weighted equally (0 is best, 0.25 chance)."""
         others = np.mean([np.mean(scores**2) for scores in self.negatives_p.values()])
         return float((np.mean((1 - self.people_p) ** 2) + others) / 2)
 
@@ -219,13 +220,13 @@ class Discriminator:
 def train(
     people: Floats, persons: Sequence[str], negatives: Mapping[str, Negatives], seed: int = 0, judge: Judge | None = None
 ) -> Discriminator:
-    """Trains on people's fingerprints ``[n, d]`` against negatives of several kinds.
+    """Train a discriminator of people's fingerprints ``[n, d]`` and several kinds of negatives.
 
     Args:
-        persons: who each row of ``people`` is; one person is never on both sides of a fold, nor is a task of the negatives.
+        persons: the person of each row of ``people``. Folds split neither a person nor a task of the negatives.
         negatives: by kind.
-        seed: deals the folds and grows the trees.
-        judge: takes the place of the forests.
+        seed: seed of the folds and the trees.
+        judge: user-defined judge in place of the forests.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
 
@@ -238,7 +239,7 @@ def train(
     grown, shares = [], np.empty(len(values))
     for fit, held in folds:
         given = values[fit], truth[fit], weights[fit], seed
-        one = _grown(*given) if judge is None else _own(judge, *given)
+        one = _grown(*given) if judge is None else _Own(judge.id, Carried(judge.train(*given)))
         shares[held] = one.shares(values[held])
         grown.append(one)
     models, found = [], np.empty(len(values))
@@ -253,7 +254,7 @@ def train(
 
 @dataclass(frozen=True)
 class Training:
-    """What ``train`` is given, as one piece of work."""
+    """Arguments of ``train`` as a work item."""
 
     people: Floats
     persons: tuple[str, ...]
@@ -263,41 +264,35 @@ class Training:
 
 
 def trained(work: Training) -> Discriminator:
-    """The discriminator. What worker processes do."""
+    """Run ``train`` in a worker process."""
     return train(work.people, work.persons, work.negatives, work.seed, None if work.judge is None else work.judge.part)
 
 
 def _columns(values: Floats, space: Space) -> Floats:
-    """The fingerprint and how far out it lies among people."""
+    """The fingerprint and its distance column."""
     return np.column_stack([values, _farness(values, space)])
 
 
 def _farness(values: Floats, space: Space) -> Floats:
+    """Root mean square of the coordinates in people's space."""
     found: Floats = np.sqrt((space(values) ** 2).mean(axis=1))
     return found
 
 
 def _weights(people: int, kinds: Sequence[int]) -> Floats:
-    """People and the rest weigh the same (prior 1/2), and so does each kind of negatives among the rest; the mean weight is 1."""
+    """Sample weights: people and negatives have equal totals (prior 1/2), as have the kinds of negatives; the mean weight is 1."""
     parts = [np.full(people, 0.5 / people), *(np.full(size, 0.5 / len(kinds) / size) for size in kinds)]
     joined: Floats = np.concatenate(parts)
     return joined * len(joined)
 
 
-def _own(judge: Judge, values: Floats, truth: Floats, weights: Floats, seed: int) -> _Own:
-    return _Own(judge.id, Carried(judge.train(values, truth, weights, seed)))
-
-
 def _grown(values: Floats, truth: Floats, weights: Floats, seed: int) -> _Grown:
-    space = Space.of(values[truth == 1])
-    return _Grown(_grow(_columns(values, space), truth, weights, seed), space)
-
-
-def _grow(columns: Floats, truth: Floats, weights: Floats, seed: int) -> _Forest:
+    """Fit the forest of one fold."""
     from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
 
+    space = Space.of(values[truth == 1])
     forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, max_features="sqrt", random_state=seed)
-    return _Forest.of(forest.fit(columns, truth, weights))
+    return _Grown(_Forest.of(forest.fit(_columns(values, space), truth, weights)), space)
 
 
 def _logit(share: Floats) -> Floats:
@@ -312,7 +307,7 @@ def _sigmoid(values: Floats) -> Floats:
 
 
 def _platt(scores: Floats, truth: Floats, weights: Floats) -> tuple[float, float]:
-    """Slope and offset of a weighted logistic regression on one score (Platt 1999), by Newton's method with a trace of ridge."""
+    """Slope and offset of a weighted logistic regression on one score (Platt 1999), by Newton's method with a small ridge penalty."""
     design = np.column_stack([scores, np.ones_like(scores)])
     found = np.zeros(2)
     ridge = 1e-6 * weights.sum() * np.eye(2)
@@ -324,4 +319,4 @@ def _platt(scores: Floats, truth: Floats, weights: Floats) -> tuple[float, float
         found = found - step
         if np.abs(step).max() < 1e-10:
             break
-    return max(float(found[0]), 0.0), float(found[1])  # where there is only noise, no slope: never the other way round
+    return max(float(found[0]), 0.0), float(found[1])  # noise could give a negative slope; 0 is used instead

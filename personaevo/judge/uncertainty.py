@@ -1,14 +1,15 @@
-"""Intervals that hold for other people and other ``generate`` calls: of the final table, not of the search.
+"""Bootstrap intervals of the final table that include the sampling of people and of ``generate`` calls.
 
-People and calls are drawn together. A *world* is one draw of people: persons are drawn with replacement, the judge is trained on them anew,
-cells, space and what people get are made anew, and people's consistency is drawn from its error. In each world calls are drawn
-``CALL_DRAWS`` times; all rows meet the same worlds and, as they played the same plan, the same calls, so differences are paired.
+A *world* is one bootstrap sample of people: persons are drawn with replacement, the judge, cells, space and levels are fitted to them, and
+people's consistency is drawn from its error distribution. In each world calls are resampled ``CALL_DRAWS`` times. All rows share the
+worlds and, since they played the same plan, the draws of calls, so differences are paired.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -26,20 +27,20 @@ from personaevo.shipping import Carried
 
 CALL_DRAWS = 50  # in each world
 LEVEL = 0.95
-_FEW_CALLS = 8  # of fewer than these the jackknife's error is hardly known: consistency that is shrunk to 0 has no spread to be seen
-_TWICE = 10  # people with two dialogues, at least, that consistency is measured on
+_FEW_CALLS = 8  # with fewer calls the jackknife error is unreliable, and consistency shrunk to 0 would show no spread
+_TWICE = 10  # least number of people with two dialogues for measuring consistency
 Shares = dict[str, Floats]
 
 
 @dataclass(frozen=True)
 class People:
-    """Fingerprints ``values[n, d]`` and who each is of."""
+    """Fingerprints ``values[n, d]`` and the person of each."""
 
     values: Floats
     persons: tuple[str, ...]
 
     def drawn(self, rng: np.random.Generator) -> People:
-        """As many persons drawn with replacement, each with all of their dialogues; one drawn twice stays one person."""
+        """A bootstrap sample of persons, each with all of their dialogues; a person drawn twice stays one person."""
         names = sorted(set(self.persons))
         times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
         count = dict(zip(names, times.tolist(), strict=True))
@@ -48,8 +49,8 @@ class People:
 
 
 @dataclass(frozen=True)
-class Own:
-    """Parts of one's own: a judge, descriptors and objectives."""
+class OwnParts:
+    """User-defined parts: a judge, descriptors and objectives."""
 
     judge: Judge | None = None
     descriptors: Descriptors | None = None
@@ -58,8 +59,17 @@ class Own:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a table is made with: the scorer of the held-out people, who they are, the negatives of its judge, and two groups of other
-    people: those who set what people get (``others``), and those who are the row "humans" (``row``). ``own`` carries an ``Own``."""
+    """Inputs of the final table.
+
+    Attributes:
+        scorer: scorer by the held-out people.
+        judged_by: the held-out people.
+        others: other people who determine the levels.
+        row: other people who are the row "humans".
+        negatives: training data of the scorer's judge.
+        profiled: whether the cells are made around profiles and stay fixed.
+        own: user-defined parts (``OwnParts``).
+    """
 
     scorer: Scorer
     judged_by: People
@@ -70,39 +80,42 @@ class Setting:
     profiled: bool = False
     own: Carried | None = None
 
+    @property
+    def own_parts(self) -> OwnParts:
+        """The user-defined parts; empty if there are none."""
+        found: OwnParts = OwnParts() if self.own is None else self.own.part
+        return found
+
 
 def point(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int) -> tuple[dict[str, Shares], dict[str, Shares]]:
-    """Shares and raw values of every row as they are, ``[1]`` each; "humans" among the rows."""
+    """Point estimates of every row and of "humans": shares and raw values, ``[1]`` each."""
     found = {name: point_of(setting.scorer, episodes) for name, episodes in rows.items()} | {"humans": point_of_people(setting, n)}
     return {name: shares for name, (shares, _) in found.items()}, {name: raw for name, (_, raw) in found.items()}
 
 
 def point_of(scorer: Scorer, episodes: Sequence[Episode]) -> tuple[Shares, Shares]:
-    """Shares and raw values of one row, ``[1]`` each."""
+    """Point estimates of one row: shares and raw values, ``[1]`` each."""
     played = Played.of(scorer.judged(episodes), scorer.worst)
     return scorer.shares(played.with_weights(played.weights[:1]))
 
 
 def point_of_people(setting: Setting, n: int) -> tuple[Shares, Shares]:
-    """What draws of n dialogues of people get on average, ``[1]`` each."""
-    shares, raw = _humans(setting.scorer, setting.row, n, np.random.default_rng(setting.scorer.seed))
-    return _mean(shares), _mean(raw)
-
-
-def _mean(found: Shares) -> Shares:
-    return {name: values.mean(keepdims=True) for name, values in found.items()}
+    """Mean shares and raw values over draws of n dialogues of people, ``[1]`` each."""
+    both = _humans(setting.scorer, setting.row, n, np.random.default_rng(setting.scorer.seed))
+    shares, raw = ({name: values.mean(keepdims=True) for name, values in found.items()} for found in both)
+    return shares, raw
 
 
 @dataclass(frozen=True)
 class World:
-    """One draw of people: the scorer that they make, and what draws of n of them get themselves (``[CALL_DRAWS]`` each)."""
+    """One bootstrap sample of people: its scorer, and the shares of draws of n people (``[CALL_DRAWS]`` each)."""
 
     number: int
     scorer: Scorer
     humans: Shares
 
     def shares(self, episodes: Sequence[Episode]) -> Shares:
-        """The shares of a row in this world, ``[CALL_DRAWS]`` each; rows with equally many calls meet the same draws of calls."""
+        """Shares of a row in this world, ``[CALL_DRAWS]`` each; rows with equally many calls share the draws of calls."""
         played = Played.of(self.scorer.judged(episodes), self.scorer.worst)
         calls = played.weights.shape[1]
         rng = np.random.default_rng([self.scorer.seed, self.number, calls])
@@ -112,23 +125,23 @@ class World:
 
 
 def drawn_world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> tuple[World, dict[str, Shares]]:
-    """World ``number``, for rows of n dialogues, and the shares of these rows in it. What worker processes do."""
+    """World ``number`` for rows of n dialogues, and the shares of these rows in it; runs in worker processes."""
     rng = np.random.default_rng([setting.scorer.seed, number])
-    with using(_own(setting).objectives):
+    with using(setting.own_parts.objectives):
         scorer = _drawn(setting, rng)
         found = World(number, scorer, _humans(scorer, setting.row.drawn(rng), n, rng)[0])
         return found, {name: found.shares(episodes) for name, episodes in rows.items()}
 
 
 def world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> dict[str, Shares]:
-    """The shares of every row in one world, ``[CALL_DRAWS]`` each; "humans" among the rows."""
+    """Shares of every row and of "humans" in one world, ``[CALL_DRAWS]`` each."""
     found, shares = drawn_world(setting, rows, n, number)
     return shares | {"humans": found.humans}
 
 
 def _drawn(setting: Setting, rng: np.random.Generator) -> Scorer:
-    """The scorer of another draw of people."""
-    own = _own(setting)
+    """The scorer fitted to a bootstrap sample of people."""
+    own = setting.own_parts
     base, people, others = setting.scorer, setting.judged_by.drawn(rng), setting.others.drawn(rng)
     space = Space.of(people.values)
     judge = train(people.values, people.persons, setting.negatives, int(rng.integers(2**31)), own.judge)
@@ -142,13 +155,8 @@ def _drawn(setting: Setting, rng: np.random.Generator) -> Scorer:
     )  # fmt: skip
 
 
-def _own(setting: Setting) -> Own:
-    found: Own = Own() if setting.own is None else setting.own.part
-    return found
-
-
 def _agreement(known: Agreement | None, rng: np.random.Generator) -> Agreement | None:
-    """How consistent people may be, by its error."""
+    """Draw people's consistency from its error distribution."""
     if known is None:
         return None
     value = float(np.clip(rng.normal(known.value, known.se), max(known.low, 0.01), known.high))
@@ -156,8 +164,10 @@ def _agreement(known: Agreement | None, rng: np.random.Generator) -> Agreement |
 
 
 def _humans(scorer: Scorer, people: People, n: int, rng: np.random.Generator) -> tuple[Shares, Shares]:
-    """What draws of n dialogues of these people get, as a program's would, ``[CALL_DRAWS]``. What is read from turns is not measured, since
-    references have none; nor is consistency where the corpus has hardly anybody twice."""
+    """Shares and raw values of draws of n dialogues of these people, ``[CALL_DRAWS]`` each.
+
+    Objectives of turns are not measured, since reference data has none; nor is consistency if few people have two dialogues.
+    """
     episodes = [Episode(PlanItem(str(row), 0, 0), "completed", fingerprint=tuple(values)) for row, values in enumerate(people.values)]
     weights = rng.multinomial(n, np.full(len(episodes), 1 / len(episodes)), size=CALL_DRAWS).astype(float)
     found, raw = scorer.shares(replace(Played.of(scorer.judged(episodes), scorer.worst, weights), planned=n))
@@ -175,25 +185,24 @@ def _humans(scorer: Scorer, people: People, n: int, rng: np.random.Generator) ->
 
 
 def interval(value: float, draws: Floats, calls: int) -> tuple[float, float]:
-    """The 95 % interval of a value from its draws (percentiles about the value, since a judge of people drawn twice is not the same on
-    average), widened for what few units hide: by ``sqrt(n / (n - 1))`` for n calls (Davison & Hinkley 1997, 2.3) and for n worlds, and
-    by Student's factor for n - 1 in place of the normal one for the worlds, of which there are ``len(draws) / CALL_DRAWS``. It holds the
-    value, also where a few draws far out pull their mean."""
+    """95 % interval of a value from its draws.
+
+    Percentiles of the centered draws are used, since judges of resampled people are biased. The interval is widened for small samples:
+    by ``sqrt(n / (n - 1))`` for n calls (Davison & Hinkley 1997, 2.3) and for n worlds, and by Student's factor in place of the normal
+    one for the ``len(draws) / CALL_DRAWS`` worlds. It always contains the value, even if outlying draws shift their mean.
+    """
     worlds = len(draws) // CALL_DRAWS
-    wider = _few(calls) * _few(worlds) * (student_factor(worlds - 1, LEVEL) / student_factor(10**6, LEVEL) if worlds > 1 else 1.0)
+    wider = prod((units / (units - 1)) ** 0.5 if units > 1 else 1.0 for units in (calls, worlds))
+    wider *= student_factor(worlds - 1, LEVEL) / student_factor(10**6, LEVEL) if worlds > 1 else 1.0
     low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) * wider
     return value + min(float(low), 0.0), value + max(float(high), 0.0)
 
 
-def _few(units: int) -> float:
-    return (units / (units - 1)) ** 0.5 if units > 1 else 1.0
-
-
 def joined(worlds: Sequence[Mapping[str, Shares]]) -> dict[str, Shares]:
-    """The draws of all worlds, row by row and objective by objective, ``[B]`` each."""
+    """Concatenate the draws of all worlds by row and objective, ``[B]`` each."""
     return {row: chained([one[row] for one in worlds]) for row in worlds[0]}
 
 
 def chained(worlds: Sequence[Shares]) -> Shares:
-    """One row's draws of all worlds, objective by objective, ``[B]`` each."""
+    """Concatenate one row's draws of all worlds by objective, ``[B]`` each."""
     return {name: np.concatenate([one[name] for one in worlds]) for name in worlds[0]}

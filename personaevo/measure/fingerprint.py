@@ -210,7 +210,7 @@ class _Lexicon:
                     self.longer.setdefault(entry[0], []).append((entry[1:], self.bits[name]))
 
     def flags(self, turns: list[list[str]]) -> dict[str, Any]:
-        """A boolean per lexicon and turn. All words of a turn must be in the acknowledgement lexicon; for the others one phrase suffices."""
+        """A boolean per lexicon and turn. All words of a turn must be in the acknowledgement lexicon; the others need one phrase."""
         words = list(chain.from_iterable(turns))
         masks = np.array([self.single.get(word, 0) for word in words], dtype=np.int64)
         starts = np.concatenate([[0], np.cumsum([len(turn) for turn in turns])[:-1]]).astype(int)

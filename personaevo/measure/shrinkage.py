@@ -61,8 +61,8 @@ class Components:
 
 @dataclass(frozen=True)
 class Posterior:
-    """Posterior of each column: the person's ``mean`` and its variance ``doubt``, the variance ``within`` from dialogue to dialogue, and the
-    weight of the person's own data (``share``, 0..1)."""
+    """Posterior of each column: the person's ``mean`` and its variance ``doubt``, the variance ``within`` from dialogue to dialogue, and
+    the weight of the person's own data (``share``, 0..1)."""
 
     mean: Floats
     doubt: Floats
