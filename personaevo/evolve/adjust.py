@@ -1,12 +1,11 @@
-"""An operator for models that cannot write code: the mutator says which dials of which axes change, and the tree is edited for it.
+"""An operator for models that cannot write code: the mutator names dials of axes and their new values, and the syntax tree is edited.
 
-The answer has a form in which every name is one of the program's axes and of the dials (a server that decodes under a schema can say no
-other), and numbers are brought into their range. So what is proposed always is a program.
+The answer follows a schema that allows only names of the program's axes and of dials, and numbers are clipped to their ranges. The result
+is therefore always a valid program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -17,17 +16,17 @@ from personaevo.errors import ProgramError
 from personaevo.evolve import reshape
 from personaevo.evolve.genes import Genes, genes_of
 
-FEWEST, MOST = 2, 8  # changes: one changed number is no proposal
+FEWEST, MOST = 2, 8  # numbers of changes; a single changed number is too small a step
 
 
 @lru_cache(maxsize=512)
 def able(source: str) -> bool:
-    """Whether a program says its axes in a way that this operator can edit."""
+    """Whether a program's axes are literals that this operator can edit."""
     return genes_of(source) is not None
 
 
 def form(source: str) -> type[BaseModel]:
-    """The form of the answer: ``changes``, each an axis, a dial, and the dial's values at the axis's levels 0 and 1.
+    """Schema of the answer: ``changes``, each with an axis, a dial, and the dial's values at levels 0 and 1 of the axis.
 
     Raises:
         ProgramError: the program has no axes that can be edited.
@@ -48,10 +47,10 @@ def _form(names: tuple[str, ...]) -> type[BaseModel]:
 
 
 def applied(source: str, answer: Any) -> str:
-    """The program with the answer's changes.
+    """Apply the changes of an answer to a program.
 
     Raises:
-        ProgramError: they change fewer than two numbers.
+        ProgramError: fewer than two numbers change.
     """
     genes = _genes(source)
     by_name = {axis["name"]: axis["dials"] for axis in genes.axes}
@@ -69,15 +68,15 @@ def applied(source: str, answer: Any) -> str:
 
 def axes_text(source: str) -> str:
     """The program's axes for the question: a line for each dial, with its values at levels 0 and 1."""
-    return "\n".join(_axis(axis) for axis in _genes(source).axes)
-
-
-def _axis(axis: dict[str, Any]) -> str:
-    dials: Sequence[str] = [f"  {name}: {ends[0]:g} at 0, {ends[1]:g} at 1" for name, ends in axis["dials"].items()]
-    return "\n".join([f"axis {axis['name']}", *(dials or ["  (no dials)"])])
+    lines = []
+    for axis in _genes(source).axes:
+        lines.append(f"axis {axis['name']}")
+        lines += [f"  {name}: {ends[0]:g} at 0, {ends[1]:g} at 1" for name, ends in axis["dials"].items()] or ["  (no dials)"]
+    return "\n".join(lines)
 
 
 def _genes(source: str) -> Genes:
+    """The genotype of a program; raises ProgramError if its axes are not literals."""
     genes = genes_of(source)
     if genes is None:
         raise ProgramError("the program's axes are not said as literals; this operator cannot edit it")

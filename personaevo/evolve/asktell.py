@@ -1,4 +1,4 @@
-"""Ask and tell: a search whose dialogues are played by whoever holds it, in a queue, on a cluster, or in a simulator's own runner."""
+"""Ask-and-tell interface: a search whose dialogues are played by the caller, in a queue, on a cluster or in a simulator's own runner."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from personaevo.records import ChatModel
 
 
 class Search:
-    """One search, as a context manager. Programs are bred, run and scored here; dialogues are played outside::
+    """One search, as a context manager. Programs are bred, run and scored here; the caller plays the dialogues::
 
         with pe.Search(config, id="my simulator 1") as search:
             while batch := search.ask():
                 search.tell({one.id: play(one.task, one.persona, one.seed) for one in batch})
             result = search.result()
 
-    ``id`` says what plays; it is recorded, and a search is resumed (``config.resume``) with the same. The other parts are those of
-    ``search``. ``tell`` may be called from any thread, with as many dialogues as are ready. With equal dialogues the digest is the same.
+    ``id`` names the player of the dialogues; it is recorded, and resuming (``config.resume``) requires the same. The other arguments are
+    those of ``search``. ``tell`` may be called from any thread with any number of dialogues. Equal dialogues give an equal digest.
 
     Raises:
-        ConfigError: a part cannot be used. Whatever else goes wrong in the search is raised by ``ask`` and ``result``.
+        ConfigError: a part cannot be used. Other errors of the search are raised by ``ask`` and ``result``.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Search:
         self.close()
 
     def ask(self, timeout: float | None = None) -> tuple[Request, ...]:
-        """The dialogues that can be played now and were not given out before; waits until there are some. Nothing when the search is over,
-        or after ``timeout`` seconds (see ``done``). Tell of what was given out before asking for more, or from another thread: the search
-        may need it to go on.
+        """Wait for new dialogues to play and return them; empty when the search is over or after ``timeout`` seconds (see ``done``).
+
+        The search may need the results of earlier dialogues to continue, so ``tell`` them before asking again, or from another thread.
 
         Raises:
-            PersonaevoError: the search ended with it.
+            PersonaevoError: the search failed.
         """
         found = self._outside.ask(timeout)
         if not found and self._error is not None:
@@ -72,11 +72,11 @@ class Search:
         return found
 
     def tell(self, results: Mapping[int, Any]) -> None:
-        """How dialogues went, by the ids of their requests: each a ``Dialogue``, a list of turns (pairs, or dicts or objects with role and
-        content), or an exception where it failed.
+        """Report dialogues by the ids of their requests: each a ``Dialogue``, a list of turns (pairs, or dicts or objects with role and
+        content), or an exception if it failed.
 
         Raises:
-            ConfigError: an id is not under way. InputError: something is no dialogue. None of them is taken then.
+            ConfigError: an id is not pending. InputError: a value is no dialogue. In both cases nothing is accepted.
         """
         self._outside.tell(results)
 
@@ -86,10 +86,10 @@ class Search:
         return not self._thread.is_alive()
 
     def result(self) -> SearchResult:
-        """What the search found; waits for its end.
+        """Wait for the end of the search and return its result.
 
         Raises:
-            PersonaevoError: the search ended with it.
+            PersonaevoError: the search failed.
         """
         self._thread.join()
         if self._error is not None:
@@ -98,7 +98,7 @@ class Search:
         return self._found
 
     def close(self) -> None:
-        """Ends a search that is not over; what was committed stays in its archive, and ``resume`` goes on."""
+        """Stop a search that is not over. Committed candidates stay in the archive, and ``resume`` continues from them."""
         self._outside.close()
         self._thread.join()
 

@@ -1,6 +1,6 @@
-"""Names and words for the axes that operators make or change, from content (``seeds/axes.toml``).
+"""Names and texts of the axes that operators create or change, from content (``seeds/axes.toml``).
 
-What an axis says follows from its dials, so that a persona is never asked for full sentences and two words a message at once.
+The texts of an axis are derived from its dials, so that instructions never contradict each other (say, full sentences in two words).
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from personaevo import content
 from personaevo.definitions import Dial, dials
 from personaevo.errors import ContentError
 
-_LIKE_OTHERS = "In {about}, be like most people."  # a playbook text must say something
-_NEAR = 0.1  # of a dial's range, or of its value on a log scale: what counts as the default
+_LIKE_OTHERS = "In {about}, be like most people."  # a playbook text must not be empty
+_NEAR = 0.1  # distance from the default that is not mentioned: share of the dial's range, or of its value on a log scale
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said of one dial: what it is about, and for a low and a high value a phrase that completes "someone who is …" and a playbook
-    sentence."""
+    """Texts of one dial: its subject, and for low and high values a phrase that completes "someone who is …" and a playbook sentence."""
 
     about: str
     less: tuple[str, str]
@@ -30,29 +29,25 @@ class Words:
 
 @cache
 def words() -> Mapping[str, Words]:
-    """The words of every dial.
+    """The texts of every dial.
 
     Raises:
-        ContentError: ``seeds/axes.toml`` lacks a dial, or a row has another form.
+        ContentError: ``seeds/axes.toml`` lacks a dial or has a malformed row.
     """
     table = content.toml("seeds", "axes.toml")
     found = {}
     for name in dials():
         try:
             row = table[name]
-            found[name] = Words(str(row["about"]), _pair(row["less"]), _pair(row["more"]))
+            (less, less_sentence), (more, more_sentence) = row["less"], row["more"]
+            found[name] = Words(str(row["about"]), (str(less), str(less_sentence)), (str(more), str(more_sentence)))
         except (KeyError, TypeError, ValueError):
             raise ContentError(f"seeds/axes.toml: expected about, less and more of the dial '{name}'") from None
     return found
 
 
-def _pair(row: Sequence[str]) -> tuple[str, str]:
-    phrase, sentence = row
-    return str(phrase), str(sentence)
-
-
 def new_axis(ends: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """An axis over these end points; its name says what level 1 is: beside level 0, or beside most where both are the same."""
+    """An axis with these end points. Its name describes level 1 relative to level 0, or relative to the default if both are equal."""
     rises = {dial: last > first or (last == first >= dials()[dial].default) for dial, (first, last) in ends.items()}
     name = " and ".join((words()[dial].more if more else words()[dial].less)[0] for dial, more in rises.items())
     about = "; ".join(words()[dial].about for dial in ends)
@@ -60,22 +55,18 @@ def new_axis(ends: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 
 def worded(axis: Mapping[str, Any]) -> dict[str, Any]:
-    """The axis with texts that fit its dials, if it has any: who is at either end, and what they are told; name and definition stay."""
+    """The axis with texts for both ends that match its dials, if it has any; name and definition are unchanged."""
     if not axis["dials"]:
         return dict(axis)
-    low, high = (_marked(axis["dials"], at) for at in (0, 1))
+    said = ([_end(dials()[dial], pair[at]) for dial, pair in axis["dials"].items()] for at in (0, 1))
+    low, high = ([one for one in end if one is not None] for end in said)
     about = words()[next(iter(axis["dials"]))].about
     told = [" ".join(sentence for _, sentence in end) or _LIKE_OTHERS.format(about=about) for end in (low, high)]
     return {**axis, "low": told[0], "high": told[1], "who": [end[0][0] if end else "" for end in (low, high)]}
 
 
-def _marked(ends: Mapping[str, Sequence[float]], at: int) -> list[tuple[str, str]]:
-    """Phrase and sentence of each dial that is, at this end, off what the simulator does unasked."""
-    said = [_end(dials()[dial], pair[at]) for dial, pair in ends.items()]
-    return [one for one in said if one is not None]
-
-
 def _end(dial: Dial, value: float) -> tuple[str, str] | None:
+    """Phrase and sentence for a dial's value; None near the default."""
     off = value / dial.default - 1 if dial.scale == "log" else (value - dial.default) / (dial.high - dial.low)
     if abs(off) < _NEAR:
         return None
@@ -83,6 +74,6 @@ def _end(dial: Dial, value: float) -> tuple[str, str] | None:
 
 
 def oriented(before: Sequence[float], after: Sequence[float]) -> list[float]:
-    """New end points in the direction of the old ones: an axis that is called "terse" stays that."""
+    """New end points in the order of the old ones, so that the name of the axis still fits."""
     flipped = (before[1] - before[0]) * (after[1] - after[0]) < 0
     return [after[1], after[0]] if flipped else list(after)

@@ -1,4 +1,4 @@
-"""Where a search begins: its archive's place, and the run to continue or a new one."""
+"""Start of a search: the archive's path, and the run to resume or a new one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from personaevo.records import Run
 
 
 def check_place(path: Path, *, resume: bool) -> None:
-    """Looks at the archive's place before anything is prepared: a mistake there should not cost that time."""
+    """Check the archive's path before the preparation, so that a mistake is reported at once."""
     if path.exists() and not resume:
         raise ArchiveError(f"archive {path} exists: add --resume to continue its search, or give another --archive")
     if resume and not path.exists():
         raise ArchiveError(f"archive {path} does not exist: nothing to resume; leave --resume out to begin a search")
-    if resume:  # before it is opened for writing, which would move an old one to the present schema
+    if resume:  # before opening it for writing, which would migrate an old archive
         runs: Sequence[Run] = ()
         with suppress(ArchiveError), Archive.read(path) as archive:
             runs = archive.runs()
@@ -36,6 +36,7 @@ def check_place(path: Path, *, resume: bool) -> None:
 
 
 def _check_scoring(path: Path, runs: Sequence[Run]) -> None:
+    """Raise ArchiveError if the last run has another version of the scoring."""
     made_by = scoring_of(runs[-1].settings) if runs else SCORING
     if made_by != SCORING:
         raise ArchiveError(
@@ -45,16 +46,16 @@ def _check_scoring(path: Path, runs: Sequence[Run]) -> None:
 
 
 def free_name(domain: str) -> Path:
-    """``service.duckdb`` in the working folder, or the first of ``service-2.duckdb``, … that is free."""
+    """The first unused name among ``service.duckdb``, ``service-2.duckdb``, … in the working folder."""
     names = (Path(f"{domain}.duckdb" if number == 1 else f"{domain}-{number}.duckdb") for number in range(1, 1_000_000))
     return next(name for name in names if not name.exists())
 
 
 def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
-    """The run to continue, or a new one.
+    """The run to resume, or a new one.
 
     Raises:
-        ArchiveError: the archive's run was made with other settings, tasks, people or another seed program, or lacks what is needed.
+        ArchiveError: the archive's run has other settings, tasks, people or another seed program, or lacks required dialogues.
     """
     wanted = {"calibration_digest": None, OWN_PARTS: None} | config.recorded() | bench.inputs
     runs = archive.runs()
@@ -64,6 +65,17 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
         return run
     settings = runs[-1].settings
     _check_scoring(archive.path, runs)
+    _check_settings(archive, settings, wanted)
+    if "mutator" in config.models and archive.pruned(runs[-1].id):
+        raise ArchiveError(
+            f"archive {archive.path} lacks dialogues that the mutator would be shown, left out by 'archive compact --elites': "
+            "resume the archive as it was before, or begin another"
+        )
+    return runs[-1]
+
+
+def _check_settings(archive: Archive, settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise ArchiveError at the first setting that differs from the recorded one."""
     name = next((name for name, value in wanted.items() if not _as_before(name, settings.get(name), value)), None)
     if name == OWN_PARTS:
         theirs, ours = ({} if one is None else one for one in (settings.get(name), wanted[name]))
@@ -76,15 +88,10 @@ def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
             f"archive {archive.path} was made with {name} = {settings.get(name)!r}, now it is {wanted[name]!r}: "
             "resume with the same settings and files, or begin another archive"
         )
-    if "mutator" in config.models and archive.pruned(runs[-1].id):
-        raise ArchiveError(
-            f"archive {archive.path} lacks dialogues that the mutator would be shown, left out by 'archive compact --elites': "
-            "resume the archive as it was before, or begin another"
-        )
-    return runs[-1]
 
 
 def _as_before(name: str, recorded: Any, wanted: Any) -> bool:
+    """Whether a setting is compatible with the recorded one."""
     if name == "models" and isinstance(recorded, Mapping) and recorded.keys() == wanted.keys():
         return all(same_model(recorded[role], wanted[role]) for role in wanted)
     return bool(recorded == wanted) or name in (PROFILES_USED, AUDITOR_SEES)  # neither steers

@@ -1,4 +1,4 @@
-"""A search whose users are asked through the inverse of their model's calibration."""
+"""Search settings that depend on the calibration of the user model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from personaevo.simulate.curves import Calibration
 
 
 def calibration_of(config: SearchConfig) -> Calibration | None:
-    """The calibration of the user's model that the settings name; None if they name none.
+    """The calibration of the user model that the settings name; None if they name none.
 
     Raises:
         ConfigError, ArchiveError: see ``calibration.known``.
@@ -20,12 +20,12 @@ def calibration_of(config: SearchConfig) -> Calibration | None:
 
 
 def settled(config: SearchConfig) -> SearchConfig:
-    """The settings with the wording that the calibration was made with, where none is given."""
+    """The settings with the wording of the calibration, unless they name a wording."""
     found = calibration_of(config)
     return config if found is None else config.model_copy(update={"wording": found.wording})
 
 
 def inputs(config: SearchConfig) -> dict[str, str]:
-    """The calibration's digest, as a run records it; nothing without one."""
+    """The digest of the calibration as recorded with a run; empty without a calibration."""
     found = calibration_of(config)
     return {} if found is None else {"calibration_digest": found.digest}

@@ -1,4 +1,4 @@
-"""Who plays the users, the agent and the programs' model where that is not the embedded engine."""
+"""Players of dialogues other than the embedded engine, and a pool of sandboxes for their threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Value = TypeVar("Value")
 
 
 class Boxes:
-    """Sandboxes for several threads: each has one to itself while it runs a program. A context manager ends them."""
+    """A pool of sandboxes for several threads; each thread has exclusive use of one while it runs a program."""
 
     def __init__(self, make: Callable[[], Sandbox]) -> None:
         self._make = make
@@ -28,41 +28,42 @@ class Boxes:
 
     @contextmanager
     def one(self) -> Iterator[Sandbox]:
-        """A sandbox that nobody else uses; started if all others are in use."""
-        box = self._free.get() if not self._free.empty() else self._new()
+        """Context manager: a free sandbox, or a new one if all are in use."""
+        if self._free.empty():
+            box = self._make()
+            self._all.append(box)
+        else:
+            box = self._free.get()
         try:
             yield box
         finally:
             self._free.put(box)
 
-    def _new(self) -> Sandbox:
-        box = self._make()
-        self._all.append(box)
-        return box
-
     def close(self) -> None:
-        """End them all."""
+        """Close all sandboxes."""
         for box in self._all:
             box.close()
 
 
 class Count:
-    """A number that several threads add to."""
+    """A thread-safe counter."""
 
     def __init__(self) -> None:
         self.number = 0
         self._lock = Lock()
 
     def add(self, some: int) -> None:
-        """Adds ``some``."""
+        """Add ``some`` to the number."""
         with self._lock:
             self.number += some
 
 
 @dataclass(frozen=True)
 class Cast:
-    """The players of a search with models; None is the embedded one. Dialogues are played by ``players``, many at a time, or all of them
-    ``outside`` of the search; ``played`` counts them."""
+    """The players of a search with models; None stands for the embedded engine.
+
+    Dialogues run in the threads of ``players``, or are all played ``outside`` of the search. ``played`` counts them.
+    """
 
     make_user: MakeUser | None
     make_agent: MakeAgent | None
@@ -73,7 +74,7 @@ class Cast:
     played: Count = field(default_factory=Count)
 
     def all(self, jobs: Sequence[Callable[[], Value]]) -> list[Value]:
-        """What the jobs return, in order. The first that raises ends those that have not begun."""
+        """Results of the jobs in order. If one raises, jobs that have not started are cancelled."""
         futures: list[Future[Value]] = [self.players.submit(self._counted, job) for job in jobs]
         try:
             return [future.result() for future in futures]

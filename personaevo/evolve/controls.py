@@ -1,13 +1,13 @@
-"""Controls: made-up populations that a score must be held against, and what the judge is trained against.
+"""Control populations: reference rows of the final table, and negatives for training the judge.
 
-Each is a list of dials, one a persona. They are made from people's fingerprints, which programs never see: a reference for what an engine
-can reach, or a trick that a score must not reward.
+Each is a list of dials, one per persona, made from people's fingerprints, which programs never see. A control is either a bound on what
+the engine can reach, or a strategy that the score must not reward.
 
-A fingerprint is of one dialogue: the person, and what that dialogue had of its own (mood, chance). A persona is a person, and the engine
-adds mood and chance itself. So copied people are made of ``persons``: rows drawn toward the mean until as much of their variance is left
-as lies between persons. Rows as they are would agree with themselves two to three times too much, and differ too much from one another.
-Independent marginals and caricatures are of rows as they are: of persons, independent marginals are worse negatives (the judge tells
-people from all of its negatives with an AUC of .82 in place of .84 in charity, .76 in place of .80 in camping).
+A fingerprint describes one dialogue: the person plus the variation of that dialogue. A persona describes a person, and the engine adds the
+variation itself. Copied people are therefore made by ``persons``, which shrinks rows toward the mean until only the variance between
+persons is left. Unshrunken rows would have two to three times too much consistency and too much spread. Independent marginals and
+caricatures use unshrunken rows: after shrinkage, independent marginals are worse negatives (AUC of the judge against all negatives .82
+instead of .84 in charity, .76 instead of .80 in camping).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from personaevo.measure.agreement import assumed
 from personaevo.records import Floats, Persona
 from personaevo.simulate.seeds import seed_of
 
-_CARICATURE = 2.0  # how far a caricature's deviations from the mean are blown up
+_CARICATURE = 2.0  # factor of a caricature's deviations from the mean
 Made = Callable[[Floats, int, np.random.Generator], Floats]
 
 
 def average_person(people: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """One persona with the means of people, n times."""
+    """n copies of one persona with the means of people."""
     found: Floats = np.repeat(people.mean(axis=0)[None], n, axis=0)
     return found
 
 
 def copied_people(people: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """People, each once before anybody comes twice: how well the engine plays what it is told."""
+    """Copies of people, each once before any is repeated: shows how well the engine plays given dials."""
     found: Floats = people[_drawn(len(people), n, rng)]
     return found
 
@@ -54,22 +54,20 @@ def caricatures(people: Floats, n: int, rng: np.random.Generator) -> Floats:
 CONTROLS: Mapping[str, Made] = {
     "average_person": average_person, "copied_people": copied_people, "independent": independent, "caricatures": caricatures,
 }  # fmt: skip
-ROWS = ("average_person", "copied_people", "independent")  # of final tables
-NEGATIVES = ("average_person", "caricatures", "independent")  # of the judge, beside the persona-free simulator and the negative programs
-
-
-OF_PERSONS = ("copied_people",)  # made of persons, not of rows as they are
+ROWS = ("average_person", "copied_people", "independent")  # rows of final tables
+NEGATIVES = ("average_person", "caricatures", "independent")  # of the judge, with the persona-free simulator and the negative programs
+OF_PERSONS = ("copied_people",)  # made from shrunken rows (see ``persons``)
 
 
 def rows(*, models: bool) -> tuple[str, ...]:
-    """The controls that are rows of a final table; where dialogues cost calls only what a program must beat: one average person."""
+    """The controls that are rows of a final table. If dialogues cost calls, only the average person, which a program must beat."""
     return ROWS[:1] if models else ROWS
 
 
 def personas(name: str, people: Floats, plan: Plan, agreement: float | None = None) -> dict[tuple[str, int], Persona]:
-    """The personas of a control for every (task, slot) of a plan, from ``people[n, d]``; equal arguments give equal ones.
+    """The personas of a control for every (task, slot) of a plan, from ``people[n, d]``; equal arguments give equal personas.
 
-    ``agreement`` is how much two dialogues of one of these people agree; where it is not told, what other corpora show is assumed.
+    ``agreement`` is the agreement of two dialogues of one person; by default the value of other corpora is assumed.
     """
     slots = plan.slots
     rng = np.random.default_rng(seed_of(plan.seed, plan.purpose, name, "control"))
@@ -84,11 +82,11 @@ def personas(name: str, people: Floats, plan: Plan, agreement: float | None = No
 
 
 def persons(people: Floats, agreement: float) -> Floats:
-    """Persons as single dialogues ``people[n, d]`` tell of them: every row drawn toward the mean by ``sqrt(agreement)``.
+    """Estimates of persons from single dialogues ``people[n, d]``: every row is shrunk toward the mean by ``sqrt(agreement)``.
 
-    Agreement, an intraclass correlation, is the share of the variance that lies between persons, and this leaves just that share. (The
-    best guess of each person alone, the posterior mean, leaves its square and so too few extreme persons: Louis 1984, Ghosh 1992.)
-    Quantities whose dial moves by factors are drawn on the scale of their logarithm; every column keeps its mean.
+    Agreement, an intraclass correlation, is the share of the variance between persons, and exactly this share is left. (Posterior means
+    would leave its square and too few extreme persons: Louis 1984, Ghosh 1992.) Features with a log dial are shrunk on the log scale;
+    every column keeps its mean.
     """
     known, factor = definitions.dials(), float(np.sqrt(max(agreement, 0.0)))
     columns = []
@@ -101,11 +99,11 @@ def persons(people: Floats, agreement: float) -> Floats:
 
 
 def dials_of(row: Floats) -> dict[str, float]:
-    """A fingerprint as dials, each inside its range."""
+    """Convert a fingerprint to dials, clipped to their ranges."""
     known, names = definitions.dials(), definitions.features().names
     return {name: float(np.clip(value, known[name].low, known[name].high)) for name, value in zip(names, row, strict=True)}
 
 
 def _drawn(size: int, n: int, rng: np.random.Generator) -> Any:
-    """n of ``size`` rows, each once before any comes twice."""
+    """Draw n of ``size`` rows, each once before any is repeated."""
     return np.concatenate([rng.permutation(size) for _ in range(-(-n // size))])[:n]

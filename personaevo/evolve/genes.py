@@ -1,4 +1,4 @@
-"""The genes of a persona program: what it says as literals, checked so that operators need not doubt it."""
+"""The genotype of a persona program: its literals, validated for the operators."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from personaevo.definitions import dials, typing_dials
 from personaevo.programs.edit import literals, stored
 from personaevo.programs.personas import MAX_AXES
 
-TYPING = "typing"  # the key of an axis under which its dials of typing are kept while operators work on it
+TYPING = "typing"  # key of an axis for its typing dials, which operators leave unchanged
 
 
 @dataclass
 class Genes:
-    """What operators work on: a program's AXES (as dicts with ``name`` and ``dials``), LEVELS, COUPLINGS and KINDS."""
+    """The literals that operators change: a program's AXES (as dicts with ``name`` and ``dials``), LEVELS, COUPLINGS and KINDS."""
 
     axes: list[dict[str, Any]]
     levels: dict[str, list[float]] = field(default_factory=dict)
@@ -24,8 +24,8 @@ class Genes:
 
 
 def genes_of(source: str) -> Genes | None:
-    """The genes of a program; None if it says them otherwise than the seed programs do: computed by code, assigned twice, of another
-    form, with dials that are unknown or out of range, or without any axis."""
+    """The genotype of a program; None if it cannot be edited: literals computed by code, assigned twice or malformed, dials unknown or out
+    of range, or no axis."""
     found = literals(source)
     parts = {name.lower(): found[name] for name in _FORMS if name in found}
     others = _FORMS.keys() - found.keys()
@@ -39,14 +39,14 @@ def genes_of(source: str) -> Genes | None:
 
 
 def _searched(axis: Mapping[str, Any]) -> dict[str, Any]:
-    """The axis with the dials that operators move; those of typing, which are not searched, are kept beside them."""
+    """The axis with its typing dials, which are not searched, separated from the others."""
     ends = {name: list(pair) for name, pair in axis.get("dials", {}).items()}
     typing = {name: ends.pop(name) for name in typing_dials() if name in ends}
     return {**axis, "dials": ends, **({TYPING: typing} if typing else {})}
 
 
 def whole(axis: Mapping[str, Any]) -> dict[str, Any]:
-    """The axis as a program has it, with all its dials."""
+    """The axis as in a program, with all its dials."""
     if TYPING not in axis:
         return dict(axis)
     return {name: {**value, **axis[TYPING]} if name == "dials" else value for name, value in axis.items() if name != TYPING}
@@ -76,14 +76,16 @@ def _are_levels(value: object) -> bool:
 
 def _are_couplings(value: object) -> bool:
     return isinstance(value, list) and all(
-        isinstance(pair, list) and len(pair) == 3 and _are_names(pair[:2]) and _are_numbers(pair[2:], -1.0, 1.0) for pair in value
-    )
+        isinstance(pair, list) and len(pair) == 3 and _are_names(pair[:2]) and _are_numbers(pair[2:], -1.0, 1.0)
+        for pair in value
+    )  # fmt: skip
 
 
 def _are_kinds(value: object) -> bool:
     return isinstance(value, list) and all(
-        isinstance(kind, dict) and _are_names(kind.get("axes")) and _are_numbers([kind.get("share")], 1e-9, 1e9) for kind in value
-    )
+        isinstance(kind, dict) and _are_names(kind.get("axes")) and _are_numbers([kind.get("share")], 1e-9, 1e9)
+        for kind in value
+    )  # fmt: skip
 
 
 def _are_names(value: object) -> bool:

@@ -1,5 +1,5 @@
-"""What the mutator may be told of earlier candidates, indexed as they come: a prompt takes the same time to make after ten candidates and
-after a million."""
+"""Index of earlier candidates for the mutator's prompts. It is updated incrementally, so a prompt takes the same time to build after ten
+candidates and after a million."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from personaevo.evolve.ranking import Scored
 from personaevo.judge.objectives import SCORE
 from personaevo.records import Commit
 
-ATTEMPTS = 5  # told of a parent
+ATTEMPTS = 5  # most failed attempts on a parent in a prompt
 
 
 @dataclass
 class History:
-    """Of the candidates that were taken in: ``evaluated`` by program id (the last one), those that may be ``repairable``, and for each
-    operator how many of its proposals were ``usable`` and how many there were."""
+    """Index of candidates: ``evaluated`` by program id (the latest), failed programs that are ``repairable``, and for each operator the
+    numbers of its usable proposals and of all (``usable``)."""
 
     evaluated: dict[str, Commit] = field(default_factory=dict)
     repairable: list[Commit] = field(default_factory=list)
@@ -27,11 +27,11 @@ class History:
     _taken: int = 0
 
     def tell(self, commit: Commit) -> None:
-        """The next commit; it is taken in when its time has come."""
+        """Queue the next commit for ``take``."""
         self._told.append(Commit(commit.candidate, commit.evaluation))
 
     def take(self, count: int) -> None:
-        """Takes in the first ``count`` commits, as far as they were not. ``count`` must not shrink."""
+        """Index the first ``count`` commits, if they are not yet. ``count`` must not decrease."""
         while self._taken < count:
             self._take(self._told.popleft())
             self._taken += 1
@@ -49,14 +49,14 @@ class History:
                 self._children.setdefault(parent, []).append(commit)
 
     def attempts(self, parent: Scored) -> tuple[str, ...]:
-        """The last children of a parent that scored no better than it, the latest first, a line each."""
+        """A line for each of the latest children of a parent that did not score better, the latest first."""
         score = parent.evaluation.objectives[SCORE].value
         told = (_told(one, score) for one in reversed(self._children.get(parent.program_id, [])))
         return tuple(islice((one for one in told if one), ATTEMPTS))
 
 
 def _told(child: Commit, score: float) -> str:
-    """What came of a child; "" if it is better."""
+    """The outcome of a child as a line; "" if it scored better."""
     operator, evaluation = child.candidate.operator, child.evaluation
     if evaluation is None or child.candidate.state == "failed":
         return f"{operator}: failed, {child.candidate.reason}"

@@ -1,4 +1,4 @@
-"""The evaluation plan: one seeded list of (task, slot, episode seed), the same for every candidate (common random numbers)."""
+"""Evaluation plans: one seeded list of (task, slot, episode seed), the same for every candidate (common random numbers)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from personaevo.records import PlanItem, Task
 from personaevo.shipping import Shared
 from personaevo.simulate.seeds import seed_of
 
-DIALOGUES = 2  # of each persona, on its own task: what consistency is measured on
+DIALOGUES = 2  # dialogues of each persona on its task, for measuring consistency
 
 
 @dataclass(frozen=True)
 class Plan(Shared):
-    """Which episodes to play: ``items`` in order, slot by slot over all tasks, so that a prefix is spread over the tasks; the dialogues of
-    one persona stand together.
+    """Episodes to play: ``items`` are ordered slot by slot over all tasks, so that a prefix covers the tasks evenly; the dialogues of one
+    persona are adjacent.
 
-    ``personas`` is the n that ``generate`` is always called with, however short the prefix. ``generate_seed(task_id)`` seeds the call.
+    ``personas`` is the argument n of every ``generate`` call, also for a prefix of the plan.
     """
 
     seed: int
@@ -39,21 +39,20 @@ class Plan(Shared):
 def make_plan(
     tasks: Sequence[Task], *, at_most: int, personas: int, seed: int, purpose: str, dialogues: int = DIALOGUES
 ) -> Plan:
-    """A plan over ``at_most`` of the tasks, drawn by seed so that their groups take turns, with ``personas`` personas each, who have
-    ``dialogues`` dialogues each."""
+    """A plan over at most ``at_most`` tasks, with ``personas`` personas per task and ``dialogues`` dialogues per persona. Tasks are drawn by
+    seed, evenly over their groups."""
     chosen = _drawn(tasks, at_most, seed, purpose)
-    items = tuple(
-        PlanItem(task.id, slot, _episode_seed(seed, purpose, task.id, slot, repeat))
-        for slot in range(personas) for task in chosen for repeat in range(dialogues)
-    )  # fmt: skip
-    return Plan(seed, purpose, tuple(chosen), personas, items)
-
-
-def _episode_seed(seed: int, purpose: str, task_id: str, slot: int, repeat: int) -> int:
-    return seed_of(seed, purpose, task_id, slot, "episode", *([repeat] if repeat else []))
+    items = []
+    for slot in range(personas):
+        for task in chosen:
+            for repeat in range(dialogues):
+                episode_seed = seed_of(seed, purpose, task.id, slot, "episode", *([repeat] if repeat else []))
+                items.append(PlanItem(task.id, slot, episode_seed))
+    return Plan(seed, purpose, tuple(chosen), personas, tuple(items))
 
 
 def _drawn(tasks: Sequence[Task], at_most: int, seed: int, purpose: str) -> list[Task]:
+    """Draw tasks by seed in an order that alternates between groups."""
     order = sorted(tasks, key=lambda task: seed_of(seed, purpose, task.id, "order"))
     seen: dict[str, int] = {}
     rank = {}

@@ -1,4 +1,4 @@
-"""Where a search stands, for whoever watches it: after every commit and, where dialogues cost calls, about once a second."""
+"""Progress reports of a search: after every commit and, if dialogues cost calls, about once a second."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.models import Spent
 
-_TIMED = 2  # dialogues at the same time: one persona-free, one of a persona
+_TIMED = 2  # dialogues that are timed: one persona-free, one with a persona
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Dialogues of a search with models: those planned, those played so far, and about how many seconds all of them take (None where
-    answers are known already)."""
+    """Forecast of a search with models: planned dialogues, the estimated seconds for all of them (None if answers are already known), and
+    the dialogues played so far."""
 
     planned: Dialogues
     seconds: float | None
@@ -29,9 +29,15 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the search stands. ``expected`` is the best program's score as it is expected on fresh dialogues: the best of many is best by
-    luck too. ``spent`` is what models did and cost, ``outlook`` how many dialogues they played; None if there are none. Before the first
-    commit (``done`` is 0) only ``outlook`` tells anything."""
+    """Progress of a search.
+
+    Attributes:
+        done: candidates so far.
+        planned: candidates in all.
+        expected: expected score of the best program on fresh dialogues, corrected for the bias of selecting the best of many.
+        spent: calls, tokens and costs of models; None without models.
+        outlook: dialogues played and planned with models; None without models. Before the first commit, all else is empty.
+    """
 
     done: int
     planned: int
@@ -46,24 +52,24 @@ class Progress:
 
 
 class Watch:
-    """Calls back; knows what was told last."""
+    """Calls the callbacks with the progress, and remembers the last one."""
 
     def __init__(self, config: SearchConfig, callbacks: Sequence[Callable[[Progress], None]]) -> None:
         self._callbacks = tuple(callbacks)
         self._last = Progress(0, config.candidates, None, None, 0, config.cells, 0, 0.0)
 
     def planned(self, outlook: Outlook) -> None:
-        """What will be played."""
+        """Report the forecast."""
         self._tell(replace(self._last, outlook=outlook))
 
     def played(self, number: int, spent: Spent) -> None:
-        """So many dialogues are played by now, and that is what models did."""
+        """Report the number of dialogues played and the models' usage, if the number changed."""
         now = self._outlook(number)
         if now != self._last.outlook:
             self._tell(replace(self._last, outlook=now, spent=spent))
 
     def committed(self, progress: Progress, played: int) -> None:
-        """Tells that a candidate was committed, when ``played`` dialogues had been played."""
+        """Report a committed candidate, at ``played`` dialogues."""
         self._tell(replace(progress, outlook=self._outlook(played)))
 
     def _outlook(self, played: int) -> Outlook | None:
@@ -77,18 +83,18 @@ class Watch:
 
 
 def outlook(config: SearchConfig, company: Company, kinds: Sequence[Rollout]) -> Outlook:
-    """What will be played, and how long that takes: the first dialogue of each of the ``kinds`` that the judge is trained against
-    (persona-free first) is played. Their answers are kept, so the search itself does not ask for them again.
+    """Forecast the dialogues and the time of a search. It plays the first dialogue of each of the ``kinds`` of training data of the judge
+    (persona-free first); their answers are cached, so the search does not pay for them again.
 
     Raises:
-        ModelError, BudgetError: the model cannot be asked.
+        ModelError, BudgetError: the model cannot be called.
     """
     planned = dialogues(config)
     if config.replay is not None or config.resume or company.cast.outside is not None:
         return Outlook(planned, None)
     first = [replace(work, plan=replace(work.plan, items=work.plan.items[:1])) for work in kinds[:_TIMED]]
     free, directed = company.crew.map(_timed, first)
-    company.cast.played.add(-len(first))  # they come once more, known then
+    company.cast.played.add(-len(first))  # the search plays them again, from the cache
     of_free = planned.controls // len(kinds) + config.test_tasks * config.test_personas * DIALOGUES
     return Outlook(planned, (of_free * free + (planned.all - of_free) * directed) / company.players)
 

@@ -1,4 +1,4 @@
-"""What a search found."""
+"""The result of a search."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from personaevo.records import Comparison, Program, TableRow
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found. ``table`` is the final table on held-out tasks and people; ``comparisons`` are the best program's paired
-    differences to every other row; ``best`` the program that won the finals; ``spending`` what each role's model did and cost, in all;
-    ``problem`` says why nothing was found, where every proposal was refused or no dialogue of a candidate was played ("" otherwise);
-    ``auditor_sees`` what the auditor saw beside fingerprint and dynamics."""
+    """Result of a search.
+
+    Attributes:
+        best: the program that won the finals.
+        table: final table on held-out tasks and people.
+        comparisons: paired differences between the best program and every other row.
+        spending: calls, tokens and costs of the model of each role.
+        problem: why there is no result, if every proposal was refused or no dialogue of a candidate was played; else "".
+        auditor_sees: input of the auditor in addition to fingerprint and dynamics.
+    """
 
     archive: Path
     seed: int
@@ -33,10 +39,9 @@ class SearchResult:
 
     def _repr_html_(self) -> str:
         names = list(dict.fromkeys(name for row in self.table for name in row.measures))
-        rows = [[row.row.replace("_", " "), *(_shown(row, name) for name in names)] for row in self.table]
+        rows = []
+        for row in self.table:
+            measures = [row.measures.get(name) for name in names]
+            values = ["" if one is None else f"{one.mean:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in measures]
+            rows.append([row.row.replace("_", " "), *values])
         return html_table(["", *(name.replace("_", " ") for name in names)], rows, f"{self.archive}: {self.candidates} candidates")
-
-
-def _shown(row: TableRow, name: str) -> str:
-    found = row.measures.get(name)
-    return "" if found is None else f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]"

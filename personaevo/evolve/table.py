@@ -1,4 +1,4 @@
-"""The final table: people, controls, the seed program and the best evolved one, on held-out tasks and people."""
+"""The final table: people, controls, the seed program and the best evolved program, on held-out tasks and people."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from personaevo.crew import Crew
 from personaevo.evolve.names import AUDITOR, BEST, PEOPLE, SEED
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
-from personaevo.evolve.shared_rows import Audits, Row, SharedRows, audits_of, comparable, row_of, shared_rows
+from personaevo.evolve.shared_rows import Audits, Row, audits_of, comparable, row_of, shared_rows
 from personaevo.judge.uncertainty import interval
 from personaevo.records import Comparison, FinalTable, Measure, Program, TableRow
 from personaevo.workers import Workers
 
 
 def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTable:
-    """All rows over the same number of held-out episodes; none of them steered anything."""
+    """All rows over the same number of held-out episodes, which did not steer the search."""
     shared = shared_rows(bench, workers)
     (episodes,) = play(workers, [bench.rollout(best.source, bench.test_plan)])
     rows = {**shared.rows, BEST: row_of(bench, episodes, shared.worlds)}
-    audits = _audits(bench, workers, shared, rows)
+    n = comparable(bench, rows)
+    if n == shared.audited:
+        audits: Audits = {**shared.audits, **audits_of(bench, workers, {BEST: rows[BEST]}, n)}
+    else:  # the best program has fewer dialogues: every row is audited at that number
+        audits = audits_of(bench, workers, rows, n)
     programs = {SEED: bench.seed_program.id, BEST: best.id}
     calls = len(bench.test_plan.tasks)
     made = [TableRow(name, programs.get(name), _measures(bench, row, audits[name])) for name, row in rows.items()]
@@ -27,6 +31,7 @@ def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTa
 
 
 def _measures(bench: Bench, row: Row, audit: tuple[float, float, float]) -> dict[str, Measure]:
+    """Measures of one row with intervals, and the auditor's AUC."""
     planned, calls = len(bench.test_plan.items), len(bench.test_plan.tasks)
     found = {}
     for name, share in row.shares.items():
@@ -36,16 +41,8 @@ def _measures(bench: Bench, row: Row, audit: tuple[float, float, float]) -> dict
     return {**found, AUDITOR: Measure(auc, low, high, auc, row.completed, planned)}
 
 
-def _audits(bench: Bench, workers: Workers | Crew, shared: SharedRows, rows: Mapping[str, Row]) -> Audits:
-    """The auditor's findings at equally many dialogues a row: those of the shared rows hold unless the best program has fewer."""
-    n = comparable(bench, rows)
-    if n != shared.audited:
-        return audits_of(bench, workers, rows, n)
-    return {**shared.audits, **audits_of(bench, workers, {BEST: rows[BEST]}, n)}
-
-
 def _compared(rows: Mapping[str, Row], calls: int) -> list[Comparison]:
-    """The best program less every other row, paired: the same worlds, and the same calls where rows played the plan."""
+    """Differences between the best program and every other row, paired by world and, for rows that played the plan, by call."""
     found, best = [], rows[BEST]
     for against in (*(name for name in rows if name not in (PEOPLE, BEST)), PEOPLE):
         other = rows[against]

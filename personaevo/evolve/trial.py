@@ -1,4 +1,4 @@
-"""The trial of a source that a model wrote: read, run, and played if it runs. This is what worker processes do, so it imports little."""
+"""Trial of a source that a model wrote: parse it, run it, and play it if it runs. Worker processes import this module, so it is light."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from personaevo.programs.shingles import shingles_of
 from personaevo.programs.source import checked
 from personaevo.records import Episode, Program, RunResult
 
-TRIED = 2  # tasks that a proposal must run on
+TRIED = 2  # tasks of the test run
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """What came of a brief: a program, or why there is none."""
+class ModelProposal:
+    """A program by a model, or the reason why it was refused."""
 
     program: Program | None
     refusal: str = ""
@@ -26,41 +26,36 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A source that was read and tried: the program or why it is none, its shingles, and its episodes if they were played at once."""
+    """Result of the trial of a source: the program or the reason of its refusal, its shingles, and its episodes if they were played."""
 
-    proposal: Proposal
+    proposal: ModelProposal
     shingles: frozenset[int] = frozenset()
     episodes: tuple[Episode, ...] | None = None
 
 
-def read(source: str) -> Proposal:
-    """The program of a source, or why it is none, or which rules it breaks."""
-    return _read(source)[0]
-
-
-def _read(source: str) -> tuple[Proposal, ast.Module | None]:
-    """With the program's normalized tree."""
+def read(source: str) -> tuple[ModelProposal, ast.Module | None]:
+    """Parse a source: the program with its normalized tree, or the reason of its refusal (syntax, or broken rules)."""
     try:
         program, findings, normal = checked(source, rules.check)
     except ProgramError as error:
-        return Proposal(None, str(error)), None
+        return ModelProposal(None, str(error)), None
     if findings:
-        return Proposal(None, "; ".join(f"line {finding.line}: {finding.message}" for finding in findings[:3])), None
-    return Proposal(program), normal
+        return ModelProposal(None, "; ".join(f"line {finding.line}: {finding.message}" for finding in findings[:3])), None
+    return ModelProposal(program), normal
 
 
 def examined(work: Rollout, check: Callable[[Program], str]) -> Examined:
-    """Reads the source of a piece of work; ``check`` says what else is wrong with it ("" is nothing)."""
+    """Parse the source of a work item; ``check`` returns any further problem ("" if there is none)."""
     assert work.source is not None
-    proposal, normal = _read(work.source)
+    proposal, normal = read(work.source)
     if proposal.program is None or normal is None:
         return Examined(proposal)
     problem = check(proposal.program)
-    return Examined(Proposal(None, problem)) if problem else Examined(proposal, shingles_of(normal, proposal.program.id))
+    return Examined(ModelProposal(None, problem)) if problem else Examined(proposal, shingles_of(normal, proposal.program.id))
 
 
 def tried(work: Rollout) -> Examined:
-    """Reads the source of a piece of work, runs it and, if it runs on the first tasks, plays it. What worker processes do."""
+    """Parse and run the source of a work item and, if it runs on the first tasks, play it. Runs in worker processes."""
     results: dict[str, RunResult] = {}
 
     def check(_: Program) -> str:
@@ -72,5 +67,5 @@ def tried(work: Rollout) -> Examined:
 
 
 def wrong(results: Sequence[RunResult]) -> str:
-    """Why the first program that failed did; "" if none did."""
+    """The reason of the first failed run; "" if all succeeded."""
     return next((result.reason or "it fails" for result in results if not result.ok), "")
