@@ -1,4 +1,4 @@
-"""A search with models: who plays, the threads they play in, and the archive's place for their answers."""
+"""Runtime of a search with models: players, their threads, and storage of the models' answers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,20 @@ from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.own_users import own_agents, own_users
 from personaevo.simulate.partners import model_agent, resolve_agent
 
-_QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # of one persona; of one question
+_QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # questions per persona; tokens and seconds per question
 
 
 def wanted(config: SearchConfig, parts: Parts = OURS) -> bool:
-    """Whether anything but the embedded engine plays."""
+    """Whether anything other than the embedded engine plays."""
     return bool(config.models or config.agent or parts.users or parts.agent or parts.outside)
 
 
 class Company:
-    """A context manager over an archive that is open for writing. When it ends with a BudgetError, calls under way are waited for and kept;
-    with any other error they are cut short. ``told`` hears about once a second how many dialogues are played, and what models did."""
+    """Context manager of models, players and threads, over an archive that is open for writing.
+
+    At a BudgetError, pending calls are completed and stored; at any other error they are aborted. ``told`` is called about once a second
+    with the number of dialogues played and the models' usage.
+    """
 
     def __init__(
         self, config: SearchConfig, archive: Archive, told: Callable[[int, Spent], None] = lambda *_: None, parts: Parts = OURS
@@ -45,9 +48,13 @@ class Company:
         self.archive = archive
         self._calls = archive.calls()
         self._stack = ExitStack()
+        store: Store = self._calls
+        if config.replay is not None:
+            store = Recording(self._calls, self._stack.enter_context(Archive.read(config.replay)).calls())
         self.models = Models(
-            {role: parse(text) for role, text in config.models.items()}, self._store(), prices=read_prices(config.prices),
-            budget=Budget(config.max_usd, config.max_tokens, config.max_calls), before=self._before(),
+            {role: parse(text) for role, text in config.models.items()}, store, prices=read_prices(config.prices),
+            budget=Budget(config.max_usd, config.max_tokens, config.max_calls),
+            before={role: Spent(*sums) for role, sums in self._calls.sums(self._run_id).items()},
             conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None, own=parts.models,
         )  # fmt: skip
         self._told = told
@@ -68,38 +75,30 @@ class Company:
             self.flush()
 
     def role(self, name: str) -> ChatModel | None:
-        """The model of a role, None where it is embedded."""
+        """The model of a role; None for the embedded engine."""
         return self.models.role(name)
 
     @property
     def plays(self) -> bool:
-        """Whether dialogues or programs wait for anybody; if not, they are played in worker processes."""
+        """Whether dialogues or programs wait for external calls; otherwise they run in worker processes."""
         return bool(self.cast.make_user or self.cast.make_agent or self.cast.generator or self.cast.outside)
 
     @property
     def players(self) -> int:
-        """Dialogues at a time. More than there are calls would only make them wait for each other, and a local model forget how each
-        began."""
+        """Number of concurrent dialogues. More dialogues than concurrent calls would only wait for each other, and would evict each other
+        from the prompt cache of a local model."""
         if self._config.agent is not None or self._parts.users is not None or self._parts.agent is not None:
             return max(2, self._config.at_once)
         return max(2, sum(self.models.at_once(role) for role in ("user", "agent") if role in self._config.models))
 
     def _meanwhile(self) -> None:
+        """Store answers and report the progress; the crew calls this about once a second."""
         self.flush()
         self._told(self.cast.played.number, self.models.ledger.total())
 
     def flush(self) -> None:
-        """Write down the answers that came since. Raises ArchiveError."""
+        """Store the answers that arrived since the last call. Raises ArchiveError."""
         self._calls.flush(self._run_id)
-
-    def _store(self) -> Store:
-        if self._config.replay is None:
-            return self._calls
-        recording = self._stack.enter_context(Archive.read(self._config.replay))
-        return Recording(self._calls, recording.calls())
-
-    def _before(self) -> dict[str, Spent]:
-        return {role: Spent(*sums) for role, sums in self._calls.sums(self._run_id).items()}
 
     def _make_user(self) -> MakeUser | None:
         if self._parts.users is not None:
@@ -119,6 +118,6 @@ class Company:
 
 
 def _limits(config: SearchConfig) -> ModelLimits:
-    """What a program may ask of its model on a whole plan: for each ``generate`` some questions a persona and some for all together."""
+    """Limits of a program's model calls on a whole plan: ``_QUESTIONS`` per persona, and as many per ``generate`` call."""
     calls = _QUESTIONS * (max(config.personas, config.test_personas) + 1) * max(config.task_count, config.test_tasks)
     return ModelLimits(calls, calls * _TOKENS, calls * _SECONDS)

@@ -1,8 +1,8 @@
-"""What the judge is trained against: populations that resemble people without being any, played on the run's tasks.
+"""Negatives for training the judge: simulated populations that resemble people, played on the run's tasks.
 
 With the embedded engine these are the persona-free simulator, the average person, caricatures, independent marginals, and the domain's
-ten negative programs: fixed content (``fitness/negatives``), never descendants of a run's own. Where a model plays, each dialogue
-costs calls: only the persona-free simulator and the average person then, and the same dialogues for both halves of the people.
+ten negative programs, which are fixed content (``fitness/negatives``) and never programs of the run. If dialogues cost calls, only the
+persona-free simulator and the average person are used, with the same dialogues for both halves of the people.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from personaevo.judge.discriminator import Negatives
 from personaevo.programs.source import make_program
 from personaevo.records import Control, Episode, Floats, Program, Task
 
-_DIALOGUES, _DIALOGUES_OF_MODELS = 200, 60  # of each kind
-_PROGRAM_TASKS, _PROGRAM_PERSONAS = 5, 4  # of each negative program
+_DIALOGUES, _DIALOGUES_OF_MODELS = 200, 60  # dialogues of each kind, with the embedded engine and with models
+_PROGRAM_TASKS, _PROGRAM_PERSONAS = 5, 4  # for each negative program
 
 
 @dataclass(frozen=True)
 class Work:
-    """One piece: a kind of negatives and how it is played."""
+    """A work item: a kind of negatives and its roll-out."""
 
     kind: str
     rollout: Rollout
 
 
 def programs(place: str) -> list[Program]:
-    """The negative programs of a domain, by file name; none for a domain that has none.
+    """The negative programs of a domain in the order of file names; empty if the domain has none.
 
     Raises:
         ContentError: a file cannot be read or is no persona program.
@@ -53,12 +53,12 @@ def programs(place: str) -> list[Program]:
 
 
 def dialogues(config: SearchConfig, *, models: bool) -> int:
-    """How many dialogues of each kind the judge is trained against; ``models`` tells whether each costs calls."""
+    """Number of dialogues of each kind; ``models`` tells whether each costs calls."""
     return config.control_dialogues or (_DIALOGUES_OF_MODELS if models else _DIALOGUES)
 
 
 def kinds(config: SearchConfig, *, models: bool) -> dict[str, int]:
-    """Planned dialogues of each kind, for one half of the people: what a run records."""
+    """Planned dialogues of each kind for one half of the people, as recorded with a run."""
     count = dialogues(config, models=models)
     if models:
         return {FREE: count, "average_person": count}
@@ -68,13 +68,13 @@ def kinds(config: SearchConfig, *, models: bool) -> dict[str, int]:
 
 
 def digest(config: SearchConfig, *, models: bool) -> str:
-    """A short digest of the negative programs that are played."""
+    """Digest of the negative programs that are played."""
     ids = [] if models else [program.id for program in programs(config.domain_place)]
     return hashlib.blake2b(repr(ids).encode(), digest_size=8).hexdigest()
 
 
 def works(config: SearchConfig, make: Rollout, people: Floats, tasks: Sequence[Task], purpose: str, *, models: bool) -> list[Work]:
-    """All that is to be played for one half of the people. ``make`` is a roll-out to take domain, losses, tier and players from."""
+    """Work items for one half of the people. ``make`` is a roll-out that provides domain, losses, tier and players."""
     count = dialogues(config, models=models)
     plan = _plan(config, tasks, count, f"control {purpose}")
     found = [Work(FREE, make.of(None, plan))]
@@ -92,12 +92,13 @@ def works(config: SearchConfig, make: Rollout, people: Floats, tasks: Sequence[T
 
 
 def _plan(config: SearchConfig, tasks: Sequence[Task], count: int, purpose: str) -> Plan:
+    """A plan of about ``count`` dialogues, one per persona."""
     some = min(len(tasks), count)
     return make_plan(tasks, at_most=some, personas=max(1, count // some), seed=config.seed, purpose=purpose, dialogues=1)
 
 
 def gathered(planned: Sequence[Work], played: Sequence[Sequence[Episode]]) -> dict[str, Negatives]:
-    """The completed dialogues by kind; a kind of which none completed is left out."""
+    """The completed dialogues by kind; kinds without any are left out."""
     by_kind: dict[str, list[Episode]] = {}
     for work, episodes in zip(planned, played, strict=True):
         by_kind.setdefault(work.kind, []).extend(one for one in episodes if one.state == "completed")
@@ -108,7 +109,7 @@ def gathered(planned: Sequence[Work], played: Sequence[Sequence[Episode]]) -> di
 
 
 def stored(split: str, negatives: Mapping[str, Negatives]) -> list[Control]:
-    """The same as a run keeps it."""
+    """The negatives as records of the archive."""
     return [
         Control(split, kind, task, tuple(map(float, values)))
         for kind, some in negatives.items() for task, values in zip(some.tasks, some.values, strict=True)

@@ -1,4 +1,4 @@
-"""Dialogues that are played elsewhere: a search asks for them, whoever plays them tells how they went."""
+"""Queue of dialogues that are played outside of the search: the search requests them, and the caller reports the results."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from personaevo.simulate.own_users import played
 from personaevo.simulate.persona import Persona
 from personaevo.text import one_line, without_secrets
 
-_SHOWN = 300  # characters of an error
-_EXPECTED = "expected a Dialogue, a list of turns (role and content), or an exception where it failed"
+_SHOWN = 300  # most characters of an error message
+_EXPECTED = "expected a Dialogue, a list of turns (role and content), or an exception if it failed"
 
 
 class ClosedError(PersonaevoError):
-    """The search was closed before it ended; its archive goes on with resume."""
+    """The search was closed before its end; it can be resumed from its archive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One dialogue to play: ``persona`` (None: as your simulator plays unasked) about ``task``. Equal tasks, personas and seeds are to give
-    equal dialogues."""
+    """One dialogue to play: ``persona`` (None: the simulator's default user) on ``task``. Equal tasks, personas and seeds must give equal
+    dialogues."""
 
     id: int
     task: Task
@@ -38,8 +38,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A dialogue that a search needs."""
+class PlannedDialogue:
+    """A dialogue to play, with its plan item and domain."""
 
     task: Task
     persona: records.Persona | None
@@ -48,18 +48,18 @@ class Wanted:
 
 
 class Outside:
-    """Stands between a search's threads, which ask for dialogues and wait, and whoever plays them; ``id`` is what is recorded of these."""
+    """Thread-safe queue between the search, which waits for dialogues, and their external player, whose ``id`` is recorded."""
 
     def __init__(self, name: str) -> None:
         self.id = name
         self._changed = threading.Condition()
         self._count = 0
         self._waiting: deque[Request] = deque()
-        self._open: dict[int, tuple[Wanted, Future[Episode]]] = {}
+        self._open: dict[int, tuple[PlannedDialogue, Future[Episode]]] = {}
         self._over = False
 
-    def play(self, wanted: Sequence[Wanted]) -> list[Episode]:
-        """The episodes, once all of them were told.
+    def play(self, wanted: Sequence[PlannedDialogue]) -> list[Episode]:
+        """Request dialogues and wait for all their results.
 
         Raises:
             ClosedError: the search is closed.
@@ -67,19 +67,18 @@ class Outside:
         with self._changed:
             if self._over:
                 raise ClosedError("the search is closed")
-            futures = [self._asked(one) for one in wanted]
+            futures = []
+            for one in wanted:
+                self._count += 1
+                persona = None if one.persona is None else Persona.model_construct(**dict(one.persona))
+                self._waiting.append(Request(self._count, one.task, persona, one.item.seed))
+                futures.append(Future[Episode]())
+                self._open[self._count] = one, futures[-1]
             self._changed.notify_all()
         return [future.result() for future in futures]
 
-    def _asked(self, wanted: Wanted) -> Future[Episode]:
-        self._count += 1
-        persona = None if wanted.persona is None else Persona.model_construct(**dict(wanted.persona))
-        self._waiting.append(Request(self._count, wanted.task, persona, wanted.item.seed))
-        self._open[self._count] = wanted, Future()
-        return self._open[self._count][1]
-
     def ask(self, timeout: float | None = None) -> tuple[Request, ...]:
-        """What waits to be played, and was not given out yet; waits for something, at most so many seconds. Nothing once it is over."""
+        """Wait up to ``timeout`` seconds for new requests, and return them; empty after ``close``."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._over, timeout)
             found = tuple(self._waiting)
@@ -87,10 +86,10 @@ class Outside:
             return found
 
     def tell(self, results: Mapping[int, Any]) -> None:
-        """How dialogues went.
+        """Accept results by the ids of their requests.
 
         Raises:
-            ConfigError: one of them is not under way. InputError: one is no dialogue. Nothing of them is taken then.
+            ConfigError: an id is not pending. InputError: a value is no dialogue. In both cases nothing is accepted.
         """
         with self._changed:
             known = {number: self._open.get(number) for number in results}
@@ -104,7 +103,7 @@ class Outside:
             future.set_result(episode)
 
     def close(self) -> None:
-        """Nothing more is asked; whoever waits for a dialogue meets ClosedError."""
+        """Stop requesting dialogues; pending calls of ``play`` raise ClosedError."""
         with self._changed:
             self._over = True
             left = [future for _, future in self._open.values()]
@@ -115,7 +114,8 @@ class Outside:
             future.set_exception(ClosedError("the search is closed"))
 
 
-def _episode(wanted: Wanted, given: Any, number: int) -> Episode:
+def _episode(wanted: PlannedDialogue, given: Any, number: int) -> Episode:
+    """The episode of a reported result."""
     if isinstance(given, BaseException):
         said = without_secrets(one_line(f"{type(given).__name__}: {given}"[: 2 * _SHOWN]))[:_SHOWN]
         return Episode(wanted.item, "failed", persona=wanted.persona, reason=said, fault="infrastructure")
@@ -123,6 +123,7 @@ def _episode(wanted: Wanted, given: Any, number: int) -> Episode:
 
 
 def _turns(given: Any, number: int) -> list[tuple[Role, str]]:
+    """The turns of a reported dialogue; raises InputError if it is none."""
     if isinstance(given, Dialogue):
         return [(turn.role, turn.content) for turn in given.turns]
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Sequence):
@@ -132,7 +133,7 @@ def _turns(given: Any, number: int) -> list[tuple[Role, str]]:
 
 
 def _turn(given: Any, number: int, roles: layouts.Roles) -> tuple[Role, str] | None:
-    """One turn; None for those of nobody, such as the system's."""
+    """One turn; None for turns of neither side, such as system messages."""
     if isinstance(given, Mapping):
         role, content = given.get("role"), given.get("content")
     elif isinstance(given, Sequence) and len(given) == 2 and not isinstance(given, str):

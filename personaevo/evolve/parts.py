@@ -1,5 +1,4 @@
-"""Parts of one's own in a search: objects that take the place of ours. What each is recorded as is part of the run: only a search with the
-same parts goes on with its archive."""
+"""User-defined parts of a search, in place of the built-in ones. Their ids are recorded with the run, and resuming requires the same."""
 
 from __future__ import annotations
 
@@ -21,12 +20,12 @@ from personaevo.records import ChatModel
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator, part_id
 from personaevo.simulate.partners import AgentFunction
 
-OWN_PARTS = "own_parts"  # the name among a run's settings
+OWN_PARTS = "own_parts"  # name among the settings of a run
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Those that were given; None, or nothing, is ours. See ``search``."""
+    """The parts passed to ``search``; None or empty stands for the built-in part."""
 
     users: UserSimulator | None = None
     agent: AgentSimulator | AgentFunction | None = None
@@ -44,11 +43,11 @@ class Parts:
         return {**OPERATORS, **{name: operator for name, (operator, _) in self.operators.items()}}
 
     def recorded(self) -> dict[str, Any]:
-        """What each is recorded as; nothing without one. Models and operators are among the settings already."""
+        """The ids of the parts as a setting of the run; empty without parts. Models and operators are settings already."""
         parts = {name: getattr(self, name) for name in ("users", "agent", "judge", "selection", "descriptors", "outside")}
-        one = {name: part_id(part) for name, part in parts.items() if part is not None}
-        more = {"objectives": [f"{one.name} {one.version}" for one in self.objectives]} if self.objectives else {}
-        found = {**one, **more}
+        found: dict[str, Any] = {name: part_id(part) for name, part in parts.items() if part is not None}
+        if self.objectives:
+            found["objectives"] = [f"{one.name} {one.version}" for one in self.objectives]
         return {OWN_PARTS: found} if found else {}
 
 
@@ -66,10 +65,10 @@ def made(
     users: Any, agent: Any, judge: Any, objectives: Sequence[Any] | None, operators: Mapping[str, Any] | None, selection: Any,
     models: Mapping[str, Any] | None, descriptors: Any,
 ) -> Parts:  # fmt: skip
-    """The parts from what a caller writes; an operator without a weight has 1.
+    """Validate the arguments of ``search``; an operator without a weight gets 1.
 
     Raises:
-        ConfigError: a part has not what it needs, or a name that is taken.
+        ConfigError: a part lacks a method or an id, or has a name that is taken.
     """
     weighed = {name: one if isinstance(one, tuple) else (one, 1.0) for name, one in (operators or {}).items()}
     parts = Parts(users, agent, judge, tuple(objectives or ()), weighed, selection, dict(models or {}), descriptors)
@@ -79,19 +78,16 @@ def made(
             raise ConfigError(f"{name}: expected an object with an id (a text) and {form}, got {given!r:.80}")
     if agent is not None and not (callable(agent) or isinstance(agent, AgentSimulator)):
         raise ConfigError(f"agent: expected a function of the messages, or an object with an id and start(task, seed), got {agent!r:.80}")
-    _check_models(parts.models)
+    for role, model in parts.models.items():
+        if isinstance(model, str) or not hasattr(model, "reply"):
+            hint = "name models in the settings: pe.SearchConfig(models={…})" if isinstance(model, str) else "see pe.ChatModel"
+            raise ConfigError(f"models: expected for {role!r:.40} an object with {_MODELS_FORM}, got {model!r:.80}; {hint}")
     _check_names(parts)
     return parts
 
 
-def _check_models(models: Mapping[str, Any]) -> None:
-    for role, model in models.items():
-        if isinstance(model, str) or not hasattr(model, "reply"):
-            hint = "name models in the settings: pe.SearchConfig(models={…})" if isinstance(model, str) else "see pe.ChatModel"
-            raise ConfigError(f"models: expected for {role!r:.40} an object with {_MODELS_FORM}, got {model!r:.80}; {hint}")
-
-
 def _check_names(parts: Parts) -> None:
+    """Raise ConfigError if an objective or operator is invalid or has a name that is taken."""
     known = {one.name for one in known_objectives()}
     for one in parts.objectives:
         if not isinstance(one, Objective):
@@ -105,13 +101,13 @@ def _check_names(parts: Parts) -> None:
 
 
 def settled(config: SearchConfig, parts: Parts) -> SearchConfig:
-    """The settings with what own parts add to them: models by their ids, operators by their weights.
+    """The settings with the ids of user-defined models and the weights of user-defined operators.
 
     Raises:
-        ConfigError: a part is given in the settings too.
+        ConfigError: a part is also given in the settings.
     """
     if parts.outside is not None and (parts.users or parts.agent or config.agent or {"user", "agent"} & {*config.models, *parts.models}):
-        raise ConfigError("dialogues are played by whoever asks for them: leave out users, agent and models that play them")
+        raise ConfigError("dialogues are played by the caller of ask(): leave out users, agent and models that play them")
     if parts.agent is not None and (config.agent is not None or "agent" in config.models):
         raise ConfigError("the agent is given twice: as an object and in the settings; leave one out")
     twice = next((role for role in parts.models if role in config.models), "user" if parts.users and "user" in config.models else None)

@@ -39,8 +39,8 @@ class Plan(Shared):
 def make_plan(
     tasks: Sequence[Task], *, at_most: int, personas: int, seed: int, purpose: str, dialogues: int = DIALOGUES
 ) -> Plan:
-    """A plan over at most ``at_most`` tasks, with ``personas`` personas per task and ``dialogues`` dialogues per persona. Tasks are drawn by
-    seed, evenly over their groups."""
+    """A plan over at most ``at_most`` tasks, with ``personas`` personas per task and ``dialogues`` dialogues per persona. Tasks are drawn
+    by seed, evenly over their groups."""
     chosen = _drawn(tasks, at_most, seed, purpose)
     items = []
     for slot in range(personas):

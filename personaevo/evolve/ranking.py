@@ -1,5 +1,5 @@
-"""What "above the floor", "best" and "elite" mean. Engine, inspection and report ask here; the archive's views say the same in SQL
-(``archive/migrations``: ``standings``, ``elites``), and a test compares them."""
+"""Definitions of "above the floor", "best" and "elite", used by engine, inspection and report. The archive's views have the same definitions
+in SQL (``archive/migrations``: ``standings``, ``elites``), and a test compares them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from personaevo.judge.objectives import SCORE, harmonic, objectives, steering
 from personaevo.records import Evaluation, Floats
 
-_LEAST_ALIKE = 4  # scores that a prior can be made from
+_LEAST_ALIKE = 4  # least number of scores for estimating a prior
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A program that may become a parent, with its evaluation."""
+    """A possible parent with its evaluation."""
 
     program_id: str
     evaluation: Evaluation
@@ -30,7 +30,7 @@ class Scored:
 
 
 def holds_floors(evaluation: Evaluation | None, floors: Mapping[str, float]) -> bool:
-    """Whether it was scored and holds every floor; one that was not measured is held."""
+    """Whether an evaluation exists and meets every floor; an objective that was not measured meets its floor."""
     if evaluation is None:
         return False
     found, less = evaluation.objectives, {one.name for one in objectives() if one.direction == "less"}
@@ -38,8 +38,8 @@ def holds_floors(evaluation: Evaluation | None, floors: Mapping[str, float]) -> 
 
 
 def standing(evaluation: Evaluation, steered: Sequence[str] | None = None) -> float:
-    """What programs are ordered by: the score, or where that is 0 the smallest share of the objectives that steer (at most 0), so that a
-    search has a way up from there. ``steered`` names those of the run's scoring (of this one, if none are given)."""
+    """Value that programs are ordered by: the score or, if that is 0, the smallest share of the objectives that steer (at most 0), so that
+    the search has a gradient there. ``steered`` names these objectives (default: those of this version's scoring)."""
     found = evaluation.objectives
     score = found[SCORE].value if SCORE in found else 0.0
     if score > 0:
@@ -48,13 +48,13 @@ def standing(evaluation: Evaluation, steered: Sequence[str] | None = None) -> fl
 
 
 def lower_bound(evaluation: Evaluation, steered: Sequence[str] | None = None) -> float:
-    """The standing less one standard error of the score: what "best" is decided by."""
+    """The standing minus one standard error of the score; it defines "best"."""
     error = evaluation.objectives[SCORE].se if SCORE in evaluation.objectives else 0.0
     return standing(evaluation, steered) - error
 
 
 def which_hold(values: Mapping[str, Floats], measured: Mapping[str, Any], floors: Mapping[str, float]) -> Any:
-    """``holds_floors`` of many at once: columns of objectives, and where each was measured; boolean ``[n]``."""
+    """``holds_floors`` for columns of objectives and masks of where they were measured; boolean ``[n]``."""
     less = {one.name for one in objectives() if one.direction == "less"}
     held = np.ones(len(values[SCORE]), dtype=bool)
     for name, floor in floors.items():
@@ -64,7 +64,7 @@ def which_hold(values: Mapping[str, Floats], measured: Mapping[str, Any], floors
 
 
 def lower_bounds(values: Mapping[str, Floats], measured: Mapping[str, Any], errors: Floats) -> Floats:
-    """``lower_bound`` of many at once: columns of objectives, where each was measured, and the score's standard errors; ``[n]``."""
+    """``lower_bound`` for columns of objectives, masks of where they were measured, and the score's standard errors; ``[n]``."""
     shares = np.array([np.where(measured[name], values[name], np.inf) for name in steering()])
     worst = shares.min(axis=0)
     score = np.where(measured[SCORE], values[SCORE], 0.0)
@@ -76,7 +76,7 @@ Item = TypeVar("Item")
 
 
 def ranked(items: Iterable[tuple[Evaluation, Item]], steered: Sequence[str] | None = None) -> list[Item]:
-    """Items by the lower bound of their evaluations, the best first; the earlier one on ties."""
+    """Items sorted by the lower bound of their evaluations, best first; the earlier one first on ties."""
     return [item for _, item in sorted(items, key=lambda pair: -lower_bound(pair[0], steered))]
 
 
@@ -86,7 +86,7 @@ def best_of(population: Sequence[Scored]) -> Scored:
 
 
 def elites(population: Iterable[Scored]) -> dict[int, Scored]:
-    """Per cell the program with the best lower confidence bound there (the earlier one on ties)."""
+    """For each cell the program with the best lower confidence bound (the earlier one on ties)."""
     best: dict[int, tuple[float, Scored]] = {}
     for scored in population:
         for cell in scored.evaluation.cells:
@@ -96,11 +96,11 @@ def elites(population: Iterable[Scored]) -> dict[int, Scored]:
 
 
 def expected(value: float, se: float, others: Sequence[float], alike_share: float = 0.5) -> float:
-    """What a score will be on fresh dialogues: drawn toward the mean of its like by as much as its error is of their spread (empirical
-    Bayes; Efron & Morris 1975). The best of many is best by luck too.
+    """Expected score on fresh dialogues: the score shrunk toward the mean of a comparison group (empirical Bayes; Efron & Morris 1975),
+    since the best of many noisy scores is biased upward.
 
-    ``others`` are the scores it was chosen from, its own among them; its like are the better half, or the share that is given. With fewer
-    than four it stays.
+    ``others`` are the scores that it was selected from, including its own. The comparison group is the best ``alike_share`` of them. With
+    fewer than four scores the value is returned unchanged.
     """
     alike = sorted(others)[len(others) - math.ceil(len(others) * alike_share) :]
     if len(others) < _LEAST_ALIKE:
@@ -111,17 +111,19 @@ def expected(value: float, se: float, others: Sequence[float], alike_share: floa
 
 
 def corrected(prior: Sequence[Evaluation], seen: Sequence[Evaluation]) -> list[float]:
-    """The scores that programs are likely to have, by evaluations on a stand-in (``prior``) and by those of few dialogues (``seen``).
+    """Estimated scores of programs from evaluations on a surrogate (``prior``) and on few dialogues of the model (``seen``).
 
-    Each objective that steers is the stand-in's figure, moved toward what was seen by the share of its departures that is more than error
-    (empirical Bayes; Efron & Morris 1975). The error is the largest of all ``seen``: those of few dialogues are 0 by luck. What all of them
-    depart by alike orders nothing. With fewer than four the stand-in's figures stay.
+    Each objective that steers starts at the surrogate's value and moves toward the observed one by the share of the differences' variance
+    that is not noise (empirical Bayes; Efron & Morris 1975). The noise is the largest standard error in ``seen``, since single ones can be
+    0 by chance. A difference common to all is ignored, because it does not affect the order. With fewer than four programs the
+    surrogate's values are used.
     """
     found = {name: _corrected(prior, seen, name) for name in steering()}
     return [float(score) for score in harmonic(found)]
 
 
 def _corrected(prior: Sequence[Evaluation], seen: Sequence[Evaluation], name: str) -> Floats:
+    """Estimates of one objective (see ``corrected``)."""
     before = np.array([one.objectives[name].value if name in one.objectives else 0.0 for one in prior])
     after = [one.objectives.get(name) for one in seen]
     departures = np.array([0.0 if one is None else one.value for one in after]) - before

@@ -1,4 +1,4 @@
-"""Running a search: what is prepared, in which order, and what comes out."""
+"""Running a search: preparation, loop and result."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
+from personaevo.crew import Crew
 from personaevo.errors import PeopleWarning, ProfilesWarning
 from personaevo.evolve.begin import begin, check_place, free_name
 from personaevo.evolve.calibrated import settled
@@ -18,7 +19,7 @@ from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.parts import Parts, made
 from personaevo.evolve.parts import settled as parts_settled
-from personaevo.evolve.prepare import prepare
+from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.progress import Progress, Watch, outlook
 from personaevo.evolve.recombine import Operator, check_weights
 from personaevo.evolve.result import SearchResult
@@ -43,28 +44,27 @@ def search(
     executor: Executor | None = None, callbacks: Sequence[Callable[[Progress], None]] = (),
     observe: Callable[[Progress], None] | None = None,
 ) -> SearchResult:  # fmt: skip
-    """Runs or resumes a search and returns what it found; the archive holds everything.
+    """Run or resume a search and return its result; the archive holds everything.
 
-    Every argument but ``config`` is a part of one's own in place of ours, an object with one or two methods (see the protocols). What its
-    ``id`` says is recorded with the run: a search is resumed, and verified, with the same parts. Whatever goes wrong in users, agents and
-    models costs a dialogue.
+    Every argument except ``config`` replaces a built-in part with an object that has one or two methods (see the protocols). Its ``id`` is
+    recorded with the run; resuming and verifying require the same parts. An error in users, agents or models only fails the dialogue.
 
     Args:
-        users: plays the users.
-        agent: plays the agents: an object, or a function of the messages that is shared by all dialogues.
-        judge: takes the place of the forest behind human likeness.
-        objectives: more objectives; one that steers is part of the score.
-        operators: more operators by name, each alone (with the weight 1) or with its weight.
-        selection: chooses parents.
+        users: simulator of users.
+        agent: simulator of agents: an object, or a function of the messages that all dialogues share.
+        judge: judge in place of the forest of the human-likeness objective.
+        objectives: additional objectives; those that steer become part of the score.
+        operators: additional operators by name, alone (with weight 1) or as pairs with a weight.
+        selection: parent selection.
         models: chat models by role ("mutator", "user", …), as objects.
-        descriptors: what cells are made of.
-        executor: any of ``concurrent.futures``, a Dask client's ``get_executor()``, …; it takes the place of the worker processes and is
-            not ended. Its workers need this version of personaevo. Results do not depend on it.
-        callbacks: called with the progress after every commit, and about once a second where dialogues cost calls.
-        observe: one more callback, as it was called before there were several.
+        descriptors: behavior descriptors of the cells.
+        executor: an executor of ``concurrent.futures``, a Dask client's ``get_executor()``, …, in place of the worker processes; it is not
+            shut down. Its workers need this version of personaevo. Results do not depend on it.
+        callbacks: called with the progress after every commit and, if dialogues cost calls, about once a second.
+        observe: one more callback, kept for compatibility.
 
     Raises:
-        PersonaevoError: an input, a setting, the archive, a part or the sandbox tier cannot be used. What was committed before stays.
+        PersonaevoError: an input, a setting, the archive, a part or the sandbox tier cannot be used. Committed candidates are kept.
     """
     parts = made(users, agent, judge, objectives, operators, selection, models, descriptors)
     heard = (*callbacks, *(() if observe is None else (observe,)))
@@ -74,20 +74,14 @@ def search(
 def run(
     config: SearchConfig, parts: Parts, callbacks: Sequence[Callable[[Progress], None]], executor: Executor | None
 ) -> SearchResult:
-    """``search`` with its parts put together."""
-    with using(parts.objectives):
-        return _searched(settled(parts_settled(config, parts)), parts, callbacks, executor)
-
-
-def _searched(
-    config: SearchConfig, parts: Parts, callbacks: Sequence[Callable[[Progress], None]], executor: Executor | None
-) -> SearchResult:
+    """Run ``search`` with its parts as one object."""
     started = time.monotonic()
-    check_weights(config.operators, parts.operator_table)
-    path = config.archive or free_name(config.domain)
-    check_place(path, resume=config.resume)
-    require(config.sandbox)
-    with ExitStack() as stack:
+    with using(parts.objectives), ExitStack() as stack:
+        config = settled(parts_settled(config, parts))
+        check_weights(config.operators, parts.operator_table)
+        path = config.archive or free_name(config.domain)
+        check_place(path, resume=config.resume)
+        require(config.sandbox)
         watch = Watch(config, callbacks)
         company = _company(config, path, stack, watch, parts)
         workers = company.crew if company and company.plays else stack.enter_context(Workers(config.jobs, executor))
@@ -96,15 +90,7 @@ def _searched(
         archive = company.archive if company else None
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
-        if company is None or not company.plays:
-            bench = prepare(config, workers, tried=config.resume, parts=parts)
-        else:
-            told = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
-            bench = prepare(config, workers, company.cast, told, tried=config.resume, parts=parts)
-        if bench.assumed:
-            warnings.warn(bench.assumed, PeopleWarning, stacklevel=2)
-        for note in bench.notes:
-            warnings.warn(note, ProfilesWarning, stacklevel=2)
+        bench = _bench(config, company, workers, watch, parts)
         if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
         run = begin(archive, config, bench)
@@ -115,9 +101,24 @@ def _searched(
 
 
 def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Watch, parts: Parts) -> Company | None:
-    """With models, those and the archive that keeps their answers; it is open before the first is asked, and removed if there was none."""
+    """The models, if there are any, with the archive that stores their answers. It is opened before the first call, and removed if it
+    stays empty."""
     if not wanted(config, parts):
         return None
     if not config.resume:
-        stack.callback(Archive.remove_if_empty, path)  # a search that came to nothing leaves nothing
+        stack.callback(Archive.remove_if_empty, path)
     return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
+
+
+def _bench(config: SearchConfig, company: Company | None, workers: Workers | Crew, watch: Watch, parts: Parts) -> Bench:
+    """Prepare the search, and warn about assumptions."""
+    if company is None or not company.plays:
+        bench = prepare(config, workers, tried=config.resume, parts=parts)
+    else:
+        told = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
+        bench = prepare(config, workers, company.cast, told, tried=config.resume, parts=parts)
+    if bench.assumed:
+        warnings.warn(bench.assumed, PeopleWarning, stacklevel=2)
+    for note in bench.notes:
+        warnings.warn(note, ProfilesWarning, stacklevel=2)
+    return bench

@@ -1,7 +1,7 @@
-"""Rows of the final table that do not depend on what a search finds: people, the persona-free simulator, the controls, the seed program.
+"""The final table and its rows: people, the persona-free simulator, controls, the seed program and the best evolved program.
 
-They take most of a table's time: in each draw of people a judge is trained anew. So they are made once for equal tasks, people and
-settings, as the cache keeps them, and every search adds the row of its best program.
+All rows except the best program's are independent of the search and take most of the time, since a judge is trained for each bootstrap
+sample of people. They are therefore computed once for equal tasks, people and settings, and cached.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Audits = Mapping[str, tuple[float, float, float]]
 
 @dataclass(frozen=True)
 class Row:
-    """One row: how many of the planned dialogues completed, shares and raw values (``[1]`` each), the draws of people and calls (``[B]``
-    each), and its dialogues as the auditor sees them."""
+    """One row: the number of completed dialogues, shares and raw values (``[1]`` each), bootstrap draws (``[B]`` each), and the auditor's
+    input."""
 
     completed: int
     shares: Shares
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class SharedRows:
-    """The rows by name, people first, the draws of people, and the auditor's findings at ``audited`` dialogues a row."""
+    """The rows by name, people first, the bootstrap samples of people, and the audits at ``audited`` dialogues per row."""
 
     rows: Mapping[str, Row]
     worlds: tuple[World, ...]
@@ -53,7 +53,7 @@ class SharedRows:
 
 
 def shared_rows(bench: Bench, workers: Workers | Crew) -> SharedRows:
-    """The rows, from the cache where they were made before; those that models played are made anew."""
+    """The shared rows, from the cache if possible; rows that models play are not cached."""
     if not bench.start_key:
         return _made(bench, workers)
     key = cache.key_of(bench.start_key, "rows", bench.seed_program.id, bench.people_draws, bench.test_plan)
@@ -61,12 +61,12 @@ def shared_rows(bench: Bench, workers: Workers | Crew) -> SharedRows:
 
 
 def row_of(bench: Bench, episodes: Sequence[Episode], worlds: Sequence[World]) -> Row:
-    """One row from its dialogues, judged as they are and in each of the worlds."""
+    """A row from its dialogues, with point estimates and bootstrap draws."""
     return _row(bench, episodes, chained([world.shares(episodes) for world in worlds]))
 
 
 def audits_of(bench: Bench, workers: Workers | Crew, rows: Mapping[str, Row], n: int) -> Audits:
-    """Every row against the people kept aside, n dialogues each. A row of too few dialogues counts as told apart."""
+    """Audit every row against held-out people at n dialogues each. A row with too few dialogues counts as fully separable."""
     seed = bench.test_plan.seed
     kept = people_sample(bench.kept).at_most(n, seed)
     work = {name: Audit(kept, row.sample.at_most(n, seed), seed) for name, row in rows.items() if row.sample.enough}
@@ -75,18 +75,18 @@ def audits_of(bench: Bench, workers: Workers | Crew, rows: Mapping[str, Row], n:
 
 
 def comparable(bench: Bench, rows: Mapping[str, Row]) -> int:
-    """How many dialogues every row that the auditor can tell apart has, at least, and so have the people kept aside."""
+    """Largest number of dialogues that all audited rows and the held-out people have."""
     return min(len(bench.kept.values), *(len(row.sample.owners) for row in rows.values() if row.sample.enough))
 
 
 def people_sample(people: Reference) -> Sample:
-    """Real dialogues as the auditor sees them, with how people type if that is known; owners are the persons."""
+    """Auditor's input for real dialogues, with typing habits if they are known; owners are the persons."""
     typing = () if people.typing is None else (seen(people.typing),)
     return Sample(np.hstack([people.values, people.dynamics, *typing]), people.people)
 
 
 def played_sample(episodes: Sequence[Episode], losses: tuple[str, ...], *, typing: bool = False) -> Sample:
-    """Played dialogues as the auditor sees them, with how they are typed if it knows how people type; owners are the ``generate`` calls."""
+    """Auditor's input for simulated dialogues, with typing habits on request; owners are the ``generate`` calls."""
     done = [one for one in episodes if one.state == "completed"]
     texts = [[apply_losses(text, losses) for role, text in one.turns if role == "user"] for one in done]
     personas = [f"{one.item.task_id} {one.item.slot}" for one in done]
@@ -97,13 +97,13 @@ def played_sample(episodes: Sequence[Episode], losses: tuple[str, ...], *, typin
 
 
 def audit_of(bench: Bench, episodes: Sequence[Episode]) -> tuple[float, float, float]:
-    """The auditor's AUC of any dialogues on held-out tasks, with its interval."""
+    """The auditor's AUC of dialogues on held-out tasks, with its interval."""
     return tell_apart(people_sample(bench.kept), _sample(bench, episodes), bench.test_plan.seed)
 
 
 def _made(bench: Bench, workers: Workers | Crew) -> SharedRows:
-    plan = bench.test_plan
-    n = len(plan.items)
+    """Play and score the shared rows."""
+    n = len(bench.test_plan.items)
     played = _played(bench, workers)
     found = workers.map(partial(drawn_world, bench.setting, played, n), range(bench.people_draws))
     worlds, draws = tuple(world for world, _ in found), joined([shares for _, shares in found])
@@ -114,6 +114,7 @@ def _made(bench: Bench, workers: Workers | Crew) -> SharedRows:
 
 
 def _row(bench: Bench, episodes: Sequence[Episode], draws: Shares) -> Row:
+    """A row from its dialogues and its bootstrap draws."""
     completed = sum(one.state == "completed" for one in episodes)
     return Row(completed, *point_of(bench.test, episodes), draws, _sample(bench, episodes))
 
@@ -123,6 +124,7 @@ def _sample(bench: Bench, episodes: Sequence[Episode]) -> Sample:
 
 
 def _played(bench: Bench, workers: Workers | Crew) -> dict[str, tuple[Episode, ...]]:
+    """Play the persona-free simulator, the controls and the seed program on the test plan."""
     plan = bench.test_plan
     work = {FREE: bench.rollout(None, plan)}
     agreement = bench.test.agreement.value if bench.test.agreement is not None else None

@@ -1,5 +1,5 @@
-"""How a search starts: what judges are trained against is played, the judges are trained, and what people get is computed; once for equal
-tasks, people and settings, as the cache keeps it."""
+"""Training of the judges before a search: play the negatives, train the judges and compute people's levels. The result is cached for equal
+tasks, people and settings."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from personaevo.workers import Workers
 
 
 def costs(cast: Cast | None) -> bool:
-    """Whether dialogues cost calls."""
+    """Whether dialogues cost external calls."""
     return cast is not None and bool(cast.make_user or cast.make_agent or cast.outside)
 
 
 @dataclass(frozen=True)
 class Start:
-    """What the judges of a search are: the scorer that steers, what its judge was trained against, and the setting of the final table."""
+    """Scorers of a search: the one that steers, the negatives of its judge, and the setting of the final table."""
 
     train: Scorer
     negatives: Mapping[str, Negatives]
@@ -43,14 +43,17 @@ class Start:
 
 
 def key_of(config: SearchConfig, sizes: Mapping[str, Sequence[int]], inputs: Mapping[str, str]) -> str:
-    """Names the start by all that it is made from."""
+    """Cache key from everything that the scorers depend on."""
     guest = wasm.versions() if config.sandbox == "wasm" else ""  # another Python, whose last digits may differ
     return cache.key_of(config.seed, config.cells, config.sandbox, guest, sorted(inputs.items()), sorted(sizes.items()))
 
 
 @dataclass(frozen=True)
 class Making:
-    """Makes the scorers of both halves of the people: plays what the judges are trained against, and trains them."""
+    """Builds the scorers of both halves of the people: plays the negatives and trains the judges.
+
+    ``told`` receives the roll-outs of the negatives before they are played, if dialogues cost calls.
+    """
 
     config: SearchConfig
     people: Reference
@@ -65,7 +68,7 @@ class Making:
     parts: Parts
 
     def start(self, sizes: Mapping[str, Sequence[int]]) -> Start:
-        """The scorers, with what people get with so many dialogues as each is asked for (``sizes``)."""
+        """The scorers, with levels of people for the numbers of dialogues in ``sizes``."""
         found = self._negatives()
         judge = None if self.parts.judge is None else Carried(self.parts.judge)
         seed, halves = self.config.seed, {"train": self.steering, "test": self.kept}
@@ -86,8 +89,8 @@ class Making:
     def _scorer(
         self, split: Split, people: Reference, judge: Discriminator, found: Mapping[str, Negatives], others: People | None = None
     ) -> Scorer:
-        """A scorer by these people; where others are given, those set what people get (in the final table one half of the people that
-        steered, the other half being the row of people)."""
+        """A scorer by these people; ``others`` determine the levels (in the final table one half of the people that steered, while the
+        other half is the row of people)."""
         return Scorer(
             split=split, judge=judge, cells=self.cells if split == "train" else self.cells.with_masses(people.values),
             space=Space.of(people.values), people=people.values, free=found[FREE].values, others=None if others is None else others.values,
@@ -95,8 +98,8 @@ class Making:
         )  # fmt: skip
 
     def _negatives(self) -> dict[str, dict[str, Negatives]]:
-        """What judges are trained against, for each half of the people; controls are made from the people that steer. Where dialogues cost
-        calls, those of the train tasks serve for both halves."""
+        """Negatives for each half of the people; controls are made from the people that steer. If dialogues cost calls, those of the train
+        tasks are used for both halves."""
         models = costs(self.cast)
         planned = {split: self._works(split, models=models) for split in (("train",) if models else ("train", "test"))}
         works = [work.rollout for some in planned.values() for work in some]
@@ -113,6 +116,7 @@ class Making:
         return {"test": found["train"], **found}
 
     def _works(self, split: str, *, models: bool) -> list[negatives.Work]:
+        """Work items of the negatives on the tasks of a split."""
         tasks = self.tasks[split]
         make = Rollout(None, make_plan(tasks, at_most=1, personas=1, seed=0, purpose=""), self.config.domain_place, self.people.losses,
                        self.config.sandbox, self.cast)  # fmt: skip

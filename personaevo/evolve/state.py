@@ -1,5 +1,4 @@
-"""What a search knows of its candidates: an index of the programs, who may be a parent, and what the last few came to. The rest is in the
-archive, and is read from there when it is wanted."""
+"""In-memory state of a search: index of programs, possible parents, and recent evaluations. The rest is read from the archive on demand."""
 
 from __future__ import annotations
 
@@ -15,13 +14,13 @@ from personaevo.evolve.select import POOL, Columns, Population
 from personaevo.judge.objectives import steering
 from personaevo.records import Commit, Program
 
-_SOURCES, _EVALUATIONS = 4_000, 2_000  # that are held; of some 3 and 10 kB
-_READ_AT_ONCE = 5_000  # of fewer candidates a resumed search reads all; of more, columns
+_SOURCES, _EVALUATIONS = 4_000, 2_000  # cached in memory; about 3 and 10 kB each
+_READ_AT_ONCE = 5_000  # a resumed search reads at most so many candidates whole; of more, it reads columns
 
 
 class Programs(Mapping[str, Program]):
-    """Programs by id, in the order in which they became known. Ids are all held, the sources of those used last too; others are asked for
-    (``read`` gives the sources of some ids). Several threads may ask."""
+    """Thread-safe mapping of programs by id, in the order of addition. All ids and the least recently used sources are in memory; other
+    sources are loaded by ``read``."""
 
     def __init__(self, read: Callable[[Sequence[str]], Mapping[str, str]], recent: int = _SOURCES) -> None:
         self._read, self._most = read, recent
@@ -49,14 +48,14 @@ class Programs(Mapping[str, Program]):
             return found
 
     def add(self, program: Program) -> None:
-        """Makes a program known, unless it is."""
+        """Add a program unless it is known."""
         with self._lock:
             if program.id not in self._ids:
                 self._ids[program.id] = None
                 self._hold(program)
 
     def index(self, ids: Iterable[str]) -> None:
-        """Makes programs known whose sources are stored."""
+        """Add programs whose sources are stored."""
         self._ids.update(dict.fromkeys(ids))
 
     def _hold(self, program: Program) -> None:
@@ -67,9 +66,17 @@ class Programs(Mapping[str, Program]):
 
 
 class State:
-    """What came of every candidate, in order. ``count`` and ``episodes`` are how many there were, ``asked`` the programs, ``held`` the
-    population of all that was told (for the progress and the finals). At least ``sources`` sources are held in memory: those of candidates
-    under way are not stored yet, and ``read`` must not be called by several threads. ``find`` reads the evaluations of some programs."""
+    """State of a search.
+
+    Attributes:
+        count: number of committed candidates.
+        episodes: number of their planned episodes.
+        asked: programs of all candidates, pending ones included.
+        held: population of all committed candidates, for progress and finals.
+
+    At least ``sources`` sources are kept in memory, since those of pending candidates are not stored yet and ``read`` is not thread-safe.
+    ``find`` loads the evaluations of programs.
+    """
 
     def __init__(
         self, floors: Mapping[str, float], sources: int, read: Callable[[Sequence[str]], Mapping[str, str]],
@@ -77,14 +84,14 @@ class State:
     ) -> None:  # fmt: skip
         self.floors, self.count, self.episodes = floors, 0, 0
         self.asked = Programs(read, max(_SOURCES, sources))
-        self.reasons: dict[bool, str] = {}  # of the first failure of the seed program's candidate (False) and of a proposal (True)
-        self.played = self.bred = False  # whether any dialogue completed; whether any proposal was evaluated
+        self.reasons: dict[bool, str] = {}  # reason of the first failure of the seed program (False) and of a proposal (True)
+        self.played = self.bred = False  # whether any dialogue was completed; whether any proposal was evaluated
         self._find, self._scored = find, OrderedDict[str, Scored]()
         self.held, self._parents = (Population(self._found, max(POOL, finalists)) for _ in range(2))
-        self._waiting: deque[Commit] = deque()  # told, but not among those that may be parents yet
+        self._waiting: deque[Commit] = deque()  # committed, but not yet among the possible parents
 
     def tell(self, commit: Commit) -> None:
-        """Takes in one commit."""
+        """Add one commit."""
         candidate, evaluation = commit.candidate, commit.evaluation
         self.asked.add(candidate.program)
         self._waiting.append(Commit(candidate, evaluation))
@@ -101,7 +108,7 @@ class State:
         self.episodes += evaluation.planned if evaluation is not None else 0
 
     def parents(self, up_to: int) -> Population:
-        """Programs among candidates 0..up_to that may be parents: evaluated, and holding the floors. Asked for with growing ``up_to``."""
+        """Possible parents among candidates 0..up_to: evaluated programs that hold the floors. ``up_to`` must not decrease."""
         while self._waiting and self._waiting[0].candidate.number <= up_to:
             scored = self._may_be_parent(self._waiting.popleft())
             if scored is not None:
@@ -109,18 +116,18 @@ class State:
         return self._parents
 
     def resume(self, archive: Archive, run_id: int, lag: int, *, whole: bool) -> list[Commit]:
-        """Takes in what a run committed before, and returns what was read of it: of many candidates the columns and only the last ones,
-        unless the ``whole`` is asked for."""
+        """Add the commits of a run and return those that were read whole: of many candidates only the last ones, unless ``whole`` is
+        set."""
         found = archive.outcomes(run_id, [*steering(), *self.floors])
         if len(found.numbers) > _READ_AT_ONCE and not whole:
-            self._index(archive, run_id, found, len(found.numbers) - lag + 1)  # the next candidate may be bred from these
+            self._index(archive, run_id, found, len(found.numbers) - lag + 1)  # possible parents of the next candidate
         commits = archive.commits(run_id, found.numbers[self.count :].tolist() if self.count else None)
         for commit in commits:
             self.tell(commit)
         return commits
 
     def _index(self, archive: Archive, run_id: int, found: Outcomes, count: int) -> None:
-        """Adds the first ``count`` candidates from columns, without an object for each."""
+        """Add the first ``count`` candidates from columns, without an object for each."""
         self.asked.index(found.programs[:count].tolist())
         self.count, self.episodes = count, int(found.planned[:count].sum())
         self.played, self.bred = bool(found.completed[:count].any()), bool(found.planned[1:count].any())
@@ -134,12 +141,13 @@ class State:
         self._parents.index(columns, owners)
 
     def _may_be_parent(self, commit: Commit) -> Scored | None:
+        """The scored program of a commit if it is a possible parent."""
         if commit.candidate.state != "evaluated" or commit.evaluation is None or not holds_floors(commit.evaluation, self.floors):
             return None
         return Scored(commit.evaluation.program_id, commit.evaluation)
 
     def _found(self, ids: Sequence[str]) -> list[Scored]:
-        """Programs with their evaluations, of those that were told."""
+        """Committed programs with their evaluations."""
         known = {key: self._scored[key] for key in ids if key in self._scored}
         missing = [key for key in ids if key not in known]
         for scored in self._find(missing) if missing else ():

@@ -33,8 +33,13 @@ class Examined:
     episodes: tuple[Episode, ...] | None = None
 
 
-def read(source: str) -> tuple[ModelProposal, ast.Module | None]:
-    """Parse a source: the program with its normalized tree, or the reason of its refusal (syntax, or broken rules)."""
+def read(source: str) -> ModelProposal:
+    """Parse a source: the program, or the reason of its refusal (syntax, or broken rules)."""
+    return _read(source)[0]
+
+
+def _read(source: str) -> tuple[ModelProposal, ast.Module | None]:
+    """Parse a source, and return the program's normalized tree too."""
     try:
         program, findings, normal = checked(source, rules.check)
     except ProgramError as error:
@@ -47,7 +52,7 @@ def read(source: str) -> tuple[ModelProposal, ast.Module | None]:
 def examined(work: Rollout, check: Callable[[Program], str]) -> Examined:
     """Parse the source of a work item; ``check`` returns any further problem ("" if there is none)."""
     assert work.source is not None
-    proposal, normal = read(work.source)
+    proposal, normal = _read(work.source)
     if proposal.program is None or normal is None:
         return Examined(proposal)
     problem = check(proposal.program)
