@@ -1,4 +1,4 @@
-"""Refined profiles in a search: the program it begins with, and the places that its cells are made around."""
+"""Refined profiles in a search: they define the seed program and the centers of the cells."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from personaevo import content, definitions
 from personaevo.config import SearchConfig
 from personaevo.errors import InputError
 from personaevo.evolve.cell_names import named
+from personaevo.evolve.reshape import tidy
 from personaevo.measure.cells import Cells, Standard, tessellate
 from personaevo.measure.density import sample
 from personaevo.programs.edit import with_literal
@@ -22,24 +23,24 @@ from personaevo.refine.implicit import ImplicitProfile
 from personaevo.refine.profile import Profile
 from personaevo.text import one_line
 
-PROFILES_USED = "profiles_used"  # the setting under which a run tells what became of them
-SEATS = 12  # kinds of people in the seed program: half of the axes that a program may have, so that there is room to add and to join
-_ENDS = (0.5, 1.5)  # how far an axis goes from the average to its profile: to half the way, and half the way beyond
-_LONGEST = 1_500  # bytes of a profile's words in the program: twelve of them take a quarter of what a program may have
-_LEAST_SPREAD = 1e-3  # standard deviations of people
-_FEWEST = 4  # different profiles, for two cells
-_ALIKE = 3  # digits, in standard deviations of people, up to which two profiles stand at one place
+PROFILES_USED = "profiles_used"  # setting of a run: the numbers of used profiles and cells
+SEATS = 12  # kinds of people in the seed program: half of the largest number of axes, so that operators can add and join axes
+_ENDS = (0.5, 1.5)  # end points of an axis, as multiples of the profile's distance from the average
+_LONGEST = 1_500  # bytes of a profile's claims in the program; twelve take a quarter of the largest program size
+_LEAST_SPREAD = 1e-3  # in standard deviations of people
+_FEWEST = 4  # least number of different profiles, for two cells
+_ALIKE = 3  # decimal digits, in standard deviations of people, for comparing points of profiles
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """What a search makes of refined profiles.
+    """Inputs of a search from refined profiles.
 
     Attributes:
-        source: the program that it begins with.
-        cells: cells around where these people stand, with ``cell_names``; None if they make too few.
-        inputs: for the run's settings: a digest of the profiles, and in words what became of them.
-        notes: what whoever began the search should be told.
+        source: seed program.
+        cells: cells around the profiles, with ``cell_names``; None if there would be too few.
+        inputs: settings of the run: a digest of the profiles, and a description of their use.
+        notes: warnings for the user.
     """
 
     source: str
@@ -50,10 +51,10 @@ class Profiles:
 
 
 def load(config: SearchConfig, steering: Reference, held_out: Reference) -> Profiles | None:
-    """What the search makes of the profiles given; None if none are.
+    """Load the profiles that the settings name; None if they name none.
 
     Raises:
-        InputError, ArchiveError: see ``implicit.read``; also if none is left that says something of a person who is not held out.
+        InputError, ArchiveError: see ``implicit.read``; InputError also if no profile with content is of a person who is not held out.
     """
     if config.profiles is None:
         return None
@@ -74,17 +75,18 @@ def load(config: SearchConfig, steering: Reference, held_out: Reference) -> Prof
 
 
 def not_held_out(found: Sequence[ImplicitProfile], held_out: Reference) -> list[ImplicitProfile]:
-    """Those of whom no dialogue is held out."""
+    """The profiles of people without a held-out dialogue."""
     rows = _rows(held_out)
     return [one for one in found if rows.isdisjoint(one.seen)]
 
 
 def _rows(people: Reference) -> set[tuple[float, ...]]:
+    """Fingerprints of a reference as a set."""
     return {tuple(row) for row in people.values.tolist()}
 
 
 def _places(usable: Sequence[ImplicitProfile], people: Floats) -> Floats:
-    """Where those stand ``[n, d]`` that stand anywhere; those of whom nothing was learned all at one place."""
+    """Points ``[n, d]`` of the profiles in feature space; all profiles without content share one point."""
     typical = people.mean(axis=0)
     found: dict[bool, list[Floats]] = {True: [], False: []}
     for one in usable:
@@ -95,7 +97,7 @@ def _places(usable: Sequence[ImplicitProfile], people: Floats) -> Floats:
 
 
 def _cells(config: SearchConfig, people: Floats, places: Floats) -> Cells | None:
-    """Cells around the profiles, one for two different ones at most; None if they do not make half as many as are wanted."""
+    """Cells around the profiles, at most one for two different profiles; None if there are fewer than half of the configured number."""
     different = len(np.unique(Standard.of(people)(places).round(_ALIKE), axis=0))
     if different < max(config.cells, _FEWEST):
         return None
@@ -104,7 +106,7 @@ def _cells(config: SearchConfig, people: Floats, places: Floats) -> Cells | None
 
 
 def _names(cells: Cells, people: Floats) -> tuple[str, ...]:
-    """After the mean of the dialogues in each, since the profiles themselves all lie near the average."""
+    """Names of cells by the mean of their dialogues, since the profiles themselves are all close to the average."""
     points, assigned = cells.standard(people), cells.assign(people)
     return tuple(named(np.array([points[assigned == cell].mean(axis=0) for cell in range(len(cells))]), cells.standard))
 
@@ -112,6 +114,7 @@ def _names(cells: Cells, people: Floats) -> tuple[str, ...]:
 def _notes(
     config: SearchConfig, found: Sequence[ImplicitProfile], usable: Sequence[ImplicitProfile], cells: Cells | None, steering: Reference
 ) -> tuple[str, ...]:
+    """Warnings about the use of the profiles."""
     notes = []
     if len(usable) < len(found):
         notes.append(f"{len(found) - len(usable)} of {len(found)} profiles are of people who are held out, and are not used")
@@ -131,18 +134,18 @@ def _notes(
     return tuple(notes)
 
 
-# --- the program that a search begins with
+# --- the seed program
 
 
 def seed_source(usable: Sequence[ImplicitProfile], people: Floats, seed: int) -> str:
-    """A persona program with a kind of people for each profile, or for a sample by density of twelve in which rare ones are included.
+    """A persona program with a kind of people for each profile, or for a stratified sample of twelve that includes rare ones.
 
-    A kind has one axis: its level says how marked the person is, from half way between the average of all profiles and the person's own
-    to as far beyond, each dial within its range. All of whom nothing was learned are one kind, the average. Dials that a profile leaves
-    open are left to the simulator.
+    A kind has one axis. Its levels range from half the distance between the average of all profiles and the profile to one and a half
+    times the distance, with dials clipped to their ranges. All profiles without content form one kind, the average. Dials that a profile
+    does not set are left to the simulator.
 
     Args:
-        people: fingerprints ``[n, d]`` of the people that steer: the scale of distances between profiles.
+        people: fingerprints ``[n, d]`` of the people that steer; they standardize the distances between profiles.
     """
     personal = [one for one in usable if one.personal]
     typical, share = people.mean(axis=0), len(personal) / len(usable)
@@ -150,7 +153,7 @@ def seed_source(usable: Sequence[ImplicitProfile], people: Floats, seed: int) ->
     standard = Standard.of(people)
     places = standard(np.array([typical if point is None else point for point in points]).reshape(-1, len(typical)))
     chosen = sample(places, SEATS - (share < 1), np.random.default_rng(seed))
-    names = named(_marks(places)[np.array(list(chosen), dtype=int)], standard)
+    names = named(_deviations(places)[np.array(list(chosen), dtype=int)], standard)
     middle = center([one.profile for one in usable])
     kinds = [(name, personal[index].profile, part * share) for name, (index, part) in zip(names, chosen.items(), strict=True)]
     kinds += [("like most", Profile(dials=middle), 1 - share)] if share < 1 else []
@@ -158,15 +161,15 @@ def seed_source(usable: Sequence[ImplicitProfile], people: Floats, seed: int) ->
     values = {
         "AXES": [_axis(name, profile, middle) for name, profile, _ in kinds],
         "LEVELS": {name: [0.0, 1.0] for name, _, _ in kinds},
-        "KINDS": [{"share": _tidy(part), "axes": [name]} for name, _, part in kinds],
+        "KINDS": [{"share": tidy(part), "axes": [name]} for name, _, part in kinds],
     }
     for name, value in values.items():
         source = with_literal(source, name, value)
     return source
 
 
-def _marks(places: Floats) -> Floats:
-    """How far each is from the mean of all, in their own standard deviations, as all lie near the average; 0 where they are alike."""
+def _deviations(places: Floats) -> Floats:
+    """Deviations from the mean of all, in standard deviations of the points themselves; 0 in constant columns."""
     spread = places.std(axis=0)
     marks: Floats = np.divide(places - places.mean(axis=0), spread, out=np.zeros_like(places), where=spread > _LEAST_SPREAD)
     return marks
@@ -179,16 +182,17 @@ def center(profiles: Sequence[Profile]) -> dict[str, float]:
 
 
 def _axis(name: str, profile: Profile, middle: Mapping[str, float]) -> dict[str, object]:
+    """The axis of one profile."""
     table = definitions.dials()
     ends = {
-        dial: [_tidy(float(np.clip(middle[dial] + far * (value - middle[dial]), table[dial].low, table[dial].high))) for far in _ENDS]
-        for dial, value in profile.dials.items() if dial in table  # how somebody types is not searched
+        dial: [tidy(float(np.clip(middle[dial] + far * (value - middle[dial]), table[dial].low, table[dial].high))) for far in _ENDS]
+        for dial, value in profile.dials.items() if dial in table  # typing habits are not searched
     }  # fmt: skip
     return {"name": name, "definition": _said(profile), "low": "", "high": "", "dials": ends}
 
 
 def _said(profile: Profile) -> str:
-    """The claims as one paragraph; where they are too long, those that came latest are left out."""
+    """The claims as one paragraph; if they are too long, the latest ones are left out."""
     room, kept = _LONGEST, []
     for place, claim in sorted(enumerate(profile.claims), key=lambda pair: pair[1].since):
         size = len(claim.text.encode()) + 1
@@ -197,8 +201,3 @@ def _said(profile: Profile) -> str:
         room -= size
         kept.append((place, claim.text))
     return " ".join(text for _, text in sorted(kept))
-
-
-def _tidy(value: float) -> float:
-    """Three significant digits, so that programs stay readable."""
-    return float(f"{value:.3g}")

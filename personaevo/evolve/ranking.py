@@ -1,5 +1,5 @@
-"""Definitions of "above the floor", "best" and "elite", used by engine, inspection and report. The archive's views have the same definitions
-in SQL (``archive/migrations``: ``standings``, ``elites``), and a test compares them."""
+"""Definitions of "above the floor", "best" and "elite", used by engine, inspection and report. The archive's views have the same ones in
+SQL (``archive/migrations``: ``standings``, ``elites``), and a test compares them."""
 
 from __future__ import annotations
 

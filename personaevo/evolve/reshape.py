@@ -1,4 +1,4 @@
-"""What operators do to a program's genes: moving dials, adding, parting and coupling axes; and putting genes back into a source."""
+"""Mutations of a genotype (moving dials; adding, splitting and coupling axes), and writing a genotype back into a source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from personaevo.programs.edit import with_function, with_literal, with_literals
 from personaevo.programs.personas import MAX_AXES
 from personaevo.simulate.director import FOLLOW_LENGTH
 
-# Quantiles of an axis's level: shapes that a distribution over people may plainly have.
+# Quantiles of an axis's level: simple shapes of a distribution over people.
 SHAPES: tuple[tuple[float, ...], ...] = (
     (0.0, 1.0),  # uniform
     (0.25, 0.75),  # in the middle
@@ -38,24 +38,18 @@ STEPS = (1.0, 0.6, 0.3, 0.15)  # of the reach: far steps find the region, near o
 
 
 def follow(genes: Genes, dial: str, wanted: str, reach: float, rng: random.Random) -> None:
-    """Moves a dial on all axes that hold it as a remark wants it; if none does, on a new axis that begins at what the simulator does
-    unasked."""
+    """Move a dial in the direction of a remark on all axes that have it; if none has, on a new axis that starts at the simulator's
+    default."""
     holders = [axis["dials"] for axis in genes.axes if dial in axis["dials"]]
-    if not holders:
-        grow(genes, [dial], rng, [nudged(_beginning(dial, rng), dials()[dial], wanted, reach, rng)])
+    if not holders:  # a dial that follows the length of turns has no constant default: it starts at a random value
+        start = end_points(dials()[dial], rng)[0] if dial in FOLLOW_LENGTH else dials()[dial].default
+        grow(genes, [dial], rng, [nudged([start, start], dials()[dial], wanted, reach, rng)])
     for ends in holders:
         ends[dial] = oriented(ends[dial], nudged(ends[dial], dials()[dial], wanted, reach, rng))
 
 
-def _beginning(dial: str, rng: random.Random) -> list[float]:
-    """Where a dial that no axis held begins: at what the simulator does unasked, or, where that follows the length of turns, anywhere."""
-    if dial in FOLLOW_LENGTH:
-        return [end_points(dials()[dial], rng)[0]] * 2
-    return [dials()[dial].default] * 2
-
-
 def nudged(ends: Sequence[float], dial: Dial, wanted: str, reach: float, rng: random.Random) -> list[float]:
-    """End points moved as a remark wants it: by a random factor of up to exp(reach), or around their middle."""
+    """End points moved in the direction of a remark: by a random factor of up to exp(reach), or stretched around their middle."""
     factor = math.exp(reach * rng.uniform(0.1, 1.0))
     if wanted in _STRETCHES:
         middle = sum(ends) / 2
@@ -70,7 +64,7 @@ def nudged(ends: Sequence[float], dial: Dial, wanted: str, reach: float, rng: ra
 
 
 def grow(genes: Genes, chosen: Sequence[str], rng: random.Random, ends: Sequence[Sequence[float]] | None = None) -> bool:
-    """Adds an axis of these dials, for all kinds of people or one; False if there are too many axes."""
+    """Add an axis of these dials, for all kinds of people or one; False if there are too many axes."""
     if len(genes.axes) >= MAX_AXES:
         return False
     axis = new_axis(dict(zip(chosen, ends or [end_points(dials()[dial], rng) for dial in chosen], strict=True)))
@@ -83,33 +77,35 @@ def grow(genes: Genes, chosen: Sequence[str], rng: random.Random, ends: Sequence
 
 
 def with_genes(source: str, genes: Genes) -> str:
-    """The source with genes that have an axis more."""
+    """The source with this genotype, axes that were added included."""
     kinds = {"KINDS": genes.kinds} if genes.kinds else {}
-    return with_literals(source, {"AXES": _told(source, genes.axes), "LEVELS": genes.levels, **kinds})
+    return with_literals(source, {"AXES": _worded(source, genes.axes), "LEVELS": genes.levels, **kinds})
 
 
 def with_axes(source: str, axes: Sequence[Mapping[str, Any]]) -> str:
-    """The source with these axes; those whose dials changed say what fits them now."""
-    return with_literal(source, "AXES", _told(source, axes))
+    """The source with these axes; the texts of axes with changed dials are updated."""
+    return with_literal(source, "AXES", _worded(source, axes))
 
 
-def _told(source: str, axes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _worded(source: str, axes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Whole axes, with new texts where dials differ from those of the source."""
     before = genes_of(source)
     known = {axis["name"]: axis["dials"] for axis in before.axes} if before else {}
     return [whole(axis if known.get(axis["name"]) == axis["dials"] else worded(axis)) for axis in axes]
 
 
 def as_mixture(source: str, genes: Genes) -> str | None:
-    """The source as a mixture of the kinds."""
-    return with_function(with_literal(with_genes(source, genes), "KINDS", shares(genes.kinds)), "draw", scaffold("mixture"))
+    """The source as a mixture of the kinds, with the mixture scaffold."""
+    source = with_literal(with_genes(source, genes), "KINDS", shares(genes.kinds))
+    return with_function(source, "draw", scaffold("mixture"))
 
 
 def tie(genes: Genes, both: str, strength: float) -> bool:
-    """Couples the axes of two dials ("ONE~OTHER") so that the dials go together by ``strength``. Of two that stand on one axis, which ties
-    them wholly, the second gets an axis of its own first. False if they are not on one axis each."""
+    """Couple the axes of two dials ("ONE~OTHER") so that the dials correlate by ``strength``. If both are on one axis, which correlates them
+    fully, the second is first moved to an axis of its own. False unless each dial is on exactly one axis."""
     first, second = both.split("~")
     shared = next((axis for axis in genes.axes if {first, second} <= axis["dials"].keys()), None)
-    if shared is not None and not _part(genes, shared, second):
+    if shared is not None and not _split(genes, shared, second):
         return False
     places = [(axis, dial) for dial in (first, second) for axis in genes.axes if dial in axis["dials"]]
     names = list(dict.fromkeys(axis["name"] for axis, _ in places))
@@ -122,8 +118,8 @@ def tie(genes: Genes, both: str, strength: float) -> bool:
     return True
 
 
-def _part(genes: Genes, axis: dict[str, Any], dial: str) -> bool:
-    """Gives a dial an axis of its own, with the same end points, levels and people; False if there are too many axes."""
+def _split(genes: Genes, axis: dict[str, Any], dial: str) -> bool:
+    """Move a dial to an axis of its own with the same end points, levels and kinds; False if there are too many axes."""
     if len(genes.axes) >= MAX_AXES:
         return False
     alone = new_axis({dial: axis["dials"].pop(dial)})
@@ -137,13 +133,13 @@ def _part(genes: Genes, axis: dict[str, Any], dial: str) -> bool:
 
 
 def with_couplings(source: str, genes: Genes) -> str | None:
-    """The source with these couplings, and a scaffold that heeds them."""
+    """The source with these couplings, and a scaffold that uses them."""
     source = with_literal(source, "COUPLINGS", genes.couplings)
     return with_function(source, "draw", scaffold("mixture" if len(genes.kinds) > 1 else "correlated"))
 
 
 def population(genes: Genes) -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
-    """Axes, levels and kinds of a program; one kind with all axes where it is no mixture. Axes that no kind has are left out."""
+    """Axes, levels and kinds of a program; a program that is no mixture has one kind with all axes. Unused axes are left out."""
     kinds = genes.kinds or [{"share": 1.0, "axes": [axis["name"] for axis in genes.axes]}]
     known = {axis["name"] for axis in genes.axes}
     kinds = [{"share": kind["share"], "axes": [name for name in kind["axes"] if name in known]} for kind in kinds]
@@ -152,29 +148,27 @@ def population(genes: Genes) -> tuple[list[dict[str, Any]], dict[str, Any], list
 
 
 def shares(kinds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The kinds with shares that add up to 1."""
+    """The kinds with shares normalized to 1."""
     total = sum(kind["share"] for kind in kinds)
     return [{"share": tidy(kind["share"] / total), "axes": kind["axes"]} for kind in kinds]
 
 
 def fresh(name: str, taken: set[str]) -> str:
-    """The name, with a number if it is already taken; it is added to ``taken``."""
-    fresh = next(label for label in _labels(name) if label not in taken)
-    taken.add(fresh)
-    return fresh
-
-
-def _labels(base: str) -> Sequence[str]:
-    base = base.split(" (", 1)[0][:_LONGEST_NAME] or "axis"
-    return [base, *(f"{base} ({number})" for number in range(2, 4 * MAX_AXES))]
+    """The name, numbered if it is taken; it is added to ``taken``."""
+    base = name.split(" (", 1)[0][:_LONGEST_NAME] or "axis"
+    labels = [base, *(f"{base} ({number})" for number in range(2, 4 * MAX_AXES))]
+    free = next(label for label in labels if label not in taken)
+    taken.add(free)
+    return free
 
 
 def scaffold(name: str) -> str:
+    """Source of the function ``draw`` of a sampling scheme."""
     return (content.root("seeds") / "scaffolds" / f"{name}.py").read_text(encoding="utf-8")
 
 
 def moved(ends: Sequence[float], dial: Dial, rng: random.Random) -> list[float]:
-    """New end points: one or both moved, by a factor or (linear dials) a step; kept inside the dial's range."""
+    """New end points: one or both moved by a factor or, on linear dials, a step; clipped to the dial's range."""
     low, high = ends
     which = rng.choice(("low", "high", "both", "both", "narrow"))
     if which == "narrow":
@@ -188,7 +182,7 @@ def moved(ends: Sequence[float], dial: Dial, rng: random.Random) -> list[float]:
 
 
 def end_points(dial: Dial, rng: random.Random) -> list[float]:
-    """Two end points drawn from the dial's range, small values being likelier (most behaviors are rare)."""
+    """Two random end points in the dial's range; small values are more likely, since most behaviors are rare."""
     if dial.scale == "log":
         span = math.log(dial.high / dial.low)
         return [inside(dial.low * math.exp(span * rng.random()), dial) for _ in range(2)]
@@ -196,9 +190,10 @@ def end_points(dial: Dial, rng: random.Random) -> list[float]:
 
 
 def inside(value: float, dial: Dial) -> float:
+    """A value rounded and clipped to the dial's range."""
     return tidy(min(max(value, dial.low), dial.high))
 
 
 def tidy(value: float) -> float:
-    """Three significant digits, so that programs stay readable."""
+    """Round to three significant digits, so that programs stay readable."""
     return float(f"{value:.3g}")

@@ -1,4 +1,4 @@
-"""Rolling a program out: run it in the sandbox, play the planned episodes, measure them. This is what worker processes do."""
+"""Roll-outs: run a program in the sandbox, play the planned episodes and measure them, in worker processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from personaevo.crew import Crew
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError, SandboxError, WorkerError
 from personaevo.evolve.cast import Cast
-from personaevo.evolve.outside import Outside, Wanted
+from personaevo.evolve.outside import Outside, PlannedDialogue
 from personaevo.evolve.plan import Plan
 from personaevo.models import made_for
 from personaevo.programs import Call, Sandbox, walls
@@ -29,16 +29,23 @@ from personaevo.workers import Workers
 
 @cache
 def _measures() -> str:
-    """A digest of this process's features and dials. They are not sent to workers; a worker must have equal ones."""
+    """Digest of this process's features and dials. They are not sent to workers, which must have equal ones."""
     return hashlib.blake2b(repr([definitions.features(), definitions.dials()]).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One piece of work: a program's source (None is the persona-free simulator), what to play, the domain (a name or an
-    absolute path: see ``definitions.domain``), what the text is to lose, and the sandbox tier; with models, who plays, and for which
-    candidate. ``personas`` by task and slot take the place of a program's (controls). Plan and domain travel to a worker once, by their
-    content: it needs no file of the sender's. ``measures`` are the features and dials that it must have."""
+    """A work item: one program on one plan. Plan and domain are sent to each worker once, by content, so workers need no files.
+
+    Attributes:
+        source: source of the program; None for the persona-free simulator.
+        domain: a name or an absolute path (see ``definitions.domain``).
+        losses: case and punctuation to remove from the text.
+        cast: players, with models.
+        candidate: number of the candidate, for the accounting of model calls.
+        personas: personas by task and slot in place of a program's (controls).
+        measures: digest of the features and dials that the worker must have.
+    """
 
     source: str | None
     plan: Plan
@@ -59,26 +66,27 @@ class Rollout:
         return {**self.__dict__, "ground": self.ground}
 
     def of(self, source: str | None, plan: Plan, personas: Mapping[tuple[str, int], Persona] | None = None) -> Rollout:
-        """The same with another program, plan or personas."""
+        """A copy with another program, plan and personas."""
         return replace(self, source=source, plan=plan, personas=personas, candidate=None)
 
 
-_PIECE = 50  # dialogues of a piece of work; 0.1 s or so
+_PIECE = 50  # dialogues per work item; they take about 0.1 s
 _here = threading.local()  # an executor may have threads: each has a sandbox of its own
 
 
 def _sandbox(tier: Tier) -> Sandbox:
-    """This thread's sandbox, tried before it is given work; it ends with the process.
+    """This thread's sandbox, started at the first call; it lives as long as the process.
 
     Raises:
-        SandboxError: this worker cannot give the tier; the line says which it can.
+        SandboxError: this worker does not support the tier; the message lists the tiers that it supports.
     """
     boxes: dict[Tier, Sandbox] = _here.__dict__.setdefault("boxes", {})
     if tier not in boxes:
         try:
             boxes[tier] = Sandbox(dial_table(), tier=tier).__enter__()
         except SandboxError as error:
-            raise SandboxError(f"{_worker()} has no {tier} tier, only {_tiers_but(tier)}: {error}") from None
+            others = " and ".join(one for one in walls.TIERS if one != tier and _starts(one)) or "none"
+            raise SandboxError(f"{_worker()} has no {tier} tier, only {others}: {error}") from None
     return boxes[tier]
 
 
@@ -86,12 +94,8 @@ def _worker() -> str:
     return f"the worker on {platform.node()} (process {os.getpid()})"
 
 
-def _tiers_but(tier: Tier) -> str:
-    """The other tiers, as far as they start here."""
-    return " and ".join(one for one in walls.TIERS if one != tier and _starts(one)) or "none"
-
-
 def _starts(tier: str) -> bool:
+    """Whether a sandbox tier works on this machine."""
     try:
         with Sandbox(tier=tier):  # type: ignore[arg-type]
             return True
@@ -99,26 +103,20 @@ def _starts(tier: str) -> bool:
         return False
 
 
-def _check_measures(work: Rollout) -> None:
-    """Raises WorkerError where another feature table than the sender's would measure the dialogues."""
-    if work.measures != _measures():
-        raise WorkerError(f"{_worker()} measures other features and dials than this search: install the same personaevo on every worker")
-
-
 def warmed(tier: Tier) -> None:
-    """Starts this thread's sandbox, so that the first program need not wait for it. What worker processes do first."""
+    """Start this thread's sandbox when a worker process starts, so that the first program does not wait for it."""
     _sandbox(tier)
 
 
 def roll_out(work: Rollout) -> tuple[Episode, ...]:
-    """All planned episodes, in the plan's order. What the program breaks is a failed episode with the reason; nothing is raised for it."""
+    """Play all planned episodes, in the plan's order. Errors of the program give failed episodes with a reason and raise nothing."""
     with made_for(work.candidate):
         results = generate(work)
     return play_out(work, results)
 
 
 def play_out(work: Rollout, results: Mapping[str, RunResult]) -> tuple[Episode, ...]:
-    """All planned episodes, with what the program generated for each task."""
+    """Play all planned episodes with the program's results by task."""
     wanted = [_wanted(work, item, results.get(item.task_id)) for item in work.plan.items]
     if work.cast is not None and work.cast.outside is not None:
         episodes = _played_outside(work.cast, work.cast.outside, wanted)
@@ -128,19 +126,23 @@ def play_out(work: Rollout, results: Mapping[str, RunResult]) -> tuple[Episode, 
     return measured(episodes, work.losses)
 
 
-def _wanted(work: Rollout, item: PlanItem, result: RunResult | None) -> Wanted | Episode:
-    """A dialogue to play, or the failed episode where the program gave nobody for it; ``result`` is what the program generated for its
+def _wanted(work: Rollout, item: PlanItem, result: RunResult | None) -> PlannedDialogue | Episode:
+    """The dialogue of a plan item, or a failed episode if the program gave no persona for it; ``result`` is the program's result for the
     task, None for the persona-free simulator."""
     if result is not None and not result.ok:
-        return _failed(item, result)
-    persona = _persona(work, item, result)
+        return Episode(item=item, state="failed", reason=result.reason, fault=result.fault or "program")
+    if result is not None:
+        persona = result.personas[item.slot]
+    else:
+        persona = work.personas[item.task_id, item.slot] if work.personas is not None else None
     if result is not None and persona is None:
         return Episode(item=item, state="failed", reason=f"the program gave no persona for slot {item.slot}", fault="program")
     task = next(task for task in work.plan.tasks if task.id == item.task_id)
-    return Wanted(task, persona, item, work.ground)
+    return PlannedDialogue(task, persona, item, work.ground)
 
 
-def _played(work: Rollout, wanted: Wanted | Episode) -> Episode:
+def _played(work: Rollout, wanted: PlannedDialogue | Episode) -> Episode:
+    """Play one dialogue."""
     if isinstance(wanted, Episode):
         return wanted
     given = wanted.task, wanted.persona, wanted.item, wanted.domain
@@ -150,31 +152,26 @@ def _played(work: Rollout, wanted: Wanted | Episode) -> Episode:
         cast = work.cast
         try:
             return refused(run_episode(*given, make_user=cast.make_user, make_agent=cast.make_agent))
-        except ReplyError as error:  # a refusal, say: asked again it would be the same
+        except ReplyError as error:  # a refusal, say: a second call would give the same
             return Episode(item=wanted.item, state="failed", persona=wanted.persona, reason=str(error), fault="program")
 
 
-def _played_outside(cast: Cast, outside: Outside, wanted: Sequence[Wanted | Episode]) -> list[Episode]:
-    """All of them at the same time."""
-    asked = [one for one in wanted if isinstance(one, Wanted)]
+def _played_outside(cast: Cast, outside: Outside, wanted: Sequence[PlannedDialogue | Episode]) -> list[Episode]:
+    """Request all dialogues from the external player at once."""
+    asked = [one for one in wanted if isinstance(one, PlannedDialogue)]
     told = iter(outside.play(asked))
     cast.played.add(len(asked))
     return [one if isinstance(one, Episode) else refused(next(told)) for one in wanted]
 
 
-def _persona(work: Rollout, item: PlanItem, result: RunResult | None) -> Persona | None:
-    if result is not None:
-        return result.personas[item.slot]
-    return work.personas[item.task_id, item.slot] if work.personas is not None else None
-
-
 def generate(work: Rollout) -> dict[str, RunResult]:
-    """What the program generates for each task of the plan; nothing for the persona-free simulator.
+    """Run the program on each task of the plan; empty for the persona-free simulator.
 
     Raises:
-        WorkerError: this process measures other features than the sender's.
+        WorkerError: this process has other features or dials than the sender.
     """
-    _check_measures(work)
+    if work.measures != _measures():
+        raise WorkerError(f"{_worker()} measures other features and dials than this search: install the same personaevo on every worker")
     if work.source is None:
         return {}
     calls = [Call(task, work.plan.personas, work.plan.generate_seed(task.id)) for task in work.plan.tasks]
@@ -186,18 +183,14 @@ def generate(work: Rollout) -> dict[str, RunResult]:
     return {task.id: result for task, result in zip(work.plan.tasks, results, strict=True)}
 
 
-def _failed(item: PlanItem, result: RunResult) -> Episode:
-    return Episode(item=item, state="failed", reason=result.reason, fault=result.fault or "program")
-
-
 def worth_another_try(episodes: Sequence[Episode]) -> bool:
-    """Whether the machine, rather than the program, may have spoiled some of them."""
+    """Whether some episodes may have failed because of the machine rather than the program."""
     return any(one.fault == "infrastructure" or (one.reason or "").startswith("time limit") for one in episodes)
 
 
 def play(workers: Workers | Crew, works: Sequence[Rollout]) -> list[tuple[Episode, ...]]:
-    """The episodes of each roll-out. Large ones are played in pieces, at the same time; a piece that the machine may have spoiled is played
-    once more, alone.
+    """Play roll-outs and return the episodes of each. Large ones are split and played in parallel; a part that may have failed because of
+    the machine is played once more, alone.
 
     Raises:
         WorkerError: workers were lost twice.
@@ -214,7 +207,8 @@ def play(workers: Workers | Crew, works: Sequence[Rollout]) -> list[tuple[Episod
 
 
 def _pieces(work: Rollout) -> list[Rollout]:
-    """The same dialogues in pieces of about ``_PIECE``. A task stays whole: a program makes its personas together."""
+    """Split a roll-out into parts of about ``_PIECE`` dialogues. Tasks are not split, since a program makes all personas of a task at
+    once."""
     tasks = work.plan.tasks
     count = min(len(tasks), max(1, round(len(work.plan.items) / _PIECE)))
     if work.cast is not None or count == 1:
@@ -229,5 +223,5 @@ def _pieces(work: Rollout) -> list[Rollout]:
 
 
 def spoiled(plan: Plan, reason: str) -> tuple[Episode, ...]:
-    """All planned episodes, failed by the infrastructure."""
+    """All planned episodes as failures of the infrastructure."""
     return tuple(Episode(item=item, state="failed", reason=reason, fault="infrastructure") for item in plan.items)

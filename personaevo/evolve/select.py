@@ -1,4 +1,4 @@
-"""Who becomes a parent: by the front of the objectives that steer (NSGA-II, with DEAP), by the score, or by the cells that are owned."""
+"""Parent selection: by the Pareto front of the objectives that steer (NSGA-II, with DEAP), by score, or by the cells that a program owns."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from personaevo.records import Evaluation, Floats
 
 POOL = 8
 _SHOWN_AGAIN = 1000
-_BY_SCORE, _BY_FRONT = 0.6, 0.2  # the rest by cells
-_OWNING = 2  # exponent of the mass owned: who owns several cells is a parent more often than one that owns a large one
+_BY_SCORE, _BY_FRONT = 0.6, 0.2  # probabilities; otherwise by cells
+_OWNING = 2  # exponent of the owned mass: owners of several cells are preferred to owners of one large cell
 
 
 @cache
 def _fitness(weights: tuple[float, ...]) -> type[base.Fitness]:
+    """DEAP's fitness class with these weights."""
     return type("Fitness", (base.Fitness,), {"weights": weights})
 
 
 def _weights() -> tuple[float, ...]:
-    """1 for each objective that steers of which more is better, -1 where less is."""
+    """DEAP's weights of the objectives that steer: 1 if more is better, -1 if less is."""
     return tuple(1.0 if one.direction == "more" else -1.0 for one in objectives() if one.role == "steers")
 
 
 class Ranked:
-    """A program as DEAP ranks it: the objectives that steer, neither end clipped. DEAP would rank NaN somewhere without a word, so that
-    none is let through."""
+    """A DEAP individual with the unclipped objectives that steer. NaN is refused, since DEAP would rank it silently."""
 
     def __init__(self, scored: Scored) -> None:
         values = vector(scored.evaluation)
@@ -48,14 +48,14 @@ class Ranked:
 
 
 def vector(evaluation: Evaluation) -> list[float]:
-    """What selection sees of an evaluation. One that was not measured counts as 0."""
+    """The objectives that steer; one that was not measured counts as 0."""
     found = evaluation.objectives
     return [found[name].value if name in found else 0.0 for name in steering()]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Many programs: ids, each objective with where it was measured, and the standard errors of the score."""
+    """Columns of many programs: ids, objectives with masks of where they were measured, and standard errors of the score."""
 
     ids: Sequence[str]
     values: Mapping[str, Floats]
@@ -64,12 +64,14 @@ class Columns:
 
 
 def undominated(places: Floats) -> list[int]:
-    """The rows of ``places[n, d]`` that no other is at least as good as in everything and better in something (more is better), the first
-    of equals, in ascending order. Each step finds one and drops what it beats, so that few steps look at many rows."""
+    """Indices of the non-dominated rows of ``places[n, d]`` (more is better), the first of equal rows, in ascending order.
+
+    Each step finds one such row and removes all rows that it dominates, so only few steps look at many rows.
+    """
     left, found = np.arange(len(places)), []
     while len(left):
         at = left[places[left].sum(axis=1).argmax()]
-        near = left[(places[left] >= places[at]).all(axis=1)]  # itself and its equals; what beats it where rounding made sums equal
+        near = left[(places[left] >= places[at]).all(axis=1)]  # itself, equal rows, and dominating ones if rounding made the sums equal
         while (better := near[(places[near] > places[at]).any(axis=1)]).size:
             at = better[0]
             near = near[(places[near] >= places[at]).all(axis=1)]
@@ -79,26 +81,28 @@ def undominated(places: Floats) -> list[int]:
 
 
 class Population:
-    """The programs that may be parents, in the order of telling, with what selection needs kept up to date: ``add`` costs a comparison with
-    the programs of the front and a look at the cells, however many were added before. Of each program the id and the score are held; the
-    evaluations of the front, of the owners of cells and of the ``keep`` best; ``find`` gives those of others, by ids."""
+    """The possible parents in the order of addition, with incremental data for selection.
+
+    ``add`` compares with the front and the cells only, however many programs there are. Ids and scores of all programs are in memory, and
+    evaluations of the front, of the owners of cells and of the ``keep`` best; ``find`` loads others by ids.
+    """
 
     def __init__(self, find: Callable[[Sequence[str]], Sequence[Scored]], keep: int = POOL) -> None:
         self.ids: list[str] = []
         self._find, self._keep = find, keep
         self._scores = array("d")
         self._front: list[Ranked] = []
-        self._places = np.empty((0, len(_weights())))  # of the front: more is better
-        self._crowded = True  # whether crowding distances are those of the present front
-        self._expected: tuple[int, float] = 0, 0.0  # how many members there were, and what was expected then
+        self._places = np.empty((0, len(_weights())))  # weighted objectives of the front: more is better
+        self._crowded = True  # whether crowding distances are up to date
+        self._expected: tuple[int, float] = 0, 0.0  # number of members and expected score at the last computation
         self._elites: dict[int, Scored] = {}
-        self._best: list[tuple[float, int, Scored]] = []  # the best: negative lower bound, order of telling
+        self._best: list[tuple[float, int, Scored]] = []  # the best programs: negative lower bound, order of addition
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def add(self, scored: Scored) -> None:
-        """Takes in one program more."""
+        """Add one program."""
         self.ids.append(scored.program_id)
         self._scores.append(scored.score)
         self._elites = elites([*{id(one): one for one in self._elites.values()}.values(), scored])
@@ -106,14 +110,14 @@ class Population:
         del self._best[self._keep :]
         new = Ranked(scored)
         place = np.array(new.fitness.wvalues)
-        if not (self._places >= place).all(axis=1).any():  # as good in everything: it dominates, or is equal
+        if not (self._places >= place).all(axis=1).any():  # not dominated and not equal to a member of the front
             stays: Any = ~(place >= self._places).all(axis=1)
             self._front = [*compress(self._front, stays), new]
             self._places = np.vstack([self._places[stays], place])
             self._crowded = False
 
     def index(self, columns: Columns, owners: Mapping[int, str]) -> None:
-        """Takes in many at once, into an empty population: what ``add`` makes of them. ``owners`` are the programs that own cells."""
+        """Add many programs to an empty population, with the same result as ``add``. ``owners`` are the programs that own cells."""
         self.ids, self._scores = list(columns.ids), array("d", np.where(columns.measured[SCORE], columns.values[SCORE], 0.0))
         places = np.column_stack([np.where(columns.measured[name], columns.values[name], 0.0) for name in steering()])
         places = places * np.array(_weights())
@@ -128,7 +132,7 @@ class Population:
 
     @property
     def front(self) -> list[Scored]:
-        """The programs that no other beats in all objectives that steer (the earlier one of equals)."""
+        """The Pareto front of the objectives that steer (the earlier one of equal programs)."""
         return [one.scored for one in self._front]
 
     @property
@@ -138,7 +142,7 @@ class Population:
 
     @property
     def expected(self) -> float | None:
-        """The best program's score as it is expected on fresh dialogues; of more than a thousand programs, as of the last thousandth."""
+        """Expected score of the best program on fresh dialogues; with more than a thousand programs it is updated once per thousandth."""
         if self.best is None:
             return None
         if len(self) - self._expected[0] > len(self) / _SHOWN_AGAIN or self._expected[0] == 0:
@@ -152,15 +156,15 @@ class Population:
 
     @property
     def members(self) -> list[Scored]:
-        """All of them: of a small population."""
+        """All programs; for small populations."""
         return list(self._find(self.ids))
 
     def top(self, count: int) -> list[Scored]:
-        """The ``count`` best, the best first; at most as many as are kept."""
+        """The ``count`` best programs, best first; at most ``keep``."""
         return [scored for _, _, scored in self._best[:count]]
 
     def by_chance(self, rng: random.Random) -> Scored:
-        """Any program."""
+        """A program at random."""
         return self._find([rng.choice(self.ids)])[0]
 
     def by_front(self, rng: random.Random) -> Scored:
@@ -173,12 +177,12 @@ class Population:
         return (first if first.fitness.crowding_dist >= second.fitness.crowding_dist else second).scored
 
     def by_score(self, rng: random.Random) -> Scored:
-        """One of the best by overall standing, the better the likelier (by the square of the rank)."""
+        """One of the best programs, with probability proportional to the squared rank."""
         pool = self.top(POOL)
         return rng.choices(pool, [rank**2 for rank in range(len(pool), 0, -1)])[0]
 
     def by_cells(self, masses: Mapping[int, float], rng: random.Random) -> Scored:
-        """An elite, drawn by the share of people in the cells it owns, squared."""
+        """An elite, with probability proportional to the squared share of people in its cells."""
         owned: dict[str, float] = {}
         by_id: dict[str, Scored] = {}
         for cell, scored in self._elites.items():
@@ -189,7 +193,7 @@ class Population:
         return by_id[rng.choices(list(owned), [mass**_OWNING for mass in owned.values()])[0]]
 
     def choose(self, masses: Mapping[int, float], rng: random.Random) -> Scored:
-        """A parent, in one of the three ways."""
+        """A parent by one of the three methods."""
         way = rng.random()
         if way < _BY_SCORE:
             return self.by_score(rng)
@@ -198,11 +202,11 @@ class Population:
 
 @runtime_checkable
 class Selection(Protocol):
-    """A way of one's own to choose parents. ``id`` is recorded: another way needs another id."""
+    """A user-defined parent selection. ``id`` is recorded with a run; change it whenever the selection changes."""
 
     id: str
 
     def choose(self, population: Population, masses: Mapping[int, float], rng: random.Random) -> Scored:
-        """A member of the population, which is not empty; ``masses`` are people's shares of the cells. Whatever is drawn is drawn from
-        ``rng``."""
+        """Choose a member of the population, which is not empty; ``masses`` are people's shares of the cells. Use only ``rng`` as a source
+        of randomness."""
         ...
