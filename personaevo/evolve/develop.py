@@ -1,7 +1,7 @@
-"""Candidates by a model: from the brief to the program, one after the other where their order counts, and its dialogues.
+"""Candidates by a language model: from the brief to the program and its dialogues.
 
-The mutator is waited for in a thread for each candidate. What it writes is read, run and played in worker processes; where dialogues or
-programs wait for models themselves, in that thread.
+Each candidate waits for the mutator in its own thread. Programs are parsed, run and played in worker processes or, if dialogues or programs
+call models themselves, in that thread. Proposals are accepted in the order of the candidates' numbers.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from personaevo.evolve.rewrite import Brief, Examine, Pair
 from personaevo.evolve.rollout import Rollout, roll_out, spoiled
 from personaevo.evolve.select import Population
 from personaevo.evolve.state import Programs
-from personaevo.evolve.trial import TRIED, Examined, Proposal, examined, tried, wrong
+from personaevo.evolve.trial import TRIED, Examined, ModelProposal, examined, tried, wrong
 from personaevo.models import made_for
 from personaevo.programs import Call
 from personaevo.programs.shingles import Known, shingles
 from personaevo.records import ChatModel, Commit, Episode, Message, Program, Reply
 from personaevo.workers import Workers
 
-_TOO_ALIKE = 0.99  # of the syntax tree's shingles; one changed number of a program of 3 kB leaves 0.95
-_INSPIRATION = 2
-_PAIRS = 2
-_RECENT = 2_000  # dialogues that are remembered
+_TOO_ALIKE = 0.99  # similarity of syntax-tree shingles that counts as a duplicate; one changed number in 3 kB gives 0.95
+_INSPIRATION = 2  # elites of other cells in a prompt
+_PAIRS = 2  # contrasts in a prompt
+_RECENT = 2_000  # dialogues that are cached in memory
 _KEY = re.compile(r'"([a-z_]{1,30})" *:')
 _COUNT = re.compile(r"\bexactly (\d{1,3})\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Developed:
-    """What came of a brief: the program with its episodes, or None and the reason why nothing could be used."""
+    """Result of a brief: the program with its episodes, or None and the reason why every proposal was refused."""
 
     program: Program | None
     reason: str = ""
@@ -54,29 +54,29 @@ class Developed:
 
 
 class _Turn:
-    """A candidate's place among those under way: ``first`` is the id of its first proposal ("" is none), which others may wait for, and
-    ``settled`` is set when what it came to is known."""
+    """Synchronization of one pending candidate: ``first`` is the id of its first proposal ("" if refused), ``settled`` is set when its
+    result is known."""
 
     def __init__(self) -> None:
         self.first: Future[str] = Future()
         self.settled = threading.Event()
 
-    def propose(self, proposal: Proposal) -> None:
-        """The first proposal is there."""
+    def propose(self, proposal: ModelProposal) -> None:
+        """Publish the first proposal."""
         self.first.set_result(proposal.program.id if proposal.program is not None else "")
 
     def end(self) -> None:
-        """Nothing more comes of it."""
+        """Mark the candidate as settled."""
         if not self.first.done():
             self.first.set_result("")
         self.settled.set()
 
 
 class Stub:
-    """Stands for the model in a dry run: answers whatever is asked with text that a program may take for what it wanted."""
+    """A stub of the generator's model for dry runs: its answers have the form that the program asks for."""
 
     def reply(self, messages: Sequence[Message], *, schema: object = None, sample: int = 0) -> Reply:
-        """A JSON list of as many objects as are asked for, with the keys that the question shows, or some plain sentences."""
+        """A JSON list with the number of objects and the keys that the prompt mentions, or a few sentences."""
         asked = messages[-1].content
         keys = list(dict.fromkeys(_KEY.findall(asked)))
         if not keys:
@@ -86,32 +86,33 @@ class Stub:
 
 
 class Developer:
-    """Breeds by the mutator's model. ``known`` are all programs that were made known, by id; at most ``lag`` candidates are under way."""
+    """Makes proposals with the mutator's model. ``known`` are all accepted programs; at most ``lag`` candidates are pending."""
 
     def __init__(
         self, company: Company, bench: Bench, archive: Archive, run_id: int, known: Programs, workers: Workers | Crew, lag: int
     ) -> None:
         mutator = company.role("mutator")
-        assert mutator is not None, "asked for by the caller"
+        assert mutator is not None, "the caller checks this"
         self._mutator, self._reflector = mutator, company.role("reflector")
         self._company, self._bench, self._archive, self._run_id, self._known = company, bench, archive, run_id, known
         self._workers, self._lag = workers if isinstance(workers, Workers) else None, lag
         self._shingles = Known(lambda key: shingles(known[key].source))
         self._history = History()
-        self._listed = 0  # of those known, how many are among the shingles
+        self._listed = 0  # number of known programs that are indexed in the shingles
         self._recent: OrderedDict[int, tuple[Episode, ...]] = OrderedDict()
-        # Candidates are made known in the order of their numbers, whoever is ready first: what is new does not depend on time.
+        # Candidates are accepted in the order of their numbers, so that duplicates do not depend on timing.
         self._turns: dict[int, _Turn] = {}
 
     # -- in the search's thread ---------------------------------------------------------------------------------------------
 
     def told(self, commit: Commit) -> None:
-        """Takes in what came of a candidate, and the dialogues of the last ones, which the next briefs are likely to need."""
+        """Add a committed candidate, and cache its dialogues for the next briefs."""
         self._history.tell(commit)
         if commit.episodes:
             self._remember(commit.candidate.number, commit.episodes)
 
     def _remember(self, number: int, episodes: tuple[Episode, ...]) -> tuple[Episode, ...]:
+        """Cache the dialogues of a candidate."""
         self._recent[number] = episodes
         self._recent.move_to_end(number)
         while len(self._recent) * len(self._bench.train_plan.items) > _RECENT:
@@ -119,19 +120,19 @@ class Developer:
         return episodes
 
     def _episodes(self, number: int) -> tuple[Episode, ...]:
+        """The dialogues of a candidate, from the cache or the archive."""
         known = self._recent.get(number)
         return self._remember(number, self._archive.episodes(self._run_id, number) if known is None else known)
 
     def begin(self, brief: Brief) -> Future[Developed]:
-        """Ask for a program, and play it, in a thread."""
+        """Start a thread that asks for a program and plays it."""
         self._turns[brief.number] = _Turn()
-        self._turns.pop(brief.number - 2 * self._lag, None)  # long settled
+        self._turns.pop(brief.number - 2 * self._lag, None)  # settled long ago
         return self._company.crew.submit(self._develop, brief)
 
     def brief(self, number: int, count: int, population: Population,
               pick: Callable[[random.Random], Scored | None], rng: random.Random) -> Brief:  # fmt: skip
-        """The mutator's input for candidate ``number``. It may use the first ``count`` commits only; ``population`` holds the programs of
-        these."""
+        """The mutator's input for candidate ``number``, from the first ``count`` commits only; ``population`` holds their programs."""
         self._history.take(count)
         repairable = self._history.repairable
         chosen = pick(rng)
@@ -157,7 +158,7 @@ class Developer:
         )  # fmt: skip
 
     def _pairs(self, commit: Commit, episodes: Sequence[Episode]) -> tuple[Pair, ...]:
-        """Contrasts: child against parent on the same task and slot, and the best against the worst episode of a task."""
+        """Contrasts for the reflector: child and parent on the same task and slot, and the best and worst episode of a task."""
         if self._reflector is None:
             return ()
         pairs = []
@@ -173,7 +174,7 @@ class Developer:
         return tuple(pairs[:_PAIRS])
 
     def _inspiration(self, population: Population, chosen: Scored, rng: random.Random) -> tuple[tuple[str, Program], ...]:
-        """Elites of other cells."""
+        """Random elites of cells that the parent does not own."""
         names = {cell["cell"]: cell["name"] for cell in self._bench.cells()}
         held = [(cell, owner) for cell, owner in sorted(population.elites.items()) if owner.program_id != chosen.program_id]
         drawn = rng.sample(held, min(_INSPIRATION, len(held)))
@@ -182,26 +183,16 @@ class Developer:
     # -- in a thread of its own ---------------------------------------------------------------------------------------------
 
     def _develop(self, brief: Brief) -> Developed:
-        turn = self._turns[brief.number]
+        """Ask for a program until it is accepted or refused, and play it unless that was done in the trial."""
         examined: dict[str, Examined] = {}
 
-        def examine(source: str) -> Proposal:
+        def examine(source: str) -> ModelProposal:
             found = self._examine(self._bench.rollout(source, self._bench.train_plan, brief.number))
             if found.proposal.program is not None:
                 examined[found.proposal.program.id] = found
             return found.proposal
 
-        try:
-            with made_for(brief.number):
-                proposal = rewrite.propose(brief, self._mutator, self._reflector, examine)
-                turn.propose(proposal)
-                ahead = self._ahead(brief, proposal, examine)
-                before = self._turns.get(brief.number - 1)
-                if before is not None:
-                    before.settled.wait()
-                proposal = self._new(brief, proposal, ahead, examined, examine)
-        finally:
-            turn.end()
+        proposal = self._proposal(brief, examined, examine)
         if proposal.program is None:
             return Developed(None, proposal.refusal)
         found = examined[proposal.program.id]
@@ -210,23 +201,41 @@ class Developer:
         work = self._bench.rollout(proposal.program.source, self._bench.train_plan, brief.number)
         return Developed(proposal.program, episodes=roll_out(work))
 
-    def _ahead(self, brief: Brief, proposal: Proposal, examine: Examine) -> tuple[str, Proposal] | None:
-        """What is wrong with the proposal and another in its place, where it can be foreseen before those under way are settled: somebody
-        among them made the same. (Asked one after the other, a generation of equal proposals would take as many answers' time.)"""
+    def _proposal(self, brief: Brief, examined: Mapping[str, Examined], examine: Examine) -> ModelProposal:
+        """The accepted proposal of a candidate, after all earlier candidates are settled."""
+        turn = self._turns[brief.number]
+        try:
+            with made_for(brief.number):
+                proposal = rewrite.propose(brief, self._mutator, self._reflector, examine)
+                turn.propose(proposal)
+                ahead = self._ahead(brief, proposal, examine)
+                before = self._turns.get(brief.number - 1)
+                if before is not None:
+                    before.settled.wait()
+                return self._new(brief, proposal, ahead, examined, examine)
+        finally:
+            turn.end()
+
+    def _ahead(self, brief: Brief, proposal: ModelProposal, examine: Examine) -> tuple[str, ModelProposal] | None:
+        """A second proposal and the problem of the first, if a pending candidate proposed the same program.
+
+        Asking before the others are settled saves time: sequentially, a generation of equal proposals would take as many calls in a row.
+        """
         if proposal.program is None:
             return None
         others = [self._turns[number] for number in range(brief.number - self._lag + 1, brief.number) if number in self._turns]
         if proposal.program.id not in self._known and all(other.first.result() != proposal.program.id for other in others):
             return None
         problem = _same(proposal.program.id)
-        with suppress(PersonaevoError):  # whoever needs the answer asks again, and meets the error
+        with suppress(PersonaevoError):  # if the answer is needed, the call is repeated and raises
             return problem, rewrite.propose(brief.told(problem), self._mutator, None, examine)
         return None
 
     def _new(
-        self, brief: Brief, proposal: Proposal, ahead: tuple[str, Proposal] | None, examined: Mapping[str, Examined], examine: Examine
-    ) -> Proposal:
-        """The proposal, made known. One that is too much like a known program is asked for once more, and refused if it is so again."""
+        self, brief: Brief, proposal: ModelProposal, ahead: tuple[str, ModelProposal] | None, examined: Mapping[str, Examined],
+        examine: Examine,
+    ) -> ModelProposal:  # fmt: skip
+        """Accept a proposal if it is new. A proposal too similar to a known program is replaced once, and refused the second time."""
         problem = ""
         for attempt in (brief, None):
             if proposal.program is None:
@@ -238,13 +247,13 @@ class Developer:
             if attempt is not None:
                 foreseen = ahead is not None and ahead[0] == problem
                 proposal = ahead[1] if ahead and foreseen else rewrite.propose(attempt.told(problem), self._mutator, None, examine)
-        return Proposal(None, problem)
+        return ModelProposal(None, problem)
 
     def _alike(self, program: Program, own: frozenset[int]) -> str:
-        """How a program is too much like one that is known; "" if it is new."""
+        """The problem with a program that is too similar to a known one; "" if it is new."""
         if program.id in self._known:
             return _same(program.id)
-        for key in list(islice(self._known, self._listed, None)):  # those made known since; one that is resumed knows some already
+        for key in list(islice(self._known, self._listed, None)):  # programs added since; a resumed search has some already
             self._shingles.add(key, shingles(self._known[key].source))
             self._listed += 1
         near = self._shingles.alike(own, _TOO_ALIKE)
@@ -255,7 +264,7 @@ class Developer:
         return ""
 
     def _examine(self, work: Rollout) -> Examined:
-        """Parses and test-runs a program before any paid dialogue is played."""
+        """Parse and test-run a program before any paid dialogue is played."""
         if self._workers is None:
             return examined(work, self._dry_run)
         try:
@@ -265,7 +274,7 @@ class Developer:
         return found
 
     def _dry_run(self, program: Program) -> str:
-        """What goes wrong when the program runs with a model that answers anything; "" if nothing does."""
+        """Run the program with a stub model: the reason of the first failure, "" if there is none."""
         plan = self._bench.train_plan
         model: ChatModel | None = Stub() if self._company.cast.generator is not None else None
         calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:TRIED]]
@@ -278,11 +287,12 @@ def _same(program_id: str) -> str:
 
 
 def _human(episode: Episode) -> float:
+    """P(human) of an episode, -1 if it has none."""
     return episode.p_human if episode.p_human is not None else -1.0
 
 
 def _widest(pairs: Sequence[tuple[str, Episode, Episode]]) -> list[Pair]:
-    """The pair that differs most, as better and worse; none if nothing differs."""
+    """The pair with the largest difference in P(human), ordered as better and worse; empty if no pair differs."""
     found = [
         Pair(kind, *((one, other) if _human(one) >= _human(other) else (other, one)))
         for kind, one, other in pairs

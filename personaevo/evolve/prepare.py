@@ -1,4 +1,4 @@
-"""Everything a search needs before its first candidate: tasks, people, the judge, the cells, the plans."""
+"""Preparation of a search: tasks, people, seed program, cells, plans, and the trained judges."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from personaevo.judge.objectives import SCORING, floors, objectives, scoring_dig
 from personaevo.judge.scorer import Scorer
 from personaevo.judge.uncertainty import Setting
 from personaevo.measure import agreement
-from personaevo.measure.cells import tessellate
+from personaevo.measure.cells import Cells, tessellate
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
@@ -33,19 +33,26 @@ from personaevo.records import Control, Episode, Evaluation, Persona, Program, S
 from personaevo.reference import Reference
 from personaevo.workers import Workers
 
-SCREEN_TASKS, SCREEN_PERSONAS = 10, 3  # of a stand-in: its dialogues cost a millisecond each
+SCREEN_TASKS, SCREEN_PERSONAS = 10, 3  # for the surrogate, whose dialogues take a millisecond each
 Response = Callable[[dict[str, float]], dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What candidates are measured on. ``train`` steers the search (the finals on their own episodes); ``test`` (other tasks, other people)
-    is looked at once, at the end, in the ``setting`` of its table. ``screen_plan`` is what a stand-in plays. ``inputs`` are digests of the
-    tasks, people, features, domain, profiles, seed program and scoring: a resumed search must have the same. ``cell_names`` name the
-    cells, ``notes`` are what whoever began the search should be told. ``steering`` and ``kept`` are the two
-    halves of the people, ``controls`` the dialogues that the judges were trained against, ``start_key`` names in the cache what was made
-    before the first candidate ("" where models play: that is not kept), ``assumed`` says what had to be assumed of people
-    ("" if nothing)."""
+    """The evaluation set-up of a search: plans, scorers and people.
+
+    Attributes:
+        train_plan, final_plan: plans of candidates and of finals, scored by ``train``, which steers the search.
+        test_plan: plan of the final table, on other tasks and other people, scored once at the end in its ``setting``.
+        screen_plan: plan of the surrogate.
+        steering, kept: the two halves of the people; the second is held out for the end.
+        inputs: digests of tasks, people, features, domain, profiles, seed program and scoring; resuming requires the same.
+        start_key: cache key of the scorers; "" if models play, and nothing is cached.
+        notes: warnings for the user about profiles.
+        controls: the dialogues that the judges were trained against.
+        assumed: warning about an assumption on people; "" if there is none.
+        response: maps requested dials to those that the user model shows, by its calibration.
+    """
 
     domain: str
     losses: tuple[str, ...]
@@ -68,7 +75,7 @@ class Bench:
     notes: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
     assumed: str = ""
-    response: Response | None = None  # which dials are shown when a model is asked for dials (its calibration)
+    response: Response | None = None
 
     @property
     def models(self) -> bool:
@@ -84,16 +91,16 @@ class Bench:
         self, source: str | None, plan: Plan, candidate: int | None = None, personas: Mapping[tuple[str, int], Persona] | None = None,
         cast: Cast | None = None,
     ) -> Rollout:  # fmt: skip
-        """The piece of work that plays ``source`` (or ``personas``) on a plan; with ``cast`` other players do."""
+        """The work item that plays ``source`` (or ``personas``) on a plan; ``cast`` replaces the players."""
         return Rollout(source, plan, self.domain, self.losses, self.tier, cast or self.cast, candidate, personas)
 
     def score(self, program_id: str, episodes: Sequence[Episode]) -> tuple[Evaluation, tuple[Episode, ...]]:
-        """A program's evaluation by the people that steer the search, and its episodes as judged."""
+        """Evaluation of a program by the people that steer the search, and its judged episodes."""
         evaluation, judged = self.train.score(program_id, episodes)
         return replace(evaluation, tier=self.tier), judged
 
     def cells(self) -> list[dict[str, Any]]:
-        """The cells as the archive keeps them: number, name, people's mass, centroid (standardized), and how far it reaches."""
+        """The cells as records of the archive: number, name, people's mass, standardized centroid, and reach."""
         return [
             {"cell": index, "name": self.cell_names[index], "mass": float(mass), "centroid": [float(value) for value in centroid],
              "reach": self.train.cells.reach}
@@ -101,7 +108,7 @@ class Bench:
         ]  # fmt: skip
 
     def scoring(self) -> Scoring:
-        """What the run is scored by, as the archive keeps it."""
+        """The scoring of the run as a record of the archive: rules, levels and negatives."""
         rules = {one.name: (one.role, one.direction, self.floors.get(one.name), one.version) for one in objectives()}
         planned = [(self.train, len(plan.items)) for plan in (self.train_plan, self.final_plan)] + [(self.test, len(self.test_plan.items))]
         levels = {
@@ -115,73 +122,114 @@ def prepare(
     config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None, told: Callable[[list[Rollout]], None] = lambda _: None,
     *, tried: bool = True, parts: Parts = OURS,
 ) -> Bench:  # fmt: skip
-    """Loads, checks and trains. The people are split in two halves by person: one steers, one is kept for the end. ``cast`` plays, where
-    that is not the embedded engine; ``told`` hears what the judge is going to be trained against, if dialogues cost calls. A
-    seed program that was not ``tried`` yet is run on its tasks before anything is played. ``parts`` are those of one's own.
+    """Load and check the inputs, and train the judges. The people are split by person into two halves: one steers, one is held out.
+
+    Args:
+        cast: players other than the embedded engine.
+        told: receives the roll-outs of the negatives before they are played, if dialogues cost calls.
+        tried: whether the seed program is known to run; otherwise it is run on its tasks first.
+        parts: user-defined parts.
 
     Raises:
-        InputError, ConfigError, ReferenceDataError, ArchiveError: something given cannot be used.
+        InputError, ConfigError, ReferenceDataError, ArchiveError: an input cannot be used.
         ProgramError: the seed program fails on all of its tasks.
         ModelError: no dialogue could be played.
     """
+    given = _loaded(config)
+    cells, cell_names = _cells(config, given, parts)
+    plans = _plans(config, given.tasks)
+    if not tried:
+        try_program(given.seed_program, plans["train"], config.sandbox, cast)
+    inputs = _inputs(config, given, parts, models=costs(cast))
+    make = Making(
+        config, given.people, given.steering, given.kept, cells, given.tasks, workers, cast, told, given.profiled, parts
+    )  # fmt: skip
+    sizes = {"train": (len(plans["train"].items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
+    key = "" if costs(cast) or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
+    start = cache.made(key, Start, lambda: make.start(sizes)) if key else make.start(sizes)
+    calibration = calibrated.calibration_of(config)
+    return Bench(
+        domain=config.domain_place, losses=given.people.losses, seed_program=given.seed_program, train_plan=plans["train"],
+        final_plan=plans["final"], test_plan=plans["test"], screen_plan=plans["screen"], train=start.train, setting=start.setting,
+        steering=given.steering, kept=given.kept, floors=_floors(config), people_draws=config.people_draws, inputs=inputs,
+        tier=config.sandbox, cell_names=cell_names, start_key=key, cast=cast, assumed=given.assumed,
+        notes=() if given.profiles is None else given.profiles.notes, response=None if calibration is None else calibration.response,
+        controls=(*negatives.stored("train", start.negatives), *negatives.stored("test", start.setting.negatives)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """Inputs of a search as loaded from files."""
+
+    tasks: dict[str, list[Task]]
+    people: Reference
+    assumed: str
+    steering: Reference
+    kept: Reference
+    profiles: Profiles | None
+    seed_program: Program
+
+    @property
+    def profiled(self) -> bool:
+        """Whether the cells are made around profiles."""
+        return self.profiles is not None and self.profiles.cells is not None
+
+
+def _loaded(config: SearchConfig) -> _Loaded:
+    """Load domain, tasks, people, profiles and seed program."""
     definitions.domain(config.domain_place)
     tasks = load_tasks(config)
     people, assumed = with_agreement(load_people(config))
     steering, kept = reference.split(people, config.seed)
     given = profiles.load(config, steering, kept)
-    seed_program = load_program(config, given)
-    if given is not None and given.cells is not None:
-        cells, cell_names = given.cells, given.cell_names
-    else:
-        cells = tessellate(steering.values, config.cells, config.seed, descriptors=parts.descriptors)
-        cell_names = tuple(named(cells.centroids, cells.standard))
-    train_plan = make_plan(tasks["train"], at_most=config.task_count, personas=config.personas, seed=config.seed, purpose="train")
-    if not tried:
-        try_program(seed_program, train_plan, config.sandbox, cast)
-    plans = {
-        purpose: make_plan(tasks[split], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose=purpose)
-        for purpose, split in (("final", "train"), ("test", "test"))
+    return _Loaded(tasks, people, assumed, steering, kept, given, load_program(config, given))
+
+
+def _cells(config: SearchConfig, given: _Loaded, parts: Parts) -> tuple[Cells, tuple[str, ...]]:
+    """The cells with their names: those around profiles, or a tessellation of the people that steer."""
+    if given.profiles is not None and given.profiles.cells is not None:
+        return given.profiles.cells, given.profiles.cell_names
+    cells = tessellate(given.steering.values, config.cells, config.seed, descriptors=parts.descriptors)
+    return cells, tuple(named(cells.centroids, cells.standard))
+
+
+def _plans(config: SearchConfig, tasks: Mapping[str, Sequence[Task]]) -> dict[str, Plan]:
+    """The plans of candidates, finals, final table and surrogate."""
+    sizes = {
+        "train": ("train", config.task_count, config.personas),
+        "final": ("train", config.test_tasks, config.test_personas),
+        "test": ("test", config.test_tasks, config.test_personas),
+        "screen": ("train", SCREEN_TASKS, SCREEN_PERSONAS),
     }
-    models = costs(cast)
-    inputs = {
-        **input_digests(config, tasks, people), **({} if given is None else given.inputs), "seed_program": seed_program.id,
-        "negatives": json.dumps(negatives.kinds(config, models=models)), "negatives_digest": negatives.digest(config, models=models),
-        **scoring_inputs(), **calibrated.inputs(config), **parts.recorded(),
-        **({} if people.typing is None else {AUDITOR_SEES: f"typing {people.typing_version}"}),
-    }  # fmt: skip
-    profiled = given is not None and given.cells is not None
-    make = Making(config, people, steering, kept, cells, tasks, workers, cast, told, profiled, parts)
-    sizes = {"train": (len(train_plan.items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
-    key = "" if models or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
-    start = cache.made(key, Start, lambda: make.start(sizes)) if key else make.start(sizes)
-    return Bench(
-        domain=config.domain_place,
-        losses=people.losses,
-        seed_program=seed_program,
-        train_plan=train_plan,
-        final_plan=plans["final"],
-        test_plan=plans["test"],
-        screen_plan=make_plan(tasks["train"], at_most=SCREEN_TASKS, personas=SCREEN_PERSONAS, seed=config.seed, purpose="screen"),
-        train=start.train,
-        setting=start.setting,
-        steering=steering,
-        kept=kept,
-        floors=run_floors(config),
-        people_draws=config.people_draws,
-        inputs=inputs,
-        tier=config.sandbox,
-        cell_names=cell_names,
-        start_key=key,
-        cast=cast,
-        notes=() if given is None else given.notes,
-        assumed=assumed,
-        response=None if (found := calibrated.calibration_of(config)) is None else found.response,
-        controls=(*negatives.stored("train", start.negatives), *negatives.stored("test", start.setting.negatives)),
-    )
+    return {
+        purpose: make_plan(tasks[split], at_most=count, personas=personas, seed=config.seed, purpose=purpose)
+        for purpose, (split, count, personas) in sizes.items()
+    }
+
+
+def _inputs(config: SearchConfig, given: _Loaded, parts: Parts, *, models: bool) -> dict[str, Any]:
+    """Settings of the run that identify its inputs (see ``Bench.inputs``)."""
+    return {
+        **input_digests(config, given.tasks, given.people),
+        **({} if given.profiles is None else given.profiles.inputs),
+        "seed_program": given.seed_program.id,
+        "negatives": json.dumps(negatives.kinds(config, models=models)),
+        "negatives_digest": negatives.digest(config, models=models),
+        **scoring_inputs(),
+        **calibrated.inputs(config),
+        **parts.recorded(),
+        **({} if given.people.typing is None else {AUDITOR_SEES: f"typing {given.people.typing_version}"}),
+    }
+
+
+def _floors(config: SearchConfig) -> dict[str, float]:
+    """The floors of a run: those of the objectives, where the settings determine that of task preservation."""
+    return {name: config.preservation_floor if name == "task_preservation" else floor for name, floor in floors().items()}
 
 
 def with_agreement(people: Reference) -> tuple[Reference, str]:
-    """The people with how consistent they are; where their dialogues do not show it, that of other corpora, and a sentence that says so."""
+    """The people with their consistency; if their dialogues do not determine it, with that of other corpora and a warning."""
     if people.agreement is not None:
         return people, ""
     found = agreement.assumed(reference.installed_ratios())
@@ -190,18 +238,13 @@ def with_agreement(people: Reference) -> tuple[Reference, str]:
     return replace(people, agreement=found), f"how consistent these people are cannot be measured (that takes {needs}): {figures}"
 
 
-def run_floors(config: SearchConfig) -> dict[str, float]:
-    """The floors of a run: those of the objectives, with the one that the settings know."""
-    return {name: config.preservation_floor if name == "task_preservation" else floor for name, floor in floors().items()}
-
-
 def scoring_inputs() -> dict[str, str]:
-    """The version and digest of how scores are made."""
+    """Version and digest of the scoring, as settings of a run."""
     return {"scoring": str(SCORING), "scoring_digest": scoring_digest()}
 
 
 def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Reference) -> dict[str, str]:
-    """Digests of what a run is measured with, under the names of its settings: tasks, people, domain, features."""
+    """Digests of tasks, people, domain and features, as settings of a run."""
     return {
         "tasks_digest": _digest(tasks),
         "people_digest": people.digest,
@@ -211,15 +254,15 @@ def input_digests(config: SearchConfig, tasks: dict[str, list[Task]], people: Re
 
 
 def _digest(*things: object) -> str:
-    """A short digest of plain records (their ``repr``)."""
+    """Digest of plain records, from their ``repr``."""
     return hashlib.blake2b(repr(things).encode(), digest_size=8).hexdigest()
 
 
 def load_tasks(config: SearchConfig) -> dict[str, list[Task]]:
-    """Train and test tasks of the domain, or of the file given.
+    """Train and test tasks of the configured file or of the domain.
 
     Raises:
-        InputError: a part has fewer than two tasks.
+        InputError: a split has fewer than two tasks.
     """
     path = config.tasks or definitions.domain_files(config.domain_place).tasks
     tasks = readers.read_tasks(path)
@@ -231,10 +274,10 @@ def load_tasks(config: SearchConfig) -> dict[str, list[Task]]:
 
 
 def load_people(config: SearchConfig) -> Reference:
-    """The people to be like: the domain's own figures, or those of the file given (a built reference, or dialogues).
+    """Reference data of people: from the configured file (a built reference, or dialogues) or of the domain.
 
     Raises:
-        InputError, ReferenceDataError: the file cannot be used; or none is given for a domain that has no reference.
+        InputError, ReferenceDataError: the file cannot be used, or the domain has no reference and no file is configured.
     """
     own = definitions.domain_files(config.domain_place).reference
     if config.human is not None:
@@ -246,10 +289,10 @@ def load_people(config: SearchConfig) -> Reference:
 
 
 def load_program(config: SearchConfig, given: Profiles | None = None) -> Program:
-    """The seed program: the one given, that of the profiles given, the domain's own, or the one all domains share.
+    """The seed program: the configured file, or the program of the profiles, of the domain, or the common default.
 
     Raises:
-        ConfigError: the file given cannot be read.
+        ConfigError: the configured file cannot be read.
         ProgramError: it is not a persona program.
     """
     if given is not None and config.program is None:
@@ -266,10 +309,10 @@ def load_program(config: SearchConfig, given: Profiles | None = None) -> Program
 
 
 def try_program(program: Program, plan: Plan, tier: Tier, cast: Cast | None) -> None:
-    """Run the seed program on its tasks: a search from a program that cannot run is a wasted evening.
+    """Run the seed program on its tasks, so that a broken one is reported before the search.
 
     Raises:
-        ProgramError: it fails on all of them, with the first reason.
+        ProgramError: it fails on all of them; the message has the first reason.
     """
     calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks]
     if cast is not None:

@@ -1,7 +1,7 @@
-"""Operators on the syntax tree: each takes a parent (and a mate) and gives the source of a child, or None where it does not apply.
+"""Variation operators on the syntax tree: each takes a parent (and a mate) and returns the source of a child, or None if it does not apply.
 
-They work on what a persona program says as literals (AXES, LEVELS, COUPLINGS, KINDS: see ``genes``) and on its function ``draw``, and
-leave every other line alone. Their numbers come from the dials' plausible ranges, never from a reference.
+They change the literals of a persona program (AXES, LEVELS, COUPLINGS, KINDS: see ``genes``) and its function ``draw``, and no other line.
+Their numbers come from the plausible ranges of dials, never from reference data.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from personaevo.programs.edit import with_function, with_literal
 from personaevo.programs.personas import MAX_AXES
 from personaevo.records import Remark
 
-_BLEND = 0.5  # chance that a cross goes half way between its parents
-_HEEDED = (0.9, 0.8, 0.6, 0.3)  # share of the remarks that a child acts on: many at once, or a few
-_LEAST_GRAVE = 0.25
+_BLEND = 0.5  # probability of a blend crossover
+_HEEDED = (0.9, 0.8, 0.6, 0.3)  # shares of the remarks that a child follows
+_LEAST_GRAVE = 0.25  # weight of the last remark; the first has 1
 _REACH = 1.2  # log of the largest factor by which a remark moves a dial
 _MOODS = {"steadier": -1, "looser": 1}
 _TIES = {"together": 1.0, "opposed": -1.0}
@@ -30,7 +30,7 @@ _TIES = {"together": 1.0, "opposed": -1.0}
 
 @dataclass(frozen=True)
 class Parents:
-    """What a child is bred from: the parent's source, for crossing a mate's, and the judge's remarks on the parent."""
+    """Input of an operator: the parent's source, the mate's for crossovers, and the judge's remarks on the parent."""
 
     source: str
     mate: str | None = None
@@ -41,7 +41,7 @@ Operator = Callable[[Parents, random.Random], str | None]
 
 
 def change_number(parents: Parents, rng: random.Random) -> str | None:
-    """Moves end points of dials: some of one axis, or any few, by a factor, by a step, or closer together."""
+    """Move end points of up to four dials of one axis or of all, by a factor, by a step, or closer together."""
     genes = genes_of(parents.source)
     held = [axis for axis in genes.axes if axis["dials"]] if genes else []
     if genes is None or not held:
@@ -54,8 +54,8 @@ def change_number(parents: Parents, rng: random.Random) -> str | None:
 
 
 def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
-    """Acts on some of the judge's remarks on the parent, by factors of its own: moves dials, sets personas apart or brings them together,
-    steadies or loosens each, ties what goes together; adds an axis for a dial that none has."""
+    """Follow some of the judge's remarks on the parent by random amounts: move dials, change the spread between and within personas, and
+    couple axes. Adds an axis for a dial that no axis has."""
     genes = genes_of(parents.source)
     if not parents.remarks or genes is None:
         return None
@@ -74,7 +74,8 @@ def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
 
 
 def _heeded(remarks: Sequence[Remark], rng: random.Random) -> list[tuple[Remark, float]]:
-    """Some of the remarks, most of the worst and few of the last, each with how grave it is: 1 for the first, ``_LEAST_GRAVE`` at last."""
+    """A random subset of the remarks with their weights, from 1 for the first to ``_LEAST_GRAVE`` for the last; remarks with more weight
+    are more likely."""
     share = rng.choice(_HEEDED)
     graves = [1.0 - (1.0 - _LEAST_GRAVE) * place / len(remarks) for place in range(len(remarks))]
     found = [(remark, grave) for remark, grave in zip(remarks, graves, strict=True) if rng.random() < share * grave]
@@ -82,7 +83,7 @@ def _heeded(remarks: Sequence[Remark], rng: random.Random) -> list[tuple[Remark,
 
 
 def spread_personas(parents: Parents, rng: random.Random) -> str | None:
-    """Sets personas farther apart, or brings them closer, in some dials or in all."""
+    """Increase or decrease the spread between personas in some dials or in all."""
     genes = genes_of(parents.source)
     places = [(axis["dials"], name) for axis in genes.axes for name in axis["dials"]] if genes else []
     if genes is None or not places:
@@ -94,7 +95,7 @@ def spread_personas(parents: Parents, rng: random.Random) -> str | None:
 
 
 def change_mood(parents: Parents, rng: random.Random) -> str | None:
-    """Changes how much one persona differs from one dialogue to the next, or how long a manner lasts within one."""
+    """Change the variation of one persona between dialogues, or the persistence of a behavior within one."""
     genes = genes_of(parents.source)
     if genes is None:
         return None
@@ -105,7 +106,7 @@ def change_mood(parents: Parents, rng: random.Random) -> str | None:
 
 
 def change_kinds(parents: Parents, rng: random.Random) -> str | None:
-    """Changes the kinds of people there are: their shares, or a new kind that differs from one in one axis."""
+    """Change the shares of the kinds of people, or add a kind that differs from another in one axis."""
     genes = genes_of(parents.source)
     if genes is None:
         return None
@@ -130,7 +131,7 @@ def change_kinds(parents: Parents, rng: random.Random) -> str | None:
 
 
 def change_distribution(parents: Parents, rng: random.Random) -> str | None:
-    """Gives one or two axes another distribution of levels, or bends the one they have."""
+    """Replace or perturb the distribution of levels of one or two axes."""
     genes = genes_of(parents.source)
     if genes is None or not genes.levels:
         return None
@@ -143,7 +144,7 @@ def change_distribution(parents: Parents, rng: random.Random) -> str | None:
 
 
 def add_axis(parents: Parents, rng: random.Random) -> str | None:
-    """Adds an axis of one or two dials, preferring dials that no axis sets yet."""
+    """Add an axis of one or two dials, preferably dials that no axis sets yet."""
     genes = genes_of(parents.source)
     held = {name for axis in genes.axes for name in axis["dials"]} if genes else set()
     free = [name for name in dials() if name not in held] or list(dials())
@@ -152,7 +153,7 @@ def add_axis(parents: Parents, rng: random.Random) -> str | None:
 
 
 def drop_axis(parents: Parents, rng: random.Random) -> str | None:
-    """Drops one axis; its dials fall back to what the simulator does unasked."""
+    """Drop one axis; its dials return to the simulator's defaults."""
     genes = genes_of(parents.source)
     if genes is None or len(genes.axes) < 2:
         return None
@@ -165,7 +166,7 @@ def drop_axis(parents: Parents, rng: random.Random) -> str | None:
 
 
 def rewrite_axis(parents: Parents, rng: random.Random) -> str | None:
-    """Draws new end points for one axis."""
+    """Draw new end points for one axis."""
     genes = genes_of(parents.source)
     if genes is None:
         return None
@@ -175,7 +176,7 @@ def rewrite_axis(parents: Parents, rng: random.Random) -> str | None:
 
 
 def couple(parents: Parents, rng: random.Random) -> str | None:
-    """Ties two dials: both on one axis, or their two axes in the correlated scaffold."""
+    """Couple two dials: move both to one axis, or correlate their two axes."""
     genes = genes_of(parents.source)
     if genes is None or len(genes.axes) < 2:
         return None
@@ -190,8 +191,8 @@ def couple(parents: Parents, rng: random.Random) -> str | None:
 
 
 def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
-    """Samples another way: independent, correlated, quasi-random or as a mixture. A mixture of several kinds stays one: sampled
-    otherwise, its people would have the axes of all kinds at once."""
+    """Change the sampling scheme: independent, correlated, quasi-random or mixture. A mixture of several kinds is left as it is, since
+    otherwise every persona would have the axes of all kinds."""
     genes = genes_of(parents.source)
     if genes is None or len(genes.kinds) > 1:
         return None
@@ -200,8 +201,8 @@ def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
 
 
 def cross(parents: Parents, rng: random.Random) -> str | None:
-    """Crosses two programs axis by axis: as the parent has it, as the mate has it, or half way between (blend crossover; averaging
-    good programs also averages out what was luck in their scores). An axis of the mate's alone comes along if its dials are new."""
+    """Cross two programs axis by axis: from the parent, from the mate, or the mean of both (blend crossover; averaging good programs also
+    averages out the noise of their scores). An axis that only the mate has is added if its dials are new."""
     genes, mate = genes_of(parents.source), genes_of(parents.mate or "")
     if genes is None or mate is None:
         return None
@@ -224,7 +225,7 @@ def cross(parents: Parents, rng: random.Random) -> str | None:
 
 
 def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """End points half way between two axes' dials, on each dial's scale; dials of one alone as they are."""
+    """Mean end points of two axes, on each dial's scale; dials of only one axis are unchanged."""
     both = {}
     for name, ends in {**theirs, **ours}.items():
         other = theirs.get(name, ends)
@@ -234,7 +235,7 @@ def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[
 
 
 def join(parents: Parents, rng: random.Random) -> str | None:
-    """Joins two programs: the child's population is a mixture of both, each kind of people with its own axes.
+    """Join two programs: the child's population is a mixture of both, where each kind of people has its own axes.
 
     Coverage is concave in the population, so a mixture covers at least as much as its parts do on average.
     """
@@ -258,7 +259,7 @@ def join(parents: Parents, rng: random.Random) -> str | None:
 
 
 def reformat(parents: Parents, rng: random.Random) -> str | None:
-    """Changes a comment and nothing else: a control that must never gain (not in the default mix)."""
+    """Change only a comment: a control that must not improve the score (not in the default mix)."""
     return f"{parents.source.rstrip()}\n# {rng.getrandbits(32):08x}\n"
 
 
@@ -281,7 +282,7 @@ OPERATORS: Mapping[str, Operator] = {
 
 
 def check_weights(weights: Mapping[str, float], table: Mapping[str, Operator] = OPERATORS) -> None:
-    """Raises ConfigError unless all weights are finite and not negative, of operators of the table, and one is positive."""
+    """Raise ConfigError unless all weights are of known operators, finite and not negative, and at least one is positive."""
     unknown = [name for name in weights if name not in table]
     if unknown:
         raise ConfigError(f"setting 'operators': unknown operator {unknown[0]!r:.80}; operators are: {', '.join(table)}")
@@ -292,7 +293,7 @@ def check_weights(weights: Mapping[str, float], table: Mapping[str, Operator] = 
 def breed(
     parents: Parents, weights: Mapping[str, float], rng: random.Random, table: Mapping[str, Operator] = OPERATORS
 ) -> tuple[str, str]:
-    """One child: one operator of the table or two in a row, drawn by weight. Returns its source and the operators' names joined by "+"."""
+    """Breed one child with one or two operators drawn by weight. Returns its source and the operators' names joined by "+"."""
     source, applied = parents.source, []
     for _ in range(rng.choice((1, 1, 1, 2))):
         name = rng.choices(list(weights), list(weights.values()))[0]

@@ -101,8 +101,8 @@ def as_mixture(source: str, genes: Genes) -> str | None:
 
 
 def tie(genes: Genes, both: str, strength: float) -> bool:
-    """Couple the axes of two dials ("ONE~OTHER") so that the dials correlate by ``strength``. If both are on one axis, which correlates them
-    fully, the second is first moved to an axis of its own. False unless each dial is on exactly one axis."""
+    """Couple the axes of two dials ("ONE~OTHER") so that the dials correlate by ``strength``. If both are on one axis, which correlates
+    them fully, the second is first moved to an axis of its own. False unless each dial is on exactly one axis."""
     first, second = both.split("~")
     shared = next((axis for axis in genes.axes if {first, second} <= axis["dials"].keys()), None)
     if shared is not None and not _split(genes, shared, second):

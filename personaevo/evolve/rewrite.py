@@ -1,7 +1,7 @@
-"""Operators by a model: new values of dials, a targeted edit, a rewrite, a crossover of two programs, the repair of one that failed.
+"""Operators by a language model: new values of dials, a targeted edit, a rewrite, a crossover, and the repair of a failed program.
 
-A *brief* holds all that the model is told; it is made of results that are the same for any number of workers, so equal searches ask equal
-questions.
+A ``Brief`` holds the whole input of the model. It is built from results that do not depend on the number of workers, so equal searches send
+equal prompts.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from personaevo import definitions
 from personaevo.errors import ProgramError, ReplyError
 from personaevo.evolve import adjust
 from personaevo.evolve.history import ATTEMPTS
-from personaevo.evolve.trial import Proposal
+from personaevo.evolve.trial import ModelProposal
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
 from personaevo.programs import patch
 from personaevo.programs.personas import MAX_AXES
 from personaevo.programs.source import MAX_BYTES
-from personaevo.records import ChatModel, Episode, Evaluation, Message, Program, Remark, Reply
+from personaevo.records import ChatModel, Episode, Evaluation, Message, Program, Reply
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
 
@@ -31,18 +31,18 @@ ADJUST = "adjust"
 WEIGHTS = {ADJUST: 4.0, "edit": 4.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
 _LONGEST_PROGRAM, _LONGEST_DIALOGUE, _LONGEST_REFLECTION, _LONGEST_ERROR = 40_000, 3_000, 3_000, 1_000
 _GAPS = 8
-Examine = Callable[[str], Proposal]
+Examine = Callable[[str], ModelProposal]
 
 
 class Contrast(BaseModel):
-    """One point of the reflector: what users of the worse conversations do, and what their generator should change."""
+    """One point of the reflector: the behavior of users in the worse conversations, and a change to their generator."""
 
     worse: str
     change: str
 
 
 class Reflection(BaseModel):
-    """The form of the reflector's answer."""
+    """Schema of the reflector's answer."""
 
     contrasts: Annotated[list[Contrast], Field(min_length=1)]
 
@@ -53,7 +53,7 @@ class Reflection(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two episodes of one task, and what they stand for ("child and parent", "best and worst")."""
+    """Two episodes of one task, and the kind of contrast ("child and parent", "best and worst")."""
 
     kind: str
     better: Episode
@@ -62,7 +62,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What the mutator is told. ``attempts`` say what was tried on the parent and did not help; ``error`` is for a repair."""
+    """Input of the mutator. ``attempts`` are earlier changes of the parent that did not help; ``error`` is for a repair."""
 
     operator: str
     number: int
@@ -77,22 +77,22 @@ class Brief:
     error: str = ""
 
     def told(self, problem: str) -> Brief:
-        """The same, where a first proposal was no news."""
+        """A copy that reports a problem with the first proposal."""
         return replace(self, attempts=(f"just now: {problem}; propose something else", *self.attempts))
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """The ids of the programs that the child comes from."""
+        """Ids of the parents of the child."""
         return (self.parent.id,) if self.mate is None else (self.parent.id, self.mate.id)
 
 
 def choose(
     rng: random.Random, *, failed: bool, mates: bool, adjustable: bool = True, tried: Mapping[str, tuple[int, int]] | None = None
 ) -> str:
-    """An operator's name; repairs need something that failed, crossovers a second program, new values of dials axes that can be edited.
+    """Draw an operator's name. Repairs need a failed program, crossovers a second program, and adjustments editable axes.
 
-    ``tried`` has, for each operator, how many of its proposals could be used and how many there were: an operator is chosen less, the
-    less this model can use it (its weight times the square of the share that could be used, with one more that could).
+    ``tried`` has the numbers of usable proposals and of all for each operator. The weight of an operator is multiplied by the squared share
+    of usable proposals (plus one in both numbers), so operators that the model cannot use become rare.
     """
     known = tried or {}
     able = {
@@ -103,11 +103,10 @@ def choose(
     return rng.choices(list(able), weights=list(able.values()))[0]
 
 
-def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, examine: Examine) -> Proposal:
-    """Ask for a program. One that cannot be used is sent back once, with the reason; ``examine`` a source to know that (``read`` it, say,
-    and run it).
+def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, examine: Examine) -> ModelProposal:
+    """Ask the mutator for a program. A program that ``examine`` refuses is sent back once with the reason.
 
-    Errors of the models go through, but for a ReplyError: that is a refusal.
+    A ReplyError of a model counts as a refusal; other errors are raised.
     """
     try:
         form = adjust.form(brief.parent.source) if brief.operator == ADJUST else None
@@ -123,12 +122,11 @@ def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, exami
             messages = [*messages, Message("assistant", reply.text or "(nothing)"), Message("user", again)]
     except ReplyError as error:
         refusal = str(error)
-    return Proposal(None, refusal)
+    return ModelProposal(None, refusal)
 
 
 def reflect(brief: Brief, reflector: ChatModel | None) -> str:
-    """What the reflector makes of the pairs; "" without one, without pairs or without an answer that can be used: then the gaps are all the
-    reflection there is."""
+    """The reflector's answer about the pairs; "" without a reflector, without pairs or without a valid answer."""
     if reflector is None or not brief.pairs:
         return ""
     parts = definitions.prompt("reflector", "rules", "question")
@@ -143,7 +141,7 @@ def reflect(brief: Brief, reflector: ChatModel | None) -> str:
 
 
 def question(brief: Brief, reflection: str) -> list[Message]:
-    """The messages for the mutator: what is the same for a whole search first."""
+    """The messages for the mutator. Parts that are constant during a search come first, for prompt caches."""
     if brief.operator == ADJUST:
         return _adjusting(brief, reflection)
     asked = [_parent(brief, reflection)]
@@ -153,11 +151,12 @@ def question(brief: Brief, reflection: str) -> list[Message]:
     if brief.attempts:
         asked.append(_part("tried", attempts=quoted("attempts", "\n".join(brief.attempts[:ATTEMPTS]))))
     asked.append(_task(brief))
-    return [Message("system", _rules()), Message("user", "\n\n".join(asked))]
+    rules = _part("rules", dials=_dials(), most_axes=str(MAX_AXES), most_bytes=f"{MAX_BYTES:,}")
+    return [Message("system", rules), Message("user", "\n\n".join(asked))]
 
 
 def gaps_text(gaps: Sequence[Gap]) -> str:
-    """Behaviors in words and numbers, a line each."""
+    """A line for each gap, in words and numbers."""
     lines = [
         f"- {gap.feature}: people {gap.people_mean:.3g} ({gap.people_sd:.2g}), these users {gap.mean:.3g} ({gap.sd:.2g}): "
         f"{gap.words}"
@@ -166,30 +165,28 @@ def gaps_text(gaps: Sequence[Gap]) -> str:
     return "\n".join(lines) or "- nothing stands out"
 
 
-def _source(brief: Brief, reply: Reply) -> str:
-    if brief.operator == ADJUST:
-        return adjust.applied(brief.parent.source, reply.parsed)
-    return patch.apply(brief.parent.source, reply.text) if brief.operator == "edit" else patch.whole(reply.text)
-
-
-def _examined(brief: Brief, reply: Reply, examine: Examine) -> Proposal:
-    """The program that an answer comes to, or what is wrong with it."""
+def _examined(brief: Brief, reply: Reply, examine: Examine) -> ModelProposal:
+    """The program of an answer, or the reason why it is refused."""
     try:
-        source = _source(brief, reply)
+        if brief.operator == ADJUST:
+            source = adjust.applied(brief.parent.source, reply.parsed)
+        elif brief.operator == "edit":
+            source = patch.apply(brief.parent.source, reply.text)
+        else:
+            source = patch.whole(reply.text)
     except ProgramError as error:
-        return Proposal(None, str(error))
+        return ModelProposal(None, str(error))
     return examine(source)
 
 
-def _rules() -> str:
-    dials = "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.meaning}" for dial in definitions.dials().values())
-    return _part("rules", dials=dials, most_axes=str(MAX_AXES), most_bytes=f"{MAX_BYTES:,}")
+def _dials() -> str:
+    """A line for each dial, with its range and meaning."""
+    return "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.meaning}" for dial in definitions.dials().values())
 
 
 def _adjusting(brief: Brief, reflection: str) -> list[Message]:
-    """The messages for the operator that sets dials: short, as models that need it read little."""
+    """The messages for the operator that sets dials; they are short, for small models."""
     parts = definitions.prompt(ADJUST, "rules", "question", "angles")
-    dials = "\n".join(f"- {dial.name}: {dial.low:g} to {dial.high:g}; {dial.meaning}" for dial in definitions.dials().values())
     tried = quoted("what was tried before", "\n".join(brief.attempts[:ATTEMPTS])) if brief.attempts else ""
     said = quoted("what conversations show", reflection) if reflection else ""
     slots = {
@@ -197,31 +194,31 @@ def _adjusting(brief: Brief, reflection: str) -> list[Message]:
         "remarks": "\n\n".join(part for part in (said, tried) if part), "angle": _angle(parts["angles"], brief.number),
         "fewest": str(adjust.FEWEST), "most": str(adjust.MOST),
     }  # fmt: skip
-    return [Message("system", filled(parts["rules"], dials=dials)), Message("user", filled(parts["question"], **slots))]
+    return [Message("system", filled(parts["rules"], dials=_dials())), Message("user", filled(parts["question"], **slots))]
 
 
 def _angle(listed: str, number: int) -> str:
+    """The angle of a candidate from the list in content; they rotate with its number."""
     angles = [line.removeprefix("- ") for line in listed.splitlines() if line.startswith("- ")]
     return angles[number % len(angles)]
 
 
 def _parent(brief: Brief, reflection: str) -> str:
+    """The part of the prompt about the parent. Remarks on means and spreads are left out, since the gaps have them with numbers."""
     found = brief.evaluation.objectives if brief.evaluation else {}
     names = (SCORE, *steering())
     shares = ", ".join(f"{name.replace('_', ' ')} {found[name].value:.2f}" for name in names if name in found) or "not scored yet"
     said = quoted("what conversations show", reflection) if reflection else ""
-    remarks = _remarks(brief.evaluation.remarks if brief.evaluation else ())
-    program = _program("program", brief.parent)
-    return _part("parent", program=program, gaps=gaps_text(brief.gaps), reflection=said, shares=shares, remarks=remarks)
-
-
-def _remarks(remarks: Sequence[Remark]) -> str:
-    """What the judge says of personas and of couplings, a line each; means and spreads are said with their numbers."""
-    said = [f"- {in_words(remark)}" for remark in remarks if remark.wanted in OF_PERSONAS]
-    return "\n".join(said[:_GAPS]) or "- nothing stands out"
+    remarks = brief.evaluation.remarks if brief.evaluation else ()
+    lines = [f"- {in_words(remark)}" for remark in remarks if remark.wanted in OF_PERSONAS]
+    return _part(
+        "parent", program=_program("program", brief.parent), gaps=gaps_text(brief.gaps), reflection=said, shares=shares,
+        remarks="\n".join(lines[:_GAPS]) or "- nothing stands out",
+    )  # fmt: skip
 
 
 def _task(brief: Brief) -> str:
+    """The part of the prompt about the operator."""
     angle = _angle(definitions.prompt("mutator", "angles")["angles"], brief.number)
     slots = {"angle": angle, "error": quoted("error", brief.error, _LONGEST_ERROR)}
     if brief.mate is not None:
@@ -230,14 +227,13 @@ def _task(brief: Brief) -> str:
 
 
 def _pair(number: int, pair: Pair) -> str:
-    return "\n".join(
-        f"Pair {number} ({pair.kind}), {name}:\n" + quoted(f"conversation {number} {name}", _dialogue(episode), _LONGEST_DIALOGUE)
-        for name, episode in (("better", pair.better), ("worse", pair.worse))
-    )
-
-
-def _dialogue(episode: Episode) -> str:
-    return "\n".join(f"{role}: {' '.join(text.split())}" for role, text in episode.turns)
+    """Both conversations of a pair as text."""
+    parts = []
+    for name, episode in (("better", pair.better), ("worse", pair.worse)):
+        dialogue = "\n".join(f"{role}: {' '.join(text.split())}" for role, text in episode.turns)
+        quote = quoted(f"conversation {number} {name}", dialogue, _LONGEST_DIALOGUE)
+        parts.append(f"Pair {number} ({pair.kind}), {name}:\n{quote}")
+    return "\n".join(parts)
 
 
 def _program(label: str, program: Program) -> str:
@@ -245,7 +241,7 @@ def _program(label: str, program: Program) -> str:
 
 
 def _plain(cell: str) -> str:
-    """A cell's name as a label may have it."""
+    """A cell's name, reduced to characters that are allowed in a label."""
     return "".join(char if char.isalnum() or char in " ,-" else " " for char in cell)[:60].strip() or "some"
 
 

@@ -1,4 +1,4 @@
-"""Parent selection: by the Pareto front of the objectives that steer (NSGA-II, with DEAP), by score, or by the cells that a program owns."""
+"""Parent selection: by the Pareto front of the objectives that steer (NSGA-II, with DEAP), by score, or by the cells of the elites."""
 
 from __future__ import annotations
 

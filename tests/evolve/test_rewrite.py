@@ -17,7 +17,7 @@ from personaevo import content
 from personaevo.errors import ReplyError
 from personaevo.evolve import rewrite
 from personaevo.evolve.rewrite import Brief, Pair, propose, question, reflect
-from personaevo.evolve.trial import Proposal, read
+from personaevo.evolve.trial import ModelProposal, read
 from personaevo.judge.reflection import Gap
 from personaevo.programs import Sandbox
 from personaevo.programs.source import make_program
@@ -116,9 +116,9 @@ def test_a_hostile_program_stays_data() -> None:
     assert "{angle}" in dict(blocks)["program"]
 
 
-def answered(operator: str, *answers: str | Exception, problem: str = "") -> tuple[Proposal, Scripted]:
+def answered(operator: str, *answers: str | Exception, problem: str = "") -> tuple[ModelProposal, Scripted]:
     mutator = Scripted(*answers)
-    return propose(BRIEFS[operator], mutator, None, lambda source: Proposal(None, problem) if problem else read(source)), mutator
+    return propose(BRIEFS[operator], mutator, None, lambda source: ModelProposal(None, problem) if problem else read(source)), mutator
 
 
 def test_an_edit_is_applied() -> None:
@@ -131,7 +131,7 @@ def test_an_edit_is_applied() -> None:
 @pytest.mark.parametrize("operator", ["rewrite", "crossover", "repair"])
 def test_a_whole_program_is_taken(operator: str) -> None:
     proposal, _ = answered(operator, f"Here:\n```python\n{MATE.source}```\nGood luck.")
-    assert proposal == Proposal(Program(MATE.id, MATE.source))
+    assert proposal == ModelProposal(Program(MATE.id, MATE.source))
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_a_refused_answer_is_told_why_and_tried_once_more(first: str, words: str
 
 def test_a_failing_dry_run_is_told() -> None:
     proposal, mutator = answered("edit", BLOCK, BLOCK, problem="time limit of 5 s")
-    assert proposal == Proposal(None, "time limit of 5 s")
+    assert proposal == ModelProposal(None, "time limit of 5 s")
     assert "time limit of 5 s" in mutator.asked[1][3].content
 
 
 def test_a_model_that_refuses_spoils_the_candidate_only() -> None:
-    assert answered("edit", ReplyError("mutator x: the model refuses"))[0] == Proposal(None, "mutator x: the model refuses")
+    assert answered("edit", ReplyError("mutator x: the model refuses"))[0] == ModelProposal(None, "mutator x: the model refuses")
     with pytest.raises(RuntimeError):
         answered("edit", RuntimeError("anything else"))
 
