@@ -1,13 +1,13 @@
-"""The loop of a search: ask for a program, evaluate it, tell the archive.
+"""The search loop: ask for a program, evaluate it, commit it to the archive.
 
     for each candidate k:
         ask       breed a program from the results of candidates up to k - lag
         evaluate  run it in the sandbox, play its episodes (in a worker), score them
-        tell      commit programs, scores, episodes and personas in one transaction, in the order of asking; those that come
-                  one upon the other together
+        tell      commit programs, scores, episodes and personas in one transaction, in the order of asking; fast candidates are
+                  committed in groups
 
-Everything random is seeded by (run seed, candidate, purpose), so the result does not depend on the number of workers, and a search
-that was killed continues to the same end.
+All randomness is seeded by (run seed, candidate, purpose), so the result does not depend on the number of workers, and a search that was
+killed resumes to the same result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
@@ -46,16 +46,16 @@ from personaevo.simulate.seeds import seed_of
 from personaevo.workers import LOST_TWICE, LostError, Workers
 
 _BREEDING_TRIES = 10
-_OF_PLAYED = 0.5  # of the parents of screened proposals, once the model has played some
+_OF_PLAYED = 0.5  # share of parents of screened proposals that the model played, once there are any
 SEED_OPERATOR = "seed"
-_GATHER_SECONDS, _LONGEST_SECONDS = 0.05, 0.25  # candidates that come faster than the first are written together, at least this often
+_GATHER_SECONDS, _LONGEST_SECONDS = 0.05, 0.25  # a wait longer than the first flushes the archive; at the latest after the second
 Value = TypeVar("Value")
 
 
 @dataclass
-class Asked:
-    """A candidate under way. ``future`` is None for a duplicate, of which nothing is run. Of one that a model writes, ``program`` is its
-    parent until it is ``developed``."""
+class PendingCandidate:
+    """A candidate that is not committed yet. ``future`` is None for a duplicate, which is not run. For a candidate that a model writes,
+    ``program`` is its parent until ``developed`` is done."""
 
     number: int
     program: Program
@@ -68,7 +68,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A program that may become a candidate, its parents and the operators that made it."""
+    """A possible candidate: program, parents and operators."""
 
     program: Program
     parents: tuple[str, ...]
@@ -78,7 +78,7 @@ class Proposal:
 def _bred(
     parent: Program, parents: Parents, weights: Mapping[str, float], rng: random.Random, table: Mapping[str, Operator]
 ) -> tuple[Program, str]:
-    """A child and its operators' names; the parent itself if the child is no program (too large, say)."""
+    """A child and its operators' names; the parent itself if the child is not a valid program (too large, say)."""
     source, operator = breed(parents, weights, rng, table)
     try:
         return make_program(source), operator
@@ -86,12 +86,8 @@ def _bred(
         return parent, operator
 
 
-def _is_lost(future: Future[Any]) -> bool:
-    return future.cancelled() or (future.done() and future.exception() is not None)
-
-
 class SearchLoop:
-    """One search under way."""
+    """A running search."""
 
     def __init__(
         self, config: SearchConfig, bench: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
@@ -104,7 +100,7 @@ class SearchLoop:
         self._flushed = started
         self.company = company
         rewrites = company is not None and company.role("mutator") is not None
-        held = config.candidates if rewrites else 4 * config.lag  # a mutator's threads look at sources too, and an archive has one reader
+        held = config.candidates if rewrites else 4 * config.lag  # a mutator's threads read sources too, and an archive has one reader
         self.state = State(bench.floors, held, archive.sources, self._evaluated, config.finalists)
         self.developer: Developer | None = None
         if company is not None and rewrites:
@@ -113,18 +109,18 @@ class SearchLoop:
         self.stand_in = StandIn(bench) if screens(config) else None
 
     def _evaluated(self, programs: Sequence[str]) -> list[Scored]:
-        """Programs with their evaluations, as committed."""
+        """Committed programs with their evaluations."""
         found = self.archive.evaluated(self.run_id, programs)
         return [Scored(one.candidate.program.id, one.evaluation) for one in found if one.evaluation is not None]
 
     def resume(self) -> None:
-        """Takes in what was committed before."""
+        """Restore the state from the archive."""
         whole = self.developer is not None or self.stand_in is not None
         for commit in self.state.resume(self.archive, self.run_id, self.config.lag, whole=whole):
             if self.developer is not None:
                 self.developer.told(commit)
         self.resumed = self.state.count
-        if self.stand_in is not None:  # its population is made again, and chooses the same
+        if self.stand_in is not None:  # its population is rebuilt by the same deterministic choices
             for number in range(1, self.resumed):
                 self._proposal(number)
         if self.company is not None:
@@ -132,25 +128,22 @@ class SearchLoop:
 
     def loop(self) -> None:
         """Ask, evaluate, tell, until all candidates are committed."""
+        pending: deque[PendingCandidate] = deque()
+        number = self.state.count
         try:
-            self._loop()
+            while pending or number < self.config.candidates:
+                while number < self.config.candidates and number < self.state.count + self.config.lag:
+                    pending.append(self.ask(number))
+                    number += 1
+                self.tell(self.evaluate(pending))
+                self.watch.committed(self.progress(), self.company.cast.played.number if self.company is not None else 0)
         finally:
             self._flush()
 
-    def _loop(self) -> None:
-        under_way: deque[Asked] = deque()
-        number = self.state.count
-        while under_way or number < self.config.candidates:
-            while number < self.config.candidates and number < self.state.count + self.config.lag:
-                under_way.append(self.ask(number))
-                number += 1
-            self.tell(self.evaluate(under_way))
-            self.watch.committed(self.progress(), self.company.cast.played.number if self.company is not None else 0)
-
     # -- ask --------------------------------------------------------------------------------------------------------------
 
-    def ask(self, number: int) -> Asked:
-        """The candidate's program; unless its normalized source is known, its episodes are begun."""
+    def ask(self, number: int) -> PendingCandidate:
+        """Breed the candidate's program and, unless its normalized source is known, start its episodes."""
         if self.developer is not None and number > 0:
             return self._written(number, self.developer)
         proposal, screened = self._proposal(number)
@@ -161,18 +154,18 @@ class SearchLoop:
         else:
             self.state.asked.add(program)
         future = None if known else self._play(program, number)
-        return Asked(number, program, proposal.parents, proposal.operator, future, screened=screened)
+        return PendingCandidate(number, program, proposal.parents, proposal.operator, future, screened=screened)
 
-    def _written(self, number: int, developer: Developer) -> Asked:
-        """A candidate that a model writes."""
+    def _written(self, number: int, developer: Developer) -> PendingCandidate:
+        """Start a candidate that a model writes."""
         up_to = number - self.config.lag
         population = self.state.parents(up_to)
         rng = random.Random(seed_of(self.config.seed, number, "brief"))
         brief = developer.brief(number, max(up_to + 1, 0), population, lambda rng: self._chosen(population, rng), rng)
-        return Asked(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
+        return PendingCandidate(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
 
     def _proposal(self, number: int) -> tuple[Proposal, tuple[Screened, ...]]:
-        """The candidate's program, and the proposals that it was chosen from on the stand-in."""
+        """The candidate's program, and the proposals that it was selected from on the surrogate."""
         if number == 0:
             return Proposal(self.bench.seed_program, (), SEED_OPERATOR), ()
         rng = random.Random(seed_of(self.config.seed, number, "breed"))
@@ -182,7 +175,7 @@ class SearchLoop:
         return self._screened(self.stand_in, population, rng)
 
     def _screened(self, stand_in: StandIn, played: Population, rng: random.Random) -> tuple[Proposal, tuple[Screened, ...]]:
-        """A generation on the stand-in, bred from what the model ``played`` and from what the stand-in did, and the best of it."""
+        """Breed a generation on the surrogate, from parents that the model ``played`` and parents on the surrogate, and select the best."""
         proposals: dict[str, Proposal] = {}
         standings: dict[str, float] = {}
         for _ in range(self.config.screen):
@@ -198,7 +191,7 @@ class SearchLoop:
         return chosen, tuple(Screened(key, one.operator, standings[key], key == best) for key, one in proposals.items())
 
     def _new(self, population: Population, rng: random.Random, known: Mapping[str, Program]) -> Proposal:
-        """A child of programs that may be parents, which are among those ``known``; one that is known itself only if no other is found."""
+        """Breed a child from possible parents among the ``known`` programs. It is a known program only if every try gives one."""
         for _ in range(_BREEDING_TRIES):
             (parent, remarks), (mate, _) = self._parent(population, rng, known), self._parent(population, rng, known)
             program, operator = _bred(parent, Parents(parent.source, mate.source, remarks), self.config.operators, rng, self.operators)
@@ -208,14 +201,14 @@ class SearchLoop:
         return Proposal(program, (parent.id, mate.id) if mated else (parent.id,), operator)
 
     def _parent(self, population: Population, rng: random.Random, known: Mapping[str, Program]) -> tuple[Program, Sequence[Remark]]:
-        """A parent and the judge's remarks on it; by chance and without remarks in the control; the seed program before there are
-        results."""
+        """A parent and the judge's remarks on it. Random selection gives no remarks; before there are results it is the seed program."""
         chosen = self._chosen(population, rng)
         if chosen is None:
             return self.bench.seed_program, ()
         return known[chosen.program_id], () if self.config.selection == "random" else chosen.evaluation.remarks
 
     def _chosen(self, population: Population, rng: random.Random) -> Scored | None:
+        """Select a parent; None from an empty population."""
         if not len(population):
             return None
         if self.config.selection == "random":
@@ -224,23 +217,28 @@ class SearchLoop:
         return population.choose(self.masses, rng) if own is None else own.choose(population, self.masses, rng)
 
     def _play(self, program: Program, candidate: int) -> Future[tuple[Episode, ...]]:
+        """Start the episodes of a program on the train plan."""
         return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan, candidate))
 
     # -- evaluate ---------------------------------------------------------------------------------------------------------
 
-    def evaluate(self, under_way: deque[Asked]) -> Commit:
-        """The oldest candidate's outcome, scored."""
-        asked = under_way[0]
+    def evaluate(self, pending: deque[PendingCandidate]) -> Commit:
+        """Wait for the oldest candidate, score it and remove it from the queue."""
+        asked = pending[0]
         refused = self._settled(asked) if asked.developed is not None else ""
         if refused:
             commit = Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "failed", refused, "program"))
+        elif asked.future is None:
+            reason = "same program as an earlier candidate"
+            candidate = Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", reason)
+            commit = Commit(candidate, screened=asked.screened)
         else:
-            commit = self._known(asked) if asked.future is None else self._scored(asked, self._episodes(under_way))
-        under_way.popleft()
+            commit = self._scored(asked, self._episodes(pending))
+        pending.popleft()
         return commit
 
     def _result(self, future: Future[Value]) -> Value:
-        """The future's result, when it is there. What was told is safe before there is a long wait."""
+        """Wait for a future's result. The archive is flushed before a long wait."""
         if not wait([future], timeout=_GATHER_SECONDS).done:
             self._flush()
         if self.company is not None:
@@ -248,8 +246,8 @@ class SearchLoop:
         found: Value = self.workers.result(future)
         return found
 
-    def _settled(self, asked: Asked) -> str:
-        """What a model wrote becomes the candidate's program; why there is none, if so."""
+    def _settled(self, asked: PendingCandidate) -> str:
+        """Wait for the program of a model, and assign it to the candidate; returns the reason of a refusal, or ""."""
         assert asked.developed is not None
         developed = self._result(asked.developed)
         if developed.program is None:
@@ -258,30 +256,29 @@ class SearchLoop:
         asked.future.set_result(developed.episodes)
         return ""
 
-    def _episodes(self, under_way: deque[Asked]) -> tuple[Episode, ...]:
-        """The oldest candidate's episodes. What time or a lost worker spoiled is played once more, alone."""
-        asked = under_way[0]
+    def _episodes(self, pending: deque[PendingCandidate]) -> tuple[Episode, ...]:
+        """The oldest candidate's episodes. After a time limit or the loss of a worker they are played once more, alone."""
+        asked = pending[0]
         assert asked.future is not None
         try:
             episodes = self._result(asked.future)
             if not worth_another_try(episodes):
                 return episodes
         except LostError:
-            for other in list(under_way)[1:]:
-                if other.future is not None and other.developed is None and _is_lost(other.future):
+            for other in list(pending)[1:]:
+                future = other.future
+                lost = future is not None and (future.cancelled() or (future.done() and future.exception() is not None))
+                if lost and other.developed is None:
                     other.future = self._play(other.program, other.number)
-        wait([other.future for other in under_way if other.future is not None and other is not asked])
+        wait([other.future for other in pending if other.future is not None and other is not asked])
         try:
             again: tuple[Episode, ...] = self.workers.result(self._play(asked.program, asked.number))
             return again
         except LostError:
             return spoiled(self.bench.train_plan, LOST_TWICE)
 
-    def _known(self, asked: Asked) -> Commit:
-        reason = "same program as an earlier candidate"
-        return Commit(Candidate(asked.number, asked.program, asked.parents, asked.operator, "duplicate", reason), screened=asked.screened)
-
-    def _scored(self, asked: Asked, episodes: Sequence[Episode]) -> Commit:
+    def _scored(self, asked: PendingCandidate, episodes: Sequence[Episode]) -> Commit:
+        """The commit of a candidate from its episodes."""
         evaluation, judged = self.bench.score(asked.program.id, episodes)
         failure = next((one for one in judged if one.state == "failed"), None)
         candidate = Candidate(
@@ -293,7 +290,7 @@ class SearchLoop:
     # -- tell -------------------------------------------------------------------------------------------------------------
 
     def tell(self, commit: Commit) -> None:
-        """The archive has it, and the search knows it too."""
+        """Add a commit to the archive and to the state."""
         self.archive.add(self.run_id, commit)
         self.state.tell(commit)
         if self.developer is not None:
@@ -302,14 +299,14 @@ class SearchLoop:
             self._flush()
 
     def _flush(self) -> None:
-        """Whatever was told, and what models answered, is safe."""
+        """Write pending commits and model answers to disk."""
         self._flushed = time.monotonic()
         self.archive.flush()
         if self.company is not None:
             self.company.flush()
 
     def progress(self) -> Progress:
-        """Where the search stands."""
+        """The current progress."""
         population = self.state.held
         best = population.best if self.stand_in is None else next(iter(self._best(1)), None)
         seconds = time.monotonic() - self.started
@@ -321,11 +318,12 @@ class SearchLoop:
     # -- the end ----------------------------------------------------------------------------------------------------------
 
     def table(self) -> FinalTable:
-        """The final table: the archive's if nothing was added since it was made, else that of new finals."""
+        """The final table: the archive's if it is up to date, else that of new finals."""
         stored = self.archive.final_table(self.run_id)
         if stored.rows and self.state.count == self.resumed:
             return stored
-        finalists = self._finalists()
+        # the best programs of the search; the seed program if none holds the floors
+        finalists = [self.state.asked[scored.program_id] for scored in self._best(self.config.finalists)] or [self.bench.seed_program]
         finals = play_finals(self.bench, self.workers, finalists) if len(finalists) > 1 else []
         self.state.episodes += sum(one.planned for one in finals)
         best = self.state.asked[winner(finals, self.bench.floors).program_id] if finals else finalists[0]
@@ -333,17 +331,14 @@ class SearchLoop:
         self.archive.write_table(self.run_id, table, finals)
         return table
 
-    def _finalists(self) -> list[Program]:
-        """The best programs of the search; the seed program if none holds the floors."""
-        return [self.state.asked[scored.program_id] for scored in self._best(self.config.finalists)] or [self.bench.seed_program]
-
     def _best(self, count: int) -> list[Scored]:
+        """The ``count`` best programs."""
         if self.stand_in is None:
             return self.state.held.top(count)
         return likeliest(self.state.held.members, count, self.stand_in.evaluations)
 
     def result(self, path: Path, archive: Archive, table: FinalTable) -> SearchResult:
-        """The result, once the table is made."""
+        """The result of the search with its final table."""
         seconds = time.monotonic() - self.started
         best = self.state.asked[next(row.program_id for row in table.rows if row.program_id and row.row == BEST)]
         digest = archive.digest(self.run_id)
@@ -355,7 +350,7 @@ class SearchLoop:
         )
 
     def _problem(self) -> str:
-        """Why nothing was found, if nothing was."""
+        """The reason if the search found nothing; else ""."""
         reasons = self.state.reasons
         if not self.state.played:
             return f"no dialogue of a candidate was played: {reasons.get(False) or reasons.get(True) or 'no reason is known'}"
