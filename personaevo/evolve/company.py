@@ -59,7 +59,10 @@ class Company:
         )  # fmt: skip
         self._told = told
         self.crew = Crew(config.lag + 2, self.players, self._meanwhile)
-        boxes = Boxes(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=_limits(config)))
+        # a ``generate`` call may ask ``_QUESTIONS`` per persona, and as many for all personas together
+        calls = _QUESTIONS * (max(config.personas, config.test_personas) + 1) * max(config.task_count, config.test_tasks)
+        limits = ModelLimits(calls, calls * _TOKENS, calls * _SECONDS)
+        boxes = Boxes(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=limits))
         self._stack.callback(boxes.close)
         self.cast = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, boxes, parts.outside)
 
@@ -115,9 +118,3 @@ class Company:
             return resolve_agent(self._config.agent)
         model = self.role("agent")
         return None if model is None else model_agent(model)
-
-
-def _limits(config: SearchConfig) -> ModelLimits:
-    """Limits of a program's model calls on a whole plan: ``_QUESTIONS`` per persona, and as many per ``generate`` call."""
-    calls = _QUESTIONS * (max(config.personas, config.test_personas) + 1) * max(config.task_count, config.test_tasks)
-    return ModelLimits(calls, calls * _TOKENS, calls * _SECONDS)

@@ -141,9 +141,8 @@ def prepare(
     if not tried:
         try_program(given.seed_program, plans["train"], config.sandbox, cast)
     inputs = _inputs(config, given, parts, models=costs(cast))
-    make = Making(
-        config, given.people, given.steering, given.kept, cells, given.tasks, workers, cast, told, given.profiled, parts
-    )  # fmt: skip
+    profiled = given.profiles is not None and given.profiles.cells is not None
+    make = Making(config, given.people, given.steering, given.kept, cells, given.tasks, workers, cast, told, profiled, parts)
     sizes = {"train": (len(plans["train"].items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
     key = "" if costs(cast) or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
     start = cache.made(key, Start, lambda: make.start(sizes)) if key else make.start(sizes)
@@ -169,11 +168,6 @@ class _Loaded:
     kept: Reference
     profiles: Profiles | None
     seed_program: Program
-
-    @property
-    def profiled(self) -> bool:
-        """Whether the cells are made around profiles."""
-        return self.profiles is not None and self.profiles.cells is not None
 
 
 def _loaded(config: SearchConfig) -> _Loaded:

@@ -69,7 +69,11 @@ def load(config: SearchConfig, steering: Reference, held_out: Reference) -> Prof
         "profiles_digest": implicit.digest(found),
         PROFILES_USED: f"{len(usable)} of {len(found)} ({len(found) - len(usable)} are of held-out people); {where}",
     }
-    names = () if cells is None else _names(cells, steering.values)
+    names: tuple[str, ...] = ()
+    if cells is not None:  # named by the mean of the dialogues in each, since the profiles are all close to the average
+        points, assigned = cells.standard(steering.values), cells.assign(steering.values)
+        means = np.array([points[assigned == cell].mean(axis=0) for cell in range(len(cells))])
+        names = tuple(named(means, cells.standard))
     notes = _notes(config, found, usable, cells, steering)
     return Profiles(seed_source(usable, steering.values, config.seed), cells, names, inputs, notes)
 
@@ -103,12 +107,6 @@ def _cells(config: SearchConfig, people: Floats, places: Floats) -> Cells | None
         return None
     cells = tessellate(people, min(config.cells, different // 2), config.seed, places)
     return cells if len(cells) >= config.cells // 2 else None
-
-
-def _names(cells: Cells, people: Floats) -> tuple[str, ...]:
-    """Names of cells by the mean of their dialogues, since the profiles themselves are all close to the average."""
-    points, assigned = cells.standard(people), cells.assign(people)
-    return tuple(named(np.array([points[assigned == cell].mean(axis=0) for cell in range(len(cells))]), cells.standard))
 
 
 def _notes(

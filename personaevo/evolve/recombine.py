@@ -302,5 +302,3 @@ def breed(
             source = child
             applied.append(name)
     return source, "+".join(applied)
-
-

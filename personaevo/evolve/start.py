@@ -101,7 +101,12 @@ class Making:
         """Negatives for each half of the people; controls are made from the people that steer. If dialogues cost calls, those of the train
         tasks are used for both halves."""
         models = costs(self.cast)
-        planned = {split: self._works(split, models=models) for split in (("train",) if models else ("train", "test"))}
+        planned = {}
+        for split in ("train",) if models else ("train", "test"):
+            tasks = self.tasks[split]
+            empty = make_plan(tasks, at_most=1, personas=1, seed=0, purpose="")
+            make = Rollout(None, empty, self.config.domain_place, self.people.losses, self.config.sandbox, self.cast)
+            planned[split] = negatives.works(self.config, make, self.steering.values, tasks, split, models=models)
         works = [work.rollout for some in planned.values() for work in some]
         if models:
             self.told(works)
@@ -114,11 +119,3 @@ class Making:
                 reason = next((one.reason for each in episodes for one in each if one.reason), "no reason is known")
                 raise ModelError(f"no dialogue of persona-free users could be played: {reason}")
         return {"test": found["train"], **found}
-
-    def _works(self, split: str, *, models: bool) -> list[negatives.Work]:
-        """Work items of the negatives on the tasks of a split."""
-        tasks = self.tasks[split]
-        make = Rollout(None, make_plan(tasks, at_most=1, personas=1, seed=0, purpose=""), self.config.domain_place, self.people.losses,
-                       self.config.sandbox, self.cast)  # fmt: skip
-        return negatives.works(self.config, make, self.steering.values, tasks, split, models=models)
-

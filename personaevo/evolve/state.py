@@ -159,4 +159,3 @@ class State:
         self._scored[scored.program_id] = scored
         if len(self._scored) > _EVALUATIONS:
             self._scored.popitem(last=False)
-

@@ -105,7 +105,7 @@ def _lengths(turns: list[list[str]], owner: Any, counts: Any) -> dict[str, Float
     level, middle = _means(log, owner, counts), _means(position, owner, counts)
     log_off, off = log - level[owner], position - middle[owner]
     longest = np.lexsort((step, -length, owner))[first]
-    late = length * (_middle(step, owner, counts) > 2 / 3)
+    late = length * ((step + 0.5) / counts[owner] > 2 / 3)
     return {
         "user_turns": counts.astype(float),
         "length_slope": _quotient(np.bincount(owner, off * log_off, n), np.bincount(owner, off**2, n)),
@@ -123,7 +123,8 @@ def _order(turns: list[list[str]], owner: Any, counts: Any, features: FeatureSet
     by_turn = features.measure([[" ".join(turn)] for turn in turns]).values
     shown = {name: by_turn[:, index] for index, name in enumerate(features.names)}
     n = len(counts)
-    middle = _middle(np.arange(len(turns)) - (np.cumsum(counts) - counts)[owner], owner, counts)
+    step = np.arange(len(turns)) - (np.cumsum(counts) - counts)[owner]
+    middle = (step + 0.5) / counts[owner]  # midpoint of each turn in its dialogue, 0..1
     late = (np.sign(np.round(middle - 0.5, 9)) + 1) / 2
     columns = {}
     for name, behaviors in _LATE.items():
@@ -134,11 +135,6 @@ def _order(turns: list[list[str]], owner: Any, counts: Any, features: FeatureSet
     alike = np.bincount(owner[1:][pairs], (ack[1:] == ack[:-1])[pairs], n)
     columns["ack_alike"] = _quotient(alike, counts - 1.0, 1.0)
     return columns
-
-
-def _middle(step: Any, owner: Any, counts: Any) -> Floats:
-    """Midpoint of each turn in its dialogue, 0..1, with turns of equal length."""
-    return np.asarray((step + 0.5) / counts[owner])
 
 
 def _means(values: Floats, owner: Any, counts: Any) -> Floats:

@@ -25,7 +25,9 @@ def rate_interval(success: Sequence[bool], tasks: Sequence[str], level: float = 
     If all dialogues end alike, the design effect cannot be estimated and each task counts as one dialogue. With a single task its
     dialogues are the units, and the interval describes users of this task only.
     """
-    values, (owner, groups) = np.asarray(success, dtype=float), _clusters(tasks)
+    values = np.asarray(success, dtype=float)
+    names, owner = np.unique(np.asarray(tasks, dtype=str), return_inverse=True)
+    groups = len(names)
     n, mean = len(values), float(values.mean())
     units = groups if groups > 1 else n
     spread = mean * (1 - mean)
@@ -58,7 +60,8 @@ def rate_difference(
     """
     ours, theirs = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     influence = np.r_[(ours - ours.mean()) / len(ours), -(theirs - theirs.mean()) / len(theirs)]
-    owner, groups = _clusters([*first_tasks, *second_tasks])
+    names, owner = np.unique(np.asarray([*first_tasks, *second_tasks], dtype=str), return_inverse=True)
+    groups = len(names)
     means = [((side.sum() + 1) / (len(side) + 2), len(side) + 2) for side in (ours, theirs)]
     least = sum(float(mean * (1 - mean) / n) for mean, n in means)
     se = float(np.sqrt(max(least, _cluster_variance(influence, owner, groups) if groups > 1 else 0.0)))
@@ -67,12 +70,6 @@ def rate_difference(
     half = student_factor(df, level) * se
     p = 2.0 * float(stdtr(df, -abs(difference) / se))
     return difference, max(-1.0, difference - half), min(1.0, difference + half), p
-
-
-def _clusters(tasks: Sequence[str]) -> tuple[Any, int]:
-    """Index of each dialogue's task, and the number of tasks."""
-    names, owner = np.unique(np.asarray(tasks, dtype=str), return_inverse=True)
-    return owner, len(names)
 
 
 def _cluster_variance(influence: Floats, owner: Any, groups: int) -> float:

@@ -116,23 +116,20 @@ class Lines:
         """Index of the line that holds each position."""
         return np.searchsorted(self.starts, np.asarray(found, dtype=int), side="right") - 1
 
-    def by_dialogue(self, found: Sequence[int]) -> Floats:
-        """Number of these positions in each dialogue."""
-        return self._count(self.lines_of(found))
-
-    def _count(self, lines: Any) -> Floats:
+    def count(self, lines: Any) -> Floats:
         """Number of these lines in each dialogue."""
         return np.bincount(self.owner[lines], minlength=self.size).astype(float)
 
     def by_turn(self, pattern: re.Pattern[str]) -> Counts:
         """Number of turns in which the pattern occurs, and of all turns."""
         seen = np.unique(self.lines_of([match.start() for match in pattern.finditer(self.text)]))
-        return self._count(seen), self._count(slice(None))
+        return self.count(seen), self.count(slice(None))
 
     def by_match(self, pattern: re.Pattern[str], shown: Callable[[re.Match[str]], bool | None]) -> Counts:
         """Number of matches for which ``shown`` is true, and of all matches for which it is not None."""
         found = [(match.start(), one) for match in pattern.finditer(self.text) if (one := shown(match)) is not None]
-        return self.by_dialogue([start for start, one in found if one]), self.by_dialogue([start for start, _ in found])
+        yes = self.lines_of([start for start, one in found if one])
+        return self.count(yes), self.count(self.lines_of([start for start, _ in found]))
 
     @cached_property
     def ends(self) -> tuple[Any, Any, Any]:
@@ -146,7 +143,7 @@ class Lines:
         """Number of turns with the ending ``shown``, and with one of ``among``; of questions or of all other turns."""
         lines, kinds, asked = self.ends
         occasions = np.isin(kinds, among) & (asked if question else ~asked)
-        return self._count(lines[occasions & (kinds == shown)]), self._count(lines[occasions])
+        return self.count(lines[occasions & (kinds == shown)]), self.count(lines[occasions])
 
 
 def ending(mark: str) -> int:
@@ -171,9 +168,10 @@ def _word_length(text: Lines) -> Counts:
     """Letters and number of the words that no habit respells."""
     touched = text.patterns.touched | text.patterns.faces_read
     found = [match for match in text.patterns.letters.finditer(text.text) if match.group().lower() not in touched]
+    lines = text.lines_of([match.start() for match in found])
     letters = np.zeros(text.size)
-    np.add.at(letters, text.owner[text.lines_of([match.start() for match in found])], [len(match.group()) for match in found])
-    return letters, text.by_dialogue([match.start() for match in found])
+    np.add.at(letters, text.owner[lines], [len(match.group()) for match in found])
+    return letters, text.count(lines)
 
 
 _MEASURES: Mapping[str, Callable[[Lines], Counts]] = {

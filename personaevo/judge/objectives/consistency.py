@@ -31,11 +31,6 @@ def consistency_raw(played: Played, scorer: Scorer) -> Floats:
     return np.asarray(shrunken(found, error))
 
 
-def consistency_level(scorer: Scorer, n: int) -> Level | None:
-    """People's consistency by the reference."""
-    return None if scorer.agreement is None else Level(0.0, scorer.agreement.value)
-
-
 def consistency_share(found: Floats, level: Level, played: Played | None) -> Floats:
     """``max(0, min(C / C_people, C_people / C))`` times the share of personas with two completed dialogues; too much consistency lowers the
     share as too little does."""
@@ -46,5 +41,6 @@ def consistency_share(found: Floats, level: Level, played: Played | None) -> Flo
 
 CONSISTENCY = Objective(
     name="consistency", meaning="two dialogues of one persona agree as much as two of one person: 1 is as much, too much lowers it too",
-    needs="persona", reads="fingerprints", raw=consistency_raw, level=consistency_level, share=consistency_share, role="steers", order=3,
+    needs="persona", reads="fingerprints", role="steers", order=3, raw=consistency_raw, share=consistency_share,
+    level=lambda scorer, n: None if scorer.agreement is None else Level(0.0, scorer.agreement.value),
 )  # fmt: skip

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from personaevo.judge.objectives.base import Objective
-from personaevo.judge.played import Played
 from personaevo.measure.energy import Target, energy_distance
 from personaevo.records import Floats, Level
 
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 _DRAWS = 40
 
 # --- coverage
-
-
-def coverage_raw(played: Played, scorer: Scorer) -> Floats:
-    """Energy distance to people (see ``measure.energy``); less is nearer."""
-    return energy_distance(scorer.space(played.values), played.call, played.weights, scorer.target, played.planned, ~played.done)
 
 
 def coverage_level(scorer: Scorer, n: int) -> Level:
@@ -53,5 +47,8 @@ def _half_distances(points: Floats, n: int, rng: np.random.Generator) -> Floats:
 
 COVERAGE = Objective(
     name="coverage", meaning="how much of people's joint distribution is matched: 0 is as far as persona-free, 1 as near as other people",
-    needs="population", reads="fingerprints", raw=coverage_raw, level=coverage_level, role="steers", order=2,
+    needs="population", reads="fingerprints", role="steers", order=2, level=coverage_level,
+    raw=lambda played, scorer: energy_distance(
+        scorer.space(played.values), played.call, played.weights, scorer.target, played.planned, ~played.done
+    ),
 )  # fmt: skip
