@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, create_model
 from personaevo import definitions
 from personaevo.errors import ProgramError
 from personaevo.evolve import reshape
-from personaevo.evolve.genes import Genes, genes_of
+from personaevo.evolve.genes import Genotype, genotype_of
 
 FEWEST, MOST = 2, 8  # numbers of changes; a single changed number is too small a step
 
@@ -22,7 +22,7 @@ FEWEST, MOST = 2, 8  # numbers of changes; a single changed number is too small 
 @lru_cache(maxsize=512)
 def able(source: str) -> bool:
     """Whether a program's axes are literals that this operator can edit."""
-    return genes_of(source) is not None
+    return genotype_of(source) is not None
 
 
 def form(source: str) -> type[BaseModel]:
@@ -75,9 +75,9 @@ def axes_text(source: str) -> str:
     return "\n".join(lines)
 
 
-def _genes(source: str) -> Genes:
+def _genes(source: str) -> Genotype:
     """The genotype of a program; raises ProgramError if its axes are not literals."""
-    genes = genes_of(source)
+    genes = genotype_of(source)
     if genes is None:
         raise ProgramError("the program's axes are not said as literals; this operator cannot edit it")
     return genes

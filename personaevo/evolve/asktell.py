@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError
-from personaevo.evolve.outside import ClosedError, Outside, Request
+from personaevo.evolve.outside import ClosedError, DialogueQueue, Request
 from personaevo.evolve.parts import made
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.result import SearchResult
@@ -44,7 +44,7 @@ class Search:
     ) -> None:  # fmt: skip
         if not id.strip():
             raise ConfigError("id: expected a name of what plays the dialogues, got none")
-        self._outside = Outside(id)
+        self._outside = DialogueQueue(id)
         parts = replace(made(None, None, judge, objectives, operators, selection, models, descriptors), outside=self._outside)
         self._config, self._parts, self._callbacks = config, parts, tuple(callbacks)
         self._thread = threading.Thread(target=self._run, name="search", daemon=True)

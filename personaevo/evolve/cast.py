@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import TypeVar
 
-from personaevo.evolve.outside import Outside
+from personaevo.evolve.outside import DialogueQueue
 from personaevo.programs import Sandbox
 from personaevo.records import ChatModel
 from personaevo.simulate.episodes import MakeAgent, MakeUser
@@ -18,7 +18,7 @@ from personaevo.simulate.episodes import MakeAgent, MakeUser
 Value = TypeVar("Value")
 
 
-class Boxes:
+class SandboxPool:
     """A pool of sandboxes for several threads; each thread has exclusive use of one while it runs a program."""
 
     def __init__(self, make: Callable[[], Sandbox]) -> None:
@@ -30,22 +30,22 @@ class Boxes:
     def one(self) -> Iterator[Sandbox]:
         """Context manager: a free sandbox, or a new one if all are in use."""
         if self._free.empty():
-            box = self._make()
-            self._all.append(box)
+            sandbox = self._make()
+            self._all.append(sandbox)
         else:
-            box = self._free.get()
+            sandbox = self._free.get()
         try:
-            yield box
+            yield sandbox
         finally:
-            self._free.put(box)
+            self._free.put(sandbox)
 
     def close(self) -> None:
         """Close all sandboxes."""
-        for box in self._all:
-            box.close()
+        for sandbox in self._all:
+            sandbox.close()
 
 
-class Count:
+class ThreadSafeCounter:
     """A thread-safe counter."""
 
     def __init__(self) -> None:
@@ -62,20 +62,20 @@ class Count:
 class Cast:
     """The players of a search with models; None stands for the embedded engine.
 
-    Dialogues run in the threads of ``players``, or are all played ``outside`` of the search. ``played`` counts them.
+    Dialogues run in the threads of ``executor``, or are all played ``outside`` of the search. ``played`` counts them.
     """
 
     make_user: MakeUser | None
     make_agent: MakeAgent | None
     generator: ChatModel | None
-    players: Executor
-    boxes: Boxes
-    outside: Outside | None = None
-    played: Count = field(default_factory=Count)
+    executor: Executor
+    sandboxes: SandboxPool
+    outside: DialogueQueue | None = None
+    played: ThreadSafeCounter = field(default_factory=ThreadSafeCounter)
 
     def all(self, jobs: Sequence[Callable[[], Value]]) -> list[Value]:
         """Results of the jobs in order. If one raises, jobs that have not started are cancelled."""
-        futures: list[Future[Value]] = [self.players.submit(self._counted, job) for job in jobs]
+        futures: list[Future[Value]] = [self.executor.submit(self._counted, job) for job in jobs]
         try:
             return [future.result() for future in futures]
         except BaseException:

@@ -12,7 +12,7 @@ from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import BudgetError
 from personaevo.evolve.calibrated import calibration_of
-from personaevo.evolve.cast import Boxes, Cast
+from personaevo.evolve.cast import Cast, SandboxPool
 from personaevo.evolve.parts import OURS, Parts
 from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
@@ -58,13 +58,13 @@ class Company:
             conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None, own=parts.models,
         )  # fmt: skip
         self._told = told
-        self.crew = Crew(config.lag + 2, self.players, self._meanwhile)
+        self.crew = Crew(config.lag + 2, self.concurrency, self._meanwhile)
         # a ``generate`` call may ask ``_QUESTIONS`` per persona, and as many for all personas together
         calls = _QUESTIONS * (max(config.personas, config.test_personas) + 1) * max(config.task_count, config.test_tasks)
         limits = ModelLimits(calls, calls * _TOKENS, calls * _SECONDS)
-        boxes = Boxes(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=limits))
-        self._stack.callback(boxes.close)
-        self.cast = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, boxes, parts.outside)
+        sandboxes = SandboxPool(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=limits))
+        self._stack.callback(sandboxes.close)
+        self.players = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, sandboxes, parts.outside)
 
     def __enter__(self) -> Self:
         return self
@@ -84,10 +84,10 @@ class Company:
     @property
     def plays(self) -> bool:
         """Whether dialogues or programs wait for external calls; otherwise they run in worker processes."""
-        return bool(self.cast.make_user or self.cast.make_agent or self.cast.generator or self.cast.outside)
+        return bool(self.players.make_user or self.players.make_agent or self.players.generator or self.players.outside)
 
     @property
-    def players(self) -> int:
+    def concurrency(self) -> int:
         """Number of concurrent dialogues. More dialogues than concurrent calls would only wait for each other, and would evict each other
         from the prompt cache of a local model."""
         if self._config.agent is not None or self._parts.users is not None or self._parts.agent is not None:
@@ -97,7 +97,7 @@ class Company:
     def _meanwhile(self) -> None:
         """Store answers and report the progress; the crew calls this about once a second."""
         self.flush()
-        self._told(self.cast.played.number, self.models.ledger.total())
+        self._told(self.players.played.number, self.models.ledger.total())
 
     def flush(self) -> None:
         """Store the answers that arrived since the last call. Raises ArchiveError."""

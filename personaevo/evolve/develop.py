@@ -45,7 +45,7 @@ _COUNT = re.compile(r"\bexactly (\d{1,3})\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Developed:
+class ModelCandidate:
     """Result of a brief: the program with its episodes, or None and the reason why every proposal was refused."""
 
     program: Program | None
@@ -53,7 +53,7 @@ class Developed:
     episodes: tuple[Episode, ...] = ()
 
 
-class _Turn:
+class _Ticket:
     """Synchronization of one pending candidate: ``first`` is the id of its first proposal ("" if refused), ``settled`` is set when its
     result is known."""
 
@@ -85,7 +85,7 @@ class Stub:
         return Reply(json.dumps([{key: f"{key} {number}" for key in keys} for number in range(int(count[1]) if count else 1)]))
 
 
-class Developer:
+class ModelProposer:
     """Makes proposals with the mutator's model. ``known`` are all accepted programs; at most ``lag`` candidates are pending."""
 
     def __init__(
@@ -101,7 +101,7 @@ class Developer:
         self._listed = 0  # number of known programs that are indexed in the shingles
         self._recent: OrderedDict[int, tuple[Episode, ...]] = OrderedDict()
         # Candidates are accepted in the order of their numbers, so that duplicates do not depend on timing.
-        self._turns: dict[int, _Turn] = {}
+        self._tickets: dict[int, _Ticket] = {}
 
     # -- in the search's thread ---------------------------------------------------------------------------------------------
 
@@ -124,10 +124,10 @@ class Developer:
         known = self._recent.get(number)
         return self._remember(number, self._archive.episodes(self._run_id, number) if known is None else known)
 
-    def begin(self, brief: Brief) -> Future[Developed]:
+    def begin(self, brief: Brief) -> Future[ModelCandidate]:
         """Start a thread that asks for a program and plays it."""
-        self._turns[brief.number] = _Turn()
-        self._turns.pop(brief.number - 2 * self._lag, None)  # settled long ago
+        self._tickets[brief.number] = _Ticket()
+        self._tickets.pop(brief.number - 2 * self._lag, None)  # settled long ago
         return self._company.crew.submit(self._develop, brief)
 
     def brief(self, number: int, count: int, population: Population,
@@ -182,7 +182,7 @@ class Developer:
 
     # -- in a thread of its own ---------------------------------------------------------------------------------------------
 
-    def _develop(self, brief: Brief) -> Developed:
+    def _develop(self, brief: Brief) -> ModelCandidate:
         """Ask for a program until it is accepted or refused, and play it unless that was done in the trial."""
         examined: dict[str, Examined] = {}
 
@@ -194,22 +194,22 @@ class Developer:
 
         proposal = self._proposal(brief, examined, examine)
         if proposal.program is None:
-            return Developed(None, proposal.refusal)
+            return ModelCandidate(None, proposal.refusal)
         found = examined[proposal.program.id]
         if found.episodes is not None:
-            return Developed(proposal.program, episodes=found.episodes)
+            return ModelCandidate(proposal.program, episodes=found.episodes)
         work = self._bench.rollout(proposal.program.source, self._bench.train_plan, brief.number)
-        return Developed(proposal.program, episodes=roll_out(work))
+        return ModelCandidate(proposal.program, episodes=roll_out(work))
 
     def _proposal(self, brief: Brief, examined: Mapping[str, Examined], examine: Examine) -> ModelProposal:
         """The accepted proposal of a candidate, after all earlier candidates are settled."""
-        turn = self._turns[brief.number]
+        turn = self._tickets[brief.number]
         try:
             with made_for(brief.number):
                 proposal = rewrite.propose(brief, self._mutator, self._reflector, examine)
                 turn.propose(proposal)
                 ahead = self._ahead(brief, proposal, examine)
-                before = self._turns.get(brief.number - 1)
+                before = self._tickets.get(brief.number - 1)
                 if before is not None:
                     before.settled.wait()
                 return self._new(brief, proposal, ahead, examined, examine)
@@ -223,7 +223,7 @@ class Developer:
         """
         if proposal.program is None:
             return None
-        others = [self._turns[number] for number in range(brief.number - self._lag + 1, brief.number) if number in self._turns]
+        others = [self._tickets[number] for number in range(brief.number - self._lag + 1, brief.number) if number in self._tickets]
         if proposal.program.id not in self._known and all(other.first.result() != proposal.program.id for other in others):
             return None
         problem = _same(proposal.program.id)
@@ -276,10 +276,10 @@ class Developer:
     def _dry_run(self, program: Program) -> str:
         """Run the program with a stub model: the reason of the first failure, "" if there is none."""
         plan = self._bench.train_plan
-        model: ChatModel | None = Stub() if self._company.cast.generator is not None else None
+        model: ChatModel | None = Stub() if self._company.players.generator is not None else None
         calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:TRIED]]
-        with self._company.cast.boxes.one() as box:
-            return wrong(box.run_many(program.source, calls, model))
+        with self._company.players.sandboxes.one() as sandbox:
+            return wrong(sandbox.run_many(program.source, calls, model))
 
 
 def _same(program_id: str) -> str:

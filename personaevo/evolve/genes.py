@@ -14,7 +14,7 @@ TYPING = "typing"  # key of an axis for its typing dials, which operators leave 
 
 
 @dataclass
-class Genes:
+class Genotype:
     """The literals that operators change: a program's AXES (as dicts with ``name`` and ``dials``), LEVELS, COUPLINGS and KINDS."""
 
     axes: list[dict[str, Any]]
@@ -23,7 +23,7 @@ class Genes:
     kinds: list[dict[str, Any]] = field(default_factory=list)
 
 
-def genes_of(source: str) -> Genes | None:
+def genotype_of(source: str) -> Genotype | None:
     """The genotype of a program; None if it cannot be edited: literals computed by code, assigned twice or malformed, dials unknown or out
     of range, or no axis."""
     found = literals(source)
@@ -33,7 +33,7 @@ def genes_of(source: str) -> Genes | None:
         return None
     if not all(_FORMS[name](found[name]) for name in _FORMS if name in found):
         return None
-    genes = Genes(**parts)
+    genes = Genotype(**parts)
     genes.axes = [_searched(axis) for axis in genes.axes]
     return genes
 

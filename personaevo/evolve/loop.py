@@ -26,17 +26,17 @@ from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ProgramError
 from personaevo.evolve.company import Company
-from personaevo.evolve.develop import Developed, Developer
+from personaevo.evolve.develop import ModelCandidate, ModelProposer
 from personaevo.evolve.finals import likeliest, play_finals, winner
 from personaevo.evolve.names import AUDITOR_SEES, BEST
 from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.prepare import Bench
-from personaevo.evolve.progress import Progress, Watch
+from personaevo.evolve.progress import Progress, ProgressReporter
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.recombine import Operator, Parents, breed
 from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
-from personaevo.evolve.screening import StandIn, screens
+from personaevo.evolve.screening import Surrogate, screens
 from personaevo.evolve.select import Population
 from personaevo.evolve.state import State
 from personaevo.evolve.table import final_table
@@ -62,7 +62,7 @@ class PendingCandidate:
     parents: tuple[str, ...]
     operator: str
     future: Future[tuple[Episode, ...]] | None
-    developed: Future[Developed] | None = None
+    developed: Future[ModelCandidate] | None = None
     screened: tuple[Screened, ...] = ()
 
 
@@ -91,7 +91,7 @@ class SearchLoop:
 
     def __init__(
         self, config: SearchConfig, bench: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
-        watch: Watch, started: float, company: Company | None = None, parts: Parts = OURS,
+        watch: ProgressReporter, started: float, company: Company | None = None, parts: Parts = OURS,
     ) -> None:  # fmt: skip
         self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
         self.watch, self.started, self.parts = watch, started, parts
@@ -102,11 +102,11 @@ class SearchLoop:
         rewrites = company is not None and company.role("mutator") is not None
         held = config.candidates if rewrites else 4 * config.lag  # a mutator's threads read sources too, and an archive has one reader
         self.state = State(bench.floors, held, archive.sources, self._evaluated, config.finalists)
-        self.developer: Developer | None = None
+        self.proposer: ModelProposer | None = None
         if company is not None and rewrites:
-            self.developer = Developer(company, bench, archive, run_id, self.state.asked, workers, config.lag)
+            self.proposer = ModelProposer(company, bench, archive, run_id, self.state.asked, workers, config.lag)
         self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
-        self.stand_in = StandIn(bench) if screens(config) else None
+        self.surrogate = Surrogate(bench) if screens(config) else None
 
     def _evaluated(self, programs: Sequence[str]) -> list[Scored]:
         """Committed programs with their evaluations."""
@@ -115,16 +115,16 @@ class SearchLoop:
 
     def resume(self) -> None:
         """Restore the state from the archive."""
-        whole = self.developer is not None or self.stand_in is not None
+        whole = self.proposer is not None or self.surrogate is not None
         for commit in self.state.resume(self.archive, self.run_id, self.config.lag, whole=whole):
-            if self.developer is not None:
-                self.developer.told(commit)
+            if self.proposer is not None:
+                self.proposer.told(commit)
         self.resumed = self.state.count
-        if self.stand_in is not None:  # its population is rebuilt by the same deterministic choices
+        if self.surrogate is not None:  # its population is rebuilt by the same deterministic choices
             for number in range(1, self.resumed):
                 self._proposal(number)
         if self.company is not None:
-            self.company.cast.played.add(self.state.episodes)
+            self.company.players.played.add(self.state.episodes)
 
     def loop(self) -> None:
         """Ask, evaluate, tell, until all candidates are committed."""
@@ -136,7 +136,7 @@ class SearchLoop:
                     pending.append(self.ask(number))
                     number += 1
                 self.tell(self.evaluate(pending))
-                self.watch.committed(self.progress(), self.company.cast.played.number if self.company is not None else 0)
+                self.watch.committed(self.progress(), self.company.players.played.number if self.company is not None else 0)
         finally:
             self._flush()
 
@@ -144,8 +144,8 @@ class SearchLoop:
 
     def ask(self, number: int) -> PendingCandidate:
         """Breed the candidate's program and, unless its normalized source is known, start its episodes."""
-        if self.developer is not None and number > 0:
-            return self._written(number, self.developer)
+        if self.proposer is not None and number > 0:
+            return self._written(number, self.proposer)
         proposal, screened = self._proposal(number)
         program = proposal.program
         known = program.id in self.state.asked
@@ -156,13 +156,13 @@ class SearchLoop:
         future = None if known else self._play(program, number)
         return PendingCandidate(number, program, proposal.parents, proposal.operator, future, screened=screened)
 
-    def _written(self, number: int, developer: Developer) -> PendingCandidate:
+    def _written(self, number: int, proposer: ModelProposer) -> PendingCandidate:
         """Start a candidate that a model writes."""
         up_to = number - self.config.lag
         population = self.state.parents(up_to)
         rng = random.Random(seed_of(self.config.seed, number, "brief"))
-        brief = developer.brief(number, max(up_to + 1, 0), population, lambda rng: self._chosen(population, rng), rng)
-        return PendingCandidate(number, brief.parent, brief.parents, brief.operator, None, developer.begin(brief))
+        brief = proposer.brief(number, max(up_to + 1, 0), population, lambda rng: self._chosen(population, rng), rng)
+        return PendingCandidate(number, brief.parent, brief.parents, brief.operator, None, proposer.begin(brief))
 
     def _proposal(self, number: int) -> tuple[Proposal, tuple[Screened, ...]]:
         """The candidate's program, and the proposals that it was selected from on the surrogate."""
@@ -170,24 +170,24 @@ class SearchLoop:
             return Proposal(self.bench.seed_program, (), SEED_OPERATOR), ()
         rng = random.Random(seed_of(self.config.seed, number, "breed"))
         population = self.state.parents(number - self.config.lag)
-        if self.stand_in is None:
+        if self.surrogate is None:
             return self._new(population, rng, self.state.asked), ()
-        return self._screened(self.stand_in, population, rng)
+        return self._screened(self.surrogate, population, rng)
 
-    def _screened(self, stand_in: StandIn, played: Population, rng: random.Random) -> tuple[Proposal, tuple[Screened, ...]]:
+    def _screened(self, surrogate: Surrogate, played: Population, rng: random.Random) -> tuple[Proposal, tuple[Screened, ...]]:
         """Breed a generation on the surrogate, from parents that the model ``played`` and parents on the surrogate, and select the best."""
         proposals: dict[str, Proposal] = {}
         standings: dict[str, float] = {}
         for _ in range(self.config.screen):
-            population = played if len(played) and rng.random() < _OF_PLAYED else stand_in.population
-            one = self._new(population, rng, {key: bred.program for key, bred in stand_in.known.items()})
-            if one.program.id not in stand_in.known:
-                standings[one.program.id] = stand_in.play(one.program, one.parents)
+            population = played if len(played) and rng.random() < _OF_PLAYED else surrogate.population
+            one = self._new(population, rng, {key: bred.program for key, bred in surrogate.known.items()})
+            if one.program.id not in surrogate.known:
+                standings[one.program.id] = surrogate.play(one.program, one.parents)
                 proposals[one.program.id] = one
-        news = {key: value for key, value in standings.items() if value not in stand_in.chosen} or standings or {one.program.id: 0.0}
+        news = {key: value for key, value in standings.items() if value not in surrogate.chosen} or standings or {one.program.id: 0.0}
         best = max(news, key=lambda key: news[key])  # the earlier one on ties
-        stand_in.chose(best)
-        chosen = replace(proposals.get(best, one), parents=stand_in.known[best].parents)
+        surrogate.chose(best)
+        chosen = replace(proposals.get(best, one), parents=surrogate.known[best].parents)
         return chosen, tuple(Screened(key, one.operator, standings[key], key == best) for key, one in proposals.items())
 
     def _new(self, population: Population, rng: random.Random, known: Mapping[str, Program]) -> Proposal:
@@ -293,8 +293,8 @@ class SearchLoop:
         """Add a commit to the archive and to the state."""
         self.archive.add(self.run_id, commit)
         self.state.tell(commit)
-        if self.developer is not None:
-            self.developer.told(commit)
+        if self.proposer is not None:
+            self.proposer.told(commit)
         if time.monotonic() - self._flushed > _LONGEST_SECONDS:
             self._flush()
 
@@ -308,7 +308,7 @@ class SearchLoop:
     def progress(self) -> Progress:
         """The current progress."""
         population = self.state.held
-        best = population.best if self.stand_in is None else next(iter(self._best(1)), None)
+        best = population.best if self.surrogate is None else next(iter(self._best(1)), None)
         seconds = time.monotonic() - self.started
         held = len(population.elites)
         done, planned, cells = self.state.count, self.config.candidates, len(self.masses)
@@ -333,9 +333,9 @@ class SearchLoop:
 
     def _best(self, count: int) -> list[Scored]:
         """The ``count`` best programs."""
-        if self.stand_in is None:
+        if self.surrogate is None:
             return self.state.held.top(count)
-        return likeliest(self.state.held.members, count, self.stand_in.evaluations)
+        return likeliest(self.state.held.members, count, self.surrogate.evaluations)
 
     def result(self, path: Path, archive: Archive, table: FinalTable) -> SearchResult:
         """The result of the search with its final table."""
@@ -354,6 +354,6 @@ class SearchLoop:
         reasons = self.state.reasons
         if not self.state.played:
             return f"no dialogue of a candidate was played: {reasons.get(False) or reasons.get(True) or 'no reason is known'}"
-        if self.state.count > 1 and self.developer is not None and not self.state.bred:
+        if self.state.count > 1 and self.proposer is not None and not self.state.bred:
             return f"every proposal was refused: {reasons.get(True, 'no reason is known')}"
         return ""

@@ -47,7 +47,7 @@ class PlannedDialogue:
     domain: Domain
 
 
-class Outside:
+class DialogueQueue:
     """Thread-safe queue between the search, which waits for dialogues, and their external player, whose ``id`` is recorded."""
 
     def __init__(self, name: str) -> None:
@@ -119,10 +119,10 @@ def _episode(wanted: PlannedDialogue, given: Any, number: int) -> Episode:
     if isinstance(given, BaseException):
         said = without_secrets(one_line(f"{type(given).__name__}: {given}"[: 2 * _SHOWN]))[:_SHOWN]
         return Episode(wanted.item, "failed", persona=wanted.persona, reason=said, fault="infrastructure")
-    return played(wanted.task, wanted.persona, wanted.item, wanted.domain, _turns(given, number))
+    return played(wanted.task, wanted.persona, wanted.item, wanted.domain, _tickets(given, number))
 
 
-def _turns(given: Any, number: int) -> list[tuple[Role, str]]:
+def _tickets(given: Any, number: int) -> list[tuple[Role, str]]:
     """The turns of a reported dialogue; raises InputError if it is none."""
     if isinstance(given, Dialogue):
         return [(turn.role, turn.content) for turn in given.turns]

@@ -8,7 +8,7 @@ from typing import Any
 
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import ConfigError
-from personaevo.evolve.outside import Outside
+from personaevo.evolve.outside import DialogueQueue
 from personaevo.evolve.recombine import OPERATORS, Operator
 from personaevo.evolve.select import Selection
 from personaevo.judge.discriminator import Judge
@@ -35,7 +35,7 @@ class Parts:
     selection: Selection | None = None
     models: Mapping[str, ChatModel] = field(default_factory=dict)
     descriptors: Descriptors | None = None
-    outside: Outside | None = None
+    outside: DialogueQueue | None = None
 
     @property
     def operator_table(self) -> Mapping[str, Operator]:

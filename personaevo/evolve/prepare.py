@@ -20,7 +20,7 @@ from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.profiles import Profiles
 from personaevo.evolve.rollout import Rollout
-from personaevo.evolve.start import Making, Start, costs, key_of
+from personaevo.evolve.start import PreparedScorers, ScorerBuilder, costs, key_of
 from personaevo.judge.objectives import SCORING, floors, objectives, scoring_digest
 from personaevo.judge.scorer import Scorer
 from personaevo.judge.uncertainty import Setting
@@ -71,7 +71,7 @@ class Bench:
     tier: Tier
     cell_names: tuple[str, ...]
     start_key: str = ""
-    cast: Cast | None = None
+    players: Cast | None = None
     notes: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
     assumed: str = ""
@@ -80,7 +80,7 @@ class Bench:
     @property
     def models(self) -> bool:
         """Whether dialogues cost calls."""
-        return costs(self.cast)
+        return costs(self.players)
 
     @property
     def test(self) -> Scorer:
@@ -89,10 +89,10 @@ class Bench:
 
     def rollout(
         self, source: str | None, plan: Plan, candidate: int | None = None, personas: Mapping[tuple[str, int], Persona] | None = None,
-        cast: Cast | None = None,
+        players: Cast | None = None,
     ) -> Rollout:  # fmt: skip
-        """The work item that plays ``source`` (or ``personas``) on a plan; ``cast`` replaces the players."""
-        return Rollout(source, plan, self.domain, self.losses, self.tier, cast or self.cast, candidate, personas)
+        """The work item that plays ``source`` (or ``personas``) on a plan; ``players`` replaces the players."""
+        return Rollout(source, plan, self.domain, self.losses, self.tier, players or self.players, candidate, personas)
 
     def score(self, program_id: str, episodes: Sequence[Episode]) -> tuple[Evaluation, tuple[Episode, ...]]:
         """Evaluation of a program by the people that steer the search, and its judged episodes."""
@@ -119,13 +119,13 @@ class Bench:
 
 
 def prepare(
-    config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None, told: Callable[[list[Rollout]], None] = lambda _: None,
+    config: SearchConfig, workers: Workers | Crew, players: Cast | None = None, told: Callable[[list[Rollout]], None] = lambda _: None,
     *, tried: bool = True, parts: Parts = OURS,
 ) -> Bench:  # fmt: skip
     """Load and check the inputs, and train the judges. The people are split by person into two halves: one steers, one is held out.
 
     Args:
-        cast: players other than the embedded engine.
+        players: players other than the embedded engine.
         told: receives the roll-outs of the negatives before they are played, if dialogues cost calls.
         tried: whether the seed program is known to run; otherwise it is run on its tasks first.
         parts: user-defined parts.
@@ -139,19 +139,19 @@ def prepare(
     cells, cell_names = _cells(config, given, parts)
     plans = _plans(config, given.tasks)
     if not tried:
-        try_program(given.seed_program, plans["train"], config.sandbox, cast)
-    inputs = _inputs(config, given, parts, models=costs(cast))
+        try_program(given.seed_program, plans["train"], config.sandbox, players)
+    inputs = _inputs(config, given, parts, models=costs(players))
     profiled = given.profiles is not None and given.profiles.cells is not None
-    make = Making(config, given.people, given.steering, given.kept, cells, given.tasks, workers, cast, told, profiled, parts)
+    make = ScorerBuilder(config, given.people, given.steering, given.kept, cells, given.tasks, workers, players, told, profiled, parts)
     sizes = {"train": (len(plans["train"].items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
-    key = "" if costs(cast) or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
-    start = cache.made(key, Start, lambda: make.start(sizes)) if key else make.start(sizes)
+    key = "" if costs(players) or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
+    start = cache.made(key, PreparedScorers, lambda: make.start(sizes)) if key else make.start(sizes)
     calibration = calibrated.calibration_of(config)
     return Bench(
         domain=config.domain_place, losses=given.people.losses, seed_program=given.seed_program, train_plan=plans["train"],
         final_plan=plans["final"], test_plan=plans["test"], screen_plan=plans["screen"], train=start.train, setting=start.setting,
         steering=given.steering, kept=given.kept, floors=_floors(config), people_draws=config.people_draws, inputs=inputs,
-        tier=config.sandbox, cell_names=cell_names, start_key=key, cast=cast, assumed=given.assumed,
+        tier=config.sandbox, cell_names=cell_names, start_key=key, players=players, assumed=given.assumed,
         notes=() if given.profiles is None else given.profiles.notes, response=None if calibration is None else calibration.response,
         controls=(*negatives.stored("train", start.negatives), *negatives.stored("test", start.setting.negatives)),
     )  # fmt: skip
@@ -302,16 +302,16 @@ def load_program(config: SearchConfig, given: Profiles | None = None) -> Program
         raise ProgramError(f"seed program {path}: {error}") from None
 
 
-def try_program(program: Program, plan: Plan, tier: Tier, cast: Cast | None) -> None:
+def try_program(program: Program, plan: Plan, tier: Tier, players: Cast | None) -> None:
     """Run the seed program on its tasks, so that a broken one is reported before the search.
 
     Raises:
         ProgramError: it fails on all of them; the message has the first reason.
     """
     calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks]
-    if cast is not None:
-        with cast.boxes.one() as box:
-            results = box.run_many(program.source, calls, cast.generator)
+    if players is not None:
+        with players.sandboxes.one() as sandbox:
+            results = sandbox.run_many(program.source, calls, players.generator)
     else:
         with Sandbox(dial_table(), tier=tier) as sandbox:
             results = sandbox.run_many(program.source, calls)

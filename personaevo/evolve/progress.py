@@ -51,7 +51,7 @@ class Progress:
     outlook: Outlook | None = None
 
 
-class Watch:
+class ProgressReporter:
     """Calls the callbacks with the progress, and remembers the last one."""
 
     def __init__(self, config: SearchConfig, callbacks: Sequence[Callable[[Progress], None]]) -> None:
@@ -90,13 +90,13 @@ def outlook(config: SearchConfig, company: Company, kinds: Sequence[Rollout]) ->
         ModelError, BudgetError: the model cannot be called.
     """
     planned = dialogues(config)
-    if config.replay is not None or config.resume or company.cast.outside is not None:
+    if config.replay is not None or config.resume or company.players.outside is not None:
         return Outlook(planned, None)
     first = [replace(work, plan=replace(work.plan, items=work.plan.items[:1])) for work in kinds[:_TIMED]]
     free, directed = company.crew.map(_timed, first)
-    company.cast.played.add(-len(first))  # the search plays them again, from the cache
+    company.players.played.add(-len(first))  # the search plays them again, from the cache
     of_free = planned.controls // len(kinds) + config.test_tasks * config.test_personas * DIALOGUES
-    return Outlook(planned, (of_free * free + (planned.all - of_free) * directed) / company.players)
+    return Outlook(planned, (of_free * free + (planned.all - of_free) * directed) / company.concurrency)
 
 
 def _timed(work: Rollout) -> float:

@@ -15,7 +15,7 @@ from personaevo.definitions import dials
 from personaevo.errors import ConfigError
 from personaevo.evolve import reshape
 from personaevo.evolve.axes import oriented, worded
-from personaevo.evolve.genes import Genes, genes_of, whole
+from personaevo.evolve.genes import Genotype, genotype_of, whole
 from personaevo.programs.edit import with_function, with_literal
 from personaevo.programs.personas import MAX_AXES
 from personaevo.records import Remark
@@ -42,7 +42,7 @@ Operator = Callable[[Parents, random.Random], str | None]
 
 def change_number(parents: Parents, rng: random.Random) -> str | None:
     """Move end points of up to four dials of one axis or of all, by a factor, by a step, or closer together."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     held = [axis for axis in genes.axes if axis["dials"]] if genes else []
     if genes is None or not held:
         return None
@@ -56,7 +56,7 @@ def change_number(parents: Parents, rng: random.Random) -> str | None:
 def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
     """Follow some of the judge's remarks on the parent by random amounts: move dials, change the spread between and within personas, and
     couple axes. Adds an axis for a dial that no axis has."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     if not parents.remarks or genes is None:
         return None
     chosen = _heeded(parents.remarks, rng)
@@ -84,7 +84,7 @@ def _heeded(remarks: Sequence[Remark], rng: random.Random) -> list[tuple[Remark,
 
 def spread_personas(parents: Parents, rng: random.Random) -> str | None:
     """Increase or decrease the spread between personas in some dials or in all."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     places = [(axis["dials"], name) for axis in genes.axes for name in axis["dials"]] if genes else []
     if genes is None or not places:
         return None
@@ -96,7 +96,7 @@ def spread_personas(parents: Parents, rng: random.Random) -> str | None:
 
 def change_mood(parents: Parents, rng: random.Random) -> str | None:
     """Change the variation of one persona between dialogues, or the persistence of a behavior within one."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     if genes is None:
         return None
     before = len(genes.axes)
@@ -107,7 +107,7 @@ def change_mood(parents: Parents, rng: random.Random) -> str | None:
 
 def change_kinds(parents: Parents, rng: random.Random) -> str | None:
     """Change the shares of the kinds of people, or add a kind that differs from another in one axis."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     if genes is None:
         return None
     axes, levels, kinds = reshape.population(genes)
@@ -127,12 +127,12 @@ def change_kinds(parents: Parents, rng: random.Random) -> str | None:
     part = rng.uniform(0.2, 0.5)
     kinds.append({"share": kind["share"] * part, "axes": [name if one == old["name"] else one for one in kind["axes"]]})
     kind["share"] *= 1 - part
-    return reshape.as_mixture(parents.source, Genes(axes, levels, genes.couplings, kinds))
+    return reshape.as_mixture(parents.source, Genotype(axes, levels, genes.couplings, kinds))
 
 
 def change_distribution(parents: Parents, rng: random.Random) -> str | None:
     """Replace or perturb the distribution of levels of one or two axes."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     if genes is None or not genes.levels:
         return None
     axes, levels = genes.axes, genes.levels
@@ -145,7 +145,7 @@ def change_distribution(parents: Parents, rng: random.Random) -> str | None:
 
 def add_axis(parents: Parents, rng: random.Random) -> str | None:
     """Add an axis of one or two dials, preferably dials that no axis sets yet."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     held = {name for axis in genes.axes for name in axis["dials"]} if genes else set()
     free = [name for name in dials() if name not in held] or list(dials())
     chosen = rng.sample(free, min(len(free), rng.choice((1, 2))))
@@ -154,7 +154,7 @@ def add_axis(parents: Parents, rng: random.Random) -> str | None:
 
 def drop_axis(parents: Parents, rng: random.Random) -> str | None:
     """Drop one axis; its dials return to the simulator's defaults."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     if genes is None or len(genes.axes) < 2:
         return None
     axes, kinds = genes.axes, genes.kinds
@@ -167,7 +167,7 @@ def drop_axis(parents: Parents, rng: random.Random) -> str | None:
 
 def rewrite_axis(parents: Parents, rng: random.Random) -> str | None:
     """Draw new end points for one axis."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     if genes is None:
         return None
     axis = rng.choice(genes.axes)
@@ -177,7 +177,7 @@ def rewrite_axis(parents: Parents, rng: random.Random) -> str | None:
 
 def couple(parents: Parents, rng: random.Random) -> str | None:
     """Couple two dials: move both to one axis, or correlate their two axes."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     if genes is None or len(genes.axes) < 2:
         return None
     first, second = rng.sample(genes.axes, 2)
@@ -193,7 +193,7 @@ def couple(parents: Parents, rng: random.Random) -> str | None:
 def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
     """Change the sampling scheme: independent, correlated, quasi-random or mixture. A mixture of several kinds is left as it is, since
     otherwise every persona would have the axes of all kinds."""
-    genes = genes_of(parents.source)
+    genes = genotype_of(parents.source)
     if genes is None or len(genes.kinds) > 1:
         return None
     name = rng.choice(("independent", "quasi_random", "correlated", "mixture"))
@@ -203,7 +203,7 @@ def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
 def cross(parents: Parents, rng: random.Random) -> str | None:
     """Cross two programs axis by axis: from the parent, from the mate, or the mean of both (blend crossover; averaging good programs also
     averages out the noise of their scores). An axis that only the mate has is added if its dials are new."""
-    genes, mate = genes_of(parents.source), genes_of(parents.mate or "")
+    genes, mate = genotype_of(parents.source), genotype_of(parents.mate or "")
     if genes is None or mate is None:
         return None
     own, levels, kinds = {axis["name"]: axis for axis in genes.axes}, genes.levels, genes.kinds
@@ -221,7 +221,7 @@ def cross(parents: Parents, rng: random.Random) -> str | None:
             own[name] = axis
         if rng.random() < 0.5:
             levels[name] = mate.levels.get(name, [0.0, 1.0])
-    return reshape.with_genes(parents.source, Genes(list(own.values()), levels, genes.couplings, kinds))
+    return reshape.with_genes(parents.source, Genotype(list(own.values()), levels, genes.couplings, kinds))
 
 
 def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
@@ -239,7 +239,7 @@ def join(parents: Parents, rng: random.Random) -> str | None:
 
     Coverage is concave in the population, so a mixture covers at least as much as its parts do on average.
     """
-    genes, mate = genes_of(parents.source), genes_of(parents.mate or "")
+    genes, mate = genotype_of(parents.source), genotype_of(parents.mate or "")
     if genes is None or mate is None:
         return None
     axes, levels, kinds = reshape.population(genes)
@@ -255,7 +255,7 @@ def join(parents: Parents, rng: random.Random) -> str | None:
         axes += [{**axis, "name": names[axis["name"]]} for axis in more_axes if axis["name"] in names]
         levels |= {new: more_levels.get(old, [0.0, 1.0]) for old, new in names.items()}
         kinds.append({"share": reshape.tidy(kind["share"] * share / (1 - share)), "axes": list(names.values())})
-    return reshape.as_mixture(parents.source, Genes(axes, levels, genes.couplings, kinds))
+    return reshape.as_mixture(parents.source, Genotype(axes, levels, genes.couplings, kinds))
 
 
 def reformat(parents: Parents, rng: random.Random) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from personaevo import content
 from personaevo.definitions import Dial, dials
 from personaevo.evolve.axes import new_axis, oriented, worded
-from personaevo.evolve.genes import Genes, genes_of, whole
+from personaevo.evolve.genes import Genotype, genotype_of, whole
 from personaevo.programs.edit import with_function, with_literal, with_literals
 from personaevo.programs.personas import MAX_AXES
 from personaevo.simulate.director import FOLLOW_LENGTH
@@ -37,7 +37,7 @@ _STRETCHES = {"wider": True, "apart": True, "narrower": False, "alike": False}
 STEPS = (1.0, 0.6, 0.3, 0.15)  # of the reach: far steps find the region, near ones the place in it
 
 
-def follow(genes: Genes, dial: str, wanted: str, reach: float, rng: random.Random) -> None:
+def follow(genes: Genotype, dial: str, wanted: str, reach: float, rng: random.Random) -> None:
     """Move a dial in the direction of a remark on all axes that have it; if none has, on a new axis that starts at the simulator's
     default."""
     holders = [axis["dials"] for axis in genes.axes if dial in axis["dials"]]
@@ -63,7 +63,7 @@ def nudged(ends: Sequence[float], dial: Dial, wanted: str, reach: float, rng: ra
     return [inside(max(end, floor) * factor, dial) for end in ends]
 
 
-def grow(genes: Genes, chosen: Sequence[str], rng: random.Random, ends: Sequence[Sequence[float]] | None = None) -> bool:
+def grow(genes: Genotype, chosen: Sequence[str], rng: random.Random, ends: Sequence[Sequence[float]] | None = None) -> bool:
     """Add an axis of these dials, for all kinds of people or one; False if there are too many axes."""
     if len(genes.axes) >= MAX_AXES:
         return False
@@ -76,7 +76,7 @@ def grow(genes: Genes, chosen: Sequence[str], rng: random.Random, ends: Sequence
     return True
 
 
-def with_genes(source: str, genes: Genes) -> str:
+def with_genes(source: str, genes: Genotype) -> str:
     """The source with this genotype, axes that were added included."""
     kinds = {"KINDS": genes.kinds} if genes.kinds else {}
     return with_literals(source, {"AXES": _worded(source, genes.axes), "LEVELS": genes.levels, **kinds})
@@ -89,18 +89,18 @@ def with_axes(source: str, axes: Sequence[Mapping[str, Any]]) -> str:
 
 def _worded(source: str, axes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Whole axes, with new texts where dials differ from those of the source."""
-    before = genes_of(source)
+    before = genotype_of(source)
     known = {axis["name"]: axis["dials"] for axis in before.axes} if before else {}
     return [whole(axis if known.get(axis["name"]) == axis["dials"] else worded(axis)) for axis in axes]
 
 
-def as_mixture(source: str, genes: Genes) -> str | None:
+def as_mixture(source: str, genes: Genotype) -> str | None:
     """The source as a mixture of the kinds, with the mixture scaffold."""
     source = with_literal(with_genes(source, genes), "KINDS", shares(genes.kinds))
     return with_function(source, "draw", scaffold("mixture"))
 
 
-def tie(genes: Genes, both: str, strength: float) -> bool:
+def tie(genes: Genotype, both: str, strength: float) -> bool:
     """Couple the axes of two dials ("ONE~OTHER") so that the dials correlate by ``strength``. If both are on one axis, which correlates
     them fully, the second is first moved to an axis of its own. False unless each dial is on exactly one axis."""
     first, second = both.split("~")
@@ -118,7 +118,7 @@ def tie(genes: Genes, both: str, strength: float) -> bool:
     return True
 
 
-def _split(genes: Genes, axis: dict[str, Any], dial: str) -> bool:
+def _split(genes: Genotype, axis: dict[str, Any], dial: str) -> bool:
     """Move a dial to an axis of its own with the same end points, levels and kinds; False if there are too many axes."""
     if len(genes.axes) >= MAX_AXES:
         return False
@@ -132,13 +132,13 @@ def _split(genes: Genes, axis: dict[str, Any], dial: str) -> bool:
     return True
 
 
-def with_couplings(source: str, genes: Genes) -> str | None:
+def with_couplings(source: str, genes: Genotype) -> str | None:
     """The source with these couplings, and a scaffold that uses them."""
     source = with_literal(source, "COUPLINGS", genes.couplings)
     return with_function(source, "draw", scaffold("mixture" if len(genes.kinds) > 1 else "correlated"))
 
 
-def population(genes: Genes) -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
+def population(genes: Genotype) -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
     """Axes, levels and kinds of a program; a program that is no mixture has one kind with all axes. Unused axes are left out."""
     kinds = genes.kinds or [{"share": 1.0, "axes": [axis["name"] for axis in genes.axes]}]
     known = {axis["name"] for axis in genes.axes}

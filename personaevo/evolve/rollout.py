@@ -16,7 +16,7 @@ from personaevo.crew import Crew
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError, SandboxError, WorkerError
 from personaevo.evolve.cast import Cast
-from personaevo.evolve.outside import Outside, PlannedDialogue
+from personaevo.evolve.outside import DialogueQueue, PlannedDialogue
 from personaevo.evolve.plan import Plan
 from personaevo.models import made_for
 from personaevo.programs import Call, Sandbox, walls
@@ -41,7 +41,7 @@ class Rollout:
         source: source of the program; None for the persona-free simulator.
         domain: a name or an absolute path (see ``definitions.domain``).
         losses: case and punctuation to remove from the text.
-        cast: players, with models.
+        players: players, with models.
         candidate: number of the candidate, for the accounting of model calls.
         personas: personas by task and slot in place of a program's (controls).
         measures: digest of the features and dials that the worker must have.
@@ -52,7 +52,7 @@ class Rollout:
     domain: str
     losses: tuple[str, ...]
     tier: Tier
-    cast: Cast | None = None
+    players: Cast | None = None
     candidate: int | None = None
     personas: Mapping[tuple[str, int], Persona] | None = None
     measures: str = field(default_factory=_measures)
@@ -80,14 +80,14 @@ def _sandbox(tier: Tier) -> Sandbox:
     Raises:
         SandboxError: this worker does not support the tier; the message lists the tiers that it supports.
     """
-    boxes: dict[Tier, Sandbox] = _here.__dict__.setdefault("boxes", {})
-    if tier not in boxes:
+    sandboxes: dict[Tier, Sandbox] = _here.__dict__.setdefault("sandboxes", {})
+    if tier not in sandboxes:
         try:
-            boxes[tier] = Sandbox(dial_table(), tier=tier).__enter__()
+            sandboxes[tier] = Sandbox(dial_table(), tier=tier).__enter__()
         except SandboxError as error:
             others = " and ".join(one for one in walls.TIERS if one != tier and _starts(one)) or "none"
             raise SandboxError(f"{_worker()} has no {tier} tier, only {others}: {error}") from None
-    return boxes[tier]
+    return sandboxes[tier]
 
 
 def _worker() -> str:
@@ -118,11 +118,11 @@ def roll_out(work: Rollout) -> tuple[Episode, ...]:
 def play_out(work: Rollout, results: Mapping[str, RunResult]) -> tuple[Episode, ...]:
     """Play all planned episodes with the program's results by task."""
     wanted = [_wanted(work, item, results.get(item.task_id)) for item in work.plan.items]
-    if work.cast is not None and work.cast.outside is not None:
-        episodes = _played_outside(work.cast, work.cast.outside, wanted)
+    if work.players is not None and work.players.outside is not None:
+        episodes = _played_outside(work.players, work.players.outside, wanted)
     else:
         jobs = [partial(_played, work, one) for one in wanted]
-        episodes = [job() for job in jobs] if work.cast is None else work.cast.all(jobs)
+        episodes = [job() for job in jobs] if work.players is None else work.players.all(jobs)
     return measured(episodes, work.losses)
 
 
@@ -146,21 +146,21 @@ def _played(work: Rollout, wanted: PlannedDialogue | Episode) -> Episode:
     if isinstance(wanted, Episode):
         return wanted
     given = wanted.task, wanted.persona, wanted.item, wanted.domain
-    if work.cast is None:
+    if work.players is None:
         return refused(run_episode(*given))
     with made_for(work.candidate):
-        cast = work.cast
+        players = work.players
         try:
-            return refused(run_episode(*given, make_user=cast.make_user, make_agent=cast.make_agent))
+            return refused(run_episode(*given, make_user=players.make_user, make_agent=players.make_agent))
         except ReplyError as error:  # a refusal, say: a second call would give the same
             return Episode(item=wanted.item, state="failed", persona=wanted.persona, reason=str(error), fault="program")
 
 
-def _played_outside(cast: Cast, outside: Outside, wanted: Sequence[PlannedDialogue | Episode]) -> list[Episode]:
+def _played_outside(players: Cast, outside: DialogueQueue, wanted: Sequence[PlannedDialogue | Episode]) -> list[Episode]:
     """Request all dialogues from the external player at once."""
     asked = [one for one in wanted if isinstance(one, PlannedDialogue)]
     told = iter(outside.play(asked))
-    cast.played.add(len(asked))
+    players.played.add(len(asked))
     return [one if isinstance(one, Episode) else refused(next(told)) for one in wanted]
 
 
@@ -175,11 +175,11 @@ def generate(work: Rollout) -> dict[str, RunResult]:
     if work.source is None:
         return {}
     calls = [Call(task, work.plan.personas, work.plan.generate_seed(task.id)) for task in work.plan.tasks]
-    if work.cast is None:
+    if work.players is None:
         results = _sandbox(work.tier).run_many(work.source, calls)
     else:
-        with work.cast.boxes.one() as box:
-            results = box.run_many(work.source, calls, work.cast.generator)
+        with work.players.sandboxes.one() as sandbox:
+            results = sandbox.run_many(work.source, calls, work.players.generator)
     return {task.id: result for task, result in zip(work.plan.tasks, results, strict=True)}
 
 
@@ -211,7 +211,7 @@ def _pieces(work: Rollout) -> list[Rollout]:
     once."""
     tasks = work.plan.tasks
     count = min(len(tasks), max(1, round(len(work.plan.items) / _PIECE)))
-    if work.cast is not None or count == 1:
+    if work.players is not None or count == 1:
         return [work]
     found = []
     for start in range(count):

@@ -49,7 +49,7 @@ class ScreenedProgram:
     parents: tuple[str, ...]
 
 
-class StandIn:
+class Surrogate:
     """The embedded engine as a surrogate of the run's model, with the population of programs that it played. ``bench.response`` maps
     requested dials to those that the model shows."""
 
@@ -67,9 +67,9 @@ class StandIn:
         """Play a new program on the surrogate, and return its standing by the run's judge (``ranking.standing``)."""
         ancestors = [(one,) if one in self._played else self.known[one].parents for one in parents]
         self.known[program.id] = ScreenedProgram(program, tuple(dict.fromkeys(one for some in ancestors for one in some)))
-        assert self._bench.cast is not None
-        cast = Cast(self._make_user, None, None, _Inline(), self._bench.cast.boxes)
-        episodes = roll_out(self._bench.rollout(program.source, self._bench.screen_plan, cast=cast))
+        assert self._bench.players is not None
+        players = Cast(self._make_user, None, None, _Inline(), self._bench.players.sandboxes)
+        episodes = roll_out(self._bench.rollout(program.source, self._bench.screen_plan, players=players))
         evaluation = self._bench.train.score(program.id, episodes)[0]
         if evaluation.completed and holds_floors(evaluation, self._bench.floors):
             self.population.add(Scored(program.id, evaluation))

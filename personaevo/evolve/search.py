@@ -20,7 +20,7 @@ from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.parts import Parts, made
 from personaevo.evolve.parts import settled as parts_settled
 from personaevo.evolve.prepare import Bench, prepare
-from personaevo.evolve.progress import Progress, Watch, outlook
+from personaevo.evolve.progress import Progress, ProgressReporter, outlook
 from personaevo.evolve.recombine import Operator, check_weights
 from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import warmed
@@ -82,7 +82,7 @@ def run(
         path = config.archive or free_name(config.domain)
         check_place(path, resume=config.resume)
         require(config.sandbox)
-        watch = Watch(config, callbacks)
+        watch = ProgressReporter(config, callbacks)
         company = _company(config, path, stack, watch, parts)
         workers = company.crew if company and company.plays else stack.enter_context(Workers(config.jobs, executor))
         if isinstance(workers, Workers):
@@ -100,7 +100,7 @@ def run(
         return loop.result(path, archive, loop.table())
 
 
-def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Watch, parts: Parts) -> Company | None:
+def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: ProgressReporter, parts: Parts) -> Company | None:
     """The models, if there are any, with the archive that stores their answers. It is opened before the first call, and removed if it
     stays empty."""
     if not wanted(config, parts):
@@ -110,13 +110,13 @@ def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Watch, p
     return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
 
 
-def _bench(config: SearchConfig, company: Company | None, workers: Workers | Crew, watch: Watch, parts: Parts) -> Bench:
+def _bench(config: SearchConfig, company: Company | None, workers: Workers | Crew, watch: ProgressReporter, parts: Parts) -> Bench:
     """Prepare the search, and warn about assumptions."""
     if company is None or not company.plays:
         bench = prepare(config, workers, tried=config.resume, parts=parts)
     else:
         told = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
-        bench = prepare(config, workers, company.cast, told, tried=config.resume, parts=parts)
+        bench = prepare(config, workers, company.players, told, tried=config.resume, parts=parts)
     if bench.assumed:
         warnings.warn(bench.assumed, PeopleWarning, stacklevel=2)
     for note in bench.notes:

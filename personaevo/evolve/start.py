@@ -28,13 +28,13 @@ from personaevo.shipping import Carried
 from personaevo.workers import Workers
 
 
-def costs(cast: Cast | None) -> bool:
+def costs(players: Cast | None) -> bool:
     """Whether dialogues cost external calls."""
-    return cast is not None and bool(cast.make_user or cast.make_agent or cast.outside)
+    return players is not None and bool(players.make_user or players.make_agent or players.outside)
 
 
 @dataclass(frozen=True)
-class Start:
+class PreparedScorers:
     """Scorers of a search: the one that steers, the negatives of its judge, and the setting of the final table."""
 
     train: Scorer
@@ -49,7 +49,7 @@ def key_of(config: SearchConfig, sizes: Mapping[str, Sequence[int]], inputs: Map
 
 
 @dataclass(frozen=True)
-class Making:
+class ScorerBuilder:
     """Builds the scorers of both halves of the people: plays the negatives and trains the judges.
 
     ``told`` receives the roll-outs of the negatives before they are played, if dialogues cost calls.
@@ -62,12 +62,12 @@ class Making:
     cells: Cells
     tasks: Mapping[str, Sequence[Task]]
     workers: Workers | Crew
-    cast: Cast | None
+    players: Cast | None
     told: Callable[[list[Rollout]], None]
     profiled: bool
     parts: Parts
 
-    def start(self, sizes: Mapping[str, Sequence[int]]) -> Start:
+    def start(self, sizes: Mapping[str, Sequence[int]]) -> PreparedScorers:
         """The scorers, with levels of people for the numbers of dialogues in ``sizes``."""
         found = self._negatives()
         judge = None if self.parts.judge is None else Carried(self.parts.judge)
@@ -84,7 +84,7 @@ class Making:
         own = OwnParts(self.parts.judge, self.parts.descriptors, tuple(self.parts.objectives))
         carried = None if own == OwnParts() else Carried(own)
         setting = Setting(test_scorer, kept, others, row, found["test"], self.config.cells, self.profiled, carried)
-        return Start(train_scorer, found["train"], setting)
+        return PreparedScorers(train_scorer, found["train"], setting)
 
     def _scorer(
         self, split: Split, people: Reference, judge: Discriminator, found: Mapping[str, Negatives], others: People | None = None
@@ -100,12 +100,12 @@ class Making:
     def _negatives(self) -> dict[str, dict[str, Negatives]]:
         """Negatives for each half of the people; controls are made from the people that steer. If dialogues cost calls, those of the train
         tasks are used for both halves."""
-        models = costs(self.cast)
+        models = costs(self.players)
         planned = {}
         for split in ("train",) if models else ("train", "test"):
             tasks = self.tasks[split]
             empty = make_plan(tasks, at_most=1, personas=1, seed=0, purpose="")
-            make = Rollout(None, empty, self.config.domain_place, self.people.losses, self.config.sandbox, self.cast)
+            make = Rollout(None, empty, self.config.domain_place, self.people.losses, self.config.sandbox, self.players)
             planned[split] = negatives.works(self.config, make, self.steering.values, tasks, split, models=models)
         works = [work.rollout for some in planned.values() for work in some]
         if models:

@@ -106,7 +106,7 @@ def _prepared(archive: Archive, config: SearchConfig, parts: Parts) -> Bench:
             return prepare(config, workers, parts=parts)
     offline = config.model_copy(update={"replay": archive.path})
     with Company(offline, archive, parts=parts) as company, Workers(1) as workers:
-        return prepare(offline, company.crew, company.cast, parts=parts) if company.plays else prepare(offline, workers, parts=parts)
+        return prepare(offline, company.crew, company.players, parts=parts) if company.plays else prepare(offline, workers, parts=parts)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from personaevo import content, definitions
 from personaevo.errors import ProgramError
 from personaevo.evolve import adjust, rewrite
-from personaevo.evolve.genes import genes_of
+from personaevo.evolve.genes import genotype_of
 from personaevo.evolve.rewrite import Brief
 from personaevo.evolve.trial import read
 from personaevo.programs.source import make_program
@@ -31,12 +31,12 @@ def answer(changes: list[dict[str, object]]) -> object:
 
 
 def test_changes_stand_in_the_program() -> None:
-    genes = genes_of(adjust.applied(SEED, answer(CHANGES)))
+    genes = genotype_of(adjust.applied(SEED, answer(CHANGES)))
     assert genes is not None
     dials = {axis["name"]: axis["dials"] for axis in genes.axes}
     assert dials["terse"]["words_per_turn"] == [8.0, 2.0]
     assert dials["terse"]["repetition_rate"] == [0.2, definitions.dials()["repetition_rate"].high]  # brought into its range
-    before = genes_of(SEED)
+    before = genotype_of(SEED)
     assert before is not None
     assert dials["skeptical"] == {axis["name"]: axis["dials"] for axis in before.axes}["skeptical"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from personaevo.errors import ModelError
-from personaevo.evolve.develop import Developed, Developer
+from personaevo.evolve.develop import ModelCandidate, ModelProposer
 from personaevo.evolve.rewrite import Brief
 from personaevo.evolve.state import Programs
 from personaevo.evolve.trial import Examined, read
@@ -42,18 +42,18 @@ class Mutator:
 
 
 @contextmanager
-def developer(mutator: Mutator) -> Iterator[Developer]:
-    """A developer whose programs are read but not run."""
+def proposer(mutator: Mutator) -> Iterator[ModelProposer]:
+    """A proposer whose programs are read but not run."""
     with ThreadPoolExecutor(8) as pool:
         company: Any = SimpleNamespace(role=lambda name: mutator if name == "mutator" else None, crew=pool)
         bench: Any = SimpleNamespace(rollout=lambda source, *_: source, train_plan=SimpleNamespace(items=[]))
         unused: Any = None
-        made = Developer(company, bench, unused, 1, Programs(lambda _: {}), unused, lag=4)
+        made = ModelProposer(company, bench, unused, 1, Programs(lambda _: {}), unused, lag=4)
         made._examine = lambda source: Examined(read(source), shingles(source), ())  # type: ignore[assignment,method-assign,arg-type]
         yield made
 
 
-def developed(made: Developer, count: int) -> list[Developed]:
+def developed(made: ModelProposer, count: int) -> list[ModelCandidate]:
     futures = [made.begin(Brief("rewrite", number, make_program(SEED), None)) for number in range(1, count + 1)]
     return [future.result(timeout=60) for future in futures]
 
@@ -73,7 +73,7 @@ def test_equal_proposals_are_asked_for_again_at_the_same_time() -> None:
         return program(next(fresh))
 
     mutator = Mutator(answer)
-    with developer(mutator) as made:
+    with proposer(mutator) as made:
         found = developed(made, 4)
     assert all(one.program is not None for one in found)
     assert found[0].program == make_program(program(1))
@@ -85,7 +85,7 @@ def test_equal_proposals_are_asked_for_again_at_the_same_time() -> None:
 
 def test_a_second_proposal_that_is_no_news_either_is_refused() -> None:
     mutator = Mutator(lambda _: program(1))
-    with developer(mutator) as made:
+    with proposer(mutator) as made:
         first, second = developed(made, 2)
     assert first.program is not None
     assert second.program is None
@@ -100,7 +100,7 @@ def test_what_was_asked_for_ahead_in_vain_costs_its_answer_alone() -> None:
         return program(3) if again(question) else near
 
     mutator = Mutator(answer)
-    with developer(mutator) as made:
+    with proposer(mutator) as made:
         made._known.add(make_program(SEED))
         whole = made._alike
         made._alike = lambda one, own: "it is nearly the same as the known program 0" if one.source == near else whole(one, own)  # type: ignore[method-assign]
@@ -118,7 +118,7 @@ def test_an_error_of_what_was_asked_ahead_is_met_in_turn() -> None:
             raise ModelError("no more")
         return program(1)
 
-    with developer(Mutator(answer)) as made:
+    with proposer(Mutator(answer)) as made:
         futures = [made.begin(Brief("rewrite", number, make_program(SEED), None)) for number in (1, 2)]
         assert futures[0].result(timeout=60).program is not None
         with pytest.raises(ModelError, match="no more"):

@@ -19,7 +19,7 @@ from personaevo.definitions import dials, typing_dials
 from personaevo.errors import ConfigError
 from personaevo.evolve import recombine
 from personaevo.evolve.axes import worded, words
-from personaevo.evolve.genes import MAX_AXES, Genes, genes_of
+from personaevo.evolve.genes import MAX_AXES, Genotype, genotype_of
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
@@ -137,8 +137,8 @@ def test_two_parents_are_needed(name: str) -> None:
 # -- remarks ---------------------------------------------------------------------------------------------------------------------
 
 
-def genes(source: str) -> Genes:
-    found = genes_of(source)
+def genes(source: str) -> Genotype:
+    found = genotype_of(source)
     assert found is not None
     return found
 
@@ -403,7 +403,7 @@ def test_how_somebody_types_is_carried_along_and_not_searched(chain: Sequence[st
     first, *others = literals(SEED)["AXES"]
     typing = {"lower_start": [0.1, 0.9], "smileys": [0.0, 0.3]}
     source = with_literal(SEED, "AXES", [{**first, "dials": {**first.get("dials", {}), **typing}}, *others])
-    genes = genes_of(source)
+    genes = genotype_of(source)
     assert genes is not None
     assert typing.keys().isdisjoint(genes.axes[0]["dials"])
     child = literals(bred(chain, seed, source, source))["AXES"]

@@ -21,7 +21,7 @@ from personaevo.errors import ArchiveError, ConfigError, InputError, ProfilesWar
 from personaevo.evolve import profiles
 from personaevo.evolve.axes import words
 from personaevo.evolve.estimate import estimate
-from personaevo.evolve.genes import genes_of
+from personaevo.evolve.genes import genotype_of
 from personaevo.evolve.prepare import load_program, prepare
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
 from personaevo.evolve.search import search
@@ -200,7 +200,7 @@ def test_of_several_dialogues_one_is_enough(tmp_path: Path) -> None:
     implicit.write(tmp_path / "p" / "b.json", ImplicitProfile(profile=shrunk(STEERING.values[1]), seen=(tuple(STEERING.values[1]),)))
     found = loaded(tmp_path / "p")
     assert found.notes[0].startswith("1 of 2 profiles are of people who are held out")
-    genes = genes_of(found.source)
+    genes = genotype_of(found.source)
     assert genes is not None and len(genes.axes) == 1
 
 
@@ -210,7 +210,7 @@ def test_of_whom_nothing_was_learned_is_one_kind(tmp_path: Path) -> None:
         average = Profile(dials=as_dials(PEOPLE.values.mean(axis=0) * (1 + number / 1000)))
         seen = (tuple(STEERING.values[50 + number]),)
         implicit.write(folder / f"x{number}.json", ImplicitProfile(profile=average, personal=False, seen=seen))
-    genes = genes_of(loaded(folder).source)
+    genes = genotype_of(loaded(folder).source)
     assert genes is not None
     assert [axis["name"] for axis in genes.axes][-1] == "like most" and len(genes.axes) == 5
     assert [kind["share"] for kind in genes.kinds] == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.6])
@@ -227,7 +227,7 @@ def _only(folder: Path, first: str) -> Path:
 
 def test_twelve_kinds_of_people_with_a_place_for_operators(folder: Path) -> None:
     source = loaded(folder).source
-    genes = genes_of(source)
+    genes = genotype_of(source)
     assert genes is not None and len(genes.axes) == len(genes.kinds) == 12
     assert sum(kind["share"] for kind in genes.kinds) == pytest.approx(1.0, abs=0.01)
     assert loaded(folder).source == source
@@ -267,7 +267,7 @@ def test_operators_breed_from_it(folder: Path) -> None:
 def test_claims_that_are_too_long_for_a_program_lose_the_latest() -> None:
     said = ["You say \u4f60\u597d " * 3, *(f"You say {number} words that are of no use to anybody in here." for number in range(60))]
     long = Profile(sections={"goals": tuple(Claim(text=text, since=place) for place, text in enumerate(reversed(said)))})
-    genes = genes_of(profiles.seed_source([ImplicitProfile(profile=long)], PEOPLE.values, 0))
+    genes = genotype_of(profiles.seed_source([ImplicitProfile(profile=long)], PEOPLE.values, 0))
     assert genes is not None
     definition = genes.axes[0]["definition"]
     assert 1400 < len(definition.encode()) <= 1500
