@@ -31,7 +31,7 @@ def made(domain: str, seed: int, jobs: int) -> str:
         best = running.state.held.top(1)[0].program_id
         return FinalTable((TableRow("evolved", best, {}),))
 
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(negatives, "programs", lambda place: []):
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(negatives, "negative_programs", lambda place: []):
         config = SearchConfig(domain=domain, seed=seed, candidates=CANDIDATES, jobs=jobs, archive=Path(folder) / "a.duckdb")
         with mock.patch.object(SearchLoop, "table", table):
             return search(config).best.source

@@ -1,4 +1,4 @@
-"""Control populations: reference rows of the final table, and negatives for training the judge.
+"""Control populations and negative programs, and the training of the judges against them.
 
 Each is a list of dials, one per persona, made from people's fingerprints, which programs never see. A control is either a bound on what
 the engine can reach, or a strategy that the score must not reward.

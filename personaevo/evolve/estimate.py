@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from personaevo import definitions, reference
 from personaevo.config import SearchConfig
-from personaevo.evolve import controls, negatives, profiles, rewrite
+from personaevo.evolve import profiles, rewrite
+from personaevo.evolve.controls import rows as control_rows
+from personaevo.evolve.negatives import negative_kinds
 from personaevo.evolve.plan import DIALOGUES
 from personaevo.evolve.prepare import load_people, load_program, load_tasks
 from personaevo.evolve.rewrite import Brief
@@ -68,7 +70,7 @@ def dialogues(config: SearchConfig) -> Dialogues:
     """Numbers of dialogues of a search."""
     final = config.test_tasks * config.test_personas * DIALOGUES
     models = bool({"user", "agent"} & set(config.models) or config.agent)
-    against = (1 if models else 2) * sum(negatives.kinds(config, models=models).values())
-    rows = len(controls.rows(models=models)) + 3  # plus the persona-free simulator, the seed program and the best program
+    against = (1 if models else 2) * sum(negative_kinds(config, models=models).values())
+    rows = len(control_rows(models=models)) + 3  # plus the persona-free simulator, the seed program and the best program
     finals = config.finalists * final if config.finalists > 1 else 0
     return Dialogues(against, config.candidates * config.task_count * config.personas * DIALOGUES, finals, rows * final)

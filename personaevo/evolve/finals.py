@@ -1,6 +1,11 @@
-"""The finals: the best programs of the search are re-evaluated on fresh episodes, and the best of them is the result.
+"""The finals and the final table.
 
-The best of a hundred noisy scores is biased upward; re-evaluation removes the bias (as re-evaluated elites in noisy evolution).
+In the finals the best programs of the search are re-evaluated on fresh episodes, and the best of them is the result. The best of a hundred
+noisy scores is biased upward; re-evaluation removes the bias (as re-evaluated elites in noisy evolution).
+
+The table's rows are people, the persona-free simulator, controls, the seed program and the best evolved program. All rows except the last
+are independent of the search and take most of the time, since a judge is trained for each bootstrap sample of people. They are therefore
+computed once for equal tasks, people and settings, and cached.
 """
 
 from __future__ import annotations

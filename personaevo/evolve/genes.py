@@ -1,4 +1,4 @@
-"""The genotype of a persona program: its literals, validated for the operators."""
+"""The genotype of a persona program (its literals, validated for the operators), and the texts of its axes (``seeds/axes.toml``)."""
 
 from __future__ import annotations
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from personaevo.evolve.ranking import Scored
+from personaevo.evolve.rewrite import ATTEMPTS
 from personaevo.judge.objectives import SCORE
 from personaevo.records import Commit
-
-ATTEMPTS = 5  # most failed attempts on a parent in a prompt
 
 
 @dataclass

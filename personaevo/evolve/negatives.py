@@ -16,7 +16,7 @@ import numpy as np
 from personaevo import definitions
 from personaevo.config import SearchConfig
 from personaevo.errors import ContentError, ProgramError
-from personaevo.evolve import controls
+from personaevo.evolve.controls import NEGATIVES, personas
 from personaevo.evolve.names import FREE
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.rollout import Rollout
@@ -29,14 +29,14 @@ _PROGRAM_TASKS, _PROGRAM_PERSONAS = 5, 4  # for each negative program
 
 
 @dataclass(frozen=True)
-class Work:
+class NegativeWork:
     """A work item: a kind of negatives and its roll-out."""
 
     kind: str
     rollout: Rollout
 
 
-def programs(place: str) -> list[Program]:
+def negative_programs(place: str) -> list[Program]:
     """The negative programs of a domain in the order of file names; empty if the domain has none.
 
     Raises:
@@ -52,42 +52,44 @@ def programs(place: str) -> list[Program]:
     return found
 
 
-def dialogues(config: SearchConfig, *, models: bool) -> int:
+def dialogues_per_kind(config: SearchConfig, *, models: bool) -> int:
     """Number of dialogues of each kind; ``models`` tells whether each costs calls."""
     return config.control_dialogues or (_DIALOGUES_OF_MODELS if models else _DIALOGUES)
 
 
-def kinds(config: SearchConfig, *, models: bool) -> dict[str, int]:
+def negative_kinds(config: SearchConfig, *, models: bool) -> dict[str, int]:
     """Planned dialogues of each kind for one half of the people, as recorded with a run."""
-    count = dialogues(config, models=models)
+    count = dialogues_per_kind(config, models=models)
     if models:
         return {FREE: count, "average_person": count}
-    own = len(programs(config.domain_place))
-    found = {FREE: count, **dict.fromkeys(controls.NEGATIVES, count)}
+    own = len(negative_programs(config.domain_place))
+    found = {FREE: count, **dict.fromkeys(NEGATIVES, count)}
     return found | ({"programs": own * _PROGRAM_TASKS * _PROGRAM_PERSONAS} if own else {})
 
 
-def digest(config: SearchConfig, *, models: bool) -> str:
+def negatives_digest(config: SearchConfig, *, models: bool) -> str:
     """Digest of the negative programs that are played."""
-    ids = [] if models else [program.id for program in programs(config.domain_place)]
+    ids = [] if models else [program.id for program in negative_programs(config.domain_place)]
     return hashlib.blake2b(repr(ids).encode(), digest_size=8).hexdigest()
 
 
-def works(config: SearchConfig, make: Rollout, people: Floats, tasks: Sequence[Task], purpose: str, *, models: bool) -> list[Work]:
-    """Work items for one half of the people. ``make`` is a roll-out that provides domain, losses, tier and players."""
-    count = dialogues(config, models=models)
+def negative_works(
+    config: SearchConfig, make: Rollout, people: Floats, tasks: Sequence[Task], purpose: str, *, models: bool
+) -> list[NegativeWork]:
+    """NegativeWork items for one half of the people. ``make`` is a roll-out that provides domain, losses, tier and players."""
+    count = dialogues_per_kind(config, models=models)
     plan = _plan(config, tasks, count, f"control {purpose}")
-    found = [Work(FREE, make.of(None, plan))]
-    for name in ("average_person",) if models else controls.NEGATIVES:
+    found = [NegativeWork(FREE, make.of(None, plan))]
+    for name in ("average_person",) if models else NEGATIVES:
         own = _plan(config, tasks, count, f"control {purpose} {name}")
-        found.append(Work(name, make.of(None, own, controls.personas(name, people, own))))
+        found.append(NegativeWork(name, make.of(None, own, personas(name, people, own))))
     if models:
         return found
-    for index, program in enumerate(programs(config.domain_place)):
+    for index, program in enumerate(negative_programs(config.domain_place)):
         few = make_plan(
             tasks, at_most=_PROGRAM_TASKS, personas=_PROGRAM_PERSONAS, seed=config.seed, purpose=f"negative {purpose} {index}", dialogues=1
         )
-        found.append(Work("programs", make.of(program.source, few)))
+        found.append(NegativeWork("programs", make.of(program.source, few)))
     return found
 
 
@@ -97,7 +99,7 @@ def _plan(config: SearchConfig, tasks: Sequence[Task], count: int, purpose: str)
     return make_plan(tasks, at_most=some, personas=max(1, count // some), seed=config.seed, purpose=purpose, dialogues=1)
 
 
-def gathered(planned: Sequence[Work], played: Sequence[Sequence[Episode]]) -> dict[str, Negatives]:
+def completed_negatives(planned: Sequence[NegativeWork], played: Sequence[Sequence[Episode]]) -> dict[str, Negatives]:
     """The completed dialogues by kind; kinds without any are left out."""
     by_kind: dict[str, list[Episode]] = {}
     for work, episodes in zip(planned, played, strict=True):
@@ -108,7 +110,7 @@ def gathered(planned: Sequence[Work], played: Sequence[Sequence[Episode]]) -> di
     }  # fmt: skip
 
 
-def stored(split: str, negatives: Mapping[str, Negatives]) -> list[Control]:
+def negative_records(split: str, negatives: Mapping[str, Negatives]) -> list[Control]:
     """The negatives as records of the archive."""
     return [
         Control(split, kind, task, tuple(map(float, values)))

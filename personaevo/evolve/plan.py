@@ -1,4 +1,7 @@
-"""Evaluation plans: one seeded list of (task, slot, episode seed), the same for every candidate (common random numbers)."""
+"""Evaluation plans, roll-outs of programs on them, and trials of sources that a model wrote. Worker processes run this code.
+
+A plan is one seeded list of (task, slot, episode seed), the same for every candidate (common random numbers).
+"""
 
 from __future__ import annotations
 

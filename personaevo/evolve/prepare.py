@@ -12,10 +12,12 @@ from personaevo import cache, content, definitions, readers, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
-from personaevo.evolve import calibrated, negatives, profiles
+from personaevo.evolve import profiles
+from personaevo.evolve.calibrated import calibration_inputs, calibration_of
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.cell_names import named
 from personaevo.evolve.names import AUDITOR_SEES
+from personaevo.evolve.negatives import negative_kinds, negative_records, negatives_digest
 from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.profiles import Profiles
@@ -146,14 +148,14 @@ def prepare(
     sizes = {"train": (len(plans["train"].items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
     key = "" if costs(players) or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
     start = cache.made(key, PreparedScorers, lambda: make.start(sizes)) if key else make.start(sizes)
-    calibration = calibrated.calibration_of(config)
+    calibration = calibration_of(config)
     return Bench(
         domain=config.domain_place, losses=given.people.losses, seed_program=given.seed_program, train_plan=plans["train"],
         final_plan=plans["final"], test_plan=plans["test"], screen_plan=plans["screen"], train=start.train, setting=start.setting,
         steering=given.steering, kept=given.kept, floors=_floors(config), people_draws=config.people_draws, inputs=inputs,
         tier=config.sandbox, cell_names=cell_names, start_key=key, players=players, assumed=given.assumed,
         notes=() if given.profiles is None else given.profiles.notes, response=None if calibration is None else calibration.response,
-        controls=(*negatives.stored("train", start.negatives), *negatives.stored("test", start.setting.negatives)),
+        controls=(*negative_records("train", start.negatives), *negative_records("test", start.setting.negatives)),
     )  # fmt: skip
 
 
@@ -208,10 +210,10 @@ def _inputs(config: SearchConfig, given: _Loaded, parts: Parts, *, models: bool)
         **input_digests(config, given.tasks, given.people),
         **({} if given.profiles is None else given.profiles.inputs),
         "seed_program": given.seed_program.id,
-        "negatives": json.dumps(negatives.kinds(config, models=models)),
-        "negatives_digest": negatives.digest(config, models=models),
+        "negatives": json.dumps(negative_kinds(config, models=models)),
+        "negatives_digest": negatives_digest(config, models=models),
         **scoring_inputs(),
-        **calibrated.inputs(config),
+        **calibration_inputs(config),
         **parts.recorded(),
         **({} if given.people.typing is None else {AUDITOR_SEES: f"typing {given.people.typing_version}"}),
     }

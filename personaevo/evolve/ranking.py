@@ -1,5 +1,5 @@
 """Definitions of "above the floor", "best" and "elite", used by engine, inspection and report. The archive's views have the same ones in
-SQL (``archive/migrations``: ``standings``, ``elites``), and a test compares them."""
+SQL (``archive/migrations``: ``standings``, ``elites``), and a test compares them. Also the names of the rows of the final table."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field
 from personaevo import definitions
 from personaevo.errors import ProgramError, ReplyError
 from personaevo.evolve import adjust
-from personaevo.evolve.history import ATTEMPTS
 from personaevo.evolve.trial import ModelProposal
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
@@ -30,7 +29,8 @@ from personaevo.text import quoted
 ADJUST = "adjust"
 WEIGHTS = {ADJUST: 4.0, "edit": 4.0, "rewrite": 2.0, "crossover": 2.0, "repair": 1.0}
 _LONGEST_PROGRAM, _LONGEST_DIALOGUE, _LONGEST_REFLECTION, _LONGEST_ERROR = 40_000, 3_000, 3_000, 1_000
-_GAPS = 8
+_GAPS = 8  # most gaps and remarks in a prompt
+ATTEMPTS = 5  # most failed attempts on the parent in a prompt
 Examine = Callable[[str], ModelProposal]
 
 

@@ -1,4 +1,4 @@
-"""Roll-outs: run a program in the sandbox, play the planned episodes and measure them, in worker processes."""
+"""Roll-outs: run a program in the sandbox, play the planned episodes and measure them."""
 
 from __future__ import annotations
 

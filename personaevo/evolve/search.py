@@ -1,4 +1,4 @@
-"""Running a search: preparation, loop and result."""
+"""Running a search: ``search`` with its preparation and archive, and ``Search``, the ask-and-tell interface."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import PeopleWarning, ProfilesWarning
 from personaevo.evolve.begin import begin, check_place, free_name
-from personaevo.evolve.calibrated import settled
+from personaevo.evolve.calibrated import with_wording
 from personaevo.evolve.company import Company, wanted
 from personaevo.evolve.loop import SearchLoop
-from personaevo.evolve.parts import Parts, made
-from personaevo.evolve.parts import settled as parts_settled
+from personaevo.evolve.parts import Parts, made, settled
 from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.progress import Progress, ProgressReporter, outlook
 from personaevo.evolve.recombine import Operator, check_weights
@@ -77,7 +76,7 @@ def run(
     """Run ``search`` with its parts as one object."""
     started = time.monotonic()
     with using(parts.objectives), ExitStack() as stack:
-        config = settled(parts_settled(config, parts))
+        config = with_wording(settled(config, parts))
         check_weights(config.operators, parts.operator_table)
         path = config.archive or free_name(config.domain)
         check_place(path, resume=config.resume)

@@ -1,8 +1,4 @@
-"""The final table and its rows: people, the persona-free simulator, controls, the seed program and the best evolved program.
-
-All rows except the best program's are independent of the search and take most of the time, since a judge is trained for each bootstrap
-sample of people. They are therefore computed once for equal tasks, people and settings, and cached.
-"""
+"""Rows of the final table that do not depend on the search: people, the persona-free simulator, controls and the seed program."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from personaevo import cache, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ModelError
-from personaevo.evolve import negatives
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.names import FREE
+from personaevo.evolve.negatives import completed_negatives, negative_works
 from personaevo.evolve.parts import Parts
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.rollout import Rollout, play
@@ -106,7 +106,7 @@ class ScorerBuilder:
             tasks = self.tasks[split]
             empty = make_plan(tasks, at_most=1, personas=1, seed=0, purpose="")
             make = Rollout(None, empty, self.config.domain_place, self.people.losses, self.config.sandbox, self.players)
-            planned[split] = negatives.works(self.config, make, self.steering.values, tasks, split, models=models)
+            planned[split] = negative_works(self.config, make, self.steering.values, tasks, split, models=models)
         works = [work.rollout for some in planned.values() for work in some]
         if models:
             self.told(works)
@@ -114,7 +114,7 @@ class ScorerBuilder:
         found = {}
         for split, some in planned.items():
             episodes = [next(played) for _ in some]
-            found[split] = negatives.gathered(some, episodes)
+            found[split] = completed_negatives(some, episodes)
             if FREE not in found[split]:
                 reason = next((one.reason for each in episodes for one in each if one.reason), "no reason is known")
                 raise ModelError(f"no dialogue of persona-free users could be played: {reason}")

@@ -1,4 +1,5 @@
-"""In-memory state of a search: index of programs, possible parents, and recent evaluations. The rest is read from the archive on demand."""
+"""In-memory state of a search: programs, possible parents and recent evaluations (the rest is read from the archive on demand), and the
+surrogate that screens proposals."""
 
 from __future__ import annotations
 

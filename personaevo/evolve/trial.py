@@ -1,4 +1,4 @@
-"""Trial of a source that a model wrote: parse it, run it, and play it if it runs. Worker processes import this module, so it is light."""
+"""Trial of a source that a model wrote: parse it, run it, and play it if it runs."""
 
 from __future__ import annotations
 

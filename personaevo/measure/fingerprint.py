@@ -1,4 +1,11 @@
-"""The fingerprint: nineteen features of the user turns of a dialogue, measured for many dialogues in one pass."""
+"""Fingerprints of dialogues, losses of a corpus (case, punctuation), and repeated dialogues.
+
+A fingerprint holds nineteen features of the user turns of a dialogue, measured for many dialogues in one pass. The features are those of
+USI (arXiv 2603.11245) and PPol (arXiv 2605.12894), groups D1 (style), D2 (disclosure), D3 (clarification) and D4 (reaction to errors).
+Their definitions and lexicons are content (``fitness/features.toml``). Text is lower-cased and stripped of punctuation first, so that
+corpora with and without case and punctuation compare. Values have four significant digits, as references store them; with more, a judge
+could separate a simulated 1/6 from a person's .1667.
+"""
 
 from __future__ import annotations
 

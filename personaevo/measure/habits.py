@@ -1,4 +1,4 @@
-"""Patterns of typing habits: regular expressions for the places in a text where each habit can show.
+"""Typing habits of the user turns of dialogues: patterns of the places in a text where each habit can show, and their measures.
 
 The patterns are built from lexicons (``fitness/typing.toml``) and search *veiled* text: each address, path, file name and token with a
 digit is replaced by the single character ``VEIL``, which counts as a word and which no habit changes. They match line by line, one turn

@@ -11,7 +11,17 @@ from evolve_cases import small
 
 from personaevo import definitions, reference
 from personaevo.errors import ContentError
-from personaevo.evolve import controls, negatives
+from personaevo.evolve import controls
+from personaevo.evolve.negatives import (
+    NegativeWork,
+    completed_negatives,
+    dialogues_per_kind,
+    negative_kinds,
+    negative_programs,
+    negative_records,
+    negative_works,
+    negatives_digest,
+)
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.prepare import load_tasks
 from personaevo.evolve.rollout import Rollout
@@ -101,7 +111,7 @@ def test_rows_and_negatives_are_controls() -> None:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_every_domain_has_ten_negative_programs_that_run(domain: str) -> None:
-    found = negatives.programs(domain)
+    found = negative_programs(domain)
     assert len(found) == len({one.id for one in found}) == 10
     task = {"goal": "change my seat", "facts": {"name": "Ann"}, "context": "", "domain": domain}
     with Sandbox(dial_table()) as box:
@@ -115,25 +125,25 @@ def test_a_domain_without_any_has_none_and_a_broken_one_is_told(tmp_path: Path, 
     class Place:
         negatives = tmp_path / "negatives"
 
-    monkeypatch.setattr(negatives.definitions, "domain_files", lambda _: Place)
-    assert negatives.programs("anywhere") == []
+    monkeypatch.setattr(definitions, "domain_files", lambda _: Place)
+    assert negative_programs("anywhere") == []
     Place.negatives.mkdir()
     (Place.negatives / "01.py").write_text("AXES = [", encoding="utf-8")
     with pytest.raises(ContentError, match=r"01\.py: not a negative program of domain 'anywhere' .*: restore or remove it"):
-        negatives.programs("anywhere")
+        negative_programs("anywhere")
 
 
 def test_kinds_and_how_many_of_each() -> None:
     config = small(Path("unused.duckdb"))
-    assert negatives.kinds(config, models=False) == {
+    assert negative_kinds(config, models=False) == {
         "persona_free": 20, "average_person": 20, "caricatures": 20, "independent": 20, "programs": 200,
     }  # fmt: skip
-    assert negatives.kinds(config, models=True) == {"persona_free": 20, "average_person": 20}
+    assert negative_kinds(config, models=True) == {"persona_free": 20, "average_person": 20}
     free = config.model_copy(update={"control_dialogues": None})
-    assert negatives.dialogues(free, models=False) == 200
-    assert negatives.dialogues(free, models=True) == 60
-    assert negatives.digest(config, models=False) != negatives.digest(config, models=True)
-    assert negatives.digest(config, models=False) != negatives.digest(config.model_copy(update={"domain": "charity"}), models=False)
+    assert dialogues_per_kind(free, models=False) == 200
+    assert dialogues_per_kind(free, models=True) == 60
+    assert negatives_digest(config, models=False) != negatives_digest(config, models=True)
+    assert negatives_digest(config, models=False) != negatives_digest(config.model_copy(update={"domain": "charity"}), models=False)
 
 
 @pytest.mark.parametrize("models", [False, True])
@@ -142,7 +152,7 @@ def test_what_is_played_is_what_is_said(models: bool) -> None:
     config = small(Path("unused.duckdb"))
     tasks = load_tasks(config)["train"]
     make = Rollout(None, make_plan(tasks, at_most=1, personas=1, seed=0, purpose=""), "service", (), "kernel")
-    works = {purpose: negatives.works(config, make, people(), tasks, purpose, models=models) for purpose in ("train", "test")}
+    works = {purpose: negative_works(config, make, people(), tasks, purpose, models=models) for purpose in ("train", "test")}
     planned = Counter[str]()
     for one in works["train"]:
         planned[one.kind] += len(one.rollout.plan.items)
@@ -151,18 +161,18 @@ def test_what_is_played_is_what_is_said(models: bool) -> None:
         assert (one.rollout.personas is not None) == (one.kind in controls.NEGATIVES)
         if one.kind != "programs":
             assert len(one.rollout.plan.slots) == len(one.rollout.plan.items)
-    assert planned == negatives.kinds(config, models=models)
+    assert planned == negative_kinds(config, models=models)
     seeds = [{item.seed for one in some for item in one.rollout.plan.items} for some in works.values()]
     assert seeds[0].isdisjoint(seeds[1])
 
 
 def test_completed_dialogues_are_gathered_by_kind_and_kept() -> None:
     rollout = Rollout(None, plan(), "service", (), "kernel")  # type: ignore[arg-type]
-    works = [negatives.Work(kind, rollout) for kind in ("persona_free", "programs", "programs", "caricatures")]
+    works = [NegativeWork(kind, rollout) for kind in ("persona_free", "programs", "programs", "caricatures")]
     done = [Episode(PlanItem(f"t{number}", 0, number), "completed", fingerprint=(float(number), 1.0)) for number in range(3)]
     lost = Episode(PlanItem("t9", 0, 9), "failed", reason="no", fault="program")
-    found = negatives.gathered(works, [[done[0], lost], [done[1]], [done[2]], [lost]])
+    found = completed_negatives(works, [[done[0], lost], [done[1]], [done[2]], [lost]])
     assert {kind: some.tasks for kind, some in found.items()} == {"persona_free": ("t0",), "programs": ("t1", "t2")}
     assert found["programs"].values.tolist() == [[1.0, 1.0], [2.0, 1.0]]
-    kept = negatives.stored("test", found)
+    kept = negative_records("test", found)
     assert [(one.split, one.kind, one.task_id, one.fingerprint) for one in kept][1] == ("test", "programs", "t1", (1.0, 1.0))
