@@ -94,7 +94,7 @@ def test_skeleton_wording_is_neutral(clinic: Path) -> None:
 
 def test_skeleton_needs_people_of_its_own(clinic: Path) -> None:
     config = make_config({"domain": str(clinic)})
-    with pytest.raises(ReferenceDataError, match=r"no people to compare with: give dialogues with --human FILE"):
+    with pytest.raises(ReferenceDataError, match=r"no reference data of people: give dialogues with --human FILE"):
         load_people(config)
     built = definitions.domain_files("camping").reference
     assert load_people(make_config({"domain": str(clinic), "human": built})).domain == "camping"

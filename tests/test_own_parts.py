@@ -203,7 +203,7 @@ def test_what_is_told_is_checked(tmp_path: Path) -> None:
             batch += more
         assert not search.done
         first = batch[0].id
-        with pytest.raises(ConfigError, match="no dialogue 99999 is under way"):
+        with pytest.raises(ConfigError, match="no dialogue 99999 is pending"):
             search.tell({99999: []})
         with pytest.raises(InputError, match=f"dialogue {first}: expected turns with the role user or assistant"):
             search.tell({first: [{"role": "dragon", "content": "x"}]})
@@ -211,7 +211,7 @@ def test_what_is_told_is_checked(tmp_path: Path) -> None:
             search.tell({first: "hello"})
         turns = played(batch)
         search.tell({one.id: TimeoutError("too slow") if one.id == first else turns[one.id] for one in batch})
-        with pytest.raises(ConfigError, match="is under way"):
+        with pytest.raises(ConfigError, match="is pending"):
             search.tell({first: turns[first]})
 
 

@@ -32,7 +32,7 @@ def check_place(path: Path, *, resume: bool) -> None:
             runs = archive.runs()
         _check_scoring(path, runs)
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ArchiveError(f"archive {path} cannot be made: {path.parent} is not a folder that can be written to; give another --archive")
+        raise ArchiveError(f"archive {path} cannot be created: {path.parent} is not a writable folder; give another --archive")
 
 
 def _check_scoring(path: Path, runs: Sequence[Run]) -> None:
@@ -40,8 +40,8 @@ def _check_scoring(path: Path, runs: Sequence[Run]) -> None:
     made_by = scoring_of(runs[-1].settings) if runs else SCORING
     if made_by != SCORING:
         raise ArchiveError(
-            f"archive {path} was scored by scoring {made_by}, this personaevo scores by {SCORING}: it opens, shows and verifies "
-            "as it is, but cannot be resumed; begin another archive"
+            f"archive {path} was scored by scoring {made_by}, this personaevo scores by {SCORING}: it can be shown and verified, "
+            "but not resumed; begin another archive"
         )
 
 

@@ -35,12 +35,12 @@ def wanted(config: SearchConfig, parts: Parts = OURS) -> bool:
 class Company:
     """Context manager of models, players and threads, over an archive that is open for writing.
 
-    At a BudgetError, pending calls are completed and stored; at any other error they are aborted. ``told`` is called about once a second
-    with the number of dialogues played and the models' usage.
+    At a BudgetError, pending calls are completed and stored; at any other error they are aborted. ``on_progress`` is called about once a
+    second with the number of dialogues played and the models' usage.
     """
 
     def __init__(
-        self, config: SearchConfig, archive: Archive, told: Callable[[int, Spent], None] = lambda *_: None, parts: Parts = OURS
+        self, config: SearchConfig, archive: Archive, on_progress: Callable[[int, Spent], None] = lambda *_: None, parts: Parts = OURS
     ) -> None:
         runs = archive.runs()
         self._run_id = runs[-1].id if runs else 1
@@ -57,7 +57,7 @@ class Company:
             before={role: Spent(*sums) for role, sums in self._calls.sums(self._run_id).items()},
             conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None, own=parts.models,
         )  # fmt: skip
-        self._told = told
+        self._on_progress = on_progress
         self.crew = Crew(config.lag + 2, self.concurrency, self._meanwhile)
         # a ``generate`` call may ask ``_QUESTIONS`` per persona, and as many for all personas together
         calls = _QUESTIONS * (max(config.personas, config.test_personas) + 1) * max(config.task_count, config.test_tasks)
@@ -97,7 +97,7 @@ class Company:
     def _meanwhile(self) -> None:
         """Store answers and report the progress; the crew calls this about once a second."""
         self.flush()
-        self._told(self.players.played.number, self.models.ledger.total())
+        self._on_progress(self.players.played.number, self.models.ledger.total())
 
     def flush(self) -> None:
         """Store the answers that arrived since the last call. Raises ArchiveError."""

@@ -105,7 +105,7 @@ class ModelProposer:
 
     # -- in the search's thread ---------------------------------------------------------------------------------------------
 
-    def told(self, commit: Commit) -> None:
+    def tell(self, commit: Commit) -> None:
         """Add a committed candidate, and cache its dialogues for the next briefs."""
         self._history.tell(commit)
         if commit.episodes:
@@ -228,7 +228,7 @@ class ModelProposer:
             return None
         problem = _same(proposal.program.id)
         with suppress(PersonaevoError):  # if the answer is needed, the call is repeated and raises
-            return problem, rewrite.propose(brief.told(problem), self._mutator, None, examine)
+            return problem, rewrite.propose(brief.with_problem(problem), self._mutator, None, examine)
         return None
 
     def _new(
@@ -246,7 +246,7 @@ class ModelProposer:
                 return proposal
             if attempt is not None:
                 foreseen = ahead is not None and ahead[0] == problem
-                proposal = ahead[1] if ahead and foreseen else rewrite.propose(attempt.told(problem), self._mutator, None, examine)
+                proposal = ahead[1] if ahead and foreseen else rewrite.propose(attempt.with_problem(problem), self._mutator, None, examine)
         return ModelProposal(None, problem)
 
     def _alike(self, program: Program, own: frozenset[int]) -> str:

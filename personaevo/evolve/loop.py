@@ -118,7 +118,7 @@ class SearchLoop:
         whole = self.proposer is not None or self.surrogate is not None
         for commit in self.state.resume(self.archive, self.run_id, self.config.lag, whole=whole):
             if self.proposer is not None:
-                self.proposer.told(commit)
+                self.proposer.tell(commit)
         self.resumed = self.state.count
         if self.surrogate is not None:  # its population is rebuilt by the same deterministic choices
             for number in range(1, self.resumed):
@@ -294,7 +294,7 @@ class SearchLoop:
         self.archive.add(self.run_id, commit)
         self.state.tell(commit)
         if self.proposer is not None:
-            self.proposer.told(commit)
+            self.proposer.tell(commit)
         if time.monotonic() - self._flushed > _LONGEST_SECONDS:
             self._flush()
 

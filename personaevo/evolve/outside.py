@@ -95,7 +95,7 @@ class DialogueQueue:
             known = {number: self._open.get(number) for number in results}
         strange = next((number for number, one in known.items() if one is None), None)
         if strange is not None:
-            raise ConfigError(f"tell: no dialogue {strange!r:.40} is under way: give the ids that ask() gave, each once")
+            raise ConfigError(f"tell: no dialogue {strange!r:.40} is pending: give each id of ask() once")
         episodes = {number: _episode(one[0], results[number], number) for number, one in known.items() if one is not None}
         with self._changed:
             settled = [(self._open.pop(number)[1], episode) for number, episode in episodes.items()]

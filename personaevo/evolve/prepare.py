@@ -121,14 +121,14 @@ class Bench:
 
 
 def prepare(
-    config: SearchConfig, workers: Workers | Crew, players: Cast | None = None, told: Callable[[list[Rollout]], None] = lambda _: None,
-    *, tried: bool = True, parts: Parts = OURS,
+    config: SearchConfig, workers: Workers | Crew, players: Cast | None = None,
+    on_negatives: Callable[[list[Rollout]], None] = lambda _: None, *, tried: bool = True, parts: Parts = OURS,
 ) -> Bench:  # fmt: skip
     """Load and check the inputs, and train the judges. The people are split by person into two halves: one steers, one is held out.
 
     Args:
         players: players other than the embedded engine.
-        told: receives the roll-outs of the negatives before they are played, if dialogues cost calls.
+        on_negatives: receives the roll-outs of the negatives before they are played, if dialogues cost calls.
         tried: whether the seed program is known to run; otherwise it is run on its tasks first.
         parts: user-defined parts.
 
@@ -144,7 +144,9 @@ def prepare(
         try_program(given.seed_program, plans["train"], config.sandbox, players)
     inputs = _inputs(config, given, parts, models=costs(players))
     profiled = given.profiles is not None and given.profiles.cells is not None
-    make = ScorerBuilder(config, given.people, given.steering, given.kept, cells, given.tasks, workers, players, told, profiled, parts)
+    make = ScorerBuilder(
+        config, given.people, given.steering, given.kept, cells, given.tasks, workers, players, on_negatives, profiled, parts
+    )
     sizes = {"train": (len(plans["train"].items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
     key = "" if costs(players) or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
     start = cache.made(key, PreparedScorers, lambda: make.start(sizes)) if key else make.start(sizes)
@@ -230,8 +232,8 @@ def with_agreement(people: Reference) -> tuple[Reference, str]:
         return people, ""
     found = agreement.assumed(reference.installed_ratios())
     needs = f"{agreement.MIN_PEOPLE} people with two dialogues, or as many dialogues of {agreement.MIN_HALVED_TURNS} user turns"
-    figures = f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f}) is assumed, as other corpora show"
-    return replace(people, agreement=found), f"how consistent these people are cannot be measured (that takes {needs}): {figures}"
+    figures = f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f}) is assumed, from other corpora"
+    return replace(people, agreement=found), f"the consistency of these people cannot be measured (this needs {needs}): {figures}"
 
 
 def scoring_inputs() -> dict[str, str]:
@@ -280,8 +282,8 @@ def load_people(config: SearchConfig) -> Reference:
         return reference.read(config.human, domain=config.domain)
     if own.exists():
         return reference.load(own)
-    advice = f"give dialogues with --human FILE, or keep their figures: personaevo reference build … --domain {config.domain} --out {own}"
-    raise ReferenceDataError(f"domain '{config.domain}' has no people to compare with: {advice}")
+    advice = f"give dialogues with --human FILE, or build it: personaevo reference build … --domain {config.domain} --out {own}"
+    raise ReferenceDataError(f"domain '{config.domain}' has no reference data of people: {advice}")
 
 
 def load_program(config: SearchConfig, given: Profiles | None = None) -> Program:

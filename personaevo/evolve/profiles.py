@@ -61,8 +61,8 @@ def load(config: SearchConfig, steering: Reference, held_out: Reference) -> Prof
     found = implicit.read(config.profiles)
     usable = not_held_out(found, held_out)
     if not any(one.personal for one in usable):
-        held = f"{len(found) - len(usable)} are of people who are held out, nothing was learned of the others"
-        raise InputError(f"{config.profiles}: no profile of {len(found)} is of use: {held}; give more, or another --seed")
+        held = f"{len(found) - len(usable)} are of people who are held out, the others have no content"
+        raise InputError(f"{config.profiles}: none of {len(found)} profiles can be used: {held}; give more, or another --seed")
     cells = _cells(config, steering.values, _places(usable, steering.values))
     where = "cells around the people's dialogues" if cells is None else f"{len(cells)} cells around them"
     inputs = {
@@ -119,15 +119,15 @@ def _notes(
     known = _rows(steering)
     unknown = sum(known.isdisjoint(one.seen) for one in usable)
     if unknown:
-        whom = f"the people of {unknown} of {len(usable)} profiles"
-        notes.append(f"the reference does not know {whom}: if they are in it in another form, they may be among the held-out ones")
+        people = f"the people of {unknown} of {len(usable)} profiles"
+        notes.append(f"the reference has no data of {people}: if it has them in another form, they may be among the held-out ones")
     elsewhere = sorted({Path(one.domain).name for one in usable} - {"", config.domain})
     if elsewhere:
         notes.append(f"profiles were refined in the domain {', '.join(map(one_line, elsewhere))}, this search is in {config.domain}")
     if cells is None:
         notes.append(
-            f"too few cells can be made around {len(usable)} profiles (at least {config.cells} different ones are needed, with people near "
-            "them): the cells are those of the people's dialogues"
+            f"{len(usable)} profiles give too few cells (at least {config.cells} different ones are needed, with people near them): "
+            "the cells are those of the people's dialogues"
         )
     return tuple(notes)
 

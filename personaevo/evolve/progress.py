@@ -1,4 +1,4 @@
-"""Progress, forecasts and results of a search. Progress is reported after every commit and, if dialogues cost calls, about once a second."""
+"""Progress, forecasts and results of a search. Progress is reported after every commit and, with models, about once a second."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Brief:
     attempts: Sequence[str] = ()
     error: str = ""
 
-    def told(self, problem: str) -> Brief:
+    def with_problem(self, problem: str) -> Brief:
         """A copy that reports a problem with the first proposal."""
         return replace(self, attempts=(f"just now: {problem}; propose something else", *self.attempts))
 

@@ -114,8 +114,8 @@ def _bench(config: SearchConfig, company: Company | None, workers: Workers | Cre
     if company is None or not company.plays:
         bench = prepare(config, workers, tried=config.resume, parts=parts)
     else:
-        told = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
-        bench = prepare(config, workers, company.players, told, tried=config.resume, parts=parts)
+        on_negatives = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
+        bench = prepare(config, workers, company.players, on_negatives, tried=config.resume, parts=parts)
     if bench.assumed:
         warnings.warn(bench.assumed, PeopleWarning, stacklevel=2)
     for note in bench.notes:

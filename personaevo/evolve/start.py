@@ -52,7 +52,7 @@ def key_of(config: SearchConfig, sizes: Mapping[str, Sequence[int]], inputs: Map
 class ScorerBuilder:
     """Builds the scorers of both halves of the people: plays the negatives and trains the judges.
 
-    ``told`` receives the roll-outs of the negatives before they are played, if dialogues cost calls.
+    ``on_negatives`` receives the roll-outs of the negatives before they are played, if dialogues cost calls.
     """
 
     config: SearchConfig
@@ -63,7 +63,7 @@ class ScorerBuilder:
     tasks: Mapping[str, Sequence[Task]]
     workers: Workers | Crew
     players: Cast | None
-    told: Callable[[list[Rollout]], None]
+    on_negatives: Callable[[list[Rollout]], None]
     profiled: bool
     parts: Parts
 
@@ -109,7 +109,7 @@ class ScorerBuilder:
             planned[split] = negative_works(self.config, make, self.steering.values, tasks, split, models=models)
         works = [work.rollout for some in planned.values() for work in some]
         if models:
-            self.told(works)
+            self.on_negatives(works)
         played = iter(play(self.workers, works))
         found = {}
         for split, some in planned.items():
