@@ -23,9 +23,3 @@ def with_wording(config: SearchConfig) -> SearchConfig:
     """The settings with the wording of the calibration, unless they name a wording."""
     found = calibration_of(config)
     return config if found is None else config.model_copy(update={"wording": found.wording})
-
-
-def calibration_inputs(config: SearchConfig) -> dict[str, str]:
-    """The digest of the calibration as recorded with a run; empty without a calibration."""
-    found = calibration_of(config)
-    return {} if found is None else {"calibration_digest": found.digest}

@@ -36,6 +36,7 @@ from personaevo.programs.shingles import Known, shingles
 from personaevo.records import ChatModel, Commit, Episode, Message, Program, Reply
 from personaevo.workers import Workers
 
+_SAME = "it does the same as the known program {}"
 _TOO_ALIKE = 0.99  # similarity of syntax-tree shingles that counts as a duplicate; one changed number in 3 kB gives 0.95
 _INSPIRATION = 2  # elites of other cells in a prompt
 _PAIRS = 2  # contrasts in a prompt
@@ -226,7 +227,7 @@ class ModelProposer:
         others = [self._tickets[number] for number in range(brief.number - self._lag + 1, brief.number) if number in self._tickets]
         if proposal.program.id not in self._known and all(other.first.result() != proposal.program.id for other in others):
             return None
-        problem = _same(proposal.program.id)
+        problem = _SAME.format(proposal.program.id)
         with suppress(PersonaevoError):  # if the answer is needed, the call is repeated and raises
             return problem, rewrite.propose(brief.with_problem(problem), self._mutator, None, examine)
         return None
@@ -252,7 +253,7 @@ class ModelProposer:
     def _alike(self, program: Program, own: frozenset[int]) -> str:
         """The problem with a program that is too similar to a known one; "" if it is new."""
         if program.id in self._known:
-            return _same(program.id)
+            return _SAME.format(program.id)
         for key in list(islice(self._known, self._listed, None)):  # programs added since; a resumed search has some already
             self._shingles.add(key, shingles(self._known[key].source))
             self._listed += 1
@@ -280,10 +281,6 @@ class ModelProposer:
         calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:TRIED]]
         with self._company.players.sandboxes.one() as sandbox:
             return wrong(sandbox.run_many(program.source, calls, model))
-
-
-def _same(program_id: str) -> str:
-    return f"it does the same as the known program {program_id}"
 
 
 def _human(episode: Episode) -> float:

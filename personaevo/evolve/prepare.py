@@ -13,7 +13,7 @@ from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve import profiles
-from personaevo.evolve.calibrated import calibration_inputs, calibration_of
+from personaevo.evolve.calibrated import calibration_of
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.cell_names import named
 from personaevo.evolve.names import AUDITOR_SEES
@@ -151,10 +151,11 @@ def prepare(
     key = "" if costs(players) or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
     start = cache.made(key, PreparedScorers, lambda: make.start(sizes)) if key else make.start(sizes)
     calibration = calibration_of(config)
+    limits = {name: config.preservation_floor if name == "task_preservation" else floor for name, floor in floors().items()}
     return Bench(
         domain=config.domain_place, losses=given.people.losses, seed_program=given.seed_program, train_plan=plans["train"],
         final_plan=plans["final"], test_plan=plans["test"], screen_plan=plans["screen"], train=start.train, setting=start.setting,
-        steering=given.steering, kept=given.kept, floors=_floors(config), people_draws=config.people_draws, inputs=inputs,
+        steering=given.steering, kept=given.kept, floors=limits, people_draws=config.people_draws, inputs=inputs,
         tier=config.sandbox, cell_names=cell_names, start_key=key, players=players, assumed=given.assumed,
         notes=() if given.profiles is None else given.profiles.notes, response=None if calibration is None else calibration.response,
         controls=(*negative_records("train", start.negatives), *negative_records("test", start.setting.negatives)),
@@ -208,6 +209,7 @@ def _plans(config: SearchConfig, tasks: Mapping[str, Sequence[Task]]) -> dict[st
 
 def _inputs(config: SearchConfig, given: _Loaded, parts: Parts, *, models: bool) -> dict[str, Any]:
     """Settings of the run that identify its inputs (see ``Bench.inputs``)."""
+    calibration = calibration_of(config)
     return {
         **input_digests(config, given.tasks, given.people),
         **({} if given.profiles is None else given.profiles.inputs),
@@ -215,15 +217,10 @@ def _inputs(config: SearchConfig, given: _Loaded, parts: Parts, *, models: bool)
         "negatives": json.dumps(negative_kinds(config, models=models)),
         "negatives_digest": negatives_digest(config, models=models),
         **scoring_inputs(),
-        **calibration_inputs(config),
+        **({} if calibration is None else {"calibration_digest": calibration.digest}),
         **parts.recorded(),
         **({} if given.people.typing is None else {AUDITOR_SEES: f"typing {given.people.typing_version}"}),
     }
-
-
-def _floors(config: SearchConfig) -> dict[str, float]:
-    """The floors of a run: those of the objectives, where the settings determine that of task preservation."""
-    return {name: config.preservation_floor if name == "task_preservation" else floor for name, floor in floors().items()}
 
 
 def with_agreement(people: Reference) -> tuple[Reference, str]:

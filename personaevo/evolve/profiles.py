@@ -80,13 +80,8 @@ def load(config: SearchConfig, steering: Reference, held_out: Reference) -> Prof
 
 def not_held_out(found: Sequence[ImplicitProfile], held_out: Reference) -> list[ImplicitProfile]:
     """The profiles of people without a held-out dialogue."""
-    rows = _rows(held_out)
+    rows = {tuple(row) for row in held_out.values.tolist()}
     return [one for one in found if rows.isdisjoint(one.seen)]
-
-
-def _rows(people: Reference) -> set[tuple[float, ...]]:
-    """Fingerprints of a reference as a set."""
-    return {tuple(row) for row in people.values.tolist()}
 
 
 def _places(usable: Sequence[ImplicitProfile], people: Floats) -> Floats:
@@ -116,7 +111,7 @@ def _notes(
     notes = []
     if len(usable) < len(found):
         notes.append(f"{len(found) - len(usable)} of {len(found)} profiles are of people who are held out, and are not used")
-    known = _rows(steering)
+    known = {tuple(row) for row in steering.values.tolist()}
     unknown = sum(known.isdisjoint(one.seen) for one in usable)
     if unknown:
         people = f"the people of {unknown} of {len(usable)} profiles"

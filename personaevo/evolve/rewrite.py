@@ -146,8 +146,11 @@ def question(brief: Brief, reflection: str) -> list[Message]:
         return _adjusting(brief, reflection)
     asked = [_parent(brief, reflection)]
     if brief.inspiration:
-        programs = "\n\n".join(_program(f"best at: {_plain(cell)}", program) for cell, program in brief.inspiration)
-        asked.append(_part("inspiration", programs=programs))
+        programs = []
+        for cell, program in brief.inspiration:
+            plain = "".join(char if char.isalnum() or char in " ,-" else " " for char in cell)[:60].strip() or "some"
+            programs.append(_program(f"best at: {plain}", program))
+        asked.append(_part("inspiration", programs="\n\n".join(programs)))
     if brief.attempts:
         asked.append(_part("tried", attempts=quoted("attempts", "\n".join(brief.attempts[:ATTEMPTS]))))
     asked.append(_task(brief))
@@ -238,11 +241,6 @@ def _pair(number: int, pair: Pair) -> str:
 
 def _program(label: str, program: Program) -> str:
     return quoted(label, program.source, _LONGEST_PROGRAM)
-
-
-def _plain(cell: str) -> str:
-    """A cell's name, reduced to characters that are allowed in a label."""
-    return "".join(char if char.isalnum() or char in " ,-" else " " for char in cell)[:60].strip() or "some"
 
 
 def _part(name: str, **slots: str) -> str:

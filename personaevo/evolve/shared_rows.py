@@ -56,9 +56,10 @@ def shared_rows(bench: Bench, workers: Workers | Crew) -> SharedRows:
     return cache.made(key, SharedRows, lambda: _made(bench, workers))
 
 
-def row_of(bench: Bench, episodes: Sequence[Episode], worlds: Sequence[World]) -> Row:
-    """A row from its dialogues, with point estimates and bootstrap draws."""
-    return _row(bench, episodes, chained([world.shares(episodes) for world in worlds]))
+def row_of(bench: Bench, episodes: Sequence[Episode], draws: Shares) -> Row:
+    """A row from its dialogues and its bootstrap draws."""
+    completed = sum(one.state == "completed" for one in episodes)
+    return Row(completed, *point_of(bench.test, episodes), draws, _sample(bench, episodes))
 
 
 def audits_of(bench: Bench, workers: Workers | Crew, rows: Mapping[str, Row], n: int) -> Audits:
@@ -104,15 +105,9 @@ def _made(bench: Bench, workers: Workers | Crew) -> SharedRows:
     found = workers.map(partial(drawn_world, bench.setting, played, n), range(bench.people_draws))
     worlds, draws = tuple(world for world, _ in found), joined([shares for _, shares in found])
     people = Row(n, *point_of_people(bench.setting, n), chained([world.humans for world in worlds]), people_sample(bench.steering))
-    rows = {PEOPLE: people} | {name: _row(bench, episodes, draws[name]) for name, episodes in played.items()}
+    rows = {PEOPLE: people} | {name: row_of(bench, episodes, draws[name]) for name, episodes in played.items()}
     count = comparable(bench, rows)
     return SharedRows(rows, worlds, audits_of(bench, workers, rows, count), count)
-
-
-def _row(bench: Bench, episodes: Sequence[Episode], draws: Shares) -> Row:
-    """A row from its dialogues and its bootstrap draws."""
-    completed = sum(one.state == "completed" for one in episodes)
-    return Row(completed, *point_of(bench.test, episodes), draws, _sample(bench, episodes))
 
 
 def _sample(bench: Bench, episodes: Sequence[Episode]) -> Sample:

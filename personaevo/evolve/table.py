@@ -9,7 +9,7 @@ from personaevo.evolve.names import AUDITOR, BEST, PEOPLE, SEED
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
 from personaevo.evolve.shared_rows import Audits, Row, audits_of, comparable, row_of, shared_rows
-from personaevo.judge.uncertainty import interval
+from personaevo.judge.uncertainty import chained, interval
 from personaevo.records import Comparison, FinalTable, Measure, Program, TableRow
 from personaevo.workers import Workers
 
@@ -18,7 +18,8 @@ def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTa
     """All rows over the same number of held-out episodes, which did not steer the search."""
     shared = shared_rows(bench, workers)
     (episodes,) = play(workers, [bench.rollout(best.source, bench.test_plan)])
-    rows = {**shared.rows, BEST: row_of(bench, episodes, shared.worlds)}
+    draws = chained([world.shares(episodes) for world in shared.worlds])
+    rows = {**shared.rows, BEST: row_of(bench, episodes, draws)}
     n = comparable(bench, rows)
     if n == shared.audited:
         audits: Audits = {**shared.audits, **audits_of(bench, workers, {BEST: rows[BEST]}, n)}

@@ -244,9 +244,8 @@ def train(
         grown.append(one)
     models, found = [], np.empty(len(values))
     for one, (fit, held) in zip(grown, folds, strict=True):
-        slope, offset = _platt(_logit(shares[fit]), truth[fit], weights[fit])
-        models.append(_Model(one, slope, offset))
-        found[held] = _sigmoid(slope * _logit(shares[held]) + offset)
+        models.append(_Model(one, *_platt(_logit(shares[fit]), truth[fit], weights[fit])))
+        found[held] = models[-1].calibrated(shares[held])
     ends = np.cumsum([len(people), *(len(kind.values) for kind in kinds)])
     parts = {name: found[start:stop] for name, start, stop in zip(negatives, ends[:-1], ends[1:], strict=True)}
     return Discriminator(tuple(models), found[: len(people)], parts)

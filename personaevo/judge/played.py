@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -39,10 +39,6 @@ class Played:
         values = np.array([one.fingerprint if one.state == "completed" else failed for one in episodes], dtype=float)
         weighted = leave_one_out(int(calls.max()) + 1) if weights is None else weights
         return cls(tuple(episodes), values, done, calls, personas, weighted, len(episodes))
-
-    def with_weights(self, weights: Floats) -> Played:
-        """The same dialogues under other weightings, ``[k, g]``."""
-        return replace(self, weights=weights)
 
     @cached_property
     def p_human(self) -> Floats:

@@ -96,7 +96,7 @@ def point(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int) -> tu
 def point_of(scorer: Scorer, episodes: Sequence[Episode]) -> tuple[Shares, Shares]:
     """Point estimates of one row: shares and raw values, ``[1]`` each."""
     played = Played.of(scorer.judged(episodes), scorer.worst)
-    return scorer.shares(played.with_weights(played.weights[:1]))
+    return scorer.shares(replace(played, weights=played.weights[:1]))
 
 
 def point_of_people(setting: Setting, n: int) -> tuple[Shares, Shares]:
@@ -121,7 +121,7 @@ class World:
         rng = np.random.default_rng([self.scorer.seed, self.number, calls])
         weights = rng.multinomial(calls, np.full(calls, 1 / calls), size=CALL_DRAWS).astype(float)
         drawn = replace(self.scorer, shrinks=False) if calls < _FEW_CALLS else self.scorer
-        return drawn.shares(played.with_weights(weights))[0]
+        return drawn.shares(replace(played, weights=weights))[0]
 
 
 def drawn_world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> tuple[World, dict[str, Shares]]:

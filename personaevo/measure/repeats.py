@@ -45,7 +45,8 @@ def repeats(dialogues: Sequence[Sequence[str]]) -> list[int | None]:
         # Prefix filtering (Chaudhuri et al. 2006): similar dialogues share at least one of these rarest bigrams.
         rare = sorted(own, key=lambda pair: (rarity[pair], pair))[: len(own) - ceil(SHARED * len(own)) + 1] if own else []
         near = sorted({other for pair in rare for other in begun[pair]})
-        similar = (one for one in near if _jaccard(own, pairs[one]) >= SHARED)
+        shared = ((one, len(own & pairs[one])) for one in near)
+        similar = (one for one, both in shared if both / (len(own) + len(pairs[one]) - both) >= SHARED)  # Jaccard
         orders = ((one, SequenceMatcher(None, words[index], words[one], autojunk=False)) for one in similar)
         found = next((one for one, order in orders if order.ratio() >= IN_ORDER), None)
         if found is None:
@@ -53,8 +54,3 @@ def repeats(dialogues: Sequence[Sequence[str]]) -> list[int | None]:
                 begun[pair].append(index)
         first.append(found)
     return first
-
-
-def _jaccard(one: frozenset[_Pair], other: frozenset[_Pair]) -> float:
-    both = len(one & other)
-    return both / (len(one) + len(other) - both)

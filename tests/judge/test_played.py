@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,7 +45,7 @@ def test_sums_and_means_by_hand() -> None:
     assert played.totals.tolist() == [6, 4, 4, 4]
     assert played.means(values) == pytest.approx([3.5, 4.5, 3.5, 2.5])
     assert played.means(np.column_stack([values, -values]))[:, 1] == pytest.approx([-3.5, -4.5, -3.5, -2.5])
-    twice = played.with_weights(np.array([[2.0, 1.0, 0.0]]))
+    twice = replace(played, weights=np.array([[2.0, 1.0, 0.0]]))
     assert twice.means(values) == pytest.approx([(2 * 3 + 7) / 6])
 
 

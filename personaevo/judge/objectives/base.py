@@ -23,6 +23,11 @@ def share_of(raw: Floats, level: Level, played: Played | None) -> Floats:
     return found
 
 
+def no_level(scorer: Scorer, n: int) -> Level | None:
+    """No levels: the raw value is reported. (Defaults are functions, not lambdas, because objectives are pickled.)"""
+    return None
+
+
 @dataclass(frozen=True)
 class Objective:
     """One objective. The registry finds it as a module-level variable in a file of ``personaevo.judge.objectives``.
@@ -36,7 +41,8 @@ class Objective:
         raw: the statistic under each weighting of the ``generate`` calls, ``[k]``, from stored fingerprints and turns.
         level: raw values for the shares 0 and 1 (equally many other people, unknown to judge and cells); None if reference data does not
             determine them, and the raw value is shown.
-        share: converts raw values to shares; its third argument is None for people, of whom no dialogue is missing.
+        share: converts raw values to shares, by default linearly without clipping; its third argument is None for people, of whom no
+            dialogue is missing.
         role: "steers" (part of the score), "holds" (a floor, not traded off) or "beside" (reported only).
         direction: whether "more" or "less" of the share is better. An objective that steers is scaled so that more is better and people
             have 1.
@@ -50,7 +56,7 @@ class Objective:
     needs: Literal["dialogue", "persona", "population"]
     raw: Callable[[Played, Scorer], Floats]
     reads: Literal["fingerprints", "turns"] = "turns"
-    level: Callable[[Scorer, int], Level | None] = lambda scorer, n: None
+    level: Callable[[Scorer, int], Level | None] = no_level
     share: Callable[[Floats, Level, Played | None], Floats] = share_of
     role: Role = "beside"
     direction: Literal["more", "less"] = "more"
