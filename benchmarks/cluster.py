@@ -170,7 +170,7 @@ def _prepared(running: SearchLoop) -> list[bytes]:
     for number in range(1, PREPARED + 1):
         proposal, _ = running._proposal(number)
         known[proposal.program.id] = proposal.program
-        work = running.bench.rollout(proposal.program.source, running.bench.train_plan, number)
+        work = running.setup.rollout(proposal.program.source, running.setup.train_plan, number)
         found.append(pickle.dumps(Answer(pickle.dumps(roll_out(work), 5)), 5))
     return found
 

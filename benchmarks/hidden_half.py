@@ -75,8 +75,8 @@ def _best(config: SearchConfig) -> str:
 
     def table(running: SearchLoop) -> FinalTable:
         best = [running.state.asked[one.program_id] for one in running.state.held.top(running.config.finalists)]
-        finals = play_finals(running.bench, running.workers, best)
-        return FinalTable((TableRow("evolved", winner(finals, running.bench.floors).program_id, {}),))
+        finals = play_finals(running.setup, running.workers, best)
+        return FinalTable((TableRow("evolved", winner(finals, running.setup.floors).program_id, {}),))
 
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(SearchLoop, "table", table):
         return search(config.model_copy(update={"archive": Path(folder) / "a.duckdb"})).best.source

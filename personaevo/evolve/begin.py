@@ -51,16 +51,16 @@ def free_name(domain: str) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def begin(archive: Archive, config: SearchConfig, bench: Bench) -> Run:
+def begin(archive: Archive, config: SearchConfig, setup: Bench) -> Run:
     """The run to resume, or a new one.
 
     Raises:
         ArchiveError: the archive's run has other settings, tasks, people or another seed program, or lacks required dialogues.
     """
-    wanted = {"calibration_digest": None, OWN_PARTS: None} | config.recorded() | bench.inputs
+    wanted = {"calibration_digest": None, OWN_PARTS: None} | config.recorded() | setup.inputs
     runs = archive.runs()
     if not runs:
-        run = archive.begin_run(wanted, bench.cells(), bench.scoring())
+        run = archive.begin_run(wanted, setup.cells(), setup.scoring())
         archive.publish_snapshot()
         return run
     settings = runs[-1].settings

@@ -90,12 +90,12 @@ class ModelProposer:
     """Makes proposals with the mutator's model. ``known`` are all accepted programs; at most ``lag`` candidates are pending."""
 
     def __init__(
-        self, company: Company, bench: Bench, archive: Archive, run_id: int, known: Programs, workers: Workers | Crew, lag: int
+        self, runtime: Company, setup: Bench, archive: Archive, run_id: int, known: Programs, workers: Workers | Crew, lag: int
     ) -> None:
-        mutator = company.role("mutator")
+        mutator = runtime.role("mutator")
         assert mutator is not None, "the caller checks this"
-        self._mutator, self._reflector = mutator, company.role("reflector")
-        self._company, self._bench, self._archive, self._run_id, self._known = company, bench, archive, run_id, known
+        self._mutator, self._reflector = mutator, runtime.role("reflector")
+        self._runtime, self._setup, self._archive, self._run_id, self._known = runtime, setup, archive, run_id, known
         self._workers, self._lag = workers if isinstance(workers, Workers) else None, lag
         self._shingles = Known(lambda key: shingles(known[key].source))
         self._history = History()
@@ -116,7 +116,7 @@ class ModelProposer:
         """Cache the dialogues of a candidate."""
         self._recent[number] = episodes
         self._recent.move_to_end(number)
-        while len(self._recent) * len(self._bench.train_plan.items) > _RECENT:
+        while len(self._recent) * len(self._setup.train_plan.items) > _RECENT:
             self._recent.popitem(last=False)
         return episodes
 
@@ -129,7 +129,7 @@ class ModelProposer:
         """Start a thread that asks for a program and plays it."""
         self._tickets[brief.number] = _Ticket()
         self._tickets.pop(brief.number - 2 * self._lag, None)  # settled long ago
-        return self._company.crew.submit(self._develop, brief)
+        return self._runtime.crew.submit(self._develop, brief)
 
     def brief(self, number: int, count: int, population: Population,
               pick: Callable[[random.Random], Scored | None], rng: random.Random) -> Brief:  # fmt: skip
@@ -139,7 +139,7 @@ class ModelProposer:
         chosen = pick(rng)
         mate = pick(rng)
         mates = chosen is not None and mate is not None and mate.program_id != chosen.program_id
-        parent = self._known[chosen.program_id] if chosen is not None else self._bench.seed_program
+        parent = self._known[chosen.program_id] if chosen is not None else self._setup.seed_program
         operator = rewrite.choose(
             rng, failed=bool(repairable), mates=mates, adjustable=adjust.able(parent.source), tried=self._history.usable
         )  # fmt: skip
@@ -147,11 +147,11 @@ class ModelProposer:
             broken = rng.choice(repairable).candidate
             return Brief("repair", number, broken.program, None, error=broken.reason or "")
         if chosen is None:
-            return Brief(operator, number, self._bench.seed_program, None)
+            return Brief(operator, number, self._setup.seed_program, None)
         commit = self._history.evaluated[chosen.program_id]
         episodes = self._episodes(commit.candidate.number)
         return Brief(
-            operator, number, self._known[chosen.program_id], chosen.evaluation, self._bench.train.gaps(episodes),
+            operator, number, self._known[chosen.program_id], chosen.evaluation, self._setup.train.gaps(episodes),
             self._pairs(commit, episodes),
             mate=self._known[mate.program_id] if mate is not None and operator == "crossover" else None,
             mate_score=mate.evaluation.objectives["score"].value if mate is not None else 0.0,
@@ -176,7 +176,7 @@ class ModelProposer:
 
     def _inspiration(self, population: Population, chosen: Scored, rng: random.Random) -> tuple[tuple[str, Program], ...]:
         """Random elites of cells that the parent does not own."""
-        names = {cell["cell"]: cell["name"] for cell in self._bench.cells()}
+        names = {cell["cell"]: cell["name"] for cell in self._setup.cells()}
         held = [(cell, owner) for cell, owner in sorted(population.elites.items()) if owner.program_id != chosen.program_id]
         drawn = rng.sample(held, min(_INSPIRATION, len(held)))
         return tuple((names[cell], self._known[owner.program_id]) for cell, owner in drawn)
@@ -188,7 +188,7 @@ class ModelProposer:
         examined: dict[str, Examined] = {}
 
         def examine(source: str) -> ModelProposal:
-            found = self._examine(self._bench.rollout(source, self._bench.train_plan, brief.number))
+            found = self._examine(self._setup.rollout(source, self._setup.train_plan, brief.number))
             if found.proposal.program is not None:
                 examined[found.proposal.program.id] = found
             return found.proposal
@@ -199,7 +199,7 @@ class ModelProposer:
         found = examined[proposal.program.id]
         if found.episodes is not None:
             return ModelCandidate(proposal.program, episodes=found.episodes)
-        work = self._bench.rollout(proposal.program.source, self._bench.train_plan, brief.number)
+        work = self._setup.rollout(proposal.program.source, self._setup.train_plan, brief.number)
         return ModelCandidate(proposal.program, episodes=roll_out(work))
 
     def _proposal(self, brief: Brief, examined: Mapping[str, Examined], examine: Examine) -> ModelProposal:
@@ -276,10 +276,10 @@ class ModelProposer:
 
     def _dry_run(self, program: Program) -> str:
         """Run the program with a stub model: the reason of the first failure, "" if there is none."""
-        plan = self._bench.train_plan
-        model: ChatModel | None = Stub() if self._company.players.generator is not None else None
+        plan = self._setup.train_plan
+        model: ChatModel | None = Stub() if self._runtime.players.generator is not None else None
         calls = [Call(task, plan.personas, plan.generate_seed(task.id)) for task in plan.tasks[:TRIED]]
-        with self._company.players.sandboxes.one() as sandbox:
+        with self._runtime.players.sandboxes.one() as sandbox:
             return wrong(sandbox.run_many(program.source, calls, model))
 
 

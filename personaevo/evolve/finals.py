@@ -21,10 +21,10 @@ from personaevo.records import Evaluation, Program
 from personaevo.workers import Workers
 
 
-def play_finals(bench: Bench, workers: Workers | Crew, finalists: Sequence[Program]) -> list[Evaluation]:
+def play_finals(setup: Bench, workers: Workers | Crew, finalists: Sequence[Program]) -> list[Evaluation]:
     """Evaluate each finalist on the final plan: train tasks, the people that steer the search, fresh seeds."""
-    played = play(workers, [bench.rollout(program.source, bench.final_plan) for program in finalists])
-    return [bench.score(program.id, episodes)[0] for program, episodes in zip(finalists, played, strict=True)]
+    played = play(workers, [setup.rollout(program.source, setup.final_plan) for program in finalists])
+    return [setup.score(program.id, episodes)[0] for program, episodes in zip(finalists, played, strict=True)]
 
 
 def likeliest(population: Sequence[Scored], count: int, prior: Mapping[str, Evaluation]) -> list[Scored]:

@@ -90,23 +90,23 @@ class SearchLoop:
     """A running search."""
 
     def __init__(
-        self, config: SearchConfig, bench: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
-        watch: ProgressReporter, started: float, company: Company | None = None, parts: Parts = OURS,
+        self, config: SearchConfig, setup: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
+        watch: ProgressReporter, started: float, runtime: Company | None = None, parts: Parts = OURS,
     ) -> None:  # fmt: skip
-        self.config, self.bench, self.workers, self.archive, self.run_id = config, bench, workers, archive, run_id
+        self.config, self.setup, self.workers, self.archive, self.run_id = config, setup, workers, archive, run_id
         self.watch, self.started, self.parts = watch, started, parts
         self.operators = parts.operator_table
         self.resumed = 0
         self._flushed = started
-        self.company = company
-        rewrites = company is not None and company.role("mutator") is not None
+        self.runtime = runtime
+        rewrites = runtime is not None and runtime.role("mutator") is not None
         held = config.candidates if rewrites else 4 * config.lag  # a mutator's threads read sources too, and an archive has one reader
-        self.state = State(bench.floors, held, archive.sources, self._evaluated, config.finalists)
+        self.state = State(setup.floors, held, archive.sources, self._evaluated, config.finalists)
         self.proposer: ModelProposer | None = None
-        if company is not None and rewrites:
-            self.proposer = ModelProposer(company, bench, archive, run_id, self.state.asked, workers, config.lag)
-        self.masses = dict(enumerate(map(float, bench.train.cells.masses)))
-        self.surrogate = Surrogate(bench) if screens(config) else None
+        if runtime is not None and rewrites:
+            self.proposer = ModelProposer(runtime, setup, archive, run_id, self.state.asked, workers, config.lag)
+        self.masses = dict(enumerate(map(float, setup.train.cells.masses)))
+        self.surrogate = Surrogate(setup) if screens(config) else None
 
     def _evaluated(self, programs: Sequence[str]) -> list[Scored]:
         """Committed programs with their evaluations."""
@@ -123,8 +123,8 @@ class SearchLoop:
         if self.surrogate is not None:  # its population is rebuilt by the same deterministic choices
             for number in range(1, self.resumed):
                 self._proposal(number)
-        if self.company is not None:
-            self.company.players.played.add(self.state.episodes)
+        if self.runtime is not None:
+            self.runtime.players.played.add(self.state.episodes)
 
     def loop(self) -> None:
         """Ask, evaluate, tell, until all candidates are committed."""
@@ -136,7 +136,7 @@ class SearchLoop:
                     pending.append(self.ask(number))
                     number += 1
                 self.tell(self.evaluate(pending))
-                self.watch.committed(self.progress(), self.company.players.played.number if self.company is not None else 0)
+                self.watch.committed(self.progress(), self.runtime.players.played.number if self.runtime is not None else 0)
         finally:
             self._flush()
 
@@ -167,7 +167,7 @@ class SearchLoop:
     def _proposal(self, number: int) -> tuple[Proposal, tuple[Screened, ...]]:
         """The candidate's program, and the proposals that it was selected from on the surrogate."""
         if number == 0:
-            return Proposal(self.bench.seed_program, (), SEED_OPERATOR), ()
+            return Proposal(self.setup.seed_program, (), SEED_OPERATOR), ()
         rng = random.Random(seed_of(self.config.seed, number, "breed"))
         population = self.state.parents(number - self.config.lag)
         if self.surrogate is None:
@@ -204,7 +204,7 @@ class SearchLoop:
         """A parent and the judge's remarks on it. Random selection gives no remarks; before there are results it is the seed program."""
         chosen = self._chosen(population, rng)
         if chosen is None:
-            return self.bench.seed_program, ()
+            return self.setup.seed_program, ()
         return known[chosen.program_id], () if self.config.selection == "random" else chosen.evaluation.remarks
 
     def _chosen(self, population: Population, rng: random.Random) -> Scored | None:
@@ -218,7 +218,7 @@ class SearchLoop:
 
     def _play(self, program: Program, candidate: int) -> Future[tuple[Episode, ...]]:
         """Start the episodes of a program on the train plan."""
-        return self.workers.submit(roll_out, self.bench.rollout(program.source, self.bench.train_plan, candidate))
+        return self.workers.submit(roll_out, self.setup.rollout(program.source, self.setup.train_plan, candidate))
 
     # -- evaluate ---------------------------------------------------------------------------------------------------------
 
@@ -241,8 +241,8 @@ class SearchLoop:
         """Wait for a future's result. The archive is flushed before a long wait."""
         if not wait([future], timeout=_GATHER_SECONDS).done:
             self._flush()
-        if self.company is not None:
-            self.company.crew.wait(future)
+        if self.runtime is not None:
+            self.runtime.crew.wait(future)
         found: Value = self.workers.result(future)
         return found
 
@@ -275,11 +275,11 @@ class SearchLoop:
             again: tuple[Episode, ...] = self.workers.result(self._play(asked.program, asked.number))
             return again
         except LostError:
-            return spoiled(self.bench.train_plan, LOST_TWICE)
+            return spoiled(self.setup.train_plan, LOST_TWICE)
 
     def _scored(self, asked: PendingCandidate, episodes: Sequence[Episode]) -> Commit:
         """The commit of a candidate from its episodes."""
-        evaluation, judged = self.bench.score(asked.program.id, episodes)
+        evaluation, judged = self.setup.score(asked.program.id, episodes)
         failure = next((one for one in judged if one.state == "failed"), None)
         candidate = Candidate(
             asked.number, asked.program, asked.parents, asked.operator, "evaluated" if evaluation.completed else "failed",
@@ -302,8 +302,8 @@ class SearchLoop:
         """Write pending commits and model answers to disk."""
         self._flushed = time.monotonic()
         self.archive.flush()
-        if self.company is not None:
-            self.company.flush()
+        if self.runtime is not None:
+            self.runtime.flush()
 
     def progress(self) -> Progress:
         """The current progress."""
@@ -312,7 +312,7 @@ class SearchLoop:
         seconds = time.monotonic() - self.started
         held = len(population.elites)
         done, planned, cells = self.state.count, self.config.candidates, len(self.masses)
-        spent = self.company.models.ledger.total() if self.company is not None else None
+        spent = self.runtime.models.ledger.total() if self.runtime is not None else None
         return Progress(done, planned, best, population.expected, held, cells, self.state.episodes, seconds, spent)
 
     # -- the end ----------------------------------------------------------------------------------------------------------
@@ -323,11 +323,11 @@ class SearchLoop:
         if stored.rows and self.state.count == self.resumed:
             return stored
         # the best programs of the search; the seed program if none holds the floors
-        finalists = [self.state.asked[scored.program_id] for scored in self._best(self.config.finalists)] or [self.bench.seed_program]
-        finals = play_finals(self.bench, self.workers, finalists) if len(finalists) > 1 else []
+        finalists = [self.state.asked[scored.program_id] for scored in self._best(self.config.finalists)] or [self.setup.seed_program]
+        finals = play_finals(self.setup, self.workers, finalists) if len(finalists) > 1 else []
         self.state.episodes += sum(one.planned for one in finals)
-        best = self.state.asked[winner(finals, self.bench.floors).program_id] if finals else finalists[0]
-        table = final_table(self.bench, self.workers, best)
+        best = self.state.asked[winner(finals, self.setup.floors).program_id] if finals else finalists[0]
+        table = final_table(self.setup, self.workers, best)
         self.archive.write_table(self.run_id, table, finals)
         return table
 
@@ -342,9 +342,9 @@ class SearchLoop:
         seconds = time.monotonic() - self.started
         best = self.state.asked[next(row.program_id for row in table.rows if row.program_id and row.row == BEST)]
         digest = archive.digest(self.run_id)
-        spending = self.company.models.ledger.accounts() if self.company is not None else {}
+        spending = self.runtime.models.ledger.accounts() if self.runtime is not None else {}
         done = self.state.count, self.state.episodes
-        sees = self.bench.inputs.get(AUDITOR_SEES, "")
+        sees = self.setup.inputs.get(AUDITOR_SEES, "")
         return SearchResult(
             path, self.config.seed, *done, seconds, digest, best, table.rows, table.comparisons, spending, self._problem(), sees
         )

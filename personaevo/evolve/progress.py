@@ -82,7 +82,7 @@ class ProgressReporter:
             callback(progress)
 
 
-def outlook(config: SearchConfig, company: Company, kinds: Sequence[Rollout]) -> Outlook:
+def outlook(config: SearchConfig, runtime: Company, kinds: Sequence[Rollout]) -> Outlook:
     """Forecast the dialogues and the time of a search. It plays the first dialogue of each of the ``kinds`` of training data of the judge
     (persona-free first); their answers are cached, so the search does not pay for them again.
 
@@ -90,13 +90,13 @@ def outlook(config: SearchConfig, company: Company, kinds: Sequence[Rollout]) ->
         ModelError, BudgetError: the model cannot be called.
     """
     planned = dialogues(config)
-    if config.replay is not None or config.resume or company.players.outside is not None:
+    if config.replay is not None or config.resume or runtime.players.outside is not None:
         return Outlook(planned, None)
     first = [replace(work, plan=replace(work.plan, items=work.plan.items[:1])) for work in kinds[:_TIMED]]
-    free, directed = company.crew.map(_timed, first)
-    company.players.played.add(-len(first))  # the search plays them again, from the cache
+    free, directed = runtime.crew.map(_timed, first)
+    runtime.players.played.add(-len(first))  # the search plays them again, from the cache
     of_free = planned.controls // len(kinds) + config.test_tasks * config.test_personas * DIALOGUES
-    return Outlook(planned, (of_free * free + (planned.all - of_free) * directed) / company.concurrency)
+    return Outlook(planned, (of_free * free + (planned.all - of_free) * directed) / runtime.concurrency)
 
 
 def _timed(work: Rollout) -> float:

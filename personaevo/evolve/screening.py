@@ -50,28 +50,28 @@ class ScreenedProgram:
 
 
 class Surrogate:
-    """The embedded engine as a surrogate of the run's model, with the population of programs that it played. ``bench.response`` maps
+    """The embedded engine as a surrogate of the run's model, with the population of programs that it played. ``setup.response`` maps
     requested dials to those that the model shows."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench, self._response = bench, bench.response
+    def __init__(self, setup: Bench) -> None:
+        self._setup, self._response = setup, setup.response
         self.population = Population(lambda ids: [Scored(key, self.evaluations[key]) for key in ids])
         self.known: dict[str, ScreenedProgram] = {}
         self._played: set[str] = set()
         self.chosen: set[float] = set()  # standings of candidates: an equal standing means equal dialogues, so nothing new
         self.evaluations: dict[str, Evaluation] = {}
-        self.play(bench.seed_program, ())
-        self.chose(bench.seed_program.id)
+        self.play(setup.seed_program, ())
+        self.chose(setup.seed_program.id)
 
     def play(self, program: Program, parents: Sequence[str]) -> float:
         """Play a new program on the surrogate, and return its standing by the run's judge (``ranking.standing``)."""
         ancestors = [(one,) if one in self._played else self.known[one].parents for one in parents]
         self.known[program.id] = ScreenedProgram(program, tuple(dict.fromkeys(one for some in ancestors for one in some)))
-        assert self._bench.players is not None
-        players = Cast(self._make_user, None, None, _Inline(), self._bench.players.sandboxes)
-        episodes = roll_out(self._bench.rollout(program.source, self._bench.screen_plan, players=players))
-        evaluation = self._bench.train.score(program.id, episodes)[0]
-        if evaluation.completed and holds_floors(evaluation, self._bench.floors):
+        assert self._setup.players is not None
+        players = Cast(self._make_user, None, None, _Inline(), self._setup.players.sandboxes)
+        episodes = roll_out(self._setup.rollout(program.source, self._setup.screen_plan, players=players))
+        evaluation = self._setup.train.score(program.id, episodes)[0]
+        if evaluation.completed and holds_floors(evaluation, self._setup.floors):
             self.population.add(Scored(program.id, evaluation))
         self.evaluations[program.id] = evaluation
         return standing(evaluation)

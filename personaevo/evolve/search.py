@@ -82,24 +82,24 @@ def run(
         check_place(path, resume=config.resume)
         require(config.sandbox)
         watch = ProgressReporter(config, callbacks)
-        company = _company(config, path, stack, watch, parts)
-        workers = company.crew if company and company.plays else stack.enter_context(Workers(config.jobs, executor))
+        runtime = _runtime(config, path, stack, watch, parts)
+        workers = runtime.crew if runtime and runtime.plays else stack.enter_context(Workers(config.jobs, executor))
         if isinstance(workers, Workers):
             workers.warm_up(warmed, config.sandbox)
-        archive = company.archive if company else None
+        archive = runtime.archive if runtime else None
         if archive is None and config.resume:
             archive = stack.enter_context(Archive.create_or_open(path))
-        bench = _bench(config, company, workers, watch, parts)
+        setup = _setup(config, runtime, workers, watch, parts)
         if archive is None:  # only now: a mistake in the settings or the seed program must not leave an empty archive
             archive = stack.enter_context(Archive.create_or_open(path))
-        run = begin(archive, config, bench)
-        loop = SearchLoop(config, bench, workers, archive, run.id, watch, started, company, parts)
+        run = begin(archive, config, setup)
+        loop = SearchLoop(config, setup, workers, archive, run.id, watch, started, runtime, parts)
         loop.resume()
         loop.loop()
         return loop.result(path, archive, loop.table())
 
 
-def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: ProgressReporter, parts: Parts) -> Company | None:
+def _runtime(config: SearchConfig, path: Path, stack: ExitStack, watch: ProgressReporter, parts: Parts) -> Company | None:
     """The models, if there are any, with the archive that stores their answers. It is opened before the first call, and removed if it
     stays empty."""
     if not wanted(config, parts):
@@ -109,15 +109,15 @@ def _company(config: SearchConfig, path: Path, stack: ExitStack, watch: Progress
     return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
 
 
-def _bench(config: SearchConfig, company: Company | None, workers: Workers | Crew, watch: ProgressReporter, parts: Parts) -> Bench:
+def _setup(config: SearchConfig, runtime: Company | None, workers: Workers | Crew, watch: ProgressReporter, parts: Parts) -> Bench:
     """Prepare the search, and warn about assumptions."""
-    if company is None or not company.plays:
-        bench = prepare(config, workers, tried=config.resume, parts=parts)
+    if runtime is None or not runtime.plays:
+        setup = prepare(config, workers, tried=config.resume, parts=parts)
     else:
-        on_negatives = lambda kinds: watch.planned(outlook(config, company, kinds))  # noqa: E731
-        bench = prepare(config, workers, company.players, on_negatives, tried=config.resume, parts=parts)
-    if bench.assumed:
-        warnings.warn(bench.assumed, PeopleWarning, stacklevel=2)
-    for note in bench.notes:
+        on_negatives = lambda kinds: watch.planned(outlook(config, runtime, kinds))  # noqa: E731
+        setup = prepare(config, workers, runtime.players, on_negatives, tried=config.resume, parts=parts)
+    if setup.assumed:
+        warnings.warn(setup.assumed, PeopleWarning, stacklevel=2)
+    for note in setup.notes:
         warnings.warn(note, ProfilesWarning, stacklevel=2)
-    return bench
+    return setup

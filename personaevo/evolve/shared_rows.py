@@ -48,32 +48,32 @@ class SharedRows:
     audited: int
 
 
-def shared_rows(bench: Bench, workers: Workers | Crew) -> SharedRows:
+def shared_rows(setup: Bench, workers: Workers | Crew) -> SharedRows:
     """The shared rows, from the cache if possible; rows that models play are not cached."""
-    if not bench.start_key:
-        return _made(bench, workers)
-    key = cache.key_of(bench.start_key, "rows", bench.seed_program.id, bench.people_draws, bench.test_plan)
-    return cache.made(key, SharedRows, lambda: _made(bench, workers))
+    if not setup.start_key:
+        return _made(setup, workers)
+    key = cache.key_of(setup.start_key, "rows", setup.seed_program.id, setup.people_draws, setup.test_plan)
+    return cache.made(key, SharedRows, lambda: _made(setup, workers))
 
 
-def row_of(bench: Bench, episodes: Sequence[Episode], draws: Shares) -> Row:
+def row_of(setup: Bench, episodes: Sequence[Episode], draws: Shares) -> Row:
     """A row from its dialogues and its bootstrap draws."""
     completed = sum(one.state == "completed" for one in episodes)
-    return Row(completed, *point_of(bench.test, episodes), draws, _sample(bench, episodes))
+    return Row(completed, *point_of(setup.test, episodes), draws, _sample(setup, episodes))
 
 
-def audits_of(bench: Bench, workers: Workers | Crew, rows: Mapping[str, Row], n: int) -> Audits:
+def audits_of(setup: Bench, workers: Workers | Crew, rows: Mapping[str, Row], n: int) -> Audits:
     """Audit every row against held-out people at n dialogues each. A row with too few dialogues counts as fully separable."""
-    seed = bench.test_plan.seed
-    kept = people_sample(bench.kept).at_most(n, seed)
+    seed = setup.test_plan.seed
+    kept = people_sample(setup.kept).at_most(n, seed)
     work = {name: Audit(kept, row.sample.at_most(n, seed), seed) for name, row in rows.items() if row.sample.enough}
     found = dict(zip(work, workers.map(audited, list(work.values())), strict=True))
     return {name: found.get(name, _UNTOLD) for name in rows}
 
 
-def comparable(bench: Bench, rows: Mapping[str, Row]) -> int:
+def comparable(setup: Bench, rows: Mapping[str, Row]) -> int:
     """Largest number of dialogues that all audited rows and the held-out people have."""
-    return min(len(bench.kept.values), *(len(row.sample.owners) for row in rows.values() if row.sample.enough))
+    return min(len(setup.kept.values), *(len(row.sample.owners) for row in rows.values() if row.sample.enough))
 
 
 def people_sample(people: Reference) -> Sample:
@@ -93,33 +93,33 @@ def played_sample(episodes: Sequence[Episode], losses: tuple[str, ...], *, typin
     return Sample(np.hstack([values, course, *habits]), tuple(one.item.task_id for one in done))
 
 
-def audit_of(bench: Bench, episodes: Sequence[Episode]) -> tuple[float, float, float]:
+def audit_of(setup: Bench, episodes: Sequence[Episode]) -> tuple[float, float, float]:
     """The auditor's AUC of dialogues on held-out tasks, with its interval."""
-    return tell_apart(people_sample(bench.kept), _sample(bench, episodes), bench.test_plan.seed)
+    return tell_apart(people_sample(setup.kept), _sample(setup, episodes), setup.test_plan.seed)
 
 
-def _made(bench: Bench, workers: Workers | Crew) -> SharedRows:
+def _made(setup: Bench, workers: Workers | Crew) -> SharedRows:
     """Play and score the shared rows."""
-    n = len(bench.test_plan.items)
-    played = _played(bench, workers)
-    found = workers.map(partial(drawn_world, bench.setting, played, n), range(bench.people_draws))
+    n = len(setup.test_plan.items)
+    played = _played(setup, workers)
+    found = workers.map(partial(drawn_world, setup.setting, played, n), range(setup.people_draws))
     worlds, draws = tuple(world for world, _ in found), joined([shares for _, shares in found])
-    people = Row(n, *point_of_people(bench.setting, n), chained([world.humans for world in worlds]), people_sample(bench.steering))
-    rows = {PEOPLE: people} | {name: row_of(bench, episodes, draws[name]) for name, episodes in played.items()}
-    count = comparable(bench, rows)
-    return SharedRows(rows, worlds, audits_of(bench, workers, rows, count), count)
+    people = Row(n, *point_of_people(setup.setting, n), chained([world.humans for world in worlds]), people_sample(setup.steering))
+    rows = {PEOPLE: people} | {name: row_of(setup, episodes, draws[name]) for name, episodes in played.items()}
+    count = comparable(setup, rows)
+    return SharedRows(rows, worlds, audits_of(setup, workers, rows, count), count)
 
 
-def _sample(bench: Bench, episodes: Sequence[Episode]) -> Sample:
-    return played_sample(episodes, bench.losses, typing=bench.kept.typing is not None)
+def _sample(setup: Bench, episodes: Sequence[Episode]) -> Sample:
+    return played_sample(episodes, setup.losses, typing=setup.kept.typing is not None)
 
 
-def _played(bench: Bench, workers: Workers | Crew) -> dict[str, tuple[Episode, ...]]:
+def _played(setup: Bench, workers: Workers | Crew) -> dict[str, tuple[Episode, ...]]:
     """Play the persona-free simulator, the controls and the seed program on the test plan."""
-    plan = bench.test_plan
-    work = {FREE: bench.rollout(None, plan)}
-    agreement = bench.test.agreement.value if bench.test.agreement is not None else None
-    for name in controls.rows(models=bench.models):
-        work[name] = bench.rollout(None, plan, personas=controls.personas(name, bench.steering.values, plan, agreement))
-    work[SEED] = bench.rollout(bench.seed_program.source, plan)
+    plan = setup.test_plan
+    work = {FREE: setup.rollout(None, plan)}
+    agreement = setup.test.agreement.value if setup.test.agreement is not None else None
+    for name in controls.rows(models=setup.models):
+        work[name] = setup.rollout(None, plan, personas=controls.personas(name, setup.steering.values, plan, agreement))
+    work[SEED] = setup.rollout(setup.seed_program.source, plan)
     return dict(zip(work, play(workers, list(work.values())), strict=True))

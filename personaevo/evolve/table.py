@@ -14,26 +14,26 @@ from personaevo.records import Comparison, FinalTable, Measure, Program, TableRo
 from personaevo.workers import Workers
 
 
-def final_table(bench: Bench, workers: Workers | Crew, best: Program) -> FinalTable:
+def final_table(setup: Bench, workers: Workers | Crew, best: Program) -> FinalTable:
     """All rows over the same number of held-out episodes, which did not steer the search."""
-    shared = shared_rows(bench, workers)
-    (episodes,) = play(workers, [bench.rollout(best.source, bench.test_plan)])
+    shared = shared_rows(setup, workers)
+    (episodes,) = play(workers, [setup.rollout(best.source, setup.test_plan)])
     draws = chained([world.shares(episodes) for world in shared.worlds])
-    rows = {**shared.rows, BEST: row_of(bench, episodes, draws)}
-    n = comparable(bench, rows)
+    rows = {**shared.rows, BEST: row_of(setup, episodes, draws)}
+    n = comparable(setup, rows)
     if n == shared.audited:
-        audits: Audits = {**shared.audits, **audits_of(bench, workers, {BEST: rows[BEST]}, n)}
+        audits: Audits = {**shared.audits, **audits_of(setup, workers, {BEST: rows[BEST]}, n)}
     else:  # the best program has fewer dialogues: every row is audited at that number
-        audits = audits_of(bench, workers, rows, n)
-    programs = {SEED: bench.seed_program.id, BEST: best.id}
-    calls = len(bench.test_plan.tasks)
-    made = [TableRow(name, programs.get(name), _measures(bench, row, audits[name])) for name, row in rows.items()]
+        audits = audits_of(setup, workers, rows, n)
+    programs = {SEED: setup.seed_program.id, BEST: best.id}
+    calls = len(setup.test_plan.tasks)
+    made = [TableRow(name, programs.get(name), _measures(setup, row, audits[name])) for name, row in rows.items()]
     return FinalTable(tuple(made), tuple(_compared(rows, calls)))
 
 
-def _measures(bench: Bench, row: Row, audit: tuple[float, float, float]) -> dict[str, Measure]:
+def _measures(setup: Bench, row: Row, audit: tuple[float, float, float]) -> dict[str, Measure]:
     """Measures of one row with intervals, and the auditor's AUC."""
-    planned, calls = len(bench.test_plan.items), len(bench.test_plan.tasks)
+    planned, calls = len(setup.test_plan.items), len(setup.test_plan.tasks)
     found = {}
     for name, share in row.shares.items():
         value = float(share[0])
