@@ -133,5 +133,5 @@ def _digest(database: Database) -> None:
         texts = []
         for _, added in zip(rows, found, strict=False):
             total += added
-            texts.append(digest.as_text(total))
+            texts.append(digest.digest_text(total))
         database.execute(_DIGESTS, [[row[0] for row in rows], texts])

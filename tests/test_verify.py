@@ -13,7 +13,7 @@ import pytest
 
 from examples.model_server import ModelServer, person_or_agent
 from personaevo.archive import Archive, compact, sums
-from personaevo.archive.digest import as_text
+from personaevo.archive.digest import digest_text
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ArchiveError
@@ -76,7 +76,7 @@ def add_up(path: Path) -> None:
         for run, number, stored in connection.execute("SELECT run, number, digest FROM candidates ORDER BY seq").fetchall():
             added = int(stored, 16) - before.get(run, 0) + wrong.get((run, number), 0)
             before[run], totals[run] = int(stored, 16), totals.get(run, 0) + added
-            connection.execute("UPDATE candidates SET digest = ? WHERE run = ? AND number = ?", [as_text(totals[run]), run, number])
+            connection.execute("UPDATE candidates SET digest = ? WHERE run = ? AND number = ?", [digest_text(totals[run]), run, number])
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 def again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many commits were added up a second time, at each check."""
     counts: list[int] = []
-    own = sums._again
+    own = sums._recomputed
     monkeypatch.setattr(sums, "_again", lambda database, wrong: (counts.append(len(wrong)), own(database, wrong))[1])
     return counts
 
@@ -95,7 +95,7 @@ def test_texts_are_encoded_as_json_does(value: object) -> None:
     assert json.loads(row_as_json(row)) == json.loads(as_json(row)) == row
     if not isinstance(value, float | dict):
         plain = ["kind", 3, value]
-        assert digest._as_bytes(plain) == json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+        assert digest._canonical_json(plain) == json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -106,7 +106,7 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
 
 def test_text_that_is_not_unicode_is_told_as_ever() -> None:
     with pytest.raises(UnicodeEncodeError):
-        digest._as_bytes(["\ud800"])
+        digest._canonical_json(["\ud800"])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -161,7 +161,7 @@ def test_a_stored_program_is_known_again(tmp_path: Path) -> None:
 
 
 def test_numbers_are_known_whether_whole_or_not() -> None:
-    numbers = memory.Numbers(3)
+    numbers = memory.CandidateNumbers(3)
     for number in (5, 4, 7):
         numbers.add(number)
     assert [number in numbers for number in range(-1, 9)] == [False, True, True, True, False, True, True, False, True, False]
@@ -174,10 +174,10 @@ def test_programs_of_the_same_hash_are_told_apart(archive: Archive, monkeypatch:
     for number in range(4):
         archive.commit(run.id, a_commit(number))
     monkeypatch.setattr(memory, "hash", len, raising=False)
-    known = memory.Programs(archive._database)
+    known = memory.StoredPrograms(archive._database)
     for number in range(4):
         program = a_commit(number).candidate.program
-        assert known.text(program.id) == memory.md5(program.source)
+        assert known.text(program.id) == memory.text_md5(program.source)
         assert known.text(program.id[::-1]) is None
 
 
