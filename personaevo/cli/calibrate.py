@@ -76,7 +76,7 @@ def calibrate(context: click.Context, /, dry_run: bool, page: Path | None, as_js
         write(calibration_page(done.found), page, "--html")
         say(f"The page is {page}")
     if as_json:
-        from personaevo.inspect import spending_object
+        from personaevo.inspect.spending import spending_object
 
         models = spending_object(done.spending)
         show_json({**as_object(done.found), "archive": str(done.archive), "seconds": round(done.seconds, 3), "models": models})
@@ -117,7 +117,8 @@ def _how_to_go_on(what: str, archive: Path) -> str:
 
 
 def _show(done: Done, request: Request) -> None:
-    from personaevo.inspect import calibration_view, spending_text
+    from personaevo.inspect.calibration import calibration_view
+    from personaevo.inspect.spending import spending_text
     from personaevo.text import one_line
 
     show_view(calibration_view(done.found))

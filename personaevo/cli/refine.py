@@ -144,7 +144,7 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
 
 
 def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
-    from personaevo.inspect import spending_text
+    from personaevo.inspect.spending import spending_text
     from personaevo.refine.summary_text import person_text, summary_text
     from personaevo.text import one_line
 
@@ -169,7 +169,7 @@ def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
 
 
 def _as_object(done: Refinement) -> dict[str, Any]:
-    from personaevo.inspect import spending_object
+    from personaevo.inspect.spending import spending_object
 
     people = [
         {

@@ -169,7 +169,8 @@ def _note(settings: SearchConfig) -> str:
 
 
 def _show(result: SearchResult, settings: SearchConfig) -> None:
-    from personaevo.inspect import spending_text, table_text
+    from personaevo.inspect.spending import spending_text
+    from personaevo.inspect.table import table_text
     from personaevo.records import FinalTable
     from personaevo.text import one_line
 
@@ -188,7 +189,8 @@ def _show(result: SearchResult, settings: SearchConfig) -> None:
 def _as_object(result: SearchResult) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from personaevo.inspect import headline_object, spending_object, table_object
+    from personaevo.inspect.spending import spending_object
+    from personaevo.inspect.table import headline_object, table_object
     from personaevo.records import FinalTable
 
     table = FinalTable(result.table, result.comparisons)

@@ -33,7 +33,7 @@ def again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many commits were added up a second time, at each check."""
     counts: list[int] = []
     own = sums._recomputed
-    monkeypatch.setattr(sums, "_again", lambda database, wrong: (counts.append(len(wrong)), own(database, wrong))[1])
+    monkeypatch.setattr(sums, "_recomputed", lambda database, wrong: (counts.append(len(wrong)), own(database, wrong))[1])
     return counts
 
 

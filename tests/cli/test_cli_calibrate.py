@@ -82,7 +82,7 @@ def found(capsys: Capture) -> dict[str, Any]:
 def test_the_embedded_engine_needs_nothing(capsys: Capture) -> None:
     assert run([*EMBEDDED, "--html", "page.html"]) == 0
     said = capsys.readouterr()
-    assert all(words in said.out for words in ("words per turn", "follows", "Conduct", "What the inverse brings", "calibration.duckdb"))
+    assert all(words in said.out for words in ("words per turn", "follows", "Conduct", "Effect of the inverse", "calibration.duckdb"))
     assert "20/20 dialogues" in said.err and "The page is page.html" in said.err
     page = Path("page.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 19 and "<script" not in page and "Calibration of embedded" in page

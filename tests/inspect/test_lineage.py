@@ -11,7 +11,7 @@ from inspect_cases import a_family, evaluated, write
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
 from personaevo.inspect import layout
-from personaevo.inspect.lineage import Family, descendants, steps
+from personaevo.inspect.lineage import Family
 from personaevo.inspect.tree import descendants_view, trunk_view
 from personaevo.measure.stats import student_factor
 from personaevo.records import Run
@@ -31,7 +31,7 @@ def long_line(length: int) -> Family:
 
 
 def test_the_trunk_goes_by_first_parents(archive: Archive) -> None:
-    found = steps(archive, 1, "three")
+    found = Family.of(archive, 1).trunk("three")
     assert [(step.program_id, step.number, step.parents) for step in found] == [
         ("seed", 0, ()), ("one", 1, ("seed",)), ("two", 2, ("one",)), ("three", 4, ("two", "other")),
     ]  # fmt: skip
@@ -40,7 +40,7 @@ def test_the_trunk_goes_by_first_parents(archive: Archive) -> None:
 
 
 def test_gains_and_noise(archive: Archive) -> None:
-    seed, one, two, three = steps(archive, 1, "three")
+    seed, one, two, three = Family.of(archive, 1).trunk("three")
     assert (seed.gain, seed.gain_se, seed.noise) == (None, None, None)
     assert [step.gain for step in (one, two, three)] == pytest.approx([0.20, 0.01, 0.29])
     assert one.gain_se == pytest.approx(hypot(0.02, 0.02))
@@ -53,27 +53,27 @@ def test_gains_and_noise(archive: Archive) -> None:
 
 
 def test_a_step_over_a_program_without_a_score(archive: Archive) -> None:
-    five, six = steps(archive, 1, "six")[-2:]
+    five, six = Family.of(archive, 1).trunk("six")[-2:]
     assert (five.state, five.score, five.gain, six.gain, six.noise) == ("failed", None, None, None, None)
     assert six.score is not None
 
 
 def test_a_program_proposed_again_is_where_it_was_evaluated(archive: Archive) -> None:
-    two = steps(archive, 1, "two")[-1]
+    two = Family.of(archive, 1).trunk("two")[-1]
     assert (two.number, two.state, two.parents) == (2, "evaluated", ("one",))
 
 
 def test_descendants_come_by_number(archive: Archive) -> None:
-    assert [step.program_id for step in descendants(archive, 1, "one")] == ["one", "two", "three", "five", "six"]
-    assert [step.program_id for step in descendants(archive, 1, "other")] == ["other", "three"]
-    assert [step.program_id for step in descendants(archive, 1, "three")] == ["three"]
+    assert [step.program_id for step in Family.of(archive, 1).below("one")] == ["one", "two", "three", "five", "six"]
+    assert [step.program_id for step in Family.of(archive, 1).below("other")] == ["other", "three"]
+    assert [step.program_id for step in Family.of(archive, 1).below("three")] == ["three"]
 
 
 def test_unknown_programs_and_runs(archive: Archive) -> None:
     with pytest.raises(ArchiveError, match="run 1 proposed no program 'nobody'"):
-        steps(archive, 1, "nobody")
+        Family.of(archive, 1).trunk("nobody")
     with pytest.raises(ArchiveError, match="has no run 2"):
-        descendants(archive, 2, "one")
+        Family.of(archive, 2).below("one")
 
 
 def test_a_circle_of_parents_ends() -> None:
@@ -102,7 +102,7 @@ def test_long_lines_of_descent_fit() -> None:
     assert len(family.trunk("p2999")) == 3000
     drawn = layout.as_text(descendants_view(family, "p0"), 60)
     assert max(map(len, drawn.splitlines())) <= 60
-    assert "2,991 lie more than 8 levels down" in " ".join(drawn.split())
+    assert "2,991 are more than 8 levels down" in " ".join(drawn.split())
     assert all(f"p{number} " in drawn for number in range(9))
 
 

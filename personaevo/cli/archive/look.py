@@ -21,7 +21,7 @@ _run = click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", 
 def summary(file: Path, as_json: bool) -> None:
     """What it holds: programs, cells and their elites, the final table."""
     from personaevo.archive import Archive
-    from personaevo.inspect import summary_view
+    from personaevo.inspect.summary import summary_view
 
     with Archive.read(file) as opened:
         if as_json:
@@ -38,7 +38,7 @@ def summary(file: Path, as_json: bool) -> None:
 def show_elites(file: Path, run_id: int | None, as_json: bool) -> None:
     """Every cell: what marks the people in it, how many they are, and the program that is best there."""
     from personaevo.archive import Archive
-    from personaevo.inspect import elites, elites_object, elites_view
+    from personaevo.inspect.niches import elites, elites_object, elites_view
 
     with Archive.read(file) as opened:
         found = elites(opened, run_id)
@@ -60,14 +60,15 @@ def show_program(file: Path, program: str | None, run_id: int | None, as_json: b
     ID may be the beginning of an id, or cell:3 for the elite of cell 3. Without one, the best program of the final table, or of all so far.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import find, portrait, portrait_view
+    from personaevo.inspect.finding import find
+    from personaevo.inspect.program import program_details, program_view
 
     with Archive.read(file) as opened:
-        found = portrait(opened, find(opened, program, run_id)[1])
+        found = program_details(opened, find(opened, program, run_id)[1])
     if as_json:
         show_json(found.as_object())
     else:
-        show_view(portrait_view(found))
+        show_view(program_view(found))
 
 
 @archive.command()
@@ -83,7 +84,9 @@ def lineage(file: Path, program: str | None, run_id: int | None, descendants: bo
     ID as for 'show'. Gains are differences of search scores; those within noise are marked.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import Family, descendants_view, find, trunk_view
+    from personaevo.inspect.finding import find
+    from personaevo.inspect.lineage import Family
+    from personaevo.inspect.tree import descendants_view, trunk_view
 
     with Archive.read(file) as opened:
         run, wanted = find(opened, program, run_id)
@@ -108,7 +111,7 @@ def diff(file: Path, program: str, base: str | None, run_id: int | None, as_json
     A and B as ID for 'show'.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import difference, difference_object, difference_view
+    from personaevo.inspect.diff import difference, difference_object, difference_view
 
     with Archive.read(file) as opened:
         found = difference(opened, program, base, run_id)
@@ -129,7 +132,7 @@ def profiles(file: Path, person: str | None, as_json: bool) -> None:
     PERSON may be the beginning of a name.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import people_view, person_view, refined, refined_object
+    from personaevo.inspect.refinement import people_view, person_view, refined, refined_object
 
     with Archive.read(file) as opened:
         found = refined(opened, person)
