@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
+
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
 from personaevo.inspect import layout

@@ -75,7 +75,7 @@ def test_many_findings_are_cut_and_their_text_is_data() -> None:
 def test_merge_and_compact(capsys: Capture, archive: str) -> None:
     assert run(["archive", "merge", "both.duckdb", archive, archive]) == 0
     said = capsys.readouterr()
-    assert said.err.count("kept once") == 1
+    assert said.err.count("stored once") == 1
     assert "1 run, 5 programs, 5 evaluations, 120 episodes; digest " in said.out
     assert "exists" in fails(capsys, ["archive", "merge", "both.duckdb", archive])
     assert "Missing argument" in fails(capsys, ["archive", "merge", "new.duckdb"], 2)

@@ -158,6 +158,6 @@ def test_the_first_line_tells_what_is_played_and_how_long_it_takes(server: Model
         for now in (at(0, 0), at(0, planned.all // 2), at(1, planned.all // 2), at(CANDIDATES, planned.all)):
             display(now)
     told = capsys.readouterr().err.splitlines()
-    assert told[0].startswith(f"{planned.all} dialogues are played by models, about 13 min: {planned.controls} that the judge learns from")
+    assert told[0].startswith(f"{planned.all} dialogues are played by models, about 13 min: {planned.controls} to train the judge")
     assert told[1].startswith(f"{planned.all // 2}/{planned.all} dialogues, candidates 0/{CANDIDATES}")
     assert told[2].startswith(f"{planned.all}/{planned.all} dialogues, candidates {CANDIDATES}/{CANDIDATES}, best -, cells 1/16")

@@ -1,4 +1,4 @@
-"""``personaevo archive``: a module for each kind of command, loaded here so that the group has them."""
+"""``personaevo archive``. Importing the modules of the commands adds them to the group."""
 
 from personaevo.cli.archive import keep, look, query, report
 from personaevo.cli.archive.group import archive
