@@ -334,7 +334,7 @@ def test_a_stopped_run_goes_on_with_its_dialogues(finished_archive: Path, tmp_pa
 @pytest.mark.parametrize(
     ("text", "given", "message"),
     [
-        ("", {}, "exists: add --resume to continue its dialogues"),
+        ("", {}, "exists: go on with its dialogues"),
         ("[]\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
         ("nonsense\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
     ],

@@ -315,12 +315,12 @@ def settings(**values: object) -> str:
 @pytest.mark.parametrize(("sql", "words"), [
     (settings(human="gone.jsonl"), "run 1, fingerprints and scores: gone.jsonl: no such file"),
     (settings(domain="clinic"), "run 1, fingerprints and scores: unknown domain 'clinic'"),
-    (settings(features_digest="0"), "run 1, fingerprints: it was made with other features than are at hand"),
-    (settings(domain_digest="0", tasks_digest="0"), "run 1, scores: it was made with other tasks and domain than are at hand"),
+    (settings(features_digest="0"), "run 1, fingerprints: it was made with other features than are installed"),
+    (settings(domain_digest="0", tasks_digest="0"), "run 1, scores: it was made with other tasks and domain than are installed"),
     (settings(scoring="1"), "run 1, scores: made by scoring 1, this personaevo scores by"),
     (settings(scoring="77"), "run 1, scores: made by scoring 77, this personaevo scores by"),
-    (settings(scoring_digest="0"), "run 1, scores: it was made with other objectives than are at hand"),
-    (settings(negatives_digest="0"), "run 1, scores: it was made with other negatives than are at hand"),
+    (settings(scoring_digest="0"), "run 1, scores: it was made with other objectives than are installed"),
+    (settings(negatives_digest="0"), "run 1, scores: it was made with other negatives than are installed"),
     (settings(agent="spy_module:talk"), "run 1, scores: its agent spy_module:talk would have to play again"),
 ])  # fmt: skip
 def test_what_is_not_at_hand_is_said_and_is_no_damage(

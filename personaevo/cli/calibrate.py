@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from personaevo.calibration import Done, Request
 
 _MODEL = (
-    "Model to calibrate: user = openai:NAME or anthropic:NAME, with @URL for your own server, local:FILE.gguf, or embedded. Also agent = the "
-    "model it talks to (default: the scripted agent)."
+    "Model to calibrate: user = openai:NAME or anthropic:NAME, with @URL for your own server, local:FILE.gguf, or embedded. Also agent = "
+    "the model it talks to (default: the scripted agent)."
 )
 _WORDING = "How the model words turns: from drafts, or by one direction per turn (default: the better of both in six dialogues each)."
 

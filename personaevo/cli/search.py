@@ -41,7 +41,7 @@ _WORDING = "How a model plays a persona: turns drafted by the director (default)
 @click.option("--personas", type=_COUNT, metavar="N", help="Personas for each task (default: 5).")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
 @click.option("--backend", type=click.Choice(["loky", "dask", "ray"]), help="Where dialogues are played: processes here, Dask or Ray.")
-@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler (tcp://…) or Ray cluster (ray://…); default: a new one on this machine.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler (tcp://…) or Ray cluster (ray://…); default: one on this machine.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Random seed (default: 0).")
 @sandbox_option
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)

@@ -33,7 +33,7 @@ _MODEL = "Model of the user or generator (repeatable): openai:NAME or anthropic:
 @click.option("--domain", metavar="NAME|FOLDER", help="Domain whose wording users speak (default: that of the archive's search).")
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
 @set_option
-@click.option("--calibration", type=PATH, metavar="FILE", help="Correct the dials of the user's model by the curves that 'calibrate' fitted.")
+@click.option("--calibration", type=PATH, metavar="FILE", help="Correct the dials of the user's model by the curves 'calibrate' fitted.")
 @click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more than X US dollars.")
 @click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="Stop before models use more than N input and output tokens.")
 @click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Stop before models are called more than N times.")
