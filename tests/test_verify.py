@@ -27,7 +27,7 @@ from personaevo.verify import run as run_module
 from personaevo.workers import Workers
 
 Plant = Callable[[str], Path]
-_TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not kept"
+_TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not stored"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -176,12 +176,12 @@ class _Candidate:
             ours, theirs = (one.replicates if one is not None else () for one in (stored, made))
             if not near(ours, theirs):
                 self.report.add("score", f"{self.where}, {name} (without each call)", json.dumps(ours), json.dumps(theirs))
-        cells, again = ({cell.cell: cell for cell in one.cells} for one in (self.evaluation, expected))
-        for number in sorted({*cells, *again}):
+        cells, expected_cells = ({cell.cell: cell for cell in one.cells} for one in (self.evaluation, expected))
+        for number in sorted({*cells, *expected_cells}):
             for part in ("share", "score", "se"):
-                found, made_again = getattr(cells.get(number), part, None), getattr(again.get(number), part, None)
-                self.report.compare("score", f"{self.where}, cell {number} ({part})", found, made_again)
+                found, wanted_value = getattr(cells.get(number), part, None), getattr(expected_cells.get(number), part, None)
+                self.report.compare("score", f"{self.where}, cell {number} ({part})", found, wanted_value)
         if self.evaluation.remarks != expected.remarks:
             both = (self.evaluation.remarks, expected.remarks)
-            found, made = (", ".join(f"{one.wanted} {one.feature}" for one in remarks) or "none" for remarks in both)
-            self.report.add("remarks", self.where, found, made)
+            before, again = (", ".join(f"{one.wanted} {one.feature}" for one in remarks) or "none" for remarks in both)
+            self.report.add("remarks", self.where, before, again)
