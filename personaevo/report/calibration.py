@@ -50,9 +50,9 @@ def calibration_page(done: Calibrated) -> str:
     of = done.calibration
     worded = "" if of.model == "embedded" else f", wording: {of.wording}"
     words = (
-        f"How well {one_line(of.model)} follows its dials, in {done.conduct.completed} dialogues. Each mark is one dialogue: horizontal the "
-        "asked value, vertical the shown value. The solid line is fitted; the dashed line is where both are equal. Axes of words are "
-        "logarithmic."
+        f"How well {one_line(of.model)} follows its dials, in {done.conduct.completed} dialogues. Each mark is one dialogue: the asked "
+        "value from left to right, the shown value from bottom to top. The solid line is fitted; on the dashed line both are equal. Axes "
+        "of words are logarithmic."
     )
     plots = "\n".join(_figure(done, name) for name in of.curves)
     title = html.escape(f"Calibration of {one_line(of.model)}{worded}")
