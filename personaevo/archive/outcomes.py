@@ -46,10 +46,9 @@ def outcomes(database: Database, run_id: int, names: Sequence[str] | None = None
     if (np.diff(made["number"]) < 0).any():
         order = np.argsort(made["number"], kind="stable")
         made = {name: column[order] for name, column in made.items()}
-    wanted = ["number", "planned", "completed"]
-    wanted += [f"objectives[${place}].value AS v{place}" for place in range(2, len(named) + 2)]
-    error = f"objectives['{_SCORE}'].se AS error"
-    scored = database.columns(f"SELECT {', '.join(wanted)}, {error} FROM evaluations WHERE run = $1", [run_id, *named])
+    values = ", ".join(f"objectives[${place}].value AS v{place}" for place in range(2, len(named) + 2))
+    wanted = f"number, planned, completed, {values}, objectives['{_SCORE}'].se AS error"
+    scored = database.columns(f"SELECT {wanted} FROM evaluations WHERE run = $1", [run_id, *named])
     numbers = made["number"].astype(np.int64)
     places = np.searchsorted(numbers, scored["number"])
     if len(np.unique(numbers)) < len(numbers) or not np.array_equal(numbers[np.minimum(places, len(numbers) - 1)], scored["number"]):

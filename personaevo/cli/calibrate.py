@@ -50,7 +50,7 @@ def calibrate(context: click.Context, /, dry_run: bool, page: Path | None, as_js
     Users with dials over the whole plausible range talk to the agent. For every behavior a line of shown against asked values is fitted;
     'search' and 'stress' with --calibration ARCHIVE invert it. A stopped calibration continues with the same arguments and --archive.
     """
-    from personaevo.calibration import as_object, calibrate_user, free_name, planned
+    from personaevo.calibration import calibrate_user, free_name, planned
 
     request = _request(context, given)
     if dry_run:
@@ -72,10 +72,7 @@ def calibrate(context: click.Context, /, dry_run: bool, page: Path | None, as_js
     if page is not None:
         _write_page(done, page)
     if as_json:
-        from personaevo.inspect.spending import spending_object
-
-        models = spending_object(done.spending)
-        show_json({**as_object(done.found), "archive": str(done.archive), "seconds": round(done.seconds, 3), "models": models})
+        show_json(_as_object(done))
     else:
         _show(done, request)
 
@@ -99,6 +96,14 @@ def _say_stopped(what: str, archive: Path) -> None:
     if archive.exists():
         saved = f"The answers so far are in {archive}: continue with the same arguments and --archive {shlex.quote(str(archive))}"
     say(f"{what.rstrip('.')}. {saved}")
+
+
+def _as_object(done: Done) -> dict[str, Any]:
+    from personaevo.calibration import as_object
+    from personaevo.inspect.spending import spending_object
+
+    models = spending_object(done.spending)
+    return {**as_object(done.found), "archive": str(done.archive), "seconds": round(done.seconds, 3), "models": models}
 
 
 def _write_page(done: Done, page: Path) -> None:

@@ -30,8 +30,6 @@ def report_data(material: Material) -> dict[str, Any]:
         "front": front_chart(material), "behaviors": behaviors_chart(material),
     }  # fmt: skip
     best = material.best()
-    shown = material.episodes.get(best.candidate.number, ()) if best is not None else ()
-    outside = sum(one.state == "completed" and one.cell is None for one in shown) / max(1, len(shown))
     return {
         "domain": str(material.run.settings.get("domain", "")),
         "file": material.file,
@@ -43,7 +41,7 @@ def report_data(material: Material) -> dict[str, Any]:
         "players": _players(material),
         "finals": [_finalist(one, material) for one in material.finals],
         "cells": _cells(material),
-        "outside": short(outside),  # the share of the best program's planned dialogues that completed and are in no cell
+        "outside": _outside(material),
         "charts": {name: chart.as_json() for name, chart in charts.items()},
         "programs": program_list(material),
         "sources": sources(material),
@@ -145,6 +143,13 @@ def _cells(material: Material) -> list[dict[str, Any]]:
              "box": [short(x, 2) for x in box], "elite": held}
         )  # fmt: skip
     return found
+
+
+def _outside(material: Material) -> float:
+    """The share of the best program's planned dialogues that completed and are in no cell."""
+    best = material.best()
+    episodes = material.episodes.get(best.candidate.number, ()) if best is not None else ()
+    return short(sum(one.state == "completed" and one.cell is None for one in episodes) / max(1, len(episodes)))
 
 
 def _left_out(material: Material) -> list[str]:

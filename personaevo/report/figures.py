@@ -141,9 +141,8 @@ def _cells_chart(material: Material) -> Chart:
     centered = found - weights @ found
     _, _, directions = np.linalg.svd(centered * np.sqrt(weights)[:, None], full_matrices=False)
     at = centered @ directions[:2].T
-    shares = cell_shares(material.best())
+    shares, (text, hover) = cell_shares(material.best()), _cell_labels(material)
     reached = np.array([shares.get(int(cell["cell"]), 0.0) for cell in material.run.cells])
-    text, hover = _cell_labels(material)
     sizes = [[short(float(size), 1) for size in 120 * np.sqrt(some)] for some in (masses, reached)]
     traces = [
         points("people", PEOPLE, at, marker={"size": sizes[0], "opacity": 0.4}, hovertext=hover, hoverinfo="text"),

@@ -28,21 +28,16 @@ def check_run(archive: Archive, run: Run, report: Report, parts: Parts = OURS) -
     evaluations = {commit.candidate.number: commit.evaluation for commit in archive.commits(run.id) if commit.evaluation is not None}
     pruned = archive.pruned(run.id) & evaluations.keys()
     if pruned:
-        why = "compact left their episodes out"
-        report.unchecked.append(f"run {run.id}, scores of {len(pruned)} of {len(evaluations)} evaluations: {why}")
+        some = f"{len(pruned)} of {len(evaluations)} evaluations"
+        report.unchecked.append(f"run {run.id}, scores of {some}: compact left their episodes out")
     scoring = archive.scoring(run.id)
     for number, evaluation in evaluations.items():
         check_consistency(run, scoring, evaluation, f"run {run.id}, candidate {number}", report)
-    settings = {name: value for name, value in run.settings.items() if name in SearchConfig.model_fields}
     try:
-        config = SearchConfig.model_validate({**settings, "program": None})  # scores do not depend on the seed program
-        people = load_people(config)
-        installed = input_digests(config, load_tasks(config), people)
+        config, losses, other = _inputs(run)
     except PersonaevoError as error:
         report.unchecked.append(f"run {run.id}, fingerprints and scores: {error}")
         return
-    other = [name.removesuffix("_digest") for name, value in installed.items() if run.settings.get(name) != value]
-    losses = None if {"features", "people"} & set(other) else people.losses
     if losses is None:
         report.unchecked.append(f"run {run.id}, fingerprints: it was made with other {' and '.join(other)} than are installed")
     with _bench(archive, run, config, other, report, parts) as bench:
@@ -52,6 +47,17 @@ def check_run(archive: Archive, run: Run, report: Report, parts: Parts = OURS) -
         for number, episodes in archive.all_episodes(run.id):
             if number in evaluations:
                 _Candidate(f"run {run.id}, candidate {number}", evaluations[number], episodes, report).check(losses, bench)
+
+
+def _inputs(run: Run) -> tuple[SearchConfig, tuple[str, ...] | None, list[str]]:
+    """The run's settings, the text losses of its people (None if features or people are not those of the run), and the names of all inputs
+    that differ from the installed ones."""
+    settings = {name: value for name, value in run.settings.items() if name in SearchConfig.model_fields}
+    config = SearchConfig.model_validate({**settings, "program": None})  # scores do not depend on the seed program
+    people = load_people(config)
+    installed = input_digests(config, load_tasks(config), people)
+    other = [name.removesuffix("_digest") for name, value in installed.items() if run.settings.get(name) != value]
+    return config, None if {"features", "people"} & set(other) else people.losses, other
 
 
 @contextmanager
