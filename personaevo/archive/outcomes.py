@@ -43,9 +43,8 @@ def outcomes(database: Database, run_id: int, names: Sequence[str] | None = None
     database.check("candidates", "run = ?", [run_id], columns=("number", "program", "state"))
     database.check("evaluations", "run = ?", [run_id], columns=("planned", "completed"))
     made = database.columns(_CANDIDATES, [run_id])
-    if (np.diff(made["number"]) < 0).any():
-        order = np.argsort(made["number"], kind="stable")
-        made = {name: column[order] for name, column in made.items()}
+    order = np.argsort(made["number"], kind="stable")
+    made = {name: column[order] for name, column in made.items()}
     values = ", ".join(f"objectives[${place}].value AS v{place}" for place in range(2, len(named) + 2))
     wanted = f"number, planned, completed, {values}, objectives['{_SCORE}'].se AS error"
     scored = database.columns(f"SELECT {wanted} FROM evaluations WHERE run = $1", [run_id, *named])
@@ -57,7 +56,7 @@ def outcomes(database: Database, run_id: int, names: Sequence[str] | None = None
     errors = _spread(scored["error"], places, len(numbers))[0]
     if not all(np.isfinite(column).all() for column in (errors, *(value for value, _ in found.values()))):
         raise ArchiveError(f"archive {database.path}: run {run_id} has an objective that is not finite; restore a copy")
-    planned, completed = np.zeros(len(numbers), dtype=np.int64), np.zeros(len(numbers), dtype=np.int64)
+    planned, completed = np.zeros((2, len(numbers)), dtype=np.int64)
     planned[places], completed[places] = scored["planned"], scored["completed"]
     return Outcomes(
         numbers, made["program"], made["state"].astype(np.int64), planned, completed, {name: one[0] for name, one in found.items()},

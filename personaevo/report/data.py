@@ -23,13 +23,11 @@ from personaevo.report.result import result
 
 def report_data(material: Material) -> dict[str, Any]:
     """Return the page's data as JSON values: numbers are rounded, stored text is unchanged (the page inserts it as text only)."""
-    plane_view, plane = plane_chart(material)
-    columns = measured(material)
+    (plane_view, plane), columns, best = plane_chart(material), measured(material), material.best()
     charts = {
         "plane": plane_view, "progress": progress_chart(material), "operators": operators_chart(material),
         "front": front_chart(material), "behaviors": behaviors_chart(material),
     }  # fmt: skip
-    best = material.best()
     return {
         "domain": str(material.run.settings.get("domain", "")),
         "file": material.file,

@@ -10,7 +10,9 @@ import duckdb
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_scoring, a_table
 
-from personaevo.archive import Archive, bounds, catalog
+from personaevo.archive import Archive
+from personaevo.archive.bounds import _EXPECTED, MAX_SOURCE_BYTES, TABLES
+from personaevo.archive.catalog import apply_migration, migrations
 from personaevo.errors import ArchiveError
 from personaevo.programs.source import MAX_BYTES
 
@@ -117,8 +119,8 @@ def test_a_trigger(tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{path}' AS archive (STORAGE_VERSION 'v2.0.0')")
         connection.execute("USE archive")
-        for number in range(1, 1 + len(catalog.migrations())):
-            catalog.apply_migration(lambda *sql: connection.execute(*sql).fetchall(), number)
+        for number in range(1, 1 + len(migrations())):
+            apply_migration(lambda *sql: connection.execute(*sql).fetchall(), number)
         connection.execute("CREATE TRIGGER t AFTER INSERT ON programs FOR EACH STATEMENT INSERT INTO migrations VALUES (99, 'x')")
     for opener in (Archive.read, Archive.create_or_open):
         with pytest.raises(ArchiveError, match="a trigger does not belong there"):
@@ -186,7 +188,7 @@ def test_values_that_no_search_writes(planted: Callable[[str], Path], name: str)
 
 
 def test_more_rows_than_fit(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_ROWS", 7)
+    monkeypatch.setattr("personaevo.archive.bounds.MAX_ROWS", 7)
     with Archive.read(whole) as archive:
         with pytest.raises(ArchiveError, match="'episodes' holds 8 rows; at most 7 can be read at once"):
             archive.episodes(1, 0)
@@ -194,20 +196,20 @@ def test_more_rows_than_fit(whole: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_bound_of_a_source_is_that_of_programs() -> None:
-    assert bounds.MAX_SOURCE_BYTES == MAX_BYTES
+    assert MAX_SOURCE_BYTES == MAX_BYTES
 
 
 def test_every_table_and_column_of_text_is_bounded() -> None:
     """So that a migration that adds one is not forgotten here."""
     with duckdb.connect() as connection:
-        for file in catalog.migrations():
+        for file in migrations():
             connection.execute(file.read_text(encoding="utf-8"))
         columns = connection.execute(
             "SELECT table_name, column_name FROM duckdb_columns() JOIN duckdb_tables() USING (table_name) "
             "WHERE NOT duckdb_columns.internal AND data_type NOT IN ('INTEGER', 'BIGINT', 'TIMESTAMP')"
         ).fetchall()
-    assert {table for table, _ in columns} == set(bounds.TABLES)
-    assert [pair for pair in columns if pair[1] not in bounds._EXPECTED[pair[0]]] == []
+    assert {table for table, _ in columns} == set(TABLES)
+    assert [pair for pair in columns if pair[1] not in _EXPECTED[pair[0]]] == []
 
 
 @pytest.mark.parametrize("sql", [
