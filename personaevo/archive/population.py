@@ -14,7 +14,7 @@ _BEST = """
 SELECT DISTINCT number FROM cell_scores JOIN candidates USING (run, number)
 WHERE run = $1 AND program IN (SELECT program FROM final_table WHERE run = $1 AND "row" = 'evolved')
 """
-# For a persona that was played more than once, its first dialogue that lies in a cell.
+# For a persona that was played more than once, its first dialogue that is in a cell.
 # Maps are read as two lists each: DuckDB takes six times as long to convert maps to Python dicts.
 _MEMBERS = """
 SELECT c.program, e.task, e.slot, e.seed, e.outcome, e.fingerprint, e.preservation, e.p_human, e.cell,
@@ -30,7 +30,7 @@ ORDER BY e.number, e.slot, e.task, e.seed, p.id
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One persona of a population: the program that made it, and its episode without the dialogue. The episode lies in a cell."""
+    """One persona of a population: the program that made it, and its episode without the dialogue. The episode is in a cell."""
 
     program_id: str
     episode: Episode

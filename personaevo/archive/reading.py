@@ -109,7 +109,7 @@ class ArchiveReader:
         """Return the elites of a run by cell, and the personas of these and of its best program.
 
         The best program is that of the final table, if it meets the floor of task preservation. A persona is included if its own episode
-        completed and lies in a cell. Ordered by candidate, slot and task; each comes with its measured values.
+        completed and is in a cell. Ordered by candidate, slot and task; each comes with its measured values.
         """
         return population(self._database, self.run(run_id).id)
 

@@ -241,7 +241,7 @@ class Archive(ArchiveReader):
         """
         if self._calls is None:
             if self._database.schema < _MODEL_CALLS_SCHEMA:
-                raise ArchiveError(f"archive {self.path} was made before answers of models were kept: it is no recording")
+                raise ArchiveError(f"archive {self.path} was made before model answers were stored: it cannot be replayed")
             self._database.check("model_calls", streamed=True)
             self._calls = Calls(self._database)
         return self._calls

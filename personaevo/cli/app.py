@@ -27,7 +27,7 @@ from personaevo.cli.reference import reference
 from personaevo.cli.refine import refine
 from personaevo.cli.sample import sample
 from personaevo.cli.search import search
-from personaevo.cli.shared import Shared, program_name
+from personaevo.cli.shared import CommandState, program_name
 from personaevo.cli.stress import stress
 from personaevo.errors import PersonaevoError
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error is one line on stderr."""
-    shared = Shared()
+    shared = CommandState()
     for stream in (sys.stdout, sys.stderr):  # on terminals without UTF-8, an unknown character is not an error
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -24,7 +24,7 @@ _WIDTH, _LEAST_BAR = 80, 28  # characters: of a terminal of unknown width; of a 
 _PACE_SECONDS = 300.0  # the window of the pace: answers that a resumed search already has pass at once
 
 
-class Display:
+class SearchProgress:
     """Shows each ``Progress`` it is called with; a context manager that cleans up the terminal however the search ends."""
 
     def __init__(self, config: SearchConfig) -> None:

@@ -111,11 +111,11 @@ def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) 
 
 def _searched(settings: SearchConfig) -> SearchResult:
     from personaevo.backends import executor
-    from personaevo.cli.progress import Display
+    from personaevo.cli.progress import SearchProgress
     from personaevo.evolve.search import search as run_search
 
     announce(settings.sandbox)
-    with warnings_shown(), executor(settings.backend, settings.scheduler) as given, Display(settings) as display:
+    with warnings_shown(), executor(settings.backend, settings.scheduler) as given, SearchProgress(settings) as display:
         return run_search(settings, observe=display, executor=given)
 
 

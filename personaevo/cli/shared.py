@@ -79,7 +79,7 @@ def _parsed_models(given: Sequence[str]) -> dict[str, str]:
 
 
 @dataclass
-class Shared:
+class CommandState:
     """State of one run of the command line."""
 
     debug: bool = False
@@ -89,7 +89,7 @@ def debuggable(command: F) -> F:
     """Add --debug, which prints tracebacks of errors."""
 
     def set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
-        context.ensure_object(Shared).debug |= value
+        context.ensure_object(CommandState).debug |= value
 
     option = click.option("--debug", is_flag=True, expose_value=False, is_eager=True, callback=set_debug, help="Show tracebacks.")
     return option(command)

@@ -14,7 +14,7 @@ from personaevo.inspect import layout
 from personaevo.inspect.behavior import Changes, changes
 from personaevo.inspect.compare import Shift, paired, shifts
 from personaevo.inspect.finding import find
-from personaevo.inspect.lineage import Family, tasks_of
+from personaevo.inspect.lineage import Lineage, tasks_of
 from personaevo.inspect.scoring import in_words, scoring_warning
 from personaevo.records import Candidate
 
@@ -53,11 +53,11 @@ def difference(archive: Archive, after: str, before: str | None = None, run_id: 
         ArchiveError: one of them does not exist, was not proposed in that run, or has no parent to compare with.
     """
     run, new_id = find(archive, after, run_id)
-    family = Family.of(archive, run.id)
-    new = family.commit(new_id)
+    lineage = Lineage.of(archive, run.id)
+    new = lineage.commit(new_id)
     if before is None and not new.candidate.parents:
         raise ArchiveError(f"program {new_id} has no parent: name the program to compare it with, `archive diff ARCHIVE A B`")
-    old = family.commit(new.candidate.parents[0] if before is None else find(archive, before, run.id)[1])
+    old = lineage.commit(new.candidate.parents[0] if before is None else find(archive, before, run.id)[1])
     episodes = [archive.episodes(run.id, one.candidate.number) for one in (old, new)]
     missing = tuple(
         one.candidate.number for one, played in zip((old, new), episodes, strict=True)

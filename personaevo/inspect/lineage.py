@@ -40,14 +40,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Family:
+class Lineage:
     """All programs of a run by id, oldest first, each with its first proposal, or with its evaluation if that came later."""
 
     run: Run
     commits: Mapping[str, Commit]
 
     @classmethod
-    def of(cls, archive: Archive, run_id: int) -> Family:
+    def of(cls, archive: Archive, run_id: int) -> Lineage:
         """Read the programs of a run."""
         known: dict[str, Commit] = {}
         for commit in archive.commits(run_id):

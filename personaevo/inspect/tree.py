@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from personaevo.inspect import layout
-from personaevo.inspect.lineage import Family, Step
+from personaevo.inspect.lineage import Lineage, Step
 from personaevo.inspect.scoring import scoring_warning
 from personaevo.records import Estimate
 
@@ -16,35 +16,35 @@ _DEEPEST = 8  # levels of a tree that are shown: more do not fit
 _NOTE = "scores are those of the search, ± standard error; gain over the first parent; ~ within noise (its 95 % interval contains 0)"
 
 
-def trunk_view(family: Family, program_id: str) -> RenderableType:
+def trunk_view(lineage: Lineage, program_id: str) -> RenderableType:
     """Show the line from the seed program to a program, step by step; the other parents of a step are listed below it."""
-    found = family.trunk(program_id)
+    found = lineage.trunk(program_id)
     made = layout.table("no.", "program", "made by", "score", "gain", "", words=("made by",), gap=1)
     made.columns[1].justify = "left"
     for step in found:
         score = _score(step.score) if step.score else layout.text(step.state, layout.BAD)
         made.add_row(layout.text(step.number), layout.short_id(step.program_id), layout.operator(step.operator), score, *_gain(step))
         for parent in step.parents[1:]:
-            known = family.commits.get(parent)
+            known = lineage.commits.get(parent)
             number = layout.text("-" if known is None else known.candidate.number, layout.FAINT)
             who = Text("+ ", style=layout.FAINT).append_text(layout.short_id(parent))
-            made.add_row(number, who, Text("another parent", style=layout.FAINT), _score(family.score(parent)))
-    ancestors = layout.count(len(family.ancestors(program_id)), "ancestor")
-    title = f"run {family.run.id}: {layout.count(len(found) - 1, 'step')} from the seed program, {ancestors} in all"
-    notes = [words for words in (_NOTE, scoring_warning(family.run)) if words]
+            made.add_row(number, who, Text("another parent", style=layout.FAINT), _score(lineage.score(parent)))
+    ancestors = layout.count(len(lineage.ancestors(program_id)), "ancestor")
+    title = f"run {lineage.run.id}: {layout.count(len(found) - 1, 'step')} from the seed program, {ancestors} in all"
+    notes = [words for words in (_NOTE, scoring_warning(lineage.run)) if words]
     return layout.page([layout.text(title, layout.HEADING), made, layout.note("\n".join(notes))])
 
 
-def descendants_view(family: Family, program_id: str) -> RenderableType:
+def descendants_view(lineage: Lineage, program_id: str) -> RenderableType:
     """Show the tree below a program. A child of several parents is shown under the first of them that is in the tree; programs without a
     score are only counted, unless they have descendants."""
-    found = family.below(program_id)
+    found = lineage.below(program_id)
     children = _children(found)
     rows = [_branch(step, guides) for step, guides in _walk(found[0], children)]
     unscored = sum(step.score is None for step in found[1:])
-    title = f"run {family.run.id}: {layout.count(len(found) - 1, 'program')} bred from {program_id[: layout.SHORT_ID]}"
+    title = f"run {lineage.run.id}: {layout.count(len(found) - 1, 'program')} descended from {program_id[: layout.SHORT_ID]}"
     hidden = len(found) - len(rows)
-    notes = [words for words in (_NOTE, scoring_warning(family.run)) if words]
+    notes = [words for words in (_NOTE, scoring_warning(lineage.run)) if words]
     if unscored:
         notes.append(f"{unscored:,} without a score (failed)")
     if hidden > unscored:

@@ -19,7 +19,7 @@ import pytest
 from personaevo import content
 from personaevo.archive import Archive, Finding, named_queries, named_query
 from personaevo.cli.app import run
-from personaevo.cli.archive import keep
+from personaevo.cli.archive.keep import _verification
 from personaevo.verify import Verification
 from tests.cli.cli_cases import Capture, fails
 
@@ -60,7 +60,7 @@ def test_verify_says_what_it_found_and_ends_with_1(capsys: Capture, archive: str
 
 def test_many_findings_are_cut_and_their_text_is_data() -> None:
     findings = tuple(Finding("score", f"candidate {number}", "\x1b[31m" + "x" * 1000, "a\nb") for number in range(1234))
-    text = keep._verification(Verification(findings, ("why\nnot",), {"runs": 1}))
+    text = _verification(Verification(findings, ("why\nnot",), {"runs": 1}))
     lines = text.splitlines()
     assert len(lines) == 3 * 20 + 4
     assert "… and 1,214 more" in text

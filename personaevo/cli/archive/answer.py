@@ -24,7 +24,7 @@ _GAP, _MIN_WIDTH = 2, 8  # characters: between two columns, and of the narrowest
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """Columns (names may repeat) and rows of any DuckDB values. As a rich renderable: a table that fits the width."""
 
     columns: Sequence[str]
@@ -82,16 +82,16 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _cells(answer: Answer) -> list[list[str]]:
-    return [[one_line(_text(_rounded(_plain_value(value))))[:_MAX_VALUE] for value in row] for row in answer.rows]
+def _cells(result: QueryResult) -> list[list[str]]:
+    return [[one_line(_text(_rounded(_plain_value(value))))[:_MAX_VALUE] for value in row] for row in result.rows]
 
 
-def _spread_maps(answer: Answer) -> Answer | None:
-    """The same answer with a column for each key of a map of numbers; None if there is no such map."""
+def _spread_maps(result: QueryResult) -> QueryResult | None:
+    """The same result with a column for each key of a map of numbers; None if there is no such map."""
     columns: list[str] = []
     values: list[Sequence[Any]] = []
-    for place, column in enumerate(answer.columns):
-        held = [row[place] for row in answer.rows]
+    for place, column in enumerate(result.columns):
+        held = [row[place] for row in result.rows]
         keys = dict.fromkeys(key for one in held if isinstance(one, dict) for key in one)
         maps = [one for one in held if one is not None]
         if keys and all(isinstance(one, dict) and all(isinstance(x, int | float | Decimal | None) for x in one.values()) for one in maps):
@@ -100,13 +100,13 @@ def _spread_maps(answer: Answer) -> Answer | None:
         else:
             columns.append(column)
             values.append(held)
-    return None if len(columns) == len(answer.columns) else Answer(columns, list(zip(*values, strict=True)))
+    return None if len(columns) == len(result.columns) else QueryResult(columns, list(zip(*values, strict=True)))
 
 
-def _fitted(answer: Answer, width: int) -> RenderableType | None:
-    """The answer as a table; None where texts would be cut too short. Column names of several words are wrapped."""
-    names, cells = [one_line(column) for column in answer.columns], _cells(answer)
-    numeric = [all(isinstance(row[place], int | float | Decimal | None) for row in answer.rows) for place in range(len(names))]
+def _fitted(result: QueryResult, width: int) -> RenderableType | None:
+    """The result as a table; None where texts would be cut too short. Column names of several words are wrapped."""
+    names, cells = [one_line(column) for column in result.columns], _cells(result)
+    numeric = [all(isinstance(row[place], int | float | Decimal | None) for row in result.rows) for place in range(len(names))]
     sizes = [max(map(cell_len, [*name.split(), *(row[place] for row in cells)]), default=0) for place, name in enumerate(names)]
     fixed = sum(size for size, number in zip(sizes, numeric, strict=True) if number) + _GAP * len(names)
     texts = [size for size, number in zip(sizes, numeric, strict=True) if not number]

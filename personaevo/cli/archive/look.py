@@ -85,17 +85,17 @@ def lineage(file: Path, program: str | None, run_id: int | None, descendants: bo
     """
     from personaevo.archive import Archive
     from personaevo.inspect.finding import find
-    from personaevo.inspect.lineage import Family
+    from personaevo.inspect.lineage import Lineage
     from personaevo.inspect.tree import descendants_view, trunk_view
 
     with Archive.read(file) as opened:
         run, wanted = find(opened, program, run_id)
-        family = Family.of(opened, run.id)
+        known = Lineage.of(opened, run.id)
     if as_json:
-        steps = family.below(wanted) if descendants else family.trunk(wanted)
+        steps = known.below(wanted) if descendants else known.trunk(wanted)
         show_json({"run": run.id, "program": wanted, "steps": [step.as_object() for step in steps]})
     else:
-        show_view(descendants_view(family, wanted) if descendants else trunk_view(family, wanted))
+        show_view(descendants_view(known, wanted) if descendants else trunk_view(known, wanted))
 
 
 @archive.command()

@@ -30,7 +30,7 @@ def query(file: Path, query: str | None, form: Literal["table", "json", "csv"], 
     Tables and views are described in archive/migrations; the query DESCRIBE elites lists the columns of the view elites.
     """
     from personaevo.archive import Archive, named_queries, named_query
-    from personaevo.cli.archive.answer import Answer
+    from personaevo.cli.archive.answer import QueryResult
     from personaevo.inspect.layout import labels, text
 
     if query is None:
@@ -42,13 +42,13 @@ def query(file: Path, query: str | None, form: Literal["table", "json", "csv"], 
         raise click.BadParameter(f"no query is called '{query}'; there are {', '.join(named_queries())}", param_hint="NAME")
     with Archive.read(file) as opened:
         columns, rows = opened.query(sql, limit=limit + 1)
-    answer, cut = Answer(columns, rows[:limit]), len(rows) > limit
+    result, cut = QueryResult(columns, rows[:limit]), len(rows) > limit
     if as_json or form == "json":
-        show_json({**answer.as_object(), "cut": cut})
+        show_json({**result.as_object(), "cut": cut})
     elif form == "csv":
-        sys.stdout.write(answer.as_csv())
+        sys.stdout.write(result.as_csv())
     else:
-        show_view(answer)
+        show_view(result)
     if cut:
         say(f"only the first {limit:,} rows are shown: there are more (--limit)")
     return None
