@@ -268,7 +268,7 @@ def _persona_rows(episodes: Sequence[Episode], where: str) -> list[Row]:
         if persona is None:
             continue
         behaviors, dials = ({name: float(value) for name, value in some.items()} for some in (persona.behaviors, persona.dials))
-        row = {
+        row: Row = {
             "task": item.task_id, "slot": int(item.slot), "id": persona.id, "description": persona.description,
             "behaviors": behaviors, "dials": dials, "policy": persona.policy,
         }  # fmt: skip

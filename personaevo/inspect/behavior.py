@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from personaevo import definitions, reference
-from personaevo.archive import Archive
 from personaevo.errors import ArchiveError, PersonaevoError
 from personaevo.records import Episode, Floats, Run
 from personaevo.reference import Reference
@@ -37,18 +36,6 @@ class Changes:
     rows: tuple[Change, ...]
 
 
-def means(archive: Archive, run_id: int, number: int) -> dict[str, float]:
-    """Return the mean of each behavior over a candidate's completed dialogues, in the feature's unit (``fitness/features.toml``).
-
-    Empty if no dialogue was completed. Features are named by number if their count is not that of the installed set.
-
-    Raises:
-        ArchiveError: there is no such run, or the fingerprints are not of one length.
-    """
-    values = fingerprints(archive.episodes(run_id, number))
-    return dict(zip(names_of(values), map(float, values.mean(axis=0)), strict=True)) if len(values) else {}
-
-
 def fingerprints(episodes: Sequence[Episode]) -> Floats:
     """Return the fingerprints ``values[n, d]`` of the completed episodes.
 
@@ -61,14 +48,9 @@ def fingerprints(episodes: Sequence[Episode]) -> Floats:
     return np.array(rows, dtype=float)
 
 
-def names_of(values: Floats) -> tuple[str, ...]:
-    """Return the names of the columns of fingerprints."""
-    installed = definitions.features().names
-    return installed if values.shape[1] == len(installed) else tuple(f"behavior {index}" for index in range(values.shape[1]))
-
-
 def changes(run: Run, before: Sequence[Episode], after: Sequence[Episode]) -> Changes:
-    """Compare the behaviors of two populations. No rows if either completed no dialogue.
+    """Compare the behaviors of two populations. No rows if either completed no dialogue. Behaviors are numbered if their count is not that
+    of the installed features.
 
     Raises:
         ArchiveError: the lengths of their fingerprints differ.
@@ -78,7 +60,9 @@ def changes(run: Run, before: Sequence[Episode], after: Sequence[Episode]) -> Ch
         return Changes("dialogues", ())
     if old.shape[1] != new.shape[1]:
         raise ArchiveError("the two programs were measured with different feature sets: compare programs of one run")
-    names = names_of(old)
+    names, count = definitions.features().names, old.shape[1]
+    if len(names) != count:
+        names = tuple(f"behavior {index}" for index in range(count))
     people = people_of(run)
     scale = people.values if people is not None and people.names == names else None
     spread = np.sqrt((old.var(axis=0) + new.var(axis=0)) / 2) if scale is None else scale.std(axis=0)
