@@ -45,7 +45,7 @@ for _command in (search, sample, stress, calibrate, refine, archive, reference, 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit. Core dumps are disabled, as the process may hold API keys."""
     secrecy.close_process()
-    warnings.showwarning = lambda message, category, *_: say(f"Warning: {message} ({category.__name__})")
+    warnings.showwarning = _warn
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -87,6 +87,12 @@ def _line(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{(error.strerror or str(error) or type(error).__name__).lower()}"
     return f"unexpected {type(error).__name__}: {error}. Run the command again with --debug and report the output"
+
+
+def _warn(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: str | None = None
+) -> None:
+    say(f"Warning: {message} ({category.__name__})")
 
 
 def _discard_output() -> None:
