@@ -28,7 +28,7 @@ from personaevo.evolve.names import BEST
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.result import SearchResult
 from personaevo.evolve.search import search
-from personaevo.inspect import table_text
+from personaevo.inspect.table import table_text
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.records import Evaluation, FinalTable
 

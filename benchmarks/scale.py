@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from personaevo import content, definitions
-from personaevo.archive import Archive, digest, sums
+from personaevo.archive import Archive, sums
 from personaevo.archive.database import Database
+from personaevo.archive.digest import digest_text
 from personaevo.config import DEFAULT_OPERATORS
 from personaevo.evolve.recombine import Parents, breed
 from personaevo.judge.objectives import objectives
@@ -133,5 +134,5 @@ def _digest(database: Database) -> None:
         texts = []
         for _, added in zip(rows, found, strict=False):
             total += added
-            texts.append(digest.as_text(total))
+            texts.append(digest_text(total))
         database.execute(_DIGESTS, [[row[0] for row in rows], texts])

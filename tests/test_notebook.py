@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import personaevo as pe
-from personaevo.archive import frames
 from personaevo.errors import ConfigError
 from personaevo.evolve.result import SearchResult
 from personaevo.notebook import table
@@ -49,7 +48,7 @@ def test_an_archive_as_data_frames(finished_archive: Path, monkeypatch: pytest.M
     frame = SimpleNamespace(from_records=lambda rows, columns: made.update(rows=rows, columns=columns) or "pandas")
     pandas = SimpleNamespace(DataFrame=frame)
     arrow = SimpleNamespace(table=lambda columns: made.update(table=columns) or "arrow")
-    monkeypatch.setattr(frames, "import_module", lambda name: {"pandas": pandas, "pyarrow": arrow}[name])
+    monkeypatch.setattr("personaevo.archive.frames.import_module", lambda name: {"pandas": pandas, "pyarrow": arrow}[name])
     with pe.Archive.read(finished_archive) as archive:
         assert archive.frame() == "pandas"
         assert made["columns"][:2] == ["run", "number"] and len(made["rows"]) > 10

@@ -73,7 +73,7 @@ def test_an_example_is_resumed_and_verified_with_its_part(name: str, tmp_path: P
     assert not checked.findings
     assert checked.checked["scores"] == 3
     if given:
-        assert "parts of one's own" in " ".join(verify(path).unchecked)
+        assert "custom parts" in " ".join(verify(path).unchecked)
 
 
 @pytest.mark.parametrize("name", ["judges", "ask_and_tell"])

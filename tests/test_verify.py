@@ -13,7 +13,7 @@ import pytest
 
 from examples.model_server import ModelServer, person_or_agent
 from personaevo.archive import Archive, compact, sums
-from personaevo.archive.digest import as_text
+from personaevo.archive.digest import digest_text
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import ArchiveError
@@ -27,7 +27,7 @@ from personaevo.verify import run as run_module
 from personaevo.workers import Workers
 
 Plant = Callable[[str], Path]
-_TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not kept"
+_TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not stored"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +76,7 @@ def add_up(path: Path) -> None:
         for run, number, stored in connection.execute("SELECT run, number, digest FROM candidates ORDER BY seq").fetchall():
             added = int(stored, 16) - before.get(run, 0) + wrong.get((run, number), 0)
             before[run], totals[run] = int(stored, 16), totals.get(run, 0) + added
-            connection.execute("UPDATE candidates SET digest = ? WHERE run = ? AND number = ?", [as_text(totals[run]), run, number])
+            connection.execute("UPDATE candidates SET digest = ? WHERE run = ? AND number = ?", [digest_text(totals[run]), run, number])
 
 
 @pytest.fixture
@@ -315,12 +315,12 @@ def settings(**values: object) -> str:
 @pytest.mark.parametrize(("sql", "words"), [
     (settings(human="gone.jsonl"), "run 1, fingerprints and scores: gone.jsonl: no such file"),
     (settings(domain="clinic"), "run 1, fingerprints and scores: unknown domain 'clinic'"),
-    (settings(features_digest="0"), "run 1, fingerprints: it was made with other features than are at hand"),
-    (settings(domain_digest="0", tasks_digest="0"), "run 1, scores: it was made with other tasks and domain than are at hand"),
+    (settings(features_digest="0"), "run 1, fingerprints: it was made with other features than are installed"),
+    (settings(domain_digest="0", tasks_digest="0"), "run 1, scores: it was made with other tasks and domain than are installed"),
     (settings(scoring="1"), "run 1, scores: made by scoring 1, this personaevo scores by"),
     (settings(scoring="77"), "run 1, scores: made by scoring 77, this personaevo scores by"),
-    (settings(scoring_digest="0"), "run 1, scores: it was made with other objectives than are at hand"),
-    (settings(negatives_digest="0"), "run 1, scores: it was made with other negatives than are at hand"),
+    (settings(scoring_digest="0"), "run 1, scores: it was made with other objectives than are installed"),
+    (settings(negatives_digest="0"), "run 1, scores: it was made with other negatives than are installed"),
     (settings(agent="spy_module:talk"), "run 1, scores: its agent spy_module:talk would have to play again"),
 ])  # fmt: skip
 def test_what_is_not_at_hand_is_said_and_is_no_damage(

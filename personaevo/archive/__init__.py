@@ -1,4 +1,4 @@
-"""The archive: see ``store.Archive``."""
+"""Archives: one DuckDB file with everything that searches found. The main class is ``Archive``."""
 
 from personaevo.archive.calibrations import KeptCalibration
 from personaevo.archive.calls import Calls, Recording

@@ -1,7 +1,4 @@
-"""What stored values may be. A file may have been written by anybody: the rows that are asked for are checked before they are taken.
-
-The bounds are wide enough for everything that a search writes, and narrow enough that no row costs much memory or breaks a calculation.
-"""
+"""Bounds of stored values, as SQL conditions. A file may come from anywhere: rows are checked before they are used."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ def _object(column: str) -> str:
 
 
 def _all(values: str, condition: str) -> str:
-    """For every value of a list (or none): the condition on ``x``."""
+    """The condition on ``x`` holds for every value of a list."""
     return f"len({values}) <= 10000 AND len(list_filter({values}, lambda x: ({condition}) IS NOT TRUE)) = 0"
 
 
@@ -177,14 +174,14 @@ _EXPECTED: Mapping[str, Mapping[str, str]] = {
 TABLES = tuple(_EXPECTED)
 
 
-def query(table: str, where: str, columns: Sequence[str] = ()) -> str:
-    """Asks how many rows of ``table`` fulfil ``where``, and how often each column of them (or of some) is not what it may be."""
+def value_query(table: str, where: str, columns: Sequence[str] = ()) -> str:
+    """Return SQL that counts the rows of ``table`` that meet ``where``, and for each column (or each of ``columns``) its invalid values."""
     checks = ", ".join(f"count(*) FILTER (({_EXPECTED[table][column]}) IS NOT TRUE)" for column in columns or _EXPECTED[table])
     return f"SELECT count(*), {checks} FROM {table} WHERE {where}"
 
 
-def check(found: Sequence[int], table: str, path: object, *, streamed: bool, columns: Sequence[str] = ()) -> None:
-    """Judges the answer to ``query``; rows that are streamed may be any number.
+def check_values(found: Sequence[int], table: str, path: object, *, streamed: bool, columns: Sequence[str] = ()) -> None:
+    """Check the result of ``value_query``; the number of rows is not limited if they are streamed.
 
     Raises:
         ArchiveError: too many rows, or a value that no search writes; names the table and the column.
@@ -197,7 +194,7 @@ def check(found: Sequence[int], table: str, path: object, *, streamed: bool, col
 
 
 def settings_and_cells(row: Row, path: object) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
-    """The settings and cells of a row of ``runs``.
+    """Parse the settings and cells of a row of ``runs``.
 
     Raises:
         ArchiveError: they are nested too deeply, or not what a search records.
@@ -219,7 +216,7 @@ def settings_and_cells(row: Row, path: object) -> tuple[dict[str, Any], tuple[di
 
 
 def _is_cell(cell: Any) -> bool:
-    """Number, name and people's share; whatever else is noted of a cell is not used from the file."""
+    """Check number, name and share of people; other keys of a cell are not used from the file."""
     if not isinstance(cell, dict):
         return False
     number, name, mass = cell.get("cell"), cell.get("name"), cell.get("mass")

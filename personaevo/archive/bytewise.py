@@ -1,4 +1,4 @@
-"""Copies of files, byte by byte."""
+"""Copying an open file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import errno
 import os
 from pathlib import Path
 
-_PIECE = 1 << 20  # bytes that are copied at once where the kernel does not do it
+_BUFFER = 1 << 20  # bytes per read where the kernel cannot copy by itself
 _CANNOT_COPY = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def copy_bytes(source: int, target: Path) -> None:
-    """Write an open file's bytes to a new one; where the file system can, they are shared."""
+    """Write an open file's bytes to a new file; a file system with reflinks shares the blocks."""
     length, done = os.fstat(source).st_size, 0
     with target.open("wb") as out:
         while done < length:
@@ -20,5 +20,5 @@ def copy_bytes(source: int, target: Path) -> None:
             except OSError as error:
                 if error.errno not in _CANNOT_COPY:
                     raise
-                some = os.pwrite(out.fileno(), os.pread(source, _PIECE, done), done)
+                some = os.pwrite(out.fileno(), os.pread(source, _BUFFER, done), done)
             done += some

@@ -1,15 +1,15 @@
-"""Calibrations in the archive: how well models play what they are asked."""
+"""Calibrations in the archive: how well models follow the dials that they are given."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from personaevo.archive.database import Database
-from personaevo.archive.rows import as_json
+from personaevo.archive.rows import as_json, utc_now
 from personaevo.errors import ArchiveError
 
 COLUMNS = ("slope", "offset", "se", "n", "r", "center", "spread", "noise", "low", "high")
@@ -22,8 +22,8 @@ ORDER BY model, wording, prompt
 
 @dataclass(frozen=True, slots=True)
 class KeptCalibration:
-    """A calibration as it is kept: ``dials`` has the numbers ``COLUMNS`` of each dial's line (see ``simulate.curves.Curve``), ``report``
-    all that was measured, as plain JSON values."""
+    """A stored calibration: ``dials`` has the values of ``COLUMNS`` for each dial's fitted line (see ``simulate.curves.Curve``), ``report``
+    every measurement as plain JSON values."""
 
     model: str
     wording: str
@@ -33,14 +33,14 @@ class KeptCalibration:
     made: datetime | None = None
 
 
-def add(database: Database, one: KeptCalibration) -> None:
-    """Keep a calibration. Raises ArchiveError: a number is not finite, or the report has no JSON form."""
-    made = one.made or datetime.now(UTC).replace(tzinfo=None)
+def add_calibration(database: Database, one: KeptCalibration) -> None:
+    """Store a calibration. Raises ArchiveError: a number is not finite, or the report has no JSON form."""
+    made = one.made or utc_now()
     try:
         dials, report = {name: {column: line[column] for column in COLUMNS} for name, line in one.dials.items()}, dict(one.report)
         as_json([dials, report])
     except (KeyError, TypeError, ValueError) as error:
-        raise ArchiveError(f"a calibration holds finite numbers and plain JSON values: {error}") from error
+        raise ArchiveError(f"a calibration must hold finite numbers and plain JSON values: {error}") from error
     row = {
         "model": one.model, "wording": one.wording, "prompt": one.prompt, "made": made.isoformat(" "), "dials": dials, "report": report,
     }  # fmt: skip
@@ -48,8 +48,8 @@ def add(database: Database, one: KeptCalibration) -> None:
         database.insert("calibrations", [row])
 
 
-def latest(database: Database) -> list[KeptCalibration]:
-    """The latest of each model, wording and prompt, by these. Raises ArchiveError: values that no calibration has."""
+def latest_calibrations(database: Database) -> list[KeptCalibration]:
+    """Return the latest calibration of each model, wording and prompt, in this order. Raises ArchiveError: invalid values."""
     database.check("calibrations")
     found = []
     for row in database.rows(_LATEST):

@@ -1,4 +1,4 @@
-"""Answers of models in the archive: what was paid for once is not paid for again."""
+"""Side tables of an archive: answers of models, calibrations, and refined profiles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _SUMS = (
 
 
 class Calls:
-    """A ``Store`` over an archive. Answers are put and got from any thread; the archive's own thread writes them down (``flush``)."""
+    """A ``Store`` of model answers in an archive, so that no answer is paid for twice. ``get`` and ``put`` are thread-safe; the archive's
+    own thread writes to the file (``flush``)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,7 +32,7 @@ class Calls:
         self._waiting: dict[str, ModelCall] = {}
 
     def get(self, key: str) -> Reply | None:
-        """The answer kept under a key."""
+        """Return the answer stored under a key; None if there is none."""
         with self._lock:
             if key in self._waiting:
                 return self._waiting[key].reply
@@ -43,37 +44,45 @@ class Calls:
             return Reply(str(text), usage=used, cost=float(cost), cut=bool(cut), refusal=refusal or "")
 
     def put(self, call: ModelCall) -> None:
-        """Keep an answer; it is written with the next ``flush``."""
+        """Add an answer; it is written with the next ``flush``."""
         with self._lock:
             if call.key not in self._known:
                 self._waiting[call.key] = call
 
     def flush(self, run_id: int) -> None:
-        """Write down what was put since. Raises ArchiveError if that cannot be done; it is kept for the next time then."""
+        """Write the answers added since. Raises ArchiveError if that cannot be done; the next ``flush`` tries again."""
         with self._lock:
             calls = list(self._waiting.values())
         if not calls:
             return
+        rows: list[Row] = []
+        for call in calls:
+            reply, used = call.reply, call.reply.usage
+            rows.append({
+                "key": call.key, "run": run_id, "role": call.role, "model": call.model, "candidate": call.candidate, "text": reply.text,
+                "cut": reply.cut, "refusal": reply.refusal or None, "input_tokens": used.input_tokens, "cached_tokens": used.cached_tokens,
+                "output_tokens": used.output_tokens, "cost": reply.cost, "seconds": call.seconds, "estimated": used.estimated,
+            })  # fmt: skip
         with self._database.transaction():
-            self._database.insert("model_calls", [_row(run_id, call) for call in calls])
+            self._database.insert("model_calls", rows)
         with self._lock:
             for call in calls:
                 self._known.add(call.key)
                 del self._waiting[call.key]
 
     def sums(self, run_id: int) -> Mapping[str, tuple[Any, ...]]:
-        """Of each role: calls, tokens in, cached and out, US dollars, seconds, and calls of which the tokens are estimated."""
+        """Sum by role: calls, input, cached and output tokens, US dollars, seconds, and calls whose tokens are estimated."""
         return {str(role): tuple(sums) for role, *sums in self._database.execute(_SUMS, [run_id])}
 
 
 class Recording:
-    """A ``Store`` that takes answers from the calls of another archive, and keeps those it gave in its own."""
+    """A ``Store`` that replays the answers of another archive, and adds those it used to its own."""
 
     def __init__(self, own: Calls, other: Calls) -> None:
         self._own, self._other = own, other
 
     def get(self, key: str) -> Reply | None:
-        """The answer of either."""
+        """Return the answer from its own archive, or else from the other."""
         found = self._own.get(key)
         if found is None and (found := self._other.get(key)) is not None:
             found = replace(found, cost=0.0)  # it was paid for elsewhere
@@ -81,14 +90,5 @@ class Recording:
         return found
 
     def put(self, call: ModelCall) -> None:
-        """Keep an answer in its own."""
+        """Add an answer to its own archive."""
         self._own.put(call)
-
-
-def _row(run_id: int, call: ModelCall) -> Row:
-    reply, used = call.reply, call.reply.usage
-    return {
-        "key": call.key, "run": run_id, "role": call.role, "model": call.model, "candidate": call.candidate, "text": reply.text,
-        "cut": reply.cut, "refusal": reply.refusal or None, "input_tokens": used.input_tokens, "cached_tokens": used.cached_tokens,
-        "output_tokens": used.output_tokens, "cost": reply.cost, "seconds": call.seconds, "estimated": used.estimated,
-    }  # fmt: skip

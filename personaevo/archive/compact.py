@@ -1,4 +1,4 @@
-"""``archive compact``: an archive without dead space and, if wanted, without the dialogues that nobody will look at again."""
+"""Rewriting archives into new files: ``archive compact`` and ``archive merge``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from personaevo.archive import digest, opening, queries
+from personaevo.archive import opening, queries
 from personaevo.archive.bounds import TABLES
 from personaevo.archive.catalog import VERSIONS
 from personaevo.archive.database import Database, remove_file
+from personaevo.archive.digest import digest_text, row_hash
 from personaevo.archive.snapshot import draft_file, snapshot_file
 from personaevo.errors import ArchiveError
 
-# Candidates whose rows are of no further use: neither the seed program, nor an elite, nor named in the final table.
+# Candidates that are neither the seed program, nor an elite, nor named in the final table.
 _DROPPED = """
 CREATE OR REPLACE TABLE memory.dropped AS
 SELECT run, number FROM candidates AS c
@@ -29,7 +30,7 @@ _HEAVY = ("episodes", "personas")
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What became of an archive: bytes before and after, and the rows that were left out."""
+    """The result of ``compact``: bytes before and after, and the numbers of rows that were left out."""
 
     before: int
     after: int
@@ -38,66 +39,66 @@ class Compacted:
 
 
 def compact(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None, *, elites: bool = False) -> Compacted:
-    """Writes the archive anew, to the new file ``out`` or in its own place, by one rename at the end: whenever this is stopped, there is
-    the old file or the new one.
+    """Rewrite an archive without dead space, to the new file ``out`` or in place. One rename at the end replaces the file, so that after
+    an interrupt there is either the old file or the new one.
 
-    With ``elites``, episodes and personas stay only of candidates that hold a cell, are named in the final table or are the seed program;
-    the digests still add up, as the sums of what was left out are noted (table ``pruned``).
+    With ``elites``, only candidates that hold a cell, are named in the final table or are the seed program keep their episodes and
+    personas. The digests still add up: table ``pruned`` has the sums of the rows that were left out.
 
     Raises:
-        ArchiveBusyError: in its own place, somebody else has it open.
+        ArchiveBusyError: in place, another process has it open.
         ArchiveError: there is no such archive, it is damaged, ``out`` exists, or it cannot be written.
     """
     source = Path(path).resolve()
     if not source.is_file():
         raise ArchiveError(f"archive {source} does not exist: expected a file that personaevo search wrote")
-    return _in_place(source, elites) if out is None else _to(source, Path(out).resolve(), elites)
-
-
-def _to(source: Path, target: Path, elites: bool) -> Compacted:
-    with opening.new_file(target) as draft:
+    if out is None:
+        return _compact_in_place(source, elites)
+    with opening.new_file(Path(out).resolve()) as draft:
         database, held = opening.for_reading(source, [draft])
         with opening.closing(database, held):
             before = source.stat().st_size
-            return _measured(before, _rewritten(database, draft, elites), draft)
+            dropped = _rewrite(database, draft, elites)
+            return Compacted(before, draft.stat().st_size, *dropped)
 
 
-def _in_place(path: Path, elites: bool) -> Compacted:
+def _compact_in_place(path: Path, elites: bool) -> Compacted:
     before = path.stat().st_size
     database, held = opening.for_writing(path)
     draft = draft_file(path)
     with opening.closing(database, held):
         try:
-            done = _measured(before, _rewritten(database, draft, elites), draft)
-            database.execute("CHECKPOINT")  # no log may be left that would belong to the old file
+            dropped = _rewrite(database, draft, elites)
+            done = Compacted(before, draft.stat().st_size, *dropped)
+            database.execute("CHECKPOINT")  # a log that is left would belong to the old file
             database.close()
             os.replace(draft, path)
             with suppress(OSError):
                 snapshot_file(path).unlink()
         except OSError as error:
-            raise ArchiveError(f"archive {path} cannot be replaced: {error.strerror}; it is as it was") from error
+            raise ArchiveError(f"archive {path} cannot be replaced: {error.strerror}; it is unchanged") from error
         finally:
             remove_file(draft)
     return done
 
 
-def _rewritten(database: Database, draft: Path, elites: bool) -> tuple[int, int]:
-    """Writes all that is kept to ``draft``; how many episodes and personas were left out."""
+def _rewrite(database: Database, draft: Path, elites: bool) -> tuple[int, int]:
+    """Write the remaining rows to ``draft``; return how many episodes and personas were left out."""
     left_out = _left_out(database) if elites else {}
-    with database.another(draft):
+    with database.attached(draft):
         database.execute("COPY FROM DATABASE archive TO copied (SCHEMA)")
         for table in (VERSIONS, *TABLES):
             some = f"WHERE NOT {_AMONG} ORDER BY t.rowid" if elites and table in _HEAVY else ""
             database.execute(f"INSERT INTO copied.{table} SELECT t.* FROM archive.{table} AS t {some}")
         for (run, number), (episodes, personas, total) in left_out.items():
-            row = [run, number, episodes, personas, digest.as_text(total)]
+            row = [run, number, episodes, personas, digest_text(total)]
             database.execute("INSERT INTO copied.pruned VALUES (?, ?, ?, ?, ?)", row)
     return sum(one[0] for one in left_out.values()), sum(one[1] for one in left_out.values())
 
 
 def _left_out(database: Database) -> dict[tuple[int, int], tuple[int, int, int]]:
-    """Of each candidate whose rows are dropped: how many episodes and personas, and the sum of their hashes. What does not add up is not
-    dropped: nobody could tell any more."""
+    """For each candidate whose rows are dropped: the numbers of its episodes and personas, and the sum of their hashes. Digests are
+    verified first, as a mismatch could not be found afterwards."""
     queries.verified_digest(database)
     database.execute(_DROPPED)
     found: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -105,9 +106,5 @@ def _left_out(database: Database) -> dict[tuple[int, int], tuple[int, int, int]]
         for row in database.stream(f"SELECT t.* FROM {table} AS t WHERE {_AMONG}"):
             entry = found[row["run"], row["number"]]
             entry[place] += 1
-            entry[2] += digest.row_hash(table, row)
+            entry[2] += row_hash(table, row)
     return {key: (entry[0], entry[1], entry[2]) for key, entry in found.items()}
-
-
-def _measured(before: int, dropped: tuple[int, int], draft: Path) -> Compacted:
-    return Compacted(before, draft.stat().st_size, *dropped)

@@ -1,4 +1,4 @@
-"""One DuckDB connection with an archive attached, the schema's migrations, and DuckDB's errors in other words."""
+"""One DuckDB connection with an archive attached, schema migrations, and the translation of DuckDB's errors."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ import duckdb
 from numpy.typing import NDArray
 
 from personaevo import content
-from personaevo.archive import bounds, catalog
+from personaevo.archive.bounds import check_values, value_query
 from personaevo.archive.bytewise import copy_bytes
+from personaevo.archive.catalog import apply_migration, check_objects, migrations, schema_version
 from personaevo.archive.rows import Row, row_as_json
 from personaevo.errors import ArchiveBusyError, ArchiveError
 
 # Readable by DuckDB 1.4 and later.
-_NEW = "STORAGE_VERSION 'v1.4.0', BLOCK_SIZE 32768"  # an eighth of the usual: a small archive is mostly the ends of its columns' blocks
-# No extensions. One thread: a commit is small (two threads are slower), and workers need the other cores. Texts take a fifth less space,
-# and no more time, than with what DuckDB would choose.
+_NEW = "STORAGE_VERSION 'v1.4.0', BLOCK_SIZE 32768"  # an eighth of the default: in a small archive most blocks are nearly empty
+# No extensions. One thread: a commit is small (two threads are slower), and workers need the other cores. With zstd, texts take a fifth
+# less space than with DuckDB's choice, and no more time.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -30,12 +31,12 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "2GB",
     "threads": 1,
 }
-_OWN_FILES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")  # that DuckDB makes of a database
+_OWN_FILES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")  # the files that DuckDB makes for a database
 _FILE_HEADER = 3 * 4096  # bytes before the first block
 
 
 class Database:
-    """A connection with the archive attached under the name ``archive``. Not for several threads."""
+    """A connection with the archive attached under the name ``archive``. Not thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,15 +44,15 @@ class Database:
         self._inserts: dict[str, str] = {}
         self._descriptor: int | None = None  # of the file; closed last, as closing it drops DuckDB's lock
         self.schema = 0  # the version of the file's schema
-        # What is packaged was checked when it was made, and is trusted like the code beside it: the checks are half of opening an archive.
+        # Packaged archives were checked when they were made, and are trusted like the code: the checks take half the time of opening one.
         self._trusted = path in content.archives().values()
         self._checked: set[str] = set()
 
     @classmethod
     def attach(cls, path: Path, *, readonly: bool, beside: Sequence[Path] = ()) -> Database:
-        """Open an existing archive file; read-only leaves every byte as it is.
+        """Open an existing archive file; read-only leaves every byte unchanged.
 
-        From then on the connection reaches no other file but those ``beside`` it (to copy to), and its settings are locked.
+        From then on the connection can access no other file except those in ``beside`` (to copy to), and its settings are locked.
 
         Raises:
             ArchiveError: the file is damaged, not an archive that personaevo wrote, or cannot be opened.
@@ -68,7 +69,7 @@ class Database:
             database.execute("SET enable_external_access = false")
             database.execute("SET lock_configuration = true")
             _check_length(database)
-            database.schema = catalog.version(database.execute) if database._trusted else catalog.check(database.execute, path)
+            database.schema = schema_version(database.execute) if database._trusted else check_objects(database.execute, path)
             database.execute("USE archive")
         except BaseException:
             database.close()
@@ -77,13 +78,13 @@ class Database:
 
     @classmethod
     def create(cls, path: Path) -> None:
-        """Make an empty archive of the present schema at ``path``; nothing is left there if that fails."""
+        """Make an empty archive of the current schema at ``path``; nothing is left there if that fails."""
         database = cls(path)
         try:
             database.execute(f"ATTACH {_quoted(path)} AS archive ({_NEW})")
             database.execute("USE archive")
             database.migrate()
-            database.execute("CHECKPOINT")  # closing would do it, but without telling of a full disk
+            database.execute("CHECKPOINT")  # closing would do it too, but would not report a full disk
             database.close()
         except BaseException:
             database.close()
@@ -91,12 +92,12 @@ class Database:
             raise
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a statement."""
-        with _told(self.path):
+        """Run a statement and return all its rows."""
+        with _translated_errors(self.path):
             return self._open().execute(sql, list(parameters)).fetchall()
 
     def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
-        """The rows of a query as dicts, read piece by piece over a cursor of its own."""
+        """Yield the rows of a query as dicts, read in batches over a cursor of its own."""
         names: list[str] = []
         for some in self.pieces(sql, 500, parameters, names):
             yield from (dict(zip(names, row, strict=True)) for row in some)
@@ -104,17 +105,17 @@ class Database:
     def pieces(
         self, sql: str, count: int, parameters: Sequence[object] = (), names: list[str] | None = None
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows of a query, so many at once, read piece by piece over a cursor of its own; its columns are added to ``names``."""
-        with _told(self.path):
+        """Yield the rows of a query in batches of ``count`` over a cursor of its own; its column names are appended to ``names``."""
+        with _translated_errors(self.path):
             cursor = self._open().cursor()
         try:
-            with _told(self.path):
+            with _translated_errors(self.path):
                 cursor.execute("USE archive")
                 cursor.execute(sql, list(parameters))
                 if names is not None:
                     names += [column[0] for column in cursor.description or ()]
             while True:
-                with _told(self.path):
+                with _translated_errors(self.path):
                     some = cursor.fetchmany(count)
                 if not some:
                     return
@@ -123,17 +124,17 @@ class Database:
             cursor.close()
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """All rows of a query as dicts by column name."""
+        """Return all rows of a query as dicts by column name."""
         return list(self.stream(sql, parameters))
 
     def columns(self, sql: str, parameters: Sequence[object] = ()) -> dict[str, NDArray[Any]]:
-        """The columns of a query by name, none of them with a NULL: a hundredth of the time of rows."""
-        with _told(self.path):
+        """Return the columns of a query as arrays by name, masked where NULL; a hundred times as fast as rows."""
+        with _translated_errors(self.path):
             return dict(self._open().execute(sql, list(parameters)).fetchnumpy())
 
     def table(self, sql: str, parameters: Sequence[object] = (), limit: int | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Column names and rows, at most ``limit``, of any one query that only reads; names may repeat."""
-        with _told(self.path):
+        """Return column names and at most ``limit`` rows of any single read-only query; names may repeat."""
+        with _translated_errors(self.path):
             statements = self._open().extract_statements(sql)
             if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
                 raise ArchiveError(f"archive {self.path}: expected one query that only reads, such as SELECT … FROM elites")
@@ -141,19 +142,19 @@ class Database:
             return [column[0] for column in done.description or ()], done.fetchall() if limit is None else done.fetchmany(limit)
 
     def side(self) -> Callable[[str, Sequence[object]], list[tuple[Any, ...]]]:
-        """What asks over a connection of its own, which may be used beside this one, by one thread at a time."""
-        with _told(self.path):
+        """Return a query function over a connection of its own, for concurrent use with this one, by one thread at a time."""
+        with _translated_errors(self.path):
             cursor = self._open().cursor()
             cursor.execute("USE archive")
 
         def ask(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-            with _told(self.path):
+            with _translated_errors(self.path):
                 return cursor.execute(sql, list(parameters)).fetchall()
 
         return ask
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
-        """Append rows; their keys are columns, missing ones become NULL.
+        """Append rows; their keys are columns, and missing columns become NULL.
 
         Raises:
             ArchiveError: they cannot be written, or hold a number that is not finite.
@@ -161,7 +162,7 @@ class Database:
         self.insert_texts(table, self.texts(table, rows))
 
     def texts(self, table: str, rows: Sequence[Row]) -> list[str]:
-        """Rows as ``insert_texts`` takes them.
+        """Write rows as the JSON texts that ``insert_texts`` takes.
 
         Raises:
             ArchiveError: one holds a number that is not finite.
@@ -169,25 +170,35 @@ class Database:
         try:
             return [row_as_json(row) for row in rows]
         except ValueError:
-            raise ArchiveError(
-                f"archive {self.path}: a number for its table '{table}' is not finite; a failure must be stored "
-                "as a state, not as NaN"
-            ) from None
+            problem = f"a number for its table '{table}' is not finite; a failure must be stored as a state, not as NaN"
+            raise ArchiveError(f"archive {self.path}: {problem}") from None
 
     def insert_texts(self, table: str, rows: Sequence[str]) -> None:
-        """Append rows in JSON.
+        """Append rows given as JSON texts.
 
-        They travel as one list of texts: 5 ms for 256 dialogues; as the text of one list 9, and of several hundred rows six times as long.
+        They are passed as one list of texts: 256 dialogues take 5 ms, as one JSON list they take 9 ms, and several hundred rows six times
+        as long.
 
         Raises:
             ArchiveError: they cannot be written.
         """
-        if rows:
-            self.execute(self._inserts.get(table) or self._insert_statement(table), [list(rows)])
+        if not rows:
+            return
+        if table not in self._inserts:
+            columns = self.execute(
+                "SELECT column_name, data_type FROM duckdb_columns() "
+                "WHERE database_name = 'archive' AND schema_name = 'main' AND table_name = ? ORDER BY column_index",
+                [table],
+            )
+            shape = ", ".join(f'"{name}" {kind}' for name, kind in columns)
+            names = ", ".join(f'r."{name}"' for name, _ in columns)
+            parsed = f"SELECT CAST(CAST(text AS JSON) AS STRUCT({shape})) AS r FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS text)"
+            self._inserts[table] = f"INSERT INTO {table} SELECT {names} FROM ({parsed})"
+        self.execute(self._inserts[table], [list(rows)])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, also when interrupted."""
+        """Write all of the block or nothing, also when interrupted."""
         self.execute("BEGIN TRANSACTION")
         done = False
         try:
@@ -202,34 +213,34 @@ class Database:
     def check(
         self, table: str, where: str = "true", parameters: Sequence[object] = (), *, streamed: bool = False, columns: Sequence[str] = ()
     ) -> None:
-        """Look at the values of rows (or of some of their ``columns``) that are about to be read, all at once or ``streamed``; once, as
-        nobody else writes meanwhile.
+        """Validate the values of rows (or of some of their ``columns``) that are about to be read, at once or ``streamed``. Each set of
+        rows is checked once, as no other process writes meanwhile.
 
         Raises:
-            ArchiveError: one is not what a search writes, or there are too many.
+            ArchiveError: a value is not one that a search writes, or there are too many rows.
         """
         key = repr((table, where, parameters, streamed, columns))
         if not self._trusted and key not in self._checked and not self.is_empty(table):
-            found = self.execute(bounds.query(table, where, columns), parameters)[0]
-            bounds.check(found, table, self.path, streamed=streamed, columns=columns)
+            found = self.execute(value_query(table, where, columns), parameters)[0]
+            check_values(found, table, self.path, streamed=streamed, columns=columns)
             self._checked.add(key)
 
     def is_empty(self, table: str) -> bool:
-        """Whether a table has no rows."""
+        """Tell whether a table has no rows."""
         return not self.execute(f"SELECT 1 FROM {table} LIMIT 1")
 
     def migrate(self) -> None:
-        """Bring the schema up to the present, each step in one transaction."""
-        for number in range(self.schema + 1, len(catalog.migrations()) + 1):
+        """Apply the missing migrations, each in one transaction."""
+        for number in range(self.schema + 1, len(migrations()) + 1):
             with self.transaction():
-                catalog.migrate(self.execute, number)
+                apply_migration(self.execute, number)
             self.schema = number
 
     def copy_to(self, target: Path) -> None:
         """Write a complete copy of the present state to a new file; nothing is left there if that fails.
 
-        All is in the archive's own file after a checkpoint, and stays so until the next statement: the bytes are copied, which takes a
-        hundredth of the time of the rows.
+        After a checkpoint the archive's own file holds everything until the next statement, so its bytes are copied: a hundred times as
+        fast as copying rows.
         """
         self.execute("CHECKPOINT archive")
         if self._descriptor is None:
@@ -238,19 +249,19 @@ class Database:
             copy_bytes(self._descriptor, target)
         except OSError as error:
             remove_file(target)
-            raise _explained(target, os.strerror(error.errno or 0)) from error
+            raise _archive_error(target, os.strerror(error.errno or 0)) from error
 
     def write_table(self, name: str, target: Path) -> int:
-        """Write a table or view to a file, in the format that its name ends with (``parquet`` or ``csv``); how many rows it has."""
+        """Write a table or view to a file in the format of its suffix (``parquet`` or ``csv``), and return its number of rows."""
         seed = " REPLACE (CAST(seed AS UBIGINT) AS seed)" if name == "episodes" else ""  # Parquet has no integers of 128 bits
         kind = target.suffix.removeprefix(".")
         options = f"FORMAT {kind}, USE_TMP_FILE false{', HEADER' if kind == 'csv' else ''}"
         return int(self.execute(f"COPY (SELECT *{seed} FROM {name}) TO {_quoted(target)} ({options})")[0][0])
 
     @contextmanager
-    def another(self, target: Path) -> Iterator[None]:
-        """While inside, the database at ``target`` (a new one, if there is none) is attached as ``copied``; what was written is then safe
-        in it. It is removed if that fails."""
+    def attached(self, target: Path) -> Iterator[None]:
+        """Attach the database at ``target`` (a new one, if there is none) as ``copied`` for the block, and make it durable at the end. It
+        is removed if the block fails."""
         done = False
         try:
             self.execute(f"ATTACH {_quoted(target)} AS copied ({_NEW})")
@@ -264,7 +275,7 @@ class Database:
                 remove_file(target)
 
     def move_to_memory(self) -> None:
-        """Go on with a private copy in memory and let go of the file."""
+        """Replace the attached file by a private copy in memory."""
         self.execute("ATTACH ':memory:' AS copied")
         self.execute("COPY FROM DATABASE archive TO copied")
         self.execute("USE copied")
@@ -275,11 +286,11 @@ class Database:
         self.execute("DETACH copied")
 
     def close(self) -> None:
-        """Close; a second call does nothing."""
+        """Close the connection; a second call does nothing."""
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
-                with _told(self.path):
+                with _translated_errors(self.path):
                     connection.close()
         finally:
             descriptor, self._descriptor = self._descriptor, None
@@ -291,18 +302,6 @@ class Database:
             raise ArchiveError(f"archive {self.path} is closed: open it again to use it")
         return self._connection
 
-    def _insert_statement(self, table: str) -> str:
-        columns = self.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() "
-            "WHERE database_name = 'archive' AND schema_name = 'main' AND table_name = ? ORDER BY column_index",
-            [table],
-        )
-        shape = ", ".join(f'"{name}" {kind}' for name, kind in columns)
-        names = ", ".join(f'r."{name}"' for name, _ in columns)
-        rows = f"SELECT CAST(CAST(text AS JSON) AS STRUCT({shape})) AS r FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS text)"
-        self._inserts[table] = f"INSERT INTO {table} SELECT {names} FROM ({rows})"
-        return self._inserts[table]
-
 
 def remove_file(path: Path) -> None:
     """Remove a database file and its write-ahead log, if they exist."""
@@ -312,15 +311,15 @@ def remove_file(path: Path) -> None:
 
 
 def _check_length(database: Database) -> None:
-    """DuckDB reads lazily and opens a file that was cut short; writing to it would then hide the loss.
+    """Refuse a file that was cut short: DuckDB reads lazily and would open it, and writing to it would hide the loss.
 
-    Free blocks may lie beyond the end, used ones cannot (checked over 140 files, half of them of killed writers).
+    Free blocks may be beyond the end of the file, used ones cannot (checked on 140 files, half of them from killed writers).
     """
     sql = "SELECT used_blocks * block_size FROM pragma_database_size() WHERE database_name = 'archive'"
     expected = _FILE_HEADER + int(database.execute(sql)[0][0])
     length = database.path.stat().st_size
     if length < expected:
-        raise _explained(database.path, f"Corrupt: cut short to {length} bytes, at least {expected} expected")
+        raise _archive_error(database.path, f"Corrupt: cut short to {length} bytes, at least {expected} expected")
 
 
 def _quoted(path: Path) -> str:
@@ -328,26 +327,26 @@ def _quoted(path: Path) -> str:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _translated_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except duckdb.ProgrammingError as error:  # a query's fault, whatever words occur in it
+    except duckdb.ProgrammingError as error:  # the query is wrong: words in it must not match a pattern
         raise ArchiveError(f"archive {path}: {_short(str(error))}") from error
     except duckdb.Error as error:
-        raise _explained(path, str(error)) from error
-    except RuntimeError as error:  # what DuckDB makes of whatever a signal handler raises
+        raise _archive_error(path, str(error)) from error
+    except RuntimeError as error:  # DuckDB turns any exception of a signal handler into this
         if "interrupted" in str(error):
             raise KeyboardInterrupt from error
         raise
 
 
-def _explained(path: Path, text: str) -> ArchiveError:
+def _archive_error(path: Path, text: str) -> ArchiveError:
     short, nameless = _short(text), text.replace(str(path), "FILE")
-    for pattern, kind, message in _EXPLANATIONS:
+    for pattern, message in _EXPLANATIONS:
         found = re.search(pattern, nameless)
         if found:
             values: Mapping[str, str] = {"path": str(path), "short": short} | found.groupdict()
-            return kind(message.format_map(values))
+            return (ArchiveBusyError if pattern == _BUSY else ArchiveError)(message.format_map(values))
     return ArchiveError(f"archive {path}: {short}")
 
 
@@ -355,40 +354,25 @@ def _short(text: str) -> str:
     return text.splitlines()[0].split(". See also")[0][:300] if text else "DuckDB gave no reason"
 
 
-_EXPLANATIONS: tuple[tuple[str, type[ArchiveError], str], ...] = (
-    (
-        r"Could not set lock on file|already attached by database",
-        ArchiveBusyError,
-        "archive {path} is open elsewhere: close it there, then try again ({short})",
-    ),
+_BUSY = "Could not set lock on file|already attached by database"
+_EXPLANATIONS = (
+    (_BUSY, "archive {path} is open elsewhere: close it there, then try again ({short})"),
     (
         r"Corrupt WAL file: entry at byte position (?P<byte>\d+)",
-        ArchiveError,
         "archive {path}: its write-ahead log {path}.wal is damaged at byte {byte}. Nothing was changed: "
         "keep a copy of both files, then either cut the log before the damage (truncate -s {byte} '{path}.wal'), "
         "which keeps every commit up to there, or move it away, which keeps those up to its beginning",
     ),
     (
-        r"WAL",
-        ArchiveError,
+        "WAL",
         "archive {path}: its write-ahead log {path}.wal is damaged or belongs to another file. Nothing was "
         "changed: put the right log back, or move it away, which keeps the commits up to its beginning ({short})",
     ),
     (
-        r"not a valid DuckDB database file|Corrupt|Could not read (enough|all) bytes|Could not read from file"
-        r"|Serialization",
-        ArchiveError,
+        "not a valid DuckDB database file|Corrupt|Could not read (enough|all) bytes|Could not read from file|Serialization",
         "{path} is not an archive, or is damaged: expected a DuckDB file that personaevo search wrote; "
         "restore a copy or give another file ({short})",
     ),
-    (
-        r"No space left on device",
-        ArchiveError,
-        "archive {path}: the disk is full. What was committed is kept: free some space, then resume",
-    ),
-    (
-        r"Permission denied|Read-only file system",
-        ArchiveError,
-        "archive {path} cannot be opened: no permission ({short})",
-    ),
+    ("No space left on device", "archive {path}: the disk is full. What was committed is kept: free some space, then resume"),
+    ("Permission denied|Read-only file system", "archive {path} cannot be opened: no permission ({short})"),
 )

@@ -1,9 +1,9 @@
-"""What an archive holds as a data frame, where pandas or pyarrow is installed."""
+"""Tables and queries of an archive as data frames, where pandas or pyarrow is installed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ Query = Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
 
 
 def frame(query: Query, what: str, kind: FrameKind) -> Any:
-    """A table, view or SELECT as a ``pandas.DataFrame`` or a ``pyarrow.Table``; lists and structures are Python's own.
+    """Return a table, view or SELECT as a ``pandas.DataFrame`` or a ``pyarrow.Table``; lists and structs become Python objects.
 
     Raises:
         ConfigError: there is no such kind, table or view, or the library is not installed.
@@ -34,8 +34,4 @@ def frame(query: Query, what: str, kind: FrameKind) -> Any:
     columns, rows = query(f"SELECT * FROM {what}" if _NAME.fullmatch(what) else what)
     if kind == "pandas":
         return library.DataFrame.from_records(rows, columns=columns)
-    return library.table(dict(zip(columns, _columns(rows, len(columns)), strict=True)))
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
-    return [[row[at] for row in rows] for at in range(count)]
+    return library.table({name: [row[at] for row in rows] for at, name in enumerate(columns)})

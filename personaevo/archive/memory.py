@@ -1,32 +1,35 @@
-"""What the writer of an archive remembers so that a commit need not ask: to number, to refuse repetition, to add up digests, to name who
-took over a cell. An index of 16 bytes a program, made when the archive is opened, and what was added since; no texts."""
+"""In-memory index of the writer of an archive, so that a commit needs no query: numbers and digests so far, stored programs, cell owners.
+
+It is built when the archive is opened, takes 16 bytes per program, and holds no program texts.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import starmap
 
 import numpy as np
 
 from personaevo.archive import queries
 from personaevo.archive.database import Database
-from personaevo.archive.rows import Row
+from personaevo.archive.rows import Row, Rows
 from personaevo.records import Evaluation
 
 _NUMBERS = "SELECT run, count(*), count(DISTINCT number), min(number), max(number) FROM candidates GROUP BY run"
-_FLOORS = "SELECT run, objective, floor, direction FROM rules WHERE \"role\" = 'holds' AND floor IS NOT NULL"
-Floor = tuple[str, float, int]  # of an objective; 1 if more of it is better, else -1
+_RULES = 'SELECT run, objective, "role", direction, floor, version FROM rules'
+Rule = tuple[str, str, float | None, int]  # role, direction, floor and version of an objective, as in ``Scoring.rules``
+Floor = tuple[str, float, int]  # an objective, its floor, and 1 if more of it is better, else -1
 
 
-def md5(text: str) -> bytes:
-    """Of a text, as DuckDB's md5() says; a comparison, nothing more."""
+def text_md5(text: str) -> bytes:
+    """The MD5 of a text, equal to DuckDB's md5(); only used to compare texts."""
     return hashlib.md5(text.encode(), usedforsecurity=False).digest()
 
 
-class Numbers:
-    """The numbers of the candidates of one run that were committed: mostly all below one."""
+class CandidateNumbers:
+    """The set of committed candidate numbers of one run. Most are contiguous from 0, and these are stored as their count."""
 
     def __init__(self, below: int = 0) -> None:
         self._below, self._others = below, set[int]()
@@ -35,15 +38,15 @@ class Numbers:
         return isinstance(number, int) and (0 <= number < self._below or number in self._others)
 
     def add(self, number: int) -> None:
-        """Takes in one more."""
+        """Add a number."""
         self._others.add(number)
         while self._below in self._others:
             self._others.remove(self._below)
             self._below += 1
 
 
-class Programs:
-    """The programs that are stored: of each the MD5 of its text, which is looked up only when the program comes again."""
+class StoredPrograms:
+    """The stored programs, with the MD5 of each text. It is read from the file only when a program is proposed again."""
 
     def __init__(self, database: Database) -> None:
         found = database.columns("SELECT id, rowid AS place FROM programs")
@@ -54,116 +57,99 @@ class Programs:
         self._since: dict[str, bytes] = {}
 
     def text(self, key: str) -> bytes | None:
-        """The MD5 of the text that is stored for a program; None if none is."""
-        found = self._since.get(key)
-        if found is None and len(self._keys):
-            found = self._stored(key)
-            if found is not None:
-                self._since[key] = found
-        return found
-
-    def add(self, key: str, text: bytes) -> None:
-        """Takes in one more, with the MD5 of its text, unless it is known."""
-        self._since.setdefault(key, text)
-
-    def _stored(self, key: str) -> bytes | None:
+        """Return the MD5 of the stored text of a program; None if it is not stored."""
+        if key in self._since or not len(self._keys):
+            return self._since.get(key)
         number = np.int64(hash(key))
         first, last = np.searchsorted(self._keys, number, "left"), np.searchsorted(self._keys, number, "right")
         for place in self._places[first:last]:
             for (text,) in self._database.execute("SELECT md5(source) FROM programs WHERE rowid = ? AND id = ?", [int(place), key]):
-                return bytes.fromhex(text)
+                self._since[key] = bytes.fromhex(text)
+                return self._since[key]
         return None
 
+    def add(self, key: str, text: bytes) -> None:
+        """Add a program with the MD5 of its text, unless it is known."""
+        self._since.setdefault(key, text)
 
-class Cells:
-    """The best lower bound of each cell in one run, and the candidate that has it: as in the view ``elites_anew``, but kept up to date."""
+
+class CellOwners:
+    """The best lower bound of each cell in one run, and the candidate that reaches it: the view ``elites_anew``, updated incrementally."""
 
     def __init__(self, floors: tuple[Floor, ...] = ()) -> None:
         self._floors = floors
         self._best: dict[int, tuple[float, int]] = {}  # low, and the negative number: the earliest wins ties
 
     def give(self, held: Iterable[Row]) -> None:
-        """Takes in rows of ``holders``."""
+        """Take in rows of ``holders``."""
         for row in held:
             one = row["score"] - row["se"], -row["number"]
             self._best[row["cell"]] = max(one, self._best.get(row["cell"], one))
 
     def taken(self, run_id: int, number: int, evaluation: Evaluation | None) -> list[Row]:
-        """The rows of ``holders`` for the cells that a candidate takes over, once they are given."""
-        if evaluation is None or evaluation.split != "train" or not self._holds(evaluation):
+        """Return the rows of ``holders`` for the cells that a candidate takes over. The index changes only when ``give`` takes them."""
+        if evaluation is None or evaluation.split != "train":
             return []
-        better = [one for one in evaluation.cells if one.score > 0 and self._beats(int(one.cell), float(one.score) - float(one.se), number)]
-        return [
-            {
-                "run": run_id, "cell": int(one.cell), "number": number, "share": float(one.share), "score": float(one.score),
-                "se": float(one.se),
-            }
-            for one in better
-        ]  # fmt: skip
-
-    def _beats(self, cell: int, low: float, number: int) -> bool:
-        return cell not in self._best or (low, -number) > self._best[cell]
-
-    def _holds(self, evaluation: Evaluation) -> bool:
         found = evaluation.objectives
-        return all((found[name].value - floor) * sign >= 0 for name, floor, sign in self._floors if name in found)
+        if any((found[name].value - floor) * sign < 0 for name, floor, sign in self._floors if name in found):
+            return []
+        rows: list[Row] = []
+        for one in evaluation.cells:
+            cell, share, score, se = int(one.cell), float(one.share), float(one.score), float(one.se)
+            if score > 0 and (cell not in self._best or (score - se, -number) > self._best[cell]):
+                rows.append({"run": run_id, "cell": cell, "number": number, "share": share, "score": score, "se": se})
+        return rows
 
 
 @dataclass(slots=True)
-class Memory:
-    """All of it, by run."""
+class WriterIndex:
+    """The whole index, by run."""
 
-    programs: Programs
+    programs: StoredPrograms
     seq: int = 0
-    numbers: dict[int, Numbers] = field(default_factory=dict)
+    numbers: dict[int, CandidateNumbers] = field(default_factory=dict)
     digests: dict[int, int] = field(default_factory=dict)
-    cells: dict[int, Cells] = field(default_factory=dict)
+    cells: dict[int, CellOwners] = field(default_factory=dict)
 
     def begin(self, run_id: int, floors: tuple[Floor, ...]) -> None:
-        """Takes in a new run."""
-        self.numbers[run_id] = Numbers()
-        self.cells[run_id] = Cells(floors)
+        """Add a new run."""
+        self.numbers[run_id] = CandidateNumbers()
+        self.cells[run_id] = CellOwners(floors)
+
+    def note(self, run_id: int, rows: Rows, source: str, digest: int) -> None:
+        """Add one commit by its rows; ``source`` is that of its program, ``digest`` the run's digest up to here."""
+        row = rows["candidates"][0]
+        self.seq += 1
+        self.programs.add(row["program"], text_md5(source))
+        self.digests[run_id] = digest
+        self.numbers[run_id].add(row["number"])
+        self.cells[run_id].give(rows["holders"])
 
 
-def remember(database: Database) -> Memory:
-    """What is stored. Raises ArchiveError: it cannot be read."""
-    memory = Memory(Programs(database), digests=queries.run_digests(database))
-    memory.seq = int(database.execute("SELECT coalesce(max(seq), 0) FROM candidates")[0][0])
-    floors = _floors(database)
+def build_index(database: Database) -> WriterIndex:
+    """Build the index of what is stored. Raises ArchiveError: it cannot be read."""
+    index = WriterIndex(StoredPrograms(database), digests=queries.run_digests(database))
+    index.seq = int(database.execute("SELECT coalesce(max(seq), 0) FROM candidates")[0][0])
+    rules: dict[int, dict[str, Rule]] = defaultdict(dict)
+    for run_id, name, role, direction, floor, version in database.execute(_RULES):
+        rules[run_id][name] = role, direction, floor, version
     for run in queries.runs(database):
-        memory.begin(run.id, floors.get(run.id, ()))
+        index.begin(run.id, floors_of(rules[run.id]))
     for run_id, count, distinct, first, last in database.execute(_NUMBERS):
-        whole = (first, last, distinct) == (0, count - 1, count)
-        memory.numbers[run_id] = Numbers(count) if whole else _some(database, run_id)
+        contiguous = (first, last, distinct) == (0, count - 1, count)
+        index.numbers[run_id] = CandidateNumbers(count if contiguous else 0)
+        if not contiguous:
+            for row in database.stream("SELECT number FROM candidates WHERE run = ? ORDER BY number", [run_id]):
+                index.numbers[run_id].add(row["number"])
     database.check("holders")
     for row in database.stream("SELECT * FROM holders"):
-        memory.cells.setdefault(row["run"], Cells()).give([row])
-    return memory
+        index.cells.setdefault(row["run"], CellOwners()).give([row])
+    return index
 
 
-def floors_of(rules: Mapping[str, tuple[str, str, float | None, int]]) -> tuple[Floor, ...]:
-    """The floors among the rules that a run is scored by."""
-    held = ((name, floor, direction) for name, (role, direction, floor, _) in rules.items() if role == "holds" and floor is not None)
-    return tuple(starmap(_floor, held))
-
-
-def _floor(name: str, floor: float, direction: str) -> Floor:
-    return name, floor, -1 if direction == "less" else 1
-
-
-def _floors(database: Database) -> dict[int, tuple[Floor, ...]]:
-    found: dict[int, tuple[Floor, ...]] = {}
-    for run_id, *rule in database.execute(_FLOORS):
-        found[run_id] = (*found.get(run_id, ()), _floor(*rule))
-    return found
-
-
-def _some(database: Database, run_id: int) -> Numbers:
-    numbers = Numbers()
-    for number in _committed(database, run_id):
-        numbers.add(number)
-    return numbers
-
-
-def _committed(database: Database, run_id: int) -> Iterator[int]:
-    return (row["number"] for row in database.stream("SELECT number FROM candidates WHERE run = ? ORDER BY number", [run_id]))
+def floors_of(rules: Mapping[str, Rule]) -> tuple[Floor, ...]:
+    """Return the floors among the scoring rules of a run."""
+    return tuple(
+        (name, floor, -1 if direction == "less" else 1)
+        for name, (role, direction, floor, _) in rules.items() if role == "holds" and floor is not None
+    )  # fmt: skip

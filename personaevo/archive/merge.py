@@ -1,4 +1,4 @@
-"""``archive merge``: the runs of several archives in one new file."""
+"""``archive merge``: combine the runs of several archives in one new file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from personaevo.archive.database import Database
 from personaevo.archive.refinements import Refinements
 from personaevo.errors import ArchiveError
 
-# What makes two runs the same one, and how much of it a file still has: rows may have been left out, or the search not have ended yet.
+# What identifies a run, and how complete it is in a file: rows may have been left out, or the search may not have ended yet.
 _RUNS = """
 SELECT run, CAST(settings AS VARCHAR) AS settings,
        (SELECT count(*) FROM candidates AS c WHERE c.run = r.run) AS commits,
@@ -24,7 +24,7 @@ SELECT run, CAST(settings AS VARCHAR) AS settings,
 FROM runs AS r ORDER BY run
 """
 _RENUMBERED = "CREATE TABLE memory.renumbered (old INTEGER, new INTEGER, taken BOOLEAN)"
-# By their places first: texts are neither sorted nor held.
+# By row id, so that no texts are sorted or held in memory.
 _WANTED = """
 CREATE TABLE memory.wanted AS
 SELECT p.rowid AS place, EXISTS (FROM copied.programs AS known WHERE known.id = p.id) AS known FROM archive.programs AS p
@@ -42,7 +42,7 @@ INSERT INTO copied.programs
 SELECT p.id, p.source FROM archive.programs AS p JOIN memory.wanted AS w ON w.place = p.rowid
 WHERE NOT w.known AND p.rowid BETWEEN $1 AND $2 AND w.place BETWEEN $1 AND $2 ORDER BY p.rowid
 """
-# A proposal whose text is not the one that is kept for its program keeps its own.
+# A proposal keeps its own text if it differs from the text stored for its program.
 _CANDIDATES = """
 INSERT INTO copied.candidates
 SELECT c.* REPLACE (c.seq + ? AS seq, r.new AS run,
@@ -50,7 +50,7 @@ SELECT c.* REPLACE (c.seq + ? AS seq, r.new AS run,
 FROM archive.candidates AS c JOIN memory.renumbered AS r ON r.old = c.run AND r.taken LEFT JOIN memory.others AS o ON o.id = c.program
 ORDER BY c.seq
 """
-_AT_ONCE = 20_000  # programs
+_PROGRAMS_PER_BATCH = 20_000
 _TABLES = (
     "runs", "evaluations", "episodes", "personas", "pruned", "final_tables", "finals", "comparisons", "rules", "levels", "controls",
     "screenings", "holders",
@@ -58,14 +58,14 @@ _TABLES = (
 _ROWS = """
 INSERT INTO copied.{table} SELECT t.* REPLACE (CAST(? AS INTEGER) AS run) FROM archive.{table} AS t WHERE t.run = ?
 """  # one scan, which keeps the order of the rows
-_OF_THE_PART = {"people", "behavior"}  # settings that tell which people a refinement was given
-# The settings of the first file that has some; a person of several files, who is the same in all, once.
+_PART_SETTINGS = {"people", "behavior"}  # settings that tell which people a refinement was given
+# The settings of the first file that has some; each person once, as a person of several files is equal in all.
 _REFINED = (
     "INSERT INTO copied.refinement SELECT t.* FROM archive.refinement AS t WHERE NOT EXISTS (FROM copied.refinement)",
     """INSERT INTO copied.refined SELECT t.* FROM archive.refined AS t
     WHERE NOT EXISTS (FROM copied.refined AS k WHERE (k.person, k."role") = (t.person, t."role")) ORDER BY t.rowid""",
 )
-# Answers of a refinement belong to no run (see ``integrity``): the number after the last one.
+# Answers of a refinement belong to no run (see ``integrity``) and get the number after the last run.
 _CALLS = """
 INSERT INTO copied.model_calls
 SELECT t.* REPLACE (coalesce(r.new, ?) AS run) FROM archive.model_calls AS t LEFT JOIN memory.renumbered AS r ON r.old = t.run
@@ -84,7 +84,7 @@ ORDER BY t.rowid
 
 @dataclass(frozen=True, slots=True)
 class MergedRun:
-    """A run of one of the files, and its number in the new one; ``taken`` is False where an equal run of another file stands for it."""
+    """A run of one of the files, and its number in the new file; ``taken`` is False where an equal run of another file was copied."""
 
     file: Path
     run: int
@@ -94,20 +94,20 @@ class MergedRun:
 
 @dataclass(slots=True)
 class _Source:
-    """One of the files, open."""
+    """One of the files, opened for reading."""
 
     path: Path
     database: Database
 
 
 def merge(out: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]]) -> list[MergedRun]:
-    """Writes the new archive ``out`` with the runs of all files, numbered in the order given; what became of each.
+    """Write the new archive ``out`` with the runs of all files, numbered in the order given; return one ``MergedRun`` for each.
 
-    Programs are kept once, and so are answers of models (the first of those to the same question). Runs are equal, and kept once,
-    if they have the same settings, number of commits and digest; the one is taken of which most is there. Calibrations come along, without
-    the answers that they were made from, and so do refined profiles: those of several files must come of refinements that differ in their
-    people only, and a person of several must be the same in all; what was done in parts of other people can be read, not resumed. The files
-    stay as they are; one that is being written gives its last snapshot.
+    Programs are stored once, and so are answers of models (the first answer to each question). Runs with the same settings, number of
+    commits and digest are equal: the most complete of them is copied, once. Calibrations are copied without the answers that they were
+    made from. Refined profiles are copied too: the refinements of several files may differ only in their people, and a person of several
+    files must be equal in all. A refinement merged from parts can be read, but not resumed. The files are not changed; a file that is
+    being written contributes its last snapshot.
 
     Raises:
         ArchiveError: ``out`` exists; a file cannot be read, is of a newer personaevo, holds nothing to merge, or was changed
@@ -115,16 +115,17 @@ def merge(out: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]]) 
     """
     target = Path(out).resolve()
     with opening.new_file(target) as draft, ExitStack() as stack:
-        sources = [_opened(Path(file).resolve(), draft, stack) for file in files]
+        sources = [_open_source(Path(file).resolve(), draft, stack) for file in files]
         _check_refinements(sources)
-        runs = _numbered(sources)
+        runs = _number_runs(sources)
         Database.create(draft)
+        beyond = 1 + max((run.number for run, _ in runs), default=0)
         for source in sources:
-            _add(source, draft, [run for run, owner in runs if owner is source], 1 + max((run.number for run, _ in runs), default=0))
+            _copy_source(source.database, draft, [run for run, owner in runs if owner is source], beyond)
     return [run for run, _ in runs]
 
 
-def _opened(path: Path, draft: Path, stack: ExitStack) -> _Source:
+def _open_source(path: Path, draft: Path, stack: ExitStack) -> _Source:
     database, held = opening.for_reading(path, [draft])
     stack.enter_context(opening.closing(database, held))
     queries.verified_digest(database)
@@ -134,27 +135,27 @@ def _opened(path: Path, draft: Path, stack: ExitStack) -> _Source:
 
 
 def _check_refinements(sources: Sequence[_Source]) -> None:
-    """An archive holds one refinement: those of several files must be one that was done in parts.
+    """Check that the refinements of the files are parts of one, as an archive holds one refinement.
 
     Raises:
-        ArchiveError: their settings are others, or somebody was refined twice and differently.
+        ArchiveError: their settings differ, or a person was refined twice with different results.
     """
     begun: tuple[Path, dict[str, Any]] | None = None
     people: dict[tuple[str, str], tuple[Path, str]] = {}
     for source in sources:
-        kept = Refinements(source.database, _nobody_writes, _nobody_writes)
-        settings = kept.settings()
+        stored = Refinements(source.database, lambda: None, lambda: None)  # only read
+        settings = stored.settings()
         if settings is None:
             continue
         begun = begun or (source.path, settings)
-        other = next((name for name in sorted({*begun[1], *settings} - _OF_THE_PART) if begun[1].get(name) != settings.get(name)), None)
+        other = next((name for name in sorted({*begun[1], *settings} - _PART_SETTINGS) if begun[1].get(name) != settings.get(name)), None)
         if other is not None:
             was, given = begun[1].get(other), settings.get(other)
             raise ArchiveError(
-                f"archives {begun[0]} and {source.path} hold refinements of which '{other}' is {was!r:.80} and {given!r:.80}: "
+                f"archives {begun[0]} and {source.path} hold refinements whose '{other}' differs, {was!r:.80} and {given!r:.80}: "
                 "one archive holds one refinement, leave one of them out"
             )
-        for one in kept.people():
+        for one in stored.people():
             path, digest = people.setdefault((one.person, one.role), (source.path, one.digest))
             if digest != one.digest:
                 raise ArchiveError(
@@ -162,30 +163,30 @@ def _check_refinements(sources: Sequence[_Source]) -> None:
                 )
 
 
-def _nobody_writes() -> None:
-    raise ArchiveError("an archive that is merged is only read")
-
-
-def _numbered(sources: Sequence[_Source]) -> list[tuple[MergedRun, _Source]]:
-    """All runs in order, each with its new number and where it comes from."""
+def _number_runs(sources: Sequence[_Source]) -> list[tuple[MergedRun, _Source]]:
+    """All runs in order, each with its new number and its file."""
     found = [(source, row) for source in sources for row in source.database.rows(_RUNS)]
     keys = [(row["settings"], row["commits"], row["digest"]) for _, row in found]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys), start=1)}
-    by_wholeness = sorted(range(len(found)), key=lambda place: (found[place][1]["ended"], found[place][1]["episodes"], -place))
-    taken = {keys[place]: place for place in by_wholeness}
+    by_completeness = sorted(range(len(found)), key=lambda place: (found[place][1]["ended"], found[place][1]["episodes"], -place))
+    taken = {keys[place]: place for place in by_completeness}
     return [
         (MergedRun(source.path, row["run"], numbers[key], taken[key] == place), source)
         for place, ((source, row), key) in enumerate(zip(found, keys, strict=True))
     ]
 
 
-def _add(source: _Source, draft: Path, runs: Sequence[MergedRun], beyond: int) -> None:
-    database = source.database
+def _copy_source(database: Database, draft: Path, runs: Sequence[MergedRun], beyond: int) -> None:
+    """Copy the ``runs`` of one file to ``draft``; answers of its refinement get the run number ``beyond``."""
     database.execute(_RENUMBERED)
     for run in runs:
         database.execute("INSERT INTO memory.renumbered VALUES (?, ?, ?)", [run.run, run.number, run.taken])
-    with database.another(draft):
-        _add_programs(database)
+    with database.attached(draft):
+        database.execute(_WANTED)
+        database.execute(_OTHERS)
+        last = int(database.execute("SELECT coalesce(max(place), -1) FROM memory.wanted")[0][0])
+        for first in range(0, last + 1, _PROGRAMS_PER_BATCH):
+            database.execute(_PROGRAMS, [first, first + _PROGRAMS_PER_BATCH - 1])
         last = database.execute("SELECT coalesce(max(seq), 0) FROM copied.candidates")[0][0]
         database.execute(_CANDIDATES, [last])
         held = [table for table in _TABLES if not database.is_empty(table)]
@@ -193,15 +194,5 @@ def _add(source: _Source, draft: Path, runs: Sequence[MergedRun], beyond: int) -
             for table in held if run.taken else ():
                 database.execute(_ROWS.format(table=table), [run.number, run.run])
         database.execute(_CALLS, [beyond])
-        database.execute(_CALIBRATIONS)
-        for sql in _REFINED:
+        for sql in (_CALIBRATIONS, *_REFINED):
             database.execute(sql)
-
-
-def _add_programs(database: Database) -> None:
-    """Those that are not there yet, in their order."""
-    database.execute(_WANTED)
-    database.execute(_OTHERS)
-    last = int(database.execute("SELECT coalesce(max(place), -1) FROM memory.wanted")[0][0])
-    for first in range(0, last + 1, _AT_ONCE):
-        database.execute(_PROGRAMS, [first, first + _AT_ONCE - 1])

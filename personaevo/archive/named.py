@@ -1,4 +1,4 @@
-"""The named queries: ``archive/queries/NAME.sql``, each with a first line that says what it shows."""
+"""Named queries: ``archive/queries/NAME.sql``, each with a description in its first line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from personaevo import content
 
 
 def named_queries() -> dict[str, str]:
-    """What each shows, by name."""
-    return {name: sql.partition("\n")[0].removeprefix("--").strip() for name, sql in _queries().items()}
+    """Return the description of each named query, by name."""
+    files = sorted((content.root("archive") / "queries").glob("*.sql"))
+    return {file.stem: file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("--").strip() for file in files}
 
 
 def named_query(name: str) -> str | None:
-    """The SQL of one; None if there is none of that name."""
-    return _queries().get(name)
-
-
-def _queries() -> dict[str, str]:
-    return {file.stem: file.read_text(encoding="utf-8") for file in sorted((content.root("archive") / "queries").glob("*.sql"))}
+    """Return the SQL of a named query; None if there is none of that name."""
+    if name not in named_queries():
+        return None
+    return (content.root("archive") / "queries" / f"{name}.sql").read_text(encoding="utf-8")

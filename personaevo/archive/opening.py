@@ -1,4 +1,4 @@
-"""Opening archives: who may, which file, and what a crash left behind."""
+"""Opening archives for reading and writing, and recovery from crashes."""
 
 from __future__ import annotations
 
@@ -8,36 +8,35 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from personaevo.archive import lock
 from personaevo.archive.catalog import migrations
 from personaevo.archive.database import Database, remove_file
+from personaevo.archive.lock import Lock, lock_exclusive, lock_shared
 from personaevo.archive.snapshot import draft_file, snapshot_file
 from personaevo.errors import ArchiveBusyError, ArchiveError
 
-_PATIENCE = 2.0  # seconds that a reader waits for a writer that is just opening or closing
-_PAUSE = 0.02
-_OPTIONS = "?"
+_READER_TIMEOUT = 2.0  # seconds that a reader waits for a writer that is just opening or closing
+_RETRY_INTERVAL = 0.02  # seconds
 
 
-def for_writing(path: Path) -> tuple[Database, lock.Lock]:
-    """Open an archive for writing, or make it; one of an older schema is migrated.
+def for_writing(path: Path) -> tuple[Database, Lock]:
+    """Open an archive for writing and migrate it to the current schema; create it if it does not exist.
 
     Raises:
-        ArchiveBusyError: somebody else has it open.
+        ArchiveBusyError: another process has it open.
         ArchiveVersionError: it was made by a newer personaevo.
         ArchiveError: it is not an archive, is damaged, lost commits or cannot be made, or its path has a "?". In all these cases the file
-            stays as it was.
+            is unchanged.
     """
-    if _OPTIONS in str(path):
-        raise ArchiveError(f"archive {path}: DuckDB takes what follows a '{_OPTIONS}' in a path for options; give a path without one")
-    held = lock.exclusive(path)
+    if "?" in str(path):
+        raise ArchiveError(f"archive {path}: DuckDB takes what follows a '?' in a path for options; give a path without one")
+    held = lock_exclusive(path)
     try:
         for rest in (draft_file(path), _new_file(path)):
-            remove_file(rest)  # of a writer that was killed: the lock says that nobody uses it
+            remove_file(rest)  # left by a killed writer: while the lock is held no other process uses it
         if not path.exists():
             _create(path)
         else:
-            _inspect(path)
+            _check_commits(path)
         database = Database.attach(path, readonly=False, beside=[draft_file(path)])
         try:
             database.migrate()
@@ -50,11 +49,11 @@ def for_writing(path: Path) -> tuple[Database, lock.Lock]:
     return database, held
 
 
-def for_reading(path: Path, beside: Sequence[Path] = ()) -> tuple[Database, lock.Lock | None]:
-    """Open an archive for reading, or, while it is being written, its snapshot. Never changes either. The files ``beside`` it may be
-    written to.
+def for_reading(path: Path, beside: Sequence[Path] = ()) -> tuple[Database, Lock | None]:
+    """Open an archive for reading, or, while it is being written, its snapshot. Never changes either. The connection may write to the
+    files in ``beside``.
 
-    A snapshot that a killed writer left is not used: the lock died with the writer, and the file itself is newer.
+    A snapshot that a killed writer left is not used: the lock ended with the writer, and the file itself is newer.
     An archive of an older schema is read through a migrated copy in memory.
 
     Raises:
@@ -69,32 +68,32 @@ def for_reading(path: Path, beside: Sequence[Path] = ()) -> tuple[Database, lock
         try:
             return _read_once(path, beside)
         except (BlockingIOError, FileNotFoundError, ArchiveBusyError):
-            if time.monotonic() - begun > _PATIENCE:
+            if time.monotonic() - begun > _READER_TIMEOUT:
                 raise ArchiveBusyError(
-                    f"archive {path} is being written and there is no snapshot {snapshot_file(path).name} to "
-                    "read: try again in a moment"
+                    f"archive {path} is being written and there is no snapshot {snapshot_file(path).name} to read: try again in a moment"
                 ) from None
-        time.sleep(_PAUSE)
+        time.sleep(_RETRY_INTERVAL)
 
 
-def _read_once(path: Path, beside: Sequence[Path]) -> tuple[Database, lock.Lock | None]:
+def _read_once(path: Path, beside: Sequence[Path]) -> tuple[Database, Lock | None]:
     try:
-        held = lock.shared(path)
+        held = lock_shared(path)
     except BlockingIOError:
-        return _readable(snapshot_file(path), beside), None
+        return _attach_for_reading(snapshot_file(path), beside), None
     try:
-        return _readable(path, beside), held
+        return _attach_for_reading(path, beside), held
     except BaseException:
         if held is not None:
             held.release()
         raise
 
 
-def _readable(file: Path, beside: Sequence[Path]) -> Database:
+def _attach_for_reading(file: Path, beside: Sequence[Path]) -> Database:
+    """Attach a file; one of an older schema is copied to memory and migrated there."""
     try:
         database = Database.attach(file, readonly=True, beside=beside)
     except ArchiveError as error:
-        if not file.exists():  # a snapshot goes when its writer ends
+        if not file.exists():  # a snapshot is removed when its writer ends
             raise FileNotFoundError(file) from error
         raise
     try:
@@ -108,8 +107,8 @@ def _readable(file: Path, beside: Sequence[Path]) -> Database:
 
 
 @contextmanager
-def closing(database: Database, held: lock.Lock | None) -> Iterator[None]:
-    """Closes what ``for_writing`` or ``for_reading`` opened when the block ends."""
+def closing(database: Database, held: Lock | None) -> Iterator[None]:
+    """Close at the end of the block what ``for_writing`` or ``for_reading`` opened."""
     try:
         yield
     finally:
@@ -120,12 +119,12 @@ def closing(database: Database, held: lock.Lock | None) -> Iterator[None]:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Where to write a new archive that shall be at ``path``: it gets that name when the block ends well, and is removed if not.
+    """Yield a draft file for a new archive; it is renamed to ``path`` when the block succeeds, and removed if not.
 
     Raises:
-        ArchiveError: something is at ``path``, or it cannot be made.
+        ArchiveError: ``path`` exists, or cannot be made.
     """
-    held = lock.exclusive(path)
+    held = lock_exclusive(path)
     draft = _new_file(path)
     try:
         remove_file(draft)
@@ -141,56 +140,49 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def _create(path: Path) -> None:
-    """Make it under another name first: a file of the right name is complete."""
+    """Create an empty archive under another name and rename it: a file with the final name is complete."""
     log = path.with_name(path.name + ".wal")
     if log.exists():
-        raise ArchiveError(
-            f"{path} does not exist, but its write-ahead log {log} does: move the log away, or put the archive "
-            "back beside it"
-        )
-    Database.create(_new_file(path))
+        problem = f"{path} does not exist, but its write-ahead log {log} does"
+        raise ArchiveError(f"{problem}: move the log away, or put the archive back in its place")
+    draft = _new_file(path)
+    Database.create(draft)
     try:
-        os.rename(_new_file(path), path)
+        os.rename(draft, path)
     except OSError as error:
-        remove_file(_new_file(path))
+        remove_file(draft)
         raise ArchiveError(f"cannot make archive {path}: {error.strerror}") from error
     remove_file(snapshot_file(path))
 
 
-def _inspect(path: Path) -> None:
-    """Refuse what must not be written to, without changing a byte."""
-    database = Database.attach(path, readonly=True)
-    try:
-        commits = _commits(database)
-    finally:
-        database.close()
-    if _commits_of_snapshot(path) > commits:
-        # DuckDB takes some damage to a log for its end and drops what follows.
+def _check_commits(path: Path) -> None:
+    """Refuse an archive that is damaged or holds fewer commits than its snapshot; changes no file.
+
+    DuckDB takes some damage to a log for its end, and drops the commits after it.
+    """
+    commits, snapshot = _count_commits(path), snapshot_file(path)
+    published = 0
+    if snapshot.exists():
+        try:
+            published = _count_commits(snapshot)
+        except ArchiveBusyError:
+            raise
+        except ArchiveError:
+            published = 0  # a damaged snapshot will be replaced
+    if published > commits:
         raise ArchiveError(
-            f"archive {path} holds {commits} commits, but its snapshot {snapshot_file(path)} holds more: commits "
+            f"archive {path} holds {commits} commits, but its snapshot {snapshot} holds more: commits "
             "were lost from the file or its log. Put the snapshot in its place and move the log away, or delete the "
             "snapshot to go on without them"
         )
 
 
-def _commits_of_snapshot(path: Path) -> int:
-    snapshot = snapshot_file(path)
-    if not snapshot.exists():
-        return 0
+def _count_commits(file: Path) -> int:
+    database = Database.attach(file, readonly=True)
     try:
-        database = Database.attach(snapshot, readonly=True)
-    except ArchiveBusyError:
-        raise
-    except ArchiveError:
-        return 0  # of no use to anybody; it will be replaced
-    try:
-        return _commits(database)
+        return int(database.execute("SELECT count(*) FROM candidates")[0][0])
     finally:
         database.close()
-
-
-def _commits(database: Database) -> int:
-    return int(database.execute("SELECT count(*) FROM candidates")[0][0])
 
 
 def _new_file(path: Path) -> Path:

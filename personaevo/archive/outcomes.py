@@ -1,4 +1,4 @@
-"""What came of the candidates of a run, as columns. Reads only."""
+"""The results of all candidates of a run as numpy columns. Reads only."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from personaevo.records import Floats
 
 STATES = ("evaluated", "failed", "duplicate")
 _SCORE = "score"
+_RULED = "SELECT DISTINCT objective FROM rules WHERE run = ? AND \"role\" IN ('steers', 'holds') ORDER BY objective"
 _CANDIDATES = f"SELECT number, program, list_position({list(STATES)!r}, state) - 1 AS state FROM candidates WHERE run = ?"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """One entry a candidate, by number: ``programs`` are ids, ``states`` indices into ``STATES``; ``planned`` and ``completed`` dialogues
-    are 0 without an evaluation. ``values`` holds each objective, ``errors`` the standard errors of the score; they count only where it was
-    ``measured``, and are finite."""
+    """One entry per candidate, by number. ``programs`` are ids, ``states`` are indices into ``STATES``; ``planned`` and ``completed``
+    dialogues are 0 without an evaluation. ``values`` holds each objective, ``errors`` the standard errors of the score. They are finite,
+    and valid only where the objective was ``measured``."""
 
     numbers: NDArray[np.int64]
     programs: NDArray[Any]
@@ -36,17 +37,17 @@ class Outcomes:
 
 def outcomes(database: Database, run_id: int, names: Sequence[str] | None = None) -> Outcomes:
     """See ``Archive.outcomes``. Raises ArchiveError: values that no search writes."""
-    named = _named(database, run_id) if names is None else list(dict.fromkeys([*names, _SCORE]))
+    if names is None:
+        names = [str(name) for (name,) in database.execute(_RULED, [run_id]) if name != _SCORE]
+    named = list(dict.fromkeys([*names, _SCORE]))
     database.check("candidates", "run = ?", [run_id], columns=("number", "program", "state"))
     database.check("evaluations", "run = ?", [run_id], columns=("planned", "completed"))
     made = database.columns(_CANDIDATES, [run_id])
-    if (np.diff(made["number"]) < 0).any():
-        order = np.argsort(made["number"], kind="stable")
-        made = {name: column[order] for name, column in made.items()}
-    wanted = ["number", "planned", "completed"]
-    wanted += [f"objectives[${place}].value AS v{place}" for place in range(2, len(named) + 2)]
-    error = f"objectives['{_SCORE}'].se AS error"
-    scored = database.columns(f"SELECT {', '.join(wanted)}, {error} FROM evaluations WHERE run = $1", [run_id, *named])
+    order = np.argsort(made["number"], kind="stable")
+    made = {name: column[order] for name, column in made.items()}
+    values = ", ".join(f"objectives[${place}].value AS v{place}" for place in range(2, len(named) + 2))
+    wanted = f"number, planned, completed, {values}, objectives['{_SCORE}'].se AS error"
+    scored = database.columns(f"SELECT {wanted} FROM evaluations WHERE run = $1", [run_id, *named])
     numbers = made["number"].astype(np.int64)
     places = np.searchsorted(numbers, scored["number"])
     if len(np.unique(numbers)) < len(numbers) or not np.array_equal(numbers[np.minimum(places, len(numbers) - 1)], scored["number"]):
@@ -55,28 +56,18 @@ def outcomes(database: Database, run_id: int, names: Sequence[str] | None = None
     errors = _spread(scored["error"], places, len(numbers))[0]
     if not all(np.isfinite(column).all() for column in (errors, *(value for value, _ in found.values()))):
         raise ArchiveError(f"archive {database.path}: run {run_id} has an objective that is not finite; restore a copy")
-    planned, completed = (_counts(scored[name], places, len(numbers)) for name in ("planned", "completed"))
+    planned, completed = np.zeros((2, len(numbers)), dtype=np.int64)
+    planned[places], completed[places] = scored["planned"], scored["completed"]
     return Outcomes(
         numbers, made["program"], made["state"].astype(np.int64), planned, completed, {name: one[0] for name, one in found.items()},
         errors, {name: one[1] for name, one in found.items()},
     )  # fmt: skip
 
 
-def _named(database: Database, run_id: int) -> list[str]:
-    steering = "SELECT DISTINCT objective FROM rules WHERE run = ? AND \"role\" IN ('steers', 'holds') ORDER BY objective"
-    rules = database.execute(steering, [run_id])
-    return [*(str(name) for (name,) in rules if name != _SCORE), _SCORE]
-
-
 def _spread(values: Any, places: NDArray[np.int64], count: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Put values at their places among ``count`` candidates; the second array tells where there is one."""
     known = ~np.ma.getmaskarray(values)
     value, measured = np.zeros(count), np.zeros(count, dtype=bool)
     value[places[known]] = np.ma.getdata(values)[known]
     measured[places] = known
     return value, measured
-
-
-def _counts(column: NDArray[np.int64], places: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    spread = np.zeros(count, dtype=np.int64)
-    spread[places] = column
-    return spread

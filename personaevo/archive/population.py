@@ -1,4 +1,4 @@
-"""The population of a run: the personas of its elites and of its best program, with what each did in its own dialogue. Reads only."""
+"""The population of a run: the personas of its elites and of its best program, each with its measured episode. Reads only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from personaevo.archive.database import Database
 from personaevo.archive.queries import Elite, elites
 from personaevo.records import Episode, Persona, PlanItem
 
-# Of the best program only where it holds the floor of task preservation, as elites do.
+# The best program counts only if it meets the floor of task preservation, as elites do.
 _BEST = """
 SELECT DISTINCT number FROM cell_scores JOIN candidates USING (run, number)
 WHERE run = $1 AND program IN (SELECT program FROM final_table WHERE run = $1 AND "row" = 'evolved')
 """
-# Of a persona that was played more than once, its first dialogue that lies in a cell.
-# Maps as two lists each: DuckDB makes Python dicts of maps six times as slowly.
+# For a persona that was played more than once, its first dialogue that is in a cell.
+# Maps are read as two lists each: DuckDB takes six times as long to convert maps to Python dicts.
 _MEMBERS = """
 SELECT c.program, e.task, e.slot, e.seed, e.outcome, e.fingerprint, e.preservation, e.p_human, e.cell,
        p.id, p.description, p.policy, map_keys(p.behaviors), map_values(p.behaviors), map_keys(p.dials), map_values(p.dials)
@@ -30,7 +30,7 @@ ORDER BY e.number, e.slot, e.task, e.seed, p.id
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One persona of a population: the program that made it, and its episode (without the dialogue), which lies in a cell."""
+    """One persona of a population: the program that made it, and its episode without the dialogue. The episode is in a cell."""
 
     program_id: str
     episode: Episode
@@ -45,7 +45,7 @@ class Population:
 
 
 def population(database: Database, run_id: int) -> Population:
-    """The run's population."""
+    """See ``Archive.population``."""
     owners = elites(database, run_id)
     database.check("final_tables", "run = ?", [run_id])
     numbers = sorted({elite.number for elite in owners} | {number for (number,) in database.execute(_BEST, [run_id])})

@@ -1,4 +1,4 @@
-"""What an archive says: summary, elites, one program in full, and the check of the digest. Reads only."""
+"""Queries behind the reading methods of ``Archive``: runs, commits, elites, population, one program in full, digests. Reads only."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from personaevo.archive import bounds, digest, sums
+from personaevo.archive import sums
+from personaevo.archive.bounds import TABLES, settings_and_cells
 from personaevo.archive.database import Database
-from personaevo.archive.rows import Row, commit_from, comparison_from, episode_from, final_from, scoring_from, table_row_from
+from personaevo.archive.digest import digest_text
+from personaevo.archive.rows import commit_from, comparison_from, episode_from, final_from, scoring_from, table_row_from
 from personaevo.archive.sums import CANDIDATES
 from personaevo.errors import ArchiveError
 from personaevo.records import Commit, Episode, Evaluation, FinalTable, Run, Scoring
@@ -20,8 +22,8 @@ EPISODES = (
 )
 _LAST = "SELECT max(seq) FROM candidates GROUP BY run"
 _PERSONAS_SHOWN = 3
-_CANDIDATES_AT_ONCE = 50
-_MATCHES_NAMED = 5
+_CANDIDATES_PER_BATCH = 50
+_MATCHES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +42,19 @@ class Elite:
 
 
 def runs(database: Database) -> list[Run]:
-    """All runs, oldest first."""
+    """Return all runs, oldest first."""
     database.check("runs")
     found = database.rows("SELECT run, settings, cells FROM runs ORDER BY run")
-    return [Run(row["run"], *bounds.settings_and_cells(row, database.path)) for row in found]
+    return [Run(row["run"], *settings_and_cells(row, database.path)) for row in found]
 
 
 def elites(database: Database, run_id: int) -> list[Elite]:
-    """The best lower bound in each cell that any program of the run reaches, by cell; ties go to the earliest."""
+    """Return the program with the highest lower bound of each cell that the run reaches, by cell; ties go to the earliest."""
     for table in ("runs", "holders"):
         database.check(table, "run = ?", [run_id])
     database.check("candidates", "run = ? AND number IN (SELECT h.number FROM holders AS h WHERE h.run = ?)", [run_id, run_id])
-    found = database.rows(
-        "SELECT cell, name, mass, number, program AS program_id, share, score, se, low FROM elites WHERE run = ? "
-        "ORDER BY cell",
-        [run_id],
-    )
-    return [Elite(**row) for row in found]
+    columns = "cell, name, mass, number, program AS program_id, share, score, se, low"
+    return [Elite(**row) for row in database.rows(f"SELECT {columns} FROM elites WHERE run = ? ORDER BY cell", [run_id])]
 
 
 def holders(database: Database, run_id: int, up_to: int) -> dict[int, str]:
@@ -65,7 +63,7 @@ def holders(database: Database, run_id: int, up_to: int) -> dict[int, str]:
     known = [run_id, up_to]
     found = dict(database.execute(f"{_HELD} FROM holders WHERE run = $1 AND number <= $2 GROUP BY cell", known))
     late = [cell for (cell,) in database.execute("SELECT DISTINCT cell FROM holders WHERE run = ? AND number > ?", known)]
-    if late:  # an archive of before has the last holders only
+    if late:  # an archive of an older version stored only the last holders
         anew = "FROM cell_scores WHERE run = $1 AND number <= $2 AND score > 0 AND isfinite(low) AND list_contains($3, cell) GROUP BY cell"
         found.update(database.execute(f"{_HELD} {anew}", [*known, late]))
     owners = database.execute(
@@ -76,7 +74,7 @@ def holders(database: Database, run_id: int, up_to: int) -> dict[int, str]:
 
 
 def numbers(database: Database, run_id: int, programs: Sequence[str]) -> list[int]:
-    """Of each of these programs the number of the candidate that was evaluated."""
+    """Return the candidate number under which each of these programs was evaluated."""
     sql = "SELECT program, min(number) FROM candidates WHERE run = ? AND state = 'evaluated' AND list_contains(?, program) GROUP BY program"
     found = dict(database.execute(sql, [run_id, list(programs)]))
     return [int(found[key]) for key in programs if key in found]
@@ -86,7 +84,7 @@ _HELD = "SELECT cell, arg_max(number, struct_pack(low := score - se, earliest :=
 
 
 def commits(database: Database, run_id: int, numbers: Sequence[int] | None) -> list[Commit]:
-    """What a run committed (see ``Archive.commits``)."""
+    """See ``Archive.commits``."""
     known: list[object] = [run_id] if numbers is None else [run_id, list(numbers)]
     some = "run = ?" if numbers is None else "run = ? AND number IN (SELECT unnest(CAST(? AS INTEGER[])))"
     for table in ("candidates", "evaluations"):
@@ -104,7 +102,7 @@ def commits(database: Database, run_id: int, numbers: Sequence[int] | None) -> l
 
 
 def final_table(database: Database, run_id: int) -> FinalTable:
-    """The final table of a run (see ``Archive.final_table``)."""
+    """See ``Archive.final_table``."""
     for table in ("final_tables", "comparisons"):
         database.check(table, "run = ?", [run_id])
     rows = database.rows("SELECT * FROM final_table WHERE run = ? ORDER BY position", [run_id])
@@ -116,7 +114,7 @@ def final_table(database: Database, run_id: int) -> FinalTable:
 
 
 def finals(database: Database, run_id: int) -> list[Evaluation]:
-    """The finals behind the final table of a run (see ``Archive.finals``)."""
+    """See ``Archive.finals``."""
     database.check("finals", "run = ?", [run_id])
     found = database.rows(
         "SELECT * FROM finals WHERE (run, version) IN (SELECT (run, max(version)) FROM final_tables GROUP BY run) AND run = ? "
@@ -127,7 +125,7 @@ def finals(database: Database, run_id: int) -> list[Evaluation]:
 
 
 def scoring(database: Database, run_id: int) -> Scoring:
-    """What a run was scored by (see ``Archive.scoring``)."""
+    """See ``Archive.scoring``."""
     parts = {}
     for table in ("rules", "levels", "controls"):
         database.check(table, "run = ?", [run_id])
@@ -136,15 +134,12 @@ def scoring(database: Database, run_id: int) -> Scoring:
 
 
 def summary(database: Database) -> dict[str, Any]:
-    """Counts over the whole archive; domain, cells and QD score of the latest run (see ``Archive.summary``)."""
+    """See ``Archive.summary``."""
     known = runs(database)
     latest = known[-1] if known else None
     masses = [float(cell["mass"]) for cell in latest.cells] if latest else []
     held = [elite for elite in elites(database, latest.id) if elite.mass is not None] if latest else []
-    counts = {
-        table: int(database.execute(f"SELECT count(*) FROM {table}")[0][0])
-        for table in ("programs", "evaluations", "episodes")
-    }
+    counts = {table: int(database.execute(f"SELECT count(*) FROM {table}")[0][0]) for table in ("programs", "evaluations", "episodes")}
     return {
         "schema": database.schema,
         "domain": latest.settings.get("domain") if latest else None,
@@ -153,112 +148,91 @@ def summary(database: Database) -> dict[str, Any]:
         "cells": {"held": len(held), "total": len(masses), "mass": sum(elite.mass or 0.0 for elite in held)},
         "screened": int(database.execute("SELECT count(*) FROM screenings WHERE NOT played")[0][0]),
         "qd_score": sum((elite.mass or 0.0) * elite.score for elite in held),
-        "digest": digest.as_text(sum(run_digests(database).values())),
+        "digest": digest_text(sum(run_digests(database).values())),
     }
 
 
 def episodes(database: Database, run_id: int) -> Iterator[tuple[int, tuple[Episode, ...]]]:
-    """Each candidate that has episodes, with them (see ``Archive.all_episodes``)."""
+    """See ``Archive.all_episodes``."""
     for table in ("episodes", "personas"):
         database.check(table, "run = ?", [run_id], streamed=True)
     last = database.execute("SELECT coalesce(max(number), -1) FROM episodes WHERE run = ?", [run_id])[0][0]
-    for first in range(0, last + 1, _CANDIDATES_AT_ONCE):
-        numbers = [first, first + _CANDIDATES_AT_ONCE - 1]
+    for first in range(0, last + 1, _CANDIDATES_PER_BATCH):
+        numbers = [first, first + _CANDIDATES_PER_BATCH - 1]
         rows = database.rows(f"{EPISODES}WHERE e.run = ? AND e.number BETWEEN ? AND ? ORDER BY e.number, e.rowid", [run_id, *numbers])
         for number, some in groupby(rows, key=lambda row: int(row["number"])):
             yield number, tuple(map(episode_from, some))
 
 
 def run_digests(database: Database) -> dict[int, int]:
-    """The stored digest of each run that has commits."""
+    """Return the stored digest of each run that has commits."""
     database.check("candidates", f"seq IN ({_LAST})")
     found = database.execute(f"SELECT run, digest FROM candidates WHERE seq IN ({_LAST})")
     return {run: int(text, 16) for run, text in found}
 
 
 def verified_digest(database: Database) -> str:
-    """Recompute every commit's digest from the stored rows; the digest of the archive if all agree.
+    """Recompute every commit's digest from the stored rows; return the digest of the archive if all agree.
 
     Raises:
         ArchiveError: a commit's rows are not those that were committed.
     """
-    for table in bounds.TABLES:
+    for table in TABLES:
         database.check(table, streamed=True)
     found = sums.check(database)
+    changed = f"archive {database.path} was changed"
     for one in found.wrong:
-        raise ArchiveError(
-            f"archive {database.path} was changed: from candidate {one.number} of run {one.run} on, its rows do not "
-            f"add up to the digest {one.stored} "
-            "stored with them; restore a copy"
-        )
+        problem = f"from candidate {one.number} of run {one.run} on, its rows do not add up to the digest {one.stored} stored with them"
+        raise ArchiveError(f"{changed}: {problem}; restore a copy")
     if found.orphans:
-        raise ArchiveError(
-            f"archive {database.path} was changed: it has rows of candidates that were never committed: "
-            f"{found.orphans[:3]}"
-        )
-    return digest.as_text(sum(found.runs.values()))
+        raise ArchiveError(f"{changed}: it has rows of candidates that were never committed: {found.orphans[:3]}")
+    return digest_text(sum(found.runs.values()))
+
+
+_OF_THE_PROGRAM = {
+    "evaluations": "SELECT run, number, split, planned, completed, objectives, tier FROM evaluations JOIN candidates USING (run, number) "
+    "WHERE program = ? ORDER BY run DESC, number",
+    "cells": "SELECT run, cell, name, mass, share, score, se FROM elites WHERE program = ? ORDER BY run DESC, cell",
+}
+_OF_THE_CANDIDATE = {
+    "personas": "SELECT task, slot, id, description, behaviors, dials, policy FROM personas WHERE run = ? AND number = ? "
+    f"ORDER BY slot, task LIMIT {_PERSONAS_SHOWN}",
+    "best": "SELECT task, slot, seed, persona, outcome, p_human, preservation, cell, turns FROM episodes "
+    "WHERE run = ? AND number = ? AND p_human IS NOT NULL ORDER BY p_human DESC, task, slot, seed LIMIT 1",
+    "worst": "SELECT task, slot, seed, persona, outcome, p_human, preservation, cell, turns FROM episodes "
+    "WHERE run = ? AND number = ? AND p_human IS NOT NULL ORDER BY p_human ASC, task, slot, seed LIMIT 1",
+}
 
 
 def program(database: Database, prefix: str) -> dict[str, Any]:
-    """One program in full (see ``Archive.program``)."""
-    key = _resolved(database, prefix)
+    """See ``Archive.program``."""
+    key = _resolve_prefix(database, prefix)
     runs(database)
     database.check("evaluations")
     database.check("programs", "id = ?", [key])
     database.check("candidates", "program = ?", [key])
-    proposals = database.rows(
-        CANDIDATES + "WHERE c.program = ? ORDER BY c.state = 'duplicate', c.run DESC, c.number", [key]
-    )
+    proposals = database.rows(f"{CANDIDATES}WHERE c.program = ? ORDER BY c.state = 'duplicate', c.run DESC, c.number", [key])
     first = proposals[0]
     where = [first["run"], first["number"]]
     for table in ("personas", "episodes"):
         database.check(table, "run = ? AND number = ?", where)
     shown = ("run", "number", "parents", "operator", "state", "reason", "fault")
-    return {
-        "id": key,
-        "source": first["source"],
-        **{name: first[name] for name in shown},
-        "proposals": [{name: row[name] for name in shown} for row in proposals],
-        "evaluations": database.rows(
-            "SELECT run, number, split, planned, completed, objectives, tier FROM evaluations JOIN candidates USING "
-            "(run, number) "
-            "WHERE program = ? ORDER BY run DESC, number",
-            [key],
-        ),
-        "cells": database.rows(
-            "SELECT run, cell, name, mass, share, score, se FROM elites WHERE program = ? ORDER BY run DESC, cell",
-            [key],
-        ),
-        "personas": database.rows(
-            "SELECT task, slot, id, description, behaviors, dials, policy FROM personas WHERE run = ? AND number = ? "
-            f"ORDER BY slot, task LIMIT {_PERSONAS_SHOWN}",
-            where,
-        ),
-        "best": _extreme(database, where, "DESC"),
-        "worst": _extreme(database, where, "ASC"),
-    }
+    found: dict[str, Any] = {"id": key, "source": first["source"], **{name: first[name] for name in shown}}
+    found["proposals"] = [{name: row[name] for name in shown} for row in proposals]
+    found |= {name: database.rows(sql, [key]) for name, sql in _OF_THE_PROGRAM.items()}
+    found |= {name: database.rows(sql, where) for name, sql in _OF_THE_CANDIDATE.items()}
+    for name in ("best", "worst"):
+        found[name] = found[name][0] if found[name] else None
+    return found
 
 
-def _resolved(database: Database, prefix: str) -> str:
-    found = [
-        row[0]
-        for row in database.execute("SELECT left(id, 200) FROM programs WHERE starts_with(id, ?) ORDER BY id", [prefix])
-    ]
+def _resolve_prefix(database: Database, prefix: str) -> str:
+    rows = database.execute("SELECT left(id, 200) FROM programs WHERE starts_with(id, ?) ORDER BY id", [prefix])
+    found = [row[0] for row in rows]
     if prefix in found or len(found) == 1:
         return str(prefix if prefix in found else found[0])
     if not found:
-        raise ArchiveError(
-            f"archive {database.path} has no program '{prefix}': expected an id, or its beginning, as `archive "
-            "elites` shows them"
-        )
-    named = ", ".join(found[:_MATCHES_NAMED]) + (", …" if len(found) > _MATCHES_NAMED else "")
+        expected = "expected an id, or its beginning, as `archive elites` shows them"
+        raise ArchiveError(f"archive {database.path} has no program '{prefix}': {expected}")
+    named = ", ".join(found[:_MATCHES_SHOWN]) + (", …" if len(found) > _MATCHES_SHOWN else "")
     raise ArchiveError(f"'{prefix}' is the beginning of {len(found)} programs ({named}): give more of the id")
-
-
-def _extreme(database: Database, where: list[int], order: str) -> Row | None:
-    found = database.rows(
-        "SELECT task, slot, seed, persona, outcome, p_human, preservation, cell, turns FROM episodes "
-        f"WHERE run = ? AND number = ? AND p_human IS NOT NULL ORDER BY p_human {order}, task, slot, seed LIMIT 1",
-        where,
-    )
-    return found[0] if found else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
@@ -32,15 +33,20 @@ from personaevo.records import (
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
-_write = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants")).dump_json
+_write_row = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants")).dump_json
 _NOT_FINITE = (b"NaN", b"Infinity")
 
 
+def utc_now() -> datetime:
+    """The present time in UTC without a zone, as the TIMESTAMP columns store it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
 def rows_of(run_id: int, commit: Commit) -> tuple[Rows, int]:
-    """The rows of one commit by table, and what they add to the digest.
+    """Return the rows of one commit by table, and their contribution to the digest.
 
     The tables are candidates (with ``source``, which is no column), evaluations, episodes, personas and screenings.
-    Text that is not Unicode (a lone surrogate in what a program made) is kept in escaped form, so that no program can
+    Text that is not Unicode (such as a lone surrogate from a program) is stored in escaped form, so that no program can
     stop a search.
 
     Raises:
@@ -61,14 +67,14 @@ def rows_of(run_id: int, commit: Commit) -> tuple[Rows, int]:
         ],
     }
     try:
-        return rows, _sum(rows)
+        return rows, sum(row_sum(table, some) for table, some in rows.items()) % MODULUS
     except UnicodeEncodeError:
         rows = {table: [_escaped(row) for row in some] for table, some in rows.items()}
-        return rows, _sum(rows)
+        return rows, sum(row_sum(table, some) for table, some in rows.items()) % MODULUS
 
 
 def as_json(value: object) -> str:
-    """JSON as DuckDB reads it back without loss.
+    """Write JSON that DuckDB reads back without loss.
 
     Raises:
         ValueError: a number is not finite.
@@ -84,24 +90,22 @@ def row_as_json(row: Row) -> str:
         ValueError: a number is not finite.
     """
     try:
-        text = _write(row)
+        text = _write_row(row)
     except ValueError:  # text that is not Unicode
         return as_json(row)
-    if any(word in text for word in _NOT_FINITE):  # as a number, or in a text: only the slow way tells
+    if any(word in text for word in _NOT_FINITE):  # as a number, or inside a text: ``json.dumps`` tells which
         return as_json(row)
     return text.decode()
 
 
 def commit_from(row: Row) -> Commit:
-    """A commit, without its episodes, from a row of candidates (with ``source``) joined with its evaluation, if any."""
+    """Build a commit, without its episodes, from a row of candidates (with ``source``) joined with its evaluation, if any."""
     program = Program(row["program"], row["source"])
-    candidate = Candidate(
-        row["number"], program, tuple(row["parents"]), row["operator"], row["state"], row["reason"], row["fault"]
-    )
+    candidate = Candidate(row["number"], program, tuple(row["parents"]), row["operator"], row["state"], row["reason"], row["fault"])
     if row["split"] is None:
         return Commit(candidate)
-    kept = row["replicates"] or {}
-    objectives = {name: Estimate(**estimate, replicates=tuple(kept.get(name, ()))) for name, estimate in row["objectives"].items()}
+    stored = row["replicates"] or {}
+    objectives = {name: Estimate(**estimate, replicates=tuple(stored.get(name, ()))) for name, estimate in row["objectives"].items()}
     cells = tuple(CellScore(**cell) for cell in row["cells"])
     remarks = tuple(Remark(**remark) for remark in row["remarks"])
     counts = row["split"], row["planned"], row["completed"]
@@ -109,16 +113,11 @@ def commit_from(row: Row) -> Commit:
 
 
 def episode_from(row: Row) -> Episode:
-    """An episode from its row joined with its persona (``description`` is NULL if there is none)."""
+    """Build an episode from its row joined with its persona (``description`` is NULL if there is none)."""
     persona = None
     if row["description"] is not None:
-        persona = Persona(
-            id=row["persona"],
-            description=row["description"],
-            behaviors=row["behaviors"],
-            dials=row["dials"],
-            policy=row["policy"],
-        )
+        shown = {name: row[name] for name in ("description", "behaviors", "dials", "policy")}
+        persona = Persona(id=row["persona"], **shown)
     return Episode(
         item=PlanItem(row["task"], row["slot"], row["seed"]),
         state=row["state"],
@@ -136,23 +135,19 @@ def episode_from(row: Row) -> Episode:
 
 
 def table_rows(run_id: int, version: int, rows: Sequence[TableRow]) -> list[Row]:
-    """Rows of ``final_tables``."""
+    """Return the rows of ``final_tables``."""
     keys = ("mean", "low", "high", "raw", "completed", "planned")
-    return [
-        {
-            "run": run_id,
-            "version": version,
-            "position": position,
-            "row": row.row,
-            "program": row.program_id,
-            "measures": {name: {key: getattr(measure, key) for key in keys} for name, measure in row.measures.items()},
-        }
-        for position, row in enumerate(rows)
-    ]
+    made: list[Row] = []
+    for position, row in enumerate(rows):
+        measures = {name: {key: getattr(measure, key) for key in keys} for name, measure in row.measures.items()}
+        made.append({
+            "run": run_id, "version": version, "position": position, "row": row.row, "program": row.program_id, "measures": measures,
+        })  # fmt: skip
+    return made
 
 
 def finals_rows(run_id: int, version: int, finals: Sequence[Evaluation]) -> list[Row]:
-    """Rows of ``finals``, in the order given."""
+    """Return the rows of ``finals``, in the order given."""
     rows = []
     for position, one in enumerate(finals):
         row = {key: value for key, value in _evaluation_row(one).items() if key in ("planned", "completed", "objectives", "tier")}
@@ -161,23 +156,23 @@ def finals_rows(run_id: int, version: int, finals: Sequence[Evaluation]) -> list
 
 
 def final_from(row: Row) -> Evaluation:
-    """The evaluation of a finalist, from its row of ``finals``."""
+    """Build the evaluation of a finalist from its row of ``finals``."""
     objectives = {name: Estimate(**estimate) for name, estimate in row["objectives"].items()}
     return Evaluation(row["program"], "train", row["planned"], row["completed"], objectives, tier=row["tier"])
 
 
 def comparison_rows(run_id: int, version: int, comparisons: Sequence[Comparison]) -> list[Row]:
-    """Rows of ``comparisons``, in the order given."""
+    """Return the rows of ``comparisons``, in the order given."""
     return [{"run": run_id, "version": version, "position": position, **asdict(one)} for position, one in enumerate(comparisons)]
 
 
 def comparison_from(row: Row) -> Comparison:
-    """One comparison of the final table."""
+    """Build one comparison of the final table from its row."""
     return Comparison(**{name: row[name] for name in ("row", "against", "objective", "mean", "low", "high")})
 
 
 def scoring_rows(run_id: int, scoring: Scoring) -> Rows:
-    """Rows of ``rules``, ``levels`` and ``controls``."""
+    """Return the rows of ``rules``, ``levels`` and ``controls``."""
     rule = ("role", "direction", "floor", "version")
     return {
         "rules": [{"run": run_id, "objective": name, **dict(zip(rule, values, strict=True))} for name, values in scoring.rules.items()],
@@ -193,7 +188,7 @@ def scoring_rows(run_id: int, scoring: Scoring) -> Rows:
 
 
 def scoring_from(rows: Rows) -> Scoring:
-    """What a run was scored by, from the rows of its three tables."""
+    """Build the scoring of a run from the rows of its three tables."""
     return Scoring(
         {row["objective"]: (row["role"], row["direction"], row["floor"], row["version"]) for row in rows["rules"]},
         tuple((row["split"], row["planned"], row["objective"], Level(row["zero"], row["people"])) for row in rows["levels"]),
@@ -202,12 +197,8 @@ def scoring_from(rows: Rows) -> Scoring:
 
 
 def table_row_from(row: Row) -> TableRow:
-    """A row of the final table."""
+    """Build a row of the final table."""
     return TableRow(row["row"], row["program"], {name: Measure(**measure) for name, measure in row["measures"].items()})
-
-
-def _sum(rows: Rows) -> int:
-    return sum(row_sum(table, some) for table, some in rows.items()) % MODULUS
 
 
 def _check(commit: Commit, where: str) -> None:
@@ -217,11 +208,9 @@ def _check(commit: Commit, where: str) -> None:
     if any(episode.state == "failed" and not (episode.reason and episode.fault) for episode in commit.episodes):
         raise ArchiveError(f"{where} has an episode that failed without a reason and a fault: both must be given")
     if candidate.state == "evaluated" and evaluation is None:
-        raise ArchiveError(f"{where} is said to be evaluated, but has no evaluation")
+        raise ArchiveError(f"{where} has the state 'evaluated', but no evaluation")
     if evaluation is not None and evaluation.program_id != candidate.program.id:
-        raise ArchiveError(
-            f"{where} is program {candidate.program.id}, but its evaluation is of {evaluation.program_id}"
-        )
+        raise ArchiveError(f"{where} is program {candidate.program.id}, but its evaluation is of {evaluation.program_id}")
 
 
 def _candidate_row(candidate: Candidate) -> Row:
@@ -231,7 +220,7 @@ def _candidate_row(candidate: Candidate) -> Row:
         "parents": list(candidate.parents),
         "operator": candidate.operator,
         "state": candidate.state,
-        "reason": _escaped(candidate.reason),  # not in the digest, which finds such text elsewhere
+        "reason": _escaped(candidate.reason),  # always: it is not in the digest, so no encoding error would tell
         "fault": candidate.fault,
     }
 
@@ -243,22 +232,16 @@ def _evaluation_row(evaluation: Evaluation) -> Row:
         "planned": int(evaluation.planned),
         "completed": int(evaluation.completed),
         "objectives": {
-            name: {"value": float(x.value), "se": float(x.se), "raw": float(x.raw)}
-            for name, x in evaluation.objectives.items()
+            name: {"value": float(x.value), "se": float(x.se), "raw": float(x.raw)} for name, x in evaluation.objectives.items()
         },
         "replicates": {name: [float(value) for value in x.replicates] for name, x in evaluation.objectives.items() if x.replicates},
-        "cells": [
-            {"cell": int(x.cell), "share": float(x.share), "score": float(x.score), "se": float(x.se)}
-            for x in evaluation.cells
-        ],
+        "cells": [{"cell": int(x.cell), "share": float(x.share), "score": float(x.score), "se": float(x.se)} for x in evaluation.cells],
         "remarks": [{"feature": x.feature, "wanted": x.wanted} for x in evaluation.remarks],
     }
 
 
 def _episode_row(episode: Episode) -> Row:
-    done = (
-        episode.state == "completed"
-    )  # what a failed episode "measured" is not a value, whatever the record's defaults say
+    done = episode.state == "completed"  # the defaults in the record of a failed episode are not measured values
     return {
         "task": episode.item.task_id,
         "slot": int(episode.item.slot),
@@ -278,33 +261,20 @@ def _episode_row(episode: Episode) -> Row:
 
 
 def _persona_rows(episodes: Sequence[Episode], where: str) -> list[Row]:
-    """Each persona once, though several episodes may play it."""
+    """One row per persona, also where several episodes play it."""
     rows: dict[tuple[str, int, str], Row] = {}
     for episode in episodes:
-        if episode.persona is None:
+        item, persona = episode.item, episode.persona
+        if persona is None:
             continue
-        row = _persona_row(episode.item, episode.persona)
+        behaviors, dials = ({name: float(value) for name, value in some.items()} for some in (persona.behaviors, persona.dials))
+        row: Row = {
+            "task": item.task_id, "slot": int(item.slot), "id": persona.id, "description": persona.description,
+            "behaviors": behaviors, "dials": dials, "policy": persona.policy,
+        }  # fmt: skip
         if rows.setdefault((row["task"], row["slot"], row["id"]), row) != row:
-            raise ArchiveError(
-                f"{where} has two different personas {row['id']!r} in slot {row['slot']} of task {row['task']!r}"
-            )
+            raise ArchiveError(f"{where} has two different personas {row['id']!r} in slot {row['slot']} of task {row['task']!r}")
     return list(rows.values())
-
-
-def _persona_row(item: PlanItem, persona: Persona) -> Row:
-    return {
-        "task": item.task_id,
-        "slot": int(item.slot),
-        "id": persona.id,
-        "description": persona.description,
-        "behaviors": _floats(persona.behaviors),
-        "dials": _floats(persona.dials),
-        "policy": persona.policy,
-    }
-
-
-def _floats(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
 
 
 def _escaped(value: Any) -> Any:

@@ -10,18 +10,26 @@ from pathlib import Path
 from personaevo.archive.database import Database, remove_file
 from personaevo.errors import ArchiveError
 
-_SHARE = 0.01  # of the writer's time: half of what is allowed, because one that took long is known only afterwards
-_COPIED_AT_ONCE = 256 << 20  # bytes; half a second or so, where the file system does not share them
-_APART = 10.0  # seconds between two, at least: each writes what the log holds into the file
+_SHARE = 0.01  # of the writer's time: half of the allowed 2 %, because the cost of a snapshot is known only afterwards
+_COPIED_AT_ONCE = 256 << 20  # bytes; takes about half a second on a file system without reflinks
+_MIN_INTERVAL = 10.0  # seconds between two snapshots: each writes the log into the file
 
 
 def snapshot_file(archive: Path) -> Path:
-    """Where readers look while ``archive`` is being written."""
+    """The file that readers use while ``archive`` is being written."""
     return archive.with_name(archive.name + ".snapshot")
 
 
+def draft_file(archive: Path) -> Path:
+    """An unfinished snapshot; one that a killed writer left may be removed."""
+    return archive.with_name(archive.name + ".snapshot.draft")
+
+
 class Publisher:
-    """Publishes snapshots of one open archive by atomic rename: readers see the old one or the new one."""
+    """Publishes snapshots of one open archive by atomic rename: readers see the old one or the new one.
+
+    Their total time stays within a fixed share of the writer's time.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,12 +41,12 @@ class Publisher:
         self._last = 0.0
 
     def due(self) -> bool:
-        """Whether another snapshot, taking as long as the last one, keeps the time spent on them within its share."""
+        """Tell whether another snapshot, taking as long as the last one, keeps the time spent on snapshots within its share."""
         now = time.monotonic()
-        return now - self._published >= _APART and self._spent + self._last <= _SHARE * (now - self._begun)
+        return now - self._published >= _MIN_INTERVAL and self._spent + self._last <= _SHARE * (now - self._begun)
 
     def publish_at_once(self) -> None:
-        """``publish``, when a writer opens the archive; a large one is copied when it is ``due``, as resuming should not wait for that.
+        """``publish`` when a writer opens the archive. A large archive is copied only when ``due``, so that resuming need not wait.
 
         Raises:
             ArchiveError: see ``publish``.
@@ -70,8 +78,3 @@ class Publisher:
         """Remove the snapshot: the archive itself can be read again."""
         with suppress(OSError):
             self._target.unlink()
-
-
-def draft_file(archive: Path) -> Path:
-    """A snapshot in the making; one left behind is of no use to anybody."""
-    return archive.with_name(archive.name + ".snapshot.draft")

@@ -1,29 +1,29 @@
-"""Whether stored rows add up to the stored digests. Reads only.
+"""Verification of stored digests against the stored rows. Reads only.
 
-DuckDB writes the rows in their canonical form (that of ``digest``), which is hashed here: rows take three times as long through Python.
-What does not add up so is done again by ``digest`` itself, row by row, before it is called wrong; another form could not make it agree.
-Of a candidate 40 bytes are held.
+DuckDB writes the rows in the canonical form of ``row_hash``, and they are hashed here: three times as fast as building the form in Python.
+A commit that does not add up this way is recomputed row by row with ``row_hash`` before it is reported, so a difference in form alone is
+never reported. Memory use is 40 bytes per candidate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from personaevo.archive import digest
 from personaevo.archive.database import Database
+from personaevo.archive.digest import MODULUS, row_hash, text_hash
 
 # Programs are stored once; a proposal with another text of the same program keeps its own.
 CANDIDATES = (
     "SELECT c.*, coalesce(c.variant, p.source) AS source FROM candidates AS c JOIN programs AS p ON p.id = c.program "
 )
 ROWS = ("evaluations", "episodes", "personas", "screenings")  # and candidates
-_AT_ONCE = 20_000  # programs, whose texts are the longest
-_FETCHED = 2_000
-_LIMB = 0xFFFFFFFF
+_PROGRAMS_PER_BATCH = 20_000
+_ROWS_PER_BATCH = 2_000
 
 
 def _number(value: str) -> str:
@@ -39,7 +39,7 @@ def _json(value: str) -> str:
 
 
 def _list(values: str, item: str, *, by: str = "") -> str:
-    """A list as text, its items ``x`` as texts; in the order of what ``by`` gives of each."""
+    """A list as text: each item ``x`` written by ``item``, sorted by the expression ``by``."""
     if by:
         values, item = f"list_sort(list_transform({values}, lambda x: {{'by': {by}, 'text': {item}}}))", "x.text"
     return f"'[' || array_to_string(list_transform({values}, lambda x: {item}), ',') || ']'"
@@ -73,7 +73,7 @@ _TEXTS = {
     ),
     "screenings": _row("screenings", _json("program"), _json("operator"), _number("standing"), "played"),
 }  # fmt: skip
-# Of each candidate the row of its program, so that programs are read once, in their order, and no text is sorted.
+# The row id of each candidate's program, so that programs are read once in file order and no texts are sorted.
 _PROPOSALS = f"""
 CREATE OR REPLACE TABLE memory.proposals AS
 SELECT p.rowid AS place, c.run, c.number, c.variant, {_row("candidates", _json("program")).removesuffix(" || ']'")} || ',' AS head,
@@ -94,7 +94,7 @@ Key = tuple[int, int]  # run and number
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A commit whose rows add something else than it was committed with."""
+    """A commit whose rows do not add up to the digest it was committed with."""
 
     run: int
     number: int
@@ -105,8 +105,8 @@ class Wrong:
 
 @dataclass(slots=True)
 class Sums:
-    """What was found: the commits that do not add up, in their order, the candidates of rows that were never committed, and the digest of
-    each run that is stored with its last commit."""
+    """The result: commits that do not add up, in their order; candidates that have rows but were never committed; and the digest of each
+    run as stored with its last commit."""
 
     wrong: list[Wrong] = field(default_factory=list)
     orphans: list[Key] = field(default_factory=list)
@@ -114,7 +114,7 @@ class Sums:
 
 
 class _Adder:
-    """The sums of the hashes of each candidate's rows, in four limbs of 32 bits."""
+    """Sums of the row hashes of each candidate, in four limbs of 32 bits."""
 
     def __init__(self, database: Database) -> None:
         found = database.columns("SELECT run, number FROM candidates")
@@ -123,7 +123,7 @@ class _Adder:
         self.orphans: set[int] = set()
 
     def add(self, runs: Sequence[int], numbers: Sequence[int], hashes: bytes) -> None:
-        """Adds hashes of 16 bytes each to the candidates of the rows."""
+        """Add row hashes of 16 bytes each to the candidates of these rows."""
         keys = _packed(np.array(runs), np.array(numbers))
         places = np.minimum(np.searchsorted(self._keys, keys), max(len(self._keys) - 1, 0))
         known = self._keys[places] == keys if len(self._keys) else np.zeros(len(keys), dtype=bool)
@@ -132,67 +132,67 @@ class _Adder:
         np.add.at(self._limbs, places[known], limbs[known])
 
     def take(self, runs: Sequence[int], numbers: Sequence[int]) -> list[int]:
-        """The sums of these candidates; asked for again one is 0, as a second commit of one candidate adds nothing."""
+        """Return the sums of these candidates, and reset them: a second commit of one candidate adds nothing."""
         places = np.searchsorted(self._keys, _packed(np.array(runs), np.array(numbers)))
         first = np.zeros((len(places), 1), dtype=np.uint64)
         first[np.unique(places, return_index=True)[1]] = 1
         limbs = (self._limbs[places] * first).tolist()
         self._limbs[places] = 0
-        return [((high << 96) + (upper << 64) + (lower << 32) + low) % digest.MODULUS for high, upper, lower, low in limbs]
+        return [((high << 96) + (upper << 64) + (lower << 32) + low) % MODULUS for high, upper, lower, low in limbs]
 
 
 def check(database: Database) -> Sums:
-    """Looks at every commit. Values must have been checked before (``Database.check``)."""
-    adder = _Adder(database)
-    _add_all(database, adder)
-    found = Sums(orphans=sorted((key >> 32, key & _LIMB) for key in adder.orphans))
+    """Check the digest of every commit. Values must have been checked before (``Database.check``)."""
+    adder = _summed(database)
+    found = Sums(orphans=sorted((key >> 32, key & 0xFFFFFFFF) for key in adder.orphans))
     before: dict[int, int] = {}
     for run, number, stored, added in _commits(database, adder):
         total = int(stored, 16)
-        expected = (total - before.get(run, 0)) % digest.MODULUS
+        expected = (total - before.get(run, 0)) % MODULUS
         before[run] = total
         if added != expected:
             found.wrong.append(Wrong(run, number, stored, added, expected))
     found.runs = before
     if found.wrong:
-        found.wrong = _again(database, found.wrong)
+        found.wrong = _recomputed(database, found.wrong)
     return found
 
 
 def added(database: Database) -> Iterator[int]:
-    """Of each commit, in their order, the sum of the hashes of its rows."""
-    adder = _Adder(database)
-    _add_all(database, adder)
-    return (added for _, _, _, added in _commits(database, adder))
+    """Yield the sum of the row hashes of each commit, in commit order."""
+    return (added for _, _, _, added in _commits(database, _summed(database)))
 
 
 def _commits(database: Database, adder: _Adder) -> Iterator[tuple[int, int, str, int]]:
-    for rows in database.pieces(_COMMITS, _FETCHED):
+    for rows in database.pieces(_COMMITS, _ROWS_PER_BATCH):
         runs, numbers, texts = zip(*rows, strict=True)
         yield from zip(runs, numbers, texts, adder.take(runs, numbers), strict=True)
 
 
-def _add_all(database: Database, adder: _Adder) -> None:
+def _canonical_rows(database: Database) -> Iterator[list[tuple[Any, ...]]]:
+    """Run, number and canonical text of all rows, in batches."""
     database.execute(_PROPOSALS)
     last = int(database.execute("SELECT coalesce(max(place), -1) FROM memory.proposals")[0][0])
-    for first in range(0, last + 1, _AT_ONCE):
-        _add(adder, database.execute(_PROPOSED, [first, first + _AT_ONCE - 1]))
+    for first in range(0, last + 1, _PROGRAMS_PER_BATCH):
+        yield database.execute(_PROPOSED, [first, first + _PROGRAMS_PER_BATCH - 1])
     database.execute("DROP TABLE memory.proposals")
     for table, text in _TEXTS.items():
-        for rows in database.pieces(f"SELECT run, number, {text} FROM {table}", _FETCHED):
-            _add(adder, rows)
-    for rows in database.pieces("SELECT run, number, digest FROM pruned", _FETCHED):
-        adder.add([row[0] for row in rows], [row[1] for row in rows], b"".join(bytes.fromhex(row[2]) for row in rows))
+        yield from database.pieces(f"SELECT run, number, {text} FROM {table}", _ROWS_PER_BATCH)
 
 
-def _add(adder: _Adder, rows: Sequence[tuple[int, int, str]]) -> None:
-    if rows:
-        hashes = b"".join(digest.text_hash((text or "").encode()) for _, _, text in rows)
+def _summed(database: Database) -> _Adder:
+    """The sums over all rows of the archive, and over those that ``compact`` left out."""
+    adder = _Adder(database)
+    for rows in filter(None, _canonical_rows(database)):
+        hashes = b"".join(text_hash((text or "").encode()) for _, _, text in rows)
         adder.add([row[0] for row in rows], [row[1] for row in rows], hashes)
+    for rows in database.pieces("SELECT run, number, digest FROM pruned", _ROWS_PER_BATCH):
+        adder.add([row[0] for row in rows], [row[1] for row in rows], b"".join(bytes.fromhex(row[2]) for row in rows))
+    return adder
 
 
-def _again(database: Database, doubtful: Sequence[Wrong]) -> list[Wrong]:
-    """Those that are wrong by ``digest`` too."""
+def _recomputed(database: Database, doubtful: Sequence[Wrong]) -> list[Wrong]:
+    """The commits that are wrong by ``row_hash`` too."""
     database.execute(_DOUBTFUL)
     rows = [[one.run, one.number] for one in doubtful]
     database.execute("INSERT INTO memory.doubtful SELECT DISTINCT x[1], x[2] FROM (SELECT unnest(CAST(? AS INTEGER[][])) AS x)", [rows])
@@ -201,11 +201,11 @@ def _again(database: Database, doubtful: Sequence[Wrong]) -> list[Wrong]:
         source = CANDIDATES.rstrip() if table == "candidates" else f"SELECT * FROM {table}"
         for row in database.stream(f"SELECT t.* FROM ({source}) AS t WHERE {_IN_DOUBT}"):
             key = row["run"], row["number"]
-            sums[key] = sums.get(key, 0) + digest.row_hash(table, row)
+            sums[key] = sums.get(key, 0) + row_hash(table, row)
     for row in database.stream(f"SELECT t.* FROM pruned AS t WHERE {_IN_DOUBT}"):
         key = row["run"], row["number"]
         sums[key] = sums.get(key, 0) + int(row["digest"], 16)
-    made = [Wrong(one.run, one.number, one.stored, sums.pop((one.run, one.number), 0) % digest.MODULUS, one.expected) for one in doubtful]
+    made = [Wrong(one.run, one.number, one.stored, sums.pop((one.run, one.number), 0) % MODULUS, one.expected) for one in doubtful]
     return [one for one in made if one.added != one.expected]
 
 

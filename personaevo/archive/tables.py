@@ -1,4 +1,4 @@
-"""The tables and views of an archive as files for other programs."""
+"""The tables and views of an archive as files and data frames, and the named queries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from personaevo.archive import opening
 from personaevo.archive.bounds import TABLES
+from personaevo.archive.opening import closing, for_reading
 
 Kind = Literal["parquet", "csv"]
 VIEWS = (
@@ -17,12 +17,12 @@ VIEWS = (
 
 
 def write_tables(path: str | os.PathLike[str], folder: Path, kind: Kind) -> dict[str, int]:
-    """Writes ``NAME.parquet`` or ``NAME.csv`` for every table and view into a folder; how many rows each has.
+    """Write every table and view to ``NAME.parquet`` or ``NAME.csv`` in a folder; return their numbers of rows.
 
     Raises:
-        ArchiveError: the archive cannot be read, or a file not be written.
+        ArchiveError: the archive cannot be read, or a file cannot be written.
     """
     targets = {name: folder.resolve() / f"{name}.{kind}" for name in (*TABLES, *VIEWS)}
-    database, held = opening.for_reading(Path(path).resolve(), list(targets.values()))
-    with opening.closing(database, held):
+    database, held = for_reading(Path(path).resolve(), list(targets.values()))
+    with closing(database, held):
         return {name: database.write_table(name, target) for name, target in targets.items()}

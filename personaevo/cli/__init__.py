@@ -1,4 +1,4 @@
-"""The command line: a user of the library like any other, and the only part that prints, reads the environment or handles signals."""
+"""The command line. It uses the library like any other caller, and only it prints, reads the environment or handles signals."""
 
 from personaevo.cli.app import main
 

@@ -1,6 +1,6 @@
-"""The commands together, and what becomes of errors: one line on stderr and an exit code.
+"""The top-level command, and error handling: every error is one line on stderr and an exit code.
 
-0 done; 1 an error that personaevo tells of; 2 a mistake on the command line; 128 + signal when interrupted (130: Ctrl-C).
+0: success; 1: an error that personaevo reports; 2: a wrong command line; 128 + signal: interrupted (130 for Ctrl-C).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from personaevo.cli.reference import reference
 from personaevo.cli.refine import refine
 from personaevo.cli.sample import sample
 from personaevo.cli.search import search
-from personaevo.cli.shared import Shared, program_name
+from personaevo.cli.shared import CommandState, program_name
 from personaevo.cli.stress import stress
 from personaevo.errors import PersonaevoError
 
@@ -35,7 +35,7 @@ from personaevo.errors import PersonaevoError
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="personaevo")
 def app() -> None:
-    """Evolves persona programs: populations of simulated users that behave like real people."""
+    """Evolve persona programs: programs that write simulated users who behave like real people."""
 
 
 for _command in (search, sample, stress, calibrate, refine, archive, reference, domain, models, doctor):
@@ -43,16 +43,16 @@ for _command in (search, sample, stress, calibrate, refine, archive, reference, 
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and ends the process, of which no core is dumped. It may be what holds the keys."""
+    """Run the command line and exit. Core dumps are disabled, as the process may hold API keys."""
     secrecy.close_process()
     warnings.showwarning = _warn
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; whatever goes wrong is one line on stderr."""
-    shared = Shared()
-    for stream in (sys.stdout, sys.stderr):  # where they are not UTF-8, a sign that they do not have is no error
+    """Run one command and return its exit code; every error is one line on stderr."""
+    shared = CommandState()
+    for stream in (sys.stdout, sys.stderr):  # on terminals without UTF-8, an unknown character is not an error
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
@@ -63,19 +63,15 @@ def run(arguments: Sequence[str]) -> int:
         say("Interrupted.")
         return 130
     except BrokenPipeError:
-        _drop_output()
+        _discard_output()
         return 1
-    except Exception as error:  # noqa: BLE001  (the last stop: people get a line, developers --debug)
-        return _told(error, shared)
-
-
-def _told(error: Exception, shared: Shared) -> int:
-    if isinstance(error, OSError):
-        _drop_output()  # it may be stdout that cannot be written
-    if shared.debug and not isinstance(error, click.UsageError):
-        say_lines("".join(traceback.format_exception(error)).rstrip())
-    say(f"Error: {_line(error)}")
-    return error.exit_code if isinstance(error, click.ClickException) else 1
+    except Exception as error:  # noqa: BLE001  (the last handler: users get a line, developers use --debug)
+        if isinstance(error, OSError):
+            _discard_output()  # the file that cannot be written may be stdout
+        if shared.debug and not isinstance(error, click.UsageError):
+            say_lines("".join(traceback.format_exception(error)).rstrip())
+        say(f"Error: {_line(error)}")
+        return error.exit_code if isinstance(error, click.ClickException) else 1
 
 
 def _line(error: Exception) -> str:
@@ -90,7 +86,7 @@ def _line(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{(error.strerror or str(error) or type(error).__name__).lower()}"
-    return f"something unforeseen, {type(error).__name__}: {error}. Run it again with --debug and report what it shows"
+    return f"unexpected {type(error).__name__}: {error}. Run the command again with --debug and report the output"
 
 
 def _warn(
@@ -99,7 +95,7 @@ def _warn(
     say(f"Warning: {message} ({category.__name__})")
 
 
-def _drop_output() -> None:
-    """Nobody takes what is left in stdout: the interpreter must not fail on it again when it ends."""
+def _discard_output() -> None:
+    """Redirect stdout to nowhere: the interpreter must not fail again on buffered output when it exits."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

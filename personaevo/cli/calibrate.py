@@ -1,4 +1,4 @@
-"""``personaevo calibrate``."""
+"""``personaevo calibrate``: measure how well a model follows the dials of a user."""
 
 from __future__ import annotations
 
@@ -18,68 +18,61 @@ if TYPE_CHECKING:
     from personaevo.calibration import Done, Request
 
 _MODEL = (
-    "Who is calibrated: user = openai:NAME or anthropic:NAME, with @URL for a server of your own, local:FILE.gguf or embedded; and agent, "
-    "who it talks to (default: the scripted one)."
+    "Model to calibrate: user = openai:NAME or anthropic:NAME, with @URL for your own server, local:FILE.gguf, or embedded. Also agent = "
+    "the model it talks to (default: the scripted agent)."
 )
-_WORDING = "How the model words turns: anew from drafts, or by a direction a turn (default: the better one in six dialogues each)."
+_WORDING = "How the model words turns: from drafts, or by one direction per turn (default: the better of both in six dialogues each)."
 
 
 @click.command()
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
 @set_option
-@click.option("--domain", default="service", show_default=True, metavar="NAME|FOLDER", help="Whose tasks and wording are used.")
-@click.option("--dialogues", type=click.IntRange(4, 10_000), default=60, show_default=True, metavar="N", help="Dialogues for the lines.")
+@click.option("--domain", default="service", show_default=True, metavar="NAME|FOLDER", help="Domain whose tasks and wording are used.")
+@click.option("--dialogues", type=click.IntRange(4, 10_000), default=60, show_default=True, metavar="N", help="Dialogues for the fit.")
 @click.option("--check", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",
-              help="Pairs of dialogues that try the inverse on other dials and tasks (0: none).")  # fmt: skip
+              help="Pairs of dialogues that test the correction on other dials and tasks (0: none).")  # fmt: skip
 @click.option("--wording", type=click.Choice(["draft", "direction"]), help=_WORDING)
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N", help="Seed of everything random.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N", help="Random seed.")
 @click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file to write (default: calibration.duckdb, or the next free name).")
-@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
-@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
-@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls.")
-@click.option("--prices", type=PATH, metavar="FILE", help="Prices that come before those known (see archive/prices.toml).")
-@click.option("--replay", type=PATH, metavar="ARCHIVE", help="Take all answers of models from this archive; nothing is asked.")
-@click.option("--dry-run", is_flag=True, help="Say what would be asked of models and what it may cost, and stop.")
-@click.option("--html", "page", type=PATH, metavar="FILE", help="Write a page with a plot for every behavior.")
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more than X US dollars in total.")
+@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="Stop before models use more than N input and output tokens.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Stop before models are called more than N times.")
+@click.option("--prices", type=PATH, metavar="FILE", help="Prices that override the built-in ones (see archive/prices.toml).")
+@click.option("--replay", type=PATH, metavar="ARCHIVE", help="Take all answers of models from this archive; no model is called.")
+@click.option("--dry-run", is_flag=True, help="Print the planned calls of models and their estimated cost, and stop.")
+@click.option("--html", "page", type=PATH, metavar="FILE", help="Write an HTML page with a plot for every behavior.")
 @as_json
 @debuggable
 @click.pass_context
 def calibrate(context: click.Context, /, dry_run: bool, page: Path | None, as_json: bool, archive: Path | None, **given: Any) -> None:
-    """Measure how well a model plays what it is asked, and how to ask.
+    """Measure how well a model follows the dials of a user, and fit a correction.
 
-    Users with dials over the whole plausible range talk to the agent; for every behavior a line of shown against asked is fitted. Users of
-    'search' and 'stress' with --calibration ARCHIVE are asked through the inverse. What was stopped goes on with the same arguments and
-    --archive.
+    Users with dials over the whole plausible range talk to the agent. For every behavior a line of shown against asked values is fitted;
+    'search' and 'stress' with --calibration ARCHIVE invert it. A stopped calibration continues with the same arguments and --archive.
     """
-    from personaevo.calibration import as_object, free_name
+    from personaevo.calibration import calibrate_user, free_name, planned
 
     request = _request(context, given)
     if dry_run:
-        from personaevo.calibration import planned
-
         show_planned(planned(request), request.dialogues_in_all, as_json=as_json)
         return
-    _check_page(page)
+    if page is not None and (page.is_dir() or not page.absolute().parent.is_dir()):
+        raise click.UsageError(f"--html {page}: expected a file in a folder that exists")
     place = archive or free_name()
     with Interrupts() as interrupts:
         try:
-            done = _calibrated(request, place)
+            with counted("dialogues") as observe:
+                done = calibrate_user(request, place, observe)
         except KeyboardInterrupt:
-            say(_how_to_go_on("Interrupted", place))
+            _say_stopped("Interrupted", place)
             context.exit(interrupts.exit_code)
         except (BudgetError, ModelUnavailableError) as error:
-            say(_how_to_go_on(f"Stopped: {error}", place))
+            _say_stopped(f"Stopped: {error}", place)
             context.exit(1)
     if page is not None:
-        from personaevo.report import calibration_page, write
-
-        write(calibration_page(done.found), page, "--html")
-        say(f"The page is {page}")
+        _write_page(done, page)
     if as_json:
-        from personaevo.inspect import spending_object
-
-        models = spending_object(done.spending)
-        show_json({**as_object(done.found), "archive": str(done.archive), "seconds": round(done.seconds, 3), "models": models})
+        show_json(_as_object(done))
     else:
         _show(done, request)
 
@@ -97,32 +90,37 @@ def _request(context: click.Context, given: dict[str, Any]) -> Request:
     return Request(models, budget=budget, **{name: given[name] for name in names})
 
 
-def _check_page(page: Path | None) -> None:
-    """What cannot be written is told before the work, not after it."""
-    if page is not None and (page.is_dir() or not page.absolute().parent.is_dir()):
-        raise click.UsageError(f"--html {page}: expected a file in a folder that exists")
+def _say_stopped(what: str, archive: Path) -> None:
+    """Print why a calibration stopped, and how to continue it."""
+    saved = "Nothing was saved."
+    if archive.exists():
+        saved = f"The answers so far are in {archive}: continue with the same arguments and --archive {shlex.quote(str(archive))}"
+    say(f"{what.rstrip('.')}. {saved}")
 
 
-def _calibrated(request: Request, archive: Path) -> Done:
-    from personaevo.calibration import calibrate_user
+def _as_object(done: Done) -> dict[str, Any]:
+    from personaevo.calibration import as_object
+    from personaevo.inspect.spending import spending_object
 
-    with counted("dialogues") as observe:
-        return calibrate_user(request, archive, observe)
+    models = spending_object(done.spending)
+    return {**as_object(done.found), "archive": str(done.archive), "seconds": round(done.seconds, 3), "models": models}
 
 
-def _how_to_go_on(what: str, archive: Path) -> str:
-    if not archive.exists():
-        return f"{what.rstrip('.')}. Nothing was kept."
-    return f"{what.rstrip('.')}. What was answered is in {archive}: go on with the same arguments and --archive {shlex.quote(str(archive))}"
+def _write_page(done: Done, page: Path) -> None:
+    from personaevo.report import calibration_page, write
+
+    write(calibration_page(done.found), page, "--html")
+    say(f"The page is {page}")
 
 
 def _show(done: Done, request: Request) -> None:
-    from personaevo.inspect import calibration_view, spending_text
+    from personaevo.inspect.calibration import calibration_view
+    from personaevo.inspect.spending import spending_text
     from personaevo.text import one_line
 
     show_view(calibration_view(done.found))
     if done.spending:
-        show(f"\nWhat models did and cost, in all:\n\n{spending_text(done.spending)}")
+        show(f"\nCalls and costs of models:\n\n{spending_text(done.spending)}")
     file, name = shlex.quote(one_line(str(done.archive))), program_name()
     show(f"\nArchive: {file} ({done.seconds:.0f} s).")
     if request.user != "embedded":

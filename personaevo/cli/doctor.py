@@ -1,4 +1,4 @@
-"""``personaevo doctor``: does this machine have what it takes."""
+"""``personaevo doctor``: test the sandbox on this machine and list versions."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _TIERS = {
 @debuggable
 @click.pass_context
 def doctor(context: click.Context, sandbox: Tier | None, as_json: bool) -> None:
-    """Try the sandbox on this machine and list versions; exit code 1 if a check fails."""
+    """Test the sandbox on this machine and list versions; the exit code is 1 if a check fails."""
     from personaevo.programs.selftest import self_test
 
     wanted: Tier = sandbox or "kernel"
     announce(wanted)
     checks = self_test(wanted)
-    holds = all(check.ok for check in checks)
-    tier = wanted if holds else "none"
+    passed = all(check.ok for check in checks)
+    tier = wanted if passed else "none"
     versions = {"personaevo": __version__, "python": platform.python_version(), "system": platform.platform(), **_installed()}
+    count, size = cache.size()
     if as_json:
         found = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
-        count, size = cache.size()
-        kept = {"folder": str(cache.folder()), "starts": count, "bytes": size}
-        show_json({"sandbox": {"tier": tier, "checks": found}, "versions": versions, "cache": kept})
+        cached = {"folder": str(cache.folder()), "starts": count, "bytes": size}
+        show_json({"sandbox": {"tier": tier, "checks": found}, "versions": versions, "cache": cached})
     else:
         show(f"sandbox ({tier})")
         for check in checks:
@@ -54,17 +54,11 @@ def doctor(context: click.Context, sandbox: Tier | None, as_json: bool) -> None:
         show("versions")
         for name, version in versions.items():
             show(f"  {name:14} {version or 'not installed'}")
-        show(f"cache\n  {_cached()}")
-    if not holds:
+        show(f"cache\n  {cache.folder()}: {count} prepared searches, {size / 2**20:.1f} MB (can be deleted at any time)")
+    if not passed:
         others = "; ".join(words for name, words in _TIERS.items() if name != wanted)
-        say(f"Error: the {wanted} tier does not hold on this machine; others: {others}")
+        say(f"Error: the {wanted} sandbox does not work on this machine; others: {others}")
         context.exit(1)
-
-
-def _cached() -> str:
-    """Where the starts of searches are kept, and how large that is."""
-    count, size = cache.size()
-    return f"{cache.folder()}: {count} starts of searches, {size / 2**20:.1f} MB (can be deleted at any time)"
 
 
 def _installed() -> dict[str, str | None]:

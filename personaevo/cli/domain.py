@@ -1,4 +1,4 @@
-"""``personaevo domain``: domains of one's own."""
+"""Commands that prepare and check: ``personaevo domain``, ``personaevo reference`` and ``personaevo doctor``."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 @click.group()
 def domain() -> None:
-    """Make a domain of your own."""
+    """Create a domain of your own."""
 
 
 @domain.command()
 @click.argument("name")
-@click.option("--to", type=PATH, default=Path(), metavar="FOLDER", help="Where to put its folder (default: here).")
+@click.option("--to", type=PATH, default=Path(), metavar="FOLDER", help="Parent folder (default: the current one).")
 @debuggable
 def new(name: str, to: Path) -> None:
     """Write a working skeleton of a domain into a new folder NAME.
 
-    It holds the definition, eight tasks and a note on what to change, and can be searched at once.
+    It contains the definition, eight tasks and a README on what to change, and can be searched at once.
     """
+    from personaevo import content
     from personaevo.errors import InputError
 
-    _check(name)
+    _check_name(name)
     folder = to / name
     if folder.exists():
         raise InputError(f"{folder} exists: give another name, or another place with --to FOLDER")
     try:
-        _write(name, folder)
+        folder.mkdir()
+        for file in sorted((content.root("seeds") / "new_domain").iterdir()):
+            text = file.read_text(encoding="utf-8").replace("NEW_DOMAIN", name)
+            (folder / file.name).write_text(text, encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -45,21 +49,11 @@ def new(name: str, to: Path) -> None:
     show(f"  {program_name()} search --domain {place} --human DIALOGUES.jsonl")
 
 
-def _check(name: str) -> None:
+def _check_name(name: str) -> None:
     from personaevo.definitions import domain_names
     from personaevo.errors import InputError
 
     if not _NAME.fullmatch(name):
-        raise InputError(f"'{name}' cannot name a domain: expected a lower-case letter, then at most 39 letters, digits, '-' or '_'")
+        raise InputError(f"'{name}' is not a domain name: expected a lower-case letter, then at most 39 letters, digits, '-' or '_'")
     if name in domain_names():
         raise InputError(f"domain '{name}' is installed: give another name")
-
-
-def _write(name: str, folder: Path) -> None:
-    """The skeleton's files with the name filled in."""
-    from personaevo import content
-
-    folder.mkdir()
-    for file in sorted((content.root("seeds") / "new_domain").iterdir()):
-        text = file.read_text(encoding="utf-8").replace("NEW_DOMAIN", name)
-        (folder / file.name).write_text(text, encoding="utf-8")

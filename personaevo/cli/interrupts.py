@@ -1,4 +1,4 @@
-"""Ctrl-C once ends a search in order; Ctrl-C again does not disturb that."""
+"""Signal handling: the first Ctrl-C ends a search cleanly; further ones are ignored."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """A context manager for the main thread: the first of Ctrl-C, termination and hang-up raises KeyboardInterrupt; all further ones
-    are ignored until the process ends. A signal that was ignored before (``nohup``) still is.
+    """A context manager for the main thread. The first of SIGINT, SIGTERM and SIGHUP raises KeyboardInterrupt; further ones are ignored
+    until the process ends. A signal that was ignored before (``nohup``) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Interrupts:
 
     def _first(self, number: int, frame: FrameType | None) -> NoReturn:
         self.received = number
-        threading.excepthook = lambda _: None  # threads of pools that are ended in their work have nothing to say that would help
+        threading.excepthook = lambda _: None  # errors of pool threads that are stopped at work are of no use
         for other in self._before:
             signal.signal(other, signal.SIG_IGN)
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""``personaevo models``: which language models are at hand."""
+"""Commands about language models: ``personaevo models`` and ``personaevo calibrate``."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ _SHOWN = 20
 @as_json
 @debuggable
 def models(folders: tuple[Path, ...], as_json: bool) -> None:
-    """List the language models at hand: servers on this machine, GGUF files, keys. Nothing is downloaded."""
+    """List available language models: servers on this machine, GGUF files, and API keys. Nothing is downloaded."""
     from personaevo.models.found import at_hand
 
-    hand = at_hand(os.environ, folders)
+    found = at_hand(os.environ, folders)
     if as_json:
-        rows = [{"model": one.model, "where": one.where, "ready": one.ready} for one in hand.models]
-        show_json({"models": rows, "keys": list(hand.keys), "xllamacpp": hand.local})
+        rows = [{"model": one.model, "where": one.where, "ready": one.ready} for one in found.models]
+        show_json({"models": rows, "keys": list(found.keys), "xllamacpp": found.local})
         return
-    for one in hand.models[:_SHOWN]:
+    for one in found.models[:_SHOWN]:
         show(f"{'ready' if one.ready else 'not yet':9}{one_line(shlex.quote(one.model))}  ({one_line(one.where)})")
-    if len(hand.models) > _SHOWN:
-        show(f"and {len(hand.models) - _SHOWN:,} more: --json lists all")
-    for key in hand.keys:
+    if len(found.models) > _SHOWN:
+        show(f"and {len(found.models) - _SHOWN:,} more: --json lists all")
+    for key in found.keys:
         show(f"{'ready':9}{key.partition('_')[0].lower()}:NAME  ({key} is set)")
-    for line in _next(hand):
+    for line in _next_steps(found):
         show(line)
 
 
-def _next(hand: Hand) -> list[str]:
-    """The command to go on with, or how to get a model."""
-    model = next((one.model for one in hand.models if one.ready), None)
+def _next_steps(found: Hand) -> list[str]:
+    """A command that uses a model, or ways to get one."""
+    model = next((one.model for one in found.models if one.ready), None)
     if model is not None:
-        return ["", "Users played by the first one:", f"  {program_name()} search --model {one_line(shlex.quote(f'user={model}'))}"]
-    if hand.models and hand.local is None:
+        return ["", "To let the first one play users:", f"  {program_name()} search --model {one_line(shlex.quote(f'user={model}'))}"]
+    if found.models and found.local is None:
         return ["", "To run these files in place:", f"  {_INSTALL}"]
-    if hand.keys:
-        return ["", "Users played by a model of your account (what it may cost: add --dry-run):",
-                f"  {program_name()} search --model user={hand.keys[0].partition('_')[0].lower()}:NAME"]  # fmt: skip
+    if found.keys:
+        return ["", "To let a model of your account play users (--dry-run estimates the cost):",
+                f"  {program_name()} search --model user={found.keys[0].partition('_')[0].lower()}:NAME"]  # fmt: skip
     return [
-        "No model was found. Ways to get one:" if not hand.models else "None of these can be asked. Ways to get one:",
-        f"  a GGUF file of an instruct model, in ./models or named by --gguf FOLDER, and {_INSTALL}",
+        "No model was found. Ways to get one:" if not found.models else "None of these is ready. Ways to get one:",
+        f"  a GGUF file of an instruct model, in ./models or in a folder given by --gguf FOLDER, and {_INSTALL}",
         "  a server on this machine (Ollama, llama.cpp, LM Studio, vLLM), or OPENAI_API_KEY or ANTHROPIC_API_KEY in the environment",
     ]

@@ -1,6 +1,6 @@
-"""How far a search is, on stderr: a live bar on a terminal, else a line for every tenth of the way.
+"""Progress of a search on stderr: a live bar on a terminal, else a line for every tenth.
 
-With the embedded engine candidates are counted. Where models play, a candidate takes minutes: dialogues are counted there.
+With the embedded engine, candidates are counted; where models play, a candidate takes minutes, so dialogues are counted.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from personaevo.evolve.progress import Outlook, Progress
 from personaevo.judge.objectives import steering
 
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
-_WIDTH, _LEAST_BAR = 80, 28  # columns of a terminal that does not tell; those of a short bar and the numbers around it
-_PACE_SECONDS = 300.0  # the time left is told from the pace of these: what a resumed search knows already goes by at once
+_WIDTH, _LEAST_BAR = 80, 28  # characters: of a terminal of unknown width; of a short bar and the numbers around it
+_PACE_SECONDS = 300.0  # the window of the pace: answers that a resumed search already has pass at once
 
 
-class Display:
-    """Called with each ``Progress``; a context manager that leaves the terminal clean however the search ends."""
+class SearchProgress:
+    """Shows each ``Progress`` it is called with; a context manager that cleans up the terminal however the search ends."""
 
     def __init__(self, config: SearchConfig) -> None:
         self.config = config
         self.live = sys.stderr.isatty()
         self._bar: Any = None
-        self._pace: deque[tuple[float, int, int]] = deque()  # when, what was counted, episodes
-        self._told = 0
+        self._pace: deque[tuple[float, int, int]] = deque()  # time, count, episodes
+        self._last_part = 0
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -45,8 +45,10 @@ class Display:
             self._bar.close()
 
     def __call__(self, now: Progress) -> None:
-        """Shows where the search stands."""
-        done, planned, unit = _counted(now)
+        """Show the state of the search."""
+        done, planned, unit = now.done, now.planned, "candidates"
+        if now.outlook is not None:
+            done, planned, unit = now.outlook.played, now.outlook.planned.all, "dialogues"
         if not self._pace:
             self._start(now, done, planned)
         self._pace.append((time.monotonic(), done, now.episodes))
@@ -56,14 +58,14 @@ class Display:
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update(done - self._bar.n)
-        elif (part := done * PARTS // planned) > self._told or (now.done == now.planned and not self._ended):
-            self._told = part
+        elif (part := done * PARTS // planned) > self._last_part or (now.done == now.planned and not self._ended):
+            self._last_part = part
             say(f"{done}/{planned} {unit}, {text}")
         if now.done >= now.planned and not self._ended:
             self._end(now)
 
     def _start(self, now: Progress, done: int, planned: int) -> None:
-        self._told = done * PARTS // planned
+        self._last_part = done * PARTS // planned
         if now.outlook is None:
             say(f"{self.config.domain}: people and tasks loaded, judge trained, search begun")
         else:
@@ -76,7 +78,7 @@ class Display:
             )
 
     def _text(self, now: Progress, left: int) -> str:
-        """What stands behind the bar; of models' work as much as a bar of some length leaves room for."""
+        """The text after the bar; costs of models are shown as far as they fit."""
         parts = [_best(now), f"cells {now.cells_held}/{now.cells_total}"]
         if now.outlook is not None:
             parts = [f"candidates {now.done}/{now.planned}", *(parts if now.done else [])]
@@ -85,9 +87,13 @@ class Display:
             if now.outlook is None:
                 parts.append(f"{(played - episodes) / (at - began):,.0f} episodes/s")
             parts.append(f"{_clock((at - began) / (last - first) * left)} left")
-        room = (self._bar.ncols or _WIDTH) - _LEAST_BAR if self._bar is not None else None
-        for more in _spent(now):
-            if room is None or len(", ".join([*parts, more])) <= room:
+        available = (self._bar.ncols or _WIDTH) - _LEAST_BAR if self._bar is not None else None
+        costs = []
+        if now.spent is not None:
+            cost = [f"${now.spent.usd:.2f}"] if now.spent.usd else []
+            costs = [*cost, f"{now.spent.tokens:,} tokens", f"{now.spent.calls:,} calls"]
+        for more in costs:
+            if available is None or len(", ".join([*parts, more])) <= available:
                 parts.append(more)
         return ", ".join(parts)
 
@@ -101,40 +107,27 @@ class Display:
             say("scoring the best program on held-out tasks …")
 
 
-def _counted(now: Progress) -> tuple[int, int, str]:
-    """What is done, of how much, of what."""
-    if now.outlook is None:
-        return now.done, now.planned, "candidates"
-    return now.outlook.played, now.outlook.planned.all, "dialogues"
-
-
 def _plan(outlook: Outlook) -> str:
-    """What will be played, and how long that takes."""
+    """The planned dialogues and their estimated time."""
     parts, time = outlook.planned, ""
     if outlook.seconds is not None:
         time = f", about {max(1, round(outlook.seconds / 60)):,} min"
-    named = {"that the judge learns from": parts.controls, "of candidates": parts.candidates, "of the finals": parts.finals,
+    named = {"to train the judge": parts.controls, "of candidates": parts.candidates, "of the finals": parts.finals,
              "of the final table": parts.table}  # fmt: skip
     listed = ", ".join(f"{count} {name}" for name, count in named.items() if count)
     return f"{parts.all} dialogues are played by models{time}: {listed}"
 
 
 def _best(now: Progress) -> str:
-    """The best program's score as it is expected on fresh dialogues: the best of many is best by luck too. None while no program holds the
-    floors. Where it is 0, as with few dialogues, which do not tell consistency, the objectives that are more."""
+    """The best program's expected score on fresh dialogues, corrected for selection; "-" while no program meets the floors.
+
+    Where it is 0, as with few dialogues, from which consistency cannot be measured, the objectives above 0.
+    """
     found = now.best.evaluation.objectives if now.best is not None else {}
-    told = [f"{name.replace('_', ' ')} {found[name].value:.2f}" for name in steering() if name in found and found[name].value > 0]
-    if told and now.expected is not None and now.expected <= 0:
-        return f"best: {', '.join(told)}"
+    positive = [f"{name.replace('_', ' ')} {found[name].value:.2f}" for name in steering() if name in found and found[name].value > 0]
+    if positive and now.expected is not None and now.expected <= 0:
+        return f"best: {', '.join(positive)}"
     return "best -" if now.expected is None else f"best {now.expected:.2f} expected"
-
-
-def _spent(now: Progress) -> list[str]:
-    """What models did and cost, the most important first; nothing of what costs nothing."""
-    if now.spent is None:
-        return []
-    cost = [f"${now.spent.usd:.2f}"] if now.spent.usd else []
-    return [*cost, f"{now.spent.tokens:,} tokens", f"{now.spent.calls:,} calls"]
 
 
 def _clock(seconds: float) -> str:

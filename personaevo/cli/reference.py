@@ -1,4 +1,4 @@
-"""``personaevo reference``: figures of real people."""
+"""``personaevo reference``: build and show references, measurements of dialogues of real people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from personaevo.cli.output import show, show_json
-from personaevo.cli.shared import PATH, as_json, debuggable, warnings_told
+from personaevo.cli.shared import PATH, as_json, debuggable, warnings_shown
 from personaevo.text import one_line
 
 if TYPE_CHECKING:
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @click.group()
 def reference() -> None:
-    """Measure real people, and show what was measured."""
+    """Measure dialogues of real people, and show the measurements."""
 
 
 @reference.command()
 @click.argument("given", type=PATH, nargs=-1, required=True, metavar="FILE...")
-@click.option("--domain", required=True, metavar="NAME", help="The domain that the dialogues are of.")
-@click.option("--corpus", metavar="NAME", help="Where they come from (default: the first file's name).")
-@click.option("--license", required=True, metavar="NAME", help="Their license.")
+@click.option("--domain", required=True, metavar="NAME", help="Domain of the dialogues.")
+@click.option("--corpus", metavar="NAME", help="Name of the corpus (default: the first file's name).")
+@click.option("--license", required=True, metavar="NAME", help="License of the dialogues.")
 @click.option("-o", "--out", required=True, type=PATH, metavar="FILE", help="File to write, .jsonl.")
-@click.option("--roles", multiple=True, metavar="NAME=user|assistant|nobody", help="Whose turns a role's name means; repeatable.")
+@click.option("--roles", multiple=True, metavar="NAME=user|assistant|nobody", help="Side of a role named NAME (repeatable).")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @debuggable
 def build(given: tuple[Path, ...], domain: str, corpus: str | None, license: str, out: Path, roles: tuple[str, ...], force: bool) -> None:
-    """Measure the dialogues in files or folders (JSON, JSON lines, CSV, Parquet) and write their figures, no texts, as a reference."""
+    """Measure dialogues in files or folders (JSON, JSON lines, CSV, Parquet) and write a reference of numbers without texts."""
     from personaevo import readers
     from personaevo.errors import InputError
     from personaevo.reference import build as build_reference
@@ -38,24 +38,16 @@ def build(given: tuple[Path, ...], domain: str, corpus: str | None, license: str
 
     if out.exists() and not force:
         raise InputError(f"{out} exists: add --force to replace it, or give another --out")
-    with warnings_told():
-        logs = readers.read_logs(given, _roles(roles))
-    made = build_reference(logs.dialogues, domain=domain, corpus=corpus or _named(given), license=license, notes=logs.notes)
+    parted = [one.rpartition("=") for one in roles]  # a name may contain "="
+    if not all(equals for _, equals, _ in parted):
+        raise click.UsageError("--roles: expected NAME=user, NAME=assistant or NAME=nobody")
+    with warnings_shown():
+        logs = readers.read_logs(given, {name: side for name, _, side in parted})
+    corpus = corpus or given[0].resolve().name + (f" and {len(given) - 1} more" if len(given) > 1 else "")
+    made = build_reference(logs.dialogues, domain=domain, corpus=corpus, license=license, notes=logs.notes)
     save(made, out)
     show(_text(made))
     show(f"\nWrote {out}. Use it with: search --human {out}")
-
-
-def _roles(given: tuple[str, ...]) -> dict[str, str]:
-    """Names and sides of ``--roles``: a name may hold "="."""
-    parted = [one.rpartition("=") for one in given]
-    if not all(equals for _, equals, _ in parted):
-        raise click.UsageError("--roles: expected NAME=user, NAME=assistant or NAME=nobody")
-    return {name: side for name, _, side in parted}
-
-
-def _named(given: tuple[Path, ...]) -> str:
-    return given[0].resolve().name + (f" and {len(given) - 1} more" if len(given) > 1 else "")
 
 
 @reference.command("show")
@@ -63,7 +55,7 @@ def _named(given: tuple[Path, ...]) -> str:
 @as_json
 @debuggable
 def show_reference(what: str, as_json: bool) -> None:
-    """The figures of a reference: mean and standard deviation by feature, counts, license, what its text lost."""
+    """Show a reference: mean and standard deviation of each feature, counts, license, and text properties that were lost."""
     from personaevo.reference import load, packaged
 
     path = Path(what)
@@ -92,10 +84,10 @@ def _object(found: Reference) -> dict[str, Any]:
 
 
 def _agreement(found: Reference) -> str:
-    """How consistent the people are, and how that is known."""
+    """The consistency of the people, and its source."""
     known = found.agreement
     if known is None:
-        return "not known: the dialogues do not tell how much two of one person are alike"
+        return "not known: the dialogues do not show how similar two dialogues of one person are"
     if known.kind == "retest":
         how = f"measured on {known.people:,} people with several"
     else:
@@ -112,7 +104,7 @@ def _text(found: Reference) -> str:
         f"domain   {one_line(found.domain)}, user's side by {'people' if found.kind == 'human' else 'a model'}",
         f"corpus   {one_line(found.corpus)}; license {one_line(found.license)}",
         f"holds    {counts.dialogues:,} dialogues{dropped}, {people}",
-        f"lost     {', '.join(found.losses) or 'nothing'} (what the text lacks)",
+        f"lost     {', '.join(found.losses) or 'nothing'} (properties that the text lacks)",
         f"agrees   {_agreement(found)}",
         *(f"note     {one_line(note)}" for note in found.notes),
         "",

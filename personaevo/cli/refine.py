@@ -1,4 +1,4 @@
-"""``personaevo refine``."""
+"""``personaevo refine``: refine profiles of real people against their behavior."""
 
 from __future__ import annotations
 
@@ -18,64 +18,62 @@ if TYPE_CHECKING:
     from personaevo.refine.person import Start
     from personaevo.refine.run import Refinement
 
-NOTE = "Role-plays are the embedded engine's; they say nothing about people played by language models."
+NOTE = "Role-plays are those of the embedded engine; they say nothing about people played by language models."
 _COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
-_MODEL = "Who plays a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, @URL for your own server, or local:FILE."
-_MEASURE = "Further measures of what a model says (repeatable; pip install 'personaevo[embeddings]')."
+_MODEL = "Model of a role (repeatable): user, analyst or refiner = openai:NAME or anthropic:NAME, @URL for your own server, or local:FILE."
+_MEASURE = "Additional measures of a model's text (repeatable; pip install 'personaevo[embeddings]')."
 _WORDS = ("shrinkage", "population", "attributes", "nothing")
 
 
 @click.command()
 @click.argument("profile", required=False, metavar="[PROFILE]")
-@click.option("--text", metavar="TEXT", help="The profile to start from, in words, in place of PROFILE.")
-@click.option("--behavior", type=PATH, metavar="FILE", help="What the person did: dialogues, texts or sessions of actions.")
+@click.option("--text", metavar="TEXT", help="The first profile as text, in place of PROFILE.")
+@click.option("--behavior", type=PATH, metavar="FILE", help="Behavior of one person: dialogues, texts or sessions of actions.")
 @click.option("--people", type=PATH, metavar="FOLDER|INDEX.json", help="Many people: a file each, or an index; with --behavior the others.")
-@click.option("--dialogues", type=PATH, metavar="FILE", help="The dialogues of the index (default: the file beside it).")
-@click.option("--domain", default="charity", show_default=True, metavar="NAME|FOLDER", help="Whose tasks and wording role-plays use.")
-@click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file that keeps everything.")
-@click.option("--resume", is_flag=True, help="Go on with the refinement in --archive; settings must be as they were.")
-@click.option("--rounds", type=click.IntRange(1, 100), metavar="N", help="Updates that are tried one after the other (default: 3).")
-@click.option("--samples", type=_SAMPLES, metavar="K", help="Role-plays that a score is made of (default: 10; model: 4).")
-@click.option("--leaks", type=click.Choice(["warn", "redact", "reject"]), help="On text carried over from the person (default: redact).")
+@click.option("--dialogues", type=PATH, metavar="FILE", help="The dialogues of the index (default: the file next to it).")
+@click.option("--domain", default="charity", show_default=True, metavar="NAME|FOLDER", help="Domain whose tasks and wording are used.")
+@click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file that stores all results.")
+@click.option("--resume", is_flag=True, help="Continue the refinement in --archive with the same settings.")
+@click.option("--rounds", type=click.IntRange(1, 100), metavar="N", help="Number of updates to try in sequence (default: 3).")
+@click.option("--samples", type=_SAMPLES, metavar="K", help="Role-plays per score (default: 10; model: 4).")
+@click.option("--leaks", type=click.Choice(["warn", "redact", "reject"]), help="Action on text copied from the person (default: redact).")
 @click.option("--measure", "measures", multiple=True, type=click.Choice(["cosine", "bert_score"]), help=_MEASURE)
 @click.option("--form", type=click.Choice(["free", "states", "partner", "latent", "measured"]), help="How models analyze (default: free).")
-@click.option("--paper", is_flag=True, default=None, help="The published protocol: in-sample, every version taken, the last returned.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of everything random, the split included (default: 0).")
+@click.option("--paper", is_flag=True, default=None, help="The published protocol: in-sample, accept every version, return the last.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Random seed, also of the split (default: 0).")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
 @set_option
-@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
-@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
-@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls.")
-@click.option("--prices", type=PATH, metavar="FILE", help="Prices that come before those known (see archive/prices.toml).")
-@click.option("-o", "--out", type=PATH, metavar="FOLDER", help="Write each refined profile to a file there.")
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more than X US dollars in total.")
+@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="Stop before models use more than N input and output tokens.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Stop before models are called more than N times.")
+@click.option("--prices", type=PATH, metavar="FILE", help="Prices that override the built-in ones (see archive/prices.toml).")
+@click.option("-o", "--out", type=PATH, metavar="FOLDER", help="Write each refined profile to a file in this folder.")
 @as_json
 @debuggable
 @click.pass_context
 def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: Any) -> None:
-    """Refine profiles of real people against what they did.
+    """Refine profiles of real people against their behavior.
 
-    PROFILE is a file (a profile, attributes, a persona as 'sample --json' prints it, or text), or one of the words shrinkage (what
-    statistics expect of the person after the behavior; the default), population (the average of the others), attributes (the person's own),
-    nothing. An update is kept only if it adds more than chance would, on behavior that it was not made from or on what is expected of the
-    person; at the end the profile is scored on behavior that was not looked at before.
+    PROFILE is a file (a profile, attributes, a persona as printed by 'sample --json', or text), or one of four words: shrinkage (the
+    statistical estimate from the behavior; the default), population (the average of the others), attributes (the person's own), or
+    nothing. An update is accepted only if it improves by more than chance, either on behavior that it was not made from or on the estimate
+    of the person. At the end the profile is scored on held-out behavior.
     """
-    if out is not None:
-        from personaevo.refine.run import open_folder
+    from personaevo.refine.run import open_folder, write_profiles
 
-        open_folder(out)  # what cannot be written in the end is better known now
+    if out is not None:
+        open_folder(out)  # report a folder that cannot be written before the work
     with Interrupts() as interrupts:
         try:
             done = _refined(context, given)
         except KeyboardInterrupt:
-            say(_how_to_go_on("Interrupted", given))
+            say(f"Interrupted. {_saved(given['archive'])}")
             context.exit(interrupts.exit_code)
         except (BudgetError, ModelUnavailableError) as error:
-            say(_how_to_go_on(f"Stopped: {error}", given))
+            say(f"Stopped: {error}. {_saved(given['archive'])}")
             context.exit(1)
     if out is not None:
-        from personaevo.refine.run import write_profiles
-
         written = write_profiles(done.results, out, given["domain"])
         say(f"{len(written)} profile{'s are' if len(written) != 1 else ' is'} in {out}")
     if as_json:
@@ -86,9 +84,8 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
         context.exit(1)
 
 
-def _how_to_go_on(what: str, given: dict[str, Any]) -> str:
-    kept = given["archive"]
-    return f"{what}. " + (f"Who is done is in {kept}: go on with --resume." if kept else "Nothing was kept: with --archive it would be.")
+def _saved(archive: Path | None) -> str:
+    return f"Finished people are in {archive}: continue with --resume." if archive else "Nothing was saved: use --archive to save results."
 
 
 def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
@@ -112,16 +109,15 @@ def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
         )  # fmt: skip
 
 
-
 def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavior], list[Behavior], dict[str, str]]:
-    """Who is refined, who else is known, and whose files could not be read (with the reason)."""
+    """The people to refine, the other known people, and the unreadable files with the reason by name."""
     from personaevo.refine.reading import read, read_people
 
     behavior, people = given["behavior"], given["people"]
     if behavior is None and people is None:
         raise click.UsageError("expected --behavior FILE (one person) or --people FOLDER|INDEX.json (many)", context)
     if given["dialogues"] is not None and people is None:
-        raise click.UsageError("--dialogues belongs to the index of --people", context)
+        raise click.UsageError("--dialogues needs --people INDEX.json", context)
     unread: dict[str, str] = {}
     many = list(read_people(people, given["dialogues"], unread)) if people is not None else []
     return ([read(behavior)], many, unread) if behavior is not None else (many, [], unread)
@@ -138,13 +134,13 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
         return start_of(_WORDS[0])
     if text is not None:
         if not text.strip():
-            raise click.UsageError("--text: expected words, got none; the word nothing as PROFILE starts from nothing", context)
+            raise click.UsageError("--text: expected words, got none; to start from an empty profile give PROFILE nothing", context)
         return from_text(text)
     return start_of(profile) if profile in _WORDS else read(profile)
 
 
 def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
-    from personaevo.inspect import spending_text
+    from personaevo.inspect.spending import spending_text
     from personaevo.refine.summary_text import person_text, summary_text
     from personaevo.text import one_line
 
@@ -155,7 +151,7 @@ def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
         if one.state == "failed":
             say(f"{one.person}: {one.reason}")
     if done.spending:
-        show(f"\nWhat models did and cost, in all:\n\n{spending_text(done.spending)}")
+        show(f"\nCalls and costs of models:\n\n{spending_text(done.spending)}")
     if embedded:
         show(f"\n{NOTE}")
     if done.archive is not None:
@@ -169,7 +165,7 @@ def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
 
 
 def _as_object(done: Refinement) -> dict[str, Any]:
-    from personaevo.inspect import spending_object
+    from personaevo.inspect.spending import spending_object
 
     people = [
         {

@@ -1,4 +1,4 @@
-"""``personaevo sample``."""
+"""Commands that draw personas from an archive: ``personaevo sample`` and ``personaevo stress``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, announce, as_json, debuggable, program_name, sandbox_option, warnings_told
+from personaevo.cli.shared import PATH, announce, as_json, debuggable, program_name, sandbox_option, warnings_shown
 from personaevo.text import one_line, plain
 
 if TYPE_CHECKING:
@@ -23,50 +23,59 @@ if TYPE_CHECKING:
     from personaevo.sampler.formats import Format
     from personaevo.sampler.turns import Turn
 
-_WIDEST = 120
-_MOST_DIRECTED = 1_000  # personas that are shown with turns: each takes a millisecond
+_MAX_WIDTH = 120  # characters per line
+_MAX_WITH_TURNS = 1_000  # personas: the turns of each take a millisecond
 _ROLE = "generator="
 _FORMS: tuple[Format, ...] = ("mirrorbench", "deepeval", "inspect", "usersim")
-_DRAWN = {"human": "kinds of users as people are", "uniform": "all kinds of users alike", "hard": "users with whom agents fail"}
+_STRATEGIES = {
+    "human": "kinds of users as frequent as among people", "uniform": "all kinds of users equally often",
+    "hard": "users with whom agents fail",
+}  # fmt: skip
 
 
 @click.command()
 @click.argument("archive", metavar="ARCHIVE|NAME")
-@click.option("-n", "count", type=click.IntRange(1, 100_000), default=5, show_default=True, metavar="N", help="How many personas.")
-@click.option("--task", metavar="FILE|TEXT", help="What they want: a goal, the id of a task of the archive, or a file or folder of "
+@click.option("-n", "count", type=click.IntRange(1, 100_000), default=5, show_default=True, metavar="N", help="Number of personas.")
+@click.option("--task", metavar="FILE|TEXT", help="Task of the personas: a goal, the id of a task of the archive, or a file or folder of "
               "tasks (the first one; FILE:ID for another). Default: any task of the archive.")  # fmt: skip
-@click.option("--where", metavar="EXPR", help="Only those that fit, such as 'words_per_turn < 6 and cell in (1, 2)'.")
-@click.option("--strategy", type=click.Choice(list(_DRAWN)), default="human", show_default=True,
-              help="Kinds of users (cells) as people fill them, all alike, or those with whom agents fail.")  # fmt: skip
+@click.option("--where", metavar="EXPR", help="Only personas that match, such as 'words_per_turn < 6 and cell in (1, 2)'.")
+@click.option("--strategy", type=click.Choice(list(_STRATEGIES)), default="human", show_default=True,
+              help="Kinds of users (cells) as frequent as among people, equally often, or those with whom agents fail.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Equal seeds give equal personas.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "jsonl", *_FORMS]), help="How to print them (default: text); "
-              "from jsonl on JSON lines, for MirrorBench, deepeval (goldens), Inspect (samples) and NeMo UserSim (personas).")  # fmt: skip
-@click.option("--model", metavar="generator=MODEL", help="What programs may ask for a new task: openai:NAME or anthropic:NAME, with @URL.")
-@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before the model costs more.")
-@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
-@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls.")
-@click.option("--prices", type=PATH, metavar="FILE", help="Prices that come before those known (see archive/prices.toml).")
+@click.option("--format", "form", type=click.Choice(["text", "json", "jsonl", *_FORMS]), help="Output format (default: text). jsonl and "
+              "those after it are JSON lines: MirrorBench, deepeval goldens, Inspect samples, NeMo UserSim personas.")  # fmt: skip
+@click.option("--model", metavar="generator=MODEL",
+              help="Model that programs may call for a new task: openai:NAME or anthropic:NAME, with @URL.")  # fmt: skip
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before the model costs more than X US dollars.")
+@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="Stop before the model uses more than N tokens.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Stop before the model is called more than N times.")
+@click.option("--prices", type=PATH, metavar="FILE", help="Prices that override the built-in ones (see archive/prices.toml).")
 @sandbox_option
 @as_json
 @debuggable
 def sample(archive: str, count: int, sandbox: Tier | None, form: str | None, as_json: bool, **given: Any) -> None:
-    """Draw personas from an archive, ready to be laid over a user simulator's prompt.
+    """Draw personas from an archive, ready for the prompt of a user simulator.
 
-    ARCHIVE is a file, or the name of a packaged archive. Personas of its own tasks are stored, with what was measured of them; for another
-    task its programs are run in the sandbox. --where may name every feature (as measured), the axes of the programs, cell, cell_name,
-    task, outcome, p_human and preservation; what is unset never matches.
+    ARCHIVE is a file, or the name of a packaged archive. For its own tasks, stored personas are returned with their measured behavior; for
+    another task its programs are run in the sandbox. --where may use every feature (as measured), the axes of the programs, cell,
+    cell_name, task, outcome, p_human and preservation; an unset value never matches.
 
-    Up to 1,000 personas come with three turns as their director plans them, against the embedded agent. MirrorBench's rows have the whole
-    dialogue, as MirrorBench takes from it who opens and how many turns there are; the rows of the others have none.
+    Up to 1,000 personas come with three turns as planned by their director, played against the embedded agent. Rows for MirrorBench
+    contain the whole dialogue, from which it takes the first speaker and the number of turns; rows of the other formats have no turns.
     """
-    form = _form(form, as_json=as_json)
-    with _models(given) as models, warnings_told():
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} exclude each other")
+    form = "json" if as_json else form or "text"
+    with _models(given) as models, warnings_shown():
         personas, sampler = _sampled(archive, count, sandbox or "kernel", models, given)
     tasks = _tasks(sampler, given["task"])
     if form in _FORMS:
-        _show_lines(personas, form, tasks, given["seed"])
+        from personaevo.sampler.formats import rows as format_rows
+
+        for row in format_rows(personas, form, tasks, given["seed"]):
+            show(json.dumps(row, allow_nan=False))
         return
-    turns = [_turns(persona, tasks, given["seed"]) for persona in personas] if count <= _MOST_DIRECTED else None
+    turns = _turns(personas, tasks, given["seed"]) if count <= _MAX_WITH_TURNS else None
     if form == "text":
         _show(personas, sampler, given, tasks, turns)
         return
@@ -78,21 +87,15 @@ def sample(archive: str, count: int, sandbox: Tier | None, form: str | None, as_
         show("\n".join(json.dumps(row, allow_nan=False) for row in rows))
 
 
-def _form(form: str | None, *, as_json: bool) -> str:
-    if as_json and form not in (None, "json"):
-        raise click.UsageError(f"--json and --format {form} exclude each other")
-    return "json" if as_json else form or "text"
-
-
 @contextmanager
 def _models(given: dict[str, Any]) -> Iterator[Models | None]:
-    """What programs may ask; None without --model."""
+    """The model that programs may call; None without --model."""
     text = given["model"]
     if text is None:
         yield None
         return
     if not text.startswith(_ROLE):
-        raise click.UsageError(f"--model {text}: expected generator=MODEL, such as generator=openai:gpt-4o-mini; no other role is asked")
+        raise click.UsageError(f"--model {text}: expected generator=MODEL, such as generator=openai:gpt-4o-mini; no other role is used")
     from personaevo.models import Budget, Kept, Models, parse, read_prices
 
     budget = Budget(given["max_usd"], given["max_tokens"], given["max_calls"])
@@ -115,27 +118,23 @@ def _sampled(
 def _task(given: str | None) -> Task | str | None:
     if given is None:
         return None
+    from personaevo.errors import InputError
     from personaevo.readers import read_tasks
 
     name, _, wanted = given.rpartition(":")
     if name and Path(name).exists():
-        return _named(read_tasks(name), name, wanted)
+        tasks = read_tasks(name)
+        found = next((task for task in tasks if task.id == wanted), None)
+        if found is None:
+            raise InputError(f"{name}: no task has the id '{wanted}'; the first is '{tasks[0].id}'")
+        return found
     path = Path(given)
     looks_like_file = path.suffix in (".json", ".jsonl", ".gz") or given.startswith(("/", "./", "../"))
     return read_tasks(path)[0] if looks_like_file or (given.strip() and path.exists()) else given
 
 
-def _named(tasks: list[Task], file: str, wanted: str) -> Task:
-    from personaevo.errors import InputError
-
-    found = next((task for task in tasks if task.id == wanted), None)
-    if found is None:
-        raise InputError(f"{file}: no task has the id '{wanted}'; the first is '{tasks[0].id}'")
-    return found
-
-
 def _tasks(sampler: PersonaSampler, given: str | None) -> dict[str, Task]:
-    """The tasks by id that personas of this sample may have."""
+    """The tasks that personas of this sample may have, by id."""
     from personaevo.simulate.given import as_task
 
     task = _task(given)
@@ -145,42 +144,29 @@ def _tasks(sampler: PersonaSampler, given: str | None) -> dict[str, Task]:
     return {**sampler.known_tasks(), made.id: made}
 
 
-def _turns(persona: SampledPersona, tasks: Mapping[str, Task], seed: int) -> list[Turn]:
+def _turns(personas: Sequence[SampledPersona], tasks: Mapping[str, Task], seed: int) -> list[list[Turn]]:
     from personaevo.sampler.turns import example_turns
 
-    return example_turns(persona, tasks, seed)
-
-
-def _show_lines(personas: Sequence[SampledPersona], form: Format, tasks: Mapping[str, Task], seed: int) -> None:
-    from personaevo.sampler.formats import rows
-
-    for row in rows(personas, form, tasks, seed):
-        show(json.dumps(row, allow_nan=False))
+    return [example_turns(persona, tasks, seed) for persona in personas]
 
 
 def _show(
     personas: Sequence[SampledPersona], sampler: PersonaSampler, given: dict[str, Any], tasks: Mapping[str, Task],
     turns: Sequence[Sequence[Turn]] | None,
 ) -> None:  # fmt: skip
-    """For people: who each is, how it behaved, the text for a simulator, and how it begins a dialogue."""
-    name, width = one_line(sampler.archive), min(_WIDEST, shutil.get_terminal_size((100, 24)).columns)
-    head = f"{len(personas)} persona{'s' if len(personas) > 1 else ''} from {name}: {_DRAWN[given['strategy']]}, seed {given['seed']}"
-    show("\n".join(textwrap.wrap(head, width)))
+    """Print each persona as text: its kind, measured behavior, the text for a simulator, and its first turns."""
+    name, width = one_line(sampler.archive), min(_MAX_WIDTH, shutil.get_terminal_size((100, 24)).columns)
+    drawn = f"{_STRATEGIES[given['strategy']]}, seed {given['seed']}"
+    show("\n".join(textwrap.wrap(f"{len(personas)} persona{'s' if len(personas) > 1 else ''} from {name}: {drawn}", width)))
     for number, persona in enumerate(personas, start=1):
         goal = tasks[persona.task].goal if persona.task in tasks else ""
         show(f"\n{_text(number, persona, goal, width)}")
-        for line in _dialogue(turns[number - 1] if turns else (), width):
-            show(line)
+        for turn in turns[number - 1] if turns else ():
+            for line in (*_field("agent", one_line(turn["heard"] or ""), width), *_field("user", one_line(turn["draft"] or ""), width)):
+                show(line)
     if not sampler.settings.get("models") and not sampler.settings.get("agent"):
-        say("Found with the embedded engine. To see them played by a model of yours:")
+        say("Found with the embedded engine. To let your own model play them:")
         say(f"  {program_name()} stress {name} --agent MODULE:FUNCTION --model user=openai:NAME")
-
-
-def _dialogue(turns: Sequence[Turn], width: int) -> Iterator[str]:
-    """What the agent says and what the persona's director makes of it."""
-    for turn in turns:
-        for who, text in (("agent", turn["heard"]), ("user", turn["draft"])):
-            yield from textwrap.wrap(one_line(text or ""), width, initial_indent=f"  {who:<10}", subsequent_indent=" " * 12)
 
 
 def _text(number: int, persona: SampledPersona, goal: str, width: int) -> str:

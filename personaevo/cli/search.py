@@ -1,4 +1,4 @@
-"""``personaevo search``."""
+"""``personaevo search``: evolve persona programs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from click.core import ParameterSource
 from personaevo.cli.interrupts import Interrupts
 from personaevo.cli.output import say, show, show_json
 from personaevo.cli.planned import show_planned
-from personaevo.cli.shared import PATH, announce, as_json, debuggable, models_of, program_name, sandbox_option, set_option, warnings_told
+from personaevo.cli.shared import PATH, announce, as_json, debuggable, models_of, program_name, sandbox_option, set_option, warnings_shown
 from personaevo.errors import BudgetError
 
 if TYPE_CHECKING:
     from personaevo.config import SearchConfig
     from personaevo.evolve.result import SearchResult
 
-NOTE = "Scores are with the embedded engine; they say nothing about users played by language models."
+NOTE = "Scores are those of the embedded engine; they say nothing about users played by language models."
 _COUNT = click.IntRange(min=1)
 _MODEL = (
-    "Who plays a role (repeatable): mutator, generator, reflector, user or agent = openai:NAME or anthropic:NAME, with @URL for a server "
-    "of your own, or local:FILE.gguf; see 'models' (default of each: embedded)."
+    "Model of a role (repeatable): mutator, generator, reflector, user or agent = openai:NAME or anthropic:NAME, with @URL for your own "
+    "server, or local:FILE.gguf; see 'models' (default of each role: embedded)."
 )
-_WORDING = "How a model plays a persona: turns drafted by the director (default), one stage direction a turn, or the persona's text once."
+_WORDING = "How a model plays a persona: turns drafted by the director (default), one direction per turn, or only the persona's text."
 
 
 @click.command()
@@ -34,36 +34,36 @@ _WORDING = "How a model plays a persona: turns drafted by the director (default)
 @click.option("--tasks", type=PATH, metavar="FILE", help="Tasks in place of the domain's own: JSON lines, or a tau2-bench tasks.json.")
 @click.option("--human", type=PATH, metavar="FILE", help="People in place of the domain's own: dialogues, or a built reference.")
 @click.option("--program", type=PATH, metavar="FILE", help="Persona program to start from.")
-@click.option("--profiles", type=PATH, metavar="FILE|FOLDER", help="Refined profiles (see refine) as the start and as the cells' people.")
+@click.option("--profiles", type=PATH, metavar="FILE|FOLDER", help="Refined profiles (see 'refine') for the first program and the cells.")
 @click.option("--archive", type=PATH, metavar="FILE", help="DuckDB file to write (default: DOMAIN.duckdb, or the next free name).")
-@click.option("--candidates", type=_COUNT, metavar="N", help="How many programs are proposed, the first one included (default: 100).")
-@click.option("--task-count", type=click.IntRange(min=2), metavar="N", help="Tasks that each program is scored on (default: 10).")
+@click.option("--candidates", type=_COUNT, metavar="N", help="Number of programs, the first one included (default: 100).")
+@click.option("--task-count", type=click.IntRange(min=2), metavar="N", help="Tasks on which each program is scored (default: 10).")
 @click.option("--personas", type=_COUNT, metavar="N", help="Personas for each task (default: 5).")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Worker processes (default: one per processor); results do not depend on it.")
 @click.option("--backend", type=click.Choice(["loky", "dask", "ray"]), help="Where dialogues are played: processes here, Dask or Ray.")
-@click.option("--scheduler", metavar="ADDRESS", help="The Dask scheduler (tcp://…) or Ray cluster (ray://…); without, one on this machine.")
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything random (default: 0).")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler (tcp://…) or Ray cluster (ray://…); default: one on this machine.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Random seed (default: 0).")
 @sandbox_option
 @click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
 @set_option
-@click.option("--agent", metavar="MODULE:FUNCTION|URL", help="The agent to talk to: a function of messages, or an HTTP chat endpoint.")
+@click.option("--agent", metavar="MODULE:FUNCTION|URL", help="Agent that users talk to: a function of messages, or an HTTP chat endpoint.")
 @click.option("--wording", type=click.Choice(["draft", "direction", "text"]), help=_WORDING)
-@click.option("--calibration", type=PATH, metavar="ARCHIVE", help="Ask the user's model through the inverse of what 'calibrate' measured.")
+@click.option("--calibration", type=PATH, metavar="ARCHIVE", help="Correct the dials of the user's model by the curves 'calibrate' fitted.")
 @click.option("--overlay", type=click.Choice(["after", "before"]), help="Place of a persona in a model user's prompt (default: after).")
-@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more, resumed parts included.")
-@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="The same for tokens in and out.")
-@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="The same for calls of models.")
-@click.option("--prices", type=PATH, metavar="FILE", help="Prices that come before those known (see archive/prices.toml).")
-@click.option("--replay", type=PATH, metavar="ARCHIVE", help="Take all answers of models from this archive; nothing is asked.")
-@click.option("--dry-run", is_flag=True, help="Say what would be asked of models and what it may cost, and stop.")
-@click.option("--resume", is_flag=True, help="Continue the search in --archive; settings must be as they were, --candidates may grow.")
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more than X US dollars in total.")
+@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="Stop before models use more than N input and output tokens.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Stop before models are called more than N times.")
+@click.option("--prices", type=PATH, metavar="FILE", help="Prices that override the built-in ones (see archive/prices.toml).")
+@click.option("--replay", type=PATH, metavar="ARCHIVE", help="Take all answers of models from this archive; no model is called.")
+@click.option("--dry-run", is_flag=True, help="Print the planned calls of models and their estimated cost, and stop.")
+@click.option("--resume", is_flag=True, help="Continue the search in --archive with the same settings; --candidates may be larger.")
 @as_json
 @debuggable
 @click.pass_context
 def search(context: click.Context, /, config: Path | None, as_json: bool, dry_run: bool, **given: Any) -> None:
     """Evolve persona programs until their users behave like people.
 
-    CONFIG.toml may hold every setting; options on the command line come before it. Progress goes to stderr, the final table to stdout.
+    CONFIG.toml may contain every setting; options on the command line override it. Progress goes to stderr, the final table to stdout.
     """
     with Interrupts() as interrupts:
         settings = _settings(context, config, given)
@@ -75,11 +75,11 @@ def search(context: click.Context, /, config: Path | None, as_json: bool, dry_ru
         try:
             result = _searched(settings)
         except KeyboardInterrupt:
-            _tell_what_is_saved(context, settings)
+            _say_saved(context, settings)
             context.exit(interrupts.exit_code)
         except BudgetError as error:
             say(f"Stopped: {error}.")
-            _tell_what_is_saved(context, settings, "To go on, with a higher limit:")
+            _say_saved(context, settings, "To continue with a higher limit:")
             context.exit(1)
     if as_json:
         show_json(_as_object(result))
@@ -91,7 +91,7 @@ def search(context: click.Context, /, config: Path | None, as_json: bool, dry_ru
 
 
 def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) -> SearchConfig:
-    """The file's settings with those of the command line over them, and an archive to write."""
+    """The settings of the file, overridden by those of the command line, with an archive to write."""
     from personaevo.config import make_config, read_config
     from personaevo.evolve.begin import free_name
 
@@ -105,22 +105,22 @@ def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) 
     if settings.archive is not None:
         return settings
     if settings.resume:
-        raise click.UsageError("--resume needs --archive FILE: the archive whose search is to be continued", context)
+        raise click.UsageError("--resume needs --archive FILE: the archive of the search to continue", context)
     return settings.model_copy(update={"archive": free_name(settings.domain)})
 
 
 def _searched(settings: SearchConfig) -> SearchResult:
     from personaevo.backends import executor
-    from personaevo.cli.progress import Display
+    from personaevo.cli.progress import SearchProgress
     from personaevo.evolve.search import search as run_search
 
     announce(settings.sandbox)
-    with warnings_told(), executor(settings.backend, settings.scheduler) as given, Display(settings) as display:
+    with warnings_shown(), executor(settings.backend, settings.scheduler) as given, SearchProgress(settings) as display:
         return run_search(settings, observe=display, executor=given)
 
 
-def _tell_what_is_saved(context: click.Context, settings: SearchConfig, how: str = "To go on:") -> None:
-    """After a stop: how much is safe, and how to go on."""
+def _say_saved(context: click.Context, settings: SearchConfig, how: str = "To continue:") -> None:
+    """Print after a stop how many candidates are saved, and how to continue."""
     from personaevo.archive import Archive
     from personaevo.errors import PersonaevoError
 
@@ -129,7 +129,7 @@ def _tell_what_is_saved(context: click.Context, settings: SearchConfig, how: str
     try:
         if settings.archive.exists():
             with Archive.read(settings.archive) as archive:
-                saved = len(archive.commits(archive.run().id)) if archive.runs() else 0  # none yet: models' answers alone
+                saved = len(archive.commits(archive.run().id)) if archive.runs() else 0  # without a run it has only answers of models
     except PersonaevoError as error:
         say(f"Interrupted. {error}")
         return
@@ -141,7 +141,7 @@ def _tell_what_is_saved(context: click.Context, settings: SearchConfig, how: str
 
 
 def _resuming(context: click.Context, settings: SearchConfig) -> str:
-    """The command that continues this search: what was given, with --archive and --resume."""
+    """The command that continues this search: the given arguments with --archive and --resume."""
     words = []
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -157,30 +157,24 @@ def _resuming(context: click.Context, settings: SearchConfig) -> str:
     return f"{program_name()} {shlex.join(['search', *words, '--archive', str(settings.archive), '--resume'])}"
 
 
-def _note(settings: SearchConfig) -> str:
-    """What the scores are about."""
-    from personaevo.text import one_line
-
-    players = {**settings.models, **({"agent": settings.agent} if settings.agent else {})}
-    if not players:
-        return NOTE
-    named = ", ".join(f"{role} {one_line(player)}" for role, player in players.items())
-    return f"Scores are with {named} (all else is embedded); others give others."
-
-
 def _show(result: SearchResult, settings: SearchConfig) -> None:
-    from personaevo.inspect import spending_text, table_text
+    from personaevo.inspect.spending import spending_text
+    from personaevo.inspect.table import table_text
     from personaevo.records import FinalTable
     from personaevo.text import one_line
 
     file = shlex.quote(one_line(str(result.archive)))
-    name, best = program_name(), result.best.id
+    name, best, note = program_name(), result.best.id, NOTE
+    models = {**settings.models, **({"agent": settings.agent} if settings.agent else {})}
+    if models:
+        named = ", ".join(f"{role} {one_line(model)}" for role, model in models.items())
+        note = f"Scores are those of {named} (all else is embedded); other models give other scores."
     rate = f"{result.candidates:,} candidates, {result.episodes:,} episodes, {result.seconds:.0f} s"
     show("\nOn held-out tasks and people:")
     show(f"\n{table_text(FinalTable(result.table, result.comparisons, result.auditor_sees))}")
     if result.spending:
-        show(f"\nWhat models did and cost, in all:\n\n{spending_text(result.spending)}")
-    show(f"\n{_note(settings)}\n\nArchive: {file} ({rate}). Try next:")
+        show(f"\nCalls and costs of models:\n\n{spending_text(result.spending)}")
+    show(f"\n{note}\n\nArchive: {file} ({rate}). Try next:")
     for words in (f"archive summary {file}", f"archive show {file} {best[:12]}", f"archive report {file}", f"sample {file} -n 5"):
         show(f"  {name} {words}")
 
@@ -188,7 +182,8 @@ def _show(result: SearchResult, settings: SearchConfig) -> None:
 def _as_object(result: SearchResult) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from personaevo.inspect import headline_object, spending_object, table_object
+    from personaevo.inspect.spending import spending_object
+    from personaevo.inspect.table import headline_object, table_object
     from personaevo.records import FinalTable
 
     table = FinalTable(result.table, result.comparisons)

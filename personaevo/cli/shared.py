@@ -1,4 +1,4 @@
-"""What commands share: options, how far they are, and what the program is called here."""
+"""Options, progress and helpers that several commands share."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from personaevo.errors import DialoguesWarning, PeopleWarning, ProfilesWarning, 
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
-PARTS = 10  # lines of progress where there is no terminal
+PARTS = 10  # lines of progress without a terminal
 
 
 class _ArchiveFile(click.Path):
-    """The file of an archive, or the name of a packaged one."""
+    """The file of an archive, or the name of a packaged archive."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         return content.archive_file(os.fspath(value))
@@ -33,25 +33,25 @@ class _ArchiveFile(click.Path):
 archive_file = click.argument("file", type=_ArchiveFile(), metavar="ARCHIVE")  # for commands that only read it
 sandbox_option = click.option(
     "--sandbox", type=click.Choice(["kernel", "wasm", "weak"]),
-    help="What programs run in (default: kernel; see 'doctor'). weak: only if you trust their author.",
+    help="Sandbox in which programs run (default: kernel; see 'doctor'). Use weak only for programs whose author you trust.",
 )  # fmt: skip
 set_option = click.option(
     "--set", "settings", multiple=True, metavar="ROLE.KEY=VALUE",
-    help="How a role's model is asked (repeatable): temperature, top_p, seed, max_tokens, reasoning_effort, or any field of the request.",
+    help="Request setting for the model of a role (repeatable): temperature, top_p, seed, max_tokens, reasoning_effort, or any field.",
 )  # fmt: skip
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def models_of(given: Sequence[str], settings: Sequence[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Roles and their models from ``--model ROLE=MODEL`` over those ``known``, with the settings of ``--set ROLE.KEY=VALUE``. An address
-    that comes from the environment is named on stderr.
+    """Combine the models of ``--model ROLE=MODEL`` with those already ``known``, and apply ``--set ROLE.KEY=VALUE``. Addresses that come
+    from the environment are printed on stderr.
 
     Raises:
         ConfigError: a setting cannot be used.
     """
     from personaevo.model_spec import parse, with_settings
 
-    found = {**(known or {}), **_given_models(given)}
+    found = {**(known or {}), **_parsed_models(given)}
     for text in settings:
         name, equals, value = text.partition("=")
         role, _, key = name.partition(".")
@@ -67,46 +67,46 @@ def models_of(given: Sequence[str], settings: Sequence[str], known: Mapping[str,
     return found
 
 
-def _given_models(given: Sequence[str]) -> dict[str, str]:
+def _parsed_models(given: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in given:
         role, _, model = text.partition("=")
         if not role or not model:
             raise click.UsageError(f"--model {text}: expected ROLE=MODEL, such as user=openai:gpt-4o-mini")
         if found.setdefault(role, model) != model:
-            raise click.UsageError(f"--model {role} is given twice; a role has one model, at several addresses maybe: {role}=NAME@URL,URL")
+            raise click.UsageError(f"--model {role} is given twice; a role has one model; for several servers give {role}=NAME@URL,URL")
     return found
 
 
 @dataclass
-class Shared:
+class CommandState:
     """State of one run of the command line."""
 
     debug: bool = False
 
 
 def debuggable(command: F) -> F:
-    """Adds --debug: a traceback where something goes wrong."""
+    """Add --debug, which prints tracebacks of errors."""
 
     def set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
-        context.ensure_object(Shared).debug |= value
+        context.ensure_object(CommandState).debug |= value
 
     option = click.option("--debug", is_flag=True, expose_value=False, is_eager=True, callback=set_debug, help="Show tracebacks.")
     return option(command)
 
 
 def announce(tier: str) -> None:
-    """What takes long is announced: the guests of the wasm tier are made once."""
+    """Announce the slow one-time build of the WebAssembly Python for the wasm sandbox."""
     if tier == "wasm":
         from personaevo.programs import wasm
 
         if not wasm.missing() and not wasm.made():
-            say("making the WebAssembly Python that programs run in: about a minute, once")
+            say("building the WebAssembly Python that programs run in: takes about a minute, only once")
 
 
 @contextmanager
-def warnings_told() -> Iterator[None]:
-    """What a user is warned of (a sandbox without walls, profiles that are not used) is a line on stderr, every time."""
+def warnings_shown() -> Iterator[None]:
+    """Print personaevo's warnings (such as a weak sandbox, or unused profiles) as one line each on stderr, also repeated ones."""
     with warnings.catch_warnings():
         for kind in (WeakSandboxWarning, PeopleWarning, DialoguesWarning, ProfilesWarning):
             warnings.simplefilter("always", kind)
@@ -116,25 +116,25 @@ def warnings_told() -> Iterator[None]:
 
 @contextmanager
 def counted(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows progress on stderr: a bar on a terminal, else a line for every tenth. Yields a function to be called with (done, planned)."""
+    """Show progress on stderr: a bar on a terminal, else a line for every tenth. Yields a function to call with (done, planned)."""
     from tqdm import tqdm
 
-    live, told = sys.stderr.isatty(), 0
+    live, last = sys.stderr.isatty(), 0
     with tqdm(unit=f" {unit}", dynamic_ncols=True, leave=False, file=sys.stderr, disable=not live) as bar:
 
         def observe(done: int, planned: int) -> None:
-            nonlocal told
+            nonlocal last
             bar.total = planned
             bar.update(done - bar.n)
-            if not live and (part := done * PARTS // max(planned, 1)) > told:
-                told = part
+            if not live and (part := done * PARTS // max(planned, 1)) > last:
+                last = part
                 say(f"{done}/{planned} {unit}")
 
         yield observe
 
 
 def program_name() -> str:
-    """How the person can call this again: "personaevo" if that is found, else the path or module it was started by."""
+    """Return how the user can run this program again: "personaevo" if it is on the path, else the path or module it was started by."""
     started = Path(sys.argv[0])
     if started.name != "personaevo":
         module = started.name == "__main__.py" and started.parent.name == "personaevo"

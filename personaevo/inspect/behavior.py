@@ -1,4 +1,4 @@
-"""How a program's users behave: means over its dialogues, and what changed from one program to another."""
+"""The page of ``archive diff``: the differences between two programs in text, in the behavior of their users, and in scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from personaevo import definitions, reference
-from personaevo.archive import Archive
 from personaevo.errors import ArchiveError, PersonaevoError
 from personaevo.records import Episode, Floats, Run
 from personaevo.reference import Reference
@@ -16,9 +15,9 @@ from personaevo.reference import Reference
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One behavior of two populations, in the unit of the feature: means, and people's mean where the people are at hand.
+    """The means of one behavior in two populations, in the unit of the feature, and the mean of people where their file is available.
 
-    ``size`` is ``after - before`` in standard deviations (see ``Changes.scale``); None where nobody differs in it.
+    ``size`` is ``after - before`` in standard deviations (see ``Changes.scale``); None where the behavior does not vary.
     """
 
     behavior: str
@@ -30,30 +29,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Changes by size, the largest first. ``scale`` says whose standard deviations sizes are in: "people" (those that steered the
-    search), or "dialogues" (of the two populations) where the people's figures are not at hand."""
+    """Changes by size, the largest first. ``scale`` names the source of the standard deviations: "people" (those that steered the
+    search), or "dialogues" (of the two populations) where the file of people is not available."""
 
     scale: str
     rows: tuple[Change, ...]
 
 
-def means(archive: Archive, run_id: int, number: int) -> dict[str, float]:
-    """The mean of each behavior over a candidate's completed dialogues, in the feature's unit (``fitness/features.toml``).
-
-    Empty if no dialogue was completed. Features are called by number where their count is not that of the installed set.
-
-    Raises:
-        ArchiveError: there is no such run, or the fingerprints are not of one length.
-    """
-    values = fingerprints(archive.episodes(run_id, number))
-    return dict(zip(names_of(values), map(float, values.mean(axis=0)), strict=True)) if len(values) else {}
-
-
 def fingerprints(episodes: Sequence[Episode]) -> Floats:
-    """``values[n, d]`` of the completed ones.
+    """Return the fingerprints ``values[n, d]`` of the completed episodes.
 
     Raises:
-        ArchiveError: they are not of one length.
+        ArchiveError: their lengths differ.
     """
     rows = [one.fingerprint for one in episodes if one.state == "completed"]
     if len({len(row) for row in rows}) > 1:
@@ -61,24 +48,21 @@ def fingerprints(episodes: Sequence[Episode]) -> Floats:
     return np.array(rows, dtype=float)
 
 
-def names_of(values: Floats) -> tuple[str, ...]:
-    """What the columns of fingerprints are called."""
-    installed = definitions.features().names
-    return installed if values.shape[1] == len(installed) else tuple(f"behavior {index}" for index in range(values.shape[1]))
-
-
 def changes(run: Run, before: Sequence[Episode], after: Sequence[Episode]) -> Changes:
-    """What changed from one population to another. No rows if either completed no dialogue.
+    """Compare the behaviors of two populations. No rows if either completed no dialogue. Behaviors are numbered if their count is not that
+    of the installed features.
 
     Raises:
-        ArchiveError: their fingerprints are not of one length.
+        ArchiveError: the lengths of their fingerprints differ.
     """
     old, new = fingerprints(before), fingerprints(after)
     if not len(old) or not len(new):
         return Changes("dialogues", ())
     if old.shape[1] != new.shape[1]:
         raise ArchiveError("the two programs were measured with different feature sets: compare programs of one run")
-    names = names_of(old)
+    names, count = definitions.features().names, old.shape[1]
+    if len(names) != count:
+        names = tuple(f"behavior {index}" for index in range(count))
     people = people_of(run)
     scale = people.values if people is not None and people.names == names else None
     spread = np.sqrt((old.var(axis=0) + new.var(axis=0)) / 2) if scale is None else scale.std(axis=0)
@@ -95,7 +79,7 @@ def changes(run: Run, before: Sequence[Episode], after: Sequence[Episode]) -> Ch
 
 
 def people_of(run: Run) -> Reference | None:
-    """The people that steered a run's search, if their file is at hand and still holds the same figures."""
+    """Return the people that steered a run's search, if their file is available and unchanged."""
     human, domain = run.settings.get("human"), str(run.settings.get("domain"))
     try:
         if human is not None:

@@ -1,4 +1,4 @@
-"""A calibration as a page for a terminal: how well a model plays what it is asked, and what the inverse brings."""
+"""The page of a calibration: how well a model follows its dials, and the effect of inverting the fitted curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from personaevo import definitions
 from personaevo.inspect.layout import BAD, FAINT, GOOD, HEADING, figure, labels, name, note, page, section, table, text, verdict
-from personaevo.simulate.calibrate import Calibrated, Check, Tried
+from personaevo.simulate.calibrate import Calibrated, Check
 from personaevo.simulate.conduct import Interval
 from personaevo.simulate.curves import Curve, Verdict, from_scale
 
@@ -17,12 +17,16 @@ _STYLES: Mapping[Verdict, str] = {"follows": GOOD, "exaggerates": "yellow", "can
 
 
 def calibration_view(done: Calibrated) -> RenderableType:
-    """The page: every behavior with its line, how users behaved, how the wording was chosen, and the check."""
+    """Show every behavior with its line, the conduct of users, the choice of the wording, and the check."""
     of = done.calibration
     title = Text.assemble(text(of.model, HEADING), ("" if of.model == "embedded" else f", wording: {of.wording}"))
     parts: list[RenderableType] = [title, _behaviors(done), _conduct(done)]
     if done.tried:
-        parts.append(section("Which wording", _tried(done.tried)))
+        wordings = table("wording", "dialogues", "grave breaks a turn", "distance", words=("wording",))
+        for one in done.tried:
+            numbers = ["-" if value is None else f"{value:.2f}" for value in (one.grave, one.distance)]
+            wordings.add_row(name(one.wording), str(one.completed), *numbers)
+        parts.append(section("Which wording", wordings))
     if done.check is not None:
         parts.append(_checked(done.check))
     return page(parts)
@@ -38,15 +42,15 @@ def _behaviors(done: Calibrated) -> RenderableType:
             Text(curve.verdict, _STYLES[curve.verdict]),
         )  # fmt: skip
     words = (
-        f"Slope of shown against asked over {done.conduct.completed} dialogues with half its 95 % interval: 1 is as asked, 0 is not at "
-        "all. Asked and shown: in the middle of the design. What a model cannot play (slope below 0.2, or not to be told from 0) is asked "
-        "as it is."
+        f"Slope of shown against asked over {done.conduct.completed} dialogues ± half its 95 % interval: 1 follows exactly, 0 not at "
+        "all. Asked and shown: at the center of the design. Dials that a model cannot follow (slope below 0.2, or not significantly above "
+        "0) are not inverted."
     )
     return section("Shown against asked", rows, note(words))
 
 
 def middle(dial: str, curve: Curve) -> tuple[str, str]:
-    """What was asked in the middle of the design, and what was shown then, in the dial's units."""
+    """Return the asked value at the center of the design, and the value shown there, in the dial's units."""
     if definitions.dials()[dial].scale == "log":
         return figure(from_scale(dial, curve.center)), figure(from_scale(dial, curve.middle))
     return figure(curve.center), figure(curve.middle)
@@ -65,17 +69,9 @@ def _conduct(done: Calibrated) -> RenderableType:
         ("sounds like the agent", Text.assemble(_share(of.confused), Text("  beyond what was asked", FAINT))),
         ("task preservation", _number(of.preservation)),
         ("dialogues that end by themselves", _share(of.ends)),
-        ("words a turn", _number(of.words)),
+        ("words per turn", _number(of.words)),
     ]
     return section("Conduct", labels(rows))
-
-
-def _tried(tried: tuple[Tried, ...]) -> RenderableType:
-    rows = table("wording", "dialogues", "grave breaks a turn", "distance", words=("wording",))
-    for one in tried:
-        numbers = ["-" if value is None else f"{value:.2f}" for value in (one.grave, one.distance)]
-        rows.add_row(name(one.wording), str(one.completed), *numbers)
-    return rows
 
 
 def _checked(check: Check) -> RenderableType:
@@ -87,14 +83,15 @@ def _checked(check: Check) -> RenderableType:
             f"{gain.slope_before:.2f}", f"{gain.slope:.2f}",
         )  # fmt: skip
     words = (
-        f"Mean distance of shown from asked in deviations of the design, {check.pairs} of {check.planned} pairs of dialogues on other "
-        "dials and held-out tasks: asked as it is, and through the inverse. Much of it is chance: one dialogue shows a rate in few turns."
+        f"Mean distance of shown from asked in standard deviations of the design, {check.pairs} of {check.planned} pairs of dialogues on "
+        "other dials and held-out tasks: asked directly, and through the inverse. Much of it is chance: a dialogue shows a rate in few "
+        "turns."
     )
-    return section("What the inverse brings", rows, note(words))
+    return section("Effect of the inverse", rows, note(words))
 
 
 def _short(dial: str) -> Text:
-    """A behavior in words that fit a narrow column."""
+    """A behavior in words for a narrow column."""
     return name(dial.removesuffix("_rate").replace("_", " "))
 
 

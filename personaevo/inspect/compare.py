@@ -1,4 +1,4 @@
-"""Two programs scored on the same plan, side by side: how sure is the difference of their objectives?"""
+"""Finding programs, comparing their scores, and their lineage: ancestors, descendants and the gain of each step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from personaevo.records import Episode, Estimate, Evaluation
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """An objective of two programs as stored, and the 95 % interval of ``after - before`` (None where there is no paired one)."""
+    """The stored values of one objective for two programs, and the paired 95 % interval of ``after - before`` (None without one)."""
 
     objective: str
     before: float
@@ -25,13 +25,14 @@ class Shift:
 
 
 def paired(before: Sequence[Episode], after: Sequence[Episode]) -> bool:
-    """Whether both played the same plan: equal tasks, slots and seeds."""
-    return len(before) > 0 and sorted(map(_place, before)) == sorted(map(_place, after))
+    """Tell whether both played the same plan: equal tasks, slots and seeds."""
+    plans = [sorted((one.item.task_id, one.item.slot, one.item.seed) for one in episodes) for episodes in (before, after)]
+    return len(before) > 0 and plans[0] == plans[1]
 
 
 def shifts(before: Evaluation, after: Evaluation, *, same_plan: bool) -> tuple[Shift, ...]:
-    """The objectives that both have, in the order of tables. Intervals where they played the same plan: Student's factor for calls - 1
-    degrees of freedom times ``difference_se``."""
+    """Return the objectives that both have, in the order of tables. Programs that played the same plan get intervals: ``difference_se``
+    times Student's factor for calls - 1 degrees of freedom."""
     found = []
     for name in ordered([name for name in after.objectives if name in before.objectives]):
         old, new = before.objectives[name], after.objectives[name]
@@ -43,12 +44,10 @@ def shifts(before: Evaluation, after: Evaluation, *, same_plan: bool) -> tuple[S
 
 
 def difference_se(before: Estimate, after: Estimate) -> float | None:
-    """The standard error of the difference of two programs' values on the same plan: delete-one jackknife of the differences of their
-    values without each ``generate`` call. None where these were not kept (by the first scoring), or for a single call."""
+    """Return the standard error of the difference of two programs' values on the same plan: delete-one jackknife over ``generate`` calls.
+
+    None where the replicates were not stored (by the first scoring), or for a single call.
+    """
     if len(before.replicates) != len(after.replicates) or len(after.replicates) < 2:
         return None
     return jackknife_se(np.subtract(after.replicates, before.replicates))
-
-
-def _place(episode: Episode) -> tuple[str, int, int]:
-    return episode.item.task_id, episode.item.slot, episode.item.seed

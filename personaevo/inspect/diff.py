@@ -1,14 +1,12 @@
-"""``archive diff``: from one program to another, what changed in its text, in how its users behave, and in what it scored."""
+"""The page of ``archive diff``: the differences between two programs in text, in the behavior of their users, and in scores."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
@@ -16,23 +14,25 @@ from personaevo.inspect import layout
 from personaevo.inspect.behavior import Changes, changes
 from personaevo.inspect.compare import Shift, paired, shifts
 from personaevo.inspect.finding import find
-from personaevo.inspect.lineage import Family, tasks_of
-from personaevo.inspect.scoring import another_scoring, spoken
-from personaevo.records import Candidate, Commit
+from personaevo.inspect.lineage import Lineage, tasks_of
+from personaevo.inspect.scoring import in_words, scoring_warning
+from personaevo.records import Candidate
 
 _STYLES = {"+": layout.GOOD, "-": layout.BAD, "@": layout.KEY}
 _SCALES = {
     "people": "standard deviations of the people that steered the search",
-    "dialogues": "standard deviations of both programs' dialogues (the people's figures are not at hand)",
+    "dialogues": "standard deviations of both programs' dialogues (the file of people is not available)",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """From ``before`` to ``after``: the lines of a unified diff of their texts, behaviors, objectives; ``same_plan`` tells whether both
-    played the same episodes, so that differences are paired. ``missing`` are evaluated candidates whose dialogues the archive does not
-    hold any more (``archive compact``); those of one run played the same. ``scoring`` says so if the scores are of another scoring than
-    this personaevo's."""
+    """The difference from ``before`` to ``after``: the lines of a unified diff of their texts, behaviors, and objectives.
+
+    ``same_plan`` tells whether both played the same episodes, so that differences are paired. ``missing`` are evaluated candidates whose
+    dialogues were left out of the archive (``archive compact``); candidates of one run played the same episodes. ``scoring`` is a warning
+    if the scores are of another scoring than this personaevo's.
+    """
 
     run: int
     before: Candidate
@@ -47,60 +47,53 @@ class Difference:
 
 
 def difference(archive: Archive, after: str, before: str | None = None, run_id: int | None = None) -> Difference:
-    """From ``before`` (the first parent, if none is given) to ``after``; both as ``find`` takes them, in one run.
+    """Compare ``before`` (by default the first parent) with ``after``; both as ``find`` takes them, in one run.
 
     Raises:
-        ArchiveError: one of them is not there, was not proposed in that run, or has no parent to be compared with.
+        ArchiveError: one of them does not exist, was not proposed in that run, or has no parent to compare with.
     """
     run, new_id = find(archive, after, run_id)
-    family = Family.of(archive, run.id)
-    new = family.commit(new_id)
+    lineage = Lineage.of(archive, run.id)
+    new = lineage.commit(new_id)
     if before is None and not new.candidate.parents:
         raise ArchiveError(f"program {new_id} has no parent: name the program to compare it with, `archive diff ARCHIVE A B`")
-    old = family.commit(new.candidate.parents[0] if before is None else find(archive, before, run.id)[1])
+    old = lineage.commit(new.candidate.parents[0] if before is None else find(archive, before, run.id)[1])
     episodes = [archive.episodes(run.id, one.candidate.number) for one in (old, new)]
-    missing = tuple(one.candidate.number for one, held in zip((old, new), episodes, strict=True) if _played(one) and not held)
+    missing = tuple(
+        one.candidate.number for one, played in zip((old, new), episodes, strict=True)
+        if one.evaluation is not None and one.evaluation.completed > 0 and not played
+    )  # fmt: skip
     objectives: tuple[Shift, ...] = ()
     same_plan = False
     if old.evaluation is not None and new.evaluation is not None:
         same_plan = old.evaluation.planned == new.evaluation.planned and (bool(missing) or paired(*episodes))
         objectives = shifts(old.evaluation, new.evaluation, same_plan=same_plan)
+    old_text, new_text = old.candidate.program, new.candidate.program
+    text = difflib.unified_diff(old_text.source.splitlines(), new_text.source.splitlines(), old_text.id, new_text.id, lineterm="")
     return Difference(
-        run.id, old.candidate, new.candidate, tuple(_unified(old, new)), changes(run, *episodes), objectives,
-        len({one.item.task_id for one in episodes[1] or episodes[0]}) or tasks_of(run), same_plan, missing, another_scoring(run),
+        run.id, old.candidate, new.candidate, tuple(text), changes(run, *episodes), objectives,
+        len({one.item.task_id for one in episodes[1] or episodes[0]}) or tasks_of(run), same_plan, missing, scoring_warning(run),
     )  # fmt: skip
 
 
-def _played(one: Commit) -> bool:
-    return one.evaluation is not None and one.evaluation.completed > 0
-
-
-def _unified(old: Commit, new: Commit) -> Iterator[str]:
-    before, after = old.candidate.program, new.candidate.program
-    return difflib.unified_diff(before.source.splitlines(), after.source.splitlines(), before.id, after.id, lineterm="")
-
-
 def difference_view(found: Difference) -> RenderableType:
-    """The whole page. Lines of the diff are left whole, as ``diff`` prints them."""
+    """Show the whole page. Lines of the diff are not wrapped, as in the output of ``diff``."""
     added, removed = (sum(line.startswith(sign) for line in found.text[2:]) for sign in "+-")  # after the two lines of names
-    head = layout.labels([("from", _named(found.before)), ("to", _named(found.after)), ("made by", _made(found))])
+    before, after = (
+        layout.text(one.program.id, layout.KEY).append(f"  candidate {one.number}, {one.state}", style="default")
+        for one in (found.before, found.after)
+    )
+    parents = ", ".join(parent[: layout.SHORT_ID] for parent in found.after.parents)
+    made = layout.operator(found.after.operator).append_text(layout.text(f" of {parents}" if parents else ""))
+    head = layout.labels([("from", before), ("to", after), ("made by", made)])
     code = [layout.code_line(line, _STYLES.get(line[:1], "")) for line in found.text]
     source = Group(layout.text(f"program text: {layout.count(added, 'line')} added, {removed} removed", layout.HEADING), *code)
     return layout.page([head, source, _behaviors(found), _objectives(found)])
 
 
-def _named(one: Candidate) -> Text:
-    return layout.text(one.program.id, layout.KEY).append(f"  candidate {one.number}, {one.state}", style="default")
-
-
-def _made(found: Difference) -> Text:
-    parents = [parent[: layout.SHORT_ID] for parent in found.after.parents]
-    return layout.operator(found.after.operator).append_text(layout.text(f" of {', '.join(parents)}" if parents else ""))
-
-
 def _behaviors(found: Difference) -> RenderableType:
     if not found.behaviors.rows:
-        return layout.section("behavior", layout.text(f"nothing to compare: {_silence(found)}"))
+        return layout.section("behavior", layout.text(f"nothing to compare: {_why_no_behavior(found)}"))
     known = found.behaviors.scale == "people"
     made = layout.table("behavior", "before", "after", "change", *(["people"] if known else []), "in sd", words=("behavior",), gap=1)
     for row in found.behaviors.rows:
@@ -108,14 +101,13 @@ def _behaviors(found: Difference) -> RenderableType:
         size = "-" if row.size is None else f"{row.size:+.2f}"
         figures = layout.figure(row.before), layout.figure(row.after), layout.figure(row.after - row.before, "+"), *people, size
         made.add_row(layout.name(row.behavior), *map(layout.text, figures))
-    nobody = [layout.note("-: they do not differ in it")] if any(row.size is None for row in found.behaviors.rows) else []
-    return layout.section("behavior: means over dialogues", made, layout.note(f"in sd: {_SCALES[found.behaviors.scale]}"), *nobody)
+    constant = [layout.note("-: it does not vary")] if any(row.size is None for row in found.behaviors.rows) else []
+    return layout.section("behavior: means over dialogues", made, layout.note(f"in sd: {_SCALES[found.behaviors.scale]}"), *constant)
 
 
-def _silence(found: Difference) -> str:
-    """Why there is no behavior to compare."""
+def _why_no_behavior(found: Difference) -> str:
     if found.missing:
-        return f"the archive does not hold the dialogues of candidate {found.missing[0]} any more"
+        return f"the dialogues of candidate {found.missing[0]} were left out of the archive"
     failed = next((one for one in (found.before, found.after) if one.state == "failed"), None)
     return f"candidate {failed.number} failed: {failed.reason}" if failed else "one of them completed no dialogue"
 
@@ -127,27 +119,27 @@ def _objectives(found: Difference) -> RenderableType:
     for shift in found.objectives:
         interval = "-" if shift.low is None else f"[{shift.low:+.3f}, {shift.high:+.3f}]"
         change = shift.after - shift.before
-        made.add_row(layout.name(spoken(shift.objective)), *(layout.text(f"{x:.3f}") for x in (shift.before, shift.after)),
+        made.add_row(layout.name(in_words(shift.objective)), *(layout.text(f"{x:.3f}") for x in (shift.before, shift.after)),
                      layout.text(f"{change:+.3f}", layout.verdict(shift.low, shift.high)), layout.text(interval))  # fmt: skip
-    notes = [layout.note(words) for words in (_pairing(found), found.scoring) if words]
-    return layout.section("objectives in the search (shares of what people get)", made, *notes)
-
-
-def _pairing(found: Difference) -> str:
-    """How the intervals were made, or why there are none."""
+    pairing = f"paired over {found.tasks} tasks"
     if not found.same_plan:
-        return "they did not play the same episodes: no paired interval"
-    if all(shift.low is None for shift in found.objectives):
-        return "the archive does not hold the scores without each call: no paired interval"
-    return f"paired over {found.tasks} tasks"
+        pairing = "they did not play the same episodes: no paired interval"
+    elif all(shift.low is None for shift in found.objectives):
+        pairing = "the archive has no jackknife replicates of the scores: no paired interval"
+    notes = [layout.note(words) for words in (pairing, found.scoring) if words]
+    return layout.section("objectives in the search (people are 1)", made, *notes)
 
 
 def difference_object(found: Difference) -> dict[str, Any]:
-    """The same for ``--json``; ``before`` and ``after`` of behaviors are means in the feature's unit."""
+    """Return the difference for ``--json``; ``before`` and ``after`` of behaviors are means in the feature's unit."""
+    before, after = (
+        {"program": one.program.id, "number": one.number, "operator": one.operator, "state": one.state, "parents": list(one.parents)}
+        for one in (found.before, found.after)
+    )
     return {
         "run": found.run,
-        "before": _object(found.before),
-        "after": _object(found.after),
+        "before": before,
+        "after": after,
         "text": list(found.text),
         "scale": found.behaviors.scale,
         "behaviors": [asdict(row) for row in found.behaviors.rows],
@@ -157,7 +149,3 @@ def difference_object(found: Difference) -> dict[str, Any]:
         "missing": list(found.missing),
         "scoring": found.scoring or None,
     }
-
-
-def _object(one: Candidate) -> dict[str, Any]:
-    return {"program": one.program.id, "number": one.number, "operator": one.operator, "state": one.state, "parents": list(one.parents)}

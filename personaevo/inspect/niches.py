@@ -1,4 +1,4 @@
-"""``archive elites``: every cell with the program that is best there."""
+"""The pages of ``archive elites`` (every cell with its elite) and ``archive summary``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.text import Text
 from personaevo.archive import Archive, Elite
 from personaevo.inspect import layout
 from personaevo.inspect.lineage import tasks_of
-from personaevo.inspect.scoring import another_scoring
+from personaevo.inspect.scoring import scoring_warning
 from personaevo.measure.stats import student_factor
 
 
 @dataclass(frozen=True, slots=True)
 class Niche:
-    """A cell: its number, name and people's share, and its elite (None while it is empty) with the operator that made that."""
+    """A cell: its number, name and share of people, and its elite (None while it is empty) with the operator that made the elite."""
 
     cell: int
     name: str
@@ -28,8 +28,11 @@ class Niche:
 
 @dataclass(frozen=True, slots=True)
 class Elites:
-    """The cells of a run, those with most people first, and how many candidates came of it: ``factor`` times a standard error is half of
-    a 95 % interval (Student, tasks - 1 degrees of freedom). ``scoring`` says so if it is another than this personaevo's."""
+    """The cells of a run, by share of people in descending order, and the number of candidates by state.
+
+    ``factor`` times a standard error is half of a 95 % interval (Student, tasks - 1 degrees of freedom). ``scoring`` is a warning if the
+    run was scored by another scoring than this personaevo's.
+    """
 
     run: int
     factor: float
@@ -40,22 +43,22 @@ class Elites:
 
     @property
     def held(self) -> list[Elite]:
-        """The elites."""
+        """The elites of the filled cells."""
         return [niche.elite for niche in self.niches if niche.elite is not None]
 
     @property
     def mass(self) -> float:
-        """The share of people in held cells."""
+        """The share of people in filled cells."""
         return sum(niche.mass for niche in self.niches if niche.elite is not None)
 
     @property
     def qd_score(self) -> float:
-        """Sum over cells of people's share times the elite's score."""
+        """The sum over cells of the share of people times the elite's score."""
         return sum(niche.mass * niche.elite.score for niche in self.niches if niche.elite is not None)
 
 
 def elites(archive: Archive, run_id: int | None = None) -> Elites:
-    """The elites of a run (the latest, if none is given).
+    """Return the elites of a run (by default the latest).
 
     Raises:
         ArchiveError: there is no such run.
@@ -65,61 +68,49 @@ def elites(archive: Archive, run_id: int | None = None) -> Elites:
     numbers = [elite.number for elite in by_cell.values()]
     made = "SELECT number, operator FROM candidates WHERE run = ? AND list_contains(?, number)"
     operators: dict[int, str] = dict(archive.query(made, [run.id, numbers])[1])
-    niches = [
-        Niche(cell["cell"], cell["name"], float(cell["mass"]), elite, operators[elite.number] if elite else None)
-        for cell in run.cells
-        for elite in (by_cell.get(cell["cell"]),)
-    ]
+    niches = []
+    for cell in run.cells:
+        elite = by_cell.get(cell["cell"])
+        niches.append(Niche(cell["cell"], cell["name"], float(cell["mass"]), elite, operators[elite.number] if elite else None))
     states = "SELECT state, count(*) FROM candidates WHERE run = ? GROUP BY state ORDER BY state"
     tasks = tasks_of(run)
     ordered = tuple(sorted(niches, key=lambda niche: (-niche.mass, niche.cell)))
-    return Elites(run.id, student_factor(tasks - 1), tasks, dict(archive.query(states, [run.id])[1]), ordered, another_scoring(run))
+    return Elites(run.id, student_factor(tasks - 1), tasks, dict(archive.query(states, [run.id])[1]), ordered, scoring_warning(run))
 
 
 def elites_view(found: Elites) -> RenderableType:
-    """The table, and what it sums up to."""
+    """Show the cells as a table, with their totals."""
     made = layout.table("cell", "people", "score", "share", "elite, made by", "marked by", words=("elite, made by", "marked by"), gap=1)
     made.columns[4].min_width = 14
     for niche in found.niches:
-        made.add_row(layout.text(niche.cell), layout.text(f"{niche.mass:.0%}"), *_elite(niche, found.factor), layout.name(niche.name))
+        elite = niche.elite
+        shown = [Text("empty", style=layout.FAINT), Text("-"), Text("-")]
+        if elite is not None:
+            made_by = layout.short_id(elite.program_id).append("  ").append_text(layout.operator(niche.operator or ""))
+            shown = [layout.text(f"{elite.score:.2f} ± {found.factor * elite.se:.2f}"), layout.text(f"{elite.share:.0%}"), made_by]
+        made.add_row(layout.text(niche.cell), layout.text(f"{niche.mass:.0%}"), *shown, layout.name(niche.name))
     candidates = ", ".join(f"{number:,} {state}" for state, number in found.candidates.items()) or "none yet"
     sums = f"{len(found.held)} of {len(found.niches)} cells held, with {found.mass:.0%} of people; QD score {found.qd_score:.3f}"
     notes = (
         f"candidates of run {found.run}: {candidates}",
-        f"score ± half its 95 % interval (Student, {found.tasks} tasks); share: of the elite's dialogues, that lie in the cell",
+        f"score ± half its 95 % interval (Student, {found.tasks} tasks); share: the part of the elite's dialogues in the cell",
     )
     return Group(made, Text(""), Text(sums), *(layout.note(words) for words in (*notes, found.scoring) if words))
 
 
-def _elite(niche: Niche, factor: float) -> tuple[Text, Text, Text]:
-    elite = niche.elite
-    if elite is None:
-        return Text("empty", style=layout.FAINT), Text("-"), Text("-")
-    made_by = layout.short_id(elite.program_id).append("  ").append_text(layout.operator(niche.operator or ""))
-    return layout.text(f"{elite.score:.2f} ± {factor * elite.se:.2f}"), layout.text(f"{elite.share:.0%}"), made_by
-
-
 def elites_object(found: Elites) -> dict[str, Any]:
-    """The same for ``--json``; the elite of an empty cell is None."""
+    """Return the elites for ``--json``; the elite of an empty cell is None."""
+    cells = []
+    for niche in found.niches:
+        elite, shown = niche.elite, None
+        if elite is not None:
+            low, high = elite.score - found.factor * elite.se, elite.score + found.factor * elite.se
+            shown = {
+                "program": elite.program_id, "number": elite.number, "operator": niche.operator, "share": elite.share,
+                "score": elite.score, "se": elite.se, "low": low, "high": high,
+            }  # fmt: skip
+        cells.append({"cell": niche.cell, "name": niche.name, "mass": niche.mass, "elite": shown})
     return {
-        "run": found.run,
-        "candidates": found.candidates,
-        "cells": [
-            {"cell": niche.cell, "name": niche.name, "mass": niche.mass, "elite": _object(niche, found.factor)} for niche in found.niches
-        ],
-        "held": len(found.held),
-        "total": len(found.niches),
-        "mass": found.mass,
-        "qd_score": found.qd_score,
-    }
-
-
-def _object(niche: Niche, factor: float) -> dict[str, Any] | None:
-    elite = niche.elite
-    if elite is None:
-        return None
-    low, high = elite.score - factor * elite.se, elite.score + factor * elite.se
-    return {
-        "program": elite.program_id, "number": elite.number, "operator": niche.operator, "share": elite.share, "score": elite.score,
-        "se": elite.se, "low": low, "high": high,
+        "run": found.run, "candidates": found.candidates, "cells": cells, "held": len(found.held), "total": len(found.niches),
+        "mass": found.mass, "qd_score": found.qd_score,
     }  # fmt: skip

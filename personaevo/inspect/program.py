@@ -1,4 +1,4 @@
-"""``archive show``: one program with all that is known of it."""
+"""The page of ``archive show``: one program with its history, scores, remarks, costs, source and dialogues."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from personaevo.evolve.finals import expected_score
 from personaevo.evolve.ranking import expected
 from personaevo.inspect import layout
 from personaevo.inspect.lineage import tasks_of
-from personaevo.inspect.scoring import another_scoring, arranged, notes, rules_at_hand, spoken
+from personaevo.inspect.scoring import arranged, current_rules, in_words, scoring_notes, scoring_warning
 from personaevo.judge.objectives import SCORE, meanings
 from personaevo.measure.stats import student_factor
 from personaevo.records import Persona, Run, Scoring
 
-_COSTS = ("role", "model", "calls", "input_tokens", "output_tokens", "usd", "seconds")
-_WANTED = {
+_COST_COLUMNS = ("role", "model", "calls", "input_tokens", "output_tokens", "usd", "seconds")
+_REMARKS = {
     "more": "people show more of", "less": "people show less of", "wider": "people differ more in", "narrower": "people differ less in",
     "apart": "personas should differ more in", "alike": "personas should differ less in",
     "steadier": "one persona should vary less from dialogue to dialogue in",
     "looser": "one persona should vary more from dialogue to dialogue in",
     "together": "should go together", "opposed": "should go together less, or against each other",
 }  # fmt: skip
-_PAIR = "~"  # between the two behaviors of a remark on both
+_PAIR = "~"  # joins the two behaviors of a remark on a pair
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
-    """A program: ``Archive.program`` with, of the candidate that is shown, the judge's ``remarks`` (the worst first), ``failures`` of its
-    dialogues (reason, fault, how many), ``costs`` (of each role and model) and ``expected`` (its score on fresh dialogues) added; on how
-    many tasks each run scored, and what the runs that scored it were scored by."""
+class ProgramDetails:
+    """A program: ``Archive.program`` with four more keys about the shown candidate. These are the judge's ``remarks`` (the worst first),
+    ``failures`` of its dialogues (reason, fault, count), ``costs`` (by role and model) and ``expected`` (its score on fresh dialogues).
+    ``tasks`` is the number of tasks of each run, ``scored_by`` has the runs that scored the program."""
 
     found: Mapping[str, Any]
     tasks: Mapping[int, int]
     scored_by: Mapping[int, tuple[Run, Scoring]]
 
     def as_object(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return the program for ``--json``."""
         return dict(self.found)
 
 
-def portrait(archive: Archive, program_id: str) -> Portrait:
-    """All that is known of a program.
+def program_details(archive: Archive, program_id: str) -> ProgramDetails:
+    """Collect everything that an archive holds about a program.
 
     Raises:
-        ArchiveError: no program or several begin so.
+        ArchiveError: no program or several begin with this id.
     """
     found = archive.program(program_id)
     place = [found["run"], found["number"]]
@@ -69,18 +69,20 @@ def portrait(archive: Archive, program_id: str) -> Portrait:
     more = {
         "remarks": [remark for (remark,) in remarks],
         "failures": [{"reason": reason, "fault": fault, "dialogues": times} for (reason, fault), times in failed.most_common()],
-        "costs": [dict(zip(_COSTS, row, strict=True)) for row in costs],
+        "costs": [dict(zip(_COST_COLUMNS, row, strict=True)) for row in costs],
         "expected": expected_of(archive, found["run"], found["id"]),
     }
     runs = {run.id: run for run in archive.runs()}
     scored_by = {number: (runs[number], archive.scoring(number)) for number in {one["run"] for one in found["evaluations"]}}
-    return Portrait(found | more, {number: tasks_of(run) for number, run in runs.items()}, scored_by)
+    return ProgramDetails(found | more, {number: tasks_of(run) for number, run in runs.items()}, scored_by)
 
 
 def expected_of(archive: Archive, run_id: int, program_id: str) -> dict[str, Any] | None:
-    """A program's score as it is expected on fresh dialogues (``evolve.ranking``), from the finals if it played them (there its dialogues
-    are fresh already, and it was chosen from few), else from the search. None for one that was not scored, does not hold the floors or is
-    not among the better half: nobody chose it, so its score is not better by luck."""
+    """Return a program's expected score on fresh dialogues (``evolve.ranking``), which corrects for selection.
+
+    It comes from the finals if the program played them (their dialogues are fresh, and it was selected from few), else from the search.
+    None for a program that was not scored, does not meet the floors or is in the lower half: it was not selected by its score.
+    """
     finals = archive.finals(run_id)
     final = next((one for one in finals if one.program_id == program_id and SCORE in one.objectives), None)
     if final is not None:
@@ -97,24 +99,21 @@ def expected_of(archive: Archive, run_id: int, program_id: str) -> dict[str, Any
     return {"score": expected(*own, scores), "from": "search"}
 
 
-def portrait_view(shown: Portrait) -> RenderableType:
-    """The whole page. The source is printed as it is stored, without a margin, so that it can be copied."""
-    found = shown.found
-    parts = [
-        _origin(found),
-        *_expected(found["expected"]),
-        *(_scores(one, shown.tasks.get(one["run"], 2), *shown.scored_by[one["run"]]) for one in found["evaluations"]),
-        *_meanings(shown),
-        _cells(found["cells"], shown.tasks),
-        *_remarks(found["remarks"]),
-        *_failures(found["failures"]),
-        *_costs(found["costs"]),
-        layout.code(found["source"]),
-        *_rules(found["source"]),
-        *(_persona(persona) for persona in found["personas"]),
-        *_episodes(found),
-    ]
-    return layout.page(parts)
+def program_view(shown: ProgramDetails) -> RenderableType:
+    """Show the whole page. The source is printed as it is stored, without a margin, so that it can be copied."""
+    found, expected = shown.found, shown.found["expected"]
+    parts = [_origin(found)]
+    if expected is not None:
+        parts.append(layout.text(f"expected on fresh dialogues: score {expected['score']:.3f} (from the {expected['from']})"))
+    parts += [_scores(one, shown.tasks.get(one["run"], 2), *shown.scored_by[one["run"]]) for one in found["evaluations"]]
+    parts += [*_meanings(shown), _cells(found["cells"], shown.tasks), *_remarks(found["remarks"])]
+    failures = [layout.text(f"{layout.count(one['dialogues'], 'dialogue')}: {one['reason']} (fault: {one['fault']})")
+                for one in found["failures"]]  # fmt: skip
+    if failures:
+        parts.append(layout.section("what failed", *failures))
+    parts += [*_costs(found["costs"]), layout.code(found["source"]), *_rule_violations(found["source"])]
+    parts += [_persona(persona) for persona in found["personas"]]
+    return layout.page([*parts, *_episodes(found)])
 
 
 def _origin(found: Mapping[str, Any]) -> RenderableType:
@@ -132,31 +131,25 @@ def _origin(found: Mapping[str, Any]) -> RenderableType:
     return layout.labels([*rows, ("proposed", Text(f"{layout.count(again, 'time')} more"))] if again else rows)
 
 
-def _expected(expected: Mapping[str, Any] | None) -> Iterator[RenderableType]:
-    """What is left of the score when the luck of the best of many is gone."""
-    if expected is not None:
-        yield layout.text(f"expected on fresh dialogues: score {expected['score']:.3f} (from the {expected['from']})")
-
-
 def _scores(one: Mapping[str, Any], tasks: int, run: Run, scoring: Scoring) -> RenderableType:
     made = layout.table("", "share", "95 % interval", "raw", words=("",))
     for name in arranged(one["objectives"], scoring.rules):
         value = one["objectives"][name]
         half = student_factor(tasks - 1) * value["se"]
         interval = f"[{value['value'] - half:.3f}, {value['value'] + half:.3f}]" if half else "-"
-        made.add_row(layout.name(spoken(name)), *map(layout.text, (f"{value['value']:.3f}", interval, f"{value['raw']:.3f}")))
+        made.add_row(layout.name(in_words(name)), *map(layout.text, (f"{value['value']:.3f}", interval, f"{value['raw']:.3f}")))
     counted = f"{one['completed']} of {one['planned']} planned episodes"
     title = f"scores on {one['split']} tasks of run {one['run']}, {counted}, sandbox {one['tier'] or '-'}"
-    how = layout.labels((label, layout.text(words)) for label, words in notes(run, scoring, one["split"], one["planned"]))
+    how = layout.labels((label, layout.text(words)) for label, words in scoring_notes(run, scoring, one["split"], one["planned"]))
     return layout.section(title, made, *([how] if how.row_count else []))
 
 
-def _meanings(shown: Portrait) -> Iterator[RenderableType]:
-    """What each objective means; under another scoring the same name may have meant another thing."""
-    here = [one for one in shown.found["evaluations"] if not another_scoring(shown.scored_by[one["run"]][0])]
-    names = arranged({name for one in here for name in one["objectives"] if name in meanings()}, rules_at_hand())
+def _meanings(shown: ProgramDetails) -> Iterator[RenderableType]:
+    """The meaning of each objective; left out for runs of another scoring, where a name may mean something else."""
+    here = [one for one in shown.found["evaluations"] if not scoring_warning(shown.scored_by[one["run"]][0])]
+    names = arranged({name for one in here for name in one["objectives"] if name in meanings()}, current_rules())
     if names:
-        yield layout.section("what they mean", layout.labels((spoken(name), layout.text(meanings()[name])) for name in names))
+        yield layout.section("what they mean", layout.labels((in_words(name), layout.text(meanings()[name])) for name in names))
 
 
 def _cells(cells: Sequence[Mapping[str, Any]], tasks: Mapping[int, int]) -> RenderableType:
@@ -171,22 +164,16 @@ def _cells(cells: Sequence[Mapping[str, Any]], tasks: Mapping[int, int]) -> Rend
 
 
 def _remarks(remarks: Sequence[Mapping[str, str]]) -> Iterator[RenderableType]:
-    """The judge's reflection in words, the worst first within each line."""
+    """The judge's remarks in words, the worst first within each line."""
     by_direction: dict[str, list[str]] = {}
     for remark in remarks:
-        by_direction.setdefault(remark["wanted"], []).append(spoken(remark["feature"]).replace(_PAIR, " and "))
-    said = [
-        layout.text(f"{_WANTED.get(wanted, wanted)}: {('; ' if any(' and ' in one for one in features) else ', ').join(features)}")
+        by_direction.setdefault(remark["wanted"], []).append(in_words(remark["feature"]).replace(_PAIR, " and "))
+    lines = [
+        layout.text(f"{_REMARKS.get(wanted, wanted)}: {('; ' if any(' and ' in one for one in features) else ', ').join(features)}")
         for wanted, features in by_direction.items()
     ]
-    if said:
-        yield layout.section("what the judge remarked", *said)
-
-
-def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
-    said = [layout.text(f"{layout.count(one['dialogues'], 'dialogue')}: {one['reason']} (fault: {one['fault']})") for one in failures]
-    if said:
-        yield layout.section("what failed", *said)
+    if lines:
+        yield layout.section("what the judge remarked", *lines)
 
 
 def _costs(costs: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
@@ -197,18 +184,17 @@ def _costs(costs: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
         figures = f"{one['calls']:,}", f"{one['input_tokens']:,}", f"{one['output_tokens']:,}", f"{one['usd']:.4f}"
         per_call = f"{one['seconds'] / max(one['calls'], 1):.2f}"
         made.add_row(layout.name(one["role"]), layout.name(one["model"]), *map(layout.text, (*figures, per_call)))
-    yield layout.section("what models did and cost for it", made)
+    yield layout.section("calls and costs of models for it", made)
 
 
-def _rules(source: str) -> Iterator[RenderableType]:
-    """What the static rules would have said to the author."""
+def _rule_violations(source: str) -> Iterator[RenderableType]:
+    """Violations of the static rules for programs."""
     try:
-        findings = programs.check(programs.parse(source))
-        said = [f"line {finding.line}: {finding.message}" for finding in findings]
+        found = [f"line {finding.line}: {finding.message}" for finding in programs.check(programs.parse(source))]
     except ProgramError as error:
-        said = [str(error)]
-    if said:
-        yield layout.section("rules", *map(layout.text, said))
+        found = [str(error)]
+    if found:
+        yield layout.section("rules", *map(layout.text, found))
 
 
 def _persona(persona: Mapping[str, Any]) -> RenderableType:
@@ -216,19 +202,15 @@ def _persona(persona: Mapping[str, Any]) -> RenderableType:
     head.append_text(layout.text(f" for task {persona['task']}:", "not bold"))
     levels = ", ".join(f"{name} {level:.2f}" for name, level in persona["behaviors"].items())
     parts = [layout.text(levels, layout.FAINT)] if levels else []
-    return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in [*parts, layout.lines(_said(persona))]))
-
-
-def _said(persona: Mapping[str, Any]) -> str:
-    """What a simulator reads of the persona."""
-    return Persona(id=persona["id"], description=persona["description"], policy=persona["policy"]).text
+    read_by_user = Persona(id=persona["id"], description=persona["description"], policy=persona["policy"]).text
+    return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in [*parts, layout.lines(read_by_user)]))
 
 
 def _episodes(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     if found["best"] is not None:
         yield _episode("best", found["best"])
     elif not found["personas"] and any(one["completed"] for one in found["evaluations"]):
-        yield layout.note("the archive does not hold its dialogues any more")
+        yield layout.note("its dialogues were left out of the archive")
     if found["worst"] is not None and found["worst"] != found["best"]:
         yield _episode("worst", found["worst"])
 

@@ -1,4 +1,4 @@
-"""``archive profiles``: everybody who was refined in a table, or one person in full with every version and what it changed."""
+"""The pages of ``archive profiles``: a table of all refined people, or one person with every version of the profile and its changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
 from personaevo.inspect import layout
 from personaevo.refine.people import stored
-from personaevo.refine.result import Outcome, PersonResult
+from personaevo.refine.result import PersonResult
 from personaevo.refine.versions import DIALS, Change, Version
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -22,10 +22,10 @@ _STATES = {"accepted": layout.GOOD, "rejected": layout.FAINT, "start": ""}
 
 
 def refined(archive: Archive, person: str | None = None) -> list[PersonResult]:
-    """All results of the archive's refinement, or those of one person (by name, or by what it begins with if only one does), on each side.
+    """Return the results of the archive's refinement, all or those of one person (by name or by a unique prefix), for each side.
 
     Raises:
-        ArchiveError: nobody was refined, nobody is called so, or several are; or a record is not as it was written.
+        ArchiveError: no person was refined, no or several people match, or a record was changed.
     """
     results = stored(archive.refinements())
     if not results:
@@ -37,12 +37,13 @@ def refined(archive: Archive, person: str | None = None) -> list[PersonResult]:
     if len(found) != 1:
         near = found or difflib.get_close_matches(person, names, 3) or names
         some = ", ".join(near[:3]) + (", …" if len(near) > 3 else "")
-        raise ArchiveError(f"archive {archive.path} has {'several people' if found else 'nobody'} called {person!r:.100}: there is {some}")
+        matches = "several people" if found else "no person"
+        raise ArchiveError(f"archive {archive.path} has {matches} called {person!r:.100}: there is {some}")
     return [one for one in results if one.person == found[0]]
 
 
 def refined_object(results: Sequence[PersonResult]) -> dict[str, Any]:
-    """For ``--json``: the records as they are kept, with each version's changes."""
+    """Return the stored records for ``--json``, with the changes of each version."""
     people = []
     for one in results:
         record = one.model_dump(mode="json")
@@ -55,22 +56,19 @@ def refined_object(results: Sequence[PersonResult]) -> dict[str, Any]:
     return {"people": people}
 
 
-# --- everybody
-
-
 def people_view(results: Sequence[PersonResult]) -> RenderableType:
-    """A row for each person and side."""
+    """Show a table with one row for each person and side."""
     words = ("person", "role", "stopped by")
     table = layout.table("person", "role", "start", "refined", "gain", "versions", "known", "leak", "stopped by", words=words, gap=1)
     for one in results:
         table.add_row(*_row(one))
     done = [one for one in results if one.state == "done"]
     measure = next((f"{one.measure} ({'higher' if one.higher else 'lower'} is better)" for one in done), "nothing")
-    said = (
-        f"start, refined and gain: {measure}, on items held out; * on what it was made from. versions: accepted of all that were tried. "
-        "known: share of other people whose dialogues the refined profile fits less than its own person's."
+    legend = (
+        f"start, refined and gain: {measure}, on held-out items; * on the items it was made from. versions: accepted of all tried. "
+        "known: share of other people whose dialogues the refined profile fits worse than those of its own person."
     )
-    return layout.page([layout.section(layout.count(len(results), "refined profile"), table), layout.note(said)])
+    return layout.page([layout.section(layout.count(len(results), "refined profile"), table), layout.note(legend)])
 
 
 def _row(one: PersonResult) -> list[RenderableType]:
@@ -81,33 +79,30 @@ def _row(one: PersonResult) -> list[RenderableType]:
     gain = None if start is None or refined is None else (refined - start if one.higher else start - refined)
     leak = one.outcomes["refined"].leak
     figures = [_figure(start), _figure(refined), Text(("-" if gain is None else f"{gain:+.3f}") + ("*" if one.in_sample else ""))]
-    kept = Text(f"{one.accepted} of {len(one.history.versions) - 1}", style=layout.GOOD if one.accepted else "")
+    accepted = Text(f"{one.accepted} of {len(one.history.versions) - 1}", style=layout.GOOD if one.accepted else "")
     known = one.outcomes["refined"].recognized
     known_text = Text("-" if known is None else f"{known:.0%}")
-    return [*who, *figures, kept, known_text, Text("-" if leak is None else f"{leak:.2f}"), layout.text(one.stop)]
+    return [*who, *figures, accepted, known_text, Text("-" if leak is None else f"{leak:.2f}"), layout.text(one.stop)]
 
 
 def _figure(value: float | None) -> Text:
     return Text("-" if value is None else f"{value:.3f}")
 
 
-# --- one person
-
-
 def person_view(one: PersonResult) -> RenderableType:
-    """The scores with all controls, every version and what it changed, and the refined profile in words."""
+    """Show the scores with all controls, every version with its changes, and the refined profile in words."""
     title = f"{one.person} as {one.role}" if one.role else one.person
     if one.state == "failed" or one.history is None or one.profile is None:
         return layout.section(title, layout.text(f"failed: {one.reason}", layout.BAD))
-    said = layout.labels([
+    facts = layout.labels([
         ("stopped by", layout.text(one.stop)),
-        ("scored on", layout.text(f"{', '.join(one.items) or 'nothing'}{' (what it was made from)' if one.in_sample else ''}")),
+        ("scored on", layout.text(f"{', '.join(one.items) or 'nothing'}{' (the items it was made from)' if one.in_sample else ''}")),
         ("notes", layout.lines("\n".join(one.notes) or "none")),
     ])  # fmt: skip
     versions = [_version(version, one.history.changes(number)) for number, version in enumerate(one.history.versions)]
     profile = layout.lines("\n".join(part for part in (one.profile.said(), one.profile.dial_text()) if part) or "(nothing)")
     return layout.page([
-        layout.section(title, said), layout.section(f"{one.measure}, and leak score", _outcomes(one)),
+        layout.section(title, facts), layout.section(f"{one.measure}, and leak score", _outcomes(one)),
         *versions, layout.section(f"refined profile {one.profile.id}", profile),
     ])  # fmt: skip
 
@@ -116,14 +111,12 @@ def _outcomes(one: PersonResult) -> RenderableType:
     others = sorted({name for outcome in one.outcomes.values() for name in outcome.beside})
     table = layout.table("profile", one.measure, *others, "leak", words=("profile",))
     for name, outcome in one.outcomes.items():
-        table.add_row(*_outcome(name, outcome, others))
+        if not outcome.values:
+            table.add_row(layout.text(f"{name}: {outcome.reason or 'not measured'}", layout.FAINT))
+            continue
+        values = [outcome.value, *(outcome.beside.get(other) for other in others), outcome.leak]
+        table.add_row(layout.name(name), *map(_figure, values))
     return table
-
-
-def _outcome(name: str, outcome: Outcome, others: Sequence[str]) -> list[RenderableType]:
-    if not outcome.values:
-        return [layout.text(f"{name}: {outcome.reason or 'not measured'}", layout.FAINT)]
-    return [layout.name(name), _figure(outcome.value), *(_figure(outcome.beside.get(other)) for other in others), _figure(outcome.leak)]
 
 
 def _version(version: Version, changes: Sequence[Change]) -> RenderableType:
@@ -133,17 +126,15 @@ def _version(version: Version, changes: Sequence[Change]) -> RenderableType:
         scores = ", ".join(f"{name} {'-' if score.value is None else f'{score.value:.3f}'}" for name, score in version.scores.items())
         parts.append(layout.text(scores, layout.FAINT))
     evidence = {claim.text: claim.evidence for claim in version.profile.claims}
-    parts += [_claim(change, evidence.get(str(change.after), "")) for change in changes if change.section != DIALS]
-    moved = [f"{change.name} {_between(change)}" for change in changes if change.section == DIALS]
+    for change in changes:
+        if change.section != DIALS:
+            origin = "; ".join(word for word in (change.section, evidence.get(str(change.after), "")) if word)
+            parts.append(layout.text(f"{_SIGNS[change.kind]} {_before_and_after(change)}  [{origin}]", _STYLES[change.kind]))
+    moved = [f"{change.name} {_before_and_after(change)}" for change in changes if change.section == DIALS]
     parts += [layout.text(f"{_SIGNS['changed']} {', '.join(moved)}", _STYLES["changed"])] if moved else []
     return layout.section(title, *parts, style=_STATES[version.state])
 
 
-def _claim(change: Change, evidence: str) -> Text:
-    origin = f"; {evidence}" if evidence else ""
-    return layout.text(f"{_SIGNS[change.kind]} {_between(change)}  [{change.section}{origin}]", _STYLES[change.kind])
-
-
-def _between(change: Change) -> str:
+def _before_and_after(change: Change) -> str:
     ends = (f"{end:.3g}" if isinstance(end, float) else end for end in (change.before, change.after) if end is not None)
     return " → ".join(ends)

@@ -1,15 +1,16 @@
-"""What models did and cost, as text and as plain values."""
+"""Calls and costs of models by role, as text and as plain values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from personaevo.models import Account
+if TYPE_CHECKING:
+    from personaevo.models import Account
 
 
 def spending_text(spending: Mapping[str, Account]) -> str:
-    """What each role's model did and cost, a line each, and the sum."""
+    """Write the calls, tokens and costs of each role's model, one line each."""
     lines = [f"{'role':12}{'calls':>8}{'known':>8}{'tokens in':>12}{'cached':>10}{'out':>10}{'US $':>10}{'s/call':>8}  failed attempts"]
     for role, account in spending.items():
         spent = account.spent
@@ -20,12 +21,12 @@ def spending_text(spending: Mapping[str, Account]) -> str:
         )
     estimated = sum(account.spent.estimated for account in spending.values())
     if estimated:
-        lines.append(f"estimated: the tokens of {estimated:,} answers, which the server did not count (three bytes a token)")
+        lines.append(f"estimated: the tokens of {estimated:,} answers, which the server did not count (three bytes per token)")
     return "\n".join(lines)
 
 
 def spending_object(spending: Mapping[str, Account]) -> dict[str, Any]:
-    """The same as plain values."""
+    """Return the calls, tokens and costs of each role's model for ``--json``."""
     return {
         role: {
             "calls": one.spent.calls, "known": one.known, "input_tokens": one.spent.input_tokens, "cached_tokens": one.spent.cached_tokens,

@@ -1,4 +1,4 @@
-"""``archive lineage``: the way from the seed program to one, and the tree of what was bred from one."""
+"""The page of ``archive lineage``: the line from the seed program to a program, or the tree of its descendants."""
 
 from __future__ import annotations
 
@@ -8,52 +8,53 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from personaevo.inspect import layout
-from personaevo.inspect.lineage import Family, Step
-from personaevo.inspect.scoring import another_scoring
+from personaevo.inspect.lineage import Lineage, Step
+from personaevo.inspect.scoring import scoring_warning
 from personaevo.records import Estimate
 
 _DEEPEST = 8  # levels of a tree that are shown: more do not fit
-_NOTE = "scores are those of the search, ± standard error; gain over the first parent; ~ within noise (its 95 % interval holds 0)"
+_NOTE = "scores are those of the search, ± standard error; gain over the first parent; ~ within noise (its 95 % interval contains 0)"
 
 
-def _notes(family: Family) -> list[str]:
-    """What is to be known of all figures."""
-    return [words for words in (_NOTE, another_scoring(family.run)) if words]
-
-
-def trunk_view(family: Family, program_id: str) -> RenderableType:
-    """The seed program first, then step by step; the other parents of a step are named below it."""
-    found = family.trunk(program_id)
+def trunk_view(lineage: Lineage, program_id: str) -> RenderableType:
+    """Show the line from the seed program to a program, step by step; the other parents of a step are listed below it."""
+    found = lineage.trunk(program_id)
     made = layout.table("no.", "program", "made by", "score", "gain", "", words=("made by",), gap=1)
     made.columns[1].justify = "left"
     for step in found:
         score = _score(step.score) if step.score else layout.text(step.state, layout.BAD)
         made.add_row(layout.text(step.number), layout.short_id(step.program_id), layout.operator(step.operator), score, *_gain(step))
         for parent in step.parents[1:]:
-            made.add_row(*_mate(family, parent))
-    everybody = layout.count(len(family.ancestors(program_id)), "ancestor")
-    title = f"run {family.run.id}: {layout.count(len(found) - 1, 'step')} from the seed program, {everybody} in all"
-    return layout.page([layout.text(title, layout.HEADING), made, layout.note("\n".join(_notes(family)))])
+            known = lineage.commits.get(parent)
+            number = layout.text("-" if known is None else known.candidate.number, layout.FAINT)
+            who = Text("+ ", style=layout.FAINT).append_text(layout.short_id(parent))
+            made.add_row(number, who, Text("another parent", style=layout.FAINT), _score(lineage.score(parent)))
+    ancestors = layout.count(len(lineage.ancestors(program_id)), "ancestor")
+    title = f"run {lineage.run.id}: {layout.count(len(found) - 1, 'step')} from the seed program, {ancestors} in all"
+    notes = [words for words in (_NOTE, scoring_warning(lineage.run)) if words]
+    return layout.page([layout.text(title, layout.HEADING), made, layout.note("\n".join(notes))])
 
 
-def descendants_view(family: Family, program_id: str) -> RenderableType:
-    """The tree below a program. A child of several parents hangs on the first of them that is in the tree; programs without a score are
-    counted only, unless something was bred from them."""
-    found = family.below(program_id)
+def descendants_view(lineage: Lineage, program_id: str) -> RenderableType:
+    """Show the tree below a program. A child of several parents is shown under the first of them that is in the tree; programs without a
+    score are only counted, unless they have descendants."""
+    found = lineage.below(program_id)
     children = _children(found)
     rows = [_branch(step, guides) for step, guides in _walk(found[0], children)]
     unscored = sum(step.score is None for step in found[1:])
-    title = f"run {family.run.id}: {layout.count(len(found) - 1, 'program')} bred from {program_id[: layout.SHORT_ID]}"
+    title = f"run {lineage.run.id}: {layout.count(len(found) - 1, 'program')} descended from {program_id[: layout.SHORT_ID]}"
     hidden = len(found) - len(rows)
-    notes = [*_notes(family), *([f"{unscored:,} without a score (failed)"] if unscored else [])]
+    notes = [words for words in (_NOTE, scoring_warning(lineage.run)) if words]
+    if unscored:
+        notes.append(f"{unscored:,} without a score (failed)")
     if hidden > unscored:
-        notes.append(f"{hidden - unscored:,} lie more than {_DEEPEST} levels down: ask for the descendants of one of those shown")
+        notes.append(f"{hidden - unscored:,} are more than {_DEEPEST} levels down: ask for the descendants of one of those shown")
     head = layout.one_row(Text(f"{'no.':>5} {'score':>6} {'gain':>15}   program", style=layout.HEADING))
     return layout.page([layout.text(title, layout.HEADING), Group(head, *rows), layout.note("\n".join(notes))])
 
 
 def _branch(step: Step, guides: str) -> Text:
-    """One row of a tree: figures first, so that they stand in columns however deep it goes."""
+    """One row of a tree: figures first, so that they are aligned at any depth."""
     gain, mark = _gain(step)
     gain.align("right", 15)
     score = f"{step.score.value:.3f}" if step.score else "-"
@@ -62,18 +63,11 @@ def _branch(step: Step, guides: str) -> Text:
 
 
 def _gain(step: Step) -> tuple[Text, Text]:
-    """The gain, in color where it is sure, and the mark of one that is not."""
+    """The gain, colored where it is significant, and the mark of one that is within noise."""
     if step.gain is None or step.gain_se is None:
         return Text(""), Text("")
     style = "" if step.noise else layout.verdict(step.gain, step.gain)
     return layout.text(f"{step.gain:+.3f} ± {step.gain_se:.3f}", style), Text("~" if step.noise else "")
-
-
-def _mate(family: Family, parent: str) -> tuple[Text, ...]:
-    known = family.commits.get(parent)
-    number = layout.text("-" if known is None else known.candidate.number, layout.FAINT)
-    who = Text("+ ", style=layout.FAINT).append_text(layout.short_id(parent))
-    return number, who, Text("another parent", style=layout.FAINT), _score(family.score(parent))
 
 
 def _score(score: Estimate | None) -> Text:
@@ -81,30 +75,24 @@ def _score(score: Estimate | None) -> Text:
 
 
 def _children(found: Sequence[Step]) -> Mapping[str, Sequence[Step]]:
-    """Each program's children in the tree, by candidate number: all have a score, or children of their own."""
+    """Each program's children in the tree, by candidate number: those with a score or with children of their own."""
     inside = {step.program_id for step in found}
-    hung = [(next(parent for parent in step.parents if parent in inside), step) for step in found[1:]]
-    bearing = {parent for parent, _ in hung}
+    edges = [(next(parent for parent in step.parents if parent in inside), step) for step in found[1:]]
+    parents = {parent for parent, _ in edges}
     children: dict[str, list[Step]] = {}
-    for parent, step in hung:
-        if step.score is not None or step.program_id in bearing:
+    for parent, step in edges:
+        if step.score is not None or step.program_id in parents:
             children.setdefault(parent, []).append(step)
     return children
 
 
 def _walk(root: Step, children: Mapping[str, Sequence[Step]]) -> Iterator[tuple[Step, str]]:
-    """Depth first, with the guides that stand before each; no recursion, since a line of descent may be long."""
+    """Traverse depth first; each step comes with the guide lines before it. No recursion, since lineages may be long."""
     yield root, ""
-    waiting = [(step, "", last) for step, last in _siblings(children, root)]
+    waiting = [(step, "", index == 0) for index, step in enumerate(reversed(children.get(root.program_id, ())))]
     while waiting:
         step, outer, last = waiting.pop()
         yield step, outer + ("└ " if last else "├ ")
         if len(outer) // 2 + 1 < _DEEPEST:
             inner = outer + ("  " if last else "│ ")
-            waiting += [(child, inner, end) for child, end in _siblings(children, step)]
-
-
-def _siblings(children: Mapping[str, Sequence[Step]], parent: Step) -> list[tuple[Step, bool]]:
-    """The children of a program, the last of them first, and which is the last."""
-    own = children.get(parent.program_id, ())
-    return [(step, index == len(own) - 1) for index, step in reversed(list(enumerate(own)))]
+            waiting += [(child, inner, index == 0) for index, child in enumerate(reversed(children.get(step.program_id, ())))]

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages, of what a search found and of a calibration: they open from disk and ask nothing of the network."""
+"""Self-contained HTML pages: the report of a search, and the page of a calibration. They open from disk without network access."""
 
 from personaevo.report.calibration import calibration_page
 from personaevo.report.material import Material, gather

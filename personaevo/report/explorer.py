@@ -1,19 +1,19 @@
-"""Programs as the page's explorer shows them: all in a list, some with their source, a few with personas and dialogues."""
+"""Data of the page's program explorer: a list of all programs, some with source, a few with personas and dialogues."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
-from personaevo.records import Commit, Episode, Persona
+from personaevo.records import Episode
 from personaevo.report.material import Material
 from personaevo.report.named import remark
 from personaevo.report.numbers import Plane, fingerprints, intervals, short
 
-# Kinds of tokens that are colored, the first that fits counts; the letters are classes in page.css.
+# Colored kinds of tokens; the first match counts. The letters are classes in page.css.
 _KINDS: tuple[tuple[Any, str], ...] = (
     (Comment, "c"), (String, "s"), (Number, "n"), (Keyword, "k"), (Operator.Word, "k"), (Name.Function, "f"), (Name.Class, "f"),
     (Name.Builtin, "b"),
@@ -22,7 +22,7 @@ Line = tuple[tuple[str, str], ...]  # (kind or "", text) of each piece
 
 
 def program_list(material: Material) -> list[dict[str, Any]]:
-    """Every candidate in the order of asking: what a list, a search box and a lineage need."""
+    """Return every candidate in the order of asking, with the data for the list, the search box and the lineage."""
     badges, best = _badges(material), material.best()
     ranks = {one.candidate.number: rank for rank, one in enumerate(material.ranked())}
     return [
@@ -39,22 +39,15 @@ def program_list(material: Material) -> list[dict[str, Any]]:
             "tier": (one.evaluation.tier or "not recorded") if one.evaluation else "",
             "objectives": intervals(one, material.calls),
             "rank": ranks.get(one.candidate.number),
-            "remarks": _remarks(one, material),
+            "remarks": list(map(remark, one.evaluation.remarks)) if one.evaluation and one.candidate.number in material.sourced else [],
             "badges": (["best"] if one is best else []) + badges.get(one.candidate.number, []),
         }
         for one in material.commits
     ]
 
 
-def _remarks(commit: Commit, material: Material) -> list[str]:
-    """The judge's remarks in words, of candidates shown with their source."""
-    if commit.evaluation is None or commit.candidate.number not in material.sourced:
-        return []
-    return [remark(one) for one in commit.evaluation.remarks]
-
-
 def _badges(material: Material) -> dict[int, list[str]]:
-    """What a candidate is known for: the seed program, a finalist, the elite of cells."""
+    """Badges by candidate: seed program, finalist, elite of a cell."""
     first: dict[str, int] = {}
     for one in material.commits:
         first.setdefault(one.candidate.program.id, one.candidate.number)
@@ -67,9 +60,9 @@ def _badges(material: Material) -> dict[int, list[str]]:
 
 
 def sources(material: Material) -> dict[str, Any]:
-    """Sources with colors: ``lines``, each different one once as [[kind, text], …], and ``programs``, line numbers by candidate.
+    """Return highlighted sources: ``lines`` has each distinct line once as [[kind, text], …], ``programs`` line numbers by candidate.
 
-    Programs of one search are alike in most lines, so that this takes a fraction of their texts.
+    Programs of one search share most lines, so this takes a fraction of the size of their texts.
     """
     lexer = PythonLexer(stripnl=False, ensurenl=False)
     known: dict[Line, int] = {}
@@ -86,7 +79,7 @@ def sources(material: Material) -> dict[str, Any]:
 
 
 def _lines(lexer: PythonLexer, text: str) -> list[Line]:
-    """The text's lines in colored pieces."""
+    """The lines of a text, split into colored pieces."""
     lines: list[list[tuple[str, str]]] = [[]]
     for token, value in lexer.get_tokens(text):
         kind = next((letter for family, letter in _KINDS if token in family), "")
@@ -100,41 +93,36 @@ def _lines(lexer: PythonLexer, text: str) -> list[Line]:
 
 
 def dialogues(material: Material, plane: Plane | None) -> dict[int, Any]:
-    """Of candidates shown in full: personas with their dialogues, and the places of these in the plane."""
-    return {number: _shown(episodes, plane) for number, episodes in material.episodes.items() if episodes}
+    """Return, for candidates shown in full, each persona with its dialogues, and the places of these in the plane.
+
+    ``users`` are ordered by falling mean P(human) of their completed dialogues.
+    """
+    found: dict[int, Any] = {}
+    for number, episodes in material.episodes.items():
+        if episodes:
+            users: dict[tuple[str, int], list[Episode]] = {}
+            for one in episodes:
+                users.setdefault((one.item.task_id, one.item.slot), []).append(one)
+            order = sorted(users.items(), key=lambda item: -_mean_p_human(item[1]))
+            points = plane(fingerprints(episodes)).tolist() if plane is not None else []
+            found[number] = {
+                "users": [_user(*place, some) for place, some in order], "points": [[short(x, 3), short(y, 3)] for x, y in points],
+            }  # fmt: skip
+    return found
 
 
-def _shown(episodes: Sequence[Episode], plane: Plane | None) -> dict[str, Any]:
-    """``users``: each persona with all of its dialogues, as they were planned, by falling mean P(human) of those that completed."""
-    users: dict[tuple[str, int], list[Episode]] = {}
-    for one in episodes:
-        users.setdefault((one.item.task_id, one.item.slot), []).append(one)
-    order = sorted(users.items(), key=lambda item: -_likeness(item[1]))
-    points = plane(fingerprints(episodes)).tolist() if plane is not None else []
-    return {"users": [_user(*place, some) for place, some in order], "points": [[short(x, 3), short(y, 3)] for x, y in points]}
-
-
-def _likeness(episodes: Sequence[Episode]) -> float:
-    """Mean P(human) of the dialogues that were judged; -1 if none was, so that they come last."""
+def _mean_p_human(episodes: Sequence[Episode]) -> float:
+    """Mean P(human) of the judged dialogues; -1 if there are none, which sorts them last."""
     judged = [one.p_human for one in episodes if one.state == "completed" and one.p_human is not None]
     return sum(judged) / len(judged) if judged else -1.0
 
 
 def _user(task: str, slot: int, episodes: Sequence[Episode]) -> dict[str, Any]:
-    persona = next((one.persona for one in episodes if one.persona is not None), None)
-    return {
-        "task": task, "slot": slot, "persona": None if persona is None else _persona(persona),
-        "dialogues": [_episode(one) for one in episodes],
-    }  # fmt: skip
-
-
-def _persona(persona: Persona) -> dict[str, Any]:
-    def levels(values: Mapping[str, float]) -> dict[str, float]:
-        return {name: short(value, 3) for name, value in values.items()}
-
-    return {
-        "id": persona.id, "text": persona.text, "behaviors": levels(persona.behaviors), "dials": levels(persona.dials),
-    }  # fmt: skip
+    persona, shown = next((one.persona for one in episodes if one.persona is not None), None), None
+    if persona is not None:
+        behaviors, dials = ({name: short(value, 3) for name, value in some.items()} for some in (persona.behaviors, persona.dials))
+        shown = {"id": persona.id, "text": persona.text, "behaviors": behaviors, "dials": dials}
+    return {"task": task, "slot": slot, "persona": shown, "dialogues": [_episode(one) for one in episodes]}
 
 
 def _episode(one: Episode) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What the page is made of, read from an archive; people's figures from the installed content.
+"""The data of a report, read from an archive; measurements of people come from the installed content.
 
-An archive may come from anybody: no file that it names is opened. Figures of people count only if they are those the run was measured
-against, by their digest. Nothing is played: controls are those that the archive holds.
+An archive may come from anywhere, so no file that it names is opened. The installed people are used only if their digest is that of the
+run's people. No dialogues are played: controls are those stored in the archive.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from personaevo.reference import Reference
 
 WITH_DIALOGUES, WITH_SOURCE = 40, 200  # candidates, at most
 _SCHEMA_WITH_CALLS = 3
-_NO_CONTROLS = "The archive holds no dialogues of the persona-free simulator, so the plots leave it out."
+_NO_CONTROLS = "The archive has no dialogues of the persona-free simulator, so the plots do not show it."
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What programs are compared with on the page: the people that steered the search, None if they are not at hand. ``missing`` says what
-    is, and why, a sentence for each."""
+    """The people that steered the search, with whom programs are compared; None if not available. ``missing`` names everything that is
+    missing and the reason, in one sentence each."""
 
     people: Reference | None
     missing: tuple[str, ...]
@@ -39,8 +39,8 @@ class Compared:
 
 @dataclass(frozen=True)
 class Material:
-    """One run as the page shows it. ``episodes`` has those of the candidates whose dialogues are shown, by candidate number; ``sourced``
-    numbers the candidates whose source is."""
+    """One run as the page shows it. ``episodes`` has the episodes of candidates whose dialogues are shown, by candidate number;
+    ``sourced`` has the numbers of candidates whose source is shown."""
 
     file: str
     run: Run
@@ -61,32 +61,32 @@ class Material:
 
     @property
     def scored_by(self) -> int:
-        """The version of the scoring that the run was made by."""
+        """The scoring version of the run."""
         return scoring_of(self.run.settings)
 
     @cached_property
     def steering(self) -> tuple[str, ...]:
-        """The objectives that steered the run, in the order of tables; those of this version where the archive has no rules."""
+        """The objectives that steered the run, in the order of tables; those of the installed version if the archive has no rules."""
         named = [name for name, rule in self.scoring.rules.items() if rule[0] == "steers"]
         found = {name for one in self.commits if one.evaluation for name in one.evaluation.objectives}
         return tuple(ordered(named)) or tuple(name for name in steering() if name in found)
 
     @cached_property
     def floors(self) -> dict[str, float]:
-        """The floor of each objective that holds."""
+        """The floor of each objective that has one."""
         return {name: floor for name, (role, _, floor, _) in self.scoring.rules.items() if role == "holds" and floor is not None}
 
     @property
     def calls(self) -> int:
-        """``generate`` calls of an evaluation, which its intervals are over."""
+        """The number of ``generate`` calls of an evaluation: the sample size of its intervals."""
         return int(self.run.settings.get("task_count", 2))
 
     def holds_floors(self, commit: Commit) -> bool:
-        """Whether a candidate was scored and holds every floor."""
+        """Tell whether a candidate was scored and meets every floor."""
         return ranking.holds_floors(commit.evaluation, self.floors)
 
     def scored(self) -> list[Commit]:
-        """The candidates that were evaluated, by number; without those whose objectives a damaged file does not hold."""
+        """Return the evaluated candidates by number, without those whose objectives are missing in a damaged file."""
         wanted = {SCORE, *self.steering}
         return [
             one for one in self.commits
@@ -94,33 +94,34 @@ class Material:
         ]  # fmt: skip
 
     def lower_bound(self, commit: Commit) -> float:
-        """What the best is decided by, of a candidate that was scored."""
+        """Return the lower bound by which a scored candidate is ranked."""
         assert commit.evaluation is not None
         return ranking.lower_bound(commit.evaluation, self.steering)
 
     def ranked(self) -> list[Commit]:
-        """The candidates that hold every floor, the best first."""
-        holding = filter(self.holds_floors, self.scored())
-        return ranking.ranked(((one.evaluation, one) for one in holding if one.evaluation is not None), self.steering)
+        """Return the candidates that meet every floor, the best first."""
+        feasible = filter(self.holds_floors, self.scored())
+        return ranking.ranked(((one.evaluation, one) for one in feasible if one.evaluation is not None), self.steering)
 
     def best(self) -> Commit | None:
-        """The winner of the finals; before there is one, the best so far of those that hold every floor."""
+        """Return the winner of the finals; before the finals, the best candidate so far that meets every floor."""
         named = {row.program_id for row in self.table if row.row == "evolved"}
         return next((one for one in self.commits if one.candidate.program.id in named), None) or next(iter(self.ranked()), None)
 
     def controls(self, kind: str) -> tuple[tuple[float, ...], ...]:
-        """Fingerprints of a kind of control on the tasks of the search."""
+        """Return the fingerprints of one kind of control on the tasks of the search."""
         return tuple(one.fingerprint for one in self.scoring.controls if (one.split, one.kind) == ("train", kind))
 
 
 def gather(archive: Archive, run_id: int | None = None, human: Path | None = None) -> Material:
-    """Reads one run (the latest, if none is given). ``human`` is the file of people that the run was measured against.
+    """Read one run (by default the latest). ``human`` is the file of people that the run was measured against.
 
     Raises:
         ArchiveError: the archive cannot be read, or has no such run.
         InputError, ReferenceDataError: ``human`` cannot be read, or holds other people than the run's.
     """
     run = archive.run(run_id)
+    has_calls = archive.summary()["schema"] >= _SCHEMA_WITH_CALLS
     material = Material(
         file=archive.path.name,
         run=run,
@@ -129,7 +130,7 @@ def gather(archive: Archive, run_id: int | None = None, human: Path | None = Non
         final=archive.final_table(run.id),
         finals=archive.finals(run.id),
         scoring=archive.scoring(run.id),
-        spending=_spending(archive, run.id),
+        spending={role: Spent(*sums) for role, sums in archive.calls().sums(run.id).items()} if has_calls else {},
         episodes={},
         sourced=frozenset(),
         compared=compared(run, human),
@@ -144,15 +145,9 @@ def gather(archive: Archive, run_id: int | None = None, human: Path | None = Non
     )
 
 
-def _spending(archive: Archive, run_id: int) -> dict[str, Spent]:
-    if archive.summary()["schema"] < _SCHEMA_WITH_CALLS:
-        return {}
-    return {role: Spent(*sums) for role, sums in archive.calls().sums(run_id).items()}
-
-
 def _by_interest(material: Material) -> list[int]:
-    """Numbers of all candidates in the order in which they deserve room: named in the final table, finalists, elites, then as they
-    are ranked; with each its way from the seed program after those; last what is below a floor, and what failed."""
+    """All candidate numbers by priority on the page: programs of the final table, finalists, elites, the ancestors of these, then all by
+    rank, and last those below a floor and those that failed."""
     first: dict[str, Commit] = {}
     for commit in material.commits:
         first.setdefault(commit.candidate.program.id, commit)
@@ -171,7 +166,7 @@ def _by_interest(material: Material) -> list[int]:
 
 
 def _ancestors(commit: Commit, first: Mapping[str, Commit]) -> list[Commit]:
-    """First parents back to the seed program; a file could hold a circle of them."""
+    """First parents back to the seed program; tolerates cycles, which a damaged file may hold."""
     way: list[Commit] = []
     seen = {commit.candidate.program.id}
     while commit.candidate.parents and commit.candidate.parents[0] in first and commit.candidate.parents[0] not in seen:
@@ -181,11 +176,8 @@ def _ancestors(commit: Commit, first: Mapping[str, Commit]) -> list[Commit]:
     return way
 
 
-# --- people
-
-
 def compared(run: Run, human: Path | None = None) -> Compared:
-    """People for a run, as far as they are at hand and are those it was measured against.
+    """Return the people of a run, if they are available and unchanged.
 
     Raises:
         InputError, ReferenceDataError: ``human`` cannot be read, or holds other people than the run's.
@@ -193,16 +185,16 @@ def compared(run: Run, human: Path | None = None) -> Compared:
     given = {name: value for name, value in run.settings.items() if name in SearchConfig.model_fields}
     config = SearchConfig.model_validate(given)
     if config.human is not None and human is None:
-        why = "The run was measured against people from a file, which is not opened on an archive's word: give it with --human FILE."
+        why = "The run was measured against people from a file. Files named in an archive are not opened: give it with --human FILE."
         return Compared(None, (why,))
     if config.domain_folder is not None or config.domain not in definitions.domain_names():
-        return Compared(None, (f"The domain {config.domain!r} is not installed here, so its people are not at hand.",))
+        return Compared(None, (f"The domain {config.domain!r} is not installed, so its people are not available.",))
     try:
         return _installed(config.model_copy(update={"human": human, "tasks": None}), run, human)
     except PersonaevoError as error:
         if human is not None:
             raise
-        return Compared(None, (f"The people of the run are not at hand: {error}.",))
+        return Compared(None, (f"The people of the run are not available: {error}.",))
 
 
 def _installed(config: SearchConfig, run: Run, human: Path | None) -> Compared:
@@ -211,6 +203,6 @@ def _installed(config: SearchConfig, run: Run, human: Path | None) -> Compared:
     if any(run.settings.get(name) != now[name] for name in ("people_digest", "features_digest")):
         if human is not None:
             raise InputError(f"{human}: these are not the people that run {run.id} was measured against; give its search's own file")
-        return Compared(None, ("The people installed here are not those the run was measured against, so they are left out.",))
+        return Compared(None, ("The installed people are not those the run was measured against, so they are left out.",))
     steering, _ = reference.split(people, config.seed)
     return Compared(steering, ())

@@ -1,4 +1,4 @@
-"""Small calculations for the page: rounding, the plane, quantiles, gains, the Pareto front, the tiling of the map. Pure functions."""
+"""Calculations for the page: rounding, the plane, quantiles, gains, the Pareto front, the treemap. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Box = tuple[float, float, float, float]
 
 
 def short(value: float, digits: int = 4) -> float:
-    """Rounded for the page, so that it stays small."""
+    """Round a value, to keep the page small."""
     return round(float(value), digits)
 
 
 def fingerprints(episodes: Sequence[Episode]) -> Floats:
-    """``values[n, d]`` of the completed episodes, see ``matrix``."""
+    """Return the fingerprints ``values[n, d]`` of the completed episodes, see ``matrix``."""
     return matrix([one.fingerprint for one in episodes if one.state == "completed" and one.fingerprint])
 
 
 def matrix(rows: Sequence[Sequence[float]]) -> Floats:
-    """``values[n, d]``; ``[0, 0]`` if there are none, or they are of different lengths (a damaged file)."""
+    """Return rows as ``values[n, d]``; ``[0, 0]`` if there are none, or their lengths differ (a damaged file)."""
     return np.array(rows, dtype=float) if rows and len({len(row) for row in rows}) == 1 else np.empty((0, 0))
 
 
 @dataclass(frozen=True)
 class Plane:
-    """The plane in which people differ most: the first two principal components of their standardized fingerprints.
+    """The first two principal components of people's standardized fingerprints.
 
-    ``shares`` are the parts of people's variance that the two directions hold; ``names`` say what grows along each.
+    ``shares`` are the shares of people's variance along the two directions; ``names`` describe the directions.
     """
 
     standard: Standard
@@ -46,34 +46,33 @@ class Plane:
 
     @classmethod
     def of(cls, people: Floats, names: Sequence[str]) -> Plane:
-        """The plane of ``people[n, d]``; of each direction the sign is such that its largest loading is positive."""
+        """Compute the plane of ``people[n, d]``; the sign of each direction makes its largest loading positive."""
         standard = Standard.of(people)
         _, scale, directions = np.linalg.svd(standard(people), full_matrices=False)
         kept = [name for name, keep in zip(names, standard.kept, strict=True) if keep]
         top = np.array([row * np.sign(row[np.abs(row).argmax()]) for row in directions[:2]])
         part = scale**2 / (scale**2).sum()
-        return cls(standard, top, (float(part[0]), float(part[1])), (_named(top[0], kept), _named(top[1], kept)))
+        titles = []
+        for direction in top:
+            largest = np.argsort(-np.abs(direction), kind="stable")[:3]
+            titles.append(", ".join(f"{'more' if direction[i] > 0 else 'less'} {in_words(kept[i])}" for i in largest))
+        return cls(standard, top, (float(part[0]), float(part[1])), (titles[0], titles[1]))
 
     def __call__(self, values: Floats) -> Floats:
-        """``values[n, d]`` in the plane, ``[n, 2]``; no rows for values that are not of the people's features."""
+        """Project ``values[n, d]`` to ``[n, 2]``; no rows if the features are not those of the people."""
         if values.shape[1:] != self.standard.kept.shape:
             return np.empty((0, 2))
         placed: Floats = self.standard(values) @ self.directions.T
         return placed
 
 
-def _named(direction: Floats, names: Sequence[str]) -> str:
-    order = np.argsort(-np.abs(direction), kind="stable")[:3]
-    return ", ".join(f"{'more' if direction[i] > 0 else 'less'} {spoken(names[i])}" for i in order)
-
-
-def spoken(name: str) -> str:
-    """A feature's or operator's name as words: "pushback_rate" is "pushback rate"."""
+def in_words(name: str) -> str:
+    """Write the name of a feature or operator as words: "pushback_rate" is "pushback rate"."""
     return name.replace("_", " ")
 
 
 def spread(values: Floats) -> list[dict[str, float]]:
-    """Of each column of ``values[n, d]``: mean and the quantiles of ``LEVELS``."""
+    """Return the mean and the quantiles ``LEVELS`` of each column of ``values[n, d]``."""
     found = np.quantile(values, LEVELS, axis=0)
     return [
         {"mean": float(mean), **{f"q{round(level * 100)}": float(value) for level, value in zip(LEVELS, column, strict=True)}}
@@ -82,7 +81,7 @@ def spread(values: Floats) -> list[dict[str, float]]:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float] | None:
-    """Mean and its 95 % Student interval; None for fewer than two values, of which nothing is known."""
+    """Return the mean and its 95 % Student interval; None for fewer than two values."""
     if len(values) < 2:
         return None
     mean = float(np.mean(values))
@@ -91,7 +90,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float] | None:
 
 
 def gains(commits: Sequence[Commit]) -> dict[int, float]:
-    """Search score of each evaluated candidate less that of its first parent, by number; without those whose parent has none."""
+    """Return the score of each evaluated candidate minus that of its first parent, by number; without those whose parent has no score."""
     scores: dict[str, float] = {}
     found = {}
     for commit in commits:
@@ -105,11 +104,11 @@ def gains(commits: Sequence[Commit]) -> dict[int, float]:
 
 
 def front(points: Mapping[int, Sequence[float]]) -> list[int]:
-    """The Pareto front: keys of the points that no other dominates (at least as good in every coordinate; more is better), by falling
-    first coordinate; of equal points the lowest key."""
+    """Return the Pareto front: keys of the points that no other dominates (at least as good in every coordinate; more is better), by
+    falling first coordinate; of equal points the lowest key."""
     chosen: list[int] = []
-    kept = np.array(list(points.values()), dtype=float)  # its first rows are those chosen so far
-    for key in sorted(points, key=lambda key: (-sum(points[key]), key)):  # whoever dominates a point has a larger sum
+    kept = np.array(list(points.values()), dtype=float)  # the first rows are the points chosen so far
+    for key in sorted(points, key=lambda key: (-sum(points[key]), key)):  # a point that dominates another has a larger sum
         at = np.asarray(points[key], dtype=float)
         if not (kept[: len(chosen)] >= at).all(axis=1).any():
             kept[len(chosen)] = at
@@ -118,8 +117,8 @@ def front(points: Mapping[int, Sequence[float]]) -> list[int]:
 
 
 def tiles(masses: Sequence[float], ratio: float = 2.2) -> list[Box]:
-    """A squarified treemap (Bruls et al. 2000): left, top, width, height of each, in percent of an area ``ratio`` times as wide as high,
-    in the order given; areas are as the masses (a tiny one where a mass is 0)."""
+    """Compute a squarified treemap (Bruls et al. 2000): left, top, width and height of each tile in percent of an area ``ratio`` times as
+    wide as high, in the order given. Areas are proportional to the masses (tiny where a mass is 0)."""
     weights = np.maximum(np.asarray(masses, dtype=float), 1e-3)
     areas = weights / weights.sum() * ratio
     boxes: dict[int, Box] = {}
@@ -144,21 +143,21 @@ def tiles(masses: Sequence[float], ratio: float = 2.2) -> list[Box]:
 
 
 def _row_length(areas: Sequence[float], side: float) -> int:
-    """How many of the areas make a row along ``side`` whose longest tile is least stretched."""
+    """The number of areas in a row along ``side`` that minimizes the worst aspect ratio."""
 
-    def stretched(count: int) -> float:
+    def worst_ratio(count: int) -> float:
         depth = sum(areas[:count]) / side
         return max(max(depth**2 / area, area / depth**2) for area in areas[:count])
 
     count = 1
-    while count < len(areas) and stretched(count + 1) <= stretched(count):
+    while count < len(areas) and worst_ratio(count + 1) <= worst_ratio(count):
         count += 1
     return count
 
 
 def intervals(commit: Commit, calls: int) -> dict[str, list[Any]]:
-    """Objectives of an evaluated candidate as [value, low, high, raw], with the 95 % Student interval over its ``generate`` calls; neither
-    end is clipped."""
+    """Return the objectives of an evaluated candidate as [value, low, high, raw], with the 95 % Student interval over its ``generate``
+    calls, not clipped."""
     if commit.evaluation is None:
         return {}
     factor = student_factor(calls - 1)

@@ -1,4 +1,4 @@
-"""The plots of how a search went: scores in their order, what operators brought, objectives against each other."""
+"""The plots of a search: scores in the order of asking, gains by operator, and objectives against each other."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from personaevo.records import Commit
 from personaevo.report.figures import BLUE, GRAY, GREEN, PURPLE, SHORT_ID, VERMILLION, Chart, Mark, figure, hover, points
 from personaevo.report.material import Material
 from personaevo.report.named import listed
-from personaevo.report.numbers import front, gains, intervals, mean_interval, short, spoken
+from personaevo.report.numbers import front, gains, in_words, intervals, mean_interval, short
 from personaevo.text import one_line
 
-SEED_OPERATOR = "seed"  # evolve.loop: of candidate 0
-_BARS_UP_TO = 400  # candidates; more intervals than that hide one another
+SEED_OPERATOR = "seed"  # evolve.loop: the operator of candidate 0
+_BARS_UP_TO = 400  # candidates; more error bars overlap too much
 _LEAST_SPAN = 0.1  # of the axis of scores
-_WORTH_A_BAR = 4  # comparisons: the interval of fewer would fill the plot
+_MIN_COMPARISONS = 4  # for an error bar: the interval of fewer would fill the plot
 _STEPS = {"color": BLUE, "width": 2.5, "shape": "hv"}
-
-# --- progress
 
 
 def progress_chart(material: Material) -> Chart:
-    """The search score of each candidate in the order of asking, and that of the best so far."""
+    """Plot the search score of each candidate in the order of asking, and the score of the best so far."""
     scored = material.scored()
     if not scored:
         return Chart(None, "No candidate has been evaluated yet.")
@@ -45,19 +43,23 @@ def progress_chart(material: Material) -> Chart:
          so_far.get(one.candidate.number)]
         for one in scored
     ]  # fmt: skip
-    words = (
-        f"{len(scored):,} evaluated candidates in the order of asking. "
-        "The best so far has the highest lower bound (score less one standard error), so its score may fall a little. "
-        + ("Whiskers are 95 % intervals." if bars else f"Of more than {_BARS_UP_TO}, the 95 % intervals are in the table only.")
-        + (" Failed candidates stand at the bottom." if failed else "")
-    )
     columns = ("candidate", "program", "operator", "score", "low", "high", "best so far")
     axis = {"range": [short(bottom - 0.05 * (top - bottom), 3), short(top + 0.05 * (top - bottom), 3)]}
-    return Chart(figure(traces, "candidate", "search score", yaxis=axis), words, columns, rows)
+    drawn = figure(traces, "candidate", "search score", yaxis=axis)
+    return Chart(drawn, _progress_words(len(scored), bars=bars, failed=bool(failed)), columns, rows)
+
+
+def _progress_words(scored: int, *, bars: bool, failed: bool) -> str:
+    return (
+        f"{scored:,} evaluated candidates in the order of asking. "
+        "The best so far has the highest lower bound (score minus one standard error), so its score may fall a little. "
+        + ("Error bars are 95 % intervals." if bars else f"With more than {_BARS_UP_TO}, the 95 % intervals are in the table only.")
+        + (" Failed candidates are at the bottom." if failed else "")
+    )
 
 
 def _leaders(material: Material, scored: Sequence[Commit]) -> dict[int, int]:
-    """At each candidate the best one so far, by number; from the first that holds every floor on."""
+    """The number of the best candidate so far at each candidate, from the first one that meets every floor."""
     found: dict[int, int] = {}
     best: Commit | None = None
     for commit in scored:
@@ -69,7 +71,7 @@ def _leaders(material: Material, scored: Sequence[Commit]) -> dict[int, int]:
 
 
 def _range(found: Sequence[Sequence[float]], *, bars: bool) -> tuple[float, float]:
-    """Where the axis of scores ends: at the scores, or at their intervals where these are drawn and not far wider."""
+    """The range of the axis of scores: that of the scores, or of their intervals if these are drawn and not much wider."""
     values = [one[0] for one in found]
     span = max(max(values) - min(values), _LEAST_SPAN)
     if not bars:
@@ -78,7 +80,7 @@ def _range(found: Sequence[Sequence[float]], *, bars: bool) -> tuple[float, floa
 
 
 def operators_of(commit: Commit) -> list[str]:
-    """The operators that made a candidate, each once: several may follow each other."""
+    """Return the operators that made a candidate, each once; several may have been applied in sequence."""
     return list(dict.fromkeys(commit.candidate.operator.split("+")))
 
 
@@ -90,7 +92,7 @@ _FAMILIES: tuple[tuple[str, Mark, frozenset[str]], ...] = (
 
 
 def _by_operator(material: Material, scored: Sequence[Commit], *, bars: bool) -> list[Any]:
-    """A trace for each kind of operator: the first kind that took part counts."""
+    """A trace for each family of operators; a candidate belongs to the first family that matches."""
     kinds: dict[str, list[Commit]] = {name: [] for name, _, _ in _FAMILIES}
     for commit in scored:
         kinds[next(name for name, _, members in _FAMILIES if not members or members & set(operators_of(commit)))].append(commit)
@@ -114,32 +116,32 @@ def _by_operator(material: Material, scored: Sequence[Commit], *, bars: bool) ->
     return traces
 
 
-# --- what operators brought
-
-
 def operators_chart(material: Material) -> Chart:
-    """Of each operator that took part in proposals: how many, what became of them, and the mean gain over the first parent."""
+    """Plot the mean gain over the first parent by operator, with a table of the proposals of each and their states."""
     gained, groups = gains(material.commits), _operator_groups(material.commits)
     if not groups:
-        return Chart(None, "There is no candidate beside the seed program yet.")
+        return Chart(None, "There is no candidate except the seed program yet.")
     rows, means = [], []
     for name, commits in sorted(groups.items(), key=lambda item: -len(item[1])):
         states = [one.candidate.state for one in commits]
         own = [gained[one.candidate.number] for one in commits if one.candidate.number in gained]
         found = mean_interval(own)
         rows.append(
-            [spoken(one_line(name)), len(commits), states.count("failed"), states.count("duplicate"), len(own),
+            [in_words(one_line(name)), len(commits), states.count("failed"), states.count("duplicate"), len(own),
              sum(value > 0 for value in own), *(short(value, 3) for value in found or ())]
         )  # fmt: skip
-        if found is not None and len(own) >= _WORTH_A_BAR:
-            means.append((spoken(hover(name)), *found))
+        if found is not None and len(own) >= _MIN_COMPARISONS:
+            means.append((in_words(hover(name)), *found))
     words = (
-        "Gain is the search score of a child less that of its first parent. Several operators may make one child: each counts. "
-        f"Bars are 95 % intervals of the mean, drawn for at least {_WORTH_A_BAR} comparisons; the table has all."
+        "Gain is the search score of a child minus that of its first parent. A child made by several operators counts for each. "
+        f"Bars are 95 % intervals of the mean, drawn for at least {_MIN_COMPARISONS} comparisons; the table has all."
     )
     columns = ("operator", "proposals", "failed", "duplicates", "compared", "better than parent", "mean gain", "low", "high")
-    if not means:
-        return Chart(None, words, columns, rows)
+    return Chart(_mean_gains(means) if means else None, words, columns, rows)
+
+
+def _mean_gains(means: Sequence[tuple[str, float, float, float]]) -> dict[str, Any]:
+    """The figure of mean gains (name, mean, low, high)."""
     bars = {
         "type": "data", "symmetric": False, "array": [short(high - mean) for _, mean, _, high in means],
         "arrayminus": [short(mean - low) for _, mean, low, _ in means], "thickness": 1.5, "width": 0, "color": BLUE,
@@ -152,7 +154,7 @@ def operators_chart(material: Material) -> Chart:
         "height": 90 + 30 * len(means), "xaxis": {"tickformat": "+.2f", "zeroline": True},
         "yaxis": {"title": {"text": ""}, "autorange": "reversed", "automargin": True, "type": "category"},
     }  # fmt: skip
-    return Chart(figure([trace], "mean gain over the parent", "", **layout), words, columns, rows)
+    return figure([trace], "mean gain over the parent", "", **layout)
 
 
 def _operator_groups(commits: Sequence[Commit]) -> dict[str, list[Commit]]:
@@ -164,38 +166,39 @@ def _operator_groups(commits: Sequence[Commit]) -> dict[str, list[Commit]]:
     return groups
 
 
-# --- objectives against each other
-
-
 def front_chart(material: Material) -> Chart:
-    """All evaluated candidates by two of the objectives that steer (the page's reader chooses which), and the Pareto front over all that
-    steer, of those that hold every floor."""
+    """Plot all evaluated candidates by two of the steering objectives (the page lets its reader choose them), and the Pareto front over
+    all steering objectives of the candidates that meet every floor."""
     scored, names = material.scored(), material.steering
     if not scored or not names:
         return Chart(None, "No candidate has been evaluated yet.")
-    holding = [one for one in scored if material.holds_floors(one)]
+    feasible, rules = [one for one in scored if material.holds_floors(one)], material.scoring.rules
+    signs = np.array([-1 if name in rules and rules[name][1] == "less" else 1 for name in names])  # so that more is better
+    chosen = front({one.candidate.number: (signs * _values(one, names)).tolist() for one in feasible})
     by_number = {one.candidate.number: one for one in scored}
-    chosen = front({one.candidate.number: _oriented(material, one) for one in holding})
     on_front = [by_number[number] for number in chosen]
     axes = names if len(names) > 1 else (*names, SCORE)
-    floors = listed(f"{spoken(name)} {floor:g}" for name, floor in material.floors.items())
+    floors = listed(f"{in_words(name)} {floor:g}" for name, floor in material.floors.items())
     kinds = [
-        ("holds every floor", (GRAY, "circle"), [one for one in holding if one.candidate.number not in set(chosen)]),
+        ("meets every floor", (GRAY, "circle"), [one for one in feasible if one.candidate.number not in set(chosen)]),
         (f"below a floor ({floors})", (VERMILLION, "x"), [one for one in scored if not material.holds_floors(one)]),
         ("Pareto front", (GREEN, "diamond"), on_front),
     ]
     traces = [_candidates(name, mark, some, axes) for name, mark, some in kinds if some]
     shown = (*names, SCORE)
     rows = [[one.candidate.number, one.candidate.program.id[:SHORT_ID], *(short(v, 3) for v in _values(one, shown))] for one in on_front]
+    words = _front_words(names, len(chosen), len(scored), len(scored) - len(feasible), floors)
+    return Chart(figure(traces, *(hover(in_words(name)) for name in axes[:2])), words, ("candidate", "program", *map(in_words, shown)),
+                 rows, axes)  # fmt: skip
+
+
+def _front_words(names: Sequence[str], chosen: int, scored: int, below: int, floors: str) -> str:
     words = (
-        f"{len(chosen)} of {len(scored):,} evaluated candidates are on the Pareto front: no other is at least as good in "
-        f"{listed(map(spoken, names))} together."
+        f"{chosen} of {scored:,} evaluated candidates are on the Pareto front: no other is at least as good in "
+        f"{listed(map(in_words, names))} together."
     )
-    words += f" A front over {len(names)} objectives need not look like one over the two that are shown." if len(names) > 2 else ""
-    below = len(scored) - len(holding)
-    words += f" {below:,} are below a floor ({floors}) and cannot be chosen." if below else ""
-    labels = [hover(spoken(name)) for name in axes[:2]]
-    return Chart(figure(traces, *labels), words, ("candidate", "program", *map(spoken, shown)), rows, axes)
+    words += f" A front over {len(names)} objectives need not look like one over the two shown." if len(names) > 2 else ""
+    return words + (f" {below:,} are below a floor ({floors}) and cannot be chosen." if below else "")
 
 
 def _values(commit: Commit, names: Sequence[str]) -> list[float]:
@@ -203,18 +206,11 @@ def _values(commit: Commit, names: Sequence[str]) -> list[float]:
     return [commit.evaluation.objectives[name].value for name in names]
 
 
-def _oriented(material: Material, commit: Commit) -> list[float]:
-    """Values of the objectives that steer, turned so that more is better."""
-    rules, names = material.scoring.rules, material.steering
-    signs = [-1 if name in rules and rules[name][1] == "less" else 1 for name in names]
-    return [sign * value for sign, value in zip(signs, _values(commit, names), strict=True)]
-
-
 def _candidates(name: str, mark: Mark, some: Sequence[Commit], axes: Sequence[str]) -> Any:
     at = np.array([_values(one, axes[:2]) for one in some])
     text = [
         "<br>".join([f"{one.candidate.number}: {one.candidate.program.id[:SHORT_ID]}",
-                     *(f"{hover(spoken(axis))} {value:.3f}" for axis, value in zip(axes, _values(one, axes), strict=True))])
+                     *(f"{hover(in_words(axis))} {value:.3f}" for axis, value in zip(axes, _values(one, axes), strict=True))])
         for one in some
     ]  # fmt: skip
     numbers = [one.candidate.number for one in some]

@@ -1,8 +1,8 @@
-"""``archive verify``: what an archive says, computed again from what it holds.
+"""Verification of archives: ``archive verify`` recomputes stored values and compares.
 
-Ids follow from sources, digests from rows, fingerprints from dialogues, and every score from stored fingerprints: the judge is trained anew
-from the run's settings, against control dialogues that are played again (with models: from the answers that the archive keeps). Scores of
-another scoring than this one's are not made again: they must agree with one another.
+Ids are recomputed from sources, digests from rows, fingerprints from dialogues, and scores from stored fingerprints. For the scores, the
+judge is trained again from the run's settings, and its control dialogues are played again (with models: from the stored answers). Scores
+of another scoring version are not recomputed, only checked for consistency.
 """
 
 from personaevo.verify.report import Verification

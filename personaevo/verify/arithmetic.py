@@ -1,4 +1,4 @@
-"""Whether the numbers of an evaluation agree with one another, by the scoring that made them."""
+"""Checks that the numbers of an evaluation are consistent under the scoring that made them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from personaevo.judge.objectives import SCORE, SCORING, harmonic, scoring_of, st
 from personaevo.records import Evaluation, Run, Scoring
 from personaevo.verify.report import TOLERANCE, Report, shown
 
-FIRST = 1  # the scoring whose score was a mean
+FIRST = 1  # the first scoring version; its score was a mean
 
 
 def score_from(run: Run, scoring: Scoring, shares: Mapping[str, float]) -> float | None:
-    """The score that follows from an evaluation's objectives, by the scoring of the run; None where it does not tell."""
+    """Compute the score from an evaluation's objectives by the scoring of the run; None where that is not possible."""
     made_by = scoring_of(run.settings)
     steered = [name for name, rule in scoring.rules.items() if rule[0] == "steers"]
     if not steered or not shares.keys() >= set(steered):
@@ -27,8 +27,8 @@ def score_from(run: Run, scoring: Scoring, shares: Mapping[str, float]) -> float
     return float(harmonic({name: np.array([shares[name]]) for name in steered})[0]) if known else None
 
 
-def check_itself(run: Run, scoring: Scoring, evaluation: Evaluation, where: str, report: Report) -> None:
-    """Whether an evaluation's numbers agree with one another, whoever can make them again."""
+def check_consistency(run: Run, scoring: Scoring, evaluation: Evaluation, where: str, report: Report) -> None:
+    """Check that an evaluation's numbers agree with one another, also where they cannot be recomputed."""
     found = evaluation.objectives
     expected = score_from(run, scoring, {name: one.value for name, one in found.items()})
     if expected is not None and SCORE in found:

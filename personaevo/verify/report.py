@@ -1,4 +1,4 @@
-"""What a verification finds, as it goes."""
+"""Checks of a verification: the consistency of evaluations, the scoring of a run, and the final table."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from personaevo.archive import Finding
 
 TOLERANCE = 1e-6
-EXACT = 1e-9  # of what is stored beside what it was computed from
+EXACT = 1e-9  # the tolerance where the inputs of a value are stored too
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What disagrees, what could not be checked and why, and how many of each thing were checked."""
+    """The result: disagreements, things that could not be checked with the reason, and the number of checks by kind."""
 
     findings: tuple[Finding, ...]
     unchecked: tuple[str, ...]
@@ -25,18 +25,18 @@ class Verification:
 
 @dataclass
 class Report:
-    """A verification under way."""
+    """The results of a verification so far."""
 
     findings: list[Finding] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     checked: Counter[str] = field(default_factory=Counter)
 
     def add(self, kind: str, where: str, found: object, expected: object) -> None:
-        """A disagreement."""
+        """Add a disagreement."""
         self.findings.append(Finding(kind, where, shown(found), shown(expected)))
 
     def compare(self, kind: str, where: str, found: float | None, expected: float | None, tolerance: float = TOLERANCE) -> None:
-        """Two numbers that must agree."""
+        """Add a disagreement if two numbers differ."""
         if found is None or expected is None:
             agree = found is expected
         else:
@@ -46,11 +46,12 @@ class Report:
 
 
 def shown(value: object) -> str:
+    """Write a value with 9 significant digits; None is "nothing"."""
     return "nothing" if value is None else f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def near(found: Any, expected: Sequence[float]) -> bool:
-    """Whether these are the same numbers."""
+    """Tell whether two lists of numbers agree within the tolerance."""
     numbers = isinstance(found, list | tuple) and all(isinstance(value, int | float) for value in found)
     return (
         numbers and len(found) == len(expected)

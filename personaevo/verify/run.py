@@ -1,4 +1,4 @@
-"""One run: its fingerprints, if features and people are those of the run, and its scores, if all else is too."""
+"""Verification of a whole archive and of each run: fingerprints and scores are recomputed where all inputs are available."""
 
 from __future__ import annotations
 
@@ -17,33 +17,29 @@ from personaevo.evolve.prepare import Bench, input_digests, load_people, load_ta
 from personaevo.judge.objectives import SCORING, scoring_digest, scoring_of
 from personaevo.records import Episode, Evaluation, Run
 from personaevo.simulate.measuring import measured
-from personaevo.verify.arithmetic import check_itself
+from personaevo.verify.arithmetic import check_consistency
 from personaevo.verify.report import Report, near
 from personaevo.verify.scoring import check_cells, check_scoring
 from personaevo.workers import Workers
 
 
 def check_run(archive: Archive, run: Run, report: Report, parts: Parts = OURS) -> None:
-    """The fingerprints, if features and people are those of the run; the scores, if all else is too."""
+    """Check one run: its fingerprints if features and people are those of the run, and its scores if all other inputs are too."""
     evaluations = {commit.candidate.number: commit.evaluation for commit in archive.commits(run.id) if commit.evaluation is not None}
     pruned = archive.pruned(run.id) & evaluations.keys()
     if pruned:
-        why = "compact left their episodes out"
-        report.unchecked.append(f"run {run.id}, scores of {len(pruned)} of {len(evaluations)} evaluations: {why}")
+        some = f"{len(pruned)} of {len(evaluations)} evaluations"
+        report.unchecked.append(f"run {run.id}, scores of {some}: compact left their episodes out")
     scoring = archive.scoring(run.id)
     for number, evaluation in evaluations.items():
-        check_itself(run, scoring, evaluation, f"run {run.id}, candidate {number}", report)
+        check_consistency(run, scoring, evaluation, f"run {run.id}, candidate {number}", report)
     try:
-        config = _config(run)
-        tasks, people = load_tasks(config), load_people(config)
-        at_hand = input_digests(config, tasks, people)
+        config, losses, other = _inputs(run)
     except PersonaevoError as error:
         report.unchecked.append(f"run {run.id}, fingerprints and scores: {error}")
         return
-    other = [name.removesuffix("_digest") for name, value in at_hand.items() if run.settings.get(name) != value]
-    losses = None if {"features", "people"} & set(other) else people.losses
     if losses is None:
-        report.unchecked.append(f"run {run.id}, fingerprints: it was made with other {' and '.join(other)} than are at hand")
+        report.unchecked.append(f"run {run.id}, fingerprints: it was made with other {' and '.join(other)} than are installed")
     with _bench(archive, run, config, other, report, parts) as bench:
         if bench is not None:
             check_cells(run, bench, report)
@@ -53,20 +49,25 @@ def check_run(archive: Archive, run: Run, report: Report, parts: Parts = OURS) -
                 _Candidate(f"run {run.id}, candidate {number}", evaluations[number], episodes, report).check(losses, bench)
 
 
-def _config(run: Run) -> SearchConfig:
-    """The run's settings; the seed program decides no score, and need not be at hand."""
-    known = {name: value for name, value in run.settings.items() if name in SearchConfig.model_fields}
-    return SearchConfig.model_validate({**known, "program": None})
+def _inputs(run: Run) -> tuple[SearchConfig, tuple[str, ...] | None, list[str]]:
+    """The run's settings, the text losses of its people (None if features or people are not those of the run), and the names of all inputs
+    that differ from the installed ones."""
+    settings = {name: value for name, value in run.settings.items() if name in SearchConfig.model_fields}
+    config = SearchConfig.model_validate({**settings, "program": None})  # scores do not depend on the seed program
+    people = load_people(config)
+    installed = input_digests(config, load_tasks(config), people)
+    other = [name.removesuffix("_digest") for name, value in installed.items() if run.settings.get(name) != value]
+    return config, None if {"features", "people"} & set(other) else people.losses, other
 
 
 @contextmanager
 def _bench(
     archive: Archive, run: Run, config: SearchConfig, other: Sequence[str], report: Report, parts: Parts
 ) -> Iterator[Bench | None]:
-    """What the run was measured on, made again; None, and a note, if that cannot be."""
-    differs = f"it was made with other {' and '.join(other)} than are at hand" if other else ""
+    """The evaluation set-up of the run, prepared again; None, and a note in the report, if that is not possible."""
+    differs = f"it was made with other {' and '.join(other)} than are installed" if other else ""
     why = _other_parts(run, parts) or _other_scoring(run) or differs
-    if config.agent is not None:  # a module that the file names is not run
+    if config.agent is not None:  # a module named in an archive is never imported
         why = f"its agent {config.agent} would have to play again"
     bench = None
     if not why:
@@ -77,27 +78,27 @@ def _bench(
     inputs = {"profiles_digest": "profiles", "negatives": "negatives", "negatives_digest": "negatives"}
     changed = [word for name, word in inputs.items() if bench is not None and bench.inputs.get(name) != run.settings.get(name)]
     if changed:
-        bench, why = None, f"it was made with other {changed[0]} than are at hand"
+        bench, why = None, f"it was made with other {changed[0]} than are installed"
     if bench is None:
         report.unchecked.append(f"run {run.id}, scores: {why}")
     yield bench
 
 
 def _other_parts(run: Run, parts: Parts) -> str:
-    """Why the scores of a run cannot be made again, if it had other parts of its own."""
+    """The reason why the scores of a run cannot be recomputed, if the run used other custom parts; else empty."""
     theirs, ours = run.settings.get(OWN_PARTS) or {}, parts.recorded().get(OWN_PARTS, {})
-    if {**theirs, "selection": ""} == {**ours, "selection": ""}:  # who became a parent changes no score
+    if {**theirs, "selection": ""} == {**ours, "selection": ""}:  # the selection of parents changes no score
         return ""
     named = ", ".join(f"{name} {value}" for name, value in theirs.items()) or "none"
-    return f"it was made with parts of one's own ({named}): give the same ones to personaevo.verify.verify"
+    return f"it was made with custom parts ({named}): give the same ones to personaevo.verify.verify"
 
 
 def _other_scoring(run: Run) -> str:
-    """Why the scores of a run cannot be made again, if it was scored otherwise than is done here."""
+    """The reason why the scores of a run cannot be recomputed, if it was scored by another scoring; else empty."""
     made_by = scoring_of(run.settings)
     if made_by != SCORING:
         return f"made by scoring {made_by}, this personaevo scores by {SCORING}"
-    return "" if run.settings.get("scoring_digest") == scoring_digest() else "it was made with other objectives than are at hand"
+    return "" if run.settings.get("scoring_digest") == scoring_digest() else "it was made with other objectives than are installed"
 
 
 def _prepared(archive: Archive, config: SearchConfig, parts: Parts) -> Bench:
@@ -111,7 +112,7 @@ def _prepared(archive: Archive, config: SearchConfig, parts: Parts) -> Bench:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """One evaluated candidate with its episodes, of which there are some."""
+    """One evaluated candidate with its episodes (at least one)."""
 
     where: str
     evaluation: Evaluation
@@ -119,7 +120,7 @@ class _Candidate:
     report: Report
 
     def check(self, losses: tuple[str, ...] | None, bench: Bench | None) -> None:
-        """Fingerprints where ``losses`` is given, plan and scores where ``bench`` is."""
+        """Check the fingerprints if ``losses`` is given, and the plan and scores if ``bench`` is given."""
         if losses is not None:
             self._check_fingerprints(losses)
         self._check_shares()
@@ -131,7 +132,7 @@ class _Candidate:
         return f"{self.where}, task {episode.item.task_id[:80]}, slot {episode.item.slot}, seed {episode.item.seed}"
 
     def _check_shares(self) -> None:
-        """The share of its planned episodes that lies in each cell."""
+        """Check the share of its planned episodes in each cell."""
         counts = Counter(one.cell for one in self.episodes if one.cell is not None)
         stored = {one.cell: one.share for one in self.evaluation.cells}
         for cell in sorted({*counts, *stored}):
@@ -159,7 +160,7 @@ class _Candidate:
             self.report.add("episode", where, "missing" if missing else f"{count} more", "planned" if missing else "not planned")
 
     def _check_scores(self, bench: Bench) -> None:
-        """The judge's P(human) and cell of each episode, and the evaluation that follows from them."""
+        """Check the judge's P(human) and the cell of each episode, and the evaluation computed from them."""
         if any(one.state == "completed" and len(one.fingerprint) != len(bench.train.names) for one in self.episodes):
             self.report.add("fingerprint", self.where, "of another length", f"{len(bench.train.names)} features")
             return
@@ -181,14 +182,12 @@ class _Candidate:
             ours, theirs = (one.replicates if one is not None else () for one in (stored, made))
             if not near(ours, theirs):
                 self.report.add("score", f"{self.where}, {name} (without each call)", json.dumps(ours), json.dumps(theirs))
-        cells, again = ({cell.cell: cell for cell in one.cells} for one in (self.evaluation, expected))
-        for number in sorted({*cells, *again}):
+        cells, expected_cells = ({cell.cell: cell for cell in one.cells} for one in (self.evaluation, expected))
+        for number in sorted({*cells, *expected_cells}):
             for part in ("share", "score", "se"):
-                found, made_again = getattr(cells.get(number), part, None), getattr(again.get(number), part, None)
-                self.report.compare("score", f"{self.where}, cell {number} ({part})", found, made_again)
+                found, wanted_value = getattr(cells.get(number), part, None), getattr(expected_cells.get(number), part, None)
+                self.report.compare("score", f"{self.where}, cell {number} ({part})", found, wanted_value)
         if self.evaluation.remarks != expected.remarks:
-            self.report.add("remarks", self.where, _words(self.evaluation), _words(expected))
-
-
-def _words(evaluation: Evaluation) -> str:
-    return ", ".join(f"{remark.wanted} {remark.feature}" for remark in evaluation.remarks) or "none"
+            both = (self.evaluation.remarks, expected.remarks)
+            before, again = (", ".join(f"{one.wanted} {one.feature}" for one in remarks) or "none" for remarks in both)
+            self.report.add("remarks", self.where, before, again)

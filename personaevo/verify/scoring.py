@@ -1,4 +1,4 @@
-"""What a run was scored by, beside what is made again: cells, objectives, what people get, and the dialogues of the judge."""
+"""Checks of the stored scoring of a run against the recomputed one: cells, rules, levels of people, and control dialogues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from personaevo.verify.report import Report, near
 
 
 def check_cells(run: Run, bench: Bench, report: Report) -> None:
-    """The modes of behavior that people were found to have."""
+    """Check the cells, which are modes of the behavior of people."""
     expected = bench.cells()
     if len(run.cells) != len(expected):
         report.add("cell", f"run {run.id}", f"{len(run.cells)} cells", f"{len(expected)} cells")
@@ -28,7 +28,7 @@ def check_cells(run: Run, bench: Bench, report: Report) -> None:
 
 
 def check_scoring(run: Run, stored: Scoring, made: Scoring, report: Report) -> None:
-    """The objectives with their roles and floors, what people get, and the dialogues that the judge was trained against."""
+    """Check the rules of objectives, the levels of people, and the control dialogues of the judge."""
     for name in ordered([*{**stored.rules, **made.rules}]):
         if stored.rules.get(name) != made.rules.get(name):
             report.add("scoring", f"run {run.id}, rule of {name[:80]}", stored.rules.get(name), made.rules.get(name))
@@ -38,9 +38,9 @@ def check_scoring(run: Run, stored: Scoring, made: Scoring, report: Report) -> N
         for part in ("zero", "people"):
             report.compare("scoring", f"{where} ({part})", getattr(ours.get(place), part, None), getattr(theirs.get(place), part, None))
     report.checked["levels"] += len(ours)
-    kept, again = _by_kind(stored.controls), _by_kind(made.controls)
-    for split, kind in dict.fromkeys((*kept, *again)):
-        _check_controls(f"run {run.id}, {kind[:80]} of the judge, {split[:80]}", kept[split, kind], again[split, kind], report)
+    before, again = _by_kind(stored.controls), _by_kind(made.controls)
+    for split, kind in dict.fromkeys((*before, *again)):
+        _check_controls(f"run {run.id}, {kind[:80]} of the judge, {split[:80]}", before[split, kind], again[split, kind], report)
     report.checked["controls"] += len(stored.controls)
 
 
@@ -52,7 +52,7 @@ def _by_kind(some: Sequence[Control]) -> dict[tuple[str, str], list[Control]]:
 
 
 def _check_controls(where: str, stored: Sequence[Control], made: Sequence[Control], report: Report) -> None:
-    """Dialogues of one kind: as many as are made again, and the same ones. The first that is not is told."""
+    """Compare the dialogues of one kind with the recomputed ones, and report the first difference."""
     if len(stored) != len(made):
         report.add("scoring", where, f"{len(stored)} dialogues", f"{len(made)} dialogues")
         return

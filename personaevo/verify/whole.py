@@ -1,4 +1,4 @@
-"""All of an archive."""
+"""Verification of a whole archive."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ def verify(
     path: str | os.PathLike[str], *, users: UserSimulator | None = None, agent: AgentSimulator | AgentFunction | None = None,
     judge: Judge | None = None, objectives: Sequence[Objective] = (), descriptors: Descriptors | None = None,
 ) -> Verification:  # fmt: skip
-    """Checks all that can be computed again; numbers agree within 1e-6. Of an archive that is being written, its last snapshot.
+    """Check everything in an archive that can be recomputed; numbers agree within 1e-6. An archive that is being written is checked in its
+    last snapshot.
 
-    A file that is refused as it is (damaged, or with values that no search writes) gives that as its finding. What cannot be checked
-    because something is not at hand (the people's file, say) is no finding. Scores that parts of one's own had a share in are checked where
-    the same parts are given, as to ``search``.
+    A file that cannot be read (damaged, or with values that no search writes) gets one finding that says so. A check that lacks an input,
+    such as the file of people, is listed as unchecked. Scores of runs with custom parts are checked if the same parts are given, as to
+    ``search``.
 
     Raises:
         ArchiveBusyError: it is being written and no snapshot appears.
@@ -65,7 +66,7 @@ def _check(archive: Archive, report: Report, parts: Parts) -> None:
 
 
 def _check_programs(archive: Archive, report: Report) -> None:
-    """Every source, and every other text of a program that was proposed, must have the id that it goes by."""
+    """Check that every stored text of a program has the program's id."""
     texts = "SELECT id, source FROM programs UNION ALL SELECT program, variant FROM candidates WHERE variant IS NOT NULL"
     for key, source in archive.query(texts)[1]:
         report.checked["programs"] += 1
@@ -78,7 +79,7 @@ def _check_programs(archive: Archive, report: Report) -> None:
 
 
 def _check_refinement(archive: Archive, report: Report) -> None:
-    """Everybody's record must be as it was written, and the profile that it returns the one that was scored."""
+    """Check that every person's record is unchanged, and that the returned profile is the one that was scored."""
     for row in archive.refinements().people():
         report.checked["profiles"] += 1
         try:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaevo.archive import Archive
-from personaevo.archive.digest import number, row_sum
+from personaevo.archive.digest import digits, row_sum
 from personaevo.archive.rows import rows_of
 from personaevo.records import Commit, Estimate
 
@@ -45,11 +45,11 @@ def test_order_of_rows_does_not_count(order: list[int]) -> None:
 @settings(max_examples=200)
 @given(FLOATS)
 def test_nine_digits_and_one_zero(value: float) -> None:
-    text = number(value)
+    text = digits(value)
     assert text is not None
-    assert number(float(text)) == text
-    assert number(-0.0) == number(0.0)
-    assert number(None) is None
+    assert digits(float(text)) == text
+    assert digits(-0.0) == digits(0.0)
+    assert digits(None) is None
 
 
 def test_order_of_commits_and_settings_do_not_count(tmp_path: Path) -> None:

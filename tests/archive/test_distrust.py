@@ -10,45 +10,50 @@ import duckdb
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_scoring, a_table
 
-from personaevo.archive import Archive, bounds, catalog
+from personaevo.archive import Archive
+from personaevo.archive.bounds import _EXPECTED, MAX_SOURCE_BYTES, TABLES
+from personaevo.archive.catalog import apply_migration, migrations
 from personaevo.errors import ArchiveError
 from personaevo.programs.source import MAX_BYTES
 
 CANARY = "the canary sang"
 OBJECTS = {
-    "another table": ("CREATE TABLE more (x INTEGER)", "'more' has no place there"),
-    "another view": ("CREATE VIEW more AS SELECT 1 AS x", "'more' has no place there"),
-    "another schema": ("CREATE SCHEMA s; CREATE TABLE s.runs (x INTEGER)", "'s.runs' has no place there"),
-    "a view that reads a file": ("CREATE OR REPLACE VIEW elites AS SELECT * FROM read_text('{canary}')", "'elites' is another"),
-    "a view that reads the internet": ("CREATE OR REPLACE VIEW lineage AS SELECT 'http://127.0.0.1:9/' AS y", "'lineage' is another"),
+    "another table": ("CREATE TABLE more (x INTEGER)", "'more' does not belong there"),
+    "another view": ("CREATE VIEW more AS SELECT 1 AS x", "'more' does not belong there"),
+    "another schema": ("CREATE SCHEMA s; CREATE TABLE s.runs (x INTEGER)", "'s.runs' does not belong there"),
+    "a view that reads a file": ("CREATE OR REPLACE VIEW elites AS SELECT * FROM read_text('{canary}')", "'elites' has another definition"),
+    "a view that reads the internet": (
+        "CREATE OR REPLACE VIEW lineage AS SELECT 'http://127.0.0.1:9/' AS y",
+        "'lineage' has another definition",
+    ),
     "a view that never ends": (
         "CREATE OR REPLACE VIEW cells AS WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT * FROM t",
-        "'cells' is another",
+        "'cells' has another definition",
     ),
-    "a view for a table": ("ALTER TABLE programs RENAME TO p; CREATE VIEW programs AS SELECT * FROM p", "'p' has no place there"),
+    "a view for a table": ("ALTER TABLE programs RENAME TO p; CREATE VIEW programs AS SELECT * FROM p", "'p' does not belong there"),
     "a view for the versions": (
-        "ALTER TABLE migrations RENAME TO m; CREATE VIEW migrations AS SELECT * FROM m", "its 'migrations' is another",
+        "ALTER TABLE migrations RENAME TO m; CREATE VIEW migrations AS SELECT * FROM m", "its 'migrations' has another definition",
     ),
     "a missing table": ("DROP TABLE finals", "'finals' is missing"),
     "a missing view": ("DROP VIEW lineage", "'lineage' is missing"),
-    "a column more": ("ALTER TABLE runs ADD COLUMN evil VARCHAR", "'runs' is another"),
-    "a default": ("ALTER TABLE programs ALTER COLUMN source SET DEFAULT random()", "'programs' is another"),
-    "another type": ("DROP TABLE finals; CREATE TABLE finals (run VARCHAR)", "'finals' is another"),
+    "a column more": ("ALTER TABLE runs ADD COLUMN evil VARCHAR", "'runs' has another definition"),
+    "a default": ("ALTER TABLE programs ALTER COLUMN source SET DEFAULT random()", "'programs' has another definition"),
+    "another type": ("DROP TABLE finals; CREATE TABLE finals (run VARCHAR)", "'finals' has another definition"),
     "a generated column": (
         "DROP TABLE programs; CREATE TABLE programs (id VARCHAR NOT NULL, source VARCHAR AS (repeat(id, 1000000)))",
-        "'programs' is another",
+        "'programs' has another definition",
     ),
     "a check": ("DROP TABLE programs; CREATE TABLE programs (id VARCHAR NOT NULL, source VARCHAR NOT NULL CHECK (length(source) > 3))",
-                "'programs' is another"),
-    "an index": ("CREATE INDEX i ON programs (id)", "an index has no place there"),
+                "'programs' has another definition"),
+    "an index": ("CREATE INDEX i ON programs (id)", "an index does not belong there"),
     "no version": ("DELETE FROM migrations", "its 'migrations' is empty"),
-    "a macro": ("CREATE MACRO arg_max(a, b) AS 'EVIL'", "a macro has no place there"),
+    "a macro": ("CREATE MACRO arg_max(a, b) AS 'EVIL'", "a macro does not belong there"),
     "macros for what opening needs": (
         "CREATE MACRO max(x) AS 1; CREATE MACRO coalesce(a, b) AS 1; CREATE MACRO duckdb_tables() AS TABLE SELECT 1",
-        "a macro has no place there",
+        "a macro does not belong there",
     ),
-    "an operator": ('CREATE MACRO "-"(a, b) AS 13', "a macro has no place there"),
-    "a type": ("CREATE TYPE color AS ENUM ('red')", "a type has no place there"),
+    "an operator": ('CREATE MACRO "-"(a, b) AS 13', "a macro does not belong there"),
+    "a type": ("CREATE TYPE color AS ENUM ('red')", "a type does not belong there"),
 }  # fmt: skip
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -114,11 +119,11 @@ def test_a_trigger(tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{path}' AS archive (STORAGE_VERSION 'v2.0.0')")
         connection.execute("USE archive")
-        for number in range(1, 1 + len(catalog.migrations())):
-            catalog.migrate(lambda *sql: connection.execute(*sql).fetchall(), number)
+        for number in range(1, 1 + len(migrations())):
+            apply_migration(lambda *sql: connection.execute(*sql).fetchall(), number)
         connection.execute("CREATE TRIGGER t AFTER INSERT ON programs FOR EACH STATEMENT INSERT INTO migrations VALUES (99, 'x')")
     for opener in (Archive.read, Archive.create_or_open):
-        with pytest.raises(ArchiveError, match="a trigger has no place there"):
+        with pytest.raises(ArchiveError, match="a trigger does not belong there"):
             opener(path)
 
 
@@ -183,7 +188,7 @@ def test_values_that_no_search_writes(planted: Callable[[str], Path], name: str)
 
 
 def test_more_rows_than_fit(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_ROWS", 7)
+    monkeypatch.setattr("personaevo.archive.bounds.MAX_ROWS", 7)
     with Archive.read(whole) as archive:
         with pytest.raises(ArchiveError, match="'episodes' holds 8 rows; at most 7 can be read at once"):
             archive.episodes(1, 0)
@@ -191,20 +196,20 @@ def test_more_rows_than_fit(whole: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_bound_of_a_source_is_that_of_programs() -> None:
-    assert bounds.MAX_SOURCE_BYTES == MAX_BYTES
+    assert MAX_SOURCE_BYTES == MAX_BYTES
 
 
 def test_every_table_and_column_of_text_is_bounded() -> None:
     """So that a migration that adds one is not forgotten here."""
     with duckdb.connect() as connection:
-        for file in catalog.migrations():
+        for file in migrations():
             connection.execute(file.read_text(encoding="utf-8"))
         columns = connection.execute(
             "SELECT table_name, column_name FROM duckdb_columns() JOIN duckdb_tables() USING (table_name) "
             "WHERE NOT duckdb_columns.internal AND data_type NOT IN ('INTEGER', 'BIGINT', 'TIMESTAMP')"
         ).fetchall()
-    assert {table for table, _ in columns} == set(bounds.TABLES)
-    assert [pair for pair in columns if pair[1] not in bounds._EXPECTED[pair[0]]] == []
+    assert {table for table, _ in columns} == set(TABLES)
+    assert [pair for pair in columns if pair[1] not in _EXPECTED[pair[0]]] == []
 
 
 @pytest.mark.parametrize("sql", [

@@ -13,7 +13,10 @@ import duckdb
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, scored
 
-from personaevo.archive import Archive, bounds, digest, memory, sums
+from personaevo.archive import Archive, sums
+from personaevo.archive.bounds import TABLES
+from personaevo.archive.digest import _canonical_json
+from personaevo.archive.memory import CandidateNumbers, StoredPrograms, text_md5
 from personaevo.archive.rows import as_json, row_as_json
 from personaevo.errors import ArchiveError
 from personaevo.records import Candidate, CellScore, Commit, Estimate, Persona, PlanItem, Program, Screened
@@ -32,8 +35,8 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 def again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many commits were added up a second time, at each check."""
     counts: list[int] = []
-    own = sums._again
-    monkeypatch.setattr(sums, "_again", lambda database, wrong: (counts.append(len(wrong)), own(database, wrong))[1])
+    own = sums._recomputed
+    monkeypatch.setattr(sums, "_recomputed", lambda database, wrong: (counts.append(len(wrong)), own(database, wrong))[1])
     return counts
 
 
@@ -95,7 +98,7 @@ def test_texts_are_encoded_as_json_does(value: object) -> None:
     assert json.loads(row_as_json(row)) == json.loads(as_json(row)) == row
     if not isinstance(value, float | dict):
         plain = ["kind", 3, value]
-        assert digest._as_bytes(plain) == json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+        assert _canonical_json(plain) == json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -106,7 +109,7 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
 
 def test_text_that_is_not_unicode_is_told_as_ever() -> None:
     with pytest.raises(UnicodeEncodeError):
-        digest._as_bytes(["\ud800"])
+        _canonical_json(["\ud800"])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -161,7 +164,7 @@ def test_a_stored_program_is_known_again(tmp_path: Path) -> None:
 
 
 def test_numbers_are_known_whether_whole_or_not() -> None:
-    numbers = memory.Numbers(3)
+    numbers = CandidateNumbers(3)
     for number in (5, 4, 7):
         numbers.add(number)
     assert [number in numbers for number in range(-1, 9)] == [False, True, True, True, False, True, True, False, True, False]
@@ -173,11 +176,11 @@ def test_programs_of_the_same_hash_are_told_apart(archive: Archive, monkeypatch:
     run = archive.begin_run(SETTINGS, CELLS)
     for number in range(4):
         archive.commit(run.id, a_commit(number))
-    monkeypatch.setattr(memory, "hash", len, raising=False)
-    known = memory.Programs(archive._database)
+    monkeypatch.setattr("personaevo.archive.memory.hash", len, raising=False)
+    known = StoredPrograms(archive._database)
     for number in range(4):
         program = a_commit(number).candidate.program
-        assert known.text(program.id) == memory.md5(program.source)
+        assert known.text(program.id) == text_md5(program.source)
         assert known.text(program.id[::-1]) is None
 
 
@@ -241,4 +244,4 @@ def test_only_the_rows_of_elites_are_looked_at_for_elites(archive: Archive) -> N
         assert [one.number for one in reader.elites()] == [0]
         with pytest.raises(ArchiveError, match="'operator'"):
             reader.commits(run.id)
-    assert "holders" in bounds.TABLES
+    assert "holders" in TABLES

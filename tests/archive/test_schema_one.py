@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from personaevo.archive import Archive, catalog, merge
+from personaevo.archive import Archive, merge
+from personaevo.archive.catalog import migrations
 from personaevo.cli.app import run
 from personaevo.judge.objectives import SCORING
 from personaevo.verify import verify
@@ -36,7 +37,7 @@ def test_it_is_read_as_it_is(first: Path) -> None:
     before = first.read_bytes()
     with Archive.read(first) as archive:
         summary = archive.summary()
-        assert (summary["schema"], summary["domain"], summary["runs"]) == (len(catalog.migrations()), "camping", 1)
+        assert (summary["schema"], summary["domain"], summary["runs"]) == (len(migrations()), "camping", 1)
         assert (summary["programs"], summary["episodes"], summary["digest"]) == (6, 36, DIGEST)
         assert archive.verify_digest() == DIGEST
         assert len(archive.program(archive.commits(1)[0].candidate.program.id)["personas"]) == 3
@@ -54,10 +55,10 @@ def test_it_is_read_as_it_is(first: Path) -> None:
 
 def test_it_is_migrated_for_writing(first: Path) -> None:
     with Archive.create_or_open(first) as archive:
-        assert archive.summary()["schema"] == len(catalog.migrations())
+        assert archive.summary()["schema"] == len(migrations())
         assert archive.calls().get("0" * 32) is None
     with duckdb.connect(str(first), read_only=True) as connection:
-        assert connection.execute("SELECT max(number) FROM migrations").fetchall() == [(len(catalog.migrations()),)]
+        assert connection.execute("SELECT max(number) FROM migrations").fetchall() == [(len(migrations()),)]
     with Archive.read(first) as archive:
         assert archive.verify_digest() == DIGEST
 

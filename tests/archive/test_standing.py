@@ -12,7 +12,7 @@ from personaevo import content
 from personaevo.archive import Archive
 from personaevo.evolve import ranking
 from personaevo.evolve.ranking import Scored
-from personaevo.inspect import best_id
+from personaevo.inspect.finding import best_id
 from personaevo.records import Candidate, CellScore, Commit, Estimate, Evaluation, Program, Scoring
 
 ROOT = Path(__file__).resolve().parents[2]

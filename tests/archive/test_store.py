@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
-from personaevo.archive import Archive, store
+from personaevo.archive import Archive
 from personaevo.archive.catalog import migrations
+from personaevo.archive.memory import text_md5
 from personaevo.errors import ArchiveError
 from personaevo.records import Candidate, Commit, Estimate, FinalTable, PlanItem, Program, Scoring
 
@@ -183,14 +184,14 @@ def test_of_what_waits_nothing_is_stored_if_it_cannot_be_written(archive: Archiv
 def test_an_interrupt_leaves_no_half_of_a_candidate(archive: Archive, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     run = archive.begin_run(SETTINGS, CELLS)
     archive.commit(run.id, a_commit(0))
-    calls, own = iter(range(1, 100)), store._md5
+    calls, own = iter(range(1, 100)), text_md5
 
     def interrupted(text: str) -> bytes:
         if next(calls) == call:
             raise KeyboardInterrupt
         return own(text)
 
-    monkeypatch.setattr(store, "_md5", interrupted)
+    monkeypatch.setattr("personaevo.archive.memory.text_md5", interrupted)
     for number in range(1, 5):
         with suppress(KeyboardInterrupt):
             archive.add(run.id, a_commit(number))

@@ -386,7 +386,7 @@ def test_interrupted_twice_then_resumed() -> None:
     assert out == ""
     assert "Traceback" not in err
     told, command = err.strip().splitlines()[-2:]
-    assert "of 60 candidates are saved in here.duckdb. To go on:" in told
+    assert "of 60 candidates are saved in here.duckdb. To continue:" in told
     words = command.split("personaevo ", 1)[1].split()
     assert words[0] == "search"
     assert sorted(words) == sorted(["search", *settings, "--resume"])

@@ -82,7 +82,7 @@ def found(capsys: Capture) -> dict[str, Any]:
 def test_the_embedded_engine_needs_nothing(capsys: Capture) -> None:
     assert run([*EMBEDDED, "--html", "page.html"]) == 0
     said = capsys.readouterr()
-    assert all(words in said.out for words in ("words per turn", "follows", "Conduct", "What the inverse brings", "calibration.duckdb"))
+    assert all(words in said.out for words in ("words per turn", "follows", "Conduct", "Effect of the inverse", "calibration.duckdb"))
     assert "20/20 dialogues" in said.err and "The page is page.html" in said.err
     page = Path("page.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 19 and "<script" not in page and "Calibration of embedded" in page
@@ -126,7 +126,7 @@ def test_a_budget_stops_and_a_higher_one_goes_on(capsys: Capture, server: ModelS
     Path("a.duckdb").unlink()
     assert run(by(server, "--wording", "draft", "--max-calls", "30")) == 1
     said = capsys.readouterr()
-    assert "Stopped: " in said.err and "go on with the same arguments and --archive a.duckdb" in said.err and said.out == ""
+    assert "Stopped: " in said.err and "continue with the same arguments and --archive a.duckdb" in said.err and said.out == ""
     assert 0 < calls() <= 30
     asked = asked_of(server)
     assert run(by(server, "--wording", "draft", "--json")) == 0
@@ -172,7 +172,7 @@ def test_a_dry_run_asks_nothing(capsys: Capture, server: ModelServer) -> None:
     printed = json.loads(capsys.readouterr().out)
     assert printed["dialogues"] == 18 and printed["planned"][0]["calls"] > 50
     assert run(["calibrate", "--model", "user=embedded", "--dry-run"]) == 0
-    assert "nothing would be asked" in capsys.readouterr().out
+    assert "no calls, no costs" in capsys.readouterr().out
     assert asked_of(server) == asked and list(Path().iterdir()) == []
 
 

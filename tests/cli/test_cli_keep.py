@@ -19,7 +19,7 @@ import pytest
 from personaevo import content
 from personaevo.archive import Archive, Finding, named_queries, named_query
 from personaevo.cli.app import run
-from personaevo.cli.archive import keep
+from personaevo.cli.archive.keep import _verification
 from personaevo.verify import Verification
 from tests.cli.cli_cases import Capture, fails
 
@@ -44,7 +44,7 @@ def test_verify_says_what_it_found_and_ends_with_1(capsys: Capture, archive: str
     assert run(["archive", "verify", archive]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("not checked: run 1, numbers of the finals and the final table")
-    assert said[-1] == "all that was checked agrees"
+    assert said[-1] == "no disagreements"
     with duckdb.connect(archive) as connection:
         connection.execute("UPDATE candidates SET parents = ['no such thing' || chr(27)] WHERE number = 2")
     assert run(["archive", "verify", archive]) == 1
@@ -60,7 +60,7 @@ def test_verify_says_what_it_found_and_ends_with_1(capsys: Capture, archive: str
 
 def test_many_findings_are_cut_and_their_text_is_data() -> None:
     findings = tuple(Finding("score", f"candidate {number}", "\x1b[31m" + "x" * 1000, "a\nb") for number in range(1234))
-    text = keep._verification(Verification(findings, ("why\nnot",), {"runs": 1}))
+    text = _verification(Verification(findings, ("why\nnot",), {"runs": 1}))
     lines = text.splitlines()
     assert len(lines) == 3 * 20 + 4
     assert "… and 1,214 more" in text
@@ -75,7 +75,7 @@ def test_many_findings_are_cut_and_their_text_is_data() -> None:
 def test_merge_and_compact(capsys: Capture, archive: str) -> None:
     assert run(["archive", "merge", "both.duckdb", archive, archive]) == 0
     said = capsys.readouterr()
-    assert said.err.count("kept once") == 1
+    assert said.err.count("stored once") == 1
     assert "1 run, 5 programs, 5 evaluations, 120 episodes; digest " in said.out
     assert "exists" in fails(capsys, ["archive", "merge", "both.duckdb", archive])
     assert "Missing argument" in fails(capsys, ["archive", "merge", "new.duckdb"], 2)

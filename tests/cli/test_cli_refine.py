@@ -84,7 +84,7 @@ def test_a_stopped_refinement_goes_on(capsys: Capture) -> None:
     (["--people", "nowhere"], 1, "nowhere"),
     (["nowhere.json", "--people", "people"], 1, "nowhere.json: no such file"),
     (["nothing", "--text", "You.", "--people", "people"], 2, "given twice"),
-    (["--behavior", "people/p00.json", "--dialogues", "x"], 2, "--dialogues belongs to the index"),
+    (["--behavior", "people/p00.json", "--dialogues", "x"], 2, "--dialogues needs --people"),
     (["--people", "people", "--model", "user"], 2, "expected ROLE=MODEL"),
     (["--people", "people", "--model", "judge=openai:x"], 1, "no role 'judge' here"),
     (["--people", "people", "--domain", "nowhere"], 1, "unknown domain 'nowhere'"),

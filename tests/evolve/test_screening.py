@@ -10,7 +10,7 @@ import pytest
 
 from examples.model_server import ModelServer, person_or_agent
 from personaevo.archive import Archive
-from personaevo.cli.progress import Display
+from personaevo.cli.progress import SearchProgress
 from personaevo.config import SearchConfig, make_config
 from personaevo.evolve.estimate import dialogues
 from personaevo.evolve.progress import Outlook, Progress
@@ -154,10 +154,10 @@ def test_the_first_line_tells_what_is_played_and_how_long_it_takes(server: Model
     def at(done: int, played: int) -> Progress:
         return Progress(done, CANDIDATES, None, None, 1, 16, 0, 1.0, outlook=Outlook(planned, 754.0, played))
 
-    with Display(config) as display:
+    with SearchProgress(config) as display:
         for now in (at(0, 0), at(0, planned.all // 2), at(1, planned.all // 2), at(CANDIDATES, planned.all)):
             display(now)
     told = capsys.readouterr().err.splitlines()
-    assert told[0].startswith(f"{planned.all} dialogues are played by models, about 13 min: {planned.controls} that the judge learns from")
+    assert told[0].startswith(f"{planned.all} dialogues are played by models, about 13 min: {planned.controls} to train the judge")
     assert told[1].startswith(f"{planned.all // 2}/{planned.all} dialogues, candidates 0/{CANDIDATES}")
     assert told[2].startswith(f"{planned.all}/{planned.all} dialogues, candidates {CANDIDATES}/{CANDIDATES}, best -, cells 1/16")

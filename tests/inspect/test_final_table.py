@@ -10,9 +10,9 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.evolve.names import AUDITOR
-from personaevo.inspect import headline_object, layout, table_object, table_text
-from personaevo.inspect.scoring import Rules, arranged, people_get, rules_at_hand, steered, trained_against
-from personaevo.inspect.table import headline, table_view
+from personaevo.inspect import layout
+from personaevo.inspect.scoring import Rules, arranged, current_rules, people_levels, steered, trained_against
+from personaevo.inspect.table import headline, headline_object, table_object, table_text, table_view
 from personaevo.judge import objectives as registry
 from personaevo.judge.objectives import objectives, shown
 from personaevo.judge.objectives.base import Objective, mean_over_dialogues
@@ -118,7 +118,7 @@ def test_an_objective_more_needs_no_change_elsewhere(monkeypatch: pytest.MonkeyP
     more = Objective(name="brand_new", meaning="x", needs="dialogue", raw=mean_over_dialogues(lambda one: 1.0), role="steers", order=2)
     monkeypatch.setattr(registry, "objectives", lambda: tuple(sorted((*objectives(), more), key=lambda one: (one.order, one.name))))
     monkeypatch.setattr("personaevo.inspect.scoring.objectives", registry.objectives)
-    assert "brand_new" in steered(rules_at_hand())
+    assert "brand_new" in steered(current_rules())
     rows = (TableRow("evolved", "abc", measured({"brand_new": 0.5, "score": 0.5, "human_likeness": 0.5})),)
     assert layout.as_text(table_view(FinalTable(rows)), 100).split()[:6] == ["human", "score", "likeness", "brand", "new", "evolved"]
     assert table_object(FinalTable(rows))[0]["brand_new"]["mean"] == 0.5
@@ -129,7 +129,7 @@ def test_names_of_another_scoring_stand_last() -> None:
 
 
 def test_what_a_run_does_not_tell_is_left_out() -> None:
-    assert people_get(Scoring(RULES, ()), "train") == ""
+    assert people_levels(Scoring(RULES, ()), "train") == ""
     for kinds in (None, "", "no JSON", "[1]", "3", '{"a": "b"}', "[" * 100_000):
         assert trained_against(Run(1, {} if kinds is None else {"negatives": kinds})) == ""
     assert trained_against(Run(1, {"negatives": '{"persona_free": 60}'})).endswith(": 60 persona-free")

@@ -165,7 +165,7 @@ def test_show_has_all_of_a_program(capsys: Capture, family: Path) -> None:
                  "should go together less, or against each other: words per turn and short rate",
                  "should go together: pushback rate and emotion rate", "expected on fresh dialogues: score 0.7",
                  "people get human likeness 0.75 (raw, in 8 dialogues)",
-                 "judge trained against dialogues that are no people's: 60 persona-free, 7 robots",
+                 "judge trained against dialogues that are not by people: 60 persona-free, 7 robots",
                  "score harmonic mean of the objectives that steer",
                  "1 dialogue: raised ValueError (fault: program)", "persona p0 for task task0: somebody Be brief.",
                  "best dialogue", "worst dialogue", "user: hello 0 assistant: good day"):  # fmt: skip
@@ -238,7 +238,7 @@ def test_diff(capsys: Capture, family: Path) -> None:
     text = said(capsys, ["diff", str(family), "three"])
     assert "\n-# two\n+# three\n AXES = []\n" in text
     assert "1 line added, 1 removed" in text
-    assert "the people's figures are not at hand" in words(text)
+    assert "the file of people is not available" in words(text)
     other = json.loads(said(capsys, ["diff", str(family), "other", "cell:0", "--json"]))
     assert (other["before"]["program"], other["after"]["program"]) == ("three", "other")
 
@@ -253,10 +253,10 @@ def test_diff_with_a_failed_program(capsys: Capture, family: Path) -> None:
 def test_dialogues_that_are_not_held_any_more(capsys: Capture, tmp_path: Path) -> None:
     pruned = [replace(commit, episodes=()) if commit.candidate.number == 2 else commit for commit in a_family()]
     path = write(tmp_path / "pruned.duckdb", pruned)
-    assert "the archive does not hold its dialogues any more" in said(capsys, ["show", str(path), "two"])
+    assert "its dialogues were left out of the archive" in said(capsys, ["show", str(path), "two"])
     text = words(said(capsys, ["diff", str(path), "three"]))
-    assert "the archive does not hold the dialogues of candidate 2 any more" in text
-    assert "the archive does not hold the scores without each call: no paired interval" in text
+    assert "the dialogues of candidate 2 were left out of the archive" in text
+    assert "the archive has no jackknife replicates of the scores: no paired interval" in text
     found = json.loads(said(capsys, ["diff", str(path), "three", "--json"]))
     assert (found["missing"], found["same_plan"], found["tasks"]) == ([2], True, 4)
     steps = -1.0, 0.0, 0.5, 0.5

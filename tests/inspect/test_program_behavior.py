@@ -12,7 +12,7 @@ from inspect_cases import a_family, episodes, write
 from personaevo import definitions, reference
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
-from personaevo.inspect.behavior import changes, means, people_of
+from personaevo.inspect.behavior import changes, people_of
 from personaevo.records import Run
 
 WIDTH = len(definitions.features().names)
@@ -26,15 +26,15 @@ def service(**more: object) -> Run:
 
 def test_means_are_over_completed_dialogues(tmp_path: Path, finished_archive: Path) -> None:
     with Archive.read(finished_archive) as archive:
-        done = np.array([one.fingerprint for one in archive.episodes(1, 0) if one.state == "completed"])
-        found = means(archive, 1, 0)
-    assert tuple(found) == definitions.features().names
-    assert list(found.values()) == pytest.approx(done.mean(axis=0))
+        own = archive.episodes(1, 0)
+        found = {row.behavior: row.before for row in changes(archive.run(1), own, own).rows}
+    done = np.array([one.fingerprint for one in own if one.state == "completed"])
+    assert [found[name] for name in definitions.features().names] == pytest.approx(done.mean(axis=0))
     with Archive.read(write(tmp_path / "a.duckdb", a_family())) as archive:
-        assert means(archive, 1, 0) == pytest.approx({"behavior 0": 1.5, "behavior 1": 2.5, "behavior 2": 3.5})
-        assert means(archive, 1, 5) == {}  # it failed before a dialogue
-        with pytest.raises(ArchiveError, match="has no run 9"):
-            means(archive, 9, 0)
+        run, own, failed = archive.run(1), archive.episodes(1, 0), archive.episodes(1, 5)
+    found = {row.behavior: row.before for row in changes(run, own, own).rows}
+    assert found == pytest.approx({"behavior 0": 1.5, "behavior 1": 2.5, "behavior 2": 3.5})
+    assert changes(run, own, failed).rows == ()  # it failed before a dialogue
 
 
 def test_changes_in_peoples_standard_deviations() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run
-from personaevo.inspect import refined
+from personaevo.inspect.refinement import refined
 from personaevo.refine.behavior import Behavior, TextItem
 from personaevo.refine.result import PersonResult
 from personaevo.refine.run import refine_people
@@ -78,7 +78,7 @@ def test_who_is_meant(file: Path, finished_archive: Path, capsys: Capture) -> No
     assert "p01 as user" in said(capsys, str(file), "p01")
     assert "failed" in said(capsys, str(file), "[red]")
     assert "has several people called 'p0': there is p00, p01" in fails(capsys, ["archive", "profiles", str(file), "p0"])
-    assert "has nobody called 'p02': there is p0" in fails(capsys, ["archive", "profiles", str(file), "p02"])
+    assert "has no person called 'p02': there is p0" in fails(capsys, ["archive", "profiles", str(file), "p02"])
     assert "holds no refined profiles: 'personaevo refine" in fails(capsys, ["archive", "profiles", str(finished_archive)])
 
 

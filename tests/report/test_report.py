@@ -127,8 +127,8 @@ def test_a_long_archive_is_cut_and_says_so(material: Material, monkeypatch: pyte
     assert best is not None
     assert next(iter(cut.episodes)) == best.candidate.number
     assert (len(found["dialogues"]), len(found["sources"]["programs"]), len(found["programs"])) == (2, 3, 5)
-    assert "dialogues are here for 2 of 5 programs" in found["notes"][0]
-    assert "Sources are here for 3 of 5 candidates" in found["notes"][1]
+    assert "dialogues of 2 of 5 programs" in found["notes"][0]
+    assert "sources of 3 of 5 candidates" in found["notes"][1]
 
 
 # --- objectives
@@ -239,7 +239,7 @@ def test_a_search_that_has_not_ended(changed: Any) -> None:
     assert found["best"] == material.ranked()[0].candidate.number
     assert (found["table"], found["versus"], found["finals"]) == ([], [], [])
     below = report_data(replace(material, scoring=replace(material.scoring, rules=out_of_reach(material))))
-    assert below["headline"] == ["No candidate holds the floors yet."]
+    assert below["headline"] == ["No candidate meets the floors yet."]
     assert below["best"] is None
     assert {one["rank"] for one in below["programs"]} == {None}
 
@@ -252,9 +252,9 @@ def test_people_from_elsewhere_are_left_out_and_it_says_why(changed: Any) -> Non
     other = material_of(changed("UPDATE runs SET settings = json_merge_patch(settings, '{\"people_digest\": \"0\"}')"))
     found = report_data(other)
     assert other.compared.people is None
-    assert found["notes"] == ["The people installed here are not those the run was measured against, so they are left out."]
+    assert found["notes"] == ["The installed people are not those the run was measured against, so they are left out."]
     assert found["charts"]["behaviors"]["figure"] is None
-    assert found["charts"]["plane"]["words"].startswith("People's figures are not at hand")
+    assert found["charts"]["plane"]["words"].startswith("People are not available")
     assert [trace["name"] for trace in found["charts"]["plane"]["figure"]["data"]] == ["people", "best program", "cell numbers"]
     assert json.dumps(found, allow_nan=False)
 

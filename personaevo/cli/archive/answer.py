@@ -1,4 +1,4 @@
-"""What a query answers: as plain values, as CSV, and as a table that fits the terminal."""
+"""The result of a query as plain values, as CSV, and as a table that fits the terminal."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from rich.text import Text
 
 from personaevo.text import one_line, plain
 
-_LONGEST = 200  # characters of a value in a table
-_GAP, _NARROWEST = 2, 8  # columns of a terminal: between two columns of a table, and of a text that can still be read
+_MAX_VALUE = 200  # characters of a value in a table
+_GAP, _MIN_WIDTH = 2, 8  # characters: between two columns, and of the narrowest column of text
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Columns (names may repeat) and rows of any values that DuckDB knows. As a view of rich: a table no wider than there is room."""
+class QueryResult:
+    """Columns (names may repeat) and rows of any DuckDB values. As a rich renderable: a table that fits the width."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
     def as_object(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return columns and rows as JSON values."""
         return {"columns": list(self.columns), "rows": [[_plain_value(value) for value in row] for row in self.rows]}
 
     def as_csv(self) -> str:
-        """With all digits, and safe for a terminal; lists and maps are JSON."""
+        """Write CSV with all digits, safe for a terminal; lists and maps are JSON."""
         text = StringIO()
         lines = [self.columns, *([_text(_plain_value(value)) for value in row] for row in self.rows)]
         csv.writer(text, lineterminator="\n").writerows([[plain(value) for value in line] for line in lines])
         return text.getvalue()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Figures are whole; texts share the room that is left, and are cut there. Maps from names to numbers are spread over columns, one
-        for each name, if there is room. Where there is too little for all else, each row becomes a list."""
-        spread = _spread(self)
+        """Show numbers in full; columns of text share the remaining width and are truncated. Maps from names to numbers get one column per
+        name if these fit. If even a plain table does not fit, each row is shown as a list."""
+        spread = _spread_maps(self)
         table = (_fitted(spread, options.max_width) if spread is not None else None) or _fitted(self, options.max_width)
         if table is not None:
             yield table
@@ -53,11 +53,8 @@ class Answer:
             yield from (_record(names, row, options.max_width) for row in _cells(self))
 
 
-# --- values
-
-
 def _plain_value(value: Any) -> Any:
-    """A value as JSON has it: what is no number is null, times and all else are text."""
+    """A value as JSON: NaN and infinity are null; times and all other types are text."""
     if isinstance(value, dict):
         return {str(key): _plain_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -70,7 +67,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def _rounded(value: Any) -> Any:
-    """A plain value with its numbers to four digits."""
+    """A plain value with its numbers rounded to four digits."""
     if isinstance(value, dict):
         return {key: _rounded(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -79,63 +76,48 @@ def _rounded(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A plain value; nothing where there is none."""
+    """A plain value as text; empty for None."""
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     return "" if value is None else str(value)
 
 
-# --- a table that fits
+def _cells(result: QueryResult) -> list[list[str]]:
+    return [[one_line(_text(_rounded(_plain_value(value))))[:_MAX_VALUE] for value in row] for row in result.rows]
 
 
-def _cells(answer: Answer) -> list[list[str]]:
-    return [[one_line(_text(_rounded(_plain_value(value))))[:_LONGEST] for value in row] for row in answer.rows]
-
-
-def _spread(answer: Answer) -> Answer | None:
-    """The same with the values of each map in columns of their own; None if there is no such map."""
+def _spread_maps(result: QueryResult) -> QueryResult | None:
+    """The same result with a column for each key of a map of numbers; None if there is no such map."""
     columns: list[str] = []
     values: list[Sequence[Any]] = []
-    for place, column in enumerate(answer.columns):
-        held = [row[place] for row in answer.rows]
+    for place, column in enumerate(result.columns):
+        held = [row[place] for row in result.rows]
         keys = dict.fromkeys(key for one in held if isinstance(one, dict) for key in one)
-        if keys and all(one is None or _is_figures(one) for one in held):
+        maps = [one for one in held if one is not None]
+        if keys and all(isinstance(one, dict) and all(isinstance(x, int | float | Decimal | None) for x in one.values()) for one in maps):
             columns += [str(key).replace("_", " ") for key in keys]
             values += [[None if one is None else one.get(key) for one in held] for key in keys]
         else:
             columns.append(column)
             values.append(held)
-    return None if len(columns) == len(answer.columns) else Answer(columns, list(zip(*values, strict=True)))
+    return None if len(columns) == len(result.columns) else QueryResult(columns, list(zip(*values, strict=True)))
 
 
-def _is_figures(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(one, int | float | Decimal | None) for one in value.values())
-
-
-def _fitted(answer: Answer, width: int) -> RenderableType | None:
-    """As a table; None where texts would be cut too short. Names of several words are folded."""
-    names, cells = [one_line(column) for column in answer.columns], _cells(answer)
-    figures = [all(isinstance(row[place], int | float | Decimal | None) for row in answer.rows) for place in range(len(names))]
+def _fitted(result: QueryResult, width: int) -> RenderableType | None:
+    """The result as a table; None where texts would be cut too short. Column names of several words are wrapped."""
+    names, cells = [one_line(column) for column in result.columns], _cells(result)
+    numeric = [all(isinstance(row[place], int | float | Decimal | None) for row in result.rows) for place in range(len(names))]
     sizes = [max(map(cell_len, [*name.split(), *(row[place] for row in cells)]), default=0) for place, name in enumerate(names)]
-    fixed = sum(size for size, figure in zip(sizes, figures, strict=True) if figure) + _GAP * len(names)
-    cut = _cut([size for size, figure in zip(sizes, figures, strict=True) if not figure], width - fixed)
-    if cut < _NARROWEST:
+    fixed = sum(size for size, number in zip(sizes, numeric, strict=True) if number) + _GAP * len(names)
+    texts = [size for size, number in zip(sizes, numeric, strict=True) if not number]
+    limit = max([*texts, _MIN_WIDTH])  # the width of a column of text
+    while limit >= _MIN_WIDTH and sum(min(size, limit) for size in texts) > width - fixed:
+        limit -= 1
+    if limit < _MIN_WIDTH:
         return None
-    return _table(names, cells, [size if figure else min(size, cut) for size, figure in zip(sizes, figures, strict=True)], figures)
-
-
-def _cut(sizes: Sequence[int], room: int) -> int:
-    """The width at which columns of these sizes must be cut to fit into ``room`` together; too narrow a one if they cannot."""
-    cut = max([*sizes, _NARROWEST])
-    while cut >= _NARROWEST and sum(min(size, cut) for size in sizes) > room:
-        cut -= 1
-    return cut
-
-
-def _table(names: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int], figures: Sequence[bool]) -> RenderableType:
     made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False)
-    for name, size, figure in zip(names, widths, figures, strict=True):
-        made.add_column(Text(name), justify="right" if figure else "left", width=size, overflow="ellipsis")
+    for name, size, number in zip(names, sizes, numeric, strict=True):
+        made.add_column(Text(name), justify="right" if number else "left", width=size if number else min(size, limit), overflow="ellipsis")
     for row in cells:
         made.add_row(*(Text(value, no_wrap=True, overflow="ellipsis") for value in row))
     return made

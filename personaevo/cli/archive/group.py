@@ -1,4 +1,4 @@
-"""The group of commands that look into an archive."""
+"""Commands that show an archive: ``summary``, ``elites``, ``show``, ``lineage``, ``diff``, ``profiles``, ``query`` and ``report``."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import click
 
 @click.group()
 def archive() -> None:
-    """Look into an archive, also while a search writes it."""
+    """Inspect, check and convert archives. Reading works also while a search writes the archive."""

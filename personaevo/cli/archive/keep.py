@@ -1,4 +1,4 @@
-"""``archive verify``, ``merge``, ``compact`` and ``export``."""
+"""Commands that check and convert archives: ``verify``, ``merge``, ``compact`` and ``export``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from personaevo.cli.shared import PATH, archive_file, as_json, debuggable
 from personaevo.text import one_line
 
 if TYPE_CHECKING:
-    from personaevo.archive import Finding, TableKind
+    from personaevo.archive import TableKind
     from personaevo.verify import Verification
 
 _SHOWN, _SHOWN_JSON = 20, 1000  # findings
-_LONGEST = 160  # characters of what was found or expected
+_MAX_VALUE = 160  # characters of a found or expected value
 
 
 @archive.command()
@@ -26,9 +26,9 @@ _LONGEST = 160  # characters of what was found or expected
 @as_json
 @debuggable
 def verify(file: Path, as_json: bool) -> None:
-    """Compute everything again that can be: ids, references, digests, fingerprints, scores.
+    """Recompute and check ids, references, digests, fingerprints and scores.
 
-    Ends with 1 if anything disagrees. What cannot be computed again is listed, and no disagreement.
+    The exit code is 1 if anything disagrees. Values that cannot be recomputed are listed, and do not count as disagreements.
     """
     from personaevo.verify import verify
 
@@ -48,18 +48,16 @@ def _verification(found: Verification) -> str:
     from personaevo.inspect.layout import count
 
     checked = ", ".join(count(number, name.removesuffix("s")) for name, number in found.checked.items())
-    lines = [_finding(one) for one in found.findings[:_SHOWN]]
+    lines = []
+    for one in found.findings[:_SHOWN]:
+        values = [text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…" for text in map(one_line, (one.found, one.expected))]
+        lines.append(f"{one.kind}: {one_line(one.where)}\n  found     {values[0]}\n  expected  {values[1]}")
     if len(found.findings) > _SHOWN:
         lines.append(f"… and {len(found.findings) - _SHOWN:,} more (--json shows up to {_SHOWN_JSON:,})")
     lines += [f"not checked: {one_line(why)}" for why in found.unchecked]
     lines.append(f"checked: {checked or 'nothing'}")
-    lines.append(count(len(found.findings), "disagreement") if found.findings else "all that was checked agrees")
+    lines.append(count(len(found.findings), "disagreement") if found.findings else "no disagreements")
     return "\n".join(lines)
-
-
-def _finding(one: Finding) -> str:
-    found, expected = (text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in map(one_line, (one.found, one.expected)))
-    return f"{one.kind}: {one_line(one.where)}\n  found     {found}\n  expected  {expected}"
 
 
 @archive.command()
@@ -68,10 +66,10 @@ def _finding(one: Finding) -> str:
 @as_json
 @debuggable
 def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
-    """Put the runs of several archives into the new archive OUT, in the order given.
+    """Merge the runs of several archives into the new archive OUT, in the order given.
 
-    A run that is in several files is kept once. Refined profiles come along, of refinements with the same settings. The files stay as they
-    are.
+    A run that is in several files is stored once. Refined profiles are merged too, if their refinements have the same settings. The files
+    are not changed.
     """
     from personaevo.archive import Archive, merge
     from personaevo.inspect.layout import count
@@ -79,7 +77,7 @@ def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
     runs = merge(out, files)
     for run in runs:
         if not run.taken:
-            say(f"run {run.run} of {run.file} is run {run.number}, which another file has too: kept once")
+            say(f"run {run.run} of {run.file} is run {run.number}, which another file has too: stored once")
     with Archive.read(out) as merged:
         summary = merged.summary()
     if as_json:
@@ -92,12 +90,12 @@ def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
 
 @archive.command()
 @click.argument("file", type=PATH, metavar="ARCHIVE")
-@click.option("--elites", is_flag=True, help="Leave out dialogues and personas of all but elites, the final table and the seed program.")
-@click.option("-o", "--out", type=PATH, metavar="FILE", help="Write a new archive, and leave this one as it is.")
+@click.option("--elites", is_flag=True, help="Keep dialogues and personas only of elites, the final table and the seed program.")
+@click.option("-o", "--out", type=PATH, metavar="FILE", help="Write a new archive, and do not change this one.")
 @as_json
 @debuggable
 def compact(file: Path, elites: bool, out: Path | None, as_json: bool) -> None:
-    """Write an archive anew, without dead space; all digests stay as they are."""
+    """Rewrite an archive without unused space. Digests do not change."""
     from personaevo.archive import compact
 
     done = compact(file, out, elites=elites)
@@ -111,17 +109,17 @@ def compact(file: Path, elites: bool, out: Path | None, as_json: bool) -> None:
 @archive.command()
 @archive_file
 @click.option("-o", "--out", type=PATH, required=True, metavar="FOLDER", help="A new or empty folder.")
-@click.option("--programs", "programs", is_flag=True, help="Programs as programs/ID.py.")
-@click.option("--personas", "personas", is_flag=True, help="Personas as JSON lines.")
-@click.option("--dialogues", "dialogues", is_flag=True, help="Completed dialogues as JSON lines, as --human reads them, with features.")
-@click.option("--tables", type=click.Choice(["parquet", "csv"]), help="All tables and views, whole.")
-@click.option("--elites", is_flag=True, help="Of programs, personas and dialogues, only those of elites and the final table.")
+@click.option("--programs", "programs", is_flag=True, help="Write programs as programs/ID.py.")
+@click.option("--personas", "personas", is_flag=True, help="Write personas as JSON lines.")
+@click.option("--dialogues", "dialogues", is_flag=True, help="Write completed dialogues with features as JSON lines that --human reads.")
+@click.option("--tables", type=click.Choice(["parquet", "csv"]), help="Write all tables and views in this format.")
+@click.option("--elites", is_flag=True, help="Write only programs, personas and dialogues of elites and the final table.")
 @as_json
 @debuggable
 def export(
     file: Path, out: Path, programs: bool, personas: bool, dialogues: bool, tables: TableKind | None, elites: bool, as_json: bool
 ) -> None:
-    """Write an archive's content as files for other programs: programs, personas and dialogues, unless some are named."""
+    """Export an archive to files for other software. Without options: programs, personas and dialogues."""
     from personaevo.export import PARTS, export
     from personaevo.inspect.layout import count
 

@@ -11,7 +11,7 @@ from personaevo.cli.output import show_json, show_view
 from personaevo.cli.shared import archive_file, as_json, debuggable
 
 _id = click.argument("program", metavar="[ID]", required=False)
-_run = click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", help="Which search of the archive (default: the latest).")
+_run = click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", help="Number of the run (default: the latest).")
 
 
 @archive.command()
@@ -19,9 +19,9 @@ _run = click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", 
 @as_json
 @debuggable
 def summary(file: Path, as_json: bool) -> None:
-    """What it holds: programs, cells and their elites, the final table."""
+    """Show a summary: programs, cells and their elites, and the final table."""
     from personaevo.archive import Archive
-    from personaevo.inspect import summary_view
+    from personaevo.inspect.summary import summary_view
 
     with Archive.read(file) as opened:
         if as_json:
@@ -36,9 +36,9 @@ def summary(file: Path, as_json: bool) -> None:
 @as_json
 @debuggable
 def show_elites(file: Path, run_id: int | None, as_json: bool) -> None:
-    """Every cell: what marks the people in it, how many they are, and the program that is best there."""
+    """Show every cell: its behavior, its share of people, and its elite (the best program)."""
     from personaevo.archive import Archive
-    from personaevo.inspect import elites, elites_object, elites_view
+    from personaevo.inspect.niches import elites, elites_object, elites_view
 
     with Archive.read(file) as opened:
         found = elites(opened, run_id)
@@ -55,44 +55,47 @@ def show_elites(file: Path, run_id: int | None, as_json: bool) -> None:
 @as_json
 @debuggable
 def show_program(file: Path, program: str | None, run_id: int | None, as_json: bool) -> None:
-    """One program in full: source, scores, cells, remarks, personas, its best and worst dialogue, what it cost.
+    """Show one program in full: source, scores, cells, remarks, personas, its best and worst dialogue, and costs.
 
-    ID may be the beginning of an id, or cell:3 for the elite of cell 3. Without one, the best program of the final table, or of all so far.
+    ID is an id or its beginning, or cell:3 for the elite of cell 3. Default: the best program of the final table, or the best so far.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import find, portrait, portrait_view
+    from personaevo.inspect.finding import find
+    from personaevo.inspect.program import program_details, program_view
 
     with Archive.read(file) as opened:
-        found = portrait(opened, find(opened, program, run_id)[1])
+        found = program_details(opened, find(opened, program, run_id)[1])
     if as_json:
         show_json(found.as_object())
     else:
-        show_view(portrait_view(found))
+        show_view(program_view(found))
 
 
 @archive.command()
 @archive_file
 @_id
 @_run
-@click.option("--descendants", is_flag=True, help="What was bred from it, in place of where it comes from.")
+@click.option("--descendants", is_flag=True, help="Show its descendants in place of its ancestors.")
 @as_json
 @debuggable
 def lineage(file: Path, program: str | None, run_id: int | None, descendants: bool, as_json: bool) -> None:
-    """Where a program comes from: its ancestors from the seed program on, and what each step gained.
+    """Show the lineage of a program: its ancestors from the seed program on, and the gain of each step.
 
-    ID as for 'show'. Gains are differences of search scores; those within noise are marked.
+    ID as for 'show'. A gain is the difference of two search scores; gains within noise are marked.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import Family, descendants_view, find, trunk_view
+    from personaevo.inspect.finding import find
+    from personaevo.inspect.lineage import Lineage
+    from personaevo.inspect.tree import descendants_view, trunk_view
 
     with Archive.read(file) as opened:
         run, wanted = find(opened, program, run_id)
-        family = Family.of(opened, run.id)
+        known = Lineage.of(opened, run.id)
     if as_json:
-        steps = family.below(wanted) if descendants else family.trunk(wanted)
+        steps = known.below(wanted) if descendants else known.trunk(wanted)
         show_json({"run": run.id, "program": wanted, "steps": [step.as_object() for step in steps]})
     else:
-        show_view(descendants_view(family, wanted) if descendants else trunk_view(family, wanted))
+        show_view(descendants_view(known, wanted) if descendants else trunk_view(known, wanted))
 
 
 @archive.command()
@@ -103,12 +106,12 @@ def lineage(file: Path, program: str | None, run_id: int | None, descendants: bo
 @as_json
 @debuggable
 def diff(file: Path, program: str, base: str | None, run_id: int | None, as_json: bool) -> None:
-    """What changed from program B (A's first parent, if none is given) to A: text, behavior, objectives.
+    """Show the changes from program B (default: the first parent of A) to program A: text, behavior, objectives.
 
-    A and B as ID for 'show'.
+    A and B are given like ID for 'show'.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import difference, difference_object, difference_view
+    from personaevo.inspect.diff import difference, difference_object, difference_view
 
     with Archive.read(file) as opened:
         found = difference(opened, program, base, run_id)
@@ -124,12 +127,12 @@ def diff(file: Path, program: str, base: str | None, run_id: int | None, as_json
 @as_json
 @debuggable
 def profiles(file: Path, person: str | None, as_json: bool) -> None:
-    """Refined profiles: everybody in a table, or one PERSON with every version and what it changed.
+    """Show refined profiles: a table of all people, or one PERSON with every version and its changes.
 
-    PERSON may be the beginning of a name.
+    PERSON is a name or its beginning.
     """
     from personaevo.archive import Archive
-    from personaevo.inspect import people_view, person_view, refined, refined_object
+    from personaevo.inspect.refinement import people_view, person_view, refined, refined_object
 
     with Archive.read(file) as opened:
         found = refined(opened, person)

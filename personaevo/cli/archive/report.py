@@ -1,4 +1,4 @@
-"""``archive report``."""
+"""``archive report``: write an HTML report."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from personaevo.cli.shared import PATH, archive_file, as_json, debuggable
 
 @archive.command()
 @archive_file
-@click.option("-o", "--out", type=PATH, metavar="FILE.html", help="Where to write it (default: the archive's name with .html, here).")
-@click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", help="The run to report (default: the latest).")
-@click.option("--human", type=PATH, metavar="FILE", help="The people of the run, if its search was given a file of them.")
-@click.option("--open", "show_it", is_flag=True, help="Open it in the browser.")
+@click.option("-o", "--out", type=PATH, metavar="FILE.html", help="File to write (default: the archive's name with .html, in this folder).")
+@click.option("--run", "run_id", type=click.IntRange(min=1), metavar="N", help="Number of the run (default: the latest).")
+@click.option("--human", type=PATH, metavar="FILE", help="The file of people, if the search was given one with --human.")
+@click.option("--open", "show_it", is_flag=True, help="Open the page in the browser.")
 @as_json
 @debuggable
 def report(file: Path, out: Path | None, run_id: int | None, human: Path | None, show_it: bool, as_json: bool) -> None:
-    """Write one HTML page: cells, people and personas, progress, behaviors, programs, dialogues, costs. It needs no network."""
+    """Write one self-contained HTML page: result, cells, progress, behaviors, programs, dialogues, costs. It needs no network."""
     from personaevo.archive import Archive
     from personaevo.report import gather, page, write
 
