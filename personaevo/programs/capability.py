@@ -1,4 +1,4 @@
-"""A program's access to a model: its questions come as messages, the host asks, counts and may refuse."""
+"""A program's access to a model: the program sends questions, the host asks the model, counts and enforces the limits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message
 
-_LONGEST_REASON = 300  # of the server's own words, as the program sees them
+_LONGEST_REASON = 300  # characters of the server's message, as the program sees it
 Question = tuple[str, str | None]
 Answered = tuple[Mapping[str, str], float]  # {"text"} or {"refused"} for the child, and the seconds that the model took
-Ask = Callable[[int, int, Question | None], Answered]
+AskModel = Callable[[int, int, Question | None], Answered]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """What one program may ask of its model, over all its calls of ``generate`` together: questions, tokens in and out, seconds of
-    waiting; and the characters of one question (prompt and system) and of one answer."""
+    """Limits of one program's model use. Over all its calls of ``generate`` together: questions, input and output tokens, seconds of
+    waiting. Each: the characters of one question (prompt and system) and of one answer."""
 
     calls: int = 100
     tokens: int = 200_000
@@ -29,12 +29,13 @@ class ModelLimits:
     answer_characters: int = 50_000
 
 
-class OtherQuestionError(Exception):
-    """The second run asked what the first did not; internal to the sandbox."""
+class DifferentQuestionError(Exception):
+    """The second run asked the model another question than the first; internal to the sandbox."""
 
 
-class Capability:
-    """One program's model. The first run's questions are asked; the second run must ask the same and gets the same answers."""
+class ModelAccess:
+    """Answers one program's questions. Those of the first run go to the model; the second run must ask the same and gets the same
+    answers."""
 
     def __init__(self, model: ChatModel, limits: ModelLimits) -> None:
         self._model = model
@@ -45,9 +46,8 @@ class Capability:
         self._seconds = 0.0
 
     def ask(self, call: int, place: int, question: Question | None) -> Answered:
-        """The answer to the question number ``place`` of call ``call``; None tells that no question follows. What the model raises goes
-        through."""
-        mark, answer, before = _mark(question), dict[str, str](), self._seconds
+        """Answer question number ``place`` of call ``call``; None: the call asks no more. Exceptions of the model pass through."""
+        mark, answer, before = _digest(question), dict[str, str](), self._seconds
         if question is not None:
             answer = self._refusal(question) or self._asked(question, self._samples[call, mark])
             self._samples[call, mark] += 1
@@ -55,10 +55,10 @@ class Capability:
         return answer, self._seconds - before
 
     def again(self, call: int, place: int, question: Question | None) -> Answered:
-        """The same answer as in the first run. Raises OtherQuestionError if that was asked something else."""
+        """Return the first run's answer. Raises DifferentQuestionError if the question is not the first run's."""
         mark, answer = self._known[call, place]
-        if mark != _mark(question):
-            raise OtherQuestionError
+        if mark != _digest(question):
+            raise DifferentQuestionError
         return answer, 0.0
 
     def _refusal(self, question: Question) -> dict[str, str] | None:
@@ -96,6 +96,6 @@ def _refused(limit: str) -> dict[str, str]:
     return {"refused": f"model limit: {limit}"}
 
 
-def _mark(question: Question | None) -> bytes:
-    """A question by its digest: a program may ask huge ones, and many."""
+def _digest(question: Question | None) -> bytes:
+    """A digest stands for the question, as a program may ask many large ones."""
     return hashlib.blake2b(repr(question).encode(), digest_size=16).digest() if question is not None else b""
