@@ -28,7 +28,7 @@ from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.partners import CallableAgent
 from personaevo.stress import StressResult, stress_agent, stress_text
 from personaevo.stress.findings import _thirds, _to_read
-from personaevo.stress.play import Table, Talk
+from personaevo.stress.play import DialogueRunner, StressDialogue
 from personaevo.stress.result import Difference, Rate
 
 Messages = list[dict[str, str]]
@@ -194,7 +194,7 @@ def test_what_the_users_model_breaks_is_no_failure_of_the_agent() -> None:
     def agent(task: Task, item: PlanItem, domain: object) -> Agent:
         return CallableAgent(helps)
 
-    table = Table(definitions.domain("service"), no_user, agent, (), None, None)
+    table = DialogueRunner(definitions.domain("service"), no_user, agent, (), None, None)
     talk = table.play(TASK, PERSONA, PlanItem("t", 0, 1))
     assert (talk.ending, talk.success) == ("not played", False)
     assert Rate.of([talk]) == Rate(None, None, None, 0, 0, 1)
@@ -223,10 +223,10 @@ def test_nobody_content_is_explained(finished_archive: Path) -> None:
 # --- pieces
 
 
-def made(ending: Any, slot: int, *, p_human: float | None = None, cell: int = 0) -> Talk:
+def made(ending: Any, slot: int, *, p_human: float | None = None, cell: int = 0) -> StressDialogue:
     """A dialogue that ended so."""
     episode = Episode(PlanItem("t", slot, 1), "completed", p_human=p_human)
-    return Talk(TASK, PERSONA.model_copy(update={"cell": cell}), episode, ending)
+    return StressDialogue(TASK, PERSONA.model_copy(update={"cell": cell}), episode, ending)
 
 
 def test_reading_prefers_other_kinds_of_users() -> None:

@@ -1,4 +1,4 @@
-"""The chat completions protocol: OpenAI, and whatever speaks it (vLLM, Ollama, llama.cpp, OpenRouter)."""
+"""Adapter for the chat completions API of OpenAI and compatible servers (vLLM, Ollama, llama.cpp, OpenRouter)."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _NO_SYSTEM = re.compile(
     r"system\W{1,3}(?:role|message|prompt|instruction)s?\W[^.]{0,60}(?:not|un)[ -]?(?:supported|allowed|enabled)"
     r"|(?:role|roles)[^.]{0,40}system[^.]{0,40}not|role\W[^.]{0,40}not[^.]{0,20}\Wsystem\W", re.IGNORECASE,
 )  # fmt: skip
-_LEAST_TOKENS = 16  # an answer of fewer is none
+_LEAST_TOKENS = 16  # a lower limit is useless
 _KNOWN = ("temperature", "top_p", "reasoning_effort")
 
 
 class OpenAIModel(Adapter):
-    """One model behind the chat completions protocol. What a server says that it does not take (a schema, a name for the limit of tokens,
-    so high a limit, a system's role, two messages of one role) it is not sent from then on."""
+    """One model behind the chat completions API. Features that a server refuses (a schema, the name or height of the token limit, the
+    system role, adjacent messages of one role) are left out from then on."""
 
     library: ClassVar[Any] = openai
     cut: ClassVar[str] = "length"
@@ -90,26 +90,22 @@ class OpenAIModel(Adapter):
         return [*({"role": "system", "content": text} for text in system), *others]
 
     def _options(self, messages: Sequence[Message], sample: int) -> dict[str, Any]:
-        """What is asked for beside the answer's form."""
+        """Request parameters except the structured output."""
         seed = self.spec.setting("seed")
-        seeded = {} if seed is None else {"seed": int(seed) + sample}  # samples are to be drawn independently
+        seeded = {} if seed is None else {"seed": int(seed) + sample}  # samples must be independent
         return {self._tokens_name: self.most_tokens} | seeded | self.settings(_KNOWN)
 
     def concedes(self, status: int, said: str, sent: bytes) -> bool:
-        """See ``Adapter.concedes``. What was sent decides: other questions may be under way."""
+        """See ``Adapter.concedes``. Decides by what was sent, as other calls may have changed the settings meanwhile."""
         if status not in _NOT_ABLE:
             return False
         low = said.lower()
-        return (
-            self._concedes_limit(said, sent) or self._concedes_roles(low, sent)
-            or self._concedes_schema(low, sent)
-        )  # fmt: skip
-
-    def _concedes_schema(self, said: str, sent: bytes) -> bool:
-        if b'"response_format"' not in sent or not any(word in said for word in _ABOUT_SCHEMAS):
-            return False
-        self._schemas = False
-        return True
+        if self._concedes_limit(said, sent) or self._concedes_roles(low, sent):
+            return True
+        if b'"response_format"' in sent and any(word in low for word in _ABOUT_SCHEMAS):
+            self._schemas = False
+            return True
+        return False
 
     def _concedes_limit(self, said: str, sent: bytes) -> bool:
         name = next((one for one in _TOKEN_NAMES if f'"{one}"'.encode() in sent), "")
@@ -119,8 +115,8 @@ class OpenAIModel(Adapter):
             self._renamed, self._tokens_name = True, _TOKEN_NAMES[name == _TOKEN_NAMES[0]]
             return True
         limit = _limit_in(said)
-        was = _sent_number(sent, name)
-        if limit is None or was is None or not _LEAST_TOKENS <= limit < was:
+        was = re.search(rb'"' + name.encode() + rb'":\s*(\d+)', sent)
+        if limit is None or was is None or not _LEAST_TOKENS <= limit < int(was[1]):
             return False
         self.most_tokens = min(self.most_tokens, limit)
         return True
@@ -135,7 +131,7 @@ class OpenAIModel(Adapter):
         return False
 
     def _streamed(self, text: str) -> Mapping[str, Any]:
-        """The chunks of a stream as one answer."""
+        """Join the chunks of a stream into one body."""
         said, finish, usage = [], None, None
         for line in text.splitlines():
             with suppress(ValueError):
@@ -173,25 +169,18 @@ class OpenAIModel(Adapter):
 
 
 def _limit_in(said: str) -> int | None:
-    """How many tokens an answer may have, as the server says: a limit of answers, or what the prompt leaves of the context."""
-    context, prompt = _CONTEXT.search(said), _PROMPT.search(said)
+    """The most output tokens according to the server's message: a limit of the output, or the context length minus the prompt."""
+    context, prompt, limit = (pattern.search(said) for pattern in (_CONTEXT, _PROMPT, _LIMIT))
+    if context is not None and prompt is None:
+        return None
+    numbers = [int(match[1].replace(",", "")) if match is not None else 0 for match in (context, prompt, limit)]
     if context is not None:
-        return _number(context[1]) - _number(prompt[1]) if prompt is not None else None
-    limit = _LIMIT.search(said)
-    return None if limit is None else _number(limit[1])
-
-
-def _number(text: str) -> int:
-    return int(text.replace(",", ""))
-
-
-def _sent_number(sent: bytes, name: str) -> int | None:
-    match = re.search(rb'"' + name.encode() + rb'":\s*(\d+)', sent)
-    return None if match is None else int(match[1])
+        return numbers[0] - numbers[1]
+    return None if limit is None else numbers[2]
 
 
 def _alternates(sent: bytes) -> bool:
-    """Whether the roles that were sent take turns, a user's first."""
+    """Whether the roles in the request alternate, a user's first."""
     with suppress(ValueError, KeyError, TypeError):
         roles = [one["role"] for one in json.loads(sent)["messages"] if one["role"] != "system"]
         return roles[:1] == ["user"] and all(one != other for one, other in pairwise(roles))

@@ -16,12 +16,12 @@ from pydantic import BaseModel
 
 from examples.model_server import KINDS
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ModelUnavailableError, ReplyError
-from personaevo.models import Conduct, Models, Patience, parse
+from personaevo.models import Conduct, Models, RetryPolicy, parse
 from personaevo.models.adapter import LONGEST_REPLY, Adapter, Loop, Terms, TransientError, label_of
 from personaevo.models.anthropic_model import AnthropicModel
-from personaevo.models.limits import Gate
+from personaevo.models.limits import RateLimit
 from personaevo.models.openai_model import OpenAIModel
-from personaevo.models.wrappers import Structured
+from personaevo.models.wrappers import StructuredModel
 from personaevo.records import Message, ModelCall, Reply, Usage
 from tests.models.server import Fault, ModelServer, Request, always, first, serving
 from tests.models.stub import completion, message, stubbed
@@ -72,7 +72,7 @@ def url(server: ModelServer, api: str) -> str:
 
 def adapter(server: ModelServer | str, api: str, loop: Loop, *, seconds: float = 10.0, tokens: int = 500) -> Adapter:
     spec = parse(f"{api}:test@{server if isinstance(server, str) else url(server, api)}")
-    return ADAPTERS[api](spec, loop, Gate(16), Terms(seconds, tokens, label_of("user", spec)))
+    return ADAPTERS[api](spec, loop, RateLimit(16), Terms(seconds, tokens, label_of("user", spec)))
 
 
 def loops() -> int:
@@ -135,7 +135,7 @@ def test_half_characters_are_sent_as_something(plain: ModelServer, loop: Loop, a
 @pytest.mark.parametrize("api", APIS)
 def test_a_structured_reply(plain: ModelServer, loop: Loop, api: str) -> None:
     with serving() as server:
-        reply = Structured(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict)
+        reply = StructuredModel(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict)
         assert isinstance(reply.parsed, Verdict)
         assert Verdict.model_validate_json(reply.text) == reply.parsed
 
@@ -224,11 +224,11 @@ def test_a_drip_ends_by_the_deadline_in_all(loop: Loop, api: str) -> None:
 def test_what_is_not_of_the_form_is_asked_once_more(loop: Loop, api: str, kind: str) -> None:
     with serving(fault=always(kind)) as server:
         with pytest.raises(ReplyError, match="not of the form asked for, twice") as caught:
-            Structured(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict)
+            StructuredModel(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict)
         assert sum(server.counters.requests.values()) == 2
         assert CANARY not in everything(caught.value)
     with serving(fault=lambda request, _attempt: None if request.own else Fault(kind)) as server:  # the corrected question is another
-        assert Structured(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict).parsed
+        assert StructuredModel(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict).parsed
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -260,7 +260,7 @@ def no_schemas(body: dict[str, Any]) -> tuple[int, Any]:
 
 def test_a_server_without_schemas_is_asked_without_from_then_on(loop: Loop) -> None:
     with stubbed(no_schemas) as stub:
-        model = Structured(adapter(stub.url, "openai", loop), "user m")
+        model = StructuredModel(adapter(stub.url, "openai", loop), "user m")
         for _ in range(3):
             assert model.reply(ASKED, schema=Verdict).parsed == Verdict(title="x", parts=[])
         assert ["response_format" in body for body in stub.bodies] == [True, False, False, False]
@@ -395,7 +395,7 @@ def test_without_a_key(loop: Loop, plain: ModelServer, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(tmp_path))  # where Anthropic's client looks for a login
     assert adapter(plain, api, loop).reply(ASKED).text == "well"  # a server of one's own needs none
     spec = parse(f"{api}:test")
-    model = ADAPTERS[api](spec, loop, Gate(16), Terms(10.0, 10, label_of("user", spec)))
+    model = ADAPTERS[api](spec, loop, RateLimit(16), Terms(10.0, 10, label_of("user", spec)))
     with pytest.raises(ModelSetupError, match=rf"^user {api}:test at api\.{api}\.com: there is no key; set {api.upper()}_API_KEY$"):
         model.reply(ASKED)
 
@@ -404,7 +404,7 @@ def test_a_broken_login_of_the_client_is_not_tried_again(loop: Loop, monkeypatch
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path / "missing"))
     with pytest.raises(ModelSetupError, match="there is no key; set ANTHROPIC_API_KEY"):
-        AnthropicModel(parse("anthropic:m"), loop, Gate(16), Terms(10.0, 10, "user m")).reply(ASKED)
+        AnthropicModel(parse("anthropic:m"), loop, RateLimit(16), Terms(10.0, 10, "user m")).reply(ASKED)
 
 
 # --- the loop and the whole
@@ -444,7 +444,7 @@ class Memory:
         self.calls[call.key] = call
 
 
-QUICK = Conduct(patience=Patience(first_pause=0.001, longest_pause=0.01), seconds=5.0)
+QUICK = Conduct(retry=RetryPolicy(first_pause=0.001, longest_pause=0.01), seconds=5.0)
 
 
 @pytest.mark.parametrize("kind", ["429", "429 retry-after", "500", "529", "reset", "broken body", "empty"])

@@ -79,7 +79,7 @@ def check(values: Mapping[str, float], description: str = "") -> None:
     assert set(said) <= set(sentences())
     assert len(text.split()) + len(description.split()) <= 120
     chosen = said_of(values, 120 - len(description.split()), description)
-    assert not [pair for pair in itertools.combinations(chosen, 2) if not rules().fit(*pair)], "two that exclude each other"
+    assert not [pair for pair in itertools.combinations(chosen, 2) if not rules().compatible(*pair)], "two that exclude each other"
 
 
 # -- the sentences
