@@ -96,16 +96,13 @@ def _loaded(text: str) -> Any:
     """The value, None if it is not JSON even without trailing commas. NaN and infinities become None; lone surrogates become "?"."""
     for form in (text, _TRAILING_COMMA.sub(r"\1", text)):
         try:
-            value = json.loads(form, parse_constant=lambda name: None, parse_float=_finite)
+            value = json.loads(
+                form, parse_constant=lambda name: None, parse_float=lambda text: number if math.isfinite(number := float(text)) else None
+            )
             return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) if "\\u" in form else value
         except (ValueError, RecursionError):
             continue
     return None
-
-
-def _finite(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
 
 
 def _balanced(text: str, start: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class Ledger:
         self._changed = threading.Condition()
         self._held = Spent()
         self._closed = False
-        self._accounts: dict[str, Account] = {role: Account(spent) for role, spent in (before or {}).items()}
+        self._accounts = defaultdict(Account, {role: Account(spent) for role, spent in (before or {}).items()})
 
     @contextmanager
     def hold(self, most: Usage, price: Price | None) -> Iterator[None]:
@@ -107,18 +107,18 @@ class Ledger:
         """Book an answer; returns its cost in US dollars."""
         spent = _spent(usage, price, seconds)
         with self._changed:
-            self._account(role).spent += spent
+            self._accounts[role].spent += spent
         return spent.usd
 
     def note_known(self, role: str) -> None:
         """Count an answer from the cache."""
         with self._changed:
-            self._account(role).known += 1
+            self._accounts[role].known += 1
 
     def note_failure(self, role: str, kind: str) -> None:
         """Count a failed attempt."""
         with self._changed:
-            self._account(role).failures[kind] += 1
+            self._accounts[role].failures[kind] += 1
 
     def total(self) -> Spent:
         """The costs of all roles."""
@@ -129,9 +129,6 @@ class Ledger:
         """A copy of each role's account."""
         with self._changed:
             return {role: Account(account.spent, account.known, Counter(account.failures)) for role, account in self._accounts.items()}
-
-    def _account(self, role: str) -> Account:
-        return self._accounts.setdefault(role, Account())
 
     def _over(self, sum_: Spent) -> str | None:
         """An error message if the sum exceeds a limit, else None."""

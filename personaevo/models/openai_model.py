@@ -164,7 +164,10 @@ class OpenAIModel(Adapter):
         message = message if isinstance(message, Mapping) else {}
         finish = str(choice.get("finish_reason") or "").lower()
         refusal = f"{str(message['refusal'])[:200]!r}" if message.get("refusal") else repr(finish) if finish in FILTER_REASONS else ""
-        thought = bool(message.get("reasoning_content") or message.get("reasoning")) or _thought_tokens(body.get("usage"))
+        used = body.get("usage")
+        details = used.get("completion_tokens_details") if isinstance(used, Mapping) else None
+        thought_tokens = details.get("reasoning_tokens") if isinstance(details, Mapping) else 0
+        thought = bool(message.get("reasoning_content") or message.get("reasoning") or thought_tokens)
         return Answer(text_of(message.get("content")), finish, counts, refusal, thought)
 
 
@@ -192,8 +195,3 @@ def _counts(used: Any) -> tuple[Any, Any, Any]:
         return None, None, None
     details = used.get("prompt_tokens_details")
     return used.get("prompt_tokens"), used.get("completion_tokens"), details.get("cached_tokens") if isinstance(details, Mapping) else None
-
-
-def _thought_tokens(used: Any) -> bool:
-    details = used.get("completion_tokens_details") if isinstance(used, Mapping) else None
-    return bool(details.get("reasoning_tokens")) if isinstance(details, Mapping) else False

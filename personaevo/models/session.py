@@ -64,8 +64,12 @@ class Models:
         self._serve, self._own = serve, dict(own or {})
         self._servers: dict[str, LocalServer] = {}
         self._stopping = threading.Event()
-        if budget is not None and budget.usd is not None and not offline:
-            self._check_prices()
+        for role, spec in specs.items() if budget is not None and budget.usd is not None and not offline else ():
+            if spec != EMBEDDED and price_of(self._prices, spec) is None:
+                raise ConfigError(
+                    f"--max-usd needs the price of {role} {spec}: put it into a file like archive/prices.toml (0 if it costs nothing) "
+                    "and give that with --prices FILE"
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -164,14 +168,6 @@ class Models:
             roles = [role for role, other in self._specs.items() if other.endpoint == spec.endpoint]
             self._servers[spec.endpoint] = LocalServer(spec, roles, self._calls_at(spec), self._serve or local_server.serve)
         return self._servers[spec.endpoint]
-
-    def _check_prices(self) -> None:
-        for role, spec in self._specs.items():
-            if spec != EMBEDDED and price_of(self._prices, spec) is None:
-                raise ConfigError(
-                    f"--max-usd needs the price of {role} {spec}: put it into a file like archive/prices.toml (0 if it costs nothing) "
-                    "and give that with --prices FILE"
-                )
 
 
 def _output_tokens(role: str, spec: ModelSpec) -> int:

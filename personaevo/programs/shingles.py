@@ -20,7 +20,8 @@ from personaevo.programs.source import normal_tree, spelled
 
 _SIZE = 5  # neighboring nodes
 _NUMBERED = re.compile(r"v_*\d+")  # the names that normalize gives to variables
-_NAMING = frozenset({"id", "arg", "asname", "rest", "names"})
+_NAMING = frozenset({"id", "arg", "asname", "rest", "names"})  # fields of nodes that contain variables
+_NAMING_WITH_NAME = _NAMING | {"name"}  # not in ast.alias
 _SPELLINGS, _SHORT = 4_096, 100  # cache of node spellings up to this length: short ones recur
 _FOLDED = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
@@ -154,6 +155,7 @@ _hash_short = lru_cache(maxsize=_SPELLINGS)(_hash_text)
 def _collect(node: ast.AST, found: list[_Node]) -> None:
     """Append the tree's nodes in pre-order. Recursion is bounded by ``source.MAX_DEPTH``."""
     said = type(node).__name__
+    naming = _NAMING if isinstance(node, ast.alias) else _NAMING_WITH_NAME
     names: list[str] = []
     children: list[ast.AST] = []
     for field in spelled(type(node)):
@@ -165,7 +167,7 @@ def _collect(node: ast.AST, found: list[_Node]) -> None:
                 said += f"\0{type(part).__name__}"
             elif isinstance(part, ast.AST):
                 children.append(part)
-            elif isinstance(part, str) and _is_variable(node, field, part):
+            elif isinstance(part, str) and field in naming and _NUMBERED.fullmatch(part):
                 names.append(part)
             else:
                 said += f"\0{field}={_constant(part)}"
@@ -174,11 +176,6 @@ def _collect(node: ast.AST, found: list[_Node]) -> None:
         # Python 3.12 ends nested format specifications with an empty text, earlier versions do not.
         if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant) and child.value == ""):
             _collect(child, found)
-
-
-def _is_variable(node: ast.AST, field: str, value: str) -> bool:
-    naming = field in _NAMING or (field == "name" and not isinstance(node, ast.alias))
-    return naming and _NUMBERED.fullmatch(value) is not None
 
 
 def _constant(value: object) -> str:

@@ -56,7 +56,10 @@ def draw_personas(groups: PersonaGroups, weights: Mapping[int, float], seed: str
     turn = 0
     while True:
         left = dict(sizes)
-        order = {cell: _shuffled_groups(parts, (seed, cell, turn)) for cell, parts in groups.items()}
+        order = {
+            cell: chain.from_iterable([shuffled(part, seeded_rng(seed, cell, turn, number)) for number, part in enumerate(parts)])
+            for cell, parts in groups.items()
+        }
         cells = CellDistribution({cell: weights[cell] for cell in left})
         while left:
             cell = cells.at(next(at))
@@ -67,6 +70,3 @@ def draw_personas(groups: PersonaGroups, weights: Mapping[int, float], seed: str
                 cells = CellDistribution({cell: weights[cell] for cell in left}) if left else cells
         turn += 1
 
-
-def _shuffled_groups(groups: Sequence[Sequence[int]], seed: tuple[object, ...]) -> Iterator[int]:
-    return chain.from_iterable(shuffled(group, seeded_rng(*seed, number)) for number, group in enumerate(groups))

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from wasmtime import Config, Engine, Store, WasmtimeError
-from wasmtime.component import Component, Func, Instance, Linker
+from wasmtime.component import Component, Func, Linker
 
 from . import serve
 from .harden import CHANNEL
@@ -43,15 +43,12 @@ class Guest:
         self.link = Link(CHANNEL, CHANNEL)
         self.store = Store(made)
         self.store.set_limits(memory_size=memory_bytes)
-        self.instance = self._instance(component, made)
-        self.entry = self._exported("run")
-
-    def _instance(self, component: Component, made: Engine) -> Instance:
         linker = Linker(made)
         with linker.root() as root:
             root.add_func("send", lambda _, frame: self.link.send(b"", frame.encode("latin-1")))
             root.add_func("receive", lambda _: self.link.receive().decode("latin-1"))
-        return linker.instantiate(self.store, component)
+        self.instance = linker.instantiate(self.store, component)
+        self.entry = self._exported("run")
 
     def _exported(self, name: str) -> Func:
         function = self.instance.get_func(self.store, name)
