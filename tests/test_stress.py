@@ -334,7 +334,7 @@ def test_a_stopped_run_goes_on_with_its_dialogues(finished_archive: Path, tmp_pa
 @pytest.mark.parametrize(
     ("text", "given", "message"),
     [
-        ("", {}, "exists: go on with its dialogues"),
+        ("", {}, "exists: continue with its dialogues"),
         ("[]\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
         ("nonsense\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
     ],
@@ -353,7 +353,7 @@ def test_dialogues_of_other_arguments_are_not_gone_on_with(finished_archive: Pat
     kept = tmp_path / "kept.jsonl"
     run(helps, finished_archive, keep=kept)
     before = kept.read_text("utf-8")
-    with pytest.raises(InputError, match="is of other arguments"):
+    with pytest.raises(InputError, match="was played with other arguments"):
         run(helps, finished_archive, keep=kept, resume=True, seed=2)
     assert kept.read_text("utf-8") == before
 
@@ -415,4 +415,4 @@ def test_the_text_fits_and_nothing_stored_steers_the_terminal(weak: StressResult
     assert max(map(len, text.splitlines())) <= width
     assert "terse (words_per_turn)" in stress_text(weak, 100)
     same = [replace(one, difference=Difference(0.0, -0.1, 0.1, 1.0)) for one in weak.behaviors]
-    assert "ended alike" in stress_text(replace(weak, behaviors=tuple(same)), width)
+    assert "no difference, all dialogues had the same result" in stress_text(replace(weak, behaviors=tuple(same)), width)

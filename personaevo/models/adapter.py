@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ReplyError
 from personaevo.model_spec import ModelSpec
 from personaevo.models.limits import RateLimit
-from personaevo.models.refusals import TransientError, UnclearError, fault_here, status_error, unreachable, words
+from personaevo.models.refusals import ENDING, TransientError, UnclearError, local_fault, status_error, unreachable, words
 from personaevo.records import Message, Reply, Usage
 from personaevo.thoughts import parted
 
@@ -27,7 +27,6 @@ NO_KEY = "none"  # a self-hosted server needs no key, but the clients require on
 LONGEST_REPLY = 250_000  # characters, of up to four bytes: the archive takes a megabyte
 _MOST_TOKENS = 10**9  # of one reply; larger counts are taken for errors
 _BYTES_PER_TOKEN = 3  # to estimate tokens that a server does not count: rather too many than too few
-_ENDING = "the search is ending: nothing new is asked"
 _MOST_CONCESSIONS = 8  # for one question: each is made once
 _PROBE = (Message("user", "Say OK."),)
 
@@ -62,12 +61,12 @@ class Loop:
 
         with self._lock:  # a call after the end would never return
             if self._closed:
-                raise BudgetError(_ENDING)
+                raise BudgetError(ENDING)
             future = asyncio.run_coroutine_threadsafe(admitted(), self._loop)
         try:
             return future.result()
         except CancelledError:
-            raise BudgetError(_ENDING) from None
+            raise BudgetError(ENDING) from None
         except BaseException:
             future.cancel()
             raise
@@ -154,7 +153,7 @@ class Adapter(ABC):
             except (TimeoutError, library.APITimeoutError):
                 raise TransientError(f"{label}: no answer within {self.terms.seconds:g} s", "timeout") from None
             except library.APIConnectionError as error:
-                raise fault_here(label, error) or unreachable(label, error) from None
+                raise local_fault(label, error) or unreachable(label, error) from None
             except library.APIStatusError as error:
                 said = self._without_key(error.response.text)
                 if left and self.concedes(error.status_code, said, error.request.content):
@@ -181,7 +180,7 @@ class Adapter(ABC):
         label, text = self.terms.label, f"{type(error).__name__} {error}"
         if any(word in text for word in ("api_key", "authentication method", "CredentialsError")):
             return ModelSetupError(f"{label}: there is no key; set {self.spec.provider.upper()}_API_KEY")
-        return fault_here(label, error) or TransientError(
+        return local_fault(label, error) or TransientError(
             f"{label}: a reply that is not of the protocol ({type(error).__name__})", "broken reply"
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from personaevo.errors import BudgetError
 from personaevo.models.prices import Price
+from personaevo.models.refusals import ENDING
 from personaevo.records import Usage
 
 
@@ -78,7 +79,7 @@ class Ledger:
                     raise BudgetError(over)
                 self._changed.wait()
             if self._closed:
-                raise BudgetError("the search is ending: nothing new is asked")
+                raise BudgetError(ENDING)
             self._held += asked
         try:
             yield

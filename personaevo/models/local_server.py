@@ -25,7 +25,7 @@ from personaevo import gguf
 from personaevo.errors import ModelSetupError, ModelUnavailableError
 from personaevo.model_spec import ModelSpec
 
-NOT_INSTALLED = "models from files need another package: pip install 'personaevo[local]'"
+NOT_INSTALLED = "models from files need an optional package: pip install 'personaevo[local]'"
 SECONDS = 1_800.0  # for one answer: a slow answer makes progress, and a retry would start again
 _LONG_CONTEXT = frozenset({"mutator", "reflector", "analyst", "refiner"})  # roles that read programs and whole dialogues
 _CONTEXT, _LONG = 4_096, 16_384  # tokens of one call, prompt and answer together
@@ -145,7 +145,8 @@ def plan(path: Path, roles: Sequence[str], at_once: int) -> ServerPlan:
     free = memory()
     if free is not None and needed > free:
         raise ModelSetupError(
-            f"out of memory: it needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; close something, or give a smaller model"
+            f"out of memory: it needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
+            "end other programs, or give a smaller model"
         )
     return ServerPlan(path, at_once, context, processors())
 
@@ -241,9 +242,9 @@ def _problem(answer: Mapping[str, str], log: str, code: int | None) -> str:
     if "chat template" in said or "chat-template" in said:
         return "its chat template cannot be used; give an instruct model"
     if any(word in said for word in ("bad_alloc", "failed to allocate", "out of memory", "unable to allocate")):
-        return "out of memory while loading; close something, or give a smaller model"
+        return "out of memory while loading; end other programs, or give a smaller model"
     if answer:
-        return "the file cannot be loaded: it is damaged, or of a kind that this llama.cpp does not know; get it again, or update xllamacpp"
+        return "the file cannot be loaded: it is damaged, or not supported by this llama.cpp; download it again, or update xllamacpp"
     return f"the process that loads it has ended ({_cause(code)})"
 
 

@@ -38,6 +38,7 @@ FILTER_REASONS = frozenset({
     "content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety", "refusal",
     "guardrail_intervened", "sensitive",
 })  # fmt: skip
+ENDING = "the search is ending: no new calls are made"
 _KEYS = re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|key|AIza)[-_]?[A-Za-z0-9_-]{12,}|(?<=Bearer )[^\s\"']{6,}")
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _WAIT = re.compile(
@@ -148,21 +149,23 @@ def unreachable(label: str, error: BaseException) -> TransientError:
     return TransientError(f"{label}: cannot be reached ({_KEYS.sub('(key)', reason)[:120]})", "connection", unreachable=refused)
 
 
-_FAULTS_HERE = (
-    ("socksio", "a SOCKS proxy is set, and what it needs is not installed: pip install 'httpx[socks]', or unset ALL_PROXY and its like"),
-    ("unknown scheme for proxy", "the address of a proxy (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is of no known kind (http, https, socks5)"),
-    ("illegal header value", "the key has a letter or line break that no key has; set it again, in one line"),
-    ("invalid header", "the key has a letter or line break that no key has; set it again, in one line"),
-    ("can't encode", "the key has a letter that no key has; set it again, in plain letters"),
-    ("no such file", "a file of certificates is missing: see SSL_CERT_FILE, REQUESTS_CA_BUNDLE and SSL_CERT_DIR"),
-    ("tls ca certificate", "a file of certificates is missing: see SSL_CERT_FILE, REQUESTS_CA_BUNDLE and SSL_CERT_DIR"),
-    ("no certificate or crl", "a file of certificates has none in it: see SSL_CERT_FILE and REQUESTS_CA_BUNDLE"),
-    ("certificate_verify_failed", "the server's certificate is not trusted here: see SSL_CERT_FILE"),
+_INVALID_KEY = "the API key contains an invalid character or a line break; set it again, in plain letters on one line"
+_NO_CERTIFICATES = "a certificate file is missing: see SSL_CERT_FILE, REQUESTS_CA_BUNDLE and SSL_CERT_DIR"
+_LOCAL_FAULTS = (
+    ("socksio", "a SOCKS proxy is set, but not supported: pip install 'httpx[socks]', or unset ALL_PROXY and the like"),
+    ("unknown scheme for proxy", "a proxy address (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) has an unknown scheme: use http, https or socks5"),
+    ("illegal header value", _INVALID_KEY),
+    ("invalid header", _INVALID_KEY),
+    ("can't encode", _INVALID_KEY),
+    ("no such file", _NO_CERTIFICATES),
+    ("tls ca certificate", _NO_CERTIFICATES),
+    ("no certificate or crl", "a certificate file contains no certificate: see SSL_CERT_FILE and REQUESTS_CA_BUNDLE"),
+    ("certificate_verify_failed", "the server's certificate is not trusted on this machine: see SSL_CERT_FILE"),
     ("invalid port", "the address of a proxy has no usable port: see HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"),
 )  # fmt: skip
 
 
-def fault_here(label: str, error: BaseException) -> ModelSetupError | None:
+def local_fault(label: str, error: BaseException) -> ModelSetupError | None:
     """The error for wrong settings of this machine, for which a retry cannot help; None for other errors."""
     chain, seen = "", error
     for _ in range(5):
@@ -171,5 +174,5 @@ def fault_here(label: str, error: BaseException) -> ModelSetupError | None:
         if following is None:
             break
         seen = following
-    reason = next((said for phrase, said in _FAULTS_HERE if phrase in chain), None)
+    reason = next((said for phrase, said in _LOCAL_FAULTS if phrase in chain), None)
     return None if reason is None else ModelSetupError(f"{label}: {reason}")

@@ -28,6 +28,7 @@ from personaevo.models.wrappers import CachedModel, CallRecords, CustomModel, Of
 from personaevo.records import ChatModel, Store
 
 _OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800, "analyst": 2_000, "refiner": 2_500}
+_STORED_ONLY = "only its stored answers can be used by this name; to call it"
 _LOCAL_TURN = 200  # tokens: a small model may repeat a word until the limit, at ten tokens a second
 
 
@@ -119,7 +120,7 @@ class Models:
 
     def _remote(self, role: str, spec: ModelSpec, terms: Terms) -> ChatModel:
         if spec.provider == "own" and role not in self._own:  # only the object's name is known
-            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give the object: search(models={{…}})")
+            raise ModelSetupError(f"model {spec}: {_STORED_ONLY}, pass the object: search(models={{…}})")
         if spec.provider == "own":
             return EndpointModel(CustomModel(self._own[role], terms.label), self._endpoint(spec), self._pool)
         if self._loop is None:
@@ -131,7 +132,7 @@ class Models:
         """The model at all its addresses. Raises ModelSetupError if it has none."""
         found = [(self._endpoint(one), self._adapter(role, one, replace(terms, label=label_of(role, one)))) for one in spec.places]
         if not found:
-            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give its addresses after the @")
+            raise ModelSetupError(f"model {spec}: {_STORED_ONLY}, give its addresses after the @")
         if len(found) == 1:
             return EndpointModel(found[0][1], found[0][0], self._pool)
         return LoadBalancer(found, self._pool, failed, terms.label)
@@ -161,7 +162,7 @@ class Models:
     def _server(self, spec: ModelSpec) -> LocalServer:
         """The server of a file, shared by all roles. Raises ModelSetupError if only its name is known, or the extra is not installed."""
         if spec.path is None:
-            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give the path of the file")
+            raise ModelSetupError(f"model {spec}: {_STORED_ONLY}, give the path of the file")
         if self._serve is None and not local_server.installed():
             raise ModelSetupError(local_server.NOT_INSTALLED)
         if spec.endpoint not in self._servers:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from personaevo.errors import BudgetError
 from personaevo.models.limits import RateLimit
-from personaevo.models.refusals import TransientError
+from personaevo.models.refusals import ENDING, TransientError
 from personaevo.models.retry import EMPTY
 from personaevo.records import ChatModel, Message, Reply
 
@@ -85,7 +85,7 @@ class EndpointPool:
                 if not fit and (tried or rest > self._longest):
                     return None
                 self._changed.wait(min(rest, _POLL_SECONDS) if rest else _POLL_SECONDS)
-        raise BudgetError("the search is ending: nothing new is asked")
+        raise BudgetError(ENDING)
 
     def _entered(self, place: Endpoint) -> Endpoint:
         self._count += 1

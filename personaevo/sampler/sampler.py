@@ -51,7 +51,7 @@ class PersonaSampler:
             self._sources = archive.sources({elite.program_id for elite in found.elites})
         self.elites: tuple[Elite, ...] = found.elites
         if not self.elites:
-            raise ArchiveError(f"archive {self.archive} holds no elite yet: let its search go on, then sample")
+            raise ArchiveError(f"archive {self.archive} holds no elite yet: continue its search first")
         self.settings: Mapping[str, Any] = run.settings
         self._masses = {int(cell["cell"]): float(cell["mass"]) for cell in run.cells}
         self._pool = Pool(found.members, {int(cell["cell"]): str(cell["name"]) for cell in run.cells})

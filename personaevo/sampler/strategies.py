@@ -31,7 +31,7 @@ def choose(pool: Pool, selected: Any, strategy: Strategy, masses: Mapping[int, f
         ConfigError: the strategy is "hard", and none of them is classified as human.
     """
     if strategy == "hard" and not (selected & pool.human_like).any():
-        raise ConfigError(f"strategy hard: none of the {int(selected.sum()):,} personas is taken for a person (p_human >= 0.5)")
+        raise ConfigError(f"strategy hard: none of the {int(selected.sum()):,} personas is classified as human (p_human >= 0.5)")
     if strategy == "hard":
         selected = selected & pool.human_like
     numbers = np.unique(pool.alike[selected], return_index=True)[1]

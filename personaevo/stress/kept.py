@@ -25,7 +25,7 @@ class DialogueFile:
         self.path = path
         self._rows = _read(path) if resume and path.exists() else {}
         if not resume and path.exists():
-            raise InputError(f"{path} exists: go on with its dialogues (resume), or give another file")
+            raise InputError(f"{path} exists: continue with its dialogues (resume), or give another file")
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class DialogueFile:
             return None
         same = row_of(empty)
         if any(row.get(name) != same[name] for name in ("seed", "domain", "user_id", "persona")):
-            raise InputError(f"{self.path}: dialogue {empty.id} is of other arguments; go on with those that it was begun with")
+            raise InputError(f"{self.path}: dialogue {empty.id} was played with other arguments; resume with the same arguments")
         try:
             turns = tuple((one["role"], one["content"]) for one in row["turns"])
             preservation = row["preservation"]
@@ -76,7 +76,7 @@ class DialogueFile:
             )  # fmt: skip
             return StressDialogue(task, persona, measured([episode], losses)[0], row["ending"])
         except (KeyError, TypeError, ValueError):
-            raise InputError(f"{self.path}: dialogue {empty.id} is not as 'stress' wrote it; give another file") from None
+            raise InputError(f"{self.path}: dialogue {empty.id} was not written by 'stress'; give another file") from None
 
 
 def rewrite(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -98,5 +98,5 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
             row = json.loads(line)
             found[row["id"]] = row
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{path}, line {number}: no dialogue that 'stress' wrote; give another file") from None
+            raise InputError(f"{path}, line {number}: not a dialogue written by 'stress'; give another file") from None
     return found

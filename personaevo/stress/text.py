@@ -88,7 +88,7 @@ def _behaviors(result: StressResult, width: int) -> str:
         return _wrapped("By behavior: too few users differ enough to compare.", width)
     found = result.behaviors
     if not any(one.difference.mean for one in found):
-        return "By behavior: the dialogues of all users ended alike."
+        return "By behavior: no difference, all dialogues had the same result."
     marked = [one for one in found if one.q <= STANDS_OUT]
     first = width - _CONTRAST
     lines = [f"{'With users who are':{first}}{'most so':>8}{'least so':>9}{'difference':>19}"]
@@ -96,9 +96,9 @@ def _behaviors(result: StressResult, width: int) -> str:
     more = f" The other {len(found) - len(lines) + 1} are in --json." if len(found) > len(lines) - 1 else ""
     chance = len(found) * STANDS_OUT
     told = (
-        "The thirds of users who did it most and least before, or else ask for it. * stands out "
-        f"({len(marked)} of {len(found)}; Benjamini-Hochberg, {STANDS_OUT:.0%}); uncorrected, {chance:.1f} would by chance. "
-        f"Behaviors go together: one may stand for another.{more}"
+        "Compares the thirds of users with the most and the least of a behavior, as measured before or else requested. * significant "
+        f"({len(marked)} of {len(found)}; Benjamini-Hochberg, {STANDS_OUT:.0%}); uncorrected, {chance:.1f} would be by chance. "
+        f"Behaviors are correlated: an effect of one may be due to another.{more}"
     )
     return "\n".join([*lines, _wrapped(told, width)])
 

@@ -13,7 +13,7 @@ import pytest
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import RetryPolicy, parse
 from personaevo.models.adapter import label_of
-from personaevo.models.refusals import TransientError, UnclearError, fault_here, retry_after, status_error, unreachable, wait, words
+from personaevo.models.refusals import TransientError, UnclearError, local_fault, retry_after, status_error, unreachable, wait, words
 from personaevo.models.retry import RetryingModel
 from personaevo.records import Message, Reply, Usage
 
@@ -353,18 +353,18 @@ def test_a_filter_is_about_this_question(status: int, body: str) -> None:
     ("error", "said"),
     [
         (ImportError("Using SOCKS proxy, but the 'socksio' package is not installed."), "a SOCKS proxy is set"),
-        (ValueError("Unknown scheme for proxy URL URL('ftp://h')"), "the address of a proxy"),
-        (RuntimeError("Illegal header value b'Bearer sk-secret\\n'"), "the key has a letter or line break"),
-        (UnicodeEncodeError("ascii", "Bearer ü", 7, 8, "ordinal not in range"), "the key has a letter"),
-        (FileNotFoundError(2, "No such file or directory"), "a file of certificates is missing"),
+        (ValueError("Unknown scheme for proxy URL URL('ftp://h')"), "a proxy address"),
+        (RuntimeError("Illegal header value b'Bearer sk-secret\\n'"), "the API key contains an invalid character"),
+        (UnicodeEncodeError("ascii", "Bearer ü", 7, 8, "ordinal not in range"), "the API key contains an invalid character"),
+        (FileNotFoundError(2, "No such file or directory"), "a certificate file is missing"),
     ],
 )
 def test_faults_here_are_told_without_what_they_hold(error: Exception, said: str) -> None:
-    found = fault_here(LABEL, error)
+    found = local_fault(LABEL, error)
     assert type(found) is ModelSetupError
     assert said in str(found)
     assert "secret" not in str(found)
 
 
 def test_other_errors_are_no_faults_here() -> None:
-    assert fault_here(LABEL, RuntimeError("something")) is None
+    assert local_fault(LABEL, RuntimeError("something")) is None
