@@ -1,4 +1,4 @@
-"""The result of a calibration as plain values, for the archive and for ``calibrate --json``."""
+"""Run a calibration, report its result as plain values, and estimate its model calls."""
 
 from __future__ import annotations
 

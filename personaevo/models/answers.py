@@ -1,4 +1,4 @@
-"""Structured output: schemas in the form that servers accept, and tolerant parsing of the answers."""
+"""Structured output (schemas that servers accept, tolerant parsing), and wrappers of chat models: caching, costs, offline replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits on the concurrency and rate of calls to an endpoint."""
+"""Rate limits, retries with exponential backoff, and load balancing over several addresses of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adapter for the chat completions API of OpenAI and compatible servers (vLLM, Ollama, llama.cpp, OpenRouter)."""
+"""Adapters for the chat completions API: OpenAI and compatible servers (vLLM, Ollama, llama.cpp, OpenRouter), and local model files."""
 
 from __future__ import annotations
 

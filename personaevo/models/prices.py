@@ -1,4 +1,4 @@
-"""Token prices: the installed table (``archive/prices.toml``), and a file of the user's that takes precedence."""
+"""Prices (the installed ``archive/prices.toml``, after the user's own file), cost accounting per role, and cost estimates."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import BaseModel
 
 from personaevo.errors import ModelError, PersonaevoError, ReplyError
-from personaevo.models import answers
+from personaevo.models.answers import parse, strict_schema
 from personaevo.models.ledger import Ledger
 from personaevo.models.prices import Price
 from personaevo.models.refusals import TransientError
@@ -50,14 +50,14 @@ class Question:
     def key(self) -> str:
         """The key in the store: a digest of the question."""
         said = [[message.role, message.content] for message in self.messages]
-        form = answers.strict_schema(self.schema) if self.schema else None
+        form = strict_schema(self.schema) if self.schema else None
         text = json.dumps([self.model, said, form, self.sample, self.output_tokens], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def upper_bound(self) -> Usage:
         """An upper bound of the tokens: no tokenizer makes more than one of a byte."""
         size = sum(len(message.content.encode("utf-8", "surrogatepass")) + _MESSAGE_TOKENS for message in self.messages)
-        form = len(json.dumps(answers.strict_schema(self.schema))) + 2 * _MESSAGE_TOKENS if self.schema else 0
+        form = len(json.dumps(strict_schema(self.schema))) + 2 * _MESSAGE_TOKENS if self.schema else 0
         return Usage(size + form, self.output_tokens)
 
 
@@ -188,18 +188,18 @@ class StructuredModel:
         """
         if schema is None:
             return self._model.reply(messages, sample=sample)
-        form = json.dumps(answers.strict_schema(schema), sort_keys=True)
+        form = json.dumps(strict_schema(schema), sort_keys=True)
         asked = [*messages, Message("user", f"Answer with one JSON object and nothing else, of this JSON schema:\n{form}")]
         reply = self._model.reply(asked, schema=schema, sample=sample)
         try:
-            return replace(reply, parsed=answers.parse(reply.text, schema))
+            return replace(reply, parsed=parse(reply.text, schema))
         except ValueError as problem:
             cause = "it was cut off before its end; be shorter" if reply.cut else str(problem)[:300]
             correction = f"That answer cannot be read ({cause}). Answer again, with the JSON object only."
             again = [*asked, Message("assistant", reply.text or "(nothing)"), Message("user", correction)]
         second = self._model.reply(again, schema=schema, sample=sample)
         try:
-            return replace(second, parsed=answers.parse(second.text, schema))
+            return replace(second, parsed=parse(second.text, schema))
         except ValueError as problem:
             why = "it was cut off, as it is too long" if second.cut else str(problem)[:200]
             raise ReplyError(f"{self._label}: the answer is not of the form asked for, twice: {why}") from None

@@ -1,4 +1,4 @@
-"""Decode and compare the outputs of a program's two runs. Anything in them may have been forged by the program."""
+"""Decode, compare and check the output of a program, and build axes and personas from it. The output may be forged by the program."""
 
 from __future__ import annotations
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from personaevo.errors import ReplyError
+from personaevo.programs.channel import SPOOFED, Channel, Frame, StoppedError
 from personaevo.records import ChatModel, Message
 
-_LONGEST_REASON = 300  # characters of the server's message, as the program sees it
+DIFFERENT_QUESTION = "it asked the model something else when repeated"
+_LONGEST_MESSAGE = 300  # characters of the server's message, as the program sees it
 Question = tuple[str, str | None]
 Answered = tuple[Mapping[str, str], float]  # {"text"} or {"refused"} for the child, and the seconds that the model took
 AskModel = Callable[[int, int, Question | None], Answered]
@@ -27,10 +30,6 @@ class ModelLimits:
     seconds: float = 300.0
     question_characters: int = 50_000
     answer_characters: int = 50_000
-
-
-class DifferentQuestionError(Exception):
-    """The second run asked the model another question than the first; internal to the sandbox."""
 
 
 class ModelAccess:
@@ -55,10 +54,10 @@ class ModelAccess:
         return answer, self._seconds - before
 
     def again(self, call: int, place: int, question: Question | None) -> Answered:
-        """Return the first run's answer. Raises DifferentQuestionError if the question is not the first run's."""
+        """Return the first run's answer. Raises StoppedError if the question is not the first run's."""
         mark, answer = self._known[call, place]
         if mark != _digest(question):
-            raise DifferentQuestionError
+            raise StoppedError(DIFFERENT_QUESTION)
         return answer, 0.0
 
     def _refusal(self, question: Question) -> dict[str, str] | None:
@@ -82,7 +81,7 @@ class ModelAccess:
         try:
             reply = self._model.reply([*messages, Message("user", prompt)], sample=sample)
         except ReplyError as error:
-            return {"refused": f"the model gave no answer that can be used: {str(error)[:_LONGEST_REASON]}"}
+            return {"refused": f"the model gave no answer that can be used: {str(error)[:_LONGEST_MESSAGE]}"}
         finally:
             self._seconds += time.monotonic() - start
             self._calls += 1
@@ -90,6 +89,31 @@ class ModelAccess:
         if len(reply.text) > self._limits.answer_characters:
             return _refused(f"at most {self._limits.answer_characters:,} characters an answer, this one has {len(reply.text):,}")
         return {"text": reply.text}
+
+
+def read_result(channel: Channel, ask: AskModel | None, call: int) -> Frame:
+    """Read the result of one call, answering the program's questions to the model until it comes. Raises StoppedError."""
+    seconds, place = 0.0, 0
+    while True:
+        frame = channel.answer(b"REM" if ask else b"RE")
+        seconds += frame.seconds
+        reply, waited = ask(call, place, _question(frame)) if ask else ({}, 0.0)
+        if frame.kind != b"M":
+            return replace(frame, seconds=seconds)
+        channel.reply(reply, waited)
+        place += 1
+
+
+def _question(frame: Frame) -> Question | None:
+    if frame.kind != b"M":
+        return None
+    try:
+        prompt, system = json.loads(frame.body)
+    except (ValueError, TypeError, RecursionError):
+        raise StoppedError(SPOOFED) from None
+    if not isinstance(prompt, str) or not isinstance(system, str | None):
+        raise StoppedError(SPOOFED)
+    return prompt, system
 
 
 def _refused(limit: str) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Edit a program's source without changing the rest of it, comments included."""
+"""Edit a program's source: replace literals and functions, and find the places of search/replace blocks. The rest of the source, comments
+included, stays unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A cache for the ids of programs that differ only in literals, as most children differ from their parents.
+"""Parse the source of a persona program, normalize it and derive its id.
+
+Ids of programs that differ only in literals, as most children differ from their parents, are cached.
 
 The text around the literals that a program assigns at module level (``AXES = [...]``) is normalized and spelled once. Such a literal
 contains no names, so it does not affect the normalized form of the rest.

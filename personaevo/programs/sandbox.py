@@ -21,8 +21,8 @@ from typing import Any, Self
 from personaevo.errors import ProgramError, SandboxError, WeakSandboxWarning
 from personaevo.programs import attempts, personas, walls, wasm
 from personaevo.programs.answers import ChildOutput, decode, difference, text
-from personaevo.programs.capability import AskModel, DifferentQuestionError, ModelAccess, ModelLimits
-from personaevo.programs.channel import SPOOFED, Channel, Frame, NotReadyError, StoppedError
+from personaevo.programs.capability import DIFFERENT_QUESTION, ModelAccess, ModelLimits, read_result
+from personaevo.programs.channel import Channel, Frame, NotReadyError, StoppedError
 from personaevo.programs.personas import DialTable
 from personaevo.programs.server import Server, ServerLostError
 from personaevo.programs.source import MAX_BYTES
@@ -41,7 +41,6 @@ _WEAK = (
     "the weak sandbox only limits time, memory and output: a malicious program can reach your files and your network; "
     "use it for programs whose author you trust"
 )
-_OTHER_QUESTION = "it asked the model something else when repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ class Sandbox:
         count = len(first.calls)
         order = [*([count // 2] if count % 2 else []), *reversed(range(count))]
         second = self._pass(1, job, order, first.code)
-        differs = difference(first, second, order) or (_OTHER_QUESTION if second.stopped == _OTHER_QUESTION else "")
+        differs = difference(first, second, order) or (DIFFERENT_QUESTION if second.stopped == DIFFERENT_QUESTION else "")
         if differs:
             reason = f"not deterministic: {differs}; use only task, n and rng, and keep nothing between calls"
             return [_failed(reason) for _ in calls]
@@ -244,7 +243,7 @@ class Sandbox:
             for index in order:
                 call = job.calls[index]
                 channel.call(call.task.for_program() if isinstance(call.task, Task) else dict(call.task), call.n, call.seed)
-                made.append(_called(channel, ask, index))
+                made.append(read_result(channel, ask, index))
         except StoppedError as stop:
             return ChildOutput(code, axes, tuple(made), stopped=stop.reason)
         return ChildOutput(code, axes, tuple(made))
@@ -308,34 +307,6 @@ def warn_of(tier: Tier) -> None:
     """Issue a WeakSandboxWarning for the weak tier."""
     if tier == "weak":
         warnings.warn(_WEAK, WeakSandboxWarning, stacklevel=3)
-
-
-def _called(channel: Channel, ask: AskModel | None, index: int) -> Frame:
-    """Read the result of one call, answering the program's questions to the model until it comes."""
-    seconds, place = 0.0, 0
-    while True:
-        answer = channel.answer(b"REM" if ask else b"RE")
-        seconds += answer.seconds
-        try:
-            reply, waited = ask(index, place, _question(answer)) if ask else ({}, 0.0)
-        except DifferentQuestionError:
-            raise StoppedError(_OTHER_QUESTION) from None
-        if answer.kind != b"M":
-            return replace(answer, seconds=seconds)
-        channel.reply(reply, waited)
-        place += 1
-
-
-def _question(answer: Frame) -> tuple[str, str | None] | None:
-    if answer.kind != b"M":
-        return None
-    try:
-        prompt, system = decode(answer.body, "the question")
-    except (ProgramError, ValueError, TypeError):
-        raise StoppedError(SPOOFED) from None
-    if not isinstance(prompt, str) or not isinstance(system, str | None):
-        raise StoppedError(SPOOFED)
-    return prompt, system
 
 
 def _failed(reason: str, seconds: float = 0.0) -> RunResult:

@@ -1,4 +1,7 @@
-"""The processor time of a child and whether it sleeps, from the kernel's counters, which no program can change."""
+"""The parent's end of the conversation with one child: its processor usage, sending requests and reading frames, its access to a model.
+
+The child's processor time and sleep come from the kernel's counters, which no program can change.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The isolation mechanisms of each sandbox tier, as data for the process that applies them (``worker/harden.py``).
+"""The isolation mechanisms of each sandbox tier, as data for the process that applies them (``worker/harden.py``), and the fork servers.
 
 Landlock (Linux 5.13) denies files, and with newer kernels TCP, and signals and abstract sockets beyond the child. It does not cover UDP,
 Unix sockets and much else: the seccomp filter does, an allow-list of the system calls of an interpreter that computes and uses one socket.

@@ -1,13 +1,13 @@
-"""The persona record of a sample."""
+"""The personas that can be sampled, and how strategies choose and draw them."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from personaevo.simulate.persona import Persona
+from personaevo.simulate import persona as simulated
 
 
-class SampledPersona(Persona):
+class SampledPersona(simulated.Persona):
     """A persona and its origin: the archive (its name or path, as given) and its domain, the program that made it, the cell and the task.
 
     A *stored* persona was played in the search: ``cell`` (number and name) is the cell of its own dialogue, and ``measured`` maps features

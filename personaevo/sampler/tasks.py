@@ -1,4 +1,4 @@
-"""The tasks of an archive's search, and matching a given task with them."""
+"""Sample personas from an archive: stored ones with their measurements, or new ones for a new task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Example turns of a persona with its stage directions, as an external simulator gets them."""
+"""Export personas as rows in the formats of other evaluation tools, and their example turns with stage directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluate the dialogues: likeness to people, success by kind of user and by behavior, and a selection of dialogues to read."""
+"""Evaluate the dialogues of a stress test (likeness to people, success by kind of user and by behavior), and print the report."""
 
 from __future__ import annotations
 

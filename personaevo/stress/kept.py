@@ -1,4 +1,4 @@
-"""A JSON-lines file of dialogues, each written as it ends, from which a stopped run resumes."""
+"""Run an agent with a population of users, to find the users with whom it fails; dialogues are stored in a file to resume from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Play one dialogue of a user with the agent under test. Failures of the agent are distinguished from all others."""
+"""Dialogues with the agent under test, and the result of a stress test. Failures of the agent are distinguished from all others."""
 
 from __future__ import annotations
 
