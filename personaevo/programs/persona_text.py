@@ -122,36 +122,36 @@ def sentences() -> tuple[str, ...]:
     return (*said, rules().ordinary)
 
 
-def said_of(
-    values: Mapping[str, float], room: int, description: str = "", beside: Sequence[Saying] = (), most: int = 0
+def select_sayings(
+    values: Mapping[str, float], max_words: int, description: str = "", others: Sequence[Saying] = (), most: int = 0
 ) -> tuple[Saying, ...]:
-    """Select the sayings for these dials, of at most ``room`` words: the most telling ones that are compatible with each other, with those
-    in ``beside`` and with the description, in the order of the rules; at most ``most`` (0: as many as the rules allow).
+    """Select the sayings for these dials, with at most ``max_words``: the most telling ones that are compatible with each other, with those
+    in ``others`` and with the description, in the order of the rules; at most ``most`` (0: as many as the rules allow).
 
     Dials without rules are ignored.
     """
     denied = rules().denied(description)
-    told = [_saying(rules().sayings[dial], values[dial], denied) for dial in rules().sayings if dial in values]
+    candidates = [_saying(rules().sayings[dial], values[dial], denied) for dial in rules().sayings if dial in values]
     taken: list[Saying] = []
-    for one in sorted(filter(None, told), key=lambda one: -one.telling):  # of equally telling ones the first
-        free = room - sum(other.words for other in taken)
-        if len(taken) < (most or rules().most) and one.words <= free and all(rules().compatible(one, other) for other in (*taken, *beside)):
+    for one in sorted(filter(None, candidates), key=lambda one: -one.telling):  # of equally telling ones the first
+        free = max_words - sum(other.words for other in taken)
+        if len(taken) < (most or rules().most) and one.words <= free and all(rules().compatible(one, other) for other in (*taken, *others)):
             taken.append(one)
-    return tuple(one for one in told if one in taken)
+    return tuple(one for one in candidates if one in taken)
 
 
-def habits_of(values: Mapping[str, float], room: int, description: str = "") -> list[tuple[str, Saying]]:
+def select_habits(values: Mapping[str, float], max_words: int, description: str = "") -> list[tuple[str, Saying]]:
     """Select the phrases for these dials of typing, each with its dial: the most telling ones that are compatible with each other and with
-    the description, in the order of the rules, and whose sentences have at most ``room`` words."""
+    the description, in the order of the rules, and whose sentences have at most ``max_words``."""
     denied, typing = rules().denied(description), rules().typing
-    told = [(dial, one) for dial, rows in typing.phrases.items() if dial in values and (one := _saying(rows, values[dial], denied))]
+    candidates = [(dial, one) for dial, rows in typing.phrases.items() if dial in values and (one := _saying(rows, values[dial], denied))]
     taken: list[tuple[str, Saying]] = []
-    for dial, one in sorted(told, key=lambda said: -said[1].telling):
-        more = [said for said in told if said in taken or said == (dial, one)]
-        short = len(more) <= typing.most and len(" ".join(typing.sentences(more)).split()) <= min(room, typing.most_words)
+    for dial, one in sorted(candidates, key=lambda said: -said[1].telling):
+        more = [said for said in candidates if said in taken or said == (dial, one)]
+        short = len(more) <= typing.most and len(" ".join(typing.sentences(more)).split()) <= min(max_words, typing.most_words)
         if short and all(rules().compatible(one, other) for _, other in taken):
             taken.append((dial, one))
-    return [said for said in told if said in taken]
+    return [said for said in candidates if said in taken]
 
 
 def _saying(rows: Sequence[Saying], value: float, denied: frozenset[str]) -> Saying | None:
@@ -159,12 +159,12 @@ def _saying(rows: Sequence[Saying], value: float, denied: frozenset[str]) -> Say
     return found if found.sentence and not found.marks & denied else None
 
 
-def in_words(values: Mapping[str, float], room: int, description: str = "") -> str:
-    """Describe the dials as a paragraph of at most ``room`` words that agrees with the description; at most two sentences at its end say
+def describe_dials(values: Mapping[str, float], max_words: int, description: str = "") -> str:
+    """Describe the dials as a paragraph of at most ``max_words`` that agrees with the description; at most two sentences at its end say
     how the person types. "" if there are no dials or too few words are left."""
-    habits = habits_of(values, room, description)
+    habits = select_habits(values, max_words, description)
     typed = rules().typing.sentences(habits)
-    left, most = room - len(" ".join(typed).split()), rules().most - len(typed)
-    said = [one.sentence for one in said_of(values, left, description, [one for _, one in habits], most)]
+    left, most = max_words - len(" ".join(typed).split()), rules().most - len(typed)
+    said = [one.sentence for one in select_sayings(values, left, description, [one for _, one in habits], most)]
     plain = rules().ordinary if values.keys() & rules().sayings.keys() else ""
-    return " ".join([*said, *typed]) or (plain if len(plain.split()) <= room else "")
+    return " ".join([*said, *typed]) or (plain if len(plain.split()) <= max_words else "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from personaevo import injection
 from personaevo.errors import ProgramError
-from personaevo.programs.persona_text import in_words, rules
+from personaevo.programs.persona_text import describe_dials, rules
 from personaevo.records import Axis, Persona
 from personaevo.text import one_line
 
@@ -80,7 +80,7 @@ def compose_policy(behaviors: Mapping[str, float], values: Mapping[str, float], 
         if text and len(text.split()) <= words_left:
             lines.append(text)
             words_left -= len(text.split())
-    return "\n".join(filter(None, [*lines, in_words(values, words_left, description)]))
+    return "\n".join(filter(None, [*lines, describe_dials(values, words_left, description)]))
 
 
 def _axis(raw: object, where: str, dials: DialTable) -> Axis:

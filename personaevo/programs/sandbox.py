@@ -298,12 +298,12 @@ class Sandbox:
 
 def require(tier: Tier) -> None:
     """Start a tier once on this machine. Raises SandboxError if it is not available; "weak" warns every time."""
-    warn_of(tier)
+    warn_if_weak(tier)
     with Sandbox(tier=tier):
         pass
 
 
-def warn_of(tier: Tier) -> None:
+def warn_if_weak(tier: Tier) -> None:
     """Issue a WeakSandboxWarning for the weak tier."""
     if tier == "weak":
         warnings.warn(_WEAK, WeakSandboxWarning, stacklevel=3)

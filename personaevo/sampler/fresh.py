@@ -20,7 +20,7 @@ from personaevo.errors import ArchiveError, ConfigError, PersonaevoError, Progra
 from personaevo.models import Models
 from personaevo.programs import Call, ModelLimits, Sandbox, program_id
 from personaevo.programs.dials import dial_table
-from personaevo.programs.sandbox import warn_of
+from personaevo.programs.sandbox import warn_if_weak
 from personaevo.records import Episode, Persona, PlanItem, Task, Tier
 from personaevo.sampler.draw import CellDistribution, points
 from personaevo.sampler.pool import Pool
@@ -57,7 +57,7 @@ class ElitePrograms:
     """
 
     def __init__(self, elites: Sequence[Elite], sources: Mapping[str, str], settings: Mapping[str, Any], tier: Tier, models: Models | None):
-        warn_of(tier)
+        warn_if_weak(tier)
         self.elites, self._sources, self._settings = {elite.cell: elite for elite in elites}, sources, settings
         self._size = int(settings.get("personas", 5))
         self._model = models.role("generator") if models is not None else None
