@@ -27,11 +27,11 @@ NO_KEY = "none"  # a self-hosted server needs no key, but the clients require on
 LONGEST_REPLY = 250_000  # characters, of up to four bytes: the archive takes a megabyte
 _MOST_TOKENS = 10**9  # of one reply; larger counts are taken for errors
 _BYTES_PER_TOKEN = 3  # to estimate tokens that a server does not count: rather too many than too few
-_MOST_CONCESSIONS = 8  # for one question: each is made once
+_MOST_ADAPTATIONS = 8  # for one question: each is made once
 _PROBE = (Message("user", "Say OK."),)
 
 
-class Loop:
+class EventLoopThread:
     """An event loop in its own thread, for asynchronous clients; callers block in their threads."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CallOptions:
     """Settings of one model's calls: the total timeout in seconds, the most output tokens, and the model's label in errors."""
 
     seconds: float
@@ -99,7 +99,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderReply:
     """The content of a server's reply: the text, the finish reason in lower case, the server's token counts (input, output, cached; None
     if it gives none), a refusal, and whether the model also produced reasoning (``thought``)."""
 
@@ -116,7 +116,7 @@ class Adapter(ABC):
     library: ClassVar[Any]
     cut: ClassVar[str]  # the finish reason of an answer that reached its token limit
 
-    def __init__(self, spec: ModelSpec, loop: Loop, limit: RateLimit, terms: Terms) -> None:
+    def __init__(self, spec: ModelSpec, loop: EventLoopThread, limit: RateLimit, terms: CallOptions) -> None:
         self.spec, self.terms = spec, terms
         self.most_tokens = terms.output_tokens  # lowered if the server says so
         self._loop, self._limit = loop, limit
@@ -146,7 +146,7 @@ class Adapter(ABC):
     def _ask_adapting(self, sent: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Reply:
         """Ask, repeating without those features that the server says it does not support."""
         label, library = self.terms.label, self.library
-        for left in reversed(range(_MOST_CONCESSIONS)):
+        for left in reversed(range(_MOST_ADAPTATIONS)):
             try:
                 body = self._loop.run(lambda: self._ask(sent, schema, sample), self._limit, self.terms.seconds)
                 return self._read(self._body(body), sent)
@@ -156,7 +156,7 @@ class Adapter(ABC):
                 raise local_fault(label, error) or unreachable(label, error) from None
             except library.APIStatusError as error:
                 said = self._without_key(error.response.text)
-                if left and self.concedes(error.status_code, said, error.request.content):
+                if left and self.adapt(error.status_code, said, error.request.content):
                     continue
                 raise status_error(label, error.status_code, said, error.response.headers) from None  # the client's repeats the body
             except (ModelError, BudgetError):
@@ -220,7 +220,7 @@ class Adapter(ABC):
                 raise TransientError(f"{label}: a reply without text", "empty reply", usage=usage)
         return Reply(said.said, usage=usage, cut=cut)
 
-    def _usage(self, answer: Answer, asked: Sequence[Message]) -> Usage:
+    def _usage(self, answer: ProviderReply, asked: Sequence[Message]) -> Usage:
         """The server's token counts; an estimate where they are missing or implausible."""
         read, written, cached = (one if type(one) is int and 0 <= one <= _MOST_TOKENS else None for one in answer.counts)
         estimated = read is None or written is None
@@ -238,14 +238,14 @@ class Adapter(ABC):
         """The client's raw response."""
 
     @abstractmethod
-    def answer(self, body: Mapping[str, Any]) -> Answer:
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
         """Extract the answer from a body.
 
         Raises:
             ModelError: the body contains an error, or no answer.
         """
 
-    def concedes(self, status: int, said: str, sent: bytes) -> bool:
+    def adapt(self, status: int, said: str, sent: bytes) -> bool:
         """Whether the server refused a feature that can be left out or expressed otherwise; if so, it is from now on."""
         return False
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-Answer = TypeVar("Answer", bound=BaseModel)
+Form = TypeVar("Form", bound=BaseModel)
 
 _OPENING = re.compile(r"[{\[]")
 # A string, also one without an end, or a trailing comma; possessive: linear in time.
@@ -46,7 +46,7 @@ def _closed(node: Any, *, named: bool = False) -> Any:
     return made
 
 
-def parse(text: str, schema: type[Answer]) -> Answer:
+def parse(text: str, schema: type[Form]) -> Form:
     """Find and validate the JSON value of ``schema`` in ``text``, also inside a fence, with prose and brackets around it, or with trailing
     commas. Of several valid values the last is used: those before it are drafts.
 

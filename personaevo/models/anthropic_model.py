@@ -11,7 +11,7 @@ import anthropic
 from pydantic import BaseModel
 
 from personaevo.model_spec import OWN_ADDRESS
-from personaevo.models.adapter import NO_KEY, Adapter, Answer, joined, text_of, user_first
+from personaevo.models.adapter import NO_KEY, Adapter, ProviderReply, joined, text_of, user_first
 from personaevo.models.answers import strict_schema
 from personaevo.models.refusals import FILTER_REASONS, TransientError, body_error
 from personaevo.records import Message
@@ -55,8 +55,8 @@ class AnthropicModel(Adapter):
             model=self.spec.name, max_tokens=self.most_tokens, messages=turns, **options, **self.settings(_KNOWN)
         )
 
-    def concedes(self, status: int, said: str, sent: bytes) -> bool:
-        """See ``Adapter.concedes``."""
+    def adapt(self, status: int, said: str, sent: bytes) -> bool:
+        """See ``Adapter.adapt``."""
         if status not in _NOT_ABLE:
             return False
         low = said.lower()
@@ -72,7 +72,7 @@ class AnthropicModel(Adapter):
             return False
         return True
 
-    def answer(self, body: Mapping[str, Any]) -> Answer:
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
         """See ``Adapter.answer``."""
         error = body_error(self.terms.label, body)
         if error is not None:
@@ -85,7 +85,7 @@ class AnthropicModel(Adapter):
         thought = any(block.get("type") in ("thinking", "redacted_thinking") for block in blocks)
         text = next(filter(None, inputs), None) or text_of(content)
         refusal = repr(finish) if finish in FILTER_REASONS else ""
-        return Answer(text, finish, _counts(body.get("usage")), refusal, thought)
+        return ProviderReply(text, finish, _counts(body.get("usage")), refusal, thought)
 
 
 def _input(given: Any) -> str | None:

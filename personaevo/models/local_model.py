@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from personaevo.errors import ModelSetupError
 from personaevo.model_spec import ModelSpec
-from personaevo.models.adapter import Answer, Loop, Terms
+from personaevo.models.adapter import CallOptions, EventLoopThread, ProviderReply
 from personaevo.models.limits import RateLimit
 from personaevo.models.local_server import LocalServer
 from personaevo.models.openai_model import OpenAIModel
@@ -25,7 +25,7 @@ TEMPERATURE = 0.9
 class LocalModel(OpenAIModel):
     """One role's use of a model file's server. The same question with the same sample index has the same seed."""
 
-    def __init__(self, spec: ModelSpec, loop: Loop, limit: RateLimit, terms: Terms, server: LocalServer) -> None:
+    def __init__(self, spec: ModelSpec, loop: EventLoopThread, limit: RateLimit, terms: CallOptions, server: LocalServer) -> None:
         super().__init__(spec, loop, limit, terms)
         self._server = server
 
@@ -49,7 +49,7 @@ class LocalModel(OpenAIModel):
         own = {"temperature": TEMPERATURE, "seed": seed_of(messages, sample + (self.spec.setting("seed") or 0))}
         return own | given | {"seed": own["seed"], "extra_body": {"cache_prompt": True} | given.get("extra_body", {})}
 
-    def answer(self, body: Mapping[str, Any]) -> Answer:
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
         """See ``Adapter.answer``."""
         answer = super().answer(body)
         if not answer.text and answer.counts[0] == 0:  # the server's way to report that error

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from personaevo.errors import ModelSetupError
 from personaevo.model_spec import OWN_ADDRESS, key_for
-from personaevo.models.adapter import NO_KEY, Adapter, Answer, joined, text_of, user_first
+from personaevo.models.adapter import NO_KEY, Adapter, ProviderReply, joined, text_of, user_first
 from personaevo.models.answers import strict_schema
 from personaevo.models.refusals import FILTER_REASONS, TransientError, body_error
 from personaevo.records import Message
@@ -95,19 +95,19 @@ class OpenAIModel(Adapter):
         seeded = {} if seed is None else {"seed": int(seed) + sample}  # samples must be independent
         return {self._tokens_name: self.most_tokens} | seeded | self.settings(_KNOWN)
 
-    def concedes(self, status: int, said: str, sent: bytes) -> bool:
-        """See ``Adapter.concedes``. Decides by what was sent, as other calls may have changed the settings meanwhile."""
+    def adapt(self, status: int, said: str, sent: bytes) -> bool:
+        """See ``Adapter.adapt``. Decides by what was sent, as other calls may have changed the settings meanwhile."""
         if status not in _NOT_ABLE:
             return False
         low = said.lower()
-        if self._concedes_limit(said, sent) or self._concedes_roles(low, sent):
+        if self._adapt_limit(said, sent) or self._adapt_roles(low, sent):
             return True
         if b'"response_format"' in sent and any(word in low for word in _ABOUT_SCHEMAS):
             self._schemas = False
             return True
         return False
 
-    def _concedes_limit(self, said: str, sent: bytes) -> bool:
+    def _adapt_limit(self, said: str, sent: bytes) -> bool:
         name = next((one for one in _TOKEN_NAMES if f'"{one}"'.encode() in sent), "")
         if not name or "max" not in said.lower():
             return False
@@ -121,7 +121,7 @@ class OpenAIModel(Adapter):
         self.most_tokens = min(self.most_tokens, limit)
         return True
 
-    def _concedes_roles(self, said: str, sent: bytes) -> bool:
+    def _adapt_roles(self, said: str, sent: bytes) -> bool:
         if _NO_SYSTEM.search(said) and b'"role":"system"' in sent.replace(b'": "', b'":"'):
             self._system = False
             return True
@@ -148,7 +148,7 @@ class OpenAIModel(Adapter):
             return super()._streamed(text)
         return {"choices": [{"message": {"content": "".join(said)}, "finish_reason": finish}], "usage": usage}
 
-    def answer(self, body: Mapping[str, Any]) -> Answer:
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
         """See ``Adapter.answer``."""
         label, counts = self.terms.label, _counts(body.get("usage"))
         error = body_error(label, body)
@@ -168,7 +168,7 @@ class OpenAIModel(Adapter):
         details = used.get("completion_tokens_details") if isinstance(used, Mapping) else None
         thought_tokens = details.get("reasoning_tokens") if isinstance(details, Mapping) else 0
         thought = bool(message.get("reasoning_content") or message.get("reasoning") or thought_tokens)
-        return Answer(text_of(message.get("content")), finish, counts, refusal, thought)
+        return ProviderReply(text_of(message.get("content")), finish, counts, refusal, thought)
 
 
 def _limit_in(said: str) -> int | None:

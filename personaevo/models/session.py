@@ -16,7 +16,7 @@ from typing import Self
 from personaevo.errors import ConfigError, ModelSetupError
 from personaevo.model_spec import EMBEDDED, ModelSpec
 from personaevo.models import local_server
-from personaevo.models.adapter import Adapter, Loop, Terms, label_of
+from personaevo.models.adapter import Adapter, CallOptions, EventLoopThread, label_of
 from personaevo.models.ledger import Budget, Ledger, Spent
 from personaevo.models.limits import RateLimit
 from personaevo.models.local_server import LocalServer, Serve
@@ -61,7 +61,7 @@ class Models:
         self._pool = EndpointPool(self._conduct.retry.longest_requested)
         self._endpoints: dict[str, Endpoint] = {}
         self._made: dict[str, ChatModel] = {}
-        self._loop: Loop | None = None
+        self._loop: EventLoopThread | None = None
         self._serve, self._own = serve, dict(own or {})
         self._servers: dict[str, LocalServer] = {}
         self._stopping = threading.Event()
@@ -110,7 +110,7 @@ class Models:
     def _model(self, role: str, spec: ModelSpec) -> ChatModel:
         label = label_of(role, spec)
         seconds = self._conduct.seconds if spec.provider != "local" else max(self._conduct.seconds, local_server.SECONDS)
-        terms = Terms(seconds, _output_tokens(role, spec), label)
+        terms = CallOptions(seconds, _output_tokens(role, spec), label)
         asked: ChatModel = OfflineModel(label) if self._offline else self._remote(role, spec, terms)
         price = price_of(self._prices, spec)
         cached = CachedModel(
@@ -118,17 +118,17 @@ class Models:
         )
         return StructuredModel(cached, label)
 
-    def _remote(self, role: str, spec: ModelSpec, terms: Terms) -> ChatModel:
+    def _remote(self, role: str, spec: ModelSpec, terms: CallOptions) -> ChatModel:
         if spec.provider == "own" and role not in self._own:  # only the object's name is known
             raise ModelSetupError(f"model {spec}: {_STORED_ONLY}, pass the object: search(models={{…}})")
         if spec.provider == "own":
             return EndpointModel(CustomModel(self._own[role], terms.label), self._endpoint(spec), self._pool)
         if self._loop is None:
-            self._loop = Loop()
+            self._loop = EventLoopThread()
         failed = partial(self._records.failed, role, str(spec), price_of(self._prices, spec))
         return RetryingModel(self._balanced(role, spec, terms, failed), self._conduct.retry, failed, self._stopping)
 
-    def _balanced(self, role: str, spec: ModelSpec, terms: Terms, failed: Callable[[TransientError], None]) -> ChatModel:
+    def _balanced(self, role: str, spec: ModelSpec, terms: CallOptions, failed: Callable[[TransientError], None]) -> ChatModel:
         """The model at all its addresses. Raises ModelSetupError if it has none."""
         found = [(self._endpoint(one), self._adapter(role, one, replace(terms, label=label_of(role, one)))) for one in spec.places]
         if not found:
@@ -144,7 +144,7 @@ class Models:
             self._endpoints[spec.endpoint] = Endpoint(RateLimit(calls, self._conduct.per_minute), calls)
         return self._endpoints[spec.endpoint]
 
-    def _adapter(self, role: str, spec: ModelSpec, terms: Terms) -> Adapter:
+    def _adapter(self, role: str, spec: ModelSpec, terms: CallOptions) -> Adapter:
         assert self._loop is not None, "made by the caller"
         limit = self._endpoint(spec).limit
         if spec.provider == "local":

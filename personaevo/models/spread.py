@@ -68,7 +68,7 @@ class EndpointPool:
         self._count = 0
         self._closed = False
 
-    def take(self, places: Sequence[Endpoint], tried: Sequence[Endpoint] = ()) -> Endpoint | None:
+    def take(self, endpoints: Sequence[Endpoint], tried: Sequence[Endpoint] = ()) -> Endpoint | None:
         """Wait for the best address that was not ``tried`` and reserve it; end with ``leave``. None if none can be asked soon.
 
         Raises:
@@ -77,49 +77,49 @@ class EndpointPool:
         with self._changed:
             while not self._closed:
                 now = self._clock()
-                fit = _fit(places, tried, now)
-                free = [place for place in fit if place.busy < place.at_once]
+                fit = _fit(endpoints, tried, now)
+                free = [endpoint for endpoint in fit if endpoint.busy < endpoint.at_once]
                 if free:
-                    return self._entered(min(free, key=lambda place: (place.busy, place.latest)))
-                rest = _rest(places, now)
+                    return self._entered(min(free, key=lambda endpoint: (endpoint.busy, endpoint.latest)))
+                rest = _rest(endpoints, now)
                 if not fit and (tried or rest > self._longest):
                     return None
                 self._changed.wait(min(rest, _POLL_SECONDS) if rest else _POLL_SECONDS)
         raise BudgetError(ENDING)
 
-    def _entered(self, place: Endpoint) -> Endpoint:
+    def _entered(self, endpoint: Endpoint) -> Endpoint:
         self._count += 1
-        place.busy, place.latest = place.busy + 1, self._count
-        return place
+        endpoint.busy, endpoint.latest = endpoint.busy + 1, self._count
+        return endpoint
 
-    def leave(self, place: Endpoint) -> None:
+    def leave(self, endpoint: Endpoint) -> None:
         """End a call."""
         with self._changed:
-            place.busy -= 1
+            endpoint.busy -= 1
             self._changed.notify_all()
 
     @contextmanager
-    def at(self, place: Endpoint) -> Iterator[None]:
+    def at(self, endpoint: Endpoint) -> Iterator[None]:
         """A call to the only address of a model."""
         with self._changed:
-            self._entered(place)
+            self._entered(endpoint)
         try:
             yield
         finally:
-            self.leave(place)
+            self.leave(endpoint)
 
-    def note(self, place: Endpoint, error: TransientError | None) -> None:
+    def note(self, endpoint: Endpoint, error: TransientError | None) -> None:
         """Record how a call ended: the error, or None after an answer."""
         with self._changed:
             if error is None:
-                place.succeed()
+                endpoint.succeed()
             elif error.kind != EMPTY:
-                place.fail(error, self._clock())
+                endpoint.fail(error, self._clock())
 
-    def rest(self, places: Sequence[Endpoint]) -> float | None:
+    def rest(self, endpoints: Sequence[Endpoint]) -> float | None:
         """Seconds until one of the addresses in use may be asked; None if none is in use."""
         with self._changed:
-            return None if all(place.away for place in places) else _rest(places, self._clock())
+            return None if all(endpoint.away for endpoint in endpoints) else _rest(endpoints, self._clock())
 
     def close(self) -> None:
         """End all waiting calls with a BudgetError."""
@@ -128,27 +128,27 @@ class EndpointPool:
             self._changed.notify_all()
 
 
-def _fit(places: Sequence[Endpoint], tried: Sequence[Endpoint], now: float) -> list[Endpoint]:
+def _fit(endpoints: Sequence[Endpoint], tried: Sequence[Endpoint], now: float) -> list[Endpoint]:
     """The addresses that may be asked now; if none is in use, the one that is tested next."""
-    left = [place for place in places if place not in tried]
-    if left and all(place.away for place in places):
-        return [min(left, key=lambda place: place.until)]
-    return [place for place in left if place.until <= now and not (place.away and place.busy)]
+    left = [endpoint for endpoint in endpoints if endpoint not in tried]
+    if left and all(endpoint.away for endpoint in endpoints):
+        return [min(left, key=lambda endpoint: endpoint.until)]
+    return [endpoint for endpoint in left if endpoint.until <= now and not (endpoint.away and endpoint.busy)]
 
 
-def _rest(places: Sequence[Endpoint], now: float) -> float:
-    return max(0.0, min((place.until - now for place in places if not place.away), default=0.0))
+def _rest(endpoints: Sequence[Endpoint], now: float) -> float:
+    return max(0.0, min((endpoint.until - now for endpoint in endpoints if not endpoint.away), default=0.0))
 
 
 class EndpointModel:
     """A model at one address, whose load is counted, as other roles may use the address too."""
 
-    def __init__(self, model: ChatModel, place: Endpoint, places: EndpointPool) -> None:
-        self._model, self._place, self._places = model, place, places
+    def __init__(self, model: ChatModel, endpoint: Endpoint, pool: EndpointPool) -> None:
+        self._model, self._endpoint, self._pool = model, endpoint, pool
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         """The model's answer; its errors go through."""
-        with self._places.at(self._place):
+        with self._pool.at(self._endpoint):
             return self._model.reply(messages, schema=schema, sample=sample)
 
 
@@ -156,11 +156,11 @@ class LoadBalancer:
     """A model at several addresses. ``note(error)`` is called after a failure before another address is asked, and may raise."""
 
     def __init__(
-        self, asked: Sequence[tuple[Endpoint, ChatModel]], places: EndpointPool, note: Callable[[TransientError], None], label: str
+        self, asked: Sequence[tuple[Endpoint, ChatModel]], pool: EndpointPool, note: Callable[[TransientError], None], label: str
     ) -> None:
         self._models = dict(asked)
         self._all = tuple(self._models)
-        self._places, self._note, self._label = places, note, label
+        self._pool, self._note, self._label = pool, note, label
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         """The first answer.
@@ -171,26 +171,26 @@ class LoadBalancer:
         """
         tried: list[Endpoint] = []
         failure: TransientError | None = None
-        while (place := self._places.take(self._all, tried)) is not None:
+        while (endpoint := self._pool.take(self._all, tried)) is not None:
             try:
                 if failure is not None:
                     self._note(failure)
-                reply = self._models[place].reply(messages, schema=schema, sample=sample)
-                self._places.note(place, None)
+                reply = self._models[endpoint].reply(messages, schema=schema, sample=sample)
+                self._pool.note(endpoint, None)
                 return reply
             except TransientError as error:
-                self._places.note(place, error)
+                self._pool.note(endpoint, error)
                 if error.kind == EMPTY:
                     raise
                 failure = error
             finally:
-                self._places.leave(place)
-            tried.append(place)
+                self._pool.leave(endpoint)
+            tried.append(endpoint)
         raise self._given_up(failure)
 
     def _given_up(self, error: TransientError | None) -> TransientError:
         """The last failure, with the seconds until an address may be asked again."""
-        rest = self._places.rest(self._all)
+        rest = self._pool.rest(self._all)
         if error is None:
             return TransientError(f"{self._label}: all addresses ask to wait", "429", rest)
         after = error.after if rest is None else rest or None

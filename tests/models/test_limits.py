@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from personaevo.errors import BudgetError
-from personaevo.models.adapter import Loop
+from personaevo.models.adapter import EventLoopThread
 from personaevo.models.limits import RateLimit
 
 
@@ -122,7 +122,7 @@ def test_all_get_turns_of_their_own(clock: Clock) -> None:
 
 def test_who_waits_is_sent_away_when_the_search_ends() -> None:
     """For a turn, and for a place."""
-    loop, gate = Loop(), RateLimit(2, 0.001)  # a turn in 17 hours
+    loop, gate = EventLoopThread(), RateLimit(2, 0.001)  # a turn in 17 hours
 
     async def nothing() -> None: ...
 
@@ -138,7 +138,7 @@ def test_who_waits_is_sent_away_when_the_search_ends() -> None:
 
 
 def test_waiting_for_a_place_is_not_an_answer_that_takes_too_long() -> None:
-    loop, gate = Loop(), RateLimit(1)
+    loop, gate = EventLoopThread(), RateLimit(1)
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(loop.run, lambda: asyncio.sleep(0.05), gate, 0.15) for _ in range(4)]:
             done.result(10)

@@ -18,7 +18,7 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import Budget, Conduct, Kept, Models, RetryPolicy, local_server, parse, price_of
-from personaevo.models.adapter import Loop, Terms, status_error
+from personaevo.models.adapter import CallOptions, EventLoopThread, status_error
 from personaevo.models.limits import RateLimit
 from personaevo.models.local_model import TEMPERATURE, LocalModel, seed_of
 from personaevo.models.local_server import LocalServer, ServerPlan
@@ -287,8 +287,8 @@ def test_a_template_that_refuses_the_messages_is_told(model: Path) -> None:
     """llama.cpp answers those with nothing, of nothing."""
     spec = parse(f"local:{model}")
     with standing_in() as (serve, _, _):
-        loop = Loop()
-        asked = LocalModel(spec, loop, RateLimit(1), Terms(1.0, 10, "user local:tiny"), LocalServer(spec, ["user"], 1, serve))
+        loop = EventLoopThread()
+        asked = LocalModel(spec, loop, RateLimit(1), CallOptions(1.0, 10, "user local:tiny"), LocalServer(spec, ["user"], 1, serve))
         usage = {"prompt_tokens": 0, "completion_tokens": 0}
         empty = {"choices": [{"message": {"content": ""}, "finish_reason": "length"}], "usage": usage}
         with pytest.raises(ModelSetupError, match="give another instruct model"):
