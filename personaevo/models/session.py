@@ -65,7 +65,8 @@ class Models:
         self._serve, self._own = serve, dict(own or {})
         self._servers: dict[str, LocalServer] = {}
         self._stopping = threading.Event()
-        for role, spec in specs.items() if budget is not None and budget.usd is not None and not offline else ():
+        to_price = specs if budget is not None and budget.usd is not None and not offline else {}
+        for role, spec in to_price.items():
             if spec != EMBEDDED and price_of(self._prices, spec) is None:
                 raise ConfigError(
                     f"--max-usd needs the price of {role} {spec}: put it into a file like archive/prices.toml (0 if it costs nothing) "
