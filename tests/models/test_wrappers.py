@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from personaevo.errors import BudgetError, ConfigError, ModelError, ReplyError
 from personaevo.models import Budget, Conduct, Ledger, Models, Spent, made_for, parse
-from personaevo.models.adapter import Adapter, Answer
+from personaevo.models.adapter import Adapter, ProviderReply
 from personaevo.models.limits import RateLimit
 from personaevo.models.prices import Price
 from personaevo.models.wrappers import CachedModel, CallRecords, KeyLocks, OfflineModel, Question, StructuredModel
@@ -350,7 +350,7 @@ class Fake(Adapter):
 
     async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any: ...
 
-    def answer(self, body: Mapping[str, Any]) -> Answer:
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
         raise NotImplementedError
 
 
