@@ -103,7 +103,7 @@ def test_a_name_without_addresses_cannot_be_asked() -> None:
     spec = parse("openai:small@several")
     with Models({"user": spec}, Kept(), offline=True) as models:
         assert models.role("user") is not None
-    with Models({"user": spec}, Kept()) as models, pytest.raises(ModelSetupError, match="to ask it, give its addresses after the @"):
+    with Models({"user": spec}, Kept()) as models, pytest.raises(ModelSetupError, match="to call it, give its addresses after the @"):
         models.role("user")
 
 
