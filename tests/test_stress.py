@@ -216,8 +216,8 @@ def test_a_check_of_ones_own(finished_archive: Path) -> None:
 
 
 def test_nobody_content_is_explained(finished_archive: Path) -> None:
-    assert any("nobody left content" in note for note in run(lambda messages: "Done.", finished_archive).notes)
-    assert not any("nobody left content" in note for note in run(helps, finished_archive).notes)
+    assert any("no user left content" in note for note in run(lambda messages: "Done.", finished_archive).notes)
+    assert not any("no user left content" in note for note in run(helps, finished_archive).notes)
 
 
 # --- pieces
