@@ -335,8 +335,8 @@ def test_a_stopped_run_goes_on_with_its_dialogues(finished_archive: Path, tmp_pa
     ("text", "given", "message"),
     [
         ("", {}, "exists: continue with its dialogues"),
-        ("[]\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
-        ("nonsense\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
+        ("[]\n", {"resume": True}, "line 1: not a dialogue written by 'stress'"),
+        ("nonsense\n", {"resume": True}, "line 1: not a dialogue written by 'stress'"),
     ],
 )
 def test_other_files_are_not_gone_on_with(
