@@ -28,7 +28,7 @@ from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.partners import CallableAgent
 from personaevo.stress import StressResult, stress_agent, stress_text
 from personaevo.stress.findings import _thirds, _to_read
-from personaevo.stress.play import Table, Talk
+from personaevo.stress.play import DialogueRunner, StressDialogue
 from personaevo.stress.result import Difference, Rate
 
 Messages = list[dict[str, str]]
@@ -194,7 +194,7 @@ def test_what_the_users_model_breaks_is_no_failure_of_the_agent() -> None:
     def agent(task: Task, item: PlanItem, domain: object) -> Agent:
         return CallableAgent(helps)
 
-    table = Table(definitions.domain("service"), no_user, agent, (), None, None)
+    table = DialogueRunner(definitions.domain("service"), no_user, agent, (), None, None)
     talk = table.play(TASK, PERSONA, PlanItem("t", 0, 1))
     assert (talk.ending, talk.success) == ("not played", False)
     assert Rate.of([talk]) == Rate(None, None, None, 0, 0, 1)
@@ -216,17 +216,17 @@ def test_a_check_of_ones_own(finished_archive: Path) -> None:
 
 
 def test_nobody_content_is_explained(finished_archive: Path) -> None:
-    assert any("nobody left content" in note for note in run(lambda messages: "Done.", finished_archive).notes)
-    assert not any("nobody left content" in note for note in run(helps, finished_archive).notes)
+    assert any("no user left content" in note for note in run(lambda messages: "Done.", finished_archive).notes)
+    assert not any("no user left content" in note for note in run(helps, finished_archive).notes)
 
 
 # --- pieces
 
 
-def made(ending: Any, slot: int, *, p_human: float | None = None, cell: int = 0) -> Talk:
+def made(ending: Any, slot: int, *, p_human: float | None = None, cell: int = 0) -> StressDialogue:
     """A dialogue that ended so."""
     episode = Episode(PlanItem("t", slot, 1), "completed", p_human=p_human)
-    return Talk(TASK, PERSONA.model_copy(update={"cell": cell}), episode, ending)
+    return StressDialogue(TASK, PERSONA.model_copy(update={"cell": cell}), episode, ending)
 
 
 def test_reading_prefers_other_kinds_of_users() -> None:
@@ -334,9 +334,9 @@ def test_a_stopped_run_goes_on_with_its_dialogues(finished_archive: Path, tmp_pa
 @pytest.mark.parametrize(
     ("text", "given", "message"),
     [
-        ("", {}, "exists: go on with its dialogues"),
-        ("[]\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
-        ("nonsense\n", {"resume": True}, "line 1: no dialogue that 'stress' wrote"),
+        ("", {}, "exists: continue with its dialogues"),
+        ("[]\n", {"resume": True}, "line 1: not a dialogue written by 'stress'"),
+        ("nonsense\n", {"resume": True}, "line 1: not a dialogue written by 'stress'"),
     ],
 )
 def test_other_files_are_not_gone_on_with(
@@ -353,7 +353,7 @@ def test_dialogues_of_other_arguments_are_not_gone_on_with(finished_archive: Pat
     kept = tmp_path / "kept.jsonl"
     run(helps, finished_archive, keep=kept)
     before = kept.read_text("utf-8")
-    with pytest.raises(InputError, match="is of other arguments"):
+    with pytest.raises(InputError, match="was played with other arguments"):
         run(helps, finished_archive, keep=kept, resume=True, seed=2)
     assert kept.read_text("utf-8") == before
 
@@ -415,4 +415,4 @@ def test_the_text_fits_and_nothing_stored_steers_the_terminal(weak: StressResult
     assert max(map(len, text.splitlines())) <= width
     assert "terse (words_per_turn)" in stress_text(weak, 100)
     same = [replace(one, difference=Difference(0.0, -0.1, 0.1, 1.0)) for one in weak.behaviors]
-    assert "ended alike" in stress_text(replace(weak, behaviors=tuple(same)), width)
+    assert "no difference, all dialogues had the same result" in stress_text(replace(weak, behaviors=tuple(same)), width)

@@ -1,4 +1,4 @@
-"""Calibrations from models to archives and back: what ``personaevo calibrate`` and whoever uses a calibration call."""
+"""Calibrate models that play users, store calibrations in archives, and load them."""
 
 from personaevo.calibration.lookup import known, model_name
 from personaevo.calibration.planned import planned

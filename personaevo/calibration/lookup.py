@@ -1,9 +1,9 @@
-"""The calibration of a model that an archive holds."""
+"""Load the calibration of a model from an archive."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from personaevo import definitions
@@ -17,11 +17,11 @@ from personaevo.simulate.curves import Calibration, Curve, prompt_digest
 
 
 def known(path: str | os.PathLike[str], model: str, wording: Wording | None = None) -> Calibration:
-    """The latest calibration of a model, for one ``wording`` or any, that was made with the prompts of today.
+    """The latest calibration of a model, for one ``wording`` or any, that was made with the installed prompts.
 
     Raises:
-        ArchiveError: the file is no archive.
-        ConfigError: it holds no such calibration; or the user is not played by a model, or by one that has no director.
+        ArchiveError: the file is not an archive.
+        ConfigError: it has no such calibration; or the user is not played by a model, or by one without a director.
     """
     if model == EMBEDDED:
         raise ConfigError("calibration: it is for users that a model plays; give the model as well (--model user=…), or leave it out")
@@ -32,34 +32,29 @@ def known(path: str | os.PathLike[str], model: str, wording: Wording | None = No
     of_model = [one for one in kept if same_model(one.model, model)]
     found = [one for one in of_model if one.wording in WORDINGS and (wording is None or one.wording == wording)]
     if not found:
-        others = _others(kept, of_model)
+        names = sorted({one.wording for one in of_model} if of_model else {one.model for one in kept})
+        others = f"only {', '.join(names)[:200]}" if names else "and none of another model"
         worded = f" with the wording '{wording}'" if wording and of_model else ""
         raise ConfigError(f"archive {path} holds no calibration of {model}{worded}, {others}: make one with 'personaevo calibrate'")
     usable = [one for one in found if one.prompt == prompt_digest(_wording(one))]
     if not usable:
-        raise ConfigError(f"archive {path}: {model} was calibrated with other prompts than those of today: calibrate it again")
+        raise ConfigError(f"archive {path}: {model} was calibrated with other prompts than the installed ones: calibrate it again")
     return calibration_of(max(usable, key=lambda one: one.made or datetime.min))
 
 
 def model_name(models: Mapping[str, str]) -> str:
-    """The name that the user's model among these is calibrated under; "embedded" if there is none. Raises ConfigError: it is no name."""
+    """The name of the user's model in calibrations; "embedded" if there is none. Raises ConfigError if the name is invalid."""
     return str(parse(models.get("user", EMBEDDED)))
 
 
-def _others(kept: Sequence[KeptCalibration], of_model: Sequence[KeptCalibration]) -> str:
-    names = sorted({one.wording for one in of_model} if of_model else {one.model for one in kept})
-    return f"only {', '.join(names)[:200]}" if names else "and none of another model"
-
-
 def calibration_of(kept: KeptCalibration) -> Calibration:
-    """A calibration as it was kept; lines that cannot be inverted, or are of dials unknown today, are left out."""
-    curves = {name: _curve(line) for name, line in kept.dials.items() if name in definitions.dials()}
+    """A stored calibration, without curves that cannot be inverted or belong to dials that are not installed."""
+    curves = {}
+    for name, line in kept.dials.items():
+        if name in definitions.dials():
+            numbers = {key: float(value) for key, value in line.items() if key != "n"}
+            curves[name] = Curve(n=int(line["n"]), **numbers)
     return Calibration(kept.model, _wording(kept), kept.prompt, {name: curve for name, curve in curves.items() if curve.usable})
-
-
-def _curve(line: Mapping[str, float]) -> Curve:
-    numbers = {name: float(value) for name, value in line.items() if name != "n"}
-    return Curve(n=int(line["n"]), **numbers)
 
 
 def _wording(kept: KeptCalibration) -> Wording:

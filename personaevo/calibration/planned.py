@@ -1,4 +1,4 @@
-"""What a calibration would ask of models: for ``--dry-run``, without asking anything."""
+"""Estimate the model calls of a calibration, for ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from personaevo.simulate.calibrate import WORDINGS
 from personaevo.simulate.model_users import system_prompt
 from personaevo.simulate.partners import agent_prompt
 
-_ASKED_AGAIN = 1.25  # calls for a turn: one that breaks its plan is asked for once more
+_ASKED_AGAIN = 1.25  # calls for a turn: one that breaks its plan is repeated once
 
 
 def planned(request: Request) -> list[Planned]:
-    """An estimate for each role that a model plays: dialogues of the domain's usual length, four characters a token, no answer known yet.
+    """An estimate for each role played by a model, with dialogues of the domain's usual length, four characters a token and an empty cache.
 
     Raises:
-        InputError, ConfigError: what the calibration itself would raise for its settings and files.
+        InputError, ConfigError: as the calibration itself, for its settings and files.
     """
     domain = definitions.domain(request.place)
     task = tasks_of(request.place)["train"][0]

@@ -1,4 +1,4 @@
-"""What a calibration found, as plain values: for the archive and for ``calibrate --json``."""
+"""Run a calibration, report its result as plain values, and estimate its model calls."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any
 
 from personaevo import definitions
 from personaevo.simulate.calibrate import Calibrated, Check, Gain, line_of
-from personaevo.simulate.conduct import Conduct, Interval
+from personaevo.simulate.conduct import Interval
 
 
 def as_object(done: Calibrated) -> dict[str, Any]:
-    """Everything that was measured. The numbers of a dial are on its ``scale``, what was ``asked`` and shown (``values``) as well."""
+    """All measurements. The numbers of a dial, also those ``asked`` and shown (``values``), are on its ``scale``."""
     calibration, behaved = done.calibration, done.conduct
+    counts = {one.name: getattr(behaved, one.name) for one in fields(behaved) if one.name not in ("broke", "agent")}
+    rates = {name: _interval(value) if isinstance(value, tuple) else value for name, value in counts.items()}
     return {
         "model": calibration.model, "wording": calibration.wording, "prompt": calibration.prompt, "digest": calibration.digest,
         "dials": [_dial(done, name) for name in calibration.curves],
-        "breaks": _interval(behaved.broke), "as_agent": _interval(behaved.agent), **_conduct(behaved),
+        "breaks": _interval(behaved.broke), "as_agent": _interval(behaved.agent), **rates,
         "tried": [asdict(one) for one in done.tried], "check": None if done.check is None else _check(done.check),
     }  # fmt: skip
 
@@ -29,11 +31,6 @@ def _dial(done: Calibrated, name: str) -> dict[str, Any]:
         "middle": curve.middle, "verdict": curve.verdict,
         "asked": [round(float(value), 4) for value in asked], "values": [round(float(value), 4) for value in shown],
     }  # fmt: skip
-
-
-def _conduct(behaved: Conduct) -> dict[str, Any]:
-    plain = {one.name: getattr(behaved, one.name) for one in fields(behaved) if one.name not in ("broke", "agent")}
-    return {name: _interval(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
 
 def _check(check: Check) -> dict[str, Any]:

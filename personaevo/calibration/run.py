@@ -1,4 +1,4 @@
-"""A calibration from a model's name to an archive that holds its curves."""
+"""Run a calibration: play dialogues with a model, fit its curves and store them in an archive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from personaevo.simulate.partners import model_agent
 from personaevo.simulate.trials import Job, play
 
 ROLES = ("user", "agent")
-_CALLS_RUN = 1  # where its answers are kept in an archive: there is no run of a search
+_CALLS_RUN = 1  # the run number under which an archive without a search stores the answers
 _MOST = 10_000
 
 Observe = Callable[[int, int], None]
@@ -34,18 +34,18 @@ Observe = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be calibrated.
+    """The settings of a calibration.
 
     Attributes:
-        models: "user" to the model, and "agent" to the one that it talks to (default: the scripted agent); "embedded" is the engine itself.
-        domain: whose tasks and wording, a name or a folder.
-        dialogues: for the fit, at least 4.
-        check: pairs of dialogues for the check, at least 2; 0 leaves it out.
+        models: "user" → the model to calibrate, and "agent" → its partner (default: the scripted agent); "embedded" is the embedded engine.
+        domain: the domain of tasks and wording, a name or a folder.
+        dialogues: dialogues for the fit, at least 4.
+        check: pairs of dialogues for the check, at least 2; 0 for no check.
         wording: "draft" or "direction"; None: the better of the two.
-        seed: of everything random.
-        budget, prices: what models may cost, resumed parts included, and a file of prices.
-        replay: an archive whose recorded answers take the place of all models.
-        at_once: calls at a time.
+        seed: the random seed.
+        budget, prices: the spending limits, resumed parts included, and a price file.
+        replay: an archive whose recorded answers replace all models.
+        at_once: concurrent calls.
     """
 
     models: Mapping[str, str]
@@ -60,7 +60,7 @@ class Request:
     at_once: int = 16
 
     def __post_init__(self) -> None:
-        """Raises ConfigError: a role, a number or a wording is not of the expected form."""
+        """Raises ConfigError for an invalid role, number or wording."""
         wrong = next((role for role in self.models if role not in ROLES), None)
         if wrong is not None:
             raise ConfigError(f"models: no role {wrong!r:.40} here; roles of a calibration are {', '.join(ROLES)}")
@@ -75,24 +75,24 @@ class Request:
 
     @cached_property
     def user(self) -> str:
-        """The user's model by its name."""
+        """The name of the user's model."""
         return str(parse(self.models["user"]))
 
     @property
     def place(self) -> str:
-        """What ``definitions.domain`` finds the domain by."""
+        """The domain's name or folder, for ``definitions.domain``."""
         return make_config({"domain": self.domain}).domain_place
 
     @property
     def dialogues_in_all(self) -> int:
-        """For the choice of the wording, the fit and the check."""
+        """The number of dialogues to choose the wording, to fit and to check."""
         chosen = self.wording is not None or self.user == calibrate.EMBEDDED
         return self.dialogues + (0 if chosen else min(calibrate.TRIED, self.dialogues)) + 2 * self.check
 
 
 @dataclass(frozen=True)
 class Done:
-    """What was found, where it is kept, what models did and cost, and how long it took."""
+    """The result of a calibration, the archive that has it, the costs of models by role, and the duration."""
 
     found: calibrate.Calibrated
     archive: Path
@@ -101,13 +101,13 @@ class Done:
 
 
 def free_name() -> Path:
-    """``calibration.duckdb`` in the working folder, or the first of ``calibration-2.duckdb``, … that is free."""
+    """``calibration.duckdb`` in the working folder, or the first unused one of ``calibration-2.duckdb``, …."""
     names = (Path(f"calibration{f'-{number}' if number > 1 else ''}.duckdb") for number in range(1, 1_000_000))
     return next(name for name in names if not name.exists())
 
 
 def tasks_of(place: str) -> dict[str, list[Task]]:
-    """The train and test tasks of a domain. Raises InputError: a part has none."""
+    """The train and test tasks of a domain. Raises InputError if there are none of a split."""
     path = definitions.domain_files(place).tasks
     tasks = readers.read_tasks(path)
     parts = {split: [task for task in tasks if task.split == split] for split in ("train", "test")}
@@ -118,43 +118,39 @@ def tasks_of(place: str) -> dict[str, list[Task]]:
 
 
 def calibrate_user(request: Request, archive: Path | None = None, observe: Observe | None = None) -> Done:
-    """Measures how a model plays what it is asked, and keeps that in an archive (None: a free name in the working folder).
+    """Measure how a model plays the requested dials, and store the result in an archive (None: an unused name in the working folder).
 
-    All answers are kept in the archive as they come: one that was stopped goes on where it was when it is called again with the same
-    arguments, and asks nothing twice. ``observe`` is called with (dialogues played, planned).
+    All answers are stored in the archive as they arrive: a calibration that was stopped resumes when it is called again with the same
+    arguments, without repeating calls. ``observe`` is called with (dialogues played, planned).
 
     Raises:
-        ConfigError, InputError: something given cannot be used, or too few dialogues completed.
-        ModelError, BudgetError: the model cannot be asked (any more); what it answered is in the archive.
-        ArchiveError: see ``Archive``; or the archive holds a search or refined profiles.
+        ConfigError, InputError: an argument is invalid, or too few dialogues completed.
+        ModelError, BudgetError: the model cannot be asked (any more); its answers so far are in the archive.
+        ArchiveError: see ``Archive``; or the archive has a search or refined profiles.
     """
     began = time.monotonic()
     domain, tasks = definitions.domain(request.place), tasks_of(request.place)
     path = archive or free_name()
     with ExitStack() as stack:
-        stack.callback(Archive.remove_if_empty, path)  # a calibration that came to nothing leaves nothing
+        stack.callback(Archive.remove_if_empty, path)  # a calibration without results leaves no file
         kept = stack.enter_context(Archive.create_or_open(path))
         if kept.runs() or kept.refinements().settings():
             raise ArchiveError(f"archive {path} holds a search or refined profiles: give another file for the calibration")
-        table = stack.enter_context(_Table(request, kept, observe or (lambda *_: None)))
+        player = stack.enter_context(_DialoguePlayer(request, kept, observe or (lambda *_: None)))
         found = calibrate.calibrate(
-            request.user, table.play, tasks, domain, dialogues=request.dialogues, check=request.check, wording=request.wording,
+            request.user, player.play, tasks, domain, dialogues=request.dialogues, check=request.check, wording=request.wording,
             seed=request.seed,
         )  # fmt: skip
-        _keep(kept, found)
-        return Done(found, path, table.models.ledger.accounts(), time.monotonic() - began)
+        of, report = found.calibration, as_object(found)
+        if not any((one.model, one.report) == (of.model, report) for one in kept.calibrations()):
+            curves = {name: asdict(curve) for name, curve in of.curves.items()}
+            kept.add_calibration(KeptCalibration(of.model, of.wording, of.prompt, curves, report))
+        return Done(found, path, player.models.ledger.accounts(), time.monotonic() - began)
 
 
-def _keep(archive: Archive, found: calibrate.Calibrated) -> None:
-    """Adds the calibration, unless it is what the archive holds already."""
-    of, report = found.calibration, as_object(found)
-    if not any((one.model, one.report) == (of.model, report) for one in archive.calibrations()):
-        archive.add_calibration(KeptCalibration(of.model, of.wording, of.prompt, {k: asdict(v) for k, v in of.curves.items()}, report))
-
-
-class _Table:
-    """Plays dialogues, many at a time where models are asked. A context manager: when it ends with a BudgetError, calls under way are
-    waited for and kept; with any other error they are cut short."""
+class _DialoguePlayer:
+    """Plays dialogues, concurrently if models are asked. A context manager: after a BudgetError, running calls are awaited and stored;
+    after any other error they are cancelled."""
 
     def __init__(self, request: Request, archive: Archive, observe: Observe) -> None:
         self._request, self._observe = request, observe
@@ -168,7 +164,7 @@ class _Table:
             conduct=Conduct(request.at_once), offline=request.replay is not None,
         )  # fmt: skip
         self._asks = any(parse(text) != EMBEDDED for text in request.models.values())
-        self._crew = Crew(max(map(self.models.at_once, ROLES)), 1, self._look)
+        self._crew = Crew(max(map(self.models.at_once, ROLES)), 1, self._store_and_report)
         self._user, agent = self.models.role("user"), self.models.role("agent")
         self._make_agent = None if agent is None else model_agent(agent)
 
@@ -185,22 +181,18 @@ class _Table:
 
     def play(self, jobs: Sequence[Job]) -> list[Episode]:
         """The episodes of the jobs, in order."""
-        if not self._asks:
-            found = [self._one(job) for job in jobs]
-            self._look()
-            return found
-        episodes: list[Episode] = self._crew.map(self._one, jobs)
-        self._look()
+        episodes: list[Episode] = self._crew.map(self._play_one, jobs) if self._asks else [self._play_one(job) for job in jobs]
+        self._store_and_report()
         return episodes
 
-    def _one(self, job: Job) -> Episode:
+    def _play_one(self, job: Job) -> Episode:
         episode = play(job, self._domain, self._user, self._make_agent)
         with self._lock:
             self._played += 1
         return episode
 
-    def _look(self) -> None:
-        """Now and then, in the archive's thread: writes down what came, and says how far it is."""
+    def _store_and_report(self) -> None:
+        """Write new answers to the archive and report progress; called regularly in the archive's thread."""
         self._calls.flush(_CALLS_RUN)
         self._observe(self._played, self._request.dialogues_in_all)
 

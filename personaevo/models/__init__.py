@@ -1,4 +1,4 @@
-"""Chat models: OpenAI, Anthropic and whatever speaks their protocols, with retries, limits, a ledger and answers that are kept."""
+"""Chat models of OpenAI, Anthropic and compatible servers, with retries, rate limits, a cost ledger and a cache of answers."""
 
 from personaevo.model_spec import EMBEDDED, ModelSpec, parse
 from personaevo.models.kept import Kept
@@ -6,11 +6,25 @@ from personaevo.models.ledger import Account, Budget, Ledger, Spent
 from personaevo.models.planned import Planned, plan_calls
 from personaevo.models.prices import price_of
 from personaevo.models.prices import read as read_prices
-from personaevo.models.retry import Patience
+from personaevo.models.retry import RetryPolicy
 from personaevo.models.session import Conduct, Models
 from personaevo.models.wrappers import made_for
 
 __all__ = [
-    "EMBEDDED", "Account", "Budget", "Conduct", "Kept", "Ledger", "ModelSpec", "Models", "Patience", "Planned", "Spent", "made_for",
-    "parse", "plan_calls", "price_of", "read_prices",
+    "EMBEDDED",
+    "Account",
+    "Budget",
+    "Conduct",
+    "Kept",
+    "Ledger",
+    "ModelSpec",
+    "Models",
+    "Planned",
+    "RetryPolicy",
+    "Spent",
+    "made_for",
+    "parse",
+    "plan_calls",
+    "price_of",
+    "read_prices",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the providers' adapters share: a loop that the clients live in, a total deadline, and what goes wrong in our words."""
+"""Base class of the providers' adapters, and the event loop in which their clients run."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from pydantic import BaseModel
 
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ReplyError
 from personaevo.model_spec import ModelSpec
-from personaevo.models.limits import Gate
-from personaevo.models.refusals import TransientError, UnclearError, fault_here, status_error, unreachable, words
+from personaevo.models.limits import RateLimit
+from personaevo.models.refusals import ENDING, TransientError, UnclearError, local_fault, status_error, unreachable, words
 from personaevo.records import Message, Reply, Usage
 from personaevo.thoughts import parted
 
 Value = TypeVar("Value")
-NO_KEY = "none"  # a server of one's own needs none, but the clients want one
+NO_KEY = "none"  # a self-hosted server needs no key, but the clients require one
 LONGEST_REPLY = 250_000  # characters, of up to four bytes: the archive takes a megabyte
-_MOST_TOKENS = 10**9  # of one reply; more is nonsense
-_BYTES_PER_TOKEN = 3  # where a server counts none: rather too many tokens than too few
-_ENDING = "the search is ending: nothing new is asked"
-_MOST_CONCESSIONS = 8  # to one question: each is made once
+_MOST_TOKENS = 10**9  # of one reply; larger counts are taken for errors
+_BYTES_PER_TOKEN = 3  # to estimate tokens that a server does not count: rather too many than too few
+_MOST_ADAPTATIONS = 8  # for one question: each is made once
 _PROBE = (Message("user", "Say OK."),)
 
 
-class Loop:
-    """An event loop in a thread of its own, for clients that are asynchronous; callers wait in theirs."""
+class EventLoopThread:
+    """An event loop in its own thread, for asynchronous clients; callers block in their threads."""
 
     def __init__(self) -> None:
         self._clients: list[Any] = []
@@ -44,36 +43,36 @@ class Loop:
         self._thread.start()
 
     def keep(self, client: Any) -> Any:
-        """The client, which is closed with the loop."""
+        """Register a client, to be closed with the loop; returns it."""
         self._clients.append(client)
         return client
 
-    def run(self, make: Callable[[], Coroutine[Any, Any, Value]], gate: Gate, seconds: float) -> Value:
-        """The result of the coroutine that is made when there is a place for it.
+    def run(self, make: Callable[[], Coroutine[Any, Any, Value]], limit: RateLimit, seconds: float) -> Value:
+        """Make the coroutine when ``limit`` admits it, and return its result.
 
         Raises:
-            TimeoutError: it took more than ``seconds`` from then on: a client's own limits are between two bytes.
+            TimeoutError: it took more than ``seconds`` after that. (A client's own timeout applies between two bytes.)
             BudgetError: the loop was closed before.
         """
 
-        async def placed() -> Value:
-            async with gate, asyncio.timeout(seconds):
+        async def admitted() -> Value:
+            async with limit, asyncio.timeout(seconds):
                 return await make()
 
-        with self._lock:  # what comes after the end would never be answered
+        with self._lock:  # a call after the end would never return
             if self._closed:
-                raise BudgetError(_ENDING)
-            future = asyncio.run_coroutine_threadsafe(placed(), self._loop)
+                raise BudgetError(ENDING)
+            future = asyncio.run_coroutine_threadsafe(admitted(), self._loop)
         try:
             return future.result()
         except CancelledError:
-            raise BudgetError(_ENDING) from None
+            raise BudgetError(ENDING) from None
         except BaseException:
             future.cancel()
             raise
 
     def close(self) -> None:
-        """Ends what still runs, the clients and the thread."""
+        """Cancel running calls, close the clients and end the thread."""
         with self._lock:
             self._closed = True
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=5)
@@ -91,8 +90,8 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How a model is asked: seconds for one answer in all, tokens that an answer may have, and how the model is called in errors."""
+class CallOptions:
+    """Settings of one model's calls: the total timeout in seconds, the most output tokens, and the model's label in errors."""
 
     seconds: float
     output_tokens: int
@@ -100,9 +99,9 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A body as a server sent it: what it says, why it ended (in small letters), tokens as it counts them (in, out, cached; None where it
-    does not), and whether it has something beside text that was thought (``thought``) or called (tools)."""
+class ProviderReply:
+    """The content of a server's reply: the text, the finish reason in lower case, the server's token counts (input, output, cached; None
+    if it gives none), a refusal, and whether the model also produced reasoning (``thought``)."""
 
     text: str | None
     finish: str
@@ -112,65 +111,66 @@ class Answer:
 
 
 class Adapter(ABC):
-    """One model by one client. ``library`` is the client's package; both have errors of the same names."""
+    """One model behind one client. ``library`` is the client's package; both packages have errors of the same names."""
 
     library: ClassVar[Any]
-    cut: ClassVar[str]  # how an answer ends that reached its limit of tokens
+    cut: ClassVar[str]  # the finish reason of an answer that reached its token limit
 
-    def __init__(self, spec: ModelSpec, loop: Loop, gate: Gate, terms: Terms) -> None:
+    def __init__(self, spec: ModelSpec, loop: EventLoopThread, limit: RateLimit, terms: CallOptions) -> None:
         self.spec, self.terms = spec, terms
-        self.most_tokens = terms.output_tokens  # less, once the server says so
-        self._loop, self._gate = loop, gate
+        self.most_tokens = terms.output_tokens  # lowered if the server says so
+        self._loop, self._limit = loop, limit
         self._has_answered = False
 
     @cached_property
     def client(self) -> Any:
-        """Made when first asked for, in the loop's thread."""
+        """The client, created at first use in the loop's thread."""
         return self._loop.keep(self._client())
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
-        """Ask once, when there is a place. With a ``schema`` the server is asked for that form if it can; the text is not parsed here.
+        """Ask once, when the rate limits admit it. With a ``schema``, structured output is requested if the server supports it; the text is
+        not parsed here.
 
         Raises:
-            TransientError: asking again may help. ModelSetupError: it cannot. ReplyError: this question is refused, too long, or all
-            tokens went into thinking. BudgetError: the search is ending.
+            TransientError: a retry may help. ModelSetupError: a retry cannot help. ReplyError: this question is refused or too long, or
+            all tokens were used for reasoning. BudgetError: the search is ending.
         """
         sent = [Message(message.role, _encodable(message.content)) for message in messages]
         try:
-            reply = self._conceding(sent, schema, sample)
+            reply = self._ask_adapting(sent, schema, sample)
         except UnclearError as error:
-            raise self._about_this_question(error) from None
+            raise self._classified(error) from None
         self._has_answered = True
         return reply
 
-    def _conceding(self, sent: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Reply:
-        """Asks, without what the server does not take, if it says so."""
+    def _ask_adapting(self, sent: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Reply:
+        """Ask, repeating without those features that the server says it does not support."""
         label, library = self.terms.label, self.library
-        for left in reversed(range(_MOST_CONCESSIONS)):
+        for left in reversed(range(_MOST_ADAPTATIONS)):
             try:
-                body = self._loop.run(lambda: self._ask(sent, schema, sample), self._gate, self.terms.seconds)
+                body = self._loop.run(lambda: self._ask(sent, schema, sample), self._limit, self.terms.seconds)
                 return self._read(self._body(body), sent)
             except (TimeoutError, library.APITimeoutError):
                 raise TransientError(f"{label}: no answer within {self.terms.seconds:g} s", "timeout") from None
             except library.APIConnectionError as error:
-                raise fault_here(label, error) or unreachable(label, error) from None
+                raise local_fault(label, error) or unreachable(label, error) from None
             except library.APIStatusError as error:
                 said = self._without_key(error.response.text)
-                if left and self.concedes(error.status_code, said, error.request.content):
+                if left and self.adapt(error.status_code, said, error.request.content):
                     continue
                 raise status_error(label, error.status_code, said, error.response.headers) from None  # the client's repeats the body
             except (ModelError, BudgetError):
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a client does with what it was sent
+            except Exception as error:  # noqa: BLE001 - any error of a client with an unexpected reply
                 raise self._unexpected(error) from None  # its text may hold the key
         raise AssertionError("the last round raises")
 
-    def _about_this_question(self, error: UnclearError) -> ModelError:
-        """A refusal of which the words do not tell what it is about: if the server answers another question, it is about this one."""
+    def _classified(self, error: UnclearError) -> ModelError:
+        """Decide whether an unclear refusal concerns this question or all: if the server answers a probe, it concerns this question."""
         usage = None
         if not self._has_answered:
             try:
-                usage = self._conceding(_PROBE, None, 0).usage
+                usage = self._ask_adapting(_PROBE, None, 0).usage
             except (ModelError, BudgetError):
                 return ModelSetupError(str(error))
             self._has_answered = True
@@ -180,12 +180,12 @@ class Adapter(ABC):
         label, text = self.terms.label, f"{type(error).__name__} {error}"
         if any(word in text for word in ("api_key", "authentication method", "CredentialsError")):
             return ModelSetupError(f"{label}: there is no key; set {self.spec.provider.upper()}_API_KEY")
-        return fault_here(label, error) or TransientError(
+        return local_fault(label, error) or TransientError(
             f"{label}: a reply that is not of the protocol ({type(error).__name__})", "broken reply"
         )
 
     def _body(self, raw: Any) -> Mapping[str, Any]:
-        """The body of an answer as an object."""
+        """Parse the body of a reply as a JSON object."""
         text = raw.http_response.text
         with suppress(ValueError, RecursionError):
             body = json.loads(text.removeprefix("\ufeff"))
@@ -220,9 +220,9 @@ class Adapter(ABC):
                 raise TransientError(f"{label}: a reply without text", "empty reply", usage=usage)
         return Reply(said.said, usage=usage, cut=cut)
 
-    def _usage(self, answer: Answer, asked: Sequence[Message]) -> Usage:
-        """Tokens as the server counts them; where it does not, or counts nonsense, an estimate."""
-        read, written, cached = (one if _is_count(one) else None for one in answer.counts)
+    def _usage(self, answer: ProviderReply, asked: Sequence[Message]) -> Usage:
+        """The server's token counts; an estimate where they are missing or implausible."""
+        read, written, cached = (one if type(one) is int and 0 <= one <= _MOST_TOKENS else None for one in answer.counts)
         estimated = read is None or written is None
         if read is None:
             read = sum(_tokens(message.content) for message in asked)
@@ -238,35 +238,34 @@ class Adapter(ABC):
         """The client's raw response."""
 
     @abstractmethod
-    def answer(self, body: Mapping[str, Any]) -> Answer:
-        """What a body says.
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
+        """Extract the answer from a body.
 
         Raises:
-            ModelError: it holds an error, or is no answer.
+            ModelError: the body contains an error, or no answer.
         """
 
-    def concedes(self, status: int, said: str, sent: bytes) -> bool:
-        """Whether the server refused something that can be left out or said otherwise, and is from now on."""
+    def adapt(self, status: int, said: str, sent: bytes) -> bool:
+        """Whether the server refused a feature that can be left out or expressed otherwise; if so, it is from now on."""
         return False
 
     def settings(self, known: Sequence[str]) -> dict[str, Any]:
-        """The model's settings: those that the client has arguments for under their names, the others in ``extra_body``."""
+        """The model's settings as client arguments: those that the client knows by name, the others in ``extra_body``."""
         own = {key: self.spec.setting(key) for key, _ in self.spec.settings if key not in ("max_tokens", "seed")}
         named = {key: value for key, value in own.items() if key in known}
         others = {key: value for key, value in own.items() if key not in known}
         return named | ({"extra_body": others} if others else {})
 
     def _without_key(self, text: str) -> str:
-        """What a server said, should it repeat the key that it got."""
-        keys = (getattr(self.client, name, None) for name in ("api_key", "auth_token"))
-        for key in keys:
+        """A server's message with the API key masked, in case the server repeats it."""
+        for key in (getattr(self.client, name, None) for name in ("api_key", "auth_token")):
             if isinstance(key, str) and key not in ("", NO_KEY):
                 text = text.replace(key, "(key)")
         return text
 
 
 def label_of(role: str, spec: ModelSpec) -> str:
-    """Role, model and address, as errors name them."""
+    """Role, model and address, for error messages."""
     if spec.provider in ("local", "own"):
         return f"{role} {spec.base}"
     if spec.urls:
@@ -276,7 +275,7 @@ def label_of(role: str, spec: ModelSpec) -> str:
 
 
 def joined(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """The messages with neighbors of one role joined: many servers want roles to take turns."""
+    """Join adjacent messages of the same role, as many servers require alternating roles."""
     turns: list[dict[str, str]] = []
     for message in messages:
         if turns and turns[-1]["role"] == message.role:
@@ -287,30 +286,22 @@ def joined(messages: Sequence[Message]) -> list[dict[str, str]]:
 
 
 def user_first(turns: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The turns without a system's, a user's first."""
+    """The turns (without system messages), preceded by a user's turn if they do not begin with one."""
     return turns if turns and turns[0]["role"] == "user" else [{"role": "user", "content": "Begin."}, *turns]
 
 
 def text_of(content: Any) -> str | None:
-    """The text of a message's content: a text, or a list of parts of which text counts; None if there is no text in it."""
+    """The text of a message's content, which is a text or a list of parts; None if it contains no text."""
     if content is None or isinstance(content, str):
         return content
     if not isinstance(content, list):
         return None
-    parts = [part if isinstance(part, str) else _part(part) for part in content]
-    said = [part for part in parts if part is not None]
-    return "".join(said) if said else None
+    texts = [part["text"] if _is_text_part(part) else part for part in content if isinstance(part, str) or _is_text_part(part)]
+    return "".join(texts) if texts else None
 
 
-def _part(part: Any) -> str | None:
-    if not isinstance(part, Mapping) or part.get("type", "text") not in ("text", "output_text"):
-        return None
-    text = part.get("text")
-    return text if isinstance(text, str) else None
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= _MOST_TOKENS
+def _is_text_part(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type", "text") in ("text", "output_text") and isinstance(part.get("text"), str)
 
 
 def _tokens(text: str) -> int:
@@ -318,5 +309,5 @@ def _tokens(text: str) -> int:
 
 
 def _encodable(text: str) -> str:
-    """The text with a question mark for each half of a character."""
+    """The text with a question mark for each lone surrogate."""
     return text.encode("utf-8", "replace").decode()

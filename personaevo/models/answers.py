@@ -1,4 +1,4 @@
-"""Structured answers: a schema as the servers want it, and a tolerant reading of what they send back."""
+"""Structured output (schemas that servers accept, tolerant parsing), and wrappers of chat models: caching, costs, offline replay."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-Answer = TypeVar("Answer", bound=BaseModel)
+Form = TypeVar("Form", bound=BaseModel)
 
 _OPENING = re.compile(r"[{\[]")
 # A string, also one without an end, or a trailing comma; possessive: linear in time.
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+"?)|,(?=\s*[}\]])', re.DOTALL)
 _NAMED, _NOTES = ("properties", "$defs"), ("default", "title")
-_MOST_WORK = 1_000_000  # characters between brackets that are looked at, from the end on
-_MOST_VALUES = 200  # that are found there
+_MOST_WORK = 1_000_000  # characters between brackets that are parsed, from the end on
+_MOST_VALUES = 200  # JSON values that are collected
 _DEEPEST = 200
-LONGEST = 200_000  # characters of an answer that are looked at
+LONGEST = 200_000  # characters of an answer that are parsed
 
 
 @lru_cache(maxsize=64)
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON schema in the form that strict servers want: every object closed, every property required. It is
-    the same object for the same model: not to be changed."""
+    """The model's JSON schema in strict form: every object closed, every property required. The result is cached and must not be
+    changed."""
     closed: dict[str, Any] = _closed(model.model_json_schema())
     return closed
 
 
 def _closed(node: Any, *, named: bool = False) -> Any:
-    """``named``: the keys are names that a model gave, not words of JSON Schema."""
+    """``named``: the keys are property names, not keywords of JSON Schema."""
     if isinstance(node, list):
         return [_closed(part) for part in node]
     if not isinstance(node, dict):
@@ -46,12 +46,12 @@ def _closed(node: Any, *, named: bool = False) -> Any:
     return made
 
 
-def parse(text: str, schema: type[Answer]) -> Answer:
-    """What ``text`` says in the form of ``schema``: JSON, also inside a fence, with prose and brackets around it, with trailing commas. Of
-    several values the last that has the form counts: what stands before it are drafts.
+def parse(text: str, schema: type[Form]) -> Form:
+    """Find and validate the JSON value of ``schema`` in ``text``, also inside a fence, with prose and brackets around it, or with trailing
+    commas. Of several valid values the last is used: those before it are drafts.
 
     Raises:
-        ValueError: there is none, in words for the model that wrote it.
+        ValueError: there is none; the message is written for the model.
     """
     problem = ""
     for piece in _pieces(text[-LONGEST:]):
@@ -60,13 +60,13 @@ def parse(text: str, schema: type[Answer]) -> Answer:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"])) or "the whole"
-            problem = problem or f"{place}: {first['msg'].lower()}"  # of the outermost piece, not of what is inside
+            problem = problem or f"{place}: {first['msg'].lower()}"  # of the outermost value, not of one inside it
     raise ValueError(problem or "it holds no JSON")
 
 
 def _pieces(text: str) -> Iterator[Any]:
-    """The JSON values in a text, the likeliest first: the whole text if it is one, then the outermost values from the last to the first,
-    then those inside others."""
+    """The JSON values in a text, the most likely first: the whole text if it is JSON, then the outermost values from last to first, then
+    values inside others."""
     whole = _loaded(text.strip())
     if whole is not None:
         yield whole
@@ -83,7 +83,7 @@ def _pieces(text: str) -> Iterator[Any]:
         if len(found) == _MOST_VALUES:
             break
     inside: list[Any] = []
-    outer = list(accumulate((end for _, end, _ in reversed(found)), max, initial=-1))  # the farthest end of those that begin before
+    outer = list(accumulate((end for _, end, _ in reversed(found)), max, initial=-1))  # the farthest end of the values that begin earlier
     for (_, end, value), reach in zip(found, reversed(outer[:-1]), strict=True):
         if reach >= end:
             inside.append(value)
@@ -93,23 +93,20 @@ def _pieces(text: str) -> Iterator[Any]:
 
 
 def _loaded(text: str) -> Any:
-    """The value, None if it is not JSON even without trailing commas. NaN and the like are none; half characters become "?"."""
+    """The value, None if it is not JSON even without trailing commas. NaN and infinities become None; lone surrogates become "?"."""
     for form in (text, _TRAILING_COMMA.sub(r"\1", text)):
         try:
-            value = json.loads(form, parse_constant=lambda name: None, parse_float=_finite)
+            value = json.loads(
+                form, parse_constant=lambda name: None, parse_float=lambda text: number if math.isfinite(number := float(text)) else None
+            )
             return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) if "\\u" in form else value
         except (ValueError, RecursionError):
             continue
     return None
 
 
-def _finite(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
-
-
 def _balanced(text: str, start: int) -> str:
-    """From an opening bracket to the one that closes it; empty if none does, or what is between is nested too deeply."""
+    """The text from an opening bracket to the matching one; "" if there is none, or the nesting is too deep."""
     depth, inside, escaped = 0, False, False
     for index in range(start, len(text)):
         char = text[index]

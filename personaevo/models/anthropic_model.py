@@ -1,4 +1,4 @@
-"""The messages protocol of Anthropic, and servers that speak it."""
+"""Adapter for Anthropic's messages API and compatible servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anthropic
 from pydantic import BaseModel
 
 from personaevo.model_spec import OWN_ADDRESS
-from personaevo.models.adapter import NO_KEY, Adapter, Answer, joined, text_of, user_first
+from personaevo.models.adapter import NO_KEY, Adapter, ProviderReply, joined, text_of, user_first
 from personaevo.models.answers import strict_schema
 from personaevo.models.refusals import FILTER_REASONS, TransientError, body_error
 from personaevo.records import Message
@@ -22,15 +22,15 @@ _KNOWN = ("temperature", "top_p", "thinking", "top_k", "stop_sequences", "servic
 
 
 class AnthropicModel(Adapter):
-    """One model behind the messages protocol. A schema is asked for as the input of a tool. What a server says that it does not take (a
-    list as system prompt, marks for its cache, a choice of tools, tools) it is not sent from then on."""
+    """One model behind the messages API. Structured output is requested as the input of a tool. Features that a server refuses (a list as
+    system prompt, cache marks, tool choice, tools) are left out from then on."""
 
     library: ClassVar[Any] = anthropic
     cut: ClassVar[str] = "max_tokens"
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._lists, self._marks, self._choice, self._tools = True, True, True, True
+        self._lists = self._marks = self._choice = self._tools = True
 
     def _client(self) -> Any:
         url = self.spec.url or OWN_ADDRESS["anthropic"]
@@ -43,7 +43,7 @@ class AnthropicModel(Adapter):
     async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any:
         options: dict[str, Any] = {}
         system = "\n\n".join(message.content for message in messages if message.role == "system")
-        if system:  # the stable part of a prompt: the provider may keep it
+        if system:  # the stable part of a prompt, which the provider may cache
             mark = {"cache_control": {"type": "ephemeral"}} if self._marks else {}
             options["system"] = [{"type": "text", "text": system, **mark}] if self._lists else system
         if schema is not None and self._tools:
@@ -51,14 +51,12 @@ class AnthropicModel(Adapter):
             if self._choice:
                 options["tool_choice"] = {"type": "tool", "name": _TOOL}
         turns: Any = user_first(joined([message for message in messages if message.role != "system"]))
-        settings = self.settings(_KNOWN)
-        tokens = self.most_tokens
         return await self.client.messages.with_raw_response.create(
-            model=self.spec.name, max_tokens=tokens, messages=turns, **options, **settings
+            model=self.spec.name, max_tokens=self.most_tokens, messages=turns, **options, **self.settings(_KNOWN)
         )
 
-    def concedes(self, status: int, said: str, sent: bytes) -> bool:
-        """See ``Adapter.concedes``."""
+    def adapt(self, status: int, said: str, sent: bytes) -> bool:
+        """See ``Adapter.adapt``."""
         if status not in _NOT_ABLE:
             return False
         low = said.lower()
@@ -74,7 +72,7 @@ class AnthropicModel(Adapter):
             return False
         return True
 
-    def answer(self, body: Mapping[str, Any]) -> Answer:
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
         """See ``Adapter.answer``."""
         error = body_error(self.terms.label, body)
         if error is not None:
@@ -87,11 +85,11 @@ class AnthropicModel(Adapter):
         thought = any(block.get("type") in ("thinking", "redacted_thinking") for block in blocks)
         text = next(filter(None, inputs), None) or text_of(content)
         refusal = repr(finish) if finish in FILTER_REASONS else ""
-        return Answer(text, finish, _counts(body.get("usage")), refusal, thought)
+        return ProviderReply(text, finish, _counts(body.get("usage")), refusal, thought)
 
 
 def _input(given: Any) -> str | None:
-    """A tool's input as JSON; some servers send it as a text."""
+    """A tool's input as JSON text; some servers send it as text."""
     if isinstance(given, str):
         with suppress(ValueError):
             json.loads(given)
@@ -100,7 +98,7 @@ def _input(given: Any) -> str | None:
 
 
 def _counts(used: Any) -> tuple[Any, Any, Any]:
-    """Tokens in (those read from and written to the provider's cache among them), out and cached."""
+    """Input tokens (including those read from and written to the provider's cache), output tokens and cached tokens."""
     if not isinstance(used, Mapping):
         return None, None, None
     read, cached, written = (used.get(name) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"))

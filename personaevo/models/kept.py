@@ -1,4 +1,4 @@
-"""Answers kept in memory, for what is asked outside of a search."""
+"""A store of answers in memory, for model calls outside of a search."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from personaevo.records import ModelCall, Reply
 
 
 class Kept:
-    """A ``Store`` that lasts as long as the process."""
+    """A ``Store`` in memory, which lasts as long as the process."""
 
     def __init__(self) -> None:
         self._replies: dict[str, Reply] = {}
 
     def get(self, key: str) -> Reply | None:
-        """The answer kept under a key."""
+        """The answer stored under a key; None if there is none."""
         return self._replies.get(key)
 
     def put(self, call: ModelCall) -> None:
-        """Keep an answer."""
+        """Store an answer."""
         self._replies[call.key] = call.reply

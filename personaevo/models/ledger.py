@@ -1,21 +1,22 @@
-"""What models cost: booked per role, and held back before each call, so that no limit is ever exceeded."""
+"""Cost accounting per role. The highest possible cost of a call is reserved before it, so that no limit is ever exceeded."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from personaevo.errors import BudgetError
 from personaevo.models.prices import Price
+from personaevo.models.refusals import ENDING
 from personaevo.records import Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """At most so much, for the whole search: US dollars, tokens in and out, answered calls. None is no limit."""
+    """Spending limits for the whole search: US dollars, input and output tokens, answered calls. None is no limit."""
 
     usd: float | None = None
     tokens: int | None = None
@@ -24,8 +25,8 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A sum: answered calls, tokens, US dollars, seconds from the first attempt of each to its answer, and how many of the calls have
-    tokens that are estimated, as the server did not count them."""
+    """A sum of costs: answered calls, tokens, US dollars, seconds from the first attempt of each call to its answer, and the number of
+    calls whose tokens are estimated because the server did not count them."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -40,13 +41,13 @@ class Spent:
 
     @property
     def tokens(self) -> int:
-        """Tokens in and out."""
+        """Input and output tokens."""
         return self.input_tokens + self.output_tokens
 
 
 @dataclass
 class Account:
-    """What one role did: what it spent, answers that were known already, failed attempts by kind."""
+    """One role's account: its costs, the number of answers from the cache, and failed attempts by kind."""
 
     spent: Spent = Spent()
     known: int = 0
@@ -54,21 +55,22 @@ class Account:
 
 
 class Ledger:
-    """The books of one search; safe to use from several threads. ``before`` is what was spent on it earlier."""
+    """The accounts of one search; thread-safe. ``before`` are the costs of its earlier parts, by role."""
 
     def __init__(self, budget: Budget | None = None, before: Mapping[str, Spent] | None = None) -> None:
         self._budget = budget or Budget()
         self._changed = threading.Condition()
         self._held = Spent()
         self._closed = False
-        self._accounts: dict[str, Account] = {role: Account(spent) for role, spent in (before or {}).items()}
+        self._accounts = defaultdict(Account, {role: Account(spent) for role, spent in (before or {}).items()})
 
     @contextmanager
     def hold(self, most: Usage, price: Price | None) -> Iterator[None]:
-        """Keeps back what a call may cost at most while it is under way; waits for others that end if there may then be room.
+        """Reserve the highest possible cost of a call while it runs. If the budget is short only because of other calls' reservations, wait
+        for them to end.
 
         Raises:
-            BudgetError: there is not enough left.
+            BudgetError: there is not enough left, or the search is ending.
         """
         asked = _spent(most, price, 0.0)
         with self._changed:
@@ -77,63 +79,60 @@ class Ledger:
                     raise BudgetError(over)
                 self._changed.wait()
             if self._closed:
-                raise BudgetError("the search is ending: nothing new is asked")
+                raise BudgetError(ENDING)
             self._held += asked
         try:
             yield
         finally:
             with self._changed:
-                self._held += _negative(asked)
+                self._held += Spent(*(-getattr(asked, name) for name in asked.__dataclass_fields__))
                 if self._held.calls == 0:
-                    self._held = Spent()  # sums of floats drift
+                    self._held = Spent()  # removes rounding errors of float sums
                 self._changed.notify_all()
 
     def check(self) -> None:
-        """Raises BudgetError if what is booked and held back is more than may be spent: an attempt was thrown away, and booked."""
+        """Raise BudgetError if costs and reservations exceed the budget, as a failed attempt can cause whose tokens were paid."""
         with self._changed:
             over = self._over(self.total() + self._held)
         if over is not None:
             raise BudgetError(over)
 
     def close(self, grace: float) -> None:
-        """No new calls from now on; waits up to ``grace`` seconds for those under way."""
+        """Admit no new calls, and wait up to ``grace`` seconds for running ones."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._held.calls == 0, timeout=grace)
 
     def book(self, role: str, usage: Usage, price: Price | None, seconds: float) -> float:
-        """Write down an answer; its cost in US dollars."""
+        """Book an answer; returns its cost in US dollars."""
         spent = _spent(usage, price, seconds)
         with self._changed:
-            self._account(role).spent += spent
+            self._accounts[role].spent += spent
         return spent.usd
 
     def note_known(self, role: str) -> None:
-        """An answer that was there already."""
+        """Count an answer from the cache."""
         with self._changed:
-            self._account(role).known += 1
+            self._accounts[role].known += 1
 
     def note_failure(self, role: str, kind: str) -> None:
-        """A failed attempt."""
+        """Count a failed attempt."""
         with self._changed:
-            self._account(role).failures[kind] += 1
+            self._accounts[role].failures[kind] += 1
 
     def total(self) -> Spent:
-        """What all roles spent."""
+        """The costs of all roles."""
         with self._changed:
             return sum((account.spent for account in self._accounts.values()), Spent())
 
     def accounts(self) -> dict[str, Account]:
-        """Each role's account, as it is now."""
+        """A copy of each role's account."""
         with self._changed:
             return {role: Account(account.spent, account.known, Counter(account.failures)) for role, account in self._accounts.items()}
 
-    def _account(self, role: str) -> Account:
-        return self._accounts.setdefault(role, Account())
-
     def _over(self, sum_: Spent) -> str | None:
-        """Which limit a sum exceeds, in words."""
+        """An error message if the sum exceeds a limit, else None."""
         limits = self._budget
         spent = self.total()
         if limits.usd is not None and sum_.usd > limits.usd:
@@ -148,7 +147,3 @@ class Ledger:
 def _spent(usage: Usage, price: Price | None, seconds: float) -> Spent:
     usd = price.of(usage) if price else 0.0
     return Spent(1, usage.input_tokens, usage.cached_tokens, usage.output_tokens, usd, seconds, int(usage.estimated))
-
-
-def _negative(spent: Spent) -> Spent:
-    return replace(Spent(), **{name: -getattr(spent, name) for name in spent.__dataclass_fields__})

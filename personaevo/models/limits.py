@@ -1,4 +1,4 @@
-"""How many calls an endpoint gets at once, and how many a minute."""
+"""Rate limits, retries with exponential backoff, and load balancing over several addresses of a model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-class Gate:
-    """Lets ``at_once`` through at a time, and at most ``per_minute`` (evenly spaced), if that is given.
+class RateLimit:
+    """Admits ``at_once`` calls at a time, and at most ``per_minute`` (evenly spaced) if given.
 
-    An asynchronous context manager: the event loop hands a place on at the moment when it becomes free; threads had to be woken first.
+    An asynchronous context manager, so that the event loop admits the next call as soon as one ends, without waking a thread.
     """
 
     def __init__(
@@ -25,19 +25,14 @@ class Gate:
     async def __aenter__(self) -> None:
         await self._places.acquire()
         try:
-            wait = self._turn()
-            if wait > 0:
-                await self._sleep(wait)
+            now = self._clock()
+            start = max(now, self._next)
+            self._next = start + self._interval
+            if start > now:
+                await self._sleep(start - now)
         except BaseException:
             self._places.release()
             raise
 
     async def __aexit__(self, *error: object) -> None:
         self._places.release()
-
-    def _turn(self) -> float:
-        """Seconds until the next free moment, which is taken."""
-        now = self._clock()
-        turn = max(now, self._next)
-        self._next = turn + self._interval
-        return turn - now

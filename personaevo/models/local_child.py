@@ -1,7 +1,7 @@
-"""Run as a file, in a process of its own: llama.cpp's server for one model file, on a free port of the loopback interface.
+"""Script that runs llama.cpp's server for one model file in its own process, on a free port of the loopback interface.
 
-The first line of stdin holds the settings as JSON; the first line of stdout is the answer: ``{"address": …}`` or ``{"problem": …}``. The
-process ends when stdin does, so it never outlives who started it, however that one ends. It imports nothing of the package.
+The first line of stdin contains the settings as JSON; the first line of stdout is the result: ``{"address": …}`` or ``{"problem": …}``. The
+process ends when stdin is closed, so it never outlives its parent, however that ends. It imports nothing of the package.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-_KILLED_FIRST = b"1000"  # if memory runs out: not the search
+_KILLED_FIRST = b"1000"  # if memory runs out, this process is killed and not the search
 _ERRORS_ONLY = 1
 _SET_PDEATHSIG = 1  # prctl(2)
-_HOST_CACHE_MIB = 512  # of prompts that other dialogues will go on with
+_HOST_CACHE_MIB = 512  # cache of prompts, for dialogues that continue later
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     with suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:
@@ -32,11 +32,11 @@ def main() -> None:
     os.putenv("GOMP_SPINCOUNT", "0")
     try:
         server = _served(settings)
-    except Exception as error:  # noqa: BLE001  (whatever it is, the one who waits is told)
+    except Exception as error:  # noqa: BLE001  (any error is reported to the parent)
         _say({"problem": f"{error}"})
         return
     _say({"address": server.listening_address})
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nobody reads on
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the parent reads no further
     threading.Event().wait()
 
 
@@ -50,7 +50,7 @@ def _served(settings: dict[str, Any]) -> Any:
     params.n_parallel, params.n_ctx = settings["slots"], settings["slots"] * settings["context"]
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
     params.cache_ram_mib = _HOST_CACHE_MIB
-    params.enable_reasoning = 0  # an answer is what is said, within few tokens
+    params.enable_reasoning = 0  # answers have few tokens, so no reasoning
     params.verbosity = _ERRORS_ONLY
     params.ui = params.warmup = params.endpoint_slots = False
     params.offline = True
@@ -80,4 +80,4 @@ def _say(answer: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     main()
-    os._exit(0)  # without the library's own ending, which may wait
+    os._exit(0)  # skips the library's cleanup, which may block

@@ -1,6 +1,6 @@
-"""A model's file on this machine, served: llama.cpp's own server, at an address of the loopback interface.
+"""Serve a model file on this machine with llama.cpp's server, at a loopback address.
 
-The server is a process of its own: what breaks in it (memory, an instruction that the processor lacks) breaks no search.
+The server runs in its own process, so that a crash (out of memory, an unsupported instruction) does not end the search.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, Any, Protocol
 
 from personaevo import gguf
 from personaevo.errors import ModelSetupError, ModelUnavailableError
 from personaevo.model_spec import ModelSpec
 
-NOT_INSTALLED = "models from files need another package: pip install 'personaevo[local]'"
-SECONDS = 1_800.0  # for one answer: its work goes on all the time, and to ask again would only begin it anew
-_LONG_CONTEXT = frozenset({"mutator", "reflector", "analyst", "refiner"})  # these read programs and whole dialogues
+NOT_INSTALLED = "models from files need an optional package: pip install 'personaevo[local]'"
+SECONDS = 1_800.0  # for one answer: a slow answer makes progress, and a retry would start again
+_LONG_CONTEXT = frozenset({"mutator", "reflector", "analyst", "refiner"})  # roles that read programs and whole dialogues
 _CONTEXT, _LONG = 4_096, 16_384  # tokens of one call, prompt and answer together
 _MOST_SLOTS = 8
-_WORKING_BYTES = 300 * 2**20  # beside weights, keys and values
+_WORKING_BYTES = 300 * 2**20  # in addition to weights and key-value cache
 _SERVER = Path(__file__).with_name("local_child.py")
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How a file is served: calls at a time, tokens of context for each, threads."""
+class ServerPlan:
+    """Settings of a server: the file, concurrent calls, tokens of context for each, threads."""
 
     path: Path
     slots: int
@@ -44,22 +45,22 @@ class Plan:
     threads: int
 
 
-class Running(Protocol):
-    """A server that answers at ``address`` (without ``/v1``) to whoever knows the ``key``."""
+class RunningServer(Protocol):
+    """A server at ``address`` (without ``/v1``) that answers requests with the ``key``."""
 
     address: str
     key: str
 
     def ended(self) -> str | None:
-        """Why it answers no more, None while it does."""
+        """Why it has ended, None while it runs."""
         ...
 
     def stop(self) -> None:
-        """Ends it at once. Never raises."""
+        """End it at once. Never raises."""
         ...
 
 
-Serve = Callable[[Plan, threading.Event], Running]  # the event: it is not wanted any more
+Serve = Callable[[ServerPlan, threading.Event], RunningServer]  # the event is set when the server is no longer needed
 
 
 def processors() -> int:
@@ -68,17 +69,17 @@ def processors() -> int:
 
 
 def slots(at_once: int) -> int:
-    """How many calls of a model are made at a time: one for each processor, at most eight. More share the same processors."""
+    """The number of concurrent calls of a model: one for each processor, at most eight."""
     return max(1, min(at_once, processors(), _MOST_SLOTS))
 
 
 def installed() -> bool:
-    """Whether the extra is there."""
+    """Whether the package of the extra ``local`` is installed."""
     return find_spec("xllamacpp") is not None
 
 
 class LocalServer:
-    """One file's server for all roles; started when first asked. ``roles`` decide how much context a call has.
+    """The server of one file for all roles, started at first use. ``roles`` determine the context of a call.
 
     ``serve`` raises ModelSetupError if the file cannot be served.
     """
@@ -87,15 +88,15 @@ class LocalServer:
         self._spec, self._roles, self._serve = spec, roles, serve
         self.slots = at_once
         self._lock = threading.Lock()
-        self._running: Running | None = None
+        self._running: RunningServer | None = None
         self._refused: ModelSetupError | None = None
         self._stopping = threading.Event()
 
-    def running(self) -> Running:
-        """The server, once it answers.
+    def running(self) -> RunningServer:
+        """The running server, started if necessary.
 
         Raises:
-            ModelSetupError: it cannot be started; not tried again. ModelUnavailableError: it was stopped, or has ended.
+            ModelSetupError: it cannot be started; this is not retried. ModelUnavailableError: it was stopped, or has ended.
         """
         with self._lock:
             if self._refused is not None:
@@ -111,7 +112,7 @@ class LocalServer:
             return self._running
 
     def stop(self) -> None:
-        """Ends it, also while it loads."""
+        """End the server, even while it loads."""
         self._stopping.set()
         with self._lock:
             if self._running is not None:
@@ -126,11 +127,11 @@ class LocalServer:
             raise self._refused from None
 
 
-def plan(path: Path, roles: Sequence[str], at_once: int) -> Plan:
-    """How the file is served.
+def plan(path: Path, roles: Sequence[str], at_once: int) -> ServerPlan:
+    """Choose the server's settings for a file.
 
     Raises:
-        ModelSetupError: its header is damaged or holds no chat template, or there is not enough memory.
+        ModelSetupError: its header is damaged or has no chat template, or there is not enough memory.
     """
     try:
         found = gguf.header(path)
@@ -144,13 +145,14 @@ def plan(path: Path, roles: Sequence[str], at_once: int) -> Plan:
     free = memory()
     if free is not None and needed > free:
         raise ModelSetupError(
-            f"out of memory: it needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; close something, or give a smaller model"
+            f"out of memory: it needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
+            "end other programs, or give a smaller model"
         )
-    return Plan(path, at_once, context, processors())
+    return ServerPlan(path, at_once, context, processors())
 
 
 def memory() -> int | None:
-    """Bytes of memory that can be had, swap included; None if this machine does not say."""
+    """Bytes of available memory, swap included; None if unknown."""
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         sizes = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
@@ -175,8 +177,8 @@ class _Process:
         _kill(self._process)
 
 
-def serve(plan: Plan, stopping: threading.Event) -> Running:
-    """A server in a process of its own, once the model is loaded.
+def serve(plan: ServerPlan, stopping: threading.Event) -> RunningServer:
+    """Start a server in its own process, and return it when the model is loaded.
 
     Raises:
         ModelSetupError: the extra is not installed, or the file cannot be loaded. ModelUnavailableError: stopped meanwhile.
@@ -200,29 +202,24 @@ def serve(plan: Plan, stopping: threading.Event) -> Running:
 
 
 def _started(log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Started by a thread that lives as long: the kernel ends the process with the thread that it was started by."""
-    made: list[subprocess.Popen[bytes] | OSError] = []
-    ready = threading.Event()
+    """Start the process from a thread that lives as long: the kernel ends the process with the thread that started it."""
+    made: SimpleQueue[subprocess.Popen[bytes] | OSError] = SimpleQueue()
 
-    def stand_by() -> None:
+    def start_and_wait() -> None:
+        command = [sys.executable, "-P", "-u", str(_SERVER)]
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-u", str(_SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
         except OSError as error:
-            made.append(error)
-            ready.set()
-            return
-        made.append(process)
-        ready.set()
-        process.wait()
+            made.put(error)
+        else:
+            made.put(process)
+            process.wait()
 
-    threading.Thread(target=stand_by, name="local model", daemon=True).start()
-    ready.wait()
-    if isinstance(made[0], OSError):
-        raise ModelSetupError(f"the process for it cannot be started: {made[0].strerror}")
-    return made[0]
+    threading.Thread(target=start_and_wait, name="local model", daemon=True).start()
+    process = made.get()
+    if isinstance(process, OSError):
+        raise ModelSetupError(f"the process for it cannot be started: {process.strerror}")
+    return process
 
 
 def _first_line(process: subprocess.Popen[bytes], asked: Mapping[str, Any], stopping: threading.Event) -> dict[str, str]:
@@ -231,7 +228,7 @@ def _first_line(process: subprocess.Popen[bytes], asked: Mapping[str, Any], stop
     try:
         process.stdin.write(json.dumps(asked).encode() + b"\n")
         process.stdin.flush()
-        while not select.select([process.stdout], [], [], _LOOK_SECONDS)[0]:
+        while not select.select([process.stdout], [], [], _POLL_SECONDS)[0]:
             if stopping.is_set():
                 raise ModelUnavailableError("stopped while it was loaded")
         answer = json.loads(process.stdout.readline() or b"{}")
@@ -245,9 +242,9 @@ def _problem(answer: Mapping[str, str], log: str, code: int | None) -> str:
     if "chat template" in said or "chat-template" in said:
         return "its chat template cannot be used; give an instruct model"
     if any(word in said for word in ("bad_alloc", "failed to allocate", "out of memory", "unable to allocate")):
-        return "out of memory while loading; close something, or give a smaller model"
+        return "out of memory while loading; end other programs, or give a smaller model"
     if answer:
-        return "the file cannot be loaded: it is damaged, or of a kind that this llama.cpp does not know; get it again, or update xllamacpp"
+        return "the file cannot be loaded: it is damaged, or not supported by this llama.cpp; download it again, or update xllamacpp"
     return f"the process that loads it has ended ({_cause(code)})"
 
 

@@ -1,4 +1,4 @@
-"""The chat completions protocol: OpenAI, and whatever speaks it (vLLM, Ollama, llama.cpp, OpenRouter)."""
+"""Adapters for the chat completions API: OpenAI and compatible servers (vLLM, Ollama, llama.cpp, OpenRouter), and local model files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from personaevo.errors import ModelSetupError
 from personaevo.model_spec import OWN_ADDRESS, key_for
-from personaevo.models.adapter import NO_KEY, Adapter, Answer, joined, text_of, user_first
+from personaevo.models.adapter import NO_KEY, Adapter, ProviderReply, joined, text_of, user_first
 from personaevo.models.answers import strict_schema
 from personaevo.models.refusals import FILTER_REASONS, TransientError, body_error
 from personaevo.records import Message
@@ -39,13 +39,13 @@ _NO_SYSTEM = re.compile(
     r"system\W{1,3}(?:role|message|prompt|instruction)s?\W[^.]{0,60}(?:not|un)[ -]?(?:supported|allowed|enabled)"
     r"|(?:role|roles)[^.]{0,40}system[^.]{0,40}not|role\W[^.]{0,40}not[^.]{0,20}\Wsystem\W", re.IGNORECASE,
 )  # fmt: skip
-_LEAST_TOKENS = 16  # an answer of fewer is none
+_LEAST_TOKENS = 16  # a lower limit is useless
 _KNOWN = ("temperature", "top_p", "reasoning_effort")
 
 
 class OpenAIModel(Adapter):
-    """One model behind the chat completions protocol. What a server says that it does not take (a schema, a name for the limit of tokens,
-    so high a limit, a system's role, two messages of one role) it is not sent from then on."""
+    """One model behind the chat completions API. Features that a server refuses (a schema, the name or height of the token limit, the
+    system role, adjacent messages of one role) are left out from then on."""
 
     library: ClassVar[Any] = openai
     cut: ClassVar[str] = "length"
@@ -90,28 +90,24 @@ class OpenAIModel(Adapter):
         return [*({"role": "system", "content": text} for text in system), *others]
 
     def _options(self, messages: Sequence[Message], sample: int) -> dict[str, Any]:
-        """What is asked for beside the answer's form."""
+        """Request parameters except the structured output."""
         seed = self.spec.setting("seed")
-        seeded = {} if seed is None else {"seed": int(seed) + sample}  # samples are to be drawn independently
+        seeded = {} if seed is None else {"seed": int(seed) + sample}  # samples must be independent
         return {self._tokens_name: self.most_tokens} | seeded | self.settings(_KNOWN)
 
-    def concedes(self, status: int, said: str, sent: bytes) -> bool:
-        """See ``Adapter.concedes``. What was sent decides: other questions may be under way."""
+    def adapt(self, status: int, said: str, sent: bytes) -> bool:
+        """See ``Adapter.adapt``. Decides by what was sent, as other calls may have changed the settings meanwhile."""
         if status not in _NOT_ABLE:
             return False
         low = said.lower()
-        return (
-            self._concedes_limit(said, sent) or self._concedes_roles(low, sent)
-            or self._concedes_schema(low, sent)
-        )  # fmt: skip
+        if self._adapt_limit(said, sent) or self._adapt_roles(low, sent):
+            return True
+        if b'"response_format"' in sent and any(word in low for word in _ABOUT_SCHEMAS):
+            self._schemas = False
+            return True
+        return False
 
-    def _concedes_schema(self, said: str, sent: bytes) -> bool:
-        if b'"response_format"' not in sent or not any(word in said for word in _ABOUT_SCHEMAS):
-            return False
-        self._schemas = False
-        return True
-
-    def _concedes_limit(self, said: str, sent: bytes) -> bool:
+    def _adapt_limit(self, said: str, sent: bytes) -> bool:
         name = next((one for one in _TOKEN_NAMES if f'"{one}"'.encode() in sent), "")
         if not name or "max" not in said.lower():
             return False
@@ -119,13 +115,13 @@ class OpenAIModel(Adapter):
             self._renamed, self._tokens_name = True, _TOKEN_NAMES[name == _TOKEN_NAMES[0]]
             return True
         limit = _limit_in(said)
-        was = _sent_number(sent, name)
-        if limit is None or was is None or not _LEAST_TOKENS <= limit < was:
+        was = re.search(rb'"' + name.encode() + rb'":\s*(\d+)', sent)
+        if limit is None or was is None or not _LEAST_TOKENS <= limit < int(was[1]):
             return False
         self.most_tokens = min(self.most_tokens, limit)
         return True
 
-    def _concedes_roles(self, said: str, sent: bytes) -> bool:
+    def _adapt_roles(self, said: str, sent: bytes) -> bool:
         if _NO_SYSTEM.search(said) and b'"role":"system"' in sent.replace(b'": "', b'":"'):
             self._system = False
             return True
@@ -135,7 +131,7 @@ class OpenAIModel(Adapter):
         return False
 
     def _streamed(self, text: str) -> Mapping[str, Any]:
-        """The chunks of a stream as one answer."""
+        """Join the chunks of a stream into one body."""
         said, finish, usage = [], None, None
         for line in text.splitlines():
             with suppress(ValueError):
@@ -152,7 +148,7 @@ class OpenAIModel(Adapter):
             return super()._streamed(text)
         return {"choices": [{"message": {"content": "".join(said)}, "finish_reason": finish}], "usage": usage}
 
-    def answer(self, body: Mapping[str, Any]) -> Answer:
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
         """See ``Adapter.answer``."""
         label, counts = self.terms.label, _counts(body.get("usage"))
         error = body_error(label, body)
@@ -168,30 +164,26 @@ class OpenAIModel(Adapter):
         message = message if isinstance(message, Mapping) else {}
         finish = str(choice.get("finish_reason") or "").lower()
         refusal = f"{str(message['refusal'])[:200]!r}" if message.get("refusal") else repr(finish) if finish in FILTER_REASONS else ""
-        thought = bool(message.get("reasoning_content") or message.get("reasoning")) or _thought_tokens(body.get("usage"))
-        return Answer(text_of(message.get("content")), finish, counts, refusal, thought)
+        used = body.get("usage")
+        details = used.get("completion_tokens_details") if isinstance(used, Mapping) else None
+        thought_tokens = details.get("reasoning_tokens") if isinstance(details, Mapping) else 0
+        thought = bool(message.get("reasoning_content") or message.get("reasoning") or thought_tokens)
+        return ProviderReply(text_of(message.get("content")), finish, counts, refusal, thought)
 
 
 def _limit_in(said: str) -> int | None:
-    """How many tokens an answer may have, as the server says: a limit of answers, or what the prompt leaves of the context."""
-    context, prompt = _CONTEXT.search(said), _PROMPT.search(said)
+    """The most output tokens according to the server's message: a limit of the output, or the context length minus the prompt."""
+    context, prompt, limit = (pattern.search(said) for pattern in (_CONTEXT, _PROMPT, _LIMIT))
+    if context is not None and prompt is None:
+        return None
+    numbers = [int(match[1].replace(",", "")) if match is not None else 0 for match in (context, prompt, limit)]
     if context is not None:
-        return _number(context[1]) - _number(prompt[1]) if prompt is not None else None
-    limit = _LIMIT.search(said)
-    return None if limit is None else _number(limit[1])
-
-
-def _number(text: str) -> int:
-    return int(text.replace(",", ""))
-
-
-def _sent_number(sent: bytes, name: str) -> int | None:
-    match = re.search(rb'"' + name.encode() + rb'":\s*(\d+)', sent)
-    return None if match is None else int(match[1])
+        return numbers[0] - numbers[1]
+    return None if limit is None else numbers[2]
 
 
 def _alternates(sent: bytes) -> bool:
-    """Whether the roles that were sent take turns, a user's first."""
+    """Whether the roles in the request alternate, a user's first."""
     with suppress(ValueError, KeyError, TypeError):
         roles = [one["role"] for one in json.loads(sent)["messages"] if one["role"] != "system"]
         return roles[:1] == ["user"] and all(one != other for one, other in pairwise(roles))
@@ -203,8 +195,3 @@ def _counts(used: Any) -> tuple[Any, Any, Any]:
         return None, None, None
     details = used.get("prompt_tokens_details")
     return used.get("prompt_tokens"), used.get("completion_tokens"), details.get("cached_tokens") if isinstance(details, Mapping) else None
-
-
-def _thought_tokens(used: Any) -> bool:
-    details = used.get("completion_tokens_details") if isinstance(used, Mapping) else None
-    return bool(details.get("reasoning_tokens")) if isinstance(details, Mapping) else False

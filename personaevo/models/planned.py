@@ -1,4 +1,4 @@
-"""Calls, tokens and costs that a command expects, for ``--dry-run``."""
+"""Estimates of a command's calls, tokens and costs, for ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from personaevo.models.prices import price_of, read
 from personaevo.records import Usage
 
 CHARACTERS_PER_TOKEN = 4.0
-TURN_TOKENS, POLICY_TOKENS = 40, 300  # of one turn, and of one persona's text in a prompt
+TURN_TOKENS, POLICY_TOKENS = 40, 300  # of one turn; of one persona's text in a prompt
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What one role would be asked: calls, tokens in and out, and US dollars (None without a price)."""
+    """The expected calls of one role, their input and output tokens, and US dollars (None without a price)."""
 
     role: str
     model: str
@@ -25,10 +25,10 @@ class Planned:
 
 
 def plan_calls(role: str, model: str, prices: Path | None, calls: int, tokens_in: float, tokens_out: float) -> Planned:
-    """So many calls of a role's ``model`` (as ``--model`` names it), with tokens in and out of each.
+    """The estimate for ``calls`` calls of a role's ``model`` (named as for ``--model``), from the input and output tokens of one call.
 
     Raises:
-        ConfigError: the model's name or the file of prices cannot be read.
+        ConfigError: the model's name or the price file is invalid.
     """
     spec = parse(model)
     usage = Usage(round(calls * tokens_in), round(calls * tokens_out))

@@ -1,4 +1,4 @@
-"""What tokens cost: a table in content (``archive/prices.toml``), and one of the user's own over it."""
+"""Prices (the installed ``archive/prices.toml``, after the user's own file), cost accounting per role, and cost estimates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class Price(BaseModel):
-    """US dollars per million tokens, for the models that a pattern fits; ``cached`` is for input that the provider had kept."""
+    """US dollars per million tokens, for models whose name matches the pattern; ``cached`` is the price of cached input."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ class Price(BaseModel):
     cached: _Dollars | None = None
 
     def of(self, usage: Usage) -> float:
-        """US dollars for so many tokens."""
+        """The cost in US dollars."""
         cached = min(usage.cached_tokens, usage.input_tokens)
         kept = self.input if self.cached is None else self.cached
         return ((usage.input_tokens - cached) * self.input + cached * kept + usage.output_tokens * self.output) / 1e6
@@ -44,33 +44,31 @@ class _Table(BaseModel):
 
 
 def read(own: Path | None = None) -> tuple[Price, ...]:
-    """The prices, those of the file ``own`` first.
+    """All prices, those of the file ``own`` first.
 
     Raises:
-        ConfigError: the file is not of the form.
-        ContentError: it cannot be read, or is no TOML.
+        ConfigError: a file does not have the expected structure.
+        ContentError: it cannot be read, or is not TOML.
     """
-    known = _table(content.root("archive") / "prices.toml")
-    return (*(_table(own) if own else ()), *known)
+    return (*(_table(own) if own else ()), *_table(content.root("archive") / "prices.toml"))
 
 
 def price_of(prices: Sequence[Price], spec: ModelSpec) -> Price | None:
-    """The first price whose pattern fits; None if there is none. Models at an address of one's own have only prices of one's own; local
-    ones cost nothing.
+    """The first price whose pattern matches; None if there is none. A model at a custom address matches only patterns with an address;
+    local models cost nothing.
 
     Raises:
-        ConfigError: a model costs more at one of its addresses than at another.
+        ConfigError: a model has different prices at its addresses.
     """
     if spec.provider == "local":
         return _FREE
-    found = [_first(prices, one) for one in spec.places]
+    found: list[Price | None] = []
+    for one in spec.places:
+        matching = (price for price in prices if fnmatchcase(one.base, price.model) and ("@" in price.model or one.url is None))
+        found.append(next(matching, None))
     if len({None if price is None else (price.input, price.output, price.cached) for price in found}) > 1:
         raise ConfigError(f"model {spec}: its addresses have different prices; give one price for all of them, or a search for each")
     return found[0] if found else None
-
-
-def _first(prices: Sequence[Price], spec: ModelSpec) -> Price | None:
-    return next((price for price in prices if fnmatchcase(spec.base, price.model) and ("@" in price.model or spec.url is None)), None)
 
 
 def _table(path: Path) -> tuple[Price, ...]:

@@ -1,4 +1,4 @@
-"""What a server says in place of an answer, as the error that tells what it costs: this question, a pause, or the run."""
+"""Classify servers' error replies: whether this question is refused, a retry may help, or the setup is wrong."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from typing import Any
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.records import Usage
 
-_LONGEST = 200  # characters of a server's own words
-_READ = 20_000  # characters of a body that are looked at
+_LONGEST = 200  # characters of a server's message in our errors
+_READ = 20_000  # characters of a body that are searched
 _REFUSED = {
     401: "the key is refused", 403: "the key may not use it", 404: "there is no such model or address", 402: "the account has no credit",
+}  # fmt: skip
+_ADVICE = {
+    401: "set OPENAI_API_KEY or ANTHROPIC_API_KEY to a valid key", 403: "set OPENAI_API_KEY or ANTHROPIC_API_KEY to a valid key",
+    404: "check the name after PROVIDER: and the address after @",
 }  # fmt: skip
 _OVERLOADED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _TOO_LONG = (
@@ -34,6 +38,7 @@ FILTER_REASONS = frozenset({
     "content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety", "refusal",
     "guardrail_intervened", "sensitive",
 })  # fmt: skip
+ENDING = "the search is ending: no new calls are made"
 _KEYS = re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|key|AIza)[-_]?[A-Za-z0-9_-]{12,}|(?<=Bearer )[^\s\"']{6,}")
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _WAIT = re.compile(
@@ -44,9 +49,8 @@ _UNITS = {"ms": 0.001, "mi": 60.0, "m": 60.0}
 
 
 class TransientError(ModelUnavailableError):
-    """A failure that asking again may mend. ``kind`` is its name in reports ("429", "timeout", …), ``after`` the seconds that the server
-    asked to wait for, None if it did not; ``unreachable`` if nothing was there at all; ``usage`` what an answer took
-    that is thrown away."""
+    """A failure for which a retry may help. ``kind`` is its name in reports ("429", "timeout", …), ``after`` the seconds that the server
+    asked to wait, if it did; ``unreachable``: the connection was refused; ``usage`` the tokens of an answer that was discarded."""
 
     def __init__(
         self, message: str, kind: str, after: float | None = None, *, unreachable: bool = False, usage: Usage | None = None
@@ -56,11 +60,11 @@ class TransientError(ModelUnavailableError):
 
 
 class UnclearError(ModelSetupError):
-    """The server refuses a request, and its words do not tell whether it would refuse every other too."""
+    """The server refuses a request, and its message does not tell whether it would refuse every other too."""
 
 
 def status_error(label: str, status: int, body: str, headers: Mapping[str, str]) -> ModelError:
-    """An HTTP status other than 200 as the error that says whether to ask again, with the server's own words."""
+    """The error for an HTTP status other than 200, of a class that says whether to retry; its text quotes the server."""
     said, told = body[:_READ].lower(), words(body)
     own = f": {told}" if told else ""
     if status == 413 or (status != 429 and any(phrase in said for phrase in _TOO_LONG)):  # 429: too many tokens per minute
@@ -69,14 +73,15 @@ def status_error(label: str, status: int, body: str, headers: Mapping[str, str])
         return ReplyError(f"{label}: the server refuses this question{own}")
     if status in _REFUSED or any(phrase in said for phrase in _NO_CREDIT):
         reason = _REFUSED.get(status, "the account has no credit")
-        return ModelSetupError(f"{label}: {reason} (status {status}){own}; {_advice(status)}")
+        advice = _ADVICE.get(status, "add credit, or choose another model")
+        return ModelSetupError(f"{label}: {reason} (status {status}){own}; {advice}")
     if status in _OVERLOADED or status >= 500:
         return TransientError(f"{label}: status {status}{own}", str(status), wait(headers, body))
     return UnclearError(f"{label}: the server refuses the request (status {status}){own}")
 
 
 def body_error(label: str, body: Mapping[str, Any], usage: Usage | None = None) -> ModelError | None:
-    """The error that an answer with status 200 holds in its body; None if there is none."""
+    """The error in the body of a reply with status 200; None if there is none."""
     error = body.get("error") or (body if body.get("object") == "error" else None)
     if not error:
         return None
@@ -90,7 +95,7 @@ def body_error(label: str, body: Mapping[str, Any], usage: Usage | None = None) 
 
 
 def words(body: str) -> str:
-    """What the server says, in quotation marks: the message of a JSON body, or its text without tags, on one line; keys are masked."""
+    """The server's message in quotation marks, on one line: that of a JSON body, or the text without tags; API keys are masked."""
     text = body[:_READ].strip()
     with suppress(ValueError, RecursionError):
         text = _message(json.loads(text)) or text
@@ -99,7 +104,7 @@ def words(body: str) -> str:
 
 
 def _message(value: Any) -> str:
-    """The first text under a name that servers use for it."""
+    """The first text under a field name that servers use for messages."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -110,14 +115,8 @@ def _message(value: Any) -> str:
     return _message(named) if named is not None else ""
 
 
-def _advice(status: int) -> str:
-    if status == 404:
-        return "check the name after PROVIDER: and the address after @"
-    return "set OPENAI_API_KEY or ANTHROPIC_API_KEY to a valid key" if status in (401, 403) else "add credit, or choose another model"
-
-
 def wait(headers: Mapping[str, str], body: str = "") -> float | None:
-    """Seconds that the server asks to wait for: by its headers, or by what its body says; None if it does not say."""
+    """Seconds to wait according to the headers, or else the text of the body; None if neither says."""
     found = retry_after(headers)
     if found is not None:
         return found
@@ -130,7 +129,7 @@ def wait(headers: Mapping[str, str], body: str = "") -> float | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the headers ask to wait for: ``retry-after-ms``, or ``retry-after`` in seconds or as a date; None if they do not say."""
+    """Seconds to wait according to the headers ``retry-after-ms``, or ``retry-after`` in seconds or as a date; None without them."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         with suppress(ValueError):
             seconds = float(headers.get(name, "")) * unit
@@ -143,29 +142,31 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def unreachable(label: str, error: BaseException) -> TransientError:
-    """Nothing listens there, or the connection broke."""
+    """The error for a refused or broken connection."""
     cause = error.__cause__ or error
     reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
     refused = "refused" in reason.lower() or type(cause).__name__ == "ConnectError"
     return TransientError(f"{label}: cannot be reached ({_KEYS.sub('(key)', reason)[:120]})", "connection", unreachable=refused)
 
 
-_FAULTS_HERE = (
-    ("socksio", "a SOCKS proxy is set, and what it needs is not installed: pip install 'httpx[socks]', or unset ALL_PROXY and its like"),
-    ("unknown scheme for proxy", "the address of a proxy (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is of no known kind (http, https, socks5)"),
-    ("illegal header value", "the key has a letter or line break that no key has; set it again, in one line"),
-    ("invalid header", "the key has a letter or line break that no key has; set it again, in one line"),
-    ("can't encode", "the key has a letter that no key has; set it again, in plain letters"),
-    ("no such file", "a file of certificates is missing: see SSL_CERT_FILE, REQUESTS_CA_BUNDLE and SSL_CERT_DIR"),
-    ("tls ca certificate", "a file of certificates is missing: see SSL_CERT_FILE, REQUESTS_CA_BUNDLE and SSL_CERT_DIR"),
-    ("no certificate or crl", "a file of certificates has none in it: see SSL_CERT_FILE and REQUESTS_CA_BUNDLE"),
-    ("certificate_verify_failed", "the server's certificate is not trusted here: see SSL_CERT_FILE"),
+_INVALID_KEY = "the API key contains an invalid character or a line break; set it again, in plain letters on one line"
+_NO_CERTIFICATES = "a certificate file is missing: see SSL_CERT_FILE, REQUESTS_CA_BUNDLE and SSL_CERT_DIR"
+_LOCAL_FAULTS = (
+    ("socksio", "a SOCKS proxy is set, but not supported: pip install 'httpx[socks]', or unset ALL_PROXY and the like"),
+    ("unknown scheme for proxy", "a proxy address (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) has an unknown scheme: use http, https or socks5"),
+    ("illegal header value", _INVALID_KEY),
+    ("invalid header", _INVALID_KEY),
+    ("can't encode", _INVALID_KEY),
+    ("no such file", _NO_CERTIFICATES),
+    ("tls ca certificate", _NO_CERTIFICATES),
+    ("no certificate or crl", "a certificate file contains no certificate: see SSL_CERT_FILE and REQUESTS_CA_BUNDLE"),
+    ("certificate_verify_failed", "the server's certificate is not trusted on this machine: see SSL_CERT_FILE"),
     ("invalid port", "the address of a proxy has no usable port: see HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"),
 )  # fmt: skip
 
 
-def fault_here(label: str, error: BaseException) -> ModelSetupError | None:
-    """The error for what is wrong with this machine's own settings, which no retry mends; None if it is something else."""
+def local_fault(label: str, error: BaseException) -> ModelSetupError | None:
+    """The error for wrong settings of this machine, for which a retry cannot help; None for other errors."""
     chain, seen = "", error
     for _ in range(5):
         chain += f" {type(seen).__name__} {seen}".lower()
@@ -173,5 +174,5 @@ def fault_here(label: str, error: BaseException) -> ModelSetupError | None:
         if following is None:
             break
         seen = following
-    reason = next((said for phrase, said in _FAULTS_HERE if phrase in chain), None)
+    reason = next((said for phrase, said in _LOCAL_FAULTS if phrase in chain), None)
     return None if reason is None else ModelSetupError(f"{label}: {reason}")

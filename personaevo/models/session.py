@@ -1,7 +1,7 @@
-"""The models of one search: each role's, with everything around it.
+"""The models of one search, one for each role, with their wrappers.
 
-    Structured( Paid( Retrying( Spread( adapters ))))     from the outside in: the form asked for; known and paid answers; attempts; the
-                                                          model's addresses; a client for each
+From the outside in: ``StructuredModel`` (structured output), ``CachedModel`` (store and costs), ``RetryingModel``, ``LoadBalancer``
+(several addresses), and an adapter with a client for each address.
 """
 
 from __future__ import annotations
@@ -10,45 +10,43 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module
 from types import TracebackType
 from typing import Self
 
 from personaevo.errors import ConfigError, ModelSetupError
 from personaevo.model_spec import EMBEDDED, ModelSpec
 from personaevo.models import local_server
-from personaevo.models.adapter import Adapter, Loop, Terms, label_of
+from personaevo.models.adapter import Adapter, CallOptions, EventLoopThread, label_of
 from personaevo.models.ledger import Budget, Ledger, Spent
-from personaevo.models.limits import Gate
+from personaevo.models.limits import RateLimit
 from personaevo.models.local_server import LocalServer, Serve
 from personaevo.models.prices import Price, price_of
 from personaevo.models.refusals import TransientError
-from personaevo.models.retry import Patience, Retrying
-from personaevo.models.spread import Counted, Place, Places, Spread
-from personaevo.models.wrappers import Books, Offline, Owned, Paid, Structured
+from personaevo.models.retry import RetryingModel, RetryPolicy
+from personaevo.models.spread import Endpoint, EndpointModel, EndpointPool, LoadBalancer
+from personaevo.models.wrappers import CachedModel, CallRecords, CustomModel, OfflineModel, StructuredModel
 from personaevo.records import ChatModel, Store
 
 _OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800, "analyst": 2_000, "refiner": 2_500}
-_LOCAL_TURN = 200  # tokens: a small model that finds no end says the same word until it is stopped, ten tokens a second
-_ADAPTERS = {"openai": "OpenAIModel", "anthropic": "AnthropicModel", "local": "LocalModel"}
+_STORED_ONLY = "only its stored answers can be used by this name; to call it"
+_LOCAL_TURN = 200  # tokens: a small model may repeat a word until the limit, at ten tokens a second
 
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How models are asked: calls at a time and per minute for each endpoint, seconds for one answer in all, and how often."""
+    """How models are called: concurrent calls and calls per minute for each endpoint, the total timeout of a call, and the retry policy."""
 
     at_once: int = 16
     per_minute: float | None = None
     seconds: float = 120.0
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class Models:
-    """A context manager; ``role(name)`` gives the model of a role, None where that is embedded.
+    """The models of all roles, a context manager; ``role(name)`` returns the model of a role, None for the embedded engine.
 
-    ``offline`` answers from the store only. Clients are made when first asked; importing them takes a second. A local model is loaded when
-    it is first asked, and its server ends with this; ``serve`` starts one (tests have a stand-in). ``own`` are models that are objects, by
-    role.
+    ``offline`` answers from the store only. Clients are created at first use, as importing them takes a second. A local model is loaded at
+    first use, and its server ends with this object; ``serve`` starts one (tests replace it). ``own`` are models that are objects, by role.
     """
 
     def __init__(
@@ -59,16 +57,21 @@ class Models:
         self._specs, self._prices, self._offline = dict(specs), tuple(prices), offline
         self._conduct = conduct or Conduct()
         self.ledger = Ledger(budget, before)
-        self._books = Books(self.ledger, store)
-        self._places = Places(self._conduct.patience.longest_wish)
-        self._known_places: dict[str, Place] = {}
+        self._records = CallRecords(self.ledger, store)
+        self._pool = EndpointPool(self._conduct.retry.longest_requested)
+        self._endpoints: dict[str, Endpoint] = {}
         self._made: dict[str, ChatModel] = {}
-        self._loop: Loop | None = None
+        self._loop: EventLoopThread | None = None
         self._serve, self._own = serve, dict(own or {})
         self._servers: dict[str, LocalServer] = {}
         self._stopping = threading.Event()
-        if budget is not None and budget.usd is not None and not offline:
-            self._check_prices()
+        to_price = specs if budget is not None and budget.usd is not None and not offline else {}
+        for role, spec in to_price.items():
+            if spec != EMBEDDED and price_of(self._prices, spec) is None:
+                raise ConfigError(
+                    f"--max-usd needs the price of {role} {spec}: put it into a file like archive/prices.toml (0 if it costs nothing) "
+                    "and give that with --prices FILE"
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -77,10 +80,10 @@ class Models:
         self.stop(0.0)
 
     def stop(self, grace: float) -> None:
-        """No new calls; those under way have ``grace`` seconds to end, and are cut short then."""
+        """Admit no new calls; running ones are cancelled after ``grace`` seconds."""
         self.ledger.close(grace)
         self._stopping.set()
-        self._places.close()
+        self._pool.close()
         if self._loop is not None:
             self._loop.close()
             self._loop = None
@@ -88,7 +91,7 @@ class Models:
             server.stop()
 
     def role(self, name: str) -> ChatModel | None:
-        """The role's model, None if it is embedded."""
+        """The role's model, None for the embedded engine."""
         spec = self._specs.get(name, EMBEDDED)
         if spec == EMBEDDED:
             return None
@@ -97,7 +100,7 @@ class Models:
         return self._made[name]
 
     def at_once(self, name: str) -> int:
-        """How many calls of a role are made at a time, at all its addresses together: 1 where it is embedded."""
+        """The most concurrent calls of a role, at all its addresses together; 1 for the embedded engine."""
         return sum(map(self._calls_at, self._specs.get(name, EMBEDDED).places)) or 1
 
     def _calls_at(self, spec: ModelSpec) -> int:
@@ -108,51 +111,59 @@ class Models:
     def _model(self, role: str, spec: ModelSpec) -> ChatModel:
         label = label_of(role, spec)
         seconds = self._conduct.seconds if spec.provider != "local" else max(self._conduct.seconds, local_server.SECONDS)
-        terms = Terms(seconds, _output_tokens(role, spec), label)
-        asked: ChatModel = Offline(label) if self._offline else self._remote(role, spec, terms)
+        terms = CallOptions(seconds, _output_tokens(role, spec), label)
+        asked: ChatModel = OfflineModel(label) if self._offline else self._remote(role, spec, terms)
         price = price_of(self._prices, spec)
-        paid = Paid(asked, role, str(spec), output_tokens=terms.output_tokens, price=price, books=self._books, aliases=spec.aliases)
-        return Structured(paid, label)
+        cached = CachedModel(
+            asked, role, str(spec), output_tokens=terms.output_tokens, price=price, records=self._records, aliases=spec.aliases
+        )
+        return StructuredModel(cached, label)
 
-    def _remote(self, role: str, spec: ModelSpec, terms: Terms) -> ChatModel:
+    def _remote(self, role: str, spec: ModelSpec, terms: CallOptions) -> ChatModel:
+        if spec.provider == "own" and role not in self._own:  # only the object's name is known
+            raise ModelSetupError(f"model {spec}: {_STORED_ONLY}, pass the object: search(models={{…}})")
         if spec.provider == "own":
-            return self._owned(role, spec, terms.label)
+            return EndpointModel(CustomModel(self._own[role], terms.label), self._endpoint(spec), self._pool)
         if self._loop is None:
-            self._loop = Loop()
-        failed = partial(self._books.failed, role, str(spec), price_of(self._prices, spec))
-        return Retrying(self._spread(role, spec, terms, failed), self._conduct.patience, failed, self._stopping)
+            self._loop = EventLoopThread()
+        failed = partial(self._records.failed, role, str(spec), price_of(self._prices, spec))
+        return RetryingModel(self._balanced(role, spec, terms, failed), self._conduct.retry, failed, self._stopping)
 
-    def _owned(self, role: str, spec: ModelSpec, label: str) -> ChatModel:
-        """Raises ModelSetupError: only the object's name is known."""
-        if role not in self._own:
-            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give the object: search(models={{…}})")
-        return Counted(Owned(self._own[role], label), self._place(spec), self._places)
-
-    def _spread(self, role: str, spec: ModelSpec, terms: Terms, failed: Callable[[TransientError], None]) -> ChatModel:
-        """The model at all its addresses. Raises ModelSetupError: none is known."""
-        found = [(self._place(one), self._adapter(role, one, replace(terms, label=label_of(role, one)))) for one in spec.places]
+    def _balanced(self, role: str, spec: ModelSpec, terms: CallOptions, failed: Callable[[TransientError], None]) -> ChatModel:
+        """The model at all its addresses. Raises ModelSetupError if it has none."""
+        found = [(self._endpoint(one), self._adapter(role, one, replace(terms, label=label_of(role, one)))) for one in spec.places]
         if not found:
-            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give its addresses after the @")
-        return Counted(found[0][1], found[0][0], self._places) if len(found) == 1 else Spread(found, self._places, failed, terms.label)
+            raise ModelSetupError(f"model {spec}: {_STORED_ONLY}, give its addresses after the @")
+        if len(found) == 1:
+            return EndpointModel(found[0][1], found[0][0], self._pool)
+        return LoadBalancer(found, self._pool, failed, terms.label)
 
-    def _place(self, spec: ModelSpec) -> Place:
-        """What is known of a model's only address, by all roles."""
-        if spec.endpoint not in self._known_places:
+    def _endpoint(self, spec: ModelSpec) -> Endpoint:
+        """The state of a model's address, shared by all roles."""
+        if spec.endpoint not in self._endpoints:
             calls = self._calls_at(spec)
-            self._known_places[spec.endpoint] = Place(Gate(calls, self._conduct.per_minute), calls)
-        return self._known_places[spec.endpoint]
+            self._endpoints[spec.endpoint] = Endpoint(RateLimit(calls, self._conduct.per_minute), calls)
+        return self._endpoints[spec.endpoint]
 
-    def _adapter(self, role: str, spec: ModelSpec, terms: Terms) -> Adapter:
+    def _adapter(self, role: str, spec: ModelSpec, terms: CallOptions) -> Adapter:
         assert self._loop is not None, "made by the caller"
-        own = {"server": self._server(spec)} if spec.provider == "local" else {}
-        module = import_module(f"personaevo.models.{spec.provider}_model")  # with its client: a second
-        adapter: Adapter = getattr(module, _ADAPTERS[spec.provider])(spec, self._loop, self._place(spec).gate, terms, **own)
-        return adapter
+        limit = self._endpoint(spec).limit
+        if spec.provider == "local":
+            from personaevo.models.local_model import LocalModel  # noqa: PLC0415 - each imports a client library, which takes a second
+
+            return LocalModel(spec, self._loop, limit, terms, self._server(spec))
+        if spec.provider == "anthropic":
+            from personaevo.models.anthropic_model import AnthropicModel  # noqa: PLC0415
+
+            return AnthropicModel(spec, self._loop, limit, terms)
+        from personaevo.models.openai_model import OpenAIModel  # noqa: PLC0415
+
+        return OpenAIModel(spec, self._loop, limit, terms)
 
     def _server(self, spec: ModelSpec) -> LocalServer:
-        """The one server of a file. Raises ModelSetupError: the file is not there, or what serves it is not installed."""
+        """The server of a file, shared by all roles. Raises ModelSetupError if only its name is known, or the extra is not installed."""
         if spec.path is None:
-            raise ModelSetupError(f"model {spec}: this name finds answers that are kept; to ask it, give the path of the file")
+            raise ModelSetupError(f"model {spec}: {_STORED_ONLY}, give the path of the file")
         if self._serve is None and not local_server.installed():
             raise ModelSetupError(local_server.NOT_INSTALLED)
         if spec.endpoint not in self._servers:
@@ -160,17 +171,9 @@ class Models:
             self._servers[spec.endpoint] = LocalServer(spec, roles, self._calls_at(spec), self._serve or local_server.serve)
         return self._servers[spec.endpoint]
 
-    def _check_prices(self) -> None:
-        for role, spec in self._specs.items():
-            if spec != EMBEDDED and price_of(self._prices, spec) is None:
-                raise ConfigError(
-                    f"--max-usd needs the price of {role} {spec}: put it into a file like archive/prices.toml (0 if it costs nothing) "
-                    "and give that with --prices FILE"
-                )
-
 
 def _output_tokens(role: str, spec: ModelSpec) -> int:
-    """The longest answer of a role: as set, or the usual one."""
+    """The most output tokens of a role: its setting, or the default."""
     if (own := spec.setting("max_tokens")) is not None:
         return int(own)
     return _LOCAL_TURN if role == "user" and spec.provider == "local" else _OUTPUT_TOKENS[role]

@@ -1,7 +1,7 @@
-"""One model at several addresses: each question goes to where the fewest are under way, and from one that fails to the next.
+"""Load balancing for one model at several addresses: each question goes to the least busy one, and after a failure to the next.
 
-An address that asks to wait is left alone for so long; one where nothing listens, or that failed three times in a row, is away for a while
-that grows, and then one question tries it. What no address answers is for the caller, as with a single one.
+An address that asks to wait is not used for that time. One that refuses connections, or failed three times in a row, is not used for a
+while that grows with each failure; then a single question tests it (a circuit breaker). If no address answers, the caller gets the error.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from personaevo.errors import BudgetError
-from personaevo.models.limits import Gate
-from personaevo.models.refusals import TransientError
+from personaevo.models.limits import RateLimit
+from personaevo.models.refusals import ENDING, TransientError
 from personaevo.models.retry import EMPTY
 from personaevo.records import ChatModel, Message, Reply
 
-_FAILURES = 3  # in a row: then it is away
+_FAILURES = 3  # in a row, until an address is taken out of use
 _FIRST_AWAY, _LONGEST_AWAY = 1.0, 60.0  # seconds
-_RATE_SECONDS = 1.0  # of rest, where an address refuses for its rate and does not say how long
-_LOOK_SECONDS = 1.0
+_RATE_SECONDS = 1.0  # to wait after a status 429 without a waiting time
+_POLL_SECONDS = 1.0
 
 
 @dataclass(eq=False)
-class Place:
-    """What all roles know of one address: its gate, how many calls it takes at a time and has under way, the number of its latest call,
-    failures in a row, when it may be asked next (by the clock of ``Places``), and for how many seconds it is away (0: it is not)."""
+class Endpoint:
+    """The state of one address, shared by all roles: its rate limit, the most concurrent calls, running calls, the number of its latest
+    call, failures in a row, when it may be asked next (by the clock of ``EndpointPool``), and for how many seconds it is out of use (0: in
+    use)."""
 
-    gate: Gate
+    limit: RateLimit
     at_once: int
     busy: int = 0
     latest: int = 0
@@ -39,12 +40,12 @@ class Place:
     until: float = 0.0
     away: float = 0.0
 
-    def well(self) -> None:
-        """It answered."""
+    def succeed(self) -> None:
+        """Record an answer."""
         self.failed, self.until, self.away = 0, 0.0 if self.away else self.until, 0.0
 
-    def unwell(self, error: TransientError, now: float) -> None:
-        """It failed. Of calls that fail together with those that sent it away only the first counts."""
+    def fail(self, error: TransientError, now: float) -> None:
+        """Record a failure. Of several calls that fail while it goes out of use only the first counts."""
         limited = error.kind == "429"
         rest = error.after if error.after is not None else _RATE_SECONDS if limited else 0.0
         self.failed += not limited
@@ -57,8 +58,9 @@ class Place:
         self.until = max(self.until, now + rest)
 
 
-class Places:
-    """Gives out the addresses of one search, under one lock. Nobody waits longer than ``longest`` seconds for one that wants a rest."""
+class EndpointPool:
+    """Assigns the addresses of one search to calls, under one lock. No call waits longer than ``longest`` seconds for an address that asked
+    to wait."""
 
     def __init__(self, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._changed = threading.Condition()
@@ -66,8 +68,8 @@ class Places:
         self._count = 0
         self._closed = False
 
-    def take(self, places: Sequence[Place], tried: Sequence[Place] = ()) -> Place | None:
-        """The place for a question that some were ``tried`` for, once it is free; ``leave`` it. None if there is none to be asked soon.
+    def take(self, endpoints: Sequence[Endpoint], tried: Sequence[Endpoint] = ()) -> Endpoint | None:
+        """Wait for the best address that was not ``tried`` and reserve it; end with ``leave``. None if none can be asked soon.
 
         Raises:
             BudgetError: the search is ending.
@@ -75,120 +77,120 @@ class Places:
         with self._changed:
             while not self._closed:
                 now = self._clock()
-                fit = _fit(places, tried, now)
-                free = [place for place in fit if place.busy < place.at_once]
+                fit = _fit(endpoints, tried, now)
+                free = [endpoint for endpoint in fit if endpoint.busy < endpoint.at_once]
                 if free:
-                    return self._entered(min(free, key=lambda place: (place.busy, place.latest)))
-                rest = _rest(places, now)
+                    return self._entered(min(free, key=lambda endpoint: (endpoint.busy, endpoint.latest)))
+                rest = _rest(endpoints, now)
                 if not fit and (tried or rest > self._longest):
                     return None
-                self._changed.wait(min(rest, _LOOK_SECONDS) if rest else _LOOK_SECONDS)
-        raise BudgetError("the search is ending: nothing new is asked")
+                self._changed.wait(min(rest, _POLL_SECONDS) if rest else _POLL_SECONDS)
+        raise BudgetError(ENDING)
 
-    def _entered(self, place: Place) -> Place:
+    def _entered(self, endpoint: Endpoint) -> Endpoint:
         self._count += 1
-        place.busy, place.latest = place.busy + 1, self._count
-        return place
+        endpoint.busy, endpoint.latest = endpoint.busy + 1, self._count
+        return endpoint
 
-    def leave(self, place: Place) -> None:
-        """The call is over."""
+    def leave(self, endpoint: Endpoint) -> None:
+        """End a call."""
         with self._changed:
-            place.busy -= 1
+            endpoint.busy -= 1
             self._changed.notify_all()
 
     @contextmanager
-    def at(self, place: Place) -> Iterator[None]:
-        """A call at the only place that there is for it."""
+    def at(self, endpoint: Endpoint) -> Iterator[None]:
+        """A call to the only address of a model."""
         with self._changed:
-            self._entered(place)
+            self._entered(endpoint)
         try:
             yield
         finally:
-            self.leave(place)
+            self.leave(endpoint)
 
-    def note(self, place: Place, error: TransientError | None) -> None:
-        """How a call ended: the address answered, or failed."""
+    def note(self, endpoint: Endpoint, error: TransientError | None) -> None:
+        """Record how a call ended: the error, or None after an answer."""
         with self._changed:
             if error is None:
-                place.well()
+                endpoint.succeed()
             elif error.kind != EMPTY:
-                place.unwell(error, self._clock())
+                endpoint.fail(error, self._clock())
 
-    def rest(self, places: Sequence[Place]) -> float | None:
-        """Seconds until one of those that are not away may be asked; None if all are away."""
+    def rest(self, endpoints: Sequence[Endpoint]) -> float | None:
+        """Seconds until one of the addresses in use may be asked; None if none is in use."""
         with self._changed:
-            return None if all(place.away for place in places) else _rest(places, self._clock())
+            return None if all(endpoint.away for endpoint in endpoints) else _rest(endpoints, self._clock())
 
     def close(self) -> None:
-        """Whoever waits for a place is sent away."""
+        """End all waiting calls with a BudgetError."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
-def _fit(places: Sequence[Place], tried: Sequence[Place], now: float) -> list[Place]:
-    """Those that may be asked now; where all are away, the one that is to come back next."""
-    left = [place for place in places if place not in tried]
-    if left and all(place.away for place in places):
-        return [min(left, key=lambda place: place.until)]
-    return [place for place in left if place.until <= now and not (place.away and place.busy)]
+def _fit(endpoints: Sequence[Endpoint], tried: Sequence[Endpoint], now: float) -> list[Endpoint]:
+    """The addresses that may be asked now; if none is in use, the one that is tested next."""
+    left = [endpoint for endpoint in endpoints if endpoint not in tried]
+    if left and all(endpoint.away for endpoint in endpoints):
+        return [min(left, key=lambda endpoint: endpoint.until)]
+    return [endpoint for endpoint in left if endpoint.until <= now and not (endpoint.away and endpoint.busy)]
 
 
-def _rest(places: Sequence[Place], now: float) -> float:
-    return max(0.0, min((place.until - now for place in places if not place.away), default=0.0))
+def _rest(endpoints: Sequence[Endpoint], now: float) -> float:
+    return max(0.0, min((endpoint.until - now for endpoint in endpoints if not endpoint.away), default=0.0))
 
 
-class Counted:
-    """A model at one address, which other roles may have among several."""
+class EndpointModel:
+    """A model at one address, whose load is counted, as other roles may use the address too."""
 
-    def __init__(self, model: ChatModel, place: Place, places: Places) -> None:
-        self._model, self._place, self._places = model, place, places
+    def __init__(self, model: ChatModel, endpoint: Endpoint, pool: EndpointPool) -> None:
+        self._model, self._endpoint, self._pool = model, endpoint, pool
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         """The model's answer; its errors go through."""
-        with self._places.at(self._place):
+        with self._pool.at(self._endpoint):
             return self._model.reply(messages, schema=schema, sample=sample)
 
 
-class Spread:
-    """A model at several addresses. ``note(error)`` hears of each failure that another address is to make good, and may raise."""
+class LoadBalancer:
+    """A model at several addresses. ``note(error)`` is called after a failure before another address is asked, and may raise."""
 
     def __init__(
-        self, asked: Sequence[tuple[Place, ChatModel]], places: Places, note: Callable[[TransientError], None], label: str
+        self, asked: Sequence[tuple[Endpoint, ChatModel]], pool: EndpointPool, note: Callable[[TransientError], None], label: str
     ) -> None:
         self._models = dict(asked)
         self._all = tuple(self._models)
-        self._places, self._note, self._label = places, note, label
+        self._pool, self._note, self._label = pool, note, label
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         """The first answer.
 
         Raises:
-            TransientError: no address gave one, or all of them want a rest. BudgetError: the search is ending. Other errors of a model go
-                through.
+            TransientError: no address gave one, or all of them ask to wait. BudgetError: the search is ending. Other errors of a model
+                pass through.
         """
-        tried: list[Place] = []
+        tried: list[Endpoint] = []
         failure: TransientError | None = None
-        while (place := self._places.take(self._all, tried)) is not None:
+        while (endpoint := self._pool.take(self._all, tried)) is not None:
             try:
                 if failure is not None:
                     self._note(failure)
-                reply = self._models[place].reply(messages, schema=schema, sample=sample)
-                self._places.note(place, None)
+                reply = self._models[endpoint].reply(messages, schema=schema, sample=sample)
+                self._pool.note(endpoint, None)
                 return reply
             except TransientError as error:
-                self._places.note(place, error)
+                self._pool.note(endpoint, error)
                 if error.kind == EMPTY:
                     raise
                 failure = error
             finally:
-                self._places.leave(place)
-            tried.append(place)
+                self._pool.leave(endpoint)
+            tried.append(endpoint)
         raise self._given_up(failure)
 
     def _given_up(self, error: TransientError | None) -> TransientError:
-        """The last failure, with the rest that the address wants that is to be asked next."""
-        rest = self._places.rest(self._all)
+        """The last failure, with the seconds until an address may be asked again."""
+        rest = self._pool.rest(self._all)
         if error is None:
             return TransientError(f"{self._label}: all addresses ask to wait", "429", rest)
         after = error.after if rest is None else rest or None

@@ -1,4 +1,4 @@
-"""Wrappers of the chat protocol: an answer in the form asked for, an answer that was known, an answer that is paid for."""
+"""Wrappers around chat models: structured output, caching with cost accounting, models that are objects, offline replay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import BaseModel
 
 from personaevo.errors import ModelError, PersonaevoError, ReplyError
-from personaevo.models import answers
+from personaevo.models.answers import parse, strict_schema
 from personaevo.models.ledger import Ledger
 from personaevo.models.prices import Price
 from personaevo.models.refusals import TransientError
@@ -23,13 +23,13 @@ from personaevo.records import ChatModel, Message, ModelCall, Reply, Store, Usag
 from personaevo.text import one_line, without_secrets
 
 _SHOWN = 300  # characters of an error
-_MESSAGE_TOKENS = 16  # what a message costs beside its text, generously
+_MESSAGE_TOKENS = 16  # an upper bound of a message's tokens in addition to its text
 _candidate: contextvars.ContextVar[int | None] = contextvars.ContextVar("candidate", default=None)
 
 
 @contextmanager
 def made_for(candidate: int | None) -> Iterator[None]:
-    """Calls inside, in this thread, are noted as made for this candidate."""
+    """Record the calls made inside, in this thread, as made for this candidate."""
     token = _candidate.set(candidate)
     try:
         yield
@@ -39,7 +39,7 @@ def made_for(candidate: int | None) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that an answer depends on."""
+    """Everything that an answer depends on."""
 
     model: str
     messages: Sequence[Message]
@@ -48,29 +48,29 @@ class Question:
     output_tokens: int
 
     def key(self) -> str:
-        """A digest; equal questions have equal ones."""
+        """The key in the store: a digest of the question."""
         said = [[message.role, message.content] for message in self.messages]
-        form = answers.strict_schema(self.schema) if self.schema else None
+        form = strict_schema(self.schema) if self.schema else None
         text = json.dumps([self.model, said, form, self.sample, self.output_tokens], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
-    def most(self) -> Usage:
-        """More tokens than it can cost: no tokenizer makes more than one of a byte."""
+    def upper_bound(self) -> Usage:
+        """An upper bound of the tokens: no tokenizer makes more than one of a byte."""
         size = sum(len(message.content.encode("utf-8", "surrogatepass")) + _MESSAGE_TOKENS for message in self.messages)
-        form = len(json.dumps(answers.strict_schema(self.schema))) + 2 * _MESSAGE_TOKENS if self.schema else 0
+        form = len(json.dumps(strict_schema(self.schema))) + 2 * _MESSAGE_TOKENS if self.schema else 0
         return Usage(size + form, self.output_tokens)
 
 
-class Keys:
-    """One at a time for each key: two who ask the same at the same moment pay for one answer."""
+class KeyLocks:
+    """A lock for each key, so that equal questions asked at the same time are paid for once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, tuple[threading.Lock, int]] = {}
 
     @contextmanager
-    def alone(self, key: str) -> Iterator[None]:
-        """Waits until nobody else has the key."""
+    def locked(self, key: str) -> Iterator[None]:
+        """Hold the lock of a key."""
         with self._lock:
             lock, count = self._waiting.get(key, (threading.Lock(), 0))
             self._waiting[key] = lock, count + 1
@@ -85,18 +85,18 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """Where answers are kept and written down; one for all roles."""
+class CallRecords:
+    """The ledger and the store of answers, shared by all roles."""
 
     ledger: Ledger
     store: Store
-    keys: Keys = field(default_factory=Keys)
+    keys: KeyLocks = field(default_factory=KeyLocks)
 
     def failed(self, role: str, model: str, price: Price | None, error: TransientError) -> None:
-        """Notes a failed attempt. What an answer took that is thrown away is booked, and kept under a key of its own.
+        """Record a failed attempt. The tokens of a discarded answer are booked, and stored under a unique key.
 
         Raises:
-            BudgetError: with it, the next attempt could exceed what may be spent.
+            BudgetError: its cost leaves too little for the next attempt.
         """
         self.ledger.note_failure(role, error.kind)
         if error.usage is not None:
@@ -105,42 +105,40 @@ class Books:
             self.ledger.check()
 
 
-class Paid:
-    """A model whose answers are kept, and paid for once: what the store has is not asked again. ``aliases`` are names that the same model's
-    answers may be kept under as well."""
+class CachedModel:
+    """A model with a cache: questions with an answer in the store are not asked again. ``aliases`` are other names under which the same
+    model's answers may be stored."""
 
     def __init__(
-        self, model: ChatModel, role: str, name: str, *, output_tokens: int, price: Price | None, books: Books, aliases: Sequence[str] = ()
-    ) -> None:
+        self, model: ChatModel, role: str, name: str, *, output_tokens: int, price: Price | None, records: CallRecords,
+        aliases: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._model, self._role, self._name, self._output_tokens = model, role, name, output_tokens
-        self._price, self._books, self._aliases = price, books, tuple(aliases)
+        self._price, self._records, self._aliases = price, records, tuple(aliases)
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
-        """The known answer, or a new one.
+        """The stored answer, or a new one.
 
         Raises:
-            BudgetError: a new one could exceed what may be spent.
-            ReplyError: the model refuses; that is kept as well, with what it cost. Other errors of the model go through.
+            BudgetError: a new one could exceed the budget.
+            ReplyError: the model refuses; this is stored too, with its cost. Other errors of the model pass through.
         """
         question = Question(self._name, messages, schema, sample, self._output_tokens)
         key = question.key()
-        with self._books.keys.alone(key):
-            reply = self._kept(question, key)
+        with self._records.keys.locked(key):
+            keys = (key, *(replace(question, model=name).key() for name in self._aliases))
+            reply = next((reply for one in keys if (reply := self._records.store.get(one)) is not None), None)
             if reply is None:
                 reply = self._asked(question, key)
             else:
-                self._books.ledger.note_known(self._role)
+                self._records.ledger.note_known(self._role)
         if reply.refusal:
             raise ReplyError(reply.refusal)
         return reply
 
-    def _kept(self, question: Question, key: str) -> Reply | None:
-        keys = (key, *(replace(question, model=name).key() for name in self._aliases))
-        return next((reply for one in keys if (reply := self._books.store.get(one)) is not None), None)
-
     def _asked(self, question: Question, key: str) -> Reply:
-        ledger = self._books.ledger
-        with ledger.hold(question.most(), self._price):
+        ledger = self._records.ledger
+        with ledger.hold(question.upper_bound(), self._price):
             begun = time.monotonic()
             try:
                 reply = self._model.reply(question.messages, schema=question.schema, sample=question.sample)
@@ -148,21 +146,21 @@ class Paid:
                 reply = Reply("", usage=error.usage or Usage(), refusal=str(error))
             seconds = time.monotonic() - begun
             reply = replace(reply, cost=ledger.book(self._role, reply.usage, self._price, seconds))
-            self._books.store.put(ModelCall(key, self._role, self._name, _candidate.get(), reply, seconds))
+            self._records.store.put(ModelCall(key, self._role, self._name, _candidate.get(), reply, seconds))
         return reply
 
 
-class Owned:
-    """A model that is an object of the caller's. What it raises costs the question."""
+class CustomModel:
+    """A model that is a Python object of the user. An exception fails the question."""
 
     def __init__(self, model: ChatModel, label: str) -> None:
         self._model, self._label = model, label
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
-        """Its answer, a ``Reply`` or a text.
+        """Its answer; the object returns a ``Reply`` or text.
 
         Raises:
-            ReplyError: it raised something, or returned something else. Errors of personaevo go through.
+            ReplyError: it raised an exception, or returned another type. Errors of personaevo pass through.
         """
         try:
             found: object = self._model.reply(messages, schema=schema, sample=sample)
@@ -176,8 +174,8 @@ class Owned:
         return Reply(found) if isinstance(found, str) else found
 
 
-class Structured:
-    """A model whose answers have the form asked for: what is not is sent back once, with what is wrong."""
+class StructuredModel:
+    """A model with structured output: an invalid answer is sent back once, with the validation error."""
 
     def __init__(self, model: ChatModel, label: str) -> None:
         self._model, self._label = model, label
@@ -186,26 +184,29 @@ class Structured:
         """The answer, ``parsed`` if there is a schema.
 
         Raises:
-            ReplyError: neither answer has the form.
+            ReplyError: both answers are invalid.
         """
         if schema is None:
             return self._model.reply(messages, sample=sample)
-        asked = [*messages, Message("user", _form(schema))]
+        form = json.dumps(strict_schema(schema), sort_keys=True)
+        asked = [*messages, Message("user", f"Answer with one JSON object and nothing else, of this JSON schema:\n{form}")]
         reply = self._model.reply(asked, schema=schema, sample=sample)
         try:
-            return replace(reply, parsed=answers.parse(reply.text, schema))
+            return replace(reply, parsed=parse(reply.text, schema))
         except ValueError as problem:
-            again = [*asked, Message("assistant", reply.text or "(nothing)"), Message("user", _correction(problem, cut=reply.cut))]
+            cause = "it was cut off before its end; be shorter" if reply.cut else str(problem)[:300]
+            correction = f"That answer cannot be read ({cause}). Answer again, with the JSON object only."
+            again = [*asked, Message("assistant", reply.text or "(nothing)"), Message("user", correction)]
         second = self._model.reply(again, schema=schema, sample=sample)
         try:
-            return replace(second, parsed=answers.parse(second.text, schema))
+            return replace(second, parsed=parse(second.text, schema))
         except ValueError as problem:
             why = "it was cut off, as it is too long" if second.cut else str(problem)[:200]
             raise ReplyError(f"{self._label}: the answer is not of the form asked for, twice: {why}") from None
 
 
-class Offline:
-    """What stands where a model would, when only known answers may be used."""
+class OfflineModel:
+    """Takes the place of a model when only stored answers may be used."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -213,14 +214,4 @@ class Offline:
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         """Raises ModelError."""
         raise ModelError(f"{self._label}: the recording holds no answer to this question; replay with the settings it was made with")
-
-
-def _form(schema: type[BaseModel]) -> str:
-    text = json.dumps(answers.strict_schema(schema), sort_keys=True)
-    return f"Answer with one JSON object and nothing else, of this JSON schema:\n{text}"
-
-
-def _correction(problem: ValueError, *, cut: bool) -> str:
-    cause = "it was cut off before its end; be shorter" if cut else str(problem)[:300]
-    return f"That answer cannot be read ({cause}). Answer again, with the JSON object only."
 

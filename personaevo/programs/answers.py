@@ -1,4 +1,4 @@
-"""What the two runs of a program answered: read with distrust, and compared."""
+"""Decode, compare and check the output of a program, and build axes and personas from it. The output may be forged by the program."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from personaevo.errors import ProgramError
-from personaevo.programs.channel import SPOOFED, Answer
+from personaevo.programs.channel import SPOOFED, Frame
 
 _LONGEST_REASON = 500
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What one child answered: the compiled program, the AXES, the calls in the order asked, and why it answered no more."""
+class ChildOutput:
+    """The output of one child: the compiled program, its AXES, a frame for each call in the order made, the error if the program did not
+    load, and the reason if the child stopped early."""
 
     code: bytes = b""
     axes: bytes = b""
-    calls: tuple[Answer, ...] = ()
+    calls: tuple[Frame, ...] = ()
     load_error: str | None = None
     stopped: str | None = None
 
 
-def difference(first: Answers, second: Answers, order: Sequence[int]) -> str:
-    """How the second run, which made the calls in ``order``, contradicts the first; "" if it does not."""
+def difference(first: ChildOutput, second: ChildOutput, order: Sequence[int]) -> str:
+    """Describe the first difference of the second run, which made the calls in ``order``, from the first; "" if there is none."""
     if second.load_error is not None:
         return f"it loaded once and then failed with {second.load_error}"
     if second.calls and first.axes != second.axes:
@@ -35,7 +36,8 @@ def difference(first: Answers, second: Answers, order: Sequence[int]) -> str:
     for index, again in zip(order, second.calls, strict=False):
         before = first.calls[index]
         if before.kind != again.kind:
-            return f"call {index} {_came(before)} and then {_came(again)}"
+            told = ["succeeded" if one.kind == b"R" else f"failed with {text(one.body)}" for one in (before, again)]
+            return f"call {index} {told[0]} and then {told[1]}"
         if again.kind == b"R" and before.body != again.body:
             place = _where(before.body, again.body)
             return f"call {index} gave other personas when repeated in another process (personas{place})"
@@ -43,9 +45,13 @@ def difference(first: Answers, second: Answers, order: Sequence[int]) -> str:
 
 
 def decode(body: bytes, what: str) -> Any:
-    """JSON from the child, which may have been written by the program itself: nothing about it is trusted. Raises ProgramError."""
+    """Parse JSON from the child, which the program itself may have written. Raises ProgramError."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"it contains {name}")
+
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return json.loads(body, parse_constant=refuse)
     except RecursionError as error:
         raise ProgramError(f"{what} is not plain JSON: it is nested too deeply") from error
     except ValueError as error:
@@ -53,7 +59,7 @@ def decode(body: bytes, what: str) -> Any:
 
 
 def text(body: bytes) -> str:
-    """The child's own words for what went wrong, fit to be stored and compared: one line without addresses."""
+    """The child's error message as one line without memory addresses, so that it can be stored and compared."""
     try:
         words = json.loads(body)
     except (ValueError, RecursionError):
@@ -64,16 +70,8 @@ def text(body: bytes) -> str:
     return _ADDRESS.sub("0x…", words)[:_LONGEST_REASON]
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it contains {name}")
-
-
-def _came(answer: Answer) -> str:
-    return "succeeded" if answer.kind == b"R" else f"failed with {text(answer.body)}"
-
-
 def _where(first: bytes, second: bytes) -> str:
-    """The first place where two results differ, and both values."""
+    """The path to the first difference of two results, and both values."""
     try:
         return _compare(decode(first, ""), decode(second, ""))
     except (ProgramError, RecursionError):  # not JSON, or nested too deeply to be compared part by part

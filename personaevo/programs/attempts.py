@@ -1,10 +1,10 @@
-"""A program that attempts what no program may do: what the kernel tier is tried out with whenever its servers start."""
+"""Self-test program of the kernel tier, run whenever its servers start: it attempts every operation that must be refused."""
 
 from __future__ import annotations
 
-_DOOR = 'import enum\nos = enum.sys.modules["os"]\nsocket = enum.sys.modules["_socket"]\nthread = enum.sys.modules["_thread"]\n'
-# what a program attempts, and how
-DEEDS = {
+_IMPORTS = 'import enum\nos = enum.sys.modules["os"]\nsocket = enum.sys.modules["_socket"]\nthread = enum.sys.modules["_thread"]\n'
+# name of an operation that must be refused -> code that attempts it
+OPERATIONS = {
     "opens files": 'os.open("/", 0)',
     "changes files": 'os.unlink("/nowhere/personaevo")',
     "looks at files": 'os.stat("/")',
@@ -16,15 +16,15 @@ DEEDS = {
     "sends signals": "os.kill(1, 0)",
     "draws entropy": "os.getrandom(8)",
 }
-NONE = "does nothing of this"
-# A thread is refused with RuntimeError, everything else as not permitted.
-ATTEMPTS = (
-    _DOOR
+NONE = "does nothing of this"  # the self-test's result where every attempt was refused
+# Starting a thread is refused with RuntimeError, everything else with PermissionError.
+SELF_TEST = (
+    _IMPORTS
     + "AXES = []\ndef generate(task, n, rng, model=None):\n    done = []\n"
     + "".join(
         f"    try:\n        {deed}\n        done.append({name!r})\n"
         f"    except (PermissionError, RuntimeError): pass\n    except OSError: done.append({name!r})\n"
-        for name, deed in DEEDS.items()
+        for name, deed in OPERATIONS.items()
     )
     + f"    return [{{'description': ', '.join(done) or {NONE!r}}}]\n"
 )

@@ -1,26 +1,29 @@
-"""A program's access to a model: its questions come as messages, the host asks, counts and may refuse."""
+"""A program's access to a model: the program sends questions, the host asks the model, counts and enforces the limits."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from personaevo.errors import ReplyError
+from personaevo.programs.channel import SPOOFED, Channel, Frame, StoppedError
 from personaevo.records import ChatModel, Message
 
-_LONGEST_REASON = 300  # of the server's own words, as the program sees them
+DIFFERENT_QUESTION = "it asked the model something else when repeated"
+_LONGEST_MESSAGE = 300  # characters of the server's message, as the program sees it
 Question = tuple[str, str | None]
 Answered = tuple[Mapping[str, str], float]  # {"text"} or {"refused"} for the child, and the seconds that the model took
-Ask = Callable[[int, int, Question | None], Answered]
+AskModel = Callable[[int, int, Question | None], Answered]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """What one program may ask of its model, over all its calls of ``generate`` together: questions, tokens in and out, seconds of
-    waiting; and the characters of one question (prompt and system) and of one answer."""
+    """Limits of one program's model use. Over all its calls of ``generate`` together: questions, input and output tokens, seconds of
+    waiting. Each: the characters of one question (prompt and system) and of one answer."""
 
     calls: int = 100
     tokens: int = 200_000
@@ -29,12 +32,9 @@ class ModelLimits:
     answer_characters: int = 50_000
 
 
-class OtherQuestionError(Exception):
-    """The second run asked what the first did not; internal to the sandbox."""
-
-
-class Capability:
-    """One program's model. The first run's questions are asked; the second run must ask the same and gets the same answers."""
+class ModelAccess:
+    """Answers one program's questions. Those of the first run go to the model; the second run must ask the same and gets the same
+    answers."""
 
     def __init__(self, model: ChatModel, limits: ModelLimits) -> None:
         self._model = model
@@ -45,9 +45,8 @@ class Capability:
         self._seconds = 0.0
 
     def ask(self, call: int, place: int, question: Question | None) -> Answered:
-        """The answer to the question number ``place`` of call ``call``; None tells that no question follows. What the model raises goes
-        through."""
-        mark, answer, before = _mark(question), dict[str, str](), self._seconds
+        """Answer question number ``place`` of call ``call``; None: the call asks no more. Exceptions of the model pass through."""
+        mark, answer, before = _digest(question), dict[str, str](), self._seconds
         if question is not None:
             answer = self._refusal(question) or self._asked(question, self._samples[call, mark])
             self._samples[call, mark] += 1
@@ -55,10 +54,10 @@ class Capability:
         return answer, self._seconds - before
 
     def again(self, call: int, place: int, question: Question | None) -> Answered:
-        """The same answer as in the first run. Raises OtherQuestionError if that was asked something else."""
+        """Return the first run's answer. Raises StoppedError if the question is not the first run's."""
         mark, answer = self._known[call, place]
-        if mark != _mark(question):
-            raise OtherQuestionError
+        if mark != _digest(question):
+            raise StoppedError(DIFFERENT_QUESTION)
         return answer, 0.0
 
     def _refusal(self, question: Question) -> dict[str, str] | None:
@@ -82,7 +81,7 @@ class Capability:
         try:
             reply = self._model.reply([*messages, Message("user", prompt)], sample=sample)
         except ReplyError as error:
-            return {"refused": f"the model gave no answer that can be used: {str(error)[:_LONGEST_REASON]}"}
+            return {"refused": f"the model gave no answer that can be used: {str(error)[:_LONGEST_MESSAGE]}"}
         finally:
             self._seconds += time.monotonic() - start
             self._calls += 1
@@ -92,10 +91,35 @@ class Capability:
         return {"text": reply.text}
 
 
+def read_result(channel: Channel, ask: AskModel | None, call: int) -> Frame:
+    """Read the result of one call, answering the program's questions to the model until it comes. Raises StoppedError."""
+    seconds, place = 0.0, 0
+    while True:
+        frame = channel.answer(b"REM" if ask else b"RE")
+        seconds += frame.seconds
+        reply, waited = ask(call, place, _question(frame)) if ask else ({}, 0.0)
+        if frame.kind != b"M":
+            return replace(frame, seconds=seconds)
+        channel.reply(reply, waited)
+        place += 1
+
+
+def _question(frame: Frame) -> Question | None:
+    if frame.kind != b"M":
+        return None
+    try:
+        prompt, system = json.loads(frame.body)
+    except (ValueError, TypeError, RecursionError):
+        raise StoppedError(SPOOFED) from None
+    if not isinstance(prompt, str) or not isinstance(system, str | None):
+        raise StoppedError(SPOOFED)
+    return prompt, system
+
+
 def _refused(limit: str) -> dict[str, str]:
     return {"refused": f"model limit: {limit}"}
 
 
-def _mark(question: Question | None) -> bytes:
-    """A question by its digest: a program may ask huge ones, and many."""
+def _digest(question: Question | None) -> bytes:
+    """A digest stands for the question, as a program may ask many large ones."""
     return hashlib.blake2b(repr(question).encode(), digest_size=16).digest() if question is not None else b""

@@ -1,4 +1,4 @@
-"""The installed dials as the sandbox checks them."""
+"""The installed dials, with the ranges that the sandbox checks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from personaevo.programs.personas import DialTable
 
 
 def dial_table() -> DialTable:
-    """The dials that programs may set, as the sandbox checks them: those that are listed to them, and those of typing."""
+    """The dials that programs may set, with their ranges: the listed dials and those of typing."""
     known = (*definitions.dials().values(), *definitions.typing_dials().values())
     return DialTable({dial.name: (dial.low, dial.high) for dial in known})

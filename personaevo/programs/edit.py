@@ -1,4 +1,5 @@
-"""Edits of a program's source that leave the rest of it, comments included, as it was."""
+"""Edit a program's source: replace literals and functions, and find the places of search/replace blocks. The rest of the source, comments
+included, stays unchanged."""
 
 from __future__ import annotations
 
@@ -13,31 +14,31 @@ from typing import Any
 from personaevo.programs.source import syntax
 
 LINE = 120
-_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")  # lines as Python counts them; str.splitlines() knows other ends too
+_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")  # lines as Python counts them; str.splitlines() splits at other characters too
 
-_tree = lru_cache(maxsize=128)(syntax)  # an edit reads the same source again and again; its tree is never changed here
+_tree = lru_cache(maxsize=128)(syntax)  # the same source is parsed many times; its tree is not changed here
 
 
 class _Plain(PrettyPrinter):
-    """For plain values, whose ``repr`` in C says the same as pprint's own, which is written in Python."""
+    """Faster for plain values: their ``repr``, in C, gives the same text as pprint's own code, in Python."""
 
     def format(self, object: object, context: object, maxlevels: object, level: object) -> tuple[str, bool, bool]:
         return repr(object), True, False
 
 
 def literals(source: str) -> dict[str, Any]:
-    """Values of the module-level names that are assigned plain literals (numbers, strings, lists, dicts ...), each once."""
+    """Values of the module-level names that are assigned exactly once, a plain literal (number, string, list, dict …)."""
     found = {}
     for name, node in _assigned(source).items():
         try:
             found[name] = ast.literal_eval(node)
-        except (ValueError, TypeError, RecursionError, MemoryError):  # no literal, or one that Python itself could not evaluate
+        except (ValueError, TypeError, RecursionError, MemoryError):  # not a literal, or one that Python itself could not evaluate
             continue
     return found
 
 
 def stored(source: str) -> set[str]:
-    """All variables that the program assigns anywhere, in whatever way."""
+    """All variables that the program assigns anywhere, in any way."""
     names = (node for node in ast.walk(_tree(source)) if isinstance(node, ast.Name))
     return {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
@@ -48,8 +49,8 @@ def with_literal(source: str, name: str, value: Any) -> str:
 
 
 def with_literals(source: str, values: Mapping[str, Any]) -> str:
-    """The source with the values that are assigned to names at module level replaced; for one that is not assigned, an assignment is added
-    before the first function. Values must be plain (finite numbers, strings, lists, dicts)."""
+    """Replace the values assigned to module-level names. For a name without an assignment, one is added before the first function. Values
+    must be plain (finite numbers, strings, lists, dicts)."""
     assigned, added, edits = _assigned(source), "", []
     for name, value in values.items():
         lead = f"{name} = "
@@ -60,10 +61,10 @@ def with_literals(source: str, values: Mapping[str, Any]) -> str:
         else:
             edits.append((node.lineno, node.col_offset, node, text))
     edited = _replaced(source, edits)
-    return _before_functions(edited, added) if added else edited
+    return _insert_before_functions(edited, added) if added else edited
 
 
-def _before_functions(source: str, text: str) -> str:
+def _insert_before_functions(source: str, text: str) -> str:
     first = next((node for node in _tree(source).body if isinstance(node, ast.FunctionDef)), None)
     lines = [line.decode() for line in _LINES.findall(source.encode())]
     at = _first_line(first) - 1 if first else len(lines)
@@ -73,8 +74,8 @@ def _before_functions(source: str, text: str) -> str:
 
 
 def with_function(source: str, name: str, text: str) -> str | None:
-    """The source with the module-level function ``name``, decorators included, replaced by ``text``; None if there is no such function.
-    Of several, the last one is replaced: it is the one that counts."""
+    """Replace the module-level function ``name``, decorators included, by ``text``; None if there is no such function. Of several the last
+    one, which is in effect, is replaced."""
     for node in reversed(_tree(source).body):
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return _replaced(source, [(_first_line(node), 0, node, text.strip("\n"))])
@@ -82,7 +83,7 @@ def with_function(source: str, name: str, text: str) -> str | None:
 
 
 def _assigned(source: str) -> Mapping[str, ast.expr]:
-    """What each name is assigned that has one plain assignment at module level and no second one of any kind."""
+    """The value of each name that has one plain assignment at module level and no second one of any kind."""
     values: dict[str, ast.expr] = {}
     again = set()
     for node in _tree(source).body:
@@ -102,11 +103,10 @@ def _first_line(function: ast.FunctionDef) -> int:
 
 
 def _replaced(source: str, edits: Sequence[tuple[int, int, ast.stmt | ast.expr, str]]) -> str:
-    """The source with what lies from each place (line, column) to the end of its node replaced; columns count bytes, as in the syntax
-    tree."""
+    """Replace the text from each position (line, column) to the end of its node; columns count bytes, as in the syntax tree."""
     data = source.encode()
     begins = [0, *accumulate(map(len, _LINES.findall(data)))]
-    for line, column, node, text in sorted(edits, key=lambda one: one[:2], reverse=True):  # from the end: no place moves
+    for line, column, node, text in sorted(edits, key=lambda one: one[:2], reverse=True):  # from the end, so that no position moves
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         begin, end = begins[line - 1] + column, begins[node.end_lineno - 1] + node.end_col_offset

@@ -1,7 +1,9 @@
-"""Ids of programs that differ in literals only, as most children do from their parents.
+"""Parse the source of a persona program, normalize it and derive its id.
 
-What stands around the literals that a program assigns at its top (``AXES = [...]``) is normalized and spelled once. Such a literal holds
-no names, so that it changes neither the names nor anything else of the rest.
+Ids of programs that differ only in literals, as most children differ from their parents, are cached.
+
+The text around the literals that a program assigns at module level (``AXES = [...]``) is normalized and spelled once. Such a literal
+contains no names, so it does not affect the normalized form of the rest.
 """
 
 from __future__ import annotations
@@ -11,20 +13,24 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-_MOST = 64  # texts around literals that are remembered; of some 50 kB
-_DEEPEST = 50  # of a literal that is cut out; deeper ones are looked at with the whole program
+_MOST = 64  # cached texts, of about 50 kB each
+_DEEPEST = 50  # levels of a literal that is cut out; deeper ones are spelled with the whole program
 _PLAIN = (ast.List, ast.Tuple, ast.Dict, ast.Constant, ast.UnaryOp, ast.USub, ast.Load)
 
 _forms: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def spelled(
+def spell_cached(
     tree: ast.Module, source: str, spell: Callable[[object], str], normalize: Callable[[], ast.Module], most_bits: int
 ) -> str:
-    """The spelling of the normalized program. ``tree`` is that of the ``source``; ``normalize`` checks it and normalizes it in place."""
-    literals = _literals(tree, most_bits) if not {"\r", "\f"} & set(source) else []  # lines that are counted differently
-    said = [spell(one) for one in literals]  # before anything is changed in place
+    """The spelling of the normalized program. ``tree`` is the tree of ``source``; ``normalize`` checks it and normalizes it in place."""
+    literals: list[ast.expr] = []
+    if not {"\r", "\f"} & set(source):  # with these, lines would be counted differently
+        assigned = (one for one in tree.body if isinstance(one, ast.Assign) and len(one.targets) == 1)
+        values = (one.value for one in assigned if isinstance(one.targets[0], ast.Name))
+        literals = [value for value in values if _is_plain(value, most_bits, _DEEPEST)]
+    said = [spell(one) for one in literals]  # before the tree is changed in place
     around = _around(source, literals)
     with _lock:
         form = _forms.get(around)
@@ -39,12 +45,6 @@ def spelled(
     return "".join(part for pair in zip(form, [*said, ""], strict=True) for part in pair)
 
 
-def _literals(tree: ast.Module, most_bits: int) -> list[ast.expr]:
-    """The values of assignments to one name at the top of the program that are plain literals, in order."""
-    assigned = (one for one in tree.body if isinstance(one, ast.Assign) and len(one.targets) == 1 and isinstance(one.targets[0], ast.Name))
-    return [one.value for one in assigned if _is_plain(one.value, most_bits, _DEEPEST)]
-
-
 def _is_plain(node: ast.AST, most_bits: int, depth: int) -> bool:
     if not isinstance(node, _PLAIN) or depth < 0:
         return False
@@ -54,7 +54,7 @@ def _is_plain(node: ast.AST, most_bits: int, depth: int) -> bool:
 
 
 def _around(source: str, literals: Sequence[ast.expr]) -> bytes:
-    """The text without the literals. NUL, which no program has, stands for each."""
+    """The source with NUL, which no program contains, in place of each literal."""
     lines = source.encode().split(b"\n")
     starts = [0]
     for line in lines:
@@ -69,7 +69,7 @@ def _around(source: str, literals: Sequence[ast.expr]) -> bytes:
 
 
 def _form(normal: ast.Module, literals: Sequence[ast.expr], spell: Callable[[object], str]) -> tuple[str, ...]:
-    """The spelling of the normalized program, cut where the literals stand."""
+    """The spelling of the normalized program, cut at the literals."""
     cut = set(map(id, literals))
     if not cut:
         return (spell(normal),)

@@ -1,9 +1,9 @@
-"""Which variable each name of a program means, and renaming the author's own names.
+"""Rename the author's own names in a program, for its normalized form.
 
-Two passes over the syntax tree share one walk: the first finds what every scope binds, the second writes the new
-names. A name is only changed where nobody can tell: attributes, imported names, builtins, names of the contract and
-everything that text in the program could refer to keep theirs. Where it is doubtful a name stays: two equal programs
-with different ids cost one evaluation, two different programs with one id would be a wrong result.
+Two passes over the syntax tree: the first finds what every scope binds, the second writes the new names. A name is
+changed only where the change cannot be observed: attributes, imported names, builtins, ``AXES`` and ``generate``, and
+everything that text in the program could refer to keep their names. In doubt a name stays: two equal programs with
+different ids cost one evaluation, two different programs with one id would give a wrong result.
 """
 
 from __future__ import annotations
@@ -11,183 +11,21 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
-from personaevo.programs.nodes import Visitor
+from personaevo.programs.scopes import Function, Kind, Scope, ScopeVisitor, parameters
 
 CONTRACT_NAMES = frozenset({"AXES", "generate"})
 _BUILTINS = frozenset(dir(builtins))
-_REFLECTION_NAMES = frozenset({"locals", "globals", "vars", "dir", "eval", "exec", "compile", "__import__"})
+_REFLECTION_NAMES = frozenset({"locals", "globals", "vars", "dir", "eval", "exec", "compile", "__import__", "__doc__"})
 _REFLECTION_ATTRIBUTES = frozenset(
     f"__{name}__" for name in ("name", "qualname", "code", "globals", "dict", "kwdefaults", "annotations", "doc", "module")
 )
 
-Kind = Literal["module", "function", "class", "comprehension"]
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
-
-@dataclass(eq=False, slots=True)
-class Scope:
-    """One scope: the names that it binds, and those that it declares to be bound further out."""
-
-    kind: Kind
-    parent: Scope | None
-    bound: set[str] = field(default_factory=set)
-    loaded: set[str] = field(default_factory=set)
-    parameters: set[str] = field(default_factory=set)
-    outer: dict[str, Literal["global", "nonlocal"]] = field(default_factory=dict)
-
-    def home(self, name: str) -> Scope | None:
-        """The scope whose variable ``name`` means here; None if nobody in the module binds it."""
-        declared = self.outer.get(name)
-        if declared == "global":
-            module = self.module()
-            return module if name in module.bound else None
-        if declared is None and name in self.bound:
-            return self
-        scope = self.parent
-        while scope is not None:
-            if scope.kind != "class" and scope.outer.get(name):
-                return scope.home(name)
-            if scope.kind != "class" and name in scope.bound:
-                return scope
-            scope = scope.parent
-        return None
-
-    def module(self) -> Scope:
-        """The outermost scope."""
-        scope = self
-        while scope.parent is not None:
-            scope = scope.parent
-        return scope
-
-
-class _Walk(Visitor):
-    """The walk that both passes share: it knows in which scope Python evaluates each part of a node."""
-
-    def __init__(self, module: Scope) -> None:
-        super().__init__()
-        self.scope = module
-
-    def inner(self, node: ast.AST, kind: Kind) -> Scope:
-        raise NotImplementedError
-
-    def name(self, node: ast.AST, attribute: str, store: bool) -> None:
-        raise NotImplementedError
-
-    @contextmanager
-    def inside(self, node: ast.AST, kind: Kind) -> Iterator[None]:
-        outside, self.scope = self.scope, self.inner(node, kind)
-        try:
-            yield
-        finally:
-            self.scope = outside
-
-    def visit_all(self, nodes: list[ast.expr] | list[ast.stmt] | list[ast.keyword]) -> None:
-        for node in nodes:
-            self.visit(node)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        self.name(node, "id", not isinstance(node.ctx, ast.Load))
-
-    def visit_FunctionDef(self, node: Function) -> None:
-        self.name(node, "name", True)
-        self.visit_all(node.decorator_list)
-        self._visit_type_parameters(node)
-        self._visit_signature(node.args)
-        if node.returns:
-            self.visit(node.returns)
-        with self.inside(node, "function"):
-            self._bind_parameters(node.args)
-            self.visit_all(node.body)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self.visit_FunctionDef(node)
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        self._visit_signature(node.args)
-        with self.inside(node, "function"):
-            self._bind_parameters(node.args)
-            self.visit(node.body)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self.name(node, "name", True)
-        self.visit_all(node.decorator_list)
-        self._visit_type_parameters(node)
-        self.visit_all(node.bases)
-        self.visit_all(node.keywords)
-        with self.inside(node, "class"):
-            self.visit_all(node.body)
-
-    def visit_ListComp(self, node: Comprehension) -> None:
-        self.visit(node.generators[0].iter)  # the outermost iterable is evaluated outside
-        with self.inside(node, "comprehension"):
-            for number, generator in enumerate(node.generators):
-                if number:
-                    self.visit(generator.iter)
-                self.visit(generator.target)
-                self.visit_all(generator.ifs)
-            parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-            self.visit_all(parts)
-
-    def visit_SetComp(self, node: ast.SetComp) -> None:
-        self.visit_ListComp(node)
-
-    def visit_DictComp(self, node: ast.DictComp) -> None:
-        self.visit_ListComp(node)
-
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
-        self.visit_ListComp(node)
-
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
-        self.visit(node.value)
-        here = self.scope
-        while self.scope.kind == "comprehension" and self.scope.parent is not None:
-            self.scope = self.scope.parent  # := binds outside the comprehension
-        self.visit(node.target)
-        self.scope = here
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            self.name(node, "name", True)
-        self.generic_visit(node)
-
-    def visit_MatchAs(self, node: ast.MatchAs) -> None:
-        if node.name:
-            self.name(node, "name", True)
-        self.generic_visit(node)
-
-    def visit_MatchStar(self, node: ast.MatchStar) -> None:
-        if node.name:
-            self.name(node, "name", True)
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        self.generic_visit(node)
-        if node.rest:
-            self.name(node, "rest", True)
-
-    def _visit_type_parameters(self, node: Function | ast.ClassDef) -> None:
-        for parameter in getattr(node, "type_params", ()):  # Python 3.12
-            self.visit(parameter)
-
-    def _visit_signature(self, args: ast.arguments) -> None:
-        self.visit_all(args.defaults)
-        self.visit_all([default for default in args.kw_defaults if default])
-        for parameter in parameters(args):
-            if parameter.annotation:
-                self.visit(parameter.annotation)
-
-    def _bind_parameters(self, args: ast.arguments) -> None:
-        for parameter in parameters(args):
-            self.name(parameter, "arg", True)
-
-
-class _Finder(_Walk):
-    """First pass: every scope, what it binds, and the names that must stay."""
+class _BindingFinder(ScopeVisitor):
+    """First pass: finds every scope, the names that it binds, and the names that must stay."""
 
     def __init__(self, tree: ast.Module) -> None:
         super().__init__(Scope("module", None))
@@ -220,7 +58,7 @@ class _Finder(_Walk):
             self.scope.bound.add(name)
 
     def visit_Global(self, node: ast.Global) -> None:
-        self.seen.update((self.scope, name) for name in node.names)  # perhaps nobody binds it
+        self.seen.update((self.scope, name) for name in node.names)  # the module may not bind it
         self.scope.outer.update(dict.fromkeys(node.names, "global"))
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
@@ -249,7 +87,7 @@ class _Finder(_Walk):
         super()._bind_parameters(args)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self.keep.add(node.name)  # what a class's objects say of themselves begins with it: dataclasses, enums
+        self.keep.add(node.name)  # the repr of dataclasses and enums begins with it
         super().visit_ClassDef(node)
 
     def visit_Call(self, node: ast.Call) -> None:
@@ -263,16 +101,10 @@ class _Finder(_Walk):
     visit_ParamSpec = visit_TypeVarTuple = visit_TypeVar
 
 
-def parameters(args: ast.arguments) -> list[ast.arg]:
-    """All parameters in the order of writing."""
-    found = [*args.posonlyargs, *args.args, *([args.vararg] if args.vararg else []), *args.kwonlyargs]
-    return found + ([args.kwarg] if args.kwarg else [])
+class _NewNames:
+    """Answers the second pass: the function that a call means, and the new name of a variable."""
 
-
-class _Names:
-    """What the second pass asks: which function a call means, and how a variable is called from now on."""
-
-    def __init__(self, finder: _Finder) -> None:
+    def __init__(self, finder: _BindingFinder) -> None:
         self.scopes = finder.scopes
         self.numbers: dict[tuple[Scope, str], str] = {}
         self.functions = _plain_functions(finder)
@@ -301,14 +133,14 @@ class _Names:
         return self.numbers.setdefault((home, name), f"{self.prefix}{len(self.numbers)}")
 
     def called(self, scope: Scope, call: ast.Call) -> Function | None:
-        """The function of the module that ``call`` certainly means."""
+        """The module's function that ``call`` certainly calls; None if that is uncertain."""
         if not isinstance(call.func, ast.Name):
             return None
         home = scope.home(call.func.id)
         return self.functions.get((home, call.func.id)) if home else None
 
     def _spelled_in(self, scope: Scope, call: ast.Call) -> set[str]:
-        """Names of parameters that ``call`` may spell as text, so that they must not change."""
+        """Parameter names that ``call`` may pass as text, which must not change."""
         if isinstance(call.func, ast.Name) and scope.home(call.func.id) is None:
             return set()  # a builtin
         function = self.called(scope, call)
@@ -321,7 +153,7 @@ class _Names:
         return spelled
 
     def _passed_on(self, scope: Scope, call: ast.Call) -> set[str]:
-        """Keywords of ``call`` that stay: a parameter of this name would take what is not meant for it."""
+        """Keywords of ``call`` that stay: no parameter may be renamed to one of them."""
         function = self.called(scope, call)
         known = self.keywords[function] if function else set()
         return {keyword.arg for keyword in call.keywords if keyword.arg} - known
@@ -330,8 +162,8 @@ class _Names:
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def _plain_functions(finder: _Finder) -> dict[tuple[Scope, str], Function]:
-    """Variables that are bound once, by an undecorated ``def``: calls by these names mean this function."""
+def _plain_functions(finder: _BindingFinder) -> dict[tuple[Scope, str], Function]:
+    """Variables bound exactly once, by an undecorated ``def``, with that function."""
     bindings: dict[tuple[Scope, str], list[ast.AST]] = {}
     for scope, name, node in finder.stores:
         home = scope.home(name)
@@ -344,10 +176,10 @@ def _plain_functions(finder: _Finder) -> dict[tuple[Scope, str], Function]:
     }
 
 
-class _Renamer(_Walk):
+class _Renamer(ScopeVisitor):
     """Second pass: writes the new names, numbered in the order of first appearance."""
 
-    def __init__(self, names: _Names, module: Scope) -> None:
+    def __init__(self, names: _NewNames, module: Scope) -> None:
         super().__init__(module)
         self.names = names
 
@@ -360,8 +192,7 @@ class _Renamer(_Walk):
     def visit_Global(self, node: ast.Global | ast.Nonlocal) -> None:
         node.names = [self.names.new(self.scope, name) for name in node.names]
 
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
-        self.visit_Global(node)
+    visit_Nonlocal = visit_Global
 
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         for alias in node.names:
@@ -372,8 +203,7 @@ class _Renamer(_Walk):
             if alias.asname or new != bound:
                 alias.asname = new if new != alias.name else None
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        self.visit_Import(node)
+    visit_ImportFrom = visit_Import
 
     def visit_Call(self, node: ast.Call) -> None:
         function = self.names.called(self.scope, node)  # before the callee is renamed
@@ -392,8 +222,6 @@ def reflects(nodes: Iterable[ast.AST]) -> bool:
             return True
         if isinstance(node, ast.Attribute) and node.attr in _REFLECTION_ATTRIBUTES:
             return True
-        if isinstance(node, ast.Name) and node.id == "__doc__":
-            return True
     return False
 
 
@@ -403,5 +231,5 @@ def rename(tree: ast.Module) -> None:
     The new names are numbered in the order of first appearance, per variable and not per spelling: the same word in
     two functions is two variables. Names in class bodies are attributes and stay.
     """
-    finder = _Finder(tree)
-    _Renamer(_Names(finder), finder.module).visit(tree)
+    finder = _BindingFinder(tree)
+    _Renamer(_NewNames(finder), finder.module).visit(tree)

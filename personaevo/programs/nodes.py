@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-SIGNS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # say what their node does, and hold nothing
+SIGNS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # a detail of their parent node, without fields
 
 
 def levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
-    """All nodes of a tree but signs, one list for each level: together the order of ``ast.walk``."""
+    """All nodes of a tree except ``SIGNS``, one list for each level, in the order of ``ast.walk``."""
     level: list[ast.AST] = [tree]
     while level:
         yield level
@@ -24,7 +24,7 @@ def levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
 
 
 class Visitor:
-    """As ``ast.NodeVisitor``; constants and signs are not visited."""
+    """Like ``ast.NodeVisitor``, but does not visit constants and ``SIGNS``."""
 
     def __init__(self) -> None:
         self._methods: dict[type[ast.AST], Callable[[ast.AST], None]] = {}
@@ -38,7 +38,7 @@ class Visitor:
         method(node)
 
     def generic_visit(self, node: ast.AST) -> None:
-        """Visit what the node holds, in the order of writing."""
+        """Visit the node's children in source order."""
         for name in node._fields:
             value = getattr(node, name, None)
             if value.__class__ is list:

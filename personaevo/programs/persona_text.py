@@ -1,4 +1,4 @@
-"""A persona's dials in plain words, by the rules of ``fitness/persona_text.toml``: the few things that set this person apart."""
+"""Describe a persona's dials in plain words, by the rules of ``fitness/persona_text.toml``: the few traits that set this person apart."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from personaevo.errors import ContentError
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """A sentence for the values of a dial up to ``upto``: how telling it is (0 to 3), and the marks by which others exclude it. It is empty
-    for values that need no words."""
+    """A sentence for the values of a dial up to ``upto``; "" for values that are not described. ``telling`` is its weight (0 to 3), and
+    ``marks`` are the labels by which sayings exclude each other."""
 
     upto: float
     telling: int
@@ -26,14 +26,14 @@ class Saying:
 
     @property
     def words(self) -> int:
-        """How many words it has."""
+        """The number of words of the sentence."""
         return len(self.sentence.split())
 
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """What is said of how somebody types: phrases by dial, in the order in which they are said; how many of them, and how many words; and
-    the sentences that phrases of each kind stand in, with ``{}`` for the phrases."""
+    """The rules for typing habits: phrases by dial, in output order; the kind of each phrase; the most phrases and words; and the sentence
+    for each kind, with ``{}`` for the phrases."""
 
     phrases: Mapping[str, tuple[Saying, ...]]
     kinds: Mapping[tuple[str, str], str]
@@ -42,17 +42,21 @@ class Typing:
     frames: Mapping[str, str]
 
     def sentences(self, taken: Sequence[tuple[str, Saying]]) -> list[str]:
-        """The phrases, each with its dial, in as many sentences as there are kinds of them."""
-        kinds = [(self.kinds[dial, one.sentence], one.sentence) for dial, one in taken]
-        said = {kind: [phrase for found, phrase in dict.fromkeys(kinds) if found == kind] for kind in self.frames}
-        return [self.frames[kind].format(_listed(found, "or" if kind == "without" else "and")) for kind, found in said.items() if found]
+        """One sentence for each kind of phrase. ``taken`` are the phrases, each with its dial."""
+        kinds = dict.fromkeys((self.kinds[dial, one.sentence], one.sentence) for dial, one in taken)
+        found = []
+        for kind, frame in self.frames.items():
+            phrases = [phrase for other, phrase in kinds if other == kind]
+            if phrases:  # "a", "a and b", "a, b and c"
+                last = "or" if kind == "without" else "and"
+                found.append(frame.format(f" {last} ".join(filter(None, [", ".join(phrases[:-1]), phrases[-1]]))))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All sayings by dial, in the order in which they are said; which marks do not go together; which marks do not go with a phrase of a
-    description; how many sentences there may be, and how many words in description and policy together; and what is said where nothing
-    stands out."""
+    """All sayings by dial, in output order; the pairs of marks that exclude each other; the marks that phrases of a description exclude;
+    the most sentences, and the most words of description and policy together; and the sentence for a person without special traits."""
 
     sayings: Mapping[str, tuple[Saying, ...]]
     exclude: Collection[frozenset[str]]
@@ -62,18 +66,17 @@ class Rules:
     ordinary: str
     typing: Typing
 
-    def fit(self, one: Saying, other: Saying) -> bool:
-        """Whether both may be said of one person."""
+    def compatible(self, one: Saying, other: Saying) -> bool:
+        """Whether both may describe one person."""
         return not any(frozenset(pair) in self.exclude for pair in itertools.product(one.marks, other.marks))
 
     def denied(self, description: str) -> frozenset[str]:
-        """The marks that do not go with this description."""
-        found = (marks for phrase, marks in self.described.items() if _stands_in(phrase, description))
-        return frozenset().union(*found)
-
-
-def _stands_in(phrase: str, text: str) -> bool:
-    return re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", text, re.IGNORECASE) is not None
+        """The marks that this description excludes."""
+        found: set[str] = set()
+        for phrase, marks in self.described.items():
+            if re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", description, re.IGNORECASE):
+                found |= marks
+        return frozenset(found)
 
 
 @cache
@@ -81,7 +84,7 @@ def rules() -> Rules:
     """The installed rules.
 
     Raises:
-        ContentError: the file has another form, or a dial's values do not rise to the end of its range.
+        ContentError: the file has another structure, or a dial's values do not rise to the end of its range.
     """
     table = content.toml("fitness", "persona_text.toml")
     try:
@@ -113,47 +116,42 @@ def _typing(table: Mapping[str, Any]) -> Typing:
     return Typing(phrases, kinds, int(habits["most"]), int(habits["most_words"]), {kind: str(habits[kind]) for kind in ("without", "does")})
 
 
-def _listed(phrases: Sequence[str], last: str) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    return f" {last} ".join(filter(None, [", ".join(phrases[:-1]), phrases[-1]]))
-
-
 def sentences() -> tuple[str, ...]:
-    """All that may be said of dials."""
+    """All sentences that may describe dials."""
     said = (one.sentence for rows in rules().sayings.values() for one in rows if one.sentence)
     return (*said, rules().ordinary)
 
 
-def said_of(
-    values: Mapping[str, float], room: int, description: str = "", beside: Sequence[Saying] = (), most: int = 0
+def select_sayings(
+    values: Mapping[str, float], max_words: int, description: str = "", others: Sequence[Saying] = (), most: int = 0
 ) -> tuple[Saying, ...]:
-    """What is said of these dials in at most ``room`` words: the most telling sayings that go together, with those ``beside`` and with the
-    description, in the order of the rules. There are at most ``most`` of them (0: as many as the rules allow).
+    """Select the sayings for these dials, with at most ``max_words``: the most telling ones that are compatible with each other, with those
+    in ``others`` and with the description, in the order of the rules; at most ``most`` (0: as many as the rules allow).
 
-    Dials without rules are passed over.
+    Dials without rules are ignored.
     """
     denied = rules().denied(description)
-    told = [_saying(rules().sayings[dial], values[dial], denied) for dial in rules().sayings if dial in values]
+    candidates = [_saying(rules().sayings[dial], values[dial], denied) for dial in rules().sayings if dial in values]
     taken: list[Saying] = []
-    for one in sorted(filter(None, told), key=lambda one: -one.telling):  # of equally telling ones the first
-        free = room - sum(other.words for other in taken)
-        if len(taken) < (most or rules().most) and one.words <= free and all(rules().fit(one, other) for other in (*taken, *beside)):
+    for one in sorted(filter(None, candidates), key=lambda one: -one.telling):  # of equally telling ones the first
+        free = max_words - sum(other.words for other in taken)
+        if len(taken) < (most or rules().most) and one.words <= free and all(rules().compatible(one, other) for other in (*taken, *others)):
             taken.append(one)
-    return tuple(one for one in told if one in taken)
+    return tuple(one for one in candidates if one in taken)
 
 
-def habits_of(values: Mapping[str, float], room: int, description: str = "") -> list[tuple[str, Saying]]:
-    """What is said of these dials of typing, each with its dial: the most telling phrases that go together and with the description, in the
-    order of the rules, and whose sentences have at most ``room`` words."""
+def select_habits(values: Mapping[str, float], max_words: int, description: str = "") -> list[tuple[str, Saying]]:
+    """Select the phrases for these dials of typing, each with its dial: the most telling ones that are compatible with each other and with
+    the description, in the order of the rules, and whose sentences have at most ``max_words``."""
     denied, typing = rules().denied(description), rules().typing
-    told = [(dial, one) for dial, rows in typing.phrases.items() if dial in values and (one := _saying(rows, values[dial], denied))]
+    candidates = [(dial, one) for dial, rows in typing.phrases.items() if dial in values and (one := _saying(rows, values[dial], denied))]
     taken: list[tuple[str, Saying]] = []
-    for dial, one in sorted(told, key=lambda said: -said[1].telling):
-        more = [said for said in told if said in taken or said == (dial, one)]
-        short = len(more) <= typing.most and len(" ".join(typing.sentences(more)).split()) <= min(room, typing.most_words)
-        if short and all(rules().fit(one, other) for _, other in taken):
+    for dial, one in sorted(candidates, key=lambda said: -said[1].telling):
+        more = [said for said in candidates if said in taken or said == (dial, one)]
+        short = len(more) <= typing.most and len(" ".join(typing.sentences(more)).split()) <= min(max_words, typing.most_words)
+        if short and all(rules().compatible(one, other) for _, other in taken):
             taken.append((dial, one))
-    return [said for said in told if said in taken]
+    return [said for said in candidates if said in taken]
 
 
 def _saying(rows: Sequence[Saying], value: float, denied: frozenset[str]) -> Saying | None:
@@ -161,12 +159,12 @@ def _saying(rows: Sequence[Saying], value: float, denied: frozenset[str]) -> Say
     return found if found.sentence and not found.marks & denied else None
 
 
-def in_words(values: Mapping[str, float], room: int, description: str = "") -> str:
-    """The dials of a person so described as a paragraph of at most ``room`` words, how they type at its end in two sentences at most; ""
-    where there are no dials or there is no room."""
-    habits = habits_of(values, room, description)
+def describe_dials(values: Mapping[str, float], max_words: int, description: str = "") -> str:
+    """Describe the dials as a paragraph of at most ``max_words`` that agrees with the description; at most two sentences at its end say
+    how the person types. "" if there are no dials or too few words are left."""
+    habits = select_habits(values, max_words, description)
     typed = rules().typing.sentences(habits)
-    left, most = room - len(" ".join(typed).split()), rules().most - len(typed)
-    said = [one.sentence for one in said_of(values, left, description, [one for _, one in habits], most)]
+    left, most = max_words - len(" ".join(typed).split()), rules().most - len(typed)
+    said = [one.sentence for one in select_sayings(values, left, description, [one for _, one in habits], most)]
     plain = rules().ordinary if values.keys() & rules().sayings.keys() else ""
-    return " ".join([*said, *typed]) or (plain if len(plain.split()) <= room else "")
+    return " ".join([*said, *typed]) or (plain if len(plain.split()) <= max_words else "")

@@ -1,4 +1,4 @@
-"""From the plain JSON that a program returned to personas: everything is checked here, once."""
+"""Check the plain JSON that a program returned, and build axes and personas from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from personaevo import injection
 from personaevo.errors import ProgramError
-from personaevo.programs import persona_text
+from personaevo.programs.persona_text import describe_dials, rules
 from personaevo.records import Axis, Persona
 from personaevo.text import one_line
 
@@ -24,7 +24,7 @@ _PERSONA_KEYS = ("id", "description", "behaviors", "dials", "policy")
 class DialTable:
     """The dials that a program may set.
 
-    ``ranges`` maps a dial to the lowest and highest value allowed; None allows every name and every finite value.
+    ``ranges`` maps a dial to its lowest and highest allowed value; None allows every name and every finite value.
     """
 
     ranges: Mapping[str, tuple[float, float]] | None = None
@@ -33,15 +33,13 @@ class DialTable:
 def axes(raw: object, dials: DialTable) -> tuple[Axis, ...]:
     """Check a program's AXES.
 
-    At most 24 dicts with a unique ``name`` and optionally ``definition``, ``low``, ``high`` (texts), ``who`` (a phrase for either end, for
+    At most 24 dicts with a unique ``name`` and optionally ``definition``, ``low``, ``high`` (texts), ``who`` (a phrase for each end, for
     the program's own use) and ``dials`` (dial → [value at level 0, value at level 1], both within the dial's range). A text that addresses
     the judge, the mutator or a model is refused (see ``injection``). Raises ProgramError, naming index and field.
     """
     items = _list(raw, "AXES")
     if len(items) > MAX_AXES:
-        raise ProgramError(
-            f"AXES has {len(items)} entries; at most {MAX_AXES} are allowed: keep those that differ most"
-        )
+        raise ProgramError(f"AXES has {len(items)} entries; at most {MAX_AXES} are allowed: keep those that differ most")
     found = tuple(_axis(item, f"AXES[{index}]", dials) for index, item in enumerate(items))
     _unique([axis.name for axis in found], "AXES", "name")
     return found
@@ -52,10 +50,10 @@ def build(records: object, n: int, axes: Sequence[Axis], dials: DialTable) -> tu
 
     ``records`` must be a list of exactly ``n`` entries: None for a member that failed (not for all), else a dict with a ``description``
     and optionally ``id`` (default "p0", "p1", …; unique), ``behaviors`` (axis → level in 0..1), ``dials`` (dial → value in its range) and
-    ``policy``. Dials follow from the behaviors, linearly between an axis's two values, the mean where several axes set the same dial; those
-    that the persona sets itself stand. A value out of range is refused and not clamped: clamping would evaluate a persona that nobody
-    proposed. A missing or blank policy is composed (see ``compose_policy``). A text that addresses the judge, the mutator or a model is
-    refused (see ``injection``). Raises ProgramError, naming index and field.
+    ``policy``. Dials are derived from the behaviors, linearly between an axis's two values, as the mean where several axes set the same
+    dial; values that the persona sets itself take precedence. A value out of range is refused and not clamped: clamping would evaluate a
+    persona that the program did not propose. A missing or blank policy is composed (see ``compose_policy``). A text that addresses the
+    judge, the mutator or a model is refused (see ``injection``). Raises ProgramError, naming index and field.
     """
     items = _list(records, "generate's result")
     if len(items) != n:
@@ -69,24 +67,20 @@ def build(records: object, n: int, axes: Sequence[Axis], dials: DialTable) -> tu
 
 
 def compose_policy(behaviors: Mapping[str, float], values: Mapping[str, float], axes: Sequence[Axis] = (), description: str = "") -> str:
-    """The policy of a persona that has none of its own, so short that it has at most 120 words together with the description.
+    """Compose the policy of a persona that has none, of at most 120 words together with the description.
 
-    First, for each axis without dials, the text of the nearer end (nothing in the middle third) if it still fits; then a paragraph of what
-    the dials say that goes with the description (see ``persona_text``), in the room that is left. "" where there is nothing to say, or no
-    room.
+    First, for each axis without dials, the text of the nearer end (none in the middle third) if it fits in the word limit; then a
+    paragraph from the dials that agrees with the description (see ``persona_text``), in the words that remain. May be "".
     """
     lines: list[str] = []
-    room = persona_text.rules().most_words - len(description.split())
+    words_left = rules().most_words - len(description.split())
     for axis in axes:
-        text = _nearer(axis, behaviors.get(axis.name, 0.5)) if not axis.dials else ""
-        if text and len(text.split()) <= room:
+        level = behaviors.get(axis.name, 0.5)
+        text = (axis.low if level < 1 / 3 else axis.high if level > 2 / 3 else "").strip() if not axis.dials else ""
+        if text and len(text.split()) <= words_left:
             lines.append(text)
-            room -= len(text.split())
-    return "\n".join(filter(None, [*lines, persona_text.in_words(values, room, description)]))
-
-
-def _nearer(axis: Axis, level: float) -> str:
-    return (axis.low if level < 1 / 3 else axis.high if level > 2 / 3 else "").strip()
+            words_left -= len(text.split())
+    return "\n".join(filter(None, [*lines, describe_dials(values, words_left, description)]))
 
 
 def _axis(raw: object, where: str, dials: DialTable) -> Axis:
@@ -100,11 +94,11 @@ def _axis(raw: object, where: str, dials: DialTable) -> Axis:
         if len(values) != 2:
             raise ProgramError(f"{place}: expected [value at level 0, value at level 1], got {len(values)} values")
         ends[dial] = (_dial(values[0], dial, f"{place}[0]", dials), _dial(values[1], dial, f"{place}[1]", dials))
-    texts = {key: _said(item.get(key, ""), f"{where}.{key}", MAX_TEXT) for key in ("definition", "low", "high")}
+    texts = {key: _checked_text(item.get(key, ""), f"{where}.{key}", MAX_TEXT) for key in ("definition", "low", "high")}
     who = _list(item.get("who", ["", ""]), f"{where}.who")
     if len(who) != 2:
         raise ProgramError(f"{where}.who: expected [who is at level 0, who is at level 1], got {len(who)} values")
-    low, high = (_said(text, f"{where}.who[{index}]", MAX_NAME) for index, text in enumerate(who))
+    low, high = (_checked_text(text, f"{where}.who[{index}]", MAX_NAME) for index, text in enumerate(who))
     return Axis(name=_named(item["name"], f"{where}.name"), dials=ends, who=(low, high), **texts)
 
 
@@ -113,7 +107,7 @@ def _persona(raw: object, index: int, axes: Mapping[str, Axis], dials: DialTable
     item = _dict(raw, where, _PERSONA_KEYS)
     if "description" not in item:
         raise ProgramError(f"{where}.description is missing; expected who this user is, in a sentence or two")
-    description = _said(item["description"], f"{where}.description", MAX_TEXT)
+    description = _checked_text(item["description"], f"{where}.description", MAX_TEXT)
     if not description.strip():
         raise ProgramError(f"{where}.description is blank; expected who this user is, in a sentence or two")
     behaviors = {}
@@ -123,29 +117,34 @@ def _persona(raw: object, index: int, axes: Mapping[str, Axis], dials: DialTable
             raise ProgramError(f"{place}: no such axis; expected one of {_some(axes)}")
         behaviors[name] = _number(level, place, 0.0, 1.0)
     own = _dict(item.get("dials", {}), f"{where}.dials")
-    values = _follow(behaviors, axes) | {
-        dial: _dial(value, dial, f"{where}.dials[{dial!r}]", dials) for dial, value in own.items()
-    }
-    policy = _said(item.get("policy", ""), f"{where}.policy", MAX_POLICY)
-    if not policy.strip():
-        policy = compose_policy(behaviors, values, tuple(axes.values()), description)
-        if len(policy) > MAX_POLICY:  # a text without blanks is one word
-            raise ProgramError(
-                f"{where}: the policy composed from its axes has {len(policy):,} characters; "
-                f"at most {MAX_POLICY:,} are allowed: shorten low and high"
-            )
+    values = _derived_dials(behaviors, axes)
+    values |= {dial: _dial(value, dial, f"{where}.dials[{dial!r}]", dials) for dial, value in own.items()}
+    policy = _checked_text(item.get("policy", ""), f"{where}.policy", MAX_POLICY)
+    policy = policy if policy.strip() else _composed(behaviors, values, axes, description, where)
     name = _named(item.get("id", f"p{index}"), f"{where}.id")
     return Persona(id=name, description=description, behaviors=behaviors, dials=values, policy=policy)
 
 
-def _follow(behaviors: Mapping[str, float], axes: Mapping[str, Axis]) -> dict[str, float]:
+def _composed(
+    behaviors: Mapping[str, float], values: Mapping[str, float], axes: Mapping[str, Axis], description: str, where: str
+) -> str:
+    policy = compose_policy(behaviors, values, tuple(axes.values()), description)
+    if len(policy) > MAX_POLICY:  # a text without blanks is one word
+        raise ProgramError(
+            f"{where}: the policy composed from its axes has {len(policy):,} characters; "
+            f"at most {MAX_POLICY:,} are allowed: shorten low and high"
+        )
+    return policy
+
+
+def _derived_dials(behaviors: Mapping[str, float], axes: Mapping[str, Axis]) -> dict[str, float]:
     """The dials that follow from levels on axes, in the order of the axes."""
-    wishes: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {}
     for name, axis in axes.items():
         if name in behaviors:
             for dial, (start, end) in axis.dials.items():
-                wishes.setdefault(dial, []).append(start + behaviors[name] * (end - start))
-    return {dial: math.fsum(values) / len(values) for dial, values in wishes.items()}
+                found.setdefault(dial, []).append(start + behaviors[name] * (end - start))
+    return {dial: math.fsum(values) / len(values) for dial, values in found.items()}
 
 
 def _dial(value: object, dial: str, where: str, dials: DialTable) -> float:
@@ -183,8 +182,8 @@ def _text(value: object, where: str, longest: int) -> str:
     return value
 
 
-def _said(value: object, where: str, longest: int) -> str:
-    """A text that speaks of a person and to nobody."""
+def _checked_text(value: object, where: str, longest: int) -> str:
+    """A text that describes a person and does not address a reader."""
     text = _text(value, where, longest)
     flag = injection.find(text)
     if flag is not None:
@@ -196,7 +195,7 @@ def _said(value: object, where: str, longest: int) -> str:
 
 
 def _named(value: object, where: str) -> str:
-    name = _said(value, where, MAX_NAME)
+    name = _checked_text(value, where, MAX_NAME)
     if not name.strip():
         raise ProgramError(f"{where}: expected a name, got blank text")
     return name
@@ -224,9 +223,7 @@ def _unique(names: Sequence[str], where: str, key: str) -> None:
     first: dict[str, int] = {}
     for index, name in enumerate(names):
         if name in first:
-            raise ProgramError(
-                f"{where}[{index}].{key}: {name!r} is already the {key} of {where}[{first[name]}]; make it unique"
-            )
+            raise ProgramError(f"{where}[{index}].{key}: {name!r} is already the {key} of {where}[{first[name]}]; make it unique")
         first[name] = index
 
 

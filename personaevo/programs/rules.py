@@ -1,4 +1,4 @@
-"""Static rules as feedback for whoever writes programs. They are not the wall: the sandbox is."""
+"""Static rules for programs, as early feedback to their author. They are no security boundary: the sandbox is."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ALLOWED_IMPORTS = (
     "random", "re", "statistics", "string", "textwrap", "typing",
 )  # fmt: skip
 
+_SIGNATURE = "def generate(task, n, rng, model=None)"
 _NO_CODE = "write the code out"
 _NO_FILES = "work with task, n, rng and model only"
 _OWN_DICT = "use a dict of your own"
@@ -37,7 +38,7 @@ _REFUSED_NAMES = {
     "id": "number things yourself: addresses differ from run to run",
     "hash": "use rng, or a sum over ord(character): hashes differ from run to run",
 }
-# Methods that classes define and call in their bases, and what describes a function or class in text. Every other __name__ is refused.
+# Methods that classes define and call in their bases, and attributes that describe a function or class. Every other __name__ is refused.
 _ALLOWED_DUNDERS = frozenset(
     f"__{name}__"
     for name in (
@@ -57,19 +58,19 @@ _CLOCKS = frozenset({"time_ns", "perf_counter", "perf_counter_ns", "monotonic_ns
 _REPEATABLE = "equal inputs must give equal personas"
 _BY_NAME = frozenset({"getattr", "setattr", "delattr"})
 _DUNDER = re.compile(r"__[A-Za-z_]+?__")
-_FIELD = re.compile(r"\{[^{}.\[]*[.\[]([^{}!:]*)")  # what a format string looks up in a value
+_FIELD = re.compile(r"\{[^{}.\[]*[.\[]([^{}!:]*)")  # attributes and items that a format string reads from a value
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One broken rule: the line, and what is refused and what to write instead."""
+    """One violation of a rule: the line, and a message that says what is refused and what to write instead."""
 
     line: int
     message: str
 
 
 def check(tree: ast.Module) -> list[Finding]:
-    """What in a program breaks the rules, by line; empty if nothing does."""
+    """All violations of the rules in a program, by line."""
     nodes = [node for level in levels(tree) for node in level]
     modules = _imported_modules(nodes)
     own = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
@@ -77,15 +78,15 @@ def check(tree: ast.Module) -> list[Finding]:
     own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     findings = [*_contract(tree)]
     for node in nodes:
-        if isinstance(node, _LOOKED_AT):
-            findings += _broken(node, modules, own)
+        if isinstance(node, _CHECKED):
+            findings += _violations(node, modules, own)
     return sorted(set(findings))
 
 
-_LOOKED_AT = (ast.Import, ast.ImportFrom, ast.Name, ast.Attribute, ast.Call, ast.Constant)
+_CHECKED = (ast.Import, ast.ImportFrom, ast.Name, ast.Attribute, ast.Call, ast.Constant)
 
 
-def _broken(node: ast.AST, modules: Mapping[str, Sequence[str]], own: Container[str]) -> Iterable[Finding]:
+def _violations(node: ast.AST, modules: Mapping[str, Sequence[str]], own: Container[str]) -> Iterable[Finding]:
     match node:
         case ast.Import():
             return [_refused_import(node.lineno, alias.name) for alias in node.names if not _is_allowed(alias.name)]
@@ -108,31 +109,18 @@ def _contract(tree: ast.Module) -> Iterator[Finding]:
         form = 'AXES = [{"name": …, "definition": …, "low": …, "high": …, "dials": {dial: [at 0, at 1]}}]'
         yield Finding(1, f"AXES is missing: define at the top level {form}")
     functions = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "generate"
+        node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "generate"
     ]
     if not functions:
-        yield Finding(
-            1,
-            "generate is missing: define at the top level def generate(task, n, rng, model=None), "
-            "returning n persona dicts",
-        )
+        yield Finding(1, f"generate is missing: define at the top level {_SIGNATURE}, returning n persona dicts")
         return
     function = functions[-1]
     if isinstance(function, ast.AsyncFunctionDef):
-        yield Finding(
-            function.lineno, "generate is async, which nobody awaits: write def generate(task, n, rng, model=None)"
-        )
+        yield Finding(function.lineno, f"generate is async, which nobody awaits: write {_SIGNATURE}")
     args = function.args
-    positional = len(args.posonlyargs) + len(args.args)
-    required_keywords = args.kw_defaults.count(None)
-    if positional != 4 or required_keywords or args.vararg:
+    if len(args.posonlyargs) + len(args.args) != 4 or args.kw_defaults.count(None) or args.vararg:
         written = ast.unparse(args) or "nothing"
-        yield Finding(
-            function.lineno,
-            f"generate takes ({written}); it is called with four values: write def generate(task, n, rng, model=None)",
-        )
+        yield Finding(function.lineno, f"generate takes ({written}); it is called with four values: write {_SIGNATURE}")
 
 
 def _top_level_targets(tree: ast.Module) -> Iterator[ast.expr]:
@@ -149,9 +137,7 @@ def _is_allowed(module: str) -> bool:
 
 def _refused_import(line: int, module: str) -> Finding:
     allowed = ", ".join(name for name in ALLOWED_IMPORTS if name != "__future__")
-    return Finding(
-        line, f"import of {module} is refused: programs see only task, n, rng and model; importable are {allowed}"
-    )
+    return Finding(line, f"import of {module} is refused: programs see only task, n, rng and model; importable are {allowed}")
 
 
 def _from_import(node: ast.ImportFrom) -> Iterator[Finding]:
@@ -168,14 +154,14 @@ def _from_import(node: ast.ImportFrom) -> Iterator[Finding]:
 
 
 def _imported_modules(nodes: Iterable[ast.AST]) -> dict[str, list[str]]:
-    """The path of the module that each imported name means."""
+    """The dotted path, split, of the module to which each imported name refers."""
     aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names if _is_allowed(alias.name)]
     paths = [(alias, alias.name.split(".")) for alias in aliases]
     return {alias.asname or path[0]: path if alias.asname else path[:1] for alias, path in paths}
 
 
 def _member(line: int, path: Sequence[str]) -> Iterator[Finding]:
-    """What is wrong with ``path[0].path[1]…``, path[0] being an importable module."""
+    """Violations of ``path[0].path[1]…``, where path[0] is an importable module."""
     value: object = import_module(path[0])
     for place, name in enumerate(path[1:], 2):
         if not isinstance(value, ModuleType):
@@ -210,7 +196,7 @@ def _attribute(node: ast.Attribute, modules: Mapping[str, Sequence[str]]) -> Ite
 
 
 def _refusal(name: str) -> str:
-    """Why no program may look up an attribute of this name, and what to do; "" if it may."""
+    """Why attributes of this name are refused, and what to do instead; "" if they are allowed."""
     if _is_dunder(name):
         return "" if name in _ALLOWED_DUNDERS else _PLAIN
     if _INTERPRETER.fullmatch(name):
@@ -230,7 +216,7 @@ def _by_name(function: str, wanted: ast.expr) -> Iterator[Finding]:
 
 
 def _text(line: int, text: str) -> Iterator[Finding]:
-    """Texts that name what may not be looked up: for ``str.format`` and the like."""
+    """Texts that name a refused attribute, which ``str.format`` and the like would read."""
     looked_up = {name for field in _FIELD.findall(text) for name in re.findall(r"\w+", field)}
     for name in sorted({*_DUNDER.findall(text), *looked_up}):
         if _refusal(name):

@@ -1,4 +1,4 @@
-"""Does the sandbox keep its promises on this machine? Tried with programs that try to break them."""
+"""Test the sandbox's guarantees on this machine, with programs that try to break them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from personaevo.errors import SandboxError
 from personaevo.programs import walls
-from personaevo.programs.attempts import ATTEMPTS, DEEDS, NONE
+from personaevo.programs.attempts import NONE, OPERATIONS, SELF_TEST
 from personaevo.programs.sandbox import Sandbox
 from personaevo.records import Tier
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One property of the sandbox, tried out on this machine."""
+    """The test of one property of the sandbox on this machine."""
 
     name: str
     ok: bool
@@ -31,7 +31,7 @@ def probe():
 def generate(task, n, rng, model=None):
     return [{{"description": str(probe())}}]
 """
-# name, what the program does, and what the reason or description begins with if the sandbox holds
+# name, code of the program, and what the reason or description begins with if the test passes
 _PROBES = (
     ("runs honest programs", 'return "fine"', "fine"),
     ("environment is empty", "return len(os.environ)", "0"),
@@ -47,14 +47,14 @@ _KERNEL_PROBES = (
 
 
 def self_test(tier: Tier = "kernel") -> list[Check]:
-    """Try the promises of a tier on this machine, in about two seconds; what it lacks comes first."""
+    """Test the guarantees of a tier on this machine, in about two seconds; requirements that the machine lacks come first."""
     checks = list(_requirements()) if tier == "kernel" else []
     if not all(check.ok for check in checks):
         return checks
     try:
         with Sandbox(tier=tier, wall_seconds=5.0, memory_mb=256, output_mb=1) as sandbox:
-            checks += _deeds(sandbox) if tier == "kernel" else []
-            checks += _promises(sandbox, (*_PROBES, *_KERNEL_PROBES) if tier == "kernel" else _PROBES)
+            checks += _refused_operations(sandbox) if tier == "kernel" else []
+            checks += _probed(sandbox, (*_PROBES, *_KERNEL_PROBES) if tier == "kernel" else _PROBES)
     except SandboxError as error:
         checks.append(Check("starts", False, str(error)))
     return checks
@@ -69,15 +69,15 @@ def _requirements() -> Iterator[Check]:
     yield Check("seccomp", True, f"filter for {platform.machine()}")
 
 
-def _deeds(sandbox: Sandbox) -> Iterator[Check]:
-    result = sandbox.run(ATTEMPTS, {}, 1, 0)
+def _refused_operations(sandbox: Sandbox) -> Iterator[Check]:
+    result = sandbox.run(SELF_TEST, {}, 1, 0)
     done = result.made[0].description if result.ok else result.reason or ""
-    for name in DEEDS:
+    for name in OPERATIONS:
         held = result.ok and (done == NONE or name not in done.split(", "))
         yield Check(f"no program {name}", held, "not permitted" if held else done)
 
 
-def _promises(sandbox: Sandbox, probes: Iterable[tuple[str, str, str]]) -> Iterator[Check]:
+def _probed(sandbox: Sandbox, probes: Iterable[tuple[str, str, str]]) -> Iterator[Check]:
     for name, body, expected in probes:
         result = sandbox.run(_PROBE.format(body=body), {}, 1, 0)
         seen = result.made[0].description if result.ok else result.reason or ""

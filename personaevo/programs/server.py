@@ -1,4 +1,4 @@
-"""The parent's handle on one fork server (``worker/serve.py``)."""
+"""Start and control one fork server (``worker/serve.py``) from the parent."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from personaevo.programs.rules import ALLOWED_IMPORTS
 
 _FOLDER = Path(__file__).parent
 # Isolated as with -I -S, spelled out because -I also ignores PYTHONHASHSEED. The package ``worker`` is imported from its folder, not
-# through personaevo: the server holds the standard library only, and what its tier needs ("packages": the folders to import that from).
-_BEGIN = "import sys; sys.path += sys.argv[1].split('\\n'); from worker import {server}; {server}.main()"
+# through personaevo: the server loads only the standard library and the packages of its tier ("packages": their folders).
+_BOOTSTRAP = "import sys; sys.path += sys.argv[1].split('\\n'); from worker import {server}; {server}.main()"
 _ADDR_NO_RANDOMIZE, _ADDR_COMPAT_LAYOUT, _ASK = 0x0040000, 0x0200000, 0xFFFFFFFF  # linux/personality.h
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 20.0
@@ -35,18 +35,18 @@ class ServerLostError(Exception):
 class Server:
     """A running fork server.
 
-    Its environment has two variables, cleared before any program runs: ``hash_seed`` fixes the order of sets, and symbols are resolved
-    at start, not in every child.
+    Its environment has two variables, cleared before any program runs: one sets ``hash_seed``, which fixes the order of sets, and one
+    makes the linker resolve symbols at start, not in every child.
     """
 
     def __init__(self, limits: Mapping[str, Any], hash_seed: int) -> None:
         ours, theirs = socket.socketpair()
         config = json.dumps({**limits, "modules": ALLOWED_IMPORTS, "hash_seed": hash_seed})
-        begin, folders = _BEGIN.format(server=limits["server"]), "\n".join([str(_FOLDER), *limits["packages"]])
+        begin, folders = _BOOTSTRAP.format(server=limits["server"]), "\n".join([str(_FOLDER), *limits["packages"]])
         command = [sys.executable or "python3", "-P", "-s", "-S", "-c", begin, folders, config]
         try:
             with _fixed_addresses(hash_seed):
-                self._process = subprocess.Popen(  # close_fds is the default; the new session keeps Ctrl-C from the server
+                self._process = subprocess.Popen(  # close_fds is the default; in its own session the server gets no Ctrl-C
                     command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",
                     env={"PYTHONHASHSEED": str(hash_seed), "LD_BIND_NOW": "1"}, start_new_session=True,
                 )  # fmt: skip
@@ -66,11 +66,11 @@ class Server:
 
     @property
     def usable(self) -> bool:
-        """False once closed, and in a process forked from the one that started the server, which must not share it."""
+        """False once closed, and in a process forked from the owner, which must not share the server."""
         return bool(self.close.alive) and self._owner == os.getpid()
 
     def wait_ready(self) -> None:
-        """Return when the server takes orders. Raises SandboxError with what it wrote if it ended instead."""
+        """Return when the server accepts orders. Raises SandboxError with its error output if it ended instead."""
         self._control.settimeout(_START_SECONDS)
         try:
             ready = self._control.recv(1) == b"!"
@@ -89,7 +89,7 @@ class Server:
         self._control.settimeout(_REPLY_SECONDS)
 
     def fork(self) -> socket.socket:
-        """Order a child; the socket talks to it, or hangs up. Raises ServerLostError."""
+        """Order a child and return the socket to it, which is closed if forking fails. Raises ServerLostError."""
         ours, theirs = socket.socketpair()
         try:
             socket.send_fds(self._control, [b"R"], [theirs.fileno()], socket.MSG_NOSIGNAL)
@@ -101,11 +101,11 @@ class Server:
         return ours
 
     def end(self) -> None:
-        """End the child and whatever it started. Raises ServerLostError."""
+        """Kill the child and all processes that it started. Raises ServerLostError."""
         self._order(b"K")
 
     def ending(self) -> int:
-        """The wait status of a child that hung up; it has a moment to end itself, so that the status is its own. Raises ServerLostError."""
+        """The wait status of a child that closed its socket; it gets a moment to end by itself. Raises ServerLostError."""
         self._order(b"W")
         data = b""
         while len(data) < 4:
@@ -127,8 +127,8 @@ class Server:
 
 @contextmanager
 def _fixed_addresses(seed: int) -> Iterator[None]:
-    """What this thread starts inside gets the same addresses every time, so that programs cannot draw chance from them, but others with
-    another seed (0 or 1). A container may refuse it; then they are random."""
+    """Processes that this thread starts inside have the same memory addresses every time, other ones for another seed (0 or 1), so that
+    programs cannot use addresses as random numbers. A container may refuse the setting; then they are random."""
     personality = ctypes.CDLL(None).personality
     personality.argtypes = [ctypes.c_ulong]
     before = personality(_ASK) & _ASK
@@ -140,11 +140,11 @@ def _fixed_addresses(seed: int) -> Iterator[None]:
 
 
 def _close(control: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:
-    if os.getpid() != owner:  # forked since: the server is not this process's to end
+    if os.getpid() != owner:  # a forked process does not own the server
         control.close()
         return
-    with contextlib.suppress(OSError):  # it is gone already
-        control.shutdown(socket.SHUT_RDWR)  # ends it even if a forked process holds a copy of the socket
+    with contextlib.suppress(OSError):  # it has ended already
+        control.shutdown(socket.SHUT_RDWR)  # ends the server even if a forked process holds a copy of the socket
     control.close()
     try:
         process.wait(timeout=2.0)

@@ -1,4 +1,4 @@
-"""The source of a persona program: reading it, its normalized form and the id that follows from it."""
+"""Parse the source of a persona program, normalize it and derive its id."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from personaevo.errors import ProgramError
-from personaevo.programs import forms, names
+from personaevo.programs.forms import spell_cached
+from personaevo.programs.names import reflects, rename
 from personaevo.programs.nodes import levels
 from personaevo.quiet import quiet
 from personaevo.records import Program
 
 MAX_BYTES = 64 * 1024
-# Passes over the tree recurse, a few frames per level; Python's own limit is 1000 frames, some used by the caller.
+# The passes over the tree recurse, a few frames per level; Python's own limit is 1000 frames, and the caller needs some.
 MAX_DEPTH = 100
-_MOST_BITS = 14_280  # of an integer that Python still writes in decimal
+_MOST_BITS = 14_280  # of an integer that Python converts to decimal
 
 Read = TypeVar("Read")
 
@@ -26,7 +27,7 @@ _one_at_a_time = threading.Lock()
 
 
 def parse(source: str) -> ast.Module:
-    """Read a program.
+    """Parse a program.
 
     Raises ProgramError, with the line where there is one, if the source is larger than 64 kB, contains NUL or lone
     surrogates, is not valid Python for the running interpreter, or is nested deeper than 100 levels of the syntax tree.
@@ -35,7 +36,7 @@ def parse(source: str) -> ast.Module:
 
 
 def syntax(source: str) -> ast.Module:
-    """The tree alone of a program that is known, or came of one by an edit: less is checked. Raises ProgramError as ``parse`` does."""
+    """Parse a known program or an edit of one, with fewer checks. Raises ProgramError as ``parse`` does."""
     return _read(source, _parsed)
 
 
@@ -52,19 +53,19 @@ def _read(source: str, read: Callable[[str], Read]) -> Read:
 
 
 def normalize(source: str) -> str:
-    """The program without what does not matter: comments, docstrings, formatting and the author's choice of names.
+    """The program without comments, docstrings, formatting and the author's choice of names.
 
     ``AXES``, ``generate``, builtins, attributes and imported names stay; every other variable is numbered in the order
-    of first appearance. A program that looks at its own names (``globals()``, ``f.__name__``, …) keeps them. The result
-    is a program that does the same and is its own normalized form. Raises ProgramError as ``parse`` does.
+    of first appearance. A program that reads its own names (``globals()``, ``f.__name__``, …) keeps them. The result
+    is a program that behaves the same and is its own normalized form. Raises ProgramError as ``parse`` does.
     """
-    return ast.unparse(ast.fix_missing_locations(_normal_tree(source)))
+    return ast.unparse(ast.fix_missing_locations(_normal(*_read(source, _compile))))
 
 
 def normal_tree(source: str) -> tuple[ast.Module, str]:
     """The tree of the normalized program, and the program's id. Raises ProgramError as ``parse`` does."""
-    tree = _normal_tree(source)
-    return tree, _id(tree)
+    tree = _normal(*_read(source, _compile))
+    return tree, _hashed(_spell(tree))
 
 
 def program_id(source: str) -> str:
@@ -73,16 +74,12 @@ def program_id(source: str) -> str:
     What is hashed is a spelling of the normalized syntax tree that is the same under every Python version (that of
     ``ast.unparse`` and ``ast.dump`` is not), so that an archive can be verified elsewhere.
     """
-    return _hashed(_read(source, _spelled_whole))
 
+    def spell_program(source: str) -> str:
+        tree = _parsed(source)
+        return spell_cached(tree, source, _spell, lambda: _normal(tree, _compiled(tree)), _MOST_BITS)
 
-def _spelled_whole(source: str) -> str:
-    tree = _parsed(source)
-    return forms.spelled(tree, source, _spell, lambda: _normal(tree, _compiled(tree)), _MOST_BITS)
-
-
-def _id(tree: ast.Module) -> str:
-    return _hashed(_spell(tree))
+    return _hashed(_read(source, spell_program))
 
 
 def _hashed(spelling: str) -> str:
@@ -95,12 +92,12 @@ def make_program(source: str) -> Program:
 
 
 def checked(source: str, check: Callable[[ast.Module], Read]) -> tuple[Program, Read, ast.Module]:
-    """``make_program``, the result of ``check`` on the syntax tree, and the normalized tree, with one parse for all. Raises ProgramError as
+    """``make_program``, the result of ``check`` on the syntax tree, and the normalized tree, from one parse. Raises ProgramError as
     ``parse`` does."""
     tree, nodes = _read(source, _compile)
     found = check(tree)
     normal = _normal(tree, nodes)
-    return Program(_id(normal), source), found, normal
+    return Program(_hashed(_spell(normal)), source), found, normal
 
 
 def _check_text(source: str) -> None:
@@ -119,7 +116,7 @@ def _check_text(source: str) -> None:
 
 
 def _parsed(source: str) -> ast.Module:
-    with _one_at_a_time, quiet():  # of invalid escapes, say: the author's business, not the host's
+    with _one_at_a_time, quiet():  # warnings, of invalid escapes say, concern the author and not the host
         return ast.parse(source)
 
 
@@ -130,15 +127,15 @@ def _compile(source: str) -> tuple[ast.Module, list[ast.AST]]:
 
 
 def _compiled(tree: ast.Module) -> list[ast.AST]:
-    """All nodes of a tree that can be compiled."""
+    """Check that the tree compiles, and return all its nodes."""
     found = _checked(tree)  # before compiling, which recurses in C
     with _one_at_a_time, quiet():
-        compile(tree, "<program>", "exec", dont_inherit=True)  # finds what the grammar allows: "return" outside a function
+        compile(tree, "<program>", "exec", dont_inherit=True)  # finds errors that the grammar allows, such as "return" outside a function
     return found
 
 
 def _checked(tree: ast.Module) -> list[ast.AST]:
-    """All nodes, none of them too deep or too large."""
+    """All nodes of the tree. Raises ProgramError if one is too deep, or an integer too large."""
     found: list[ast.AST] = []
     for depth, level in enumerate(levels(tree)):
         if depth > MAX_DEPTH:
@@ -156,26 +153,22 @@ def _too_deep(line: int) -> ProgramError:
     )
 
 
-def _normal_tree(source: str) -> ast.Module:
-    return _normal(*_read(source, _compile))
-
-
 def _normal(tree: ast.Module, nodes: list[ast.AST]) -> ast.Module:
-    """Normalizes a tree in place and returns it; ``nodes`` are all of its nodes."""
-    if not names.reflects(nodes):
-        names.rename(tree)
+    """Normalize a tree in place and return it; ``nodes`` are all of its nodes."""
+    if not reflects(nodes):
+        rename(tree)
         _strip(nodes)
     return tree
 
 
 def _strip(nodes: Iterable[ast.AST]) -> None:
-    """Remove statements that are only a constant (docstrings, strings used as comments) and ``pass`` beside others."""
+    """Remove statements that are only a constant (docstrings, strings used as comments), and ``pass`` next to other statements."""
     for node in nodes:
         for block in ("body", "orelse", "finalbody") if isinstance(node, _WITH_BLOCKS) else ():
             statements = getattr(node, block, None)
             if isinstance(statements, list) and statements:
-                left = [statement for statement in statements if not _says_nothing(statement)]
-                # An emptied "else" is no else; every other block needs a statement.
+                left = [statement for statement in statements if not _is_no_op(statement)]
+                # An empty "else" is left out; every other block needs a statement.
                 needed = block != "orelse" and not isinstance(node, ast.Module)
                 setattr(node, block, left or ([ast.Pass()] if needed else []))
 
@@ -183,7 +176,7 @@ def _strip(nodes: Iterable[ast.AST]) -> None:
 _WITH_BLOCKS = (ast.mod, ast.stmt, ast.excepthandler, ast.match_case)
 
 
-def _says_nothing(statement: ast.stmt) -> bool:
+def _is_no_op(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Pass) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     )
@@ -205,7 +198,7 @@ def _spell(node: object) -> str:
 
 
 def spelled(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields that the id depends on. Left out are the load/store context and fields that only some Python versions have."""
+    """The fields that the id depends on: not the load/store context, nor fields that only some Python versions have."""
     if kind not in _SPELLED:
         _SPELLED[kind] = tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores"))
     return _SPELLED[kind]

@@ -1,8 +1,8 @@
-"""The walls around a program, by tier: what they let through, as data for the process that puts them up (``worker/harden.py``).
+"""The isolation mechanisms of each sandbox tier, as data for the process that applies them (``worker/harden.py``), and the fork servers.
 
 Landlock (Linux 5.13) denies files, and with newer kernels TCP, and signals and abstract sockets beyond the child. It does not cover UDP,
-Unix sockets and much else: the seccomp filter does, an allow-list of what an interpreter needs that computes and talks over one socket.
-Both need no rights and no package. The clock, which is read without a call, is stopped.
+Unix sockets and much else: the seccomp filter does, an allow-list of the system calls of an interpreter that computes and uses one socket.
+Neither needs privileges or packages. The clock, which is read without a system call, is stopped.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 ALL = ("user", "limits", "landlock", "clock", "seccomp")
-# The wall of the wasm tier is WebAssembly (``wasm.py``); these stand around it.
+# In the wasm tier, WebAssembly (``wasm.py``) isolates the program; its process has these in addition.
 TIERS: dict[str, tuple[str, ...]] = {"kernel": ALL, "wasm": ("user", "limits"), "weak": ("user", "limits")}
 
 # --- Landlock: linux/landlock.h ------------------------------------------------------------------------------------
 
 _ABI_VERSION_FLAG, _CREATE_RULESET = 1, 444
-_FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}  # from this ABI on, so many kinds of access to files can be handled
+_FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}  # from this ABI version on, this many kinds of file access can be handled
 _NET_RIGHTS, _NET_ABI = 0b11, 4  # bind and connect TCP
 _SCOPES, _SCOPE_ABI = 0b11, 6  # abstract Unix sockets, signals
 
 
 def landlock_abi() -> int:
-    """The version of Landlock that this kernel offers; 0 if it is missing or switched off."""
+    """The kernel's Landlock ABI version; 0 if Landlock is missing or disabled."""
     return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, _ABI_VERSION_FLAG)))
 
 
 def landlock_ruleset(abi: int) -> bytes:
-    """``struct landlock_ruleset_attr`` that handles, and so denies, all that this version can."""
+    """``struct landlock_ruleset_attr`` that handles, and so denies, every access right of this version."""
     rights = max(count for since, count in _FILE_RIGHTS.items() if since <= abi)
     fields = [(1 << rights) - 1]
     if abi >= _NET_ABI:
@@ -55,7 +55,7 @@ _SYSCALLS = {
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _PROT_EXEC, _MAP_ANONYMOUS = 0x4, 0x20
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050001  # refused with EPERM, which programs see as an exception
+_ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050001  # refuse with EPERM, which programs see as an exception
 
 Instruction = tuple[int, int, str, str]  # code, operand, label if true, label if false; "" is the next instruction
 
@@ -91,11 +91,11 @@ def _assembled(code: Sequence[tuple[str, Instruction]]) -> Iterator[bytes]:
         yield struct.pack("=HBBI", kind, *jumps, operand)
 
 
-# --- what this machine has ------------------------------------------------------------------------------------------
+# --- requirements ------------------------------------------------------------------------------------------
 
 
 def missing() -> list[str]:
-    """What the kernel tier needs and this machine has not; empty if it has everything."""
+    """Requirements of the kernel tier that this machine does not meet."""
     lacks = []
     if platform.system() != "Linux":
         return [f"Linux (this is {platform.system() or 'unknown'})"]
@@ -109,14 +109,14 @@ def missing() -> list[str]:
 
 
 def has_seccomp() -> bool:
-    """Whether this process could set a filter. Asked with an address that cannot be read, so nothing is set."""
+    """Whether this process could set a filter. Tests with an address that cannot be read, so that none is set."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     set_seccomp, filter_mode, efault = 22, 2, 14
     return prctl(set_seccomp, filter_mode, None, 0, 0) == -1 and ctypes.get_errno() == efault
 
 
 def plan(tier: str) -> Mapping[str, Any]:
-    """The tier's walls for a server's settings: their names, and the data of those that need some."""
+    """The tier's part of a server's settings: the names of its mechanisms ("walls"), and their data."""
     names = TIERS[tier]
     data: dict[str, Any] = {"walls": names, "server": "serve", "packages": []}
     if "landlock" in names:

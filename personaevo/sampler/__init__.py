@@ -1,4 +1,4 @@
-"""Drawing personas from an archive: see ``sampler.PersonaSampler``."""
+"""Sampling personas from an archive: see ``PersonaSampler``."""
 
 from personaevo.sampler.persona import SampledPersona
 from personaevo.sampler.sampler import PersonaSampler

@@ -1,4 +1,4 @@
-"""Personas as rows for other programs."""
+"""Export personas as rows in the formats of other evaluation tools."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from personaevo.sampler.persona import SampledPersona
 from personaevo.sampler.turns import example_turns
 
 Format = Literal["jsonl", "mirrorbench", "deepeval", "inspect", "usersim"]
-MOST_TURNS = 40  # of the user, in a row of MirrorBench
+MOST_TURNS = 40  # turns of the user in a MirrorBench row
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST = 60
 
 
 def rows(personas: Sequence[SampledPersona], form: Format, tasks: Mapping[str, Task] | None = None, seed: int = 0) -> list[dict[str, Any]]:
-    """One JSON-able row for each persona.
+    """One JSON-serializable row for each persona.
 
-    "jsonl" has all its fields. "mirrorbench" is a line of MirrorBench's JSON lines (see ``mirrorbench_row``), whose turns are those of the
+    "jsonl" has all its fields. "mirrorbench" is a line of MirrorBench's JSON lines (see ``mirrorbench_row``), with the turns of the
     persona's director and the scripted agent of its domain. "deepeval" is a conversational golden (``add_goldens_from_jsonl_file``),
-    "inspect" a record of Inspect's ``json_dataset`` (the persona's text in its metadata), "usersim" what NeMo UserSim has in the column
-    ``persona``. ``tasks`` has tasks by id; equal arguments give equal rows.
+    "inspect" a record of Inspect's ``json_dataset`` (the persona's text in its metadata), "usersim" the content of NeMo UserSim's column
+    ``persona``. ``tasks`` maps ids to tasks; equal arguments give equal rows.
 
     Raises:
-        InputError: the task of a persona is not at hand, which all but "jsonl" and "usersim" tell the user's model; "mirrorbench", and its
-            domain is not at hand: MirrorBench refuses rows without turns.
+        InputError: ``tasks`` lacks a persona's task, which all formats but "jsonl" and "usersim" contain; or, for "mirrorbench", its
+            domain is not available: MirrorBench rejects rows without turns.
     """
     known, taken = tasks or {}, Counter[str]()
     if form == "jsonl":
@@ -38,18 +38,17 @@ def rows(personas: Sequence[SampledPersona], form: Format, tasks: Mapping[str, T
     if form == "mirrorbench":
         return [mirrorbench_row(persona, *_played(persona, known, seed), taken) for persona in personas]
     make = _deepeval_row if form == "deepeval" else _inspect_row
-    return [make(persona, _task(persona, known), taken) for persona in personas]
+    return [make(persona, _task_of(persona, known), taken) for persona in personas]
 
 
 def mirrorbench_row(
     persona: SampledPersona, task: Task, turns: Iterable[tuple[Role, str]], taken: Counter[str] | None = None
 ) -> dict[str, Any]:
-    """A conversation as MirrorBench's loader takes it: at least one turn, none without text, the sides taking turns; an id that can be
-    the name of a file, different from all that are ``taken``; the facts in the task's description, as its proxies make up what is not
-    there.
+    """A conversation for MirrorBench's loader: at least one turn, none without text, roles alternating; an id that is a valid file name and
+    not in ``taken``; the facts in the task's description, as MirrorBench's proxies invent facts that are missing there.
 
-    MirrorBench's proxies read ``metadata.persona``, the text to be laid over their prompt. From the turns it takes who opens and how many
-    there are; what it calls the real conversation, and measures against, is what is given here.
+    The proxies add ``metadata.persona`` to their prompt. MirrorBench takes from the turns who opens and how many turns there are, and
+    compares with these turns as the real conversation.
 
     Raises:
         InputError: there is no turn with text.
@@ -87,34 +86,34 @@ def _origin(persona: SampledPersona, task: Task) -> dict[str, Any]:
 
 
 def described(task: Task) -> str:
-    """The task for a user's model: goal and context, which are in the first person, and all facts that it may tell."""
+    """The task as text for a user's model: goal and context, in the first person, and all facts that it may tell."""
     agent = f"Talk to {'an' if task.domain[:1] in tuple('aeiou') else 'a'} {task.domain} agent." if task.domain else "Talk to an agent."
     facts = "; ".join(f"{name}: {value}" for name, value in task.facts.items())
     known = f"What you know: {facts}. Tell it when asked, and make up nothing else." if facts else "You know nothing else."
     return " ".join(part for part in (agent, f"In your own words: I want to {task.goal.rstrip('.')}.", task.context.strip(), known) if part)
 
 
-def _task(persona: SampledPersona, tasks: Mapping[str, Task]) -> Task:
+def _task_of(persona: SampledPersona, tasks: Mapping[str, Task]) -> Task:
     if persona.task not in tasks:
-        missing = f"its task '{persona.task}' is not at hand, and the rows tell it"
+        missing = f"its task '{persona.task}' was not found, and the rows contain it"
         raise InputError(f"persona '{persona.id}': {missing}: give it with --task FILE")
     return tasks[persona.task]
 
 
 def _played(persona: SampledPersona, tasks: Mapping[str, Task], seed: int) -> tuple[Task, list[tuple[Role, str]]]:
-    task = _task(persona, tasks)
+    task = _task_of(persona, tasks)
     turns: list[tuple[Role, str]] = []
     for turn in example_turns(persona, tasks, seed, MOST_TURNS):
         turns += [("assistant", turn["heard"])] if turn["heard"] else []
         turns.append(("user", turn["draft"]))
     if not turns:
-        why = f"its domain '{persona.domain}' is not at hand, and MirrorBench refuses rows without turns"
-        raise InputError(f"persona '{persona.id}': {why}: give a task of a domain that is, with --task")
+        why = f"its domain '{persona.domain}' is not installed, and MirrorBench rejects rows without turns"
+        raise InputError(f"persona '{persona.id}': {why}: give a task of an installed domain with --task")
     return task, turns
 
 
 def _alternating(turns: Iterable[tuple[Role, str]]) -> list[dict[str, str]]:
-    """Turns with text, neighbors of one side joined."""
+    """The turns with text, adjacent turns of one role joined."""
     said: list[dict[str, str]] = []
     for role, text in turns:
         if said and said[-1]["role"] == role and text.strip():
@@ -125,10 +124,10 @@ def _alternating(turns: Iterable[tuple[Role, str]]) -> list[dict[str, str]]:
 
 
 def _file_name(persona: SampledPersona, task: Task, taken: Counter[str]) -> str:
-    """Task and persona as the name of a file; where that is taken, with a number."""
+    """Task and persona as a file name, numbered if already taken."""
     parts = (_UNFIT.sub("_", name)[:_LONGEST] for name in (task.id, persona.id))
     name = "-".join(parts).lstrip(".-") or "conversation"
-    key = name.lower()  # some file systems do not tell cases apart
+    key = name.lower()  # some file systems ignore case
     taken[key] += 1
     if taken[key] == 1:
         return name

@@ -1,4 +1,4 @@
-"""Personas for a task that the archive has not seen: its elite programs run in the sandbox, and each persona is tried out once."""
+"""Personas for a new task: the archive's elite programs run in the sandbox, and each persona plays one trial dialogue."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from personaevo.errors import ArchiveError, ConfigError, PersonaevoError, Progra
 from personaevo.models import Models
 from personaevo.programs import Call, ModelLimits, Sandbox, program_id
 from personaevo.programs.dials import dial_table
-from personaevo.programs.sandbox import warn_of
+from personaevo.programs.sandbox import warn_if_weak
 from personaevo.records import Episode, Persona, PlanItem, Task, Tier
-from personaevo.sampler.draw import Wheel, points
+from personaevo.sampler.draw import CellDistribution, points
 from personaevo.sampler.pool import Pool
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.measuring import measured, refused
@@ -31,16 +31,16 @@ from personaevo.text import one_line
 from personaevo.where import Where
 
 _CALLS_AT_ONCE = 40
-_IDLE_CALLS = 10  # in a row that brought nothing new: the program has no more
+_IDLE_CALLS = 10  # consecutive calls without a new persona, after which the program is exhausted
 _QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # of one persona; of one question
 _NO_MODEL = "it asks a model: give it one (models=, --model generator=PROVIDER:NAME)"
 
-Try = Callable[[Sequence[Episode]], Sequence[Episode]]
+PlayEpisodes = Callable[[Sequence[Episode]], Sequence[Episode]]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be drawn: so many personas for a task, cells by their weights, of those that a condition matches."""
+class DrawRequest:
+    """A draw: ``count`` personas for a task, with cells by their weights, that fulfil the condition."""
 
     task: Task
     count: int
@@ -49,7 +49,7 @@ class Order:
     where: Where | None
 
 
-class Programs:
+class ElitePrograms:
     """The elite programs of an archive; their sandbox starts with the first draw. Safe to use from several threads.
 
     Raises:
@@ -57,7 +57,7 @@ class Programs:
     """
 
     def __init__(self, elites: Sequence[Elite], sources: Mapping[str, str], settings: Mapping[str, Any], tier: Tier, models: Models | None):
-        warn_of(tier)
+        warn_if_weak(tier)
         self.elites, self._sources, self._settings = {elite.cell: elite for elite in elites}, sources, settings
         self._size = int(settings.get("personas", 5))
         self._model = models.role("generator") if models is not None else None
@@ -65,28 +65,28 @@ class Programs:
         self._sandbox = Sandbox(dial_table(), tier=tier, model_limits=ModelLimits(calls, calls * _TOKENS, calls * _SECONDS))
 
     def close(self) -> None:
-        """Ends the sandbox; a later draw starts another."""
+        """End the sandbox; a later draw starts a new one."""
         self._sandbox.close()
 
-    def draw(self, order: Order) -> list[Member]:
-        """As many members as are asked for, each in the cell that its program was asked for.
+    def draw(self, request: DrawRequest) -> list[Member]:
+        """The requested number of members, each in the cell for which its program was run.
 
         Raises:
             ProgramError: every program fails on the task.
             ConfigError: none of the personas made matches the condition.
             ArchiveError: a stored program is not the one that was scored.
-            SandboxError: this machine has not the sandbox tier.
+            SandboxError: this machine does not support the sandbox tier.
         """
-        seed = seed_of(order.seed, json.dumps(order.task.for_program(), sort_keys=True), "sample")
-        order = replace(order, seed=seed)
-        places = [_Place(point, order.weights) for point in islice(points(str(seed)), order.count)]
-        expected = Counter(place.cell for place in places)
-        making = _Making(self, order, {cell: math.ceil(count / self._size) for cell, count in expected.items()})
-        return [making.next(place) for place in places]
+        seed = seed_of(request.seed, json.dumps(request.task.for_program(), sort_keys=True), "sample")
+        request = replace(request, seed=seed)
+        slots = [_Slot(point, request.weights) for point in islice(points(str(seed)), request.count)]
+        expected = Counter(slot.cell for slot in slots)
+        draw = _Draw(self, request, {cell: math.ceil(count / self._size) for cell, count in expected.items()})
+        return [draw.next(slot) for slot in slots]
 
     def call(self, program: str, task: Task, seeds: Sequence[int]) -> Iterator[list[Persona]]:
-        """The personas of some calls of a program, as large as in the search; each call's are shuffled, as a program may give its slots
-        different parts. Raises ProgramError at the first call that failed."""
+        """The personas of several calls of a program, of the same size as in the search. Those of each call are shuffled, as a program may
+        treat its slots differently. Raises ProgramError at the first call that failed."""
         if program_id(self._sources[program]) != program:
             raise ArchiveError(f"the archive's program {program} has another source than that: it was changed; get the archive again")
         calls = [Call(task, self._size, seed) for seed in seeds]
@@ -98,9 +98,9 @@ class Programs:
             random.Random(seed_of(seed, "shuffle")).shuffle(made)
             yield made
 
-    def trial(self, task: Task) -> Try | None:
-        """Plays and measures episodes as the search did; None if its dialogues were not those of the embedded engine, or its domain or
-        people are not at hand."""
+    def trial(self, task: Task) -> PlayEpisodes | None:
+        """A function that plays and measures episodes as the search did; None if the search did not use the embedded engine for both roles,
+        or its domain or people are not available."""
         settings = self._settings
         domain = str(settings.get("domain", ""))
         models = settings.get("models") or {}
@@ -111,52 +111,48 @@ class Programs:
             return None
         losses = (reference.load(file) if settings.get("human") is None else reference.read(file, domain=domain)).losses
         place = definitions.domain(domain)
-        return lambda episodes: measured([_played(task, episode, place) for episode in episodes], losses)
+        return lambda episodes: measured([refused(run_episode(task, one.persona, one.item, place)) for one in episodes], losses)
 
 
-def _played(task: Task, episode: Episode, domain: definitions.Domain) -> Episode:
-    return refused(run_episode(task, episode.persona, episode.item, domain))
-
-
-class _Place:
-    """One place of a sample: its cell, and the cells that take it if that one has nobody to give, in turn."""
+class _Slot:
+    """One slot of a sample: its cell, and the cells tried next if that one has no persona."""
 
     def __init__(self, point: float, weights: Mapping[int, float]) -> None:
         self._point = point
         self._left = dict(weights)
-        self.cell = Wheel(weights).at(point)
+        self.cell = CellDistribution(weights).at(point)
 
     def move(self) -> bool:
-        """To the next cell; whether there is one. What other places found does not matter: a shorter sample begins a longer one."""
+        """Move to the next cell; False if there is none. Independent of other slots, so a shorter sample is a prefix of a longer one."""
         del self._left[self.cell]
         if self._left:
-            self.cell = Wheel(self._left).at(self._point)
+            self.cell = CellDistribution(self._left).at(self._point)
         return bool(self._left)
 
 
-class _Making:
-    """One draw under way: what each cell gives, and why some do not."""
+class _Draw:
+    """A draw in progress: the members of each cell, and why some programs failed."""
 
-    def __init__(self, programs: Programs, order: Order, at_once: Mapping[int, int]) -> None:
-        self._programs, self._order, self._at_once = programs, order, at_once
-        self._trial = programs.trial(order.task)
+    def __init__(self, programs: ElitePrograms, request: DrawRequest, at_once: Mapping[int, int]) -> None:
+        self._programs, self._request, self._at_once = programs, request, at_once
+        self._trial = programs.trial(request.task)
         self._names = {cell: elite.name or "" for cell, elite in programs.elites.items()}
-        self._seen: dict[str, set[str]] = {}  # by program, what was dealt
+        self._seen: dict[str, set[str]] = {}  # by program, the personas drawn
         self._made: list[Member] = []
         self._cells: dict[int, Iterator[Member]] = {}
-        self._failed: dict[str, str] = {}  # by program, why
+        self._failed: dict[str, str] = {}  # by program, the reason
 
-    def next(self, place: _Place) -> Member:
-        """The member for a place."""
+    def next(self, slot: _Slot) -> Member:
+        """The member for a slot."""
         while True:
-            member = self._of(place.cell)
+            member = self._next_of(slot.cell)
             if member is not None:
                 return member
-            if not place.move():
-                raise self._nobody()
+            if not slot.move():
+                raise self._no_member()
 
-    def _of(self, cell: int) -> Member | None:
-        """The next member that a cell has to give; None if it has none, or its program fails."""
+    def _next_of(self, cell: int) -> Member | None:
+        """The next member of a cell; None if it has none, or its program fails."""
         program = self._programs.elites[cell].program_id
         if program in self._failed or self._excluded(cell):
             return None
@@ -167,21 +163,21 @@ class _Making:
             return None
 
     def _excluded(self, cell: int) -> bool:
-        """Whether the condition cannot hold in a cell, whoever is made there."""
-        if self._order.where is None:
+        """Whether the condition cannot hold for any persona of a cell."""
+        if self._request.where is None:
             return False
         known = {"cell": np.array([float(cell)]), **{
-            name: np.array([text], dtype=object) for name, text in (("cell_name", self._names[cell]), ("task", self._order.task.id))
+            name: np.array([text], dtype=object) for name, text in (("cell_name", self._names[cell]), ("task", self._request.task.id))
         }}  # fmt: skip
-        return bool(self._order.where.excluded(known, 1)[0])
+        return bool(self._request.where.excluded(known, 1)[0])
 
     def _endless(self, cell: int) -> Iterator[Member]:
-        """A cell's members without repetition; when they are used up, all over again."""
-        dealt: list[Member] = []
+        """A cell's members without repetition; when they are used up, all of them again."""
+        drawn: list[Member] = []
         for member in self._new(cell):
-            dealt.append(member)
+            drawn.append(member)
             yield member
-        yield from cycle(dealt)
+        yield from cycle(drawn)
 
     def _new(self, cell: int) -> Iterator[Member]:
         seen = self._seen.setdefault(self._programs.elites[cell].program_id, set())
@@ -189,7 +185,8 @@ class _Making:
         for members in self._calls(cell):
             idle += 1
             for member in members:
-                content = _content(member)
+                assert member.episode.persona is not None
+                content = member.episode.persona.model_dump_json(exclude={"id"})
                 if content not in seen:
                     seen.add(content)
                     idle = 0
@@ -198,44 +195,38 @@ class _Making:
                 return
 
     def _calls(self, cell: int) -> Iterator[list[Member]]:
-        """What call after call of the cell's program gives, of what the condition matches."""
+        """For each call of the cell's program, the members that fulfil the condition."""
         program = self._programs.elites[cell].program_id
         number, at_once = 0, self._at_once.get(cell, 1)
         while True:
             numbers = range(number, number + min(at_once, _CALLS_AT_ONCE))
-            seeds = [seed_of(self._order.seed, program, cell, one, "generate") for one in numbers]
-            for call, personas in zip(numbers, self._programs.call(program, self._order.task, seeds), strict=True):
-                episodes = [self._episode(f"{program[:8]}-{cell}-{call}-{one.id}", slot, one) for slot, one in enumerate(personas)]
+            seeds = [seed_of(self._request.seed, program, cell, one, "generate") for one in numbers]
+            for call, personas in zip(numbers, self._programs.call(program, self._request.task, seeds), strict=True):
+                episodes = [self._unplayed(f"{program[:8]}-{cell}-{call}-{one.id}", slot, one) for slot, one in enumerate(personas)]
                 tried = self._trial(episodes) if self._trial is not None else episodes
                 yield self._matching([Member(program, replace(episode, cell=cell)) for episode in tried])
             number, at_once = numbers.stop, 2 * at_once
 
-    def _episode(self, name: str, slot: int, persona: Persona) -> Episode:
-        """The persona's episode as it is until it is played."""
-        item = PlanItem(self._order.task.id, slot, seed_of(self._order.seed, name, "episode"))
+    def _unplayed(self, name: str, slot: int, persona: Persona) -> Episode:
+        """The persona's episode before it is played."""
+        item = PlanItem(self._request.task.id, slot, seed_of(self._request.seed, name, "episode"))
         named = persona.model_copy(update={"id": name})
         return Episode(item, "failed", persona=named, reason="not played", fault="infrastructure")
 
     def _matching(self, members: list[Member]) -> list[Member]:
-        if self._order.where is None:
+        if self._request.where is None:
             return members
         self._made += members
-        return list(compress(members, Pool(members, self._names).matching(self._order.where)))
+        return list(compress(members, Pool(members, self._names).matching(self._request.where)))
 
-    def _nobody(self) -> PersonaevoError:
-        """Why no cell has anybody to give."""
-        where = self._order.where
+    def _no_member(self) -> PersonaevoError:
+        """The error if no cell has a member."""
+        where = self._request.where
         if where is not None and self._made:
             return Pool(self._made, self._names).no_match(where, np.ones(len(self._made), dtype=bool))
         if self._failed:
             reason = next(iter(self._failed.values()))
             advice = "" if reason.endswith(_NO_MODEL) else "; give a task like those of the search"
-            return ProgramError(f"every program of the archive fails on '{one_line(self._order.task.goal)}': {reason}{advice}")
-        assert where is not None  # else a cell whose program does not fail gives somebody
+            return ProgramError(f"every program of the archive fails on '{one_line(self._request.task.goal)}': {reason}{advice}")
+        assert where is not None  # without a condition every program that does not fail has members
         return ConfigError(f"where: '{one_line(where.text)}' holds in none of the {len(self._names)} cells that have a program")
-
-
-def _content(member: Member) -> str:
-    persona = member.episode.persona
-    assert persona is not None
-    return persona.model_dump_json(exclude={"id"})

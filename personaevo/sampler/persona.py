@@ -1,19 +1,18 @@
-"""What a sample consists of."""
+"""The personas that can be sampled, and how strategies choose and draw them."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from personaevo.simulate.persona import Persona
+from personaevo.simulate import persona as simulated
 
 
-class SampledPersona(Persona):
-    """A persona and where it comes from: the archive (its name or path, as given) and its domain, the program that made it, the cell and
-    the task.
+class SampledPersona(simulated.Persona):
+    """A persona and its origin: the archive (its name or path, as given) and its domain, the program that made it, the cell and the task.
 
-    A *stored* persona was played in the search: ``cell`` (number and name) is the one in which its own dialogue was measured, and
-    ``measured`` has what was measured there, by feature. One that was made for a new task was asked of the elite program of ``cell``,
-    which reaches that cell with some of its personas: how this one behaves is in ``measured`` if it was tried out, else that is empty.
+    A *stored* persona was played in the search: ``cell`` (number and name) is the cell of its own dialogue, and ``measured`` maps features
+    to their values in it. A persona for a new task was made by the elite program of ``cell``, which reaches that cell with some of its
+    personas: ``measured`` has the values of a trial dialogue, and is empty if there was none.
     """
 
     program: str

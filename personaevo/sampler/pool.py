@@ -1,4 +1,4 @@
-"""Personas with what is known of each, as columns for ``where``; and which of them a sample may draw."""
+"""The personas that can be sampled, with their measurements as columns for ``where``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _OWN_NAMES: Mapping[str, type] = {
 
 
 def measured(episode: Episode) -> dict[str, float]:
-    """What was measured in an episode, by feature; empty if nothing was, or with another set of features than is installed."""
+    """An episode's fingerprint by feature; empty if it has none, or one of another feature set than the installed one."""
     names = definitions.features().names
     return dict(zip(names, episode.fingerprint, strict=True)) if len(episode.fingerprint) == len(names) else {}
 
 
 class Pool:
-    """Personas of one archive. ``members[i]`` is number i; ``cell_names`` has the names of the cells that there are."""
+    """Personas of one archive. ``members[i]`` is number i; ``cell_names`` maps cells to names."""
 
     def __init__(self, members: Sequence[Member], cell_names: Mapping[int, str]) -> None:
         self.members = members
@@ -48,37 +48,44 @@ class Pool:
 
     @cached_property
     def alike(self) -> Any:
-        """For each persona the number of the first that is the same but for its id: programs of one family make equal ones."""
+        """For each persona the number of the first one that differs only in the id: related programs make equal personas."""
         first: dict[object, int] = {}
-        return np.array([first.setdefault(_content(member), number) for number, member in enumerate(self.members)], dtype=int)
+        numbers = []
+        for number, persona in enumerate(map(_persona, self.members)):
+            asked = tuple(sorted(persona.behaviors.items())), tuple(sorted(persona.dials.items()))
+            numbers.append(first.setdefault((persona.description, persona.policy, asked), number))
+        return np.array(numbers, dtype=int)
 
     @cached_property
     def failed(self) -> Any:
-        """Whether the agent failed each persona: it left without what it came for, or its task did not come through whole."""
-        return np.array([_failed(member.episode) for member in self.members], dtype=bool)
+        """Whether the agent failed each persona: the user left without success, or the task was not preserved."""
+        episodes = [member.episode for member in self.members]
+        return np.array([episode.outcome != "completed" or episode.preservation < 1.0 for episode in episodes], dtype=bool)
 
     @cached_property
     def human_like(self) -> Any:
-        """Whether the judge takes each for a person rather than for a simulator."""
+        """Whether the judge classifies each as human (P(human) of at least ½)."""
         return np.array([(member.episode.p_human or 0.0) >= 0.5 for member in self.members], dtype=bool)
 
     @cached_property
     def kinds(self) -> Mapping[str, type]:
-        """The names that ``where`` may use. The first meaning of a name counts: its own names, features, dials, behaviors."""
+        """The names that ``where`` may use, with types. The first meaning of a name applies: own names, features, dials, behaviors."""
         axes = {name for member in self.members for name in _persona(member).behaviors if name.isidentifier()}
         named = [*definitions.features().names, *definitions.dials(), *sorted(axes)]
         return {**_OWN_NAMES, **{name: float for name in named if name not in _OWN_NAMES}}
 
     @cached_property
     def columns(self) -> Mapping[str, Any]:
-        """A column of values for each name: what is unset is NaN or None."""
+        """A column of values for each name; missing values are NaN or None."""
         features = definitions.features().names
-        values = np.array([_row(member.episode, len(features)) for member in self.members], dtype=float).reshape(len(self), len(features))
+        shown = [member.episode.fingerprint for member in self.members]
+        shown = [values if len(values) == len(features) else (np.nan,) * len(features) for values in shown]
+        values = np.array(shown, dtype=float).reshape(len(self), len(features))
         asked = [name for name, kind in self.kinds.items() if kind is not str and name not in features and name not in _OWN_NAMES]
-        return {**dict(zip(features, values.T, strict=True)), **{name: self._asked(name) for name in asked}, **self._own()}
+        return {**dict(zip(features, values.T, strict=True)), **{name: self._requested(name) for name in asked}, **self._own()}
 
-    def _asked(self, name: str) -> Floats:
-        """A dial or a behavior as each persona has it."""
+    def _requested(self, name: str) -> Floats:
+        """The value of a dial or a behavior of each persona."""
         dial = name in definitions.dials()
         found = [(persona.dials if dial else persona.behaviors).get(name, np.nan) for persona in map(_persona, self.members)]
         return np.array(found, dtype=float)
@@ -96,11 +103,11 @@ class Pool:
         }
 
     def matching(self, where: Where) -> Any:
-        """Which personas certainly fulfil a condition."""
+        """Which personas fulfil a condition for certain."""
         return where.mask(self.columns, len(self))
 
     def no_match(self, where: Where, considered: Any) -> ConfigError:
-        """The error for a condition that none of the personas ``considered`` fulfils: says which part of it none does."""
+        """The error for a condition that none of the personas ``considered`` fulfils; it names the parts that none fulfils."""
         count = int(considered.sum())
         columns = {name: values[considered] for name, values in self.columns.items()}
         parts = where.parts(columns, count)
@@ -114,17 +121,3 @@ def _persona(member: Member) -> Persona:
     persona = member.episode.persona
     assert persona is not None  # a population has no other members
     return persona
-
-
-def _content(member: Member) -> object:
-    persona = _persona(member)
-    asked = tuple(sorted(persona.behaviors.items())), tuple(sorted(persona.dials.items()))
-    return persona.description, persona.policy, asked
-
-
-def _failed(episode: Episode) -> bool:
-    return episode.outcome != "completed" or episode.preservation < 1.0
-
-
-def _row(episode: Episode, width: int) -> tuple[float, ...]:
-    return episode.fingerprint if len(episode.fingerprint) == width else (np.nan,) * width

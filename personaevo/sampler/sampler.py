@@ -1,11 +1,10 @@
-"""Drawing personas from an archive: the stored ones with what was measured of them, or new ones for a new task."""
+"""Sample personas from an archive: stored ones with their measurements, or new ones for a new task."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from importlib import import_module
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -16,30 +15,31 @@ from personaevo import content
 from personaevo.archive import Archive, Elite, Member
 from personaevo.errors import ArchiveError, ConfigError, InputError
 from personaevo.records import Task, Tier
-from personaevo.sampler.draw import dealt
+from personaevo.sampler.draw import draw_personas
 from personaevo.sampler.persona import SampledPersona
 from personaevo.sampler.pool import Pool, measured
-from personaevo.sampler.strategies import Choice, Strategy, choose, weigh
+from personaevo.sampler.strategies import Selection, Strategy, choose, weigh
+from personaevo.sampler.tasks import known_tasks, stored_id
 from personaevo.simulate.given import as_task
 from personaevo.where import Where, parse
 
 if TYPE_CHECKING:
     from personaevo.models import Models
-    from personaevo.sampler.fresh import Programs
+    from personaevo.sampler.fresh import ElitePrograms
 
 MAX_PERSONAS = 100_000
-_CHOICES_KEPT = 32
+_CACHED_SELECTIONS = 32
 
 
 class PersonaSampler:
     """Samples personas from the latest run of an archive: a file, or a packaged archive by its name ("service").
 
-    All that is drawn from is read once, here; the file is not kept open. Safe to use from several threads, after a fork, and (pickled) in
-    other processes. A context manager; only new tasks start a sandbox, of the given tier, which ends with it. ``models`` has the model
-    ("generator") that programs may ask.
+    The archive is read once, on creation, and then closed. Safe to use from several threads, after a fork, and (pickled) in other
+    processes. A context manager: it ends the sandbox, of the given tier, that only new tasks start. ``models`` has the model ("generator")
+    that programs may ask.
 
     Raises:
-        ArchiveError: there is no such archive, it cannot be read, or holds no elite yet.
+        ArchiveError: there is no such archive, it cannot be read, or it has no elite yet.
         SandboxError: there is no such tier.
     """
 
@@ -51,18 +51,18 @@ class PersonaSampler:
             self._sources = archive.sources({elite.program_id for elite in found.elites})
         self.elites: tuple[Elite, ...] = found.elites
         if not self.elites:
-            raise ArchiveError(f"archive {self.archive} holds no elite yet: let its search go on, then sample")
+            raise ArchiveError(f"archive {self.archive} holds no elite yet: continue its search first")
         self.settings: Mapping[str, Any] = run.settings
         self._masses = {int(cell["cell"]): float(cell["mass"]) for cell in run.cells}
         self._pool = Pool(found.members, {int(cell["cell"]): str(cell["name"]) for cell in run.cells})
         self._tier, self._models = sandbox, models
-        self._choice = lru_cache(_CHOICES_KEPT)(self._chosen)
+        self._selection = lru_cache(_CACHED_SELECTIONS)(self._select)
         if sandbox != "kernel":
-            _ = self._programs  # an unknown tier is told of now, and so is one without walls
+            _ = self._programs  # raises now for an unknown tier, and warns of the weak one
 
     @property
     def domain(self) -> str:
-        """The domain that was searched."""
+        """The domain of the search."""
         return str(self.settings.get("domain", ""))
 
     @cached_property
@@ -72,17 +72,16 @@ class PersonaSampler:
 
     @property
     def names(self) -> Mapping[str, type]:
-        """What ``where`` may name: ``str`` is text, all else a number."""
+        """The names that ``where`` may use: ``str`` is text, other types are numbers."""
         return self._pool.kinds
 
     def goals(self) -> dict[str, str]:
-        """The goals of the search's tasks by id, as far as its file of tasks, or its domain's, is at hand."""
+        """The goals of the search's tasks by id; empty if its task file, or its domain's, is not available."""
         return {name: task.goal for name, task in self.known_tasks().items()}
 
     def known_tasks(self) -> dict[str, Task]:
-        """The search's tasks by id, as far as its file of tasks, or its domain's, is at hand."""
-        known: dict[str, Task] = import_module("personaevo.sampler.tasks").known_tasks(self.settings)
-        return known
+        """The search's tasks by id; empty if its task file, or its domain's, is not available."""
+        return known_tasks(self.settings)
 
     def sample(
         self, task: Task | Mapping[str, Any] | str | None = None, n: int = 5, seed: int = 0, strategy: Strategy = "human",
@@ -91,28 +90,28 @@ class PersonaSampler:
         """``n`` personas for a task: a record, a dict with at least ``goal``, the goal as text, or the id of a task of the archive.
 
         For None (any task) and for tasks of the archive these are *stored* personas: those of the elites of all cells and of the best
-        program that holds the floor of task preservation, each in the cell in which its own completed dialogue was measured. For another
-        task the elite programs are run, called as in the search, and their personas count for the cell whose elite was asked; each is
-        tried out in one dialogue of the embedded engine, if the search used that on both sides.
+        program that satisfies the task preservation constraint, each in the cell of its own completed dialogue. For another task the elite
+        programs are run, called as in the search, and their personas belong to the cell of the elite; each plays one trial dialogue of the
+        embedded engine, if the search used that for both roles.
 
-        Strategies: "human" draws cells as people fill them; "uniform" all cells alike; "hard" draws users with whom agents fail. Of them a
-        stored one is taken for a person (P(human) of at least ½); the agent *failed* it if it gave up or ran into the turn limit, or if
-        the task did not come through whole (preservation below 1). Cells are drawn by the share of such failures, pulled towards the share
-        over all cells as by two more dialogues; within a cell those that were failed come first. New personas have no history: of them
-        only the cells are drawn so.
+        Strategies: "human" draws cells by their share of people; "uniform" all cells with equal weight; "hard" draws users with whom
+        agents fail. For "hard", stored personas must be classified as human (P(human) of at least ½); the agent *failed* one that gave up
+        or reached the turn limit, or whose task was not preserved (preservation below 1). Cells are weighted by the share of such
+        failures, shrunk towards the overall share by two pseudo-episodes; within a cell failed ones come first. New personas have no
+        history: "hard" affects only the choice of their cells.
 
-        Cells are drawn quasi-randomly (golden ratio), so that few draws spread, and nobody twice before all that match were drawn; a cell
-        whose personas are used up is left out until then. Equal arguments give equal personas in every process; a shorter sample is the
-        beginning of a longer one. A program that fails on the task is passed over.
+        Cells are drawn quasi-randomly (golden ratio), so that few draws are well spread, and without replacement until all that match were
+        drawn; a cell whose personas are used up is left out until then. Equal arguments give equal personas in every process; a shorter
+        sample is a prefix of a longer one. A program that fails on the task is skipped.
 
-        ``where`` (see ``personaevo.where``) names features (as measured), dials that no feature shows (as asked for), axes of the programs
-        (their levels), ``cell``, ``cell_name``, ``task``, ``outcome``, ``p_human`` and ``preservation``. What is unset never matches.
+        ``where`` (see ``personaevo.where``) can use features (as measured), dials without a feature (as requested), axes of the programs
+        (their levels), ``cell``, ``cell_name``, ``task``, ``outcome``, ``p_human`` and ``preservation``. Missing values never match.
 
         Raises:
-            InputError, ConfigError: an argument is not of the expected form, or nobody matches.
+            InputError, ConfigError: an argument does not have the expected form, or no persona matches.
             ProgramError: every program fails on the task.
             ArchiveError: a stored program is not the one that was scored; or there are no stored personas.
-            SandboxError: this machine has not the sandbox tier.
+            SandboxError: this machine does not support the sandbox tier.
         """
         if not 1 <= n <= MAX_PERSONAS:
             raise InputError(f"n: expected 1 to {MAX_PERSONAS:,} personas, got {n}")
@@ -121,12 +120,12 @@ class PersonaSampler:
         stored = self._stored(task)
         if isinstance(stored, Task):
             return [self._sampled(member) for member in self._made(stored, n, seed, strategy, where)]
-        choice = self._choice(stored, strategy, where)
-        numbers = islice(dealt(choice.decks, choice.weights, f"{seed}\x1f{stored or ''}"), n)
+        selection = self._selection(stored, strategy, where)
+        numbers = islice(draw_personas(selection.groups, selection.weights, f"{seed}\x1f{stored or ''}"), n)
         return [self._sampled(self._pool.members[number], stored=True) for number in numbers]
 
     def close(self) -> None:
-        """Ends the sandbox; a later sample starts another if it needs one."""
+        """End the sandbox; a later sample starts a new one if necessary."""
         if "_programs" in self.__dict__:
             self._programs.close()
 
@@ -139,23 +138,21 @@ class PersonaSampler:
     def __getstate__(self) -> dict[str, Any]:
         if self._models is not None:
             raise ConfigError("a sampler with models cannot be sent to another process: make one there")
-        return {name: value for name, value in self.__dict__.items() if name not in ("_programs", "_choice")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_programs", "_selection")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _choice=lru_cache(_CHOICES_KEPT)(self._chosen))
-
-    # --- inside
+        self.__dict__.update(state, _selection=lru_cache(_CACHED_SELECTIONS)(self._select))
 
     def _stored(self, task: Task | Mapping[str, Any] | str | None) -> Task | str | None:
-        """The id of the stored task that is meant (None is any), or a task that is not stored."""
+        """The id of the stored task (None is any), or the given task if it is not stored."""
         if task is None or (isinstance(task, str) and task in self.tasks):
             return task
         given = as_task(task, self.domain)
-        found: str | None = import_module("personaevo.sampler.tasks").stored_id(given, self.tasks, self.known_tasks())
+        found = stored_id(given, self.tasks, self.known_tasks())
         return given if found is None else found
 
-    def _chosen(self, task: str | None, strategy: Strategy, where: str | None) -> Choice:
-        """What may be drawn of the stored personas."""
+    def _select(self, task: str | None, strategy: Strategy, where: str | None) -> Selection:
+        """The stored personas that may be drawn, and the weights of their cells."""
         selected = np.ones(len(self._pool), dtype=bool) if task is None else self._pool.tasks == task
         if not selected.any():
             raise ArchiveError(f"archive {self.archive} holds no personas of its elites: give a task, and its programs make some")
@@ -173,13 +170,13 @@ class PersonaSampler:
         return parse(where, self._pool.kinds)
 
     def _made(self, task: Task, n: int, seed: int, strategy: Strategy, where: str | None) -> list[Member]:
-        fresh = import_module("personaevo.sampler.fresh")
+        from personaevo.sampler.fresh import DrawRequest  # noqa: PLC0415 - see _programs
+
         condition = None if where is None else self._parsed(where)
-        members: list[Member] = self._programs.draw(fresh.Order(task, n, seed, self._weights(strategy), condition))
-        return members
+        return self._programs.draw(DrawRequest(task, n, seed, self._weights(strategy), condition))
 
     def _weights(self, strategy: Strategy) -> Mapping[int, float]:
-        """Of the cells that have an elite."""
+        """The weights of the cells that have an elite."""
         cells = [elite.cell for elite in self.elites]
         known = weigh(self._pool, self._pool.human_like, strategy, self._masses) if strategy == "hard" else self._masses
         if strategy == "uniform":
@@ -187,12 +184,10 @@ class PersonaSampler:
         return {cell: known.get(cell, 0.0) for cell in cells}
 
     @cached_property
-    def _programs(self) -> Programs:
-        """Imported when needed: stored personas are drawn without what running programs takes."""
-        made: Programs = import_module("personaevo.sampler.fresh").Programs(
-            self.elites, self._sources, self.settings, self._tier, self._models
-        )
-        return made
+    def _programs(self) -> ElitePrograms:
+        from personaevo.sampler.fresh import ElitePrograms  # noqa: PLC0415 - slow to import, and stored personas do not need it
+
+        return ElitePrograms(self.elites, self._sources, self.settings, self._tier, self._models)
 
     def _sampled(self, member: Member, *, stored: bool = False) -> SampledPersona:
         episode, persona = member.episode, member.episode.persona

@@ -1,4 +1,4 @@
-"""What a strategy draws: which stored personas, in which order within a cell, and how wide each cell is."""
+"""Sampling strategies: the stored personas that may be drawn, their order within a cell, and the weight of each cell."""
 
 from __future__ import annotations
 
@@ -9,41 +9,43 @@ from typing import Any, Literal
 import numpy as np
 
 from personaevo.errors import ConfigError
-from personaevo.sampler.draw import Decks
+from personaevo.sampler.draw import PersonaGroups
 from personaevo.sampler.pool import Pool
 
 Strategy = Literal["human", "uniform", "hard"]
-_PRIOR = 2.0  # episodes with the failure share of all, added to those of each cell
+_PRIOR = 2.0  # pseudo-episodes with the overall failure rate, added to those of each cell
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """The personas that may be drawn, by cell, and the weight of each cell."""
 
-    decks: Decks
+    groups: PersonaGroups
     weights: Mapping[int, float]
 
 
-def choose(pool: Pool, selected: Any, strategy: Strategy, masses: Mapping[int, float]) -> Choice:
-    """The choice among the personas ``selected`` (a boolean for each); of those that are the same, the first one.
+def choose(pool: Pool, selected: Any, strategy: Strategy, masses: Mapping[int, float]) -> Selection:
+    """Choose among the personas ``selected`` (a boolean for each); of equal personas the first is used.
 
     Raises:
-        ConfigError: the strategy is "hard", and none of them is taken for a person.
+        ConfigError: the strategy is "hard", and none of them is classified as human.
     """
+    if strategy == "hard" and not (selected & pool.human_like).any():
+        raise ConfigError(f"strategy hard: none of the {int(selected.sum()):,} personas is classified as human (p_human >= 0.5)")
     if strategy == "hard":
-        selected = _human_like(pool, selected)
+        selected = selected & pool.human_like
     numbers = np.unique(pool.alike[selected], return_index=True)[1]
     kept = np.flatnonzero(selected)[np.sort(numbers)]
     cells = pool.cells[kept]
-    decks = {int(cell): _groups(pool, kept[cells == cell], strategy) for cell in np.unique(cells)}
-    return Choice(decks, weigh(pool, selected, strategy, masses))
+    groups = {int(cell): _groups(pool, kept[cells == cell], strategy) for cell in np.unique(cells)}
+    return Selection(groups, weigh(pool, selected, strategy, masses))
 
 
 def weigh(pool: Pool, selected: Any, strategy: Strategy, masses: Mapping[int, float]) -> dict[int, float]:
-    """The weight of each cell in which one of the personas ``selected`` lies.
+    """The weight of each cell that contains one of the personas ``selected``.
 
-    "human" is people's share of the cell, "uniform" is 1, "hard" the share of the selected personas there that the agent failed,
-    (failed + 2 s) / (all + 2) with s the share over all cells, (failed + 1) / (all + 2): one episode alone says little.
+    "human": the share of people in the cell. "uniform": 1. "hard": the share of the selected personas there that the agent failed, shrunk
+    towards the overall share s as (failed + 2 s) / (all + 2), with s = (failed + 1) / (all + 2) over all cells.
     """
     cells = [int(cell) for cell in np.unique(pool.cells[selected])]
     if strategy == "human":
@@ -58,15 +60,8 @@ def weigh(pool: Pool, selected: Any, strategy: Strategy, masses: Mapping[int, fl
     }
 
 
-def _human_like(pool: Pool, selected: Any) -> Any:
-    kept = selected & pool.human_like
-    if not kept.any():
-        raise ConfigError(f"strategy hard: none of the {int(selected.sum()):,} personas is taken for a person (p_human >= 0.5)")
-    return kept
-
-
 def _groups(pool: Pool, numbers: Any, strategy: Strategy) -> tuple[Any, ...]:
-    """One group, shuffled as a whole; for "hard" those that the agent failed come first."""
+    """One group, which is shuffled as a whole; for "hard" a first group of those that the agent failed."""
     if strategy != "hard":
         return (numbers,)
     failed = pool.failed[numbers]

@@ -1,4 +1,4 @@
-"""The task that a sample is for: as it was given, or one of those that the archive's programs were scored on."""
+"""Sample personas from an archive: stored ones with their measurements, or new ones for a new task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from personaevo.records import Task
 
 
 def known_tasks(settings: Mapping[str, Any]) -> dict[str, Task]:
-    """The tasks of a run by id, from its own file or its domain's; none if that is not at hand."""
+    """The tasks of a run by id, from its own file or its domain's; empty if the file is not available."""
     file, domain = settings.get("tasks"), str(settings.get("domain", ""))
     if file is None and domain in domain_names():
         file = domain_files(domain).tasks
@@ -22,12 +22,9 @@ def known_tasks(settings: Mapping[str, Any]) -> dict[str, Task]:
 
 
 def stored_id(task: Task, stored: frozenset[str], known: Mapping[str, Task]) -> str | None:
-    """The id of the stored task that ``task`` is: that of the same content, or of the same id where the content is not known."""
+    """The id of the stored task equal to ``task``: with the same content, or with the same id if its content is not known."""
     if task.id in stored and task.id not in known:
         return task.id
-    same = (one for name, one in known.items() if name in stored and _content(one) == _content(task))
+    content = task.goal, task.facts, task.context
+    same = (one for name, one in known.items() if name in stored and (one.goal, one.facts, one.context) == content)
     return next((one.id for one in same), None)
-
-
-def _content(task: Task) -> object:
-    return task.goal, task.facts, task.context

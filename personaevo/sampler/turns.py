@@ -1,4 +1,4 @@
-"""The first turns of a persona, directed: what a simulator with a hook gets."""
+"""Export personas as rows in the formats of other evaluation tools, and their example turns with stage directions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from personaevo.simulate.seeds import seed_of
 
 
 class Turn(TypedDict):
-    """What was heard (None at the opening), the stage direction, and the turn in words."""
+    """One turn of the user: the agent's message before it (None at the opening), the stage direction, and the drafted text."""
 
     heard: str | None
     direction: str
@@ -23,9 +23,9 @@ class Turn(TypedDict):
 
 
 def example_turns(persona: SampledPersona, tasks: Mapping[str, Task], seed: int, count: int = 3) -> list[Turn]:
-    """The first ``count`` turns (fewer if one of them leaves before) against the scripted agent of the persona's domain.
+    """The first ``count`` turns of the persona with the scripted agent of its domain; fewer if the dialogue ends earlier.
 
-    ``tasks`` has tasks by id. There are none where the persona's task is not among them, or its domain is not at hand. Equal arguments
+    ``tasks`` maps ids to tasks. The list is empty if the persona's task is not among them, or its domain is not available. Equal arguments
     give equal turns.
     """
     task = tasks.get(persona.task)

@@ -1,4 +1,4 @@
-"""Stress-testing an agent: it talks with a population of users drawn from an archive, and with persona-free ones beside them."""
+"""Stress-test an agent with a population of users sampled from an archive, and with persona-free users for comparison."""
 
 from personaevo.stress.result import StressResult
 from personaevo.stress.run import stress_agent

@@ -1,4 +1,4 @@
-"""What the dialogues come to: likeness to people, success by kind of user and by behavior, and which dialogues to read."""
+"""Evaluate the dialogues of a stress test (likeness to people, success by kind of user and by behavior), and print the report."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from personaevo.measure.fingerprint import Feature
 from personaevo.measure.rates import benjamini_hochberg
 from personaevo.records import Floats
 from personaevo.reference import Reference
-from personaevo.stress.play import Talk
+from personaevo.stress.play import StressDialogue
 from personaevo.stress.result import CellRate, Contrast, Difference, Likeness, Rate, StressResult
 
-MIN_GROUP = 5  # users on each side of a contrast
-MIN_CONTROL = 20  # persona-free dialogues that a judge is trained against
+MIN_GROUP = 5  # users in each group of a contrast
+MIN_CONTROL = 20  # persona-free dialogues to train a judge
 _WORST = 3
 _EMBEDDED = "users are the embedded engine, a test bed; play them by a model (role user) to learn about real use"
-_NOBODY_CONTENT = "nobody left content: embedded users do when the agent asks 'Is there anything else?'; or give a check of your own"
+_NO_SUCCESS = "no user left content: embedded users do when the agent asks 'Is there anything else?'; or give a check of your own"
 
 
 def conclude(
-    agent: str, settings: dict[str, Any], talks: Sequence[Talk], control: Sequence[Talk], people: Reference | None, notes: list[str]
+    agent: str, settings: dict[str, Any], talks: Sequence[StressDialogue], control: Sequence[StressDialogue], people: Reference | None,
+    notes: list[str],
 ) -> StressResult:
-    """All that the dialogues show; without ``people`` there is no P(human)."""
+    """The result of a stress test; without ``people`` there is no P(human)."""
     likeness = None
     if people is not None:
         talks, control, likeness = _judged(talks, control, people, int(settings["seed"]))
@@ -38,16 +39,16 @@ def conclude(
     if settings["user"] == "embedded":
         notes = [*notes, _EMBEDDED]
         if settings["success"] != "own check" and not any(talk.success for talk in (*talks, *control)):
-            notes.append(_NOBODY_CONTENT)
+            notes.append(_NO_SUCCESS)
     return StressResult(
         agent, settings, tuple(talks), tuple(control), _by_cell(talks), _by_behavior(talks), likeness, _to_read(talks), tuple(notes)
     )
 
 
 def _judged(
-    talks: Sequence[Talk], control: Sequence[Talk], people: Reference, seed: int
-) -> tuple[Sequence[Talk], Sequence[Talk], Likeness | None]:
-    """The dialogues with their P(human), by a judge of people against the persona-free users of this very agent."""
+    talks: Sequence[StressDialogue], control: Sequence[StressDialogue], people: Reference, seed: int
+) -> tuple[Sequence[StressDialogue], Sequence[StressDialogue], Likeness | None]:
+    """Add P(human) to the dialogues, by a judge trained on people against this agent's persona-free users."""
     done = [talk for talk in control if talk.episode.state == "completed"]
     shown = [talk for talk in talks if talk.episode.state == "completed"]
     tasks = [talk.task.id for talk in done]
@@ -62,9 +63,9 @@ def _judged(
     return next(sides), next(sides), likeness
 
 
-def _by_cell(talks: Sequence[Talk]) -> tuple[CellRate, ...]:
-    """Success with each kind of user, the lowest first; those who were not met come last."""
-    cells: dict[int, list[Talk]] = defaultdict(list)
+def _by_cell(talks: Sequence[StressDialogue]) -> tuple[CellRate, ...]:
+    """Success with each kind of user, the lowest first; kinds without played dialogues come last."""
+    cells: dict[int, list[StressDialogue]] = defaultdict(list)
     names: dict[int, str] = {}
     for talk in talks:
         if talk.persona is not None:
@@ -74,8 +75,8 @@ def _by_cell(talks: Sequence[Talk]) -> tuple[CellRate, ...]:
     return tuple(sorted(rates, key=lambda one: 2.0 if one.success.mean is None else one.success.mean))
 
 
-def _by_behavior(talks: Sequence[Talk]) -> tuple[Contrast, ...]:
-    """Success by what users are known to do beforehand; behaviors in which too few differ are left out."""
+def _by_behavior(talks: Sequence[StressDialogue]) -> tuple[Contrast, ...]:
+    """Success by the users' earlier behavior; behaviors in which too few users differ are left out."""
     played = [talk for talk in talks if talk.ending != "not played"]
     contrasts = [one for feature in definitions.features().features if (one := _contrast(feature, played)) is not None]
     adjusted = benjamini_hochberg([one.difference.p for one in contrasts])
@@ -83,7 +84,7 @@ def _by_behavior(talks: Sequence[Talk]) -> tuple[Contrast, ...]:
     return tuple(sorted(compared, key=lambda one: one.difference.p))
 
 
-def _contrast(feature: Feature, talks: Sequence[Talk]) -> Contrast | None:
+def _contrast(feature: Feature, talks: Sequence[StressDialogue]) -> Contrast | None:
     known = [(value, talk) for talk in talks if (value := _shown(talk, feature.name)) is not None]
     bounds = _thirds(np.array([value for value, _ in known]))
     if bounds is None:
@@ -97,8 +98,8 @@ def _contrast(feature: Feature, talks: Sequence[Talk]) -> Contrast | None:
 
 
 def _thirds(values: Floats) -> tuple[float, float] | None:
-    """Where the lower third ends and the upper third begins. Where a third and more do alike (most often: nothing of it), those against
-    the others, on the side where more of these are. None if all do alike."""
+    """The end of the lower third and the start of the upper third. If a third or more have the same value (often 0), they are compared with
+    the larger side of the others. None if all values are the same."""
     if not len(values) or values.min() == values.max():
         return None
     low_to, high_from = map(float, np.quantile(values, [1 / 3, 2 / 3]))
@@ -108,19 +109,19 @@ def _thirds(values: Floats) -> tuple[float, float] | None:
     return (low_to, float(above.min())) if len(above) >= len(below) else (float(below.max()), high_from)
 
 
-def _shown(talk: Talk, feature: str) -> float | None:
-    """What the persona was measured to do, else what it asks for; None if neither is known."""
+def _shown(talk: StressDialogue, feature: str) -> float | None:
+    """The persona's measured value of a feature, else its dial; None if neither is known."""
     persona = talk.persona
     if persona is None:
         return None
     return persona.measured.get(feature, persona.dials.get(feature))
 
 
-def _to_read(talks: Sequence[Talk]) -> tuple[Talk, ...]:
-    """The worst dialogues, failed by the likeliest people and of different kinds, and the success of the likeliest person."""
+def _to_read(talks: Sequence[StressDialogue]) -> tuple[StressDialogue, ...]:
+    """The worst dialogues (failures with the highest P(human), of different kinds of user) and the best success."""
     likely = sorted((talk for talk in talks if talk.ending != "not played"), key=lambda talk: (-(talk.episode.p_human or 0.0), talk.id))
     failed = [talk for talk in likely if not talk.success]
-    kinds: dict[int | None, Talk] = {}
+    kinds: dict[int | None, StressDialogue] = {}
     for talk in failed:
         kinds.setdefault(talk.persona.cell if talk.persona else None, talk)
     first = list(kinds.values())

@@ -1,4 +1,4 @@
-"""Dialogues in a file of JSON lines, each written as it ends: a run that was stopped goes on with them."""
+"""Run an agent with a population of users, to find the users with whom it fails; dialogues are stored in a file to resume from."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from personaevo.errors import InputError
 from personaevo.records import Episode, PlanItem, Task
 from personaevo.sampler import SampledPersona
 from personaevo.simulate.measuring import measured
-from personaevo.stress.play import Talk
+from personaevo.stress.play import StressDialogue
 from personaevo.stress.result import row_of
 
 
-class KeptTalks:
-    """A context manager over the file. With ``resume`` what it holds is read; else it must not be there."""
+class DialogueFile:
+    """A context manager over the file. With ``resume`` its dialogues are read; else it must not exist."""
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.path = path
         self._rows = _read(path) if resume and path.exists() else {}
         if not resume and path.exists():
-            raise InputError(f"{path} exists: go on with its dialogues (resume), or give another file")
+            raise InputError(f"{path} exists: continue with its dialogues (resume), or give another file")
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
         try:
-            rewrite(self.path, self._rows.values())  # without what a kill left half-written
+            rewrite(self.path, self._rows.values())  # without a line that was only partly written
             self._file = self.path.open("a", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.path} cannot be written ({(error.strerror or 'no reason given').lower()})") from None
@@ -46,27 +46,27 @@ class KeptTalks:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, talk: Talk) -> None:
-        """Write one down."""
+    def add(self, talk: StressDialogue) -> None:
+        """Append a dialogue."""
         assert self._file is not None
         if talk.id not in self._rows:
             self._rows[talk.id] = row = row_of(talk)
             self._file.write(f"{json.dumps(row, allow_nan=False)}\n")
             self._file.flush()
 
-    def get(self, task: Task, persona: SampledPersona | None, item: PlanItem, losses: tuple[str, ...]) -> Talk | None:
-        """The dialogue that this plan asks for; None if it was not played yet.
+    def get(self, task: Task, persona: SampledPersona | None, item: PlanItem, losses: tuple[str, ...]) -> StressDialogue | None:
+        """The stored dialogue of a planned item; None if it was not played yet.
 
         Raises:
-            InputError: one of that name is there, of other arguments.
+            InputError: the stored dialogue of this id was played with other arguments, or is malformed.
         """
-        empty = Talk(task, persona, Episode(item, "failed"), "not played")
+        empty = StressDialogue(task, persona, Episode(item, "failed"), "not played")
         row = self._rows.get(empty.id)
         if row is None:
             return None
         same = row_of(empty)
         if any(row.get(name) != same[name] for name in ("seed", "domain", "user_id", "persona")):
-            raise InputError(f"{self.path}: dialogue {empty.id} is of other arguments; go on with those that it was begun with")
+            raise InputError(f"{self.path}: dialogue {empty.id} was played with other arguments; resume with the same arguments")
         try:
             turns = tuple((one["role"], one["content"]) for one in row["turns"])
             preservation = row["preservation"]
@@ -74,20 +74,20 @@ class KeptTalks:
                 item, "failed" if preservation is None else "completed", turns, row["outcome"], preservation=preservation or 0.0,
                 persona=persona, reason=row["reason"], fault=row["fault"],
             )  # fmt: skip
-            return Talk(task, persona, measured([episode], losses)[0], row["ending"])
+            return StressDialogue(task, persona, measured([episode], losses)[0], row["ending"])
         except (KeyError, TypeError, ValueError):
-            raise InputError(f"{self.path}: dialogue {empty.id} is not as 'stress' wrote it; give another file") from None
+            raise InputError(f"{self.path}: dialogue {empty.id} was not written by 'stress'; give another file") from None
 
 
 def rewrite(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """The file with these rows; it is never half-written. Raises OSError."""
+    """Replace the file by these rows atomically. Raises OSError."""
     part = path.with_name(f"{path.name}.part")
     part.write_text("".join(f"{json.dumps(row, allow_nan=False)}\n" for row in rows), "utf-8")
     os.replace(part, path)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """The rows by id; a last line without an end was being written when the run was stopped."""
+    """The rows by id, without an incomplete last line."""
     try:
         lines = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -98,5 +98,5 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
             row = json.loads(line)
             found[row["id"]] = row
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{path}, line {number}: no dialogue that 'stress' wrote; give another file") from None
+            raise InputError(f"{path}, line {number}: not a dialogue written by 'stress'; give another file") from None
     return found

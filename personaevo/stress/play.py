@@ -1,4 +1,4 @@
-"""One dialogue of a user with the agent under test, and what became of it. What breaks in the agent is told apart from all else."""
+"""Dialogues with the agent under test, and the result of a stress test. Failures of the agent are distinguished from all others."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _WHOLE = 1.0 - 1e-9  # all checks of task preservation held
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
-    """One planned dialogue: who the user was (None: persona-free) and how it ended.
+class StressDialogue:
+    """One planned dialogue: its user (None: persona-free) and its ending.
 
     "gave up" and "turn limit" are the user's outcome; "agent left": the agent ended it before the user was content; "task not kept": the
-    user was content, but not all checks of task preservation held; "check failed": the caller's own ``success`` said no; "agent failed":
-    it raised something, or gave no answer in time (``episode.reason``); "not played": the user's model failed, which tells nothing about
-    the agent.
+    user was content, but not all checks of task preservation passed; "check failed": the caller's ``success`` returned False; "agent
+    failed": it raised an exception, or gave no answer in time (``episode.reason``); "not played": the user's model failed, which says
+    nothing about the agent.
     """
 
     task: Task
@@ -40,7 +40,7 @@ class Talk:
 
     @property
     def id(self) -> str:
-        """Task, slot and, for a persona-free user, that it was one."""
+        """Task, slot and, for a persona-free user, a mark."""
         return f"{self.task.id}/{self.episode.item.slot}{'' if self.persona else '/persona-free'}"
 
     @property
@@ -50,10 +50,10 @@ class Talk:
 
 
 @dataclass(frozen=True)
-class Table:
-    """What all dialogues share: the domain, who plays user and agent, what text loses before it is measured, what success is (None: the
-    user leaves content with the task kept) and how many seconds a function may take for one answer (None: it sees to that itself). Once
-    ``stopping`` is set, dialogues end before the agent's next turn."""
+class DialogueRunner:
+    """The settings shared by all dialogues: the domain, factories of user and agent, the losses applied to text before it is measured, the
+    success check (None: the user leaves content and the task is preserved) and the seconds that a function may take for one answer (None:
+    the agent has its own timeout). Once ``stopping`` is set, dialogues end before the agent's next turn."""
 
     domain: Domain
     make_user: MakeUser | None
@@ -63,17 +63,17 @@ class Table:
     seconds: float | None
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def play(self, task: Task, persona: SampledPersona | None, item: PlanItem) -> Talk:
-        """One dialogue. Errors of the user's model other than a refusal are raised as they are."""
-        agent = Watched(self.make_agent(task, item, self.domain), self.seconds, self.stopping)
+    def play(self, task: Task, persona: SampledPersona | None, item: PlanItem) -> StressDialogue:
+        """Play one dialogue. Errors of the user's model pass through, except a ReplyError, which makes it "not played"."""
+        agent = WatchedAgent(self.make_agent(task, item, self.domain), self.seconds, self.stopping)
         try:
             episode = run_episode(task, persona, item, self.domain, make_user=self.make_user, make_agent=lambda *_: agent)
         except ReplyError as error:
             episode = Episode(item=item, state="failed", persona=persona, reason=str(error), fault="infrastructure")
         (episode,) = measured([episode], self.losses)
-        return Talk(task, persona, episode, self._ending(episode, agent))
+        return StressDialogue(task, persona, episode, self._ending(episode, agent))
 
-    def _ending(self, episode: Episode, agent: Watched) -> Ending:
+    def _ending(self, episode: Episode, agent: WatchedAgent) -> Ending:
         if episode.state == "failed":
             return "agent failed" if agent.failed else "not played"
         if self.check is not None:
@@ -83,9 +83,9 @@ class Table:
         return "gave up" if episode.outcome == "gave_up" else "agent left" if agent.left else "turn limit"
 
 
-class Watched:
-    """The agent under test in one dialogue: notes whether it ``left`` or ``failed``, and waits ``seconds`` for an answer at most (None: as
-    long as it takes). A function that does not come back is left behind in its thread."""
+class WatchedAgent:
+    """The agent under test in one dialogue: records whether it ``left`` or ``failed``, and waits at most ``seconds`` for an answer (None:
+    no limit). A function that does not return is abandoned in its thread."""
 
     def __init__(self, agent: Agent, seconds: float | None, stopping: threading.Event) -> None:
         self._agent, self._seconds, self._stopping = agent, seconds, stopping
@@ -95,7 +95,7 @@ class Watched:
         """The agent's answer.
 
         Raises:
-            EpisodeError: it failed, or gave no answer in time; or all is being stopped.
+            EpisodeError: it failed, gave no answer in time, or the test is being stopped.
         """
         if self._stopping.is_set():
             raise EpisodeError("stopped")
@@ -113,7 +113,7 @@ class Watched:
         def answer() -> None:
             try:
                 answers.put((self._agent.reply(turns), None))
-            except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
+            except BaseException as error:  # noqa: BLE001  (raised again in the waiting thread)
                 answers.put((None, error))
 
         threading.Thread(target=answer, daemon=True, name="agent under test").start()
@@ -127,10 +127,10 @@ class Watched:
 
 
 def agent_of(given: AgentFunction | str, seconds: float) -> tuple[str, MakeAgent, float | None]:
-    """What reports call the agent, what makes it for a dialogue, and the seconds that ``Table`` has to watch over.
+    """The agent's name in reports, its factory, and the timeout that ``DialogueRunner`` must enforce (None: the agent does).
 
     Raises:
-        ConfigError: text that is neither module:function nor an http(s) URL, or there is no such function.
+        ConfigError: a text that is neither module:function nor an http(s) URL, or there is no such function.
     """
     if isinstance(given, str):
         return without_secrets(given), resolve_agent(given, seconds), None if "://" in given else seconds

@@ -1,4 +1,4 @@
-"""What a stress test found, as records and as plain values for ``--json``."""
+"""The result of a stress test, as records and as plain values for ``--json``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from personaevo.measure.rates import rate_difference, rate_interval
-from personaevo.stress.play import Ending, Talk
+from personaevo.stress.play import Ending, StressDialogue
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Share of successes with its 95 % interval (see ``measure.rates``), over ``dialogues`` of the ``planned`` ones; None where none was
+    """The success rate with its 95 % interval (see ``measure.rates``), over ``dialogues`` of the ``planned`` ones; None if none was
     played."""
 
     mean: float | None
@@ -24,8 +24,8 @@ class Rate:
     planned: int
 
     @classmethod
-    def of(cls, talks: Sequence[Talk]) -> Rate:
-        """The rate over those that were played."""
+    def of(cls, talks: Sequence[StressDialogue]) -> Rate:
+        """The rate over the played dialogues."""
         played = [talk for talk in talks if talk.ending != "not played"]
         if not played:
             return cls(None, None, None, 0, 0, len(talks))
@@ -44,8 +44,8 @@ class Difference:
     p: float
 
     @classmethod
-    def of(cls, first: Sequence[Talk], second: Sequence[Talk]) -> Difference | None:
-        """``first`` minus ``second``, None where a side was not played."""
+    def of(cls, first: Sequence[StressDialogue], second: Sequence[StressDialogue]) -> Difference | None:
+        """``first`` minus ``second``; None if no dialogue of one side was played."""
         ours, theirs = ([talk for talk in side if talk.ending != "not played"] for side in (first, second))
         if not ours or not theirs:
             return None
@@ -55,7 +55,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class CellRate:
-    """Success with one kind of user: the cell that the sampler drew them for."""
+    """Success with one kind of user, a cell of the archive."""
 
     cell: int
     name: str
@@ -66,7 +66,7 @@ class CellRate:
 class Contrast:
     """Success with users who show much of a behavior (``high``: values from ``high_from``) and little (``low``: up to ``low_to``).
 
-    ``q`` is the p-value of the difference adjusted for all behaviors looked at (Benjamini-Hochberg).
+    ``q`` is the p-value of the difference adjusted for all behaviors compared (Benjamini-Hochberg).
     """
 
     feature: str
@@ -91,66 +91,66 @@ class Likeness:
 
 @dataclass(frozen=True)
 class StressResult:
-    """What came of running an agent under a population of users.
+    """The result of running an agent with a population of users.
 
     ``talks`` are the dialogues with personas, ``control`` the persona-free ones on the same tasks (empty if left out). ``difference`` is
-    personas minus persona-free, ``human_like`` the success with users that the judge takes for people (P >= 1/2). ``behaviors`` begin
-    with the clearest difference. ``to_read`` are the worst dialogues and a good one. ``notes`` say what could not be
-    measured, and why.
+    personas minus persona-free, ``human_like`` the success with users that the judge classifies as human (P >= 1/2). ``behaviors`` are
+    sorted by the p-value of their difference. ``to_read`` are the worst dialogues and a good one. ``notes`` say what could not be measured,
+    and why.
     """
 
     agent: str
     settings: Mapping[str, Any]
-    talks: tuple[Talk, ...]
-    control: tuple[Talk, ...]
+    talks: tuple[StressDialogue, ...]
+    control: tuple[StressDialogue, ...]
     cells: tuple[CellRate, ...]
     behaviors: tuple[Contrast, ...]
     likeness: Likeness | None
-    to_read: tuple[Talk, ...]
+    to_read: tuple[StressDialogue, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def success(self) -> Rate:
-        """With the personas."""
+        """The success rate with the personas."""
         return Rate.of(self.talks)
 
     @property
     def persona_free(self) -> Rate | None:
-        """With the persona-free users."""
+        """The success rate with the persona-free users."""
         return Rate.of(self.control) if self.control else None
 
     @property
     def difference(self) -> Difference | None:
-        """Personas minus persona-free."""
+        """The rate with personas minus the persona-free rate."""
         return Difference.of(self.talks, self.control)
 
     @property
     def human_like(self) -> Rate | None:
-        """With the personas whose dialogue the judge takes for a person's; None without a judge."""
+        """The success rate with personas whose dialogue the judge classifies as human; None without a judge."""
         return None if self.likeness is None else Rate.of([talk for talk in self.talks if (talk.episode.p_human or 0.0) >= 0.5])
 
-    def endings(self, talks: Sequence[Talk]) -> dict[Ending, int]:
-        """How often dialogues ended which way, the most frequent first."""
+    def endings(self, talks: Sequence[StressDialogue]) -> dict[Ending, int]:
+        """The number of dialogues by ending, the most frequent first."""
         return dict(Counter(talk.ending for talk in talks).most_common())
 
     @property
     def failures(self) -> dict[str, int]:
-        """What broke in the agent, in its own words, with all users: reason to times."""
+        """The agent's error messages with all users, and how often each occurred."""
         broken = (talk.episode.reason or "" for talk in (*self.talks, *self.control) if talk.ending == "agent failed")
         return dict(Counter(broken).most_common())
 
     def dialogues(self) -> list[dict[str, Any]]:
-        """All dialogues as rows of JSON that ``readers.read_dialogues`` and ``--human`` read, with more about each."""
+        """All dialogues as JSON rows that ``readers.read_dialogues`` and ``--human`` read, with further fields."""
         return [row_of(talk) for talk in (*self.talks, *self.control)]
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the dialogues that are not to be read, as plain values: what ``stress --json`` prints.
+        """The result as plain values, with only the dialogues ``to_read``: what ``stress --json`` prints.
 
         ``{"agent", "settings", "personas", "persona_free", "human_like": {"mean", "low", "high", "successes", "dialogues", "planned"},
         "difference": {"mean", "low", "high", "p"}, "likeness", "endings": {"personas", "persona_free": {ending: times}},
         "agent_failures": {reason: times}, "cells": [{"cell", "name", "success"}], "behaviors": [{"feature", "high_words", "low_words",
-        "low_to", "high_from", "low", "high", "difference", "q"}], "to_read": [rows as in ``dialogues``], "notes"}``; what was not
-        measured is None.
+        "low_to", "high_from", "low", "high", "difference", "q"}], "to_read": [rows as in ``dialogues``], "notes"}``; values that
+        were not measured are None.
         """
         return {
             "agent": self.agent,
@@ -169,8 +169,8 @@ class StressResult:
         }
 
 
-def row_of(talk: Talk) -> dict[str, Any]:
-    """One dialogue as ``StressResult.dialogues`` gives it."""
+def row_of(talk: StressDialogue) -> dict[str, Any]:
+    """One dialogue as a row of ``StressResult.dialogues``."""
     persona, episode = talk.persona, talk.episode
     return {
         "id": talk.id,

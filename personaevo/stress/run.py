@@ -1,4 +1,4 @@
-"""Runs an agent under a population of users, and finds out with whom it fails."""
+"""Run an agent with a population of users, to find the users with whom it fails."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import DEFAULT_TIMEOUT, AgentFunction
 from personaevo.simulate.seeds import seed_of
 from personaevo.stress.findings import conclude
-from personaevo.stress.kept import KeptTalks, rewrite
-from personaevo.stress.play import Success, Table, Talk, agent_of
+from personaevo.stress.kept import DialogueFile, rewrite
+from personaevo.stress.play import DialogueRunner, StressDialogue, Success, agent_of
 from personaevo.stress.result import StressResult
 
 ROLES = ("user", "generator")
@@ -54,43 +54,40 @@ def stress_agent(
     resume: bool = False,
     observe: Callable[[int, int], None] | None = None,
 ) -> StressResult:
-    """Runs an agent under users drawn from an archive, and says with whom it fails.
+    """Run an agent with users sampled from an archive, and report the users with whom it fails.
 
     Args:
         agent: a function of ``[{"role", "content"}, …]`` that returns its next turn, ``module:function``, or an HTTP chat endpoint.
         tasks: what the users want: records, a file (see ``read_tasks``), or None for the held-out tasks of the archive's search.
         archive: a file, or the name of a packaged archive.
-        personas: users for each task, drawn by ``PersonaSampler.sample`` with ``strategy`` and ``where``.
-        success: what counts as success of a completed dialogue; None: the user leaves content, and all checks of task preservation held.
+        personas: users for each task, sampled by ``PersonaSampler.sample`` with ``strategy`` and ``where``.
+        success: decides whether a completed dialogue is a success; None: the user leaves content, and all checks of task preservation pass.
             An agenda-based user is content when it is asked whether that was all, after it said what it wants.
-        control: whether as many persona-free users talk with the agent about the same tasks, from the same episode seeds.
-        task_count: at most so many of the tasks, drawn by ``seed`` so that their groups take turns.
-        domain: whose wording the users speak, a name or a folder; None is the archive's.
-        models: role to model, such as {"user": "openai:gpt-4o-mini"}: who plays the users, and the "generator" that programs may ask.
-            Without, users are the embedded engine, which needs no key. ``budget`` and ``prices`` are about these.
-        calibration: an archive of ``personaevo calibrate`` that holds the user's model: its directors ask for what will show the dials,
-            and it words turns as it was calibrated.
+        control: whether to play as many persona-free users with the same tasks and episode seeds.
+        task_count: the most tasks to use, drawn by ``seed`` with their groups alternating.
+        domain: the domain of the users' wording, a name or a folder; None is the archive's.
+        models: role to model, such as {"user": "openai:gpt-4o-mini"}: it plays the users; "generator" is the model that programs may ask.
+            Without it, users are the embedded engine, which needs no key. ``budget`` and ``prices`` apply to these models.
+        calibration: an archive of ``personaevo calibrate`` with a calibration of the user's model, which its directors then apply; turns
+            are worded as in the calibration.
         timeout: seconds for one answer of the agent.
-        at_once: dialogues at a time, in threads that share the agent. Results do not depend on it if the agent's answers do not.
-        keep: a file of JSON lines that each dialogue is written to as it ends, as ``StressResult.dialogues`` gives it.
-        resume: go on with the dialogues in ``keep``, which are of equal arguments.
+        at_once: concurrent dialogues, in threads that share the agent. Results do not depend on it if the agent's answers do not.
+        keep: a JSON-lines file to which each dialogue is written as it ends, in the form of ``StressResult.dialogues``.
+        resume: continue with the dialogues in ``keep``, which were played with the same arguments.
         observe: called with (dialogues done, planned).
 
-    An agent that raises, hangs or answers with no text fails those dialogues, with its reason; nothing is raised for it. Dialogues of
-    users whose model failed count as not played. Equal arguments and a deterministic agent give equal results.
+    An agent that raises, hangs or answers without text fails the dialogue, with a reason; its exceptions are not raised here. Dialogues
+    whose user's model failed count as not played. Equal arguments and a deterministic agent give equal results.
 
-    Behaviors are those that a persona showed *before*, where the sampler has measured it, else those it asks for; never those of the
-    dialogue itself, as an agent that fails makes users push back. Users in the upper third are compared with those in the lower third.
+    Behaviors are those that a persona showed *before*, if the sampler has measured it, else its dials; never those of the dialogue itself,
+    as a failing agent makes users push back. Users in the upper third are compared with those in the lower third.
 
     Raises:
-        InputError, ConfigError: an argument is not of the expected form, or ``keep`` is there (without ``resume``), or not to be used.
+        InputError, ConfigError: an argument does not have the expected form, or ``keep`` exists (without ``resume``) or cannot be used.
         ArchiveError, ProgramError, SandboxError: see ``PersonaSampler``.
         ModelError, BudgetError: the users' model cannot be asked, or not any more.
     """
-    if personas < 1 or at_once < 1 or (task_count is not None and task_count < 1):
-        raise ConfigError("personas, task_count and at_once: expected at least 1 of each")
-    if not 0 < timeout < threading.TIMEOUT_MAX:
-        raise ConfigError(f"timeout {timeout!r}: expected a positive number of seconds")
+    _check_numbers(personas, at_once, task_count, timeout)
     name, make_agent, seconds = agent_of(agent, timeout)
     players = _players(models or {}, budget, prices)
     curves = None if calibration is None else known(calibration, model_name(models or {}))
@@ -101,11 +98,10 @@ def stress_agent(
         people, notes = _people(place, sampler.settings)
         user = players.role("user")
         make_user = None if user is None else model_user(user, "draft" if curves is None else curves.wording, calibration=curves)
-        table = Table(definitions.domain(place), make_user, make_agent, people.losses if people else (), success, seconds)
-        drawn = _drawn(sampler, plan, strategy, where)
-        jobs = [(item, drawn[item.task_id][item.slot]) for item in plan.items] + [(item, None) for item in plan.items if control]
-        with nullcontext() if keep is None else KeptTalks(Path(keep), resume=resume) as kept:
-            talks = _played(table, plan, jobs, at_once, kept, observe)
+        runner = DialogueRunner(definitions.domain(place), make_user, make_agent, people.losses if people else (), success, seconds)
+        jobs = _jobs(sampler, plan, strategy, where, control=control)
+        with nullcontext() if keep is None else DialogueFile(Path(keep), resume=resume) as kept:
+            talks = _played(runner, plan, jobs, at_once, kept, observe)
     settings = {
         "archive": os.fspath(archive), "domain": sampler.domain if domain is None else domain, "tasks": len(plan.tasks),
         "personas": personas, "strategy": strategy, "where": where, "seed": seed,
@@ -114,15 +110,19 @@ def stress_agent(
     }  # fmt: skip
     result = conclude(name, settings, talks[: len(plan.items)], talks[len(plan.items) :], people, notes)
     if keep is not None:
-        rewrite(Path(keep), result.dialogues())  # with what only all of them tell
+        rewrite(Path(keep), result.dialogues())  # now with P(human), which needs all dialogues
     return result
 
 
-# --- who talks about what
+def _check_numbers(personas: int, at_once: int, task_count: int | None, timeout: float) -> None:
+    if personas < 1 or at_once < 1 or (task_count is not None and task_count < 1):
+        raise ConfigError("personas, task_count and at_once: expected at least 1 of each")
+    if not 0 < timeout < threading.TIMEOUT_MAX:
+        raise ConfigError(f"timeout {timeout!r}: expected a positive number of seconds")
 
 
 def _place(domain: str | None, sampler: PersonaSampler) -> str:
-    """What ``definitions.domain`` finds the domain by."""
+    """The domain's name or folder, for ``definitions.domain``."""
     if domain is not None:
         return make_config({"domain": domain}).domain_place
     if sampler.domain not in definitions.domain_names():
@@ -132,7 +132,7 @@ def _place(domain: str | None, sampler: PersonaSampler) -> str:
 
 
 def _tasks(given: Sequence[Task] | str | os.PathLike[str] | None, place: str, settings: Mapping[str, Any]) -> list[Task]:
-    """The tasks as records with different ids, in the domain of their own or the archive's."""
+    """The tasks as records with unique ids; tasks without a domain get the archive's."""
     if given is None:
         file = settings.get("tasks") or definitions.domain_files(place).tasks
         found = readers.read_tasks(file)
@@ -147,24 +147,28 @@ def _tasks(given: Sequence[Task] | str | os.PathLike[str] | None, place: str, se
 
 
 def _people(place: str, settings: Mapping[str, Any]) -> tuple[Reference | None, list[str]]:
-    """The people to be like, those of the archive's search; and a note if they are not at hand."""
+    """The human reference of the archive's search; or a note if it is not available."""
     given, own = settings.get("human"), definitions.domain_files(place).reference
     if given is not None and Path(given).exists():
         return reference.read(given, domain=str(settings.get("domain", ""))), []
     if given is None and own.exists():
         return reference.load(own), []
-    return None, ["no P(human): the people that the archive was searched with are not at hand"]
+    return None, ["no P(human): the human dialogues of the archive's search are not available"]
 
 
-def _drawn(sampler: PersonaSampler, plan: Plan, strategy: Strategy, where: str | None) -> dict[str, list[SampledPersona]]:
-    return {
+def _jobs(
+    sampler: PersonaSampler, plan: Plan, strategy: Strategy, where: str | None, *, control: bool
+) -> list[tuple[PlanItem, SampledPersona | None]]:
+    """The planned dialogues with their personas, followed by the persona-free ones (None)."""
+    drawn = {
         task.id: sampler.sample(task, plan.personas, seed=seed_of(plan.seed, "stress", task.id), strategy=strategy, where=where)
         for task in plan.tasks
     }
+    return [(item, drawn[item.task_id][item.slot]) for item in plan.items] + [(item, None) for item in plan.items if control]
 
 
 def _players(models: Mapping[str, str], budget: Budget | None, prices: Path | None) -> Models:
-    """The models of this run."""
+    """The models of the user and of the programs' generator."""
     for role in models:
         if role not in ROLES:
             raise ConfigError(f"models: no role {role!r:.40} here; roles are {', '.join(ROLES)}, and the agent is given as such")
@@ -172,25 +176,25 @@ def _players(models: Mapping[str, str], budget: Budget | None, prices: Path | No
 
 
 def _played(
-    table: Table,
+    runner: DialogueRunner,
     plan: Plan,
     jobs: Sequence[tuple[PlanItem, SampledPersona | None]],
     at_once: int,
-    kept: KeptTalks | None,
+    kept: DialogueFile | None,
     observe: Callable[[int, int], None] | None,
-) -> list[Talk]:
-    """The dialogues, in order; those that are kept are not played again. The first error that is not the agent's stops all."""
+) -> list[StressDialogue]:
+    """The dialogues, in order; stored ones are not played again. The first error that is not the agent's stops all."""
     tasks = {task.id: task for task in plan.tasks}
-    known = [None if kept is None else kept.get(tasks[item.task_id], persona, item, table.losses) for item, persona in jobs]
+    known = [None if kept is None else kept.get(tasks[item.task_id], persona, item, runner.losses) for item, persona in jobs]
 
-    def play(job: tuple[PlanItem, SampledPersona | None], there: Talk | None) -> Talk:
+    def play(job: tuple[PlanItem, SampledPersona | None], there: StressDialogue | None) -> StressDialogue:
         try:
-            return there or table.play(tasks[job[0].task_id], job[1], job[0])
+            return there or runner.play(tasks[job[0].task_id], job[1], job[0])
         except BaseException:
-            table.stopping.set()  # for those under way: their results are waited for first, as they come in order
+            runner.stopping.set()  # stops running dialogues, whose results are awaited first, as map keeps the order
             raise
 
-    talks: list[Talk] = []
+    talks: list[StressDialogue] = []
     players = ThreadPoolExecutor(at_once, thread_name_prefix="dialogue")
     try:
         for talk in players.map(play, jobs, known) if at_once > 1 else map(play, jobs, known):
@@ -200,6 +204,6 @@ def _played(
             if observe is not None:
                 observe(len(talks), len(jobs))
     finally:
-        table.stopping.set()
+        runner.stopping.set()
         players.shutdown(cancel_futures=True)
     return talks

@@ -1,4 +1,4 @@
-"""What a stress test found, as text of a given width."""
+"""The report of a stress test, as text of a given width."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import textwrap
 from dataclasses import replace
 
 from personaevo.records import Role
-from personaevo.stress.play import Talk
-from personaevo.stress.result import Contrast, Difference, Rate, StressResult
+from personaevo.stress.play import StressDialogue
+from personaevo.stress.result import Contrast, Rate, StressResult
 from personaevo.text import one_line
 
 STANDS_OUT = 0.05  # adjusted p-value up to which a behavior is marked
-_FIGURES = 34  # characters of the columns of a rate
-_CONTRAST = 40  # of those of a contrast
-_BEGINNING, _END = 4, 6  # turns of a dialogue that are shown
-_LEAST_SHOWN = 6  # behaviors, or all that stand out
+_FIGURES = 34  # width of the columns of a rate
+_CONTRAST = 40  # width of the columns of a contrast
+_BEGINNING, _END = 4, 6  # turns of a dialogue to show
+_LEAST_SHOWN = 6  # behaviors; more if more stand out
 _MOST_REASONS = 4
 
 
 def stress_text(result: StressResult, width: int = 100) -> str:
-    """The whole report; no line is longer than ``width`` (at least 60). Texts of archive, agent and tasks are made one line each."""
+    """The whole report; no line is longer than ``width`` (at least 60). Texts of archive, agent and tasks are put on one line each."""
     width = max(60, width)
-    parts = [_head(result, width), _overall(result, width), _endings(result, width), _cells(result, width), _behaviors(result, width)]
+    rows = [_rate_line(f"  {one_line(one.name) or f'cell {one.cell}'}", one.success, width) for one in result.cells]
+    cells = "\n".join([_rate_head("By kind of user", width), *rows])
+    parts = [_head(result, width), _overall(result, width), _endings(result, width), cells, _behaviors(result, width)]
     parts += [_wrapped(f"Note: {one_line(note)}.", width) for note in result.notes]
     parts += [_dialogue(talk, width) for talk in result.to_read]
     return "\n\n".join(part for part in parts if part)
@@ -43,7 +45,8 @@ def _overall(result: StressResult, width: int) -> str:
         rows.append(("persona-free", result.persona_free))
     lines = [_rate_head("", width), *(_rate_line(name, rate, width) for name, rate in rows)]
     if result.difference is not None:
-        lines.append(f"{'difference':{width - _FIGURES}}{_signed(result.difference)}")
+        low, mean, high = (_points(value) for value in (result.difference.low, result.difference.mean, result.difference.high))
+        lines.append(f"{'difference':{width - _FIGURES}}{f'{mean} %':>9}{f'[{low}, {high}]':>13}")
     if result.likeness is not None:
         like = result.likeness
         told = f"P(human): people {like.people:.2f}, personas {like.personas:.2f}, persona-free {like.persona_free:.2f}."
@@ -64,15 +67,11 @@ def _rate_line(name: str, rate: Rate, width: int) -> str:
     return f"{_cut(name, width - _FIGURES)}{_percent(rate.mean) + ' %':>9}{interval:>13}{counts:>12}"
 
 
-def _signed(difference: Difference) -> str:
-    interval = f"[{_points(difference.low)}, {_points(difference.high)}]"
-    return f"{_points(difference.mean) + ' %':>9}{interval:>13}"
-
-
 def _endings(result: StressResult, width: int) -> str:
     ours, theirs = result.endings(result.talks), result.endings(result.control)
     heading = "How they ended"
-    lines = [f"{heading:{width - 25}}{'personas':>11}{'persona-free':>14}" if theirs else f"{heading:{width - 25}}{'personas':>11}"]
+    free = f"{'persona-free':>14}" if theirs else ""
+    lines = [f"{heading:{width - 25}}{'personas':>11}{free}"]
     for ending in dict.fromkeys([*ours, *theirs]):
         control = f"{theirs.get(ending, 0):>14}" if theirs else ""
         lines.append(f"  {ending:{width - 27}}{ours.get(ending, 0):>11}{control}")
@@ -83,18 +82,13 @@ def _endings(result: StressResult, width: int) -> str:
     return "\n".join(lines)
 
 
-def _cells(result: StressResult, width: int) -> str:
-    rows = [_rate_line(f"  {one_line(one.name) or f'cell {one.cell}'}", one.success, width) for one in result.cells]
-    return "\n".join([_rate_head("By kind of user", width), *rows])
-
-
 def _behaviors(result: StressResult, width: int) -> str:
-    """Each behavior from the side on which the agent fails more, the clearest first."""
+    """Each behavior from the side on which the agent fails more, the lowest p-value first."""
     if not result.behaviors:
         return _wrapped("By behavior: too few users differ enough to compare.", width)
     found = result.behaviors
     if not any(one.difference.mean for one in found):
-        return "By behavior: the dialogues of all users ended alike."
+        return "By behavior: no difference, all dialogues had the same result."
     marked = [one for one in found if one.q <= STANDS_OUT]
     first = width - _CONTRAST
     lines = [f"{'With users who are':{first}}{'most so':>8}{'least so':>9}{'difference':>19}"]
@@ -102,15 +96,15 @@ def _behaviors(result: StressResult, width: int) -> str:
     more = f" The other {len(found) - len(lines) + 1} are in --json." if len(found) > len(lines) - 1 else ""
     chance = len(found) * STANDS_OUT
     told = (
-        "The thirds of users who did it most and least before, or else ask for it. * stands out "
-        f"({len(marked)} of {len(found)}; Benjamini-Hochberg, {STANDS_OUT:.0%}); uncorrected, {chance:.1f} would by chance. "
-        f"Behaviors go together: one may stand for another.{more}"
+        "Compares the thirds of users with the most and the least of a behavior, as measured before or else requested. * significant "
+        f"({len(marked)} of {len(found)}; Benjamini-Hochberg, {STANDS_OUT:.0%}); uncorrected, {chance:.1f} would be by chance. "
+        f"Behaviors are correlated: an effect of one may be due to another.{more}"
     )
     return "\n".join([*lines, _wrapped(told, width)])
 
 
 def _contrast_line(one: Contrast, first: int) -> str:
-    """The difference as a loss: what stands for a rise in success with the behavior is told of its opposite."""
+    """The difference as a loss of success: if success rises with the behavior, the line describes the opposite behavior."""
     sides, loss = (one.low, one.high), one.difference
     words = one.low_words
     if loss.mean <= 0:
@@ -124,8 +118,8 @@ def _contrast_line(one: Contrast, first: int) -> str:
     return f"{_cut(name if len(name) < first else f'  {words}', first)}{with_them:>8}{others:>9}{_points(loss.mean):>6}{interval:>13}{mark}"
 
 
-def _dialogue(talk: Talk, width: int) -> str:
-    """A dialogue to read: who, what, how it ended, its first and last turns."""
+def _dialogue(talk: StressDialogue, width: int) -> str:
+    """A dialogue to read: its user, task, ending, first and last turns."""
     p = talk.episode.p_human
     who = (talk.persona.cell_name if talk.persona else "") or "persona-free"
     like = "" if p is None else f", P(human) {p:.2f}"
@@ -147,7 +141,7 @@ def _wrapped(text: str, width: int, indent: str = "") -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    """The text in exactly ``width`` characters, the last one a blank."""
+    """The text cut or padded to exactly ``width`` characters, the last one a blank."""
     return f"{text if len(text) < width else text[: width - 2] + '…':{width}}"
 
 

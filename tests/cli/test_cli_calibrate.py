@@ -266,5 +266,5 @@ def test_other_prompts_need_another_calibration(server: ModelServer, monkeypatch
     with pytest.raises(ConfigError, match=r"no calibration of .* with the wording 'direction', only draft"):
         known("a.duckdb", model(server), "direction")
     monkeypatch.setattr("personaevo.calibration.lookup.prompt_digest", lambda _: "0000")
-    with pytest.raises(ConfigError, match="with other prompts than those of today"):
+    with pytest.raises(ConfigError, match="with other prompts than the installed ones"):
         known("a.duckdb", model(server))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from personaevo.models.local_server import Plan, Serve
+from personaevo.models.local_server import Serve, ServerPlan
 from tests.models.server import KEY, ModelServer, serving
 
 TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
@@ -49,13 +49,15 @@ class StandIn:
 
 
 @contextmanager
-def standing_in(server: ModelServer | None = None, **options: object) -> Iterator[tuple[Serve, list[tuple[Plan, StandIn]], ModelServer]]:
+def standing_in(
+    server: ModelServer | None = None, **options: object
+) -> Iterator[tuple[Serve, list[tuple[ServerPlan, StandIn]], ModelServer]]:
     """A function that "loads" files by naming the loopback server, what it was asked for, and that server."""
-    started: list[tuple[Plan, StandIn]] = []
+    started: list[tuple[ServerPlan, StandIn]] = []
 
     with serving(**options) as running:  # type: ignore[arg-type]
 
-        def serve(plan: Plan, _stopping: threading.Event) -> StandIn:
+        def serve(plan: ServerPlan, _stopping: threading.Event) -> StandIn:
             started.append((plan, StandIn(running.url)))
             return started[-1][1]
 

@@ -16,12 +16,12 @@ from pydantic import BaseModel
 
 from examples.model_server import KINDS
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ModelUnavailableError, ReplyError
-from personaevo.models import Conduct, Models, Patience, parse
-from personaevo.models.adapter import LONGEST_REPLY, Adapter, Loop, Terms, TransientError, label_of
+from personaevo.models import Conduct, Models, RetryPolicy, parse
+from personaevo.models.adapter import LONGEST_REPLY, Adapter, CallOptions, EventLoopThread, TransientError, label_of
 from personaevo.models.anthropic_model import AnthropicModel
-from personaevo.models.limits import Gate
+from personaevo.models.limits import RateLimit
 from personaevo.models.openai_model import OpenAIModel
-from personaevo.models.wrappers import Structured
+from personaevo.models.wrappers import StructuredModel
 from personaevo.records import Message, ModelCall, Reply, Usage
 from tests.models.server import Fault, ModelServer, Request, always, first, serving
 from tests.models.stub import completion, message, stubbed
@@ -54,8 +54,8 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def loop() -> Iterator[Loop]:
-    made = Loop()
+def loop() -> Iterator[EventLoopThread]:
+    made = EventLoopThread()
     yield made
     made.close()
 
@@ -70,9 +70,9 @@ def url(server: ModelServer, api: str) -> str:
     return server.openai_url if api == "openai" else server.url
 
 
-def adapter(server: ModelServer | str, api: str, loop: Loop, *, seconds: float = 10.0, tokens: int = 500) -> Adapter:
+def adapter(server: ModelServer | str, api: str, loop: EventLoopThread, *, seconds: float = 10.0, tokens: int = 500) -> Adapter:
     spec = parse(f"{api}:test@{server if isinstance(server, str) else url(server, api)}")
-    return ADAPTERS[api](spec, loop, Gate(16), Terms(seconds, tokens, label_of("user", spec)))
+    return ADAPTERS[api](spec, loop, RateLimit(16), CallOptions(seconds, tokens, label_of("user", spec)))
 
 
 def loops() -> int:
@@ -89,7 +89,7 @@ def everything(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_reply_with_its_usage(plain: ModelServer, loop: Loop, api: str) -> None:
+def test_a_reply_with_its_usage(plain: ModelServer, loop: EventLoopThread, api: str) -> None:
     model = adapter(plain, api, loop)
     first_one = model.reply(ASKED)
     assert first_one.text == "well"
@@ -101,7 +101,7 @@ def test_a_reply_with_its_usage(plain: ModelServer, loop: Loop, api: str) -> Non
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_what_is_sent(plain: ModelServer, loop: Loop, api: str) -> None:
+def test_what_is_sent(plain: ModelServer, loop: EventLoopThread, api: str) -> None:
     turns = [Message("user", "a"), Message("assistant", "b"), Message("user", "c"), Message("user", "d")]
     adapter(plain, api, loop, tokens=77).reply([*ASKED[:1], *turns], schema=Verdict, sample=5)
     path, body = plain.counters.bodies[-1]
@@ -120,7 +120,7 @@ def test_what_is_sent(plain: ModelServer, loop: Loop, api: str) -> None:
         assert body["tools"][0]["input_schema"]["additionalProperties"] is False
 
 
-def test_anthropic_wants_a_user_first(plain: ModelServer, loop: Loop) -> None:
+def test_anthropic_wants_a_user_first(plain: ModelServer, loop: EventLoopThread) -> None:
     adapter(plain, "anthropic", loop).reply([Message("assistant", "hi"), Message("user", "hello")])
     assert [turn["role"] for turn in plain.counters.bodies[-1][1]["messages"]] == ["user", "assistant", "user"]
     adapter(plain, "anthropic", loop).reply(ASKED[:1])
@@ -128,27 +128,27 @@ def test_anthropic_wants_a_user_first(plain: ModelServer, loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_half_characters_are_sent_as_something(plain: ModelServer, loop: Loop, api: str) -> None:
+def test_half_characters_are_sent_as_something(plain: ModelServer, loop: EventLoopThread, api: str) -> None:
     assert adapter(plain, api, loop).reply([Message("user", "a\ud800b")]).text == "well"
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_structured_reply(plain: ModelServer, loop: Loop, api: str) -> None:
+def test_a_structured_reply(plain: ModelServer, loop: EventLoopThread, api: str) -> None:
     with serving() as server:
-        reply = Structured(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict)
+        reply = StructuredModel(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict)
         assert isinstance(reply.parsed, Verdict)
         assert Verdict.model_validate_json(reply.text) == reply.parsed
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_an_answer_at_its_limit_is_cut(loop: Loop, api: str) -> None:
+def test_an_answer_at_its_limit_is_cut(loop: EventLoopThread, api: str) -> None:
     with serving(lambda _: "x" * 1_000) as server:
         reply = adapter(server, api, loop, tokens=10).reply(ASKED)
     assert (reply.cut, len(reply.text)) == (True, 40)
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_an_endless_answer_is_refused(loop: Loop, api: str) -> None:
+def test_an_endless_answer_is_refused(loop: EventLoopThread, api: str) -> None:
     with serving(lambda _: "x" * (LONGEST_REPLY + 1)) as server, pytest.raises(ReplyError, match="an answer of 250,001 characters"):
         adapter(server, api, loop, tokens=10**6).reply(ASKED)
 
@@ -185,7 +185,7 @@ def test_every_fault_is_tried() -> None:
 @pytest.mark.parametrize("schema", [None, Verdict])
 @pytest.mark.parametrize("kind", LINES)
 @pytest.mark.parametrize("api", APIS)
-def test_faults(loop: Loop, api: str, kind: str, schema: type[BaseModel] | None) -> None:
+def test_faults(loop: EventLoopThread, api: str, kind: str, schema: type[BaseModel] | None) -> None:
     seconds = 0.3 if kind in ("hang", "drip") else 10.0
     expected, words = LINES[kind]
     with serving(fault=always(kind)) as server:
@@ -206,7 +206,7 @@ def test_faults(loop: Loop, api: str, kind: str, schema: type[BaseModel] | None)
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_drip_ends_by_the_deadline_in_all(loop: Loop, api: str) -> None:
+def test_a_drip_ends_by_the_deadline_in_all(loop: EventLoopThread, api: str) -> None:
     with serving(fault=always("drip", seconds=0.02)) as server:  # a byte every 20 ms: no pause is long
         begun = time.monotonic()
         with pytest.raises(TransientError, match=r"no answer within 0\.4 s"):
@@ -221,18 +221,18 @@ def test_a_drip_ends_by_the_deadline_in_all(loop: Loop, api: str) -> None:
 
 @pytest.mark.parametrize("kind", ["truncated", "wrong schema"])
 @pytest.mark.parametrize("api", APIS)
-def test_what_is_not_of_the_form_is_asked_once_more(loop: Loop, api: str, kind: str) -> None:
+def test_what_is_not_of_the_form_is_asked_once_more(loop: EventLoopThread, api: str, kind: str) -> None:
     with serving(fault=always(kind)) as server:
         with pytest.raises(ReplyError, match="not of the form asked for, twice") as caught:
-            Structured(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict)
+            StructuredModel(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict)
         assert sum(server.counters.requests.values()) == 2
         assert CANARY not in everything(caught.value)
     with serving(fault=lambda request, _attempt: None if request.own else Fault(kind)) as server:  # the corrected question is another
-        assert Structured(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict).parsed
+        assert StructuredModel(adapter(server, api, loop), "user m").reply(ASKED, schema=Verdict).parsed
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_truncated_text_is_cut(loop: Loop, api: str) -> None:
+def test_truncated_text_is_cut(loop: EventLoopThread, api: str) -> None:
     with serving(lambda _: "a long answer", fault=always("truncated")) as server:
         reply = adapter(server, api, loop).reply(ASKED)
     assert reply.cut
@@ -240,7 +240,7 @@ def test_truncated_text_is_cut(loop: Loop, api: str) -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_nothing_listens(loop: Loop, api: str) -> None:
+def test_nothing_listens(loop: EventLoopThread, api: str) -> None:
     with serving() as server:
         pass
     with pytest.raises(TransientError, match=r"cannot be reached \(") as caught:
@@ -258,15 +258,15 @@ def no_schemas(body: dict[str, Any]) -> tuple[int, Any]:
     return 200, completion('Here: {"title": "x", "parts": []}')
 
 
-def test_a_server_without_schemas_is_asked_without_from_then_on(loop: Loop) -> None:
+def test_a_server_without_schemas_is_asked_without_from_then_on(loop: EventLoopThread) -> None:
     with stubbed(no_schemas) as stub:
-        model = Structured(adapter(stub.url, "openai", loop), "user m")
+        model = StructuredModel(adapter(stub.url, "openai", loop), "user m")
         for _ in range(3):
             assert model.reply(ASKED, schema=Verdict).parsed == Verdict(title="x", parts=[])
         assert ["response_format" in body for body in stub.bodies] == [True, False, False, False]
 
 
-def test_sixteen_find_out_at_the_same_time_that_there_are_no_schemas(loop: Loop) -> None:
+def test_sixteen_find_out_at_the_same_time_that_there_are_no_schemas(loop: EventLoopThread) -> None:
     together = threading.Barrier(16)
 
     def says(body: dict[str, Any]) -> tuple[int, Any]:
@@ -282,7 +282,7 @@ def test_sixteen_find_out_at_the_same_time_that_there_are_no_schemas(loop: Loop)
         assert len(stub.bodies) == 32
 
 
-def test_a_server_that_refuses_everything_is_not_asked_for_ever(loop: Loop) -> None:
+def test_a_server_that_refuses_everything_is_not_asked_for_ever(loop: EventLoopThread) -> None:
     with stubbed(lambda _: (400, {"error": {"message": "response_format? I know no schema"}})) as stub:
         with pytest.raises(ModelSetupError, match="the server refuses the request"):
             adapter(stub.url, "openai", loop).reply(ASKED, schema=Verdict)
@@ -292,7 +292,7 @@ def test_a_server_that_refuses_everything_is_not_asked_for_ever(loop: Loop) -> N
         assert len(stub.bodies) == 5
 
 
-def test_another_refusal_does_not_end_schemas(loop: Loop) -> None:
+def test_another_refusal_does_not_end_schemas(loop: EventLoopThread) -> None:
     with stubbed(lambda _: (400, {"error": {"message": "temperature must be 1"}})) as stub:
         model = adapter(stub.url, "openai", loop)
         for _ in range(2):
@@ -303,7 +303,7 @@ def test_another_refusal_does_not_end_schemas(loop: Loop) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 429, 500])
 @pytest.mark.parametrize("api", APIS)
-def test_a_key_that_the_server_repeats_is_not_passed_on(loop: Loop, api: str, status: int) -> None:
+def test_a_key_that_the_server_repeats_is_not_passed_on(loop: EventLoopThread, api: str, status: int) -> None:
     body = {"error": {"message": f"bad key {CANARY} in 'Bearer {CANARY}'" + "x" * 150 + CANARY, "type": "x"}}
     with stubbed(lambda _: (status, body)) as stub, pytest.raises(ModelError) as caught:
         adapter(stub.url, api, loop).reply(ASKED)
@@ -322,7 +322,7 @@ def test_a_key_that_the_server_repeats_is_not_passed_on(loop: Loop, api: str, st
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("api", APIS)
-def test_whatever_comes_back_is_no_reply_but_an_error_of_ours(loop: Loop, api: str, said: Any) -> None:
+def test_whatever_comes_back_is_no_reply_but_an_error_of_ours(loop: EventLoopThread, api: str, said: Any) -> None:
     with stubbed(lambda _: (200, said)) as stub, pytest.raises(ModelError) as caught:
         adapter(stub.url, api, loop, seconds=20.0).reply(ASKED)
     assert str(caught.value).startswith(f"user {api}:test at {stub.url}: ")
@@ -339,7 +339,7 @@ def test_whatever_comes_back_is_no_reply_but_an_error_of_ours(loop: Loop, api: s
         ('data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: {"choices": [{"delta": {"content": "b"}}]}\n\ndata: [DONE]\n\n', "ab"),
     ],
 )  # fmt: skip
-def test_what_servers_send_in_their_own_way_is_read(loop: Loop, said: Any, text: str) -> None:
+def test_what_servers_send_in_their_own_way_is_read(loop: EventLoopThread, said: Any, text: str) -> None:
     with stubbed(lambda _: (200, said)) as stub:
         assert adapter(stub.url, "openai", loop).reply(ASKED).text == text
 
@@ -351,7 +351,7 @@ def test_what_servers_send_in_their_own_way_is_read(loop: Loop, said: Any, text:
         (message(content=[{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "x"}]), "x"), (message(usage=None), "well"),
     ],
 )
-def test_what_servers_like_anthropics_send_is_read(loop: Loop, said: Any, text: str) -> None:
+def test_what_servers_like_anthropics_send_is_read(loop: EventLoopThread, said: Any, text: str) -> None:
     with stubbed(lambda _: (200, said)) as stub:
         assert adapter(stub.url, "anthropic", loop).reply(ASKED).text == text
 
@@ -373,7 +373,7 @@ IN, OUT = 269, 1  # tokens that ASKED and "x" are estimated to have: three bytes
         ({"prompt_tokens": True, "completion_tokens": 1}, Usage(IN, 1, 0, True)),
     ],
 )
-def test_usage_that_is_not_reported_in_full(loop: Loop, usage: Any, expected: Usage) -> None:
+def test_usage_that_is_not_reported_in_full(loop: EventLoopThread, usage: Any, expected: Usage) -> None:
     with stubbed(lambda _: (200, completion("x", usage=usage))) as stub:
         assert adapter(stub.url, "openai", loop).reply(ASKED).usage == expected
 
@@ -382,36 +382,36 @@ def test_usage_that_is_not_reported_in_full(loop: Loop, usage: Any, expected: Us
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_the_key_comes_from_the_environment(plain: ModelServer, loop: Loop, api: str) -> None:
+def test_the_key_comes_from_the_environment(plain: ModelServer, loop: EventLoopThread, api: str) -> None:
     plain.counters.keys.clear()
     adapter(plain, api, loop).reply(ASKED)
     assert any(CANARY in value for _, value in plain.counters.keys)
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_without_a_key(loop: Loop, plain: ModelServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: str) -> None:
+def test_without_a_key(loop: EventLoopThread, plain: ModelServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: str) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     monkeypatch.setenv("HOME", str(tmp_path))  # where Anthropic's client looks for a login
     assert adapter(plain, api, loop).reply(ASKED).text == "well"  # a server of one's own needs none
     spec = parse(f"{api}:test")
-    model = ADAPTERS[api](spec, loop, Gate(16), Terms(10.0, 10, label_of("user", spec)))
+    model = ADAPTERS[api](spec, loop, RateLimit(16), CallOptions(10.0, 10, label_of("user", spec)))
     with pytest.raises(ModelSetupError, match=rf"^user {api}:test at api\.{api}\.com: there is no key; set {api.upper()}_API_KEY$"):
         model.reply(ASKED)
 
 
-def test_a_broken_login_of_the_client_is_not_tried_again(loop: Loop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broken_login_of_the_client_is_not_tried_again(loop: EventLoopThread, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path / "missing"))
     with pytest.raises(ModelSetupError, match="there is no key; set ANTHROPIC_API_KEY"):
-        AnthropicModel(parse("anthropic:m"), loop, Gate(16), Terms(10.0, 10, "user m")).reply(ASKED)
+        AnthropicModel(parse("anthropic:m"), loop, RateLimit(16), CallOptions(10.0, 10, "user m")).reply(ASKED)
 
 
 # --- the loop and the whole
 
 
 def test_a_closed_loop_is_an_error_and_no_hang(plain: ModelServer) -> None:
-    loop = Loop()
+    loop = EventLoopThread()
     model = adapter(plain, "openai", loop)
     assert model.reply(ASKED).text == "well"
     loop.close()
@@ -424,7 +424,7 @@ def test_nothing_is_left_open(api: str) -> None:
     """Warnings are errors here, and those of sockets and coroutines come when they are collected."""
     before = loops()
     with serving(lambda _: "well") as server:
-        loop = Loop()
+        loop = EventLoopThread()
         model = adapter(server, api, loop)
         model.reply(ASKED)
         loop.close()
@@ -444,7 +444,7 @@ class Memory:
         self.calls[call.key] = call
 
 
-QUICK = Conduct(patience=Patience(first_pause=0.001, longest_pause=0.01), seconds=5.0)
+QUICK = Conduct(retry=RetryPolicy(first_pause=0.001, longest_pause=0.01), seconds=5.0)
 
 
 @pytest.mark.parametrize("kind", ["429", "429 retry-after", "500", "529", "reset", "broken body", "empty"])

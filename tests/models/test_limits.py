@@ -11,8 +11,8 @@ from itertools import pairwise
 import pytest
 
 from personaevo.errors import BudgetError
-from personaevo.models.adapter import Loop
-from personaevo.models.limits import Gate
+from personaevo.models.adapter import EventLoopThread
+from personaevo.models.limits import RateLimit
 
 
 class Counting:
@@ -22,7 +22,7 @@ class Counting:
         self.most = self.now = self.calls = 0
         self._enough = asyncio.Barrier(enough)
 
-    async def visit(self, gate: Gate) -> None:
+    async def visit(self, gate: RateLimit) -> None:
         async with gate:
             self.now += 1
             self.calls += 1
@@ -31,7 +31,7 @@ class Counting:
             self.now -= 1
 
 
-async def _all_visit(gate: Gate, places: int, count: int) -> Counting:
+async def _all_visit(gate: RateLimit, places: int, count: int) -> Counting:
     counting = Counting(places)
     await asyncio.gather(*(counting.visit(gate) for _ in range(count)))
     return counting
@@ -39,16 +39,16 @@ async def _all_visit(gate: Gate, places: int, count: int) -> Counting:
 
 @pytest.mark.parametrize("places", [1, 4, 16])
 def test_at_most_so_many_at_once_and_as_many(places: int) -> None:
-    counting = asyncio.run(_all_visit(Gate(places), places, 32))
+    counting = asyncio.run(_all_visit(RateLimit(places), places, 32))
     assert (counting.most, counting.calls) == (places, 32)
 
 
 def test_a_place_is_given_back_after_an_error() -> None:
-    async def fail(gate: Gate) -> None:
+    async def fail(gate: RateLimit) -> None:
         async with gate:
             raise ValueError("no")
 
-    gate = Gate(1)
+    gate = RateLimit(1)
     for _ in range(3):
         with pytest.raises(ValueError, match="no"):
             asyncio.run(fail(gate))
@@ -74,18 +74,18 @@ def clock() -> Clock:
     return Clock()
 
 
-async def _pass(gate: Gate) -> None:
+async def _pass(gate: RateLimit) -> None:
     async with gate:
         pass
 
 
-def enter(gate: Gate) -> None:
+def enter(gate: RateLimit) -> None:
     asyncio.run(_pass(gate))
 
 
 @pytest.mark.parametrize(("per_minute", "interval"), [(60.0, 1.0), (600.0, 0.1), (0.5, 120.0)])
 def test_turns_are_evenly_spaced(clock: Clock, per_minute: float, interval: float) -> None:
-    gate = Gate(16, per_minute, clock.time, clock.sleep)
+    gate = RateLimit(16, per_minute, clock.time, clock.sleep)
     turns = []
     for _ in range(5):
         enter(gate)
@@ -94,7 +94,7 @@ def test_turns_are_evenly_spaced(clock: Clock, per_minute: float, interval: floa
 
 
 def test_idle_time_is_not_saved_up(clock: Clock) -> None:
-    gate = Gate(16, 60.0, clock.time, clock.sleep)
+    gate = RateLimit(16, 60.0, clock.time, clock.sleep)
     enter(gate)
     clock.now += 100.0
     enter(gate)
@@ -104,14 +104,14 @@ def test_idle_time_is_not_saved_up(clock: Clock) -> None:
 
 
 def test_without_a_limit_nobody_waits(clock: Clock) -> None:
-    gate = Gate(1, None, clock.time, clock.sleep)
+    gate = RateLimit(1, None, clock.time, clock.sleep)
     for _ in range(100):
         enter(gate)
     assert clock.sleeps == []
 
 
 def test_all_get_turns_of_their_own(clock: Clock) -> None:
-    gate = Gate(16, 60.0, lambda: 5.0, clock.sleep)  # a time that stands still: everybody asks at the same moment
+    gate = RateLimit(16, 60.0, lambda: 5.0, clock.sleep)  # a time that stands still: everybody asks at the same moment
 
     async def together() -> None:
         await asyncio.gather(*(_pass(gate) for _ in range(16)))
@@ -122,7 +122,7 @@ def test_all_get_turns_of_their_own(clock: Clock) -> None:
 
 def test_who_waits_is_sent_away_when_the_search_ends() -> None:
     """For a turn, and for a place."""
-    loop, gate = Loop(), Gate(2, 0.001)  # a turn in 17 hours
+    loop, gate = EventLoopThread(), RateLimit(2, 0.001)  # a turn in 17 hours
 
     async def nothing() -> None: ...
 
@@ -138,7 +138,7 @@ def test_who_waits_is_sent_away_when_the_search_ends() -> None:
 
 
 def test_waiting_for_a_place_is_not_an_answer_that_takes_too_long() -> None:
-    loop, gate = Loop(), Gate(1)
+    loop, gate = EventLoopThread(), RateLimit(1)
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(loop.run, lambda: asyncio.sleep(0.05), gate, 0.15) for _ in range(4)]:
             done.result(10)
@@ -155,5 +155,5 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def test_the_clock_is_monotonic() -> None:
-    assert Gate.__init__.__defaults__ is not None
-    assert time.monotonic in Gate.__init__.__defaults__
+    assert RateLimit.__init__.__defaults__ is not None
+    assert time.monotonic in RateLimit.__init__.__defaults__

@@ -17,17 +17,17 @@ from personaevo import gguf
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, ModelSetupError, ModelUnavailableError, ReplyError
-from personaevo.models import Budget, Conduct, Kept, Models, Patience, local_server, parse, price_of
-from personaevo.models.adapter import Loop, Terms, status_error
-from personaevo.models.limits import Gate
+from personaevo.models import Budget, Conduct, Kept, Models, RetryPolicy, local_server, parse, price_of
+from personaevo.models.adapter import CallOptions, EventLoopThread, status_error
+from personaevo.models.limits import RateLimit
 from personaevo.models.local_model import TEMPERATURE, LocalModel, seed_of
-from personaevo.models.local_server import LocalServer, Plan
+from personaevo.models.local_server import LocalServer, ServerPlan
 from personaevo.records import Message
 from tests.models.local_files import gguf_file, standing_in
 from tests.models.server import KEY, USER, always
 
 ASKED = [Message("system", USER), Message("user", "How can I help you?")]
-QUICK = Conduct(patience=Patience(attempts=2, first_pause=0.01))
+QUICK = Conduct(retry=RetryPolicy(attempts=2, first_pause=0.01))
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_all_roles_share_one_server_that_is_asked_with_seed_and_key(model: Path)
             mutator.reply(ASKED)
             assert len(started) == 1
             plan, running = started[0]
-            assert plan == Plan(model, local_server.slots(16), 8192, local_server.processors())  # all that the model can: mutators read
+            assert plan == ServerPlan(model, local_server.slots(16), 8192, local_server.processors())  # the model's most: mutators read
             assert not running.stopped
         assert running.stopped
         bodies = [body for _, body in server.counters.bodies]
@@ -287,8 +287,8 @@ def test_a_template_that_refuses_the_messages_is_told(model: Path) -> None:
     """llama.cpp answers those with nothing, of nothing."""
     spec = parse(f"local:{model}")
     with standing_in() as (serve, _, _):
-        loop = Loop()
-        asked = LocalModel(spec, loop, Gate(1), Terms(1.0, 10, "user local:tiny"), LocalServer(spec, ["user"], 1, serve))
+        loop = EventLoopThread()
+        asked = LocalModel(spec, loop, RateLimit(1), CallOptions(1.0, 10, "user local:tiny"), LocalServer(spec, ["user"], 1, serve))
         usage = {"prompt_tokens": 0, "completion_tokens": 0}
         empty = {"choices": [{"message": {"content": ""}, "finish_reason": "length"}], "usage": usage}
         with pytest.raises(ModelSetupError, match="give another instruct model"):
@@ -340,7 +340,7 @@ def test_stopped_it_is_not_started(model: Path) -> None:
 def test_a_process_that_does_not_serve(script: str, said: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     child(script, tmp_path, monkeypatch)
     with pytest.raises(ModelSetupError, match=said):
-        local_server.serve(Plan(model, 1, 512, 1), threading.Event())
+        local_server.serve(ServerPlan(model, 1, 512, 1), threading.Event())
 
 
 def child(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +352,7 @@ def child(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_process_that_serves_ends_when_told(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     child("import time; print('{\"address\": \"http://127.0.0.1:1\"}', flush=True); time.sleep(60)", tmp_path, monkeypatch)
-    running = local_server.serve(Plan(model, 1, 512, 1), threading.Event())
+    running = local_server.serve(ServerPlan(model, 1, 512, 1), threading.Event())
     assert running.address == "http://127.0.0.1:1"
     assert running.ended() is None
     running.stop()

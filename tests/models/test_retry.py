@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
-from personaevo.models import Patience, parse
+from personaevo.models import RetryPolicy, parse
 from personaevo.models.adapter import label_of
-from personaevo.models.refusals import TransientError, UnclearError, fault_here, retry_after, status_error, unreachable, wait, words
-from personaevo.models.retry import Retrying
+from personaevo.models.refusals import TransientError, UnclearError, local_fault, retry_after, status_error, unreachable, wait, words
+from personaevo.models.retry import RetryingModel
 from personaevo.records import Message, Reply, Usage
 
 ASKED = [Message("user", "hello")]
@@ -53,9 +53,11 @@ def busy(after: float | None = None, *, unreachable: bool = False) -> TransientE
     return TransientError(f"{LABEL}: status 429", "429", after, unreachable=unreachable)
 
 
-def retrying(model: Script, stopping: threading.Event, patience: Patience | None = None, notes: list[str] | None = None) -> Retrying:
+def retrying(
+    model: Script, stopping: threading.Event, policy: RetryPolicy | None = None, notes: list[str] | None = None
+) -> RetryingModel:
     noted = list[str]() if notes is None else notes
-    return Retrying(model, patience or Patience(), lambda error: noted.append(error.kind), stopping)
+    return RetryingModel(model, policy or RetryPolicy(), lambda error: noted.append(error.kind), stopping)
 
 
 def test_asked_again_until_answered() -> None:
@@ -75,7 +77,7 @@ def test_given_up_after_so_many_attempts() -> None:
 
 
 def test_pauses_grow_are_random_and_bounded() -> None:
-    patience = Patience(attempts=9, first_pause=0.5, longest_pause=4.0)
+    patience = RetryPolicy(attempts=9, first_pause=0.5, longest_pause=4.0)
     drawn = []
     for _ in range(200):
         stopping = Event()
@@ -90,7 +92,7 @@ def test_pauses_grow_are_random_and_bounded() -> None:
 @pytest.mark.parametrize("after", [0.5, 20.0, 119.0])
 def test_a_servers_wish_is_honored(after: float) -> None:
     stopping = Event()
-    retrying(Script(busy(after), busy(after)), stopping, Patience(first_pause=0.01)).reply(ASKED)
+    retrying(Script(busy(after), busy(after)), stopping, RetryPolicy(first_pause=0.01)).reply(ASKED)
     assert len(stopping.pauses) == 2
     assert all(after <= pause <= 1.1 * after for pause in stopping.pauses)
 
@@ -105,10 +107,10 @@ def test_a_wish_that_is_too_long_ends_it() -> None:
 def test_an_unreachable_server_is_given_up_sooner() -> None:
     model, stopping = Script(*[busy(unreachable=True) for _ in range(9)]), Event()
     with pytest.raises(ModelUnavailableError, match="4 attempts"):
-        retrying(model, stopping, Patience(attempts=20)).reply(ASKED)
+        retrying(model, stopping, RetryPolicy(attempts=20)).reply(ASKED)
     assert sum(stopping.pauses) <= 0.5 + 1.0 + 2.0
     with pytest.raises(ModelUnavailableError, match="2 attempts"):
-        retrying(Script(*[busy(unreachable=True) for _ in range(9)]), Event(), Patience(attempts=2)).reply(ASKED)
+        retrying(Script(*[busy(unreachable=True) for _ in range(9)]), Event(), RetryPolicy(attempts=2)).reply(ASKED)
 
 
 @pytest.mark.parametrize("error", [ModelSetupError("no key"), ReplyError("refused"), ModelUnavailableError("x"), KeyError("bug")])
@@ -272,7 +274,7 @@ def test_unreachable(cause: Exception, nothing_there: bool, reason: str) -> None
 
 def test_what_an_attempt_took_is_told() -> None:
     heard: list[TransientError] = []
-    model = Retrying(Script(TransientError("m", "empty reply", usage=Usage(3, 1))), Patience(), heard.append, Event())
+    model = RetryingModel(Script(TransientError("m", "empty reply", usage=Usage(3, 1))), RetryPolicy(), heard.append, Event())
     assert model.reply(ASKED).text
     assert [error.usage for error in heard] == [Usage(3, 1)]
 
@@ -351,18 +353,18 @@ def test_a_filter_is_about_this_question(status: int, body: str) -> None:
     ("error", "said"),
     [
         (ImportError("Using SOCKS proxy, but the 'socksio' package is not installed."), "a SOCKS proxy is set"),
-        (ValueError("Unknown scheme for proxy URL URL('ftp://h')"), "the address of a proxy"),
-        (RuntimeError("Illegal header value b'Bearer sk-secret\\n'"), "the key has a letter or line break"),
-        (UnicodeEncodeError("ascii", "Bearer ü", 7, 8, "ordinal not in range"), "the key has a letter"),
-        (FileNotFoundError(2, "No such file or directory"), "a file of certificates is missing"),
+        (ValueError("Unknown scheme for proxy URL URL('ftp://h')"), "a proxy address"),
+        (RuntimeError("Illegal header value b'Bearer sk-secret\\n'"), "the API key contains an invalid character"),
+        (UnicodeEncodeError("ascii", "Bearer ü", 7, 8, "ordinal not in range"), "the API key contains an invalid character"),
+        (FileNotFoundError(2, "No such file or directory"), "a certificate file is missing"),
     ],
 )
 def test_faults_here_are_told_without_what_they_hold(error: Exception, said: str) -> None:
-    found = fault_here(LABEL, error)
+    found = local_fault(LABEL, error)
     assert type(found) is ModelSetupError
     assert said in str(found)
     assert "secret" not in str(found)
 
 
 def test_other_errors_are_no_faults_here() -> None:
-    assert fault_here(LABEL, RuntimeError("something")) is None
+    assert local_fault(LABEL, RuntimeError("something")) is None

@@ -20,17 +20,17 @@ from personaevo.config import SearchConfig, make_config
 from personaevo.errors import BudgetError, ConfigError, ModelSetupError, ModelUnavailableError
 from personaevo.evolve.search import search
 from personaevo.model_spec import ModelSpec, parse, same_model, with_settings
-from personaevo.models import Budget, Conduct, Kept, Models, Patience
-from personaevo.models.limits import Gate
+from personaevo.models import Budget, Conduct, Kept, Models, RetryPolicy
+from personaevo.models.limits import RateLimit
 from personaevo.models.prices import Price, price_of
 from personaevo.models.refusals import TransientError
 from personaevo.models.retry import EMPTY
-from personaevo.models.spread import Place, Places, Spread
+from personaevo.models.spread import Endpoint, EndpointPool, LoadBalancer
 from personaevo.records import ChatModel, Message, Reply
 from tests.models.server import always, serving
 
 A, B, C = "http://a:8000/v1", "http://b:8000/v1", "http://c:8000/v1"
-QUICK = Patience(first_pause=0.01, longest_pause=0.05)
+QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05)
 ASKED = [Message("user", "hello")]
 
 
@@ -103,7 +103,7 @@ def test_a_name_without_addresses_cannot_be_asked() -> None:
     spec = parse("openai:small@several")
     with Models({"user": spec}, Kept(), offline=True) as models:
         assert models.role("user") is not None
-    with Models({"user": spec}, Kept()) as models, pytest.raises(ModelSetupError, match="to ask it, give its addresses after the @"):
+    with Models({"user": spec}, Kept()) as models, pytest.raises(ModelSetupError, match="to call it, give its addresses after the @"):
         models.role("user")
 
 
@@ -153,11 +153,12 @@ def failing(kind: str = "500", after: float | None = None, *, refused: bool = Fa
     return TransientError(f"status {kind}", kind, after, unreachable=refused)
 
 
-def spread(*models: Scripted, clock: Clock | None = None) -> tuple[Spread, list[Place], list[str]]:
+def spread(*models: Scripted, clock: Clock | None = None) -> tuple[LoadBalancer, list[Endpoint], list[str]]:
     notes: list[str] = []
-    places = [Place(Gate(4), 4) for _ in models]
-    made: list[tuple[Place, ChatModel]] = list(zip(places, models, strict=True))
-    return Spread(made, Places(120.0, clock or Clock()), lambda error: notes.append(error.kind), "user m at 2 addresses"), places, notes
+    places = [Endpoint(RateLimit(4), 4) for _ in models]
+    made: list[tuple[Endpoint, ChatModel]] = list(zip(places, models, strict=True))
+    pool = EndpointPool(120.0, clock or Clock())
+    return LoadBalancer(made, pool, lambda error: notes.append(error.kind), "user m at 2 addresses"), places, notes
 
 
 def test_equal_addresses_share_equally() -> None:
@@ -169,8 +170,8 @@ def test_equal_addresses_share_equally() -> None:
 
 
 def test_the_one_with_the_fewest_under_way_is_taken() -> None:
-    first, second = Place(Gate(9), 9, busy=3), Place(Gate(9), 9, busy=1)
-    places = Places(120.0)
+    first, second = Endpoint(RateLimit(9), 9, busy=3), Endpoint(RateLimit(9), 9, busy=1)
+    places = EndpointPool(120.0)
     assert [places.take([first, second]) for _ in range(4)] == [second, second, first, second]
     assert (first.busy, second.busy) == (4, 4)
 
@@ -227,9 +228,9 @@ def test_a_server_that_always_fails_is_away_after_three() -> None:
 
 
 def test_calls_that_fail_together_count_once() -> None:
-    place = Place(Gate(16), 16)
+    place = Endpoint(RateLimit(16), 16)
     for _ in range(16):
-        place.unwell(failing("connection", refused=True), 100.0)
+        place.fail(failing("connection", refused=True), 100.0)
     assert (place.away, place.until) == (1.0, 101.0)
 
 
@@ -258,8 +259,8 @@ def test_all_want_a_rest() -> None:
 
 
 def test_a_short_rest_is_waited_for() -> None:
-    one, two = Place(Gate(4), 4), Place(Gate(4), 4)
-    places = Places(120.0)
+    one, two = Endpoint(RateLimit(4), 4), Endpoint(RateLimit(4), 4)
+    places = EndpointPool(120.0)
     for place in (one, two):
         places.note(place, failing("429", 0.2))
     begun = time.monotonic()
@@ -295,7 +296,7 @@ def test_where_all_are_away_each_is_tried() -> None:
 
 
 def test_who_waits_for_a_place_is_sent_away_at_the_end() -> None:
-    place, places = Place(Gate(1), 1, busy=1), Places(120.0)
+    place, places = Endpoint(RateLimit(1), 1, busy=1), EndpointPool(120.0)
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(places.take, [place]) for _ in range(2)]
         places.close()
@@ -303,7 +304,7 @@ def test_who_waits_for_a_place_is_sent_away_at_the_end() -> None:
 
 
 def test_a_place_that_becomes_free_is_given_on() -> None:
-    place, places = Place(Gate(1), 1), Places(120.0)
+    place, places = Endpoint(RateLimit(1), 1), EndpointPool(120.0)
     assert places.take([place]) is place
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(places.take, [place])
@@ -373,7 +374,7 @@ def test_roles_share_the_places_of_an_address() -> None:
 
 
 def test_a_server_that_dies_midway_hands_its_calls_to_the_other_and_may_come_back() -> None:
-    with servers(0.02, 0.02) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(4, patience=QUICK)) as models:
+    with servers(0.02, 0.02) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(4, retry=QUICK)) as models:
         texts = ask_all(models, 80, 8, lambda number: one.stop() if number == 40 else None)
         assert (len(texts), all(texts)) == (80, True)
         before = served(one)
@@ -386,7 +387,7 @@ def test_a_server_that_dies_midway_hands_its_calls_to_the_other_and_may_come_bac
 
 
 def test_a_server_that_fails_for_long_is_left_alone() -> None:
-    with servers(0.0, 0.01) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, patience=QUICK)) as models:
+    with servers(0.0, 0.01) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, retry=QUICK)) as models:
         one.fault = always("500")
         ask_all(models, 40, 4)
         assert served(two) >= 40
@@ -394,7 +395,7 @@ def test_a_server_that_fails_for_long_is_left_alone() -> None:
 
 
 def test_when_all_are_away_it_ends_as_with_one() -> None:
-    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, patience=QUICK)) as models:
+    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, retry=QUICK)) as models:
         ask_all(models, 4, 2)
         one.stop()
         two.stop()
@@ -411,7 +412,7 @@ def test_the_budget_is_one() -> None:
 
 
 def test_a_wish_for_a_rest_keeps_from_that_server_only() -> None:
-    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, patience=QUICK)) as models:
+    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, retry=QUICK)) as models:
         one.fault = lambda _request, _attempt: Fault("429 retry-after", 30.0)
         begun = time.monotonic()
         ask_all(models, 20, 1)

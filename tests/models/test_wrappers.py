@@ -14,10 +14,10 @@ from pydantic import BaseModel
 
 from personaevo.errors import BudgetError, ConfigError, ModelError, ReplyError
 from personaevo.models import Budget, Conduct, Ledger, Models, Spent, made_for, parse
-from personaevo.models.adapter import Adapter, Answer
-from personaevo.models.limits import Gate
+from personaevo.models.adapter import Adapter, ProviderReply
+from personaevo.models.limits import RateLimit
 from personaevo.models.prices import Price
-from personaevo.models.wrappers import Books, Keys, Offline, Paid, Question, Structured
+from personaevo.models.wrappers import CachedModel, CallRecords, KeyLocks, OfflineModel, Question, StructuredModel
 from personaevo.records import ChatModel, Message, ModelCall, Reply, Usage
 
 PRICE = Price(model="m", input=1.0, output=1.0)
@@ -62,18 +62,20 @@ class Scripted:
         return Reply(said, usage=Usage(10, 5, 2)) if isinstance(said, str) else said
 
 
-def paid(model: ChatModel, books: Books | None = None, *, role: str = "user", name: str = "openai:m", tokens: int = 100) -> Paid:
-    return Paid(model, role, name, output_tokens=tokens, price=PRICE, books=books or Books(Ledger(), Memory()))
+def paid(
+    model: ChatModel, books: CallRecords | None = None, *, role: str = "user", name: str = "openai:m", tokens: int = 100
+) -> CachedModel:
+    return CachedModel(model, role, name, output_tokens=tokens, price=PRICE, records=books or CallRecords(Ledger(), Memory()))
 
 
-# --- Paid
+# --- CachedModel
 
 
 def test_known_answers_are_not_asked() -> None:
     store, ledger = Memory(), Ledger()
     model = Scripted("first")
-    first = paid(model, Books(ledger, store)).reply(ASKED)
-    again = paid(Scripted(), Books(ledger, store)).reply(ASKED)  # one that would fail
+    first = paid(model, CallRecords(ledger, store)).reply(ASKED)
+    again = paid(Scripted(), CallRecords(ledger, store)).reply(ASKED)  # one that would fail
     assert first == again == Reply("first", usage=Usage(10, 5, 2), cost=15 / 1e6)
     assert (len(model.asked), len(store.puts)) == (1, 1)
     account = ledger.accounts()["user"]
@@ -96,7 +98,7 @@ def test_equal_questions_at_the_same_time_are_paid_once() -> None:
             release.wait(0.05)
             return Reply(f"to {messages[-1].content}", usage=Usage(1, 1))
 
-    model = paid(Slow(), Books(ledger, store))
+    model = paid(Slow(), CallRecords(ledger, store))
 
     def ask(number: int) -> str:
         start.wait(10)
@@ -112,7 +114,7 @@ def test_equal_questions_at_the_same_time_are_paid_once() -> None:
 
 def test_after_an_error_the_next_one_asks_itself() -> None:
     store = Memory()
-    model = paid(Scripted(ModelError("away"), "well"), Books(Ledger(), store))
+    model = paid(Scripted(ModelError("away"), "well"), CallRecords(Ledger(), store))
     with pytest.raises(ModelError):
         model.reply(ASKED)
     assert store.puts == []
@@ -122,7 +124,7 @@ def test_after_an_error_the_next_one_asks_itself() -> None:
 def test_a_refusal_is_an_answer() -> None:
     """It is booked with what it took, kept, and not asked for again."""
     store, ledger = Memory(), Ledger()
-    model = paid(Scripted(ReplyError("refused", Usage(7, 2))), Books(ledger, store))
+    model = paid(Scripted(ReplyError("refused", Usage(7, 2))), CallRecords(ledger, store))
     for _ in range(2):
         with pytest.raises(ReplyError, match="refused"):
             model.reply(ASKED)
@@ -161,16 +163,16 @@ def test_equal_questions_have_equal_keys() -> None:
 
 @pytest.mark.parametrize("content", ["", "plain", "ünïcödé 😀", "\ud800 half a character", "x" * 100_000])
 def test_no_question_costs_more_than_what_is_held(content: str) -> None:
-    most = Question("m", [Message("user", content)], None, 0, 70).most()
+    most = Question("m", [Message("user", content)], None, 0, 70).upper_bound()
     assert most.input_tokens >= len(content.encode("utf-8", "surrogatepass"))
     assert most.output_tokens == 70
-    assert Question("m", [Message("user", content)], Part, 0, 70).most().input_tokens > most.input_tokens
+    assert Question("m", [Message("user", content)], Part, 0, 70).upper_bound().input_tokens > most.input_tokens
     assert Question("m", [Message("user", content)], None, 0, 70).key()
 
 
 def test_cost_is_booked_and_kept() -> None:
     store, ledger = Memory(), Ledger()
-    paid(Scripted("x"), Books(ledger, store), role="agent", name="anthropic:m").reply(ASKED)
+    paid(Scripted("x"), CallRecords(ledger, store), role="agent", name="anthropic:m").reply(ASKED)
     call = store.puts[0]
     assert (call.role, call.model, call.candidate) == ("agent", "anthropic:m", None)
     assert call.key == Question("anthropic:m", ASKED, None, 0, 100).key()
@@ -181,7 +183,7 @@ def test_cost_is_booked_and_kept() -> None:
 
 def test_a_call_that_could_exceed_the_budget_is_not_asked() -> None:
     model, store = Scripted("x"), Memory()
-    books = Books(Ledger(Budget(tokens=100)), store)
+    books = CallRecords(Ledger(Budget(tokens=100)), store)
     with pytest.raises(BudgetError):
         paid(model, books, tokens=100).reply(ASKED)
     assert (model.asked, store.puts) == ([], [])
@@ -190,13 +192,13 @@ def test_a_call_that_could_exceed_the_budget_is_not_asked() -> None:
 
 def test_known_answers_need_no_budget() -> None:
     store = Memory()
-    paid(Scripted("x"), Books(Ledger(), store)).reply(ASKED)
-    assert paid(Scripted(), Books(Ledger(Budget(calls=0, usd=0.0)), store)).reply(ASKED).text == "x"
+    paid(Scripted("x"), CallRecords(Ledger(), store)).reply(ASKED)
+    assert paid(Scripted(), CallRecords(Ledger(Budget(calls=0, usd=0.0)), store)).reply(ASKED).text == "x"
 
 
 def test_calls_are_noted_as_made_for_a_candidate() -> None:
     store = Memory()
-    model = paid(Scripted(*"abcdef"), Books(Ledger(), store))
+    model = paid(Scripted(*"abcdef"), CallRecords(Ledger(), store))
     in_thread: list[Reply] = []
 
     def ask(sample: int) -> None:
@@ -224,7 +226,7 @@ def test_made_for_ends_with_an_error() -> None:
     store = Memory()
     with pytest.raises(KeyError), made_for(7):
         raise KeyError
-    paid(Scripted("x"), Books(Ledger(), store)).reply(ASKED)
+    paid(Scripted("x"), CallRecords(Ledger(), store)).reply(ASKED)
     assert store.puts[0].candidate is None
 
 
@@ -235,7 +237,7 @@ def test_threads_have_candidates_of_their_own() -> None:
         def reply(self, messages: Sequence[Message], **_: Any) -> Reply:
             return Reply(messages[-1].content)
 
-    model = paid(Echo(), Books(Ledger(), store))
+    model = paid(Echo(), CallRecords(Ledger(), store))
 
     def ask(number: int) -> None:
         with made_for(number):
@@ -248,10 +250,10 @@ def test_threads_have_candidates_of_their_own() -> None:
 
 
 def test_keys_are_forgotten() -> None:
-    keys, inside = Keys(), [0, 0, 0]
+    keys, inside = KeyLocks(), [0, 0, 0]
 
     def enter(number: int) -> None:
-        with keys.alone(str(number)):
+        with keys.locked(str(number)):
             inside[number] += 1
             assert inside[number] == 1
             inside[number] -= 1
@@ -261,18 +263,18 @@ def test_keys_are_forgotten() -> None:
     assert not keys._waiting
 
 
-# --- Structured
+# --- StructuredModel
 
 
 def test_without_a_schema_nothing_is_added() -> None:
     model = Scripted("free text")
-    assert Structured(model, "user m").reply(ASKED, sample=2) == Reply("free text", usage=Usage(10, 5, 2))
+    assert StructuredModel(model, "user m").reply(ASKED, sample=2) == Reply("free text", usage=Usage(10, 5, 2))
     assert model.asked == [(ASKED, {"schema": None, "sample": 2})]
 
 
 def test_an_answer_is_parsed() -> None:
     model = Scripted('Sure: {"label": "x",}')
-    reply = Structured(model, "user m").reply(ASKED, schema=Part, sample=2)
+    reply = StructuredModel(model, "user m").reply(ASKED, schema=Part, sample=2)
     assert reply.parsed == Part(label="x")
     assert reply.usage == Usage(10, 5, 2)
     messages, options = model.asked[0]
@@ -284,7 +286,7 @@ def test_an_answer_is_parsed() -> None:
 
 def test_one_corrective_retry() -> None:
     model = Scripted('{"label": 5}', '{"label": "x"}')
-    assert Structured(model, "user m").reply(ASKED, schema=Part, sample=2).parsed == Part(label="x")
+    assert StructuredModel(model, "user m").reply(ASKED, schema=Part, sample=2).parsed == Part(label="x")
     first, second = model.asked
     assert second[0][:3] == first[0]
     assert second[0][3] == Message("assistant", '{"label": 5}')
@@ -295,38 +297,38 @@ def test_one_corrective_retry() -> None:
 
 def test_an_answer_that_was_cut_off_shall_be_shorter() -> None:
     model = Scripted(Reply('{"label": "very lo', cut=True), '{"label": "x"}')
-    assert Structured(model, "user m").reply(ASKED, schema=Part).parsed == Part(label="x")
+    assert StructuredModel(model, "user m").reply(ASKED, schema=Part).parsed == Part(label="x")
     assert "cut off" in model.asked[1][0][-1].content
 
 
 def test_an_empty_answer_is_no_empty_message() -> None:
     model = Scripted("", '{"label": "x"}')
-    Structured(model, "user m").reply(ASKED, schema=Part)
+    StructuredModel(model, "user m").reply(ASKED, schema=Part)
     assert model.asked[1][0][3].content == "(nothing)"
 
 
 def test_a_reply_error_after_two() -> None:
     model = Scripted("no", '{"label": 5}', '{"label": "x"}')
     with pytest.raises(ReplyError, match=r"^user m: the answer is not of the form asked for, twice: label: input should be"):
-        Structured(model, "user m").reply(ASKED, schema=Part)
+        StructuredModel(model, "user m").reply(ASKED, schema=Part)
     assert len(model.asked) == 2
 
 
 def test_both_answers_are_paid_and_known() -> None:
     store, ledger = Memory(), Ledger()
-    made = Structured(paid(Scripted("no", '{"label": "x"}'), Books(ledger, store)), "user m").reply(ASKED, schema=Part)
+    made = StructuredModel(paid(Scripted("no", '{"label": "x"}'), CallRecords(ledger, store)), "user m").reply(ASKED, schema=Part)
     assert (ledger.total().calls, len(store.puts)) == (2, 2)
-    known = Structured(paid(Offline("user m"), Books(ledger, store)), "user m").reply(ASKED, schema=Part)
+    known = StructuredModel(paid(OfflineModel("user m"), CallRecords(ledger, store)), "user m").reply(ASKED, schema=Part)
     assert known == made
     assert ledger.accounts()["user"].known == 2
 
 
-# --- Offline, Models
+# --- OfflineModel, Models
 
 
 def test_offline_there_are_only_known_answers() -> None:
     with pytest.raises(ModelError, match=r"^user m: the recording holds no answer") as caught:
-        Offline("user m").reply(ASKED)
+        OfflineModel("user m").reply(ASKED)
     assert type(caught.value) is ModelError
 
 
@@ -334,12 +336,12 @@ class Fake(Adapter):
     """An adapter that is never asked over a network; all that were made are in ``made``, and their gates in ``gates``."""
 
     made: list[Fake] = []  # noqa: RUF012 - emptied by the fixture
-    gates: list[Gate] = []  # noqa: RUF012
+    gates: list[RateLimit] = []  # noqa: RUF012
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         Fake.made.append(self)
-        Fake.gates.append(self._gate)
+        Fake.gates.append(self._limit)
 
     def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
         return Reply('{"label": "x"}', usage=Usage(10, 5))
@@ -348,12 +350,12 @@ class Fake(Adapter):
 
     async def _ask(self, messages: Sequence[Message], schema: type[BaseModel] | None, sample: int) -> Any: ...
 
-    def answer(self, body: Mapping[str, Any]) -> Answer:
+    def answer(self, body: Mapping[str, Any]) -> ProviderReply:
         raise NotImplementedError
 
 
 @pytest.fixture
-def gates(monkeypatch: pytest.MonkeyPatch) -> list[Gate]:
+def gates(monkeypatch: pytest.MonkeyPatch) -> list[RateLimit]:
     """Adapters are fakes, and the gates that they get are noted."""
     Fake.made.clear()
     Fake.gates.clear()
@@ -371,7 +373,7 @@ def specs(**texts: str) -> dict[str, Any]:
     return {role: parse(text) for role, text in texts.items()}
 
 
-def test_roles(gates: list[Gate]) -> None:
+def test_roles(gates: list[RateLimit]) -> None:
     store = Memory()
     with Models(specs(user="openai:m", agent="embedded", mutator="anthropic:n@http://host"), store, prices=[PRICE]) as models:
         assert models.role("agent") is None
@@ -389,14 +391,14 @@ def test_roles(gates: list[Gate]) -> None:
     ]  # fmt: skip
 
 
-def test_without_any_model_there_is_no_thread(gates: list[Gate]) -> None:
+def test_without_any_model_there_is_no_thread(gates: list[RateLimit]) -> None:
     before = loops()
     with Models(specs(user="embedded"), Memory()) as models:
         assert models.role("user") is None
         assert loops() == before
 
 
-def test_the_thread_ends_with_the_block(gates: list[Gate]) -> None:
+def test_the_thread_ends_with_the_block(gates: list[RateLimit]) -> None:
     before = loops()
     with Models(specs(user="openai:m"), Memory()) as models:
         models.role("user")
@@ -405,7 +407,7 @@ def test_the_thread_ends_with_the_block(gates: list[Gate]) -> None:
     models.stop(0.0)  # nothing happens
 
 
-def test_models_of_one_endpoint_share_a_gate(gates: list[Gate]) -> None:
+def test_models_of_one_endpoint_share_a_gate(gates: list[RateLimit]) -> None:
     chosen = specs(user="openai:a@http://h/v1", agent="openai:b@http://h/v1/", mutator="openai:a", generator="anthropic:a@http://h/v1")
     with Models(chosen, Memory(), conduct=Conduct(at_once=3)) as models:
         for role in chosen:
@@ -416,7 +418,7 @@ def test_models_of_one_endpoint_share_a_gate(gates: list[Gate]) -> None:
     assert user._places._value == 3
 
 
-def test_equal_questions_of_two_roles_are_paid_by_the_first(gates: list[Gate]) -> None:
+def test_equal_questions_of_two_roles_are_paid_by_the_first(gates: list[RateLimit]) -> None:
     """Of different lengths they are different questions."""
     store = Memory()
     with Models(specs(user="openai:m", agent="openai:m"), store) as models:
@@ -439,7 +441,7 @@ def test_a_limit_in_dollars_needs_prices(model: str) -> None:
     Models(chosen, Memory(), prices=[Price(model=model, input=0, output=0)], budget=Budget(usd=1.0))
 
 
-def test_what_was_spent_before_counts(gates: list[Gate]) -> None:
+def test_what_was_spent_before_counts(gates: list[RateLimit]) -> None:
     with Models(specs(user="openai:m"), Memory(), budget=Budget(calls=5), before={"agent": Spent(5)}) as models:
         user = models.role("user")
         assert user is not None
@@ -447,7 +449,7 @@ def test_what_was_spent_before_counts(gates: list[Gate]) -> None:
             user.reply(ASKED)
 
 
-def test_offline_models_answer_from_the_store_only(gates: list[Gate]) -> None:
+def test_offline_models_answer_from_the_store_only(gates: list[RateLimit]) -> None:
     store = Memory()
     chosen = specs(user="openai:m")
     with Models(chosen, store) as models:
@@ -466,7 +468,7 @@ def test_offline_models_answer_from_the_store_only(gates: list[Gate]) -> None:
     assert len(Fake.made) == 1
 
 
-def test_stopped_nothing_new_is_asked(gates: list[Gate]) -> None:
+def test_stopped_nothing_new_is_asked(gates: list[RateLimit]) -> None:
     with Models(specs(user="openai:m"), Memory()) as models:
         user = models.role("user")
         assert user is not None

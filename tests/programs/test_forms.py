@@ -28,7 +28,7 @@ LITERALS = st.recursive(
 
 def whole(text: str) -> str:
     """The id without any memory."""
-    return source._id(source._normal_tree(text))
+    return source.normal_tree(text)[1]
 
 
 @pytest.mark.parametrize("seed", range(4))

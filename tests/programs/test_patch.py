@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from personaevo import content
 from personaevo.errors import ProgramError
-from personaevo.programs.patch import MAX_BLOCKS, apply, whole
+from personaevo.programs.blocks import MAX_BLOCKS
+from personaevo.programs.patch import apply, whole
 from personaevo.programs.source import MAX_BYTES
 from personaevo.text import quoted
 

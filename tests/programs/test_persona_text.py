@@ -19,7 +19,7 @@ from personaevo.archive import Archive
 from personaevo.definitions import Dial, dials, features
 from personaevo.errors import ContentError
 from personaevo.programs import persona_text
-from personaevo.programs.persona_text import in_words, rules, said_of, sentences
+from personaevo.programs.persona_text import describe_dials, rules, select_sayings, sentences
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Axis, Persona
 from personaevo.refine import address
@@ -78,8 +78,8 @@ def check(values: Mapping[str, float], description: str = "") -> None:
     assert len(set(said)) == len(said), "none twice"
     assert set(said) <= set(sentences())
     assert len(text.split()) + len(description.split()) <= 120
-    chosen = said_of(values, 120 - len(description.split()), description)
-    assert not [pair for pair in itertools.combinations(chosen, 2) if not rules().fit(*pair)], "two that exclude each other"
+    chosen = select_sayings(values, 120 - len(description.split()), description)
+    assert not [pair for pair in itertools.combinations(chosen, 2) if not rules().compatible(*pair)], "two that exclude each other"
 
 
 # -- the sentences
@@ -97,7 +97,7 @@ def test_sentences_are_plain_and_speak_to_the_person() -> None:
 
 def test_there_is_something_to_say_of_every_dial_and_nothing_of_its_default() -> None:
     assert set(rules().sayings) == set(dials())
-    assert in_words(DEFAULTS, 120) == rules().ordinary
+    assert describe_dials(DEFAULTS, 120) == rules().ordinary
     tables = (rules().sayings, rules().typing.phrases)
     known = {mark for table in tables for rows in table.values() for one in rows for mark in one.marks}
     assert set().union(*rules().exclude) <= known, "a mark that no sentence has"
@@ -105,7 +105,7 @@ def test_there_is_something_to_say_of_every_dial_and_nothing_of_its_default() ->
 
 @pytest.mark.parametrize("dial", sorted(dials()))
 def test_a_dial_shows_from_one_end_to_the_other(dial: str) -> None:
-    ends = [in_words({**DEFAULTS, dial: value}, 120) for value in (dials()[dial].low, dials()[dial].high)]
+    ends = [describe_dials({**DEFAULTS, dial: value}, 120) for value in (dials()[dial].low, dials()[dial].high)]
     assert ends[0] != ends[1]
 
 
@@ -131,7 +131,7 @@ def test_personas_of_packaged_archives(domain: str) -> None:
     found = texts(domain)
     assert not [text for text in found if re.search(r"[%_\d]", text)]
     assert len(set(found)) >= 0.75 * len(found)
-    least = sorted(len(SENTENCE.findall(in_words(persona.dials, 120))) for persona in stored(domain))
+    least = sorted(len(SENTENCE.findall(describe_dials(persona.dials, 120))) for persona in stored(domain))
     assert least[len(least) // 50] >= 4, "98 of 100 have at least four sentences"
 
 
@@ -175,9 +175,9 @@ def test_phrases_of_descriptions_are_known() -> None:
 def test_a_sentence_gives_way_to_the_description() -> None:
     values = {"accusatory_rate": 0.1, "words_per_turn": 3.0}
     blunt = "Write mostly in scraps of a few words, seldom a whole sentence. Blame the other side when things go wrong."
-    assert in_words(values, 120, "Someone who is blunt.") == blunt
-    assert in_words(values, 120, "A Friendly person.") == "Write mostly in scraps of a few words, seldom a whole sentence."
-    assert in_words(values, 120, "Someone unfriendly.") == blunt, "whole phrases only"
+    assert describe_dials(values, 120, "Someone who is blunt.") == blunt
+    assert describe_dials(values, 120, "A Friendly person.") == "Write mostly in scraps of a few words, seldom a whole sentence."
+    assert describe_dials(values, 120, "Someone unfriendly.") == blunt, "whole phrases only"
 
 
 @given(st.integers(0, 130), st.integers(0, 10_000))
@@ -202,12 +202,12 @@ def test_axes_without_dials_are_said_first_if_they_fit() -> None:
 
 def _ends(dial: str) -> Iterator[str]:
     for value in (dials()[dial].low, dials()[dial].high):
-        yield in_words({dial: value}, 120)
+        yield describe_dials({dial: value}, 120)
 
 
 def test_by_hand() -> None:
     assert list(_ends("patience_turns")) == ["Leave almost at once if you are not helped.", "Stay as long as it takes."]
-    assert in_words({"unknown": 1.0}, 120) == "" == in_words({}, 120)
-    assert in_words({"words_per_turn": 18.0}, 3) == ""
+    assert describe_dials({"unknown": 1.0}, 120) == "" == describe_dials({}, 120)
+    assert describe_dials({"words_per_turn": 18.0}, 3) == ""
     both = {"certainty_rate": 0.9, "uncertainty_rate": 0.9}
-    assert in_words(both, 120) == "Sound certain of everything you say."  # of equally telling ones the first
+    assert describe_dials(both, 120) == "Sound certain of everything you say."  # of equally telling ones the first

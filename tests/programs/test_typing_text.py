@@ -10,7 +10,7 @@ import pytest
 from personaevo.definitions import dials, typing_dials
 from personaevo.errors import ProgramError
 from personaevo.programs.dials import dial_table
-from personaevo.programs.persona_text import in_words, rules
+from personaevo.programs.persona_text import describe_dials, rules
 from personaevo.programs.personas import build, compose_policy
 
 NAMES = [name for name in typing_dials() if name != "typing_swing"]
@@ -30,17 +30,17 @@ def test_every_dial_of_typing_has_its_words() -> None:
 
 def test_habits_in_plain_words() -> None:
     careless = {"lower_start": 1.0, "lower_sentence": 1.0, "lower_i": 0.1, "full_stop": 0.0, "question_mark": 1.0}
-    assert in_words(careless, 120) == "You do not bother with capitals or full stops."
-    said = in_words({**careless, "lower_i": 0.9, "smileys": 0.2, "ellipses": 0.3}, 120)
+    assert describe_dials(careless, 120) == "You do not bother with capitals or full stops."
+    said = describe_dials({**careless, "lower_i": 0.9, "smileys": 0.2, "ellipses": 0.3}, 120)
     does = "You write i for I, trail off with dots at times and add a smiley now and then."
     assert said == f"You do not bother with capitals or full stops. {does}"
-    assert in_words({"lower_start": 0.0, "full_stop": 1.0}, 120) == ""
-    assert in_words({"words_per_turn": 18.0, "lower_start": 0.0}, 120) == rules().ordinary
+    assert describe_dials({"lower_start": 0.0, "full_stop": 1.0}, 120) == ""
+    assert describe_dials({"words_per_turn": 18.0, "lower_start": 0.0}, 120) == rules().ordinary
 
 
 def test_dials_of_typing_do_not_change_what_else_is_said_where_there_is_room() -> None:
-    brief = in_words({"words_per_turn": 2.0}, 120)
-    assert in_words({"words_per_turn": 2.0, "lower_start": 1.0}, 120) == f"{brief} You do not bother with capitals."
+    brief = describe_dials({"words_per_turn": 2.0}, 120)
+    assert describe_dials({"words_per_turn": 2.0, "lower_start": 1.0}, 120) == f"{brief} You do not bother with capitals."
 
 
 @pytest.mark.parametrize("seed", range(300))

@@ -193,7 +193,7 @@ def test_guests_of_unused_versions_are_removed(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     for name in ("wasm-old", "other"):
         os.utime(tmp_path / name, (0, 0))
-    wasm._forget(tmp_path)
+    wasm._remove_unused(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"wasm-new", "other"}
 
 
@@ -207,7 +207,7 @@ def test_guest_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [path.name for path in kept.iterdir()] == ["lock"]
     (tmp_path / "file").touch()
     monkeypatch.setattr(wasm, "folder", lambda: tmp_path / "file" / "kept")
-    with pytest.raises(SandboxError, match="cannot keep its guests"):
+    with pytest.raises(SandboxError, match="cannot cache its guests"):
         wasm.plan()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel
 
 from personaevo import definitions
-from personaevo.models.wrappers import Structured
+from personaevo.models.wrappers import StructuredModel
 from personaevo.records import ChatModel, Message, Reply, Turn
 from personaevo.refine.behavior import Action, DialogueItem, Item, SessionItem, Step, TextItem
 from personaevo.refine.profile import Claim, Profile
@@ -70,7 +70,7 @@ def says(*answers: str | Exception | Reply) -> Scripted:
 
 def formed(model: ChatModel) -> ChatModel:
     """As the models of a search are: what is not of the form is sent back once."""
-    return Structured(model, "refiner x")
+    return StructuredModel(model, "refiner x")
 
 
 def shown(messages: Sequence[Message]) -> str:

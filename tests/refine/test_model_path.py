@@ -12,7 +12,7 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.errors import BudgetError, ConfigError, ModelUnavailableError, ReplyError
-from personaevo.models.wrappers import Structured
+from personaevo.models.wrappers import StructuredModel
 from personaevo.records import Message
 from personaevo.refine import features, measures, scoring
 from personaevo.refine.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
@@ -39,7 +39,7 @@ BEHAVIOR = Behavior(
     person="kim", items=tuple(TextItem(id=f"r{number}", context="Review the film.", text=text) for number, text in enumerate(REVIEWS))
 )
 START = from_text("You review films.")
-SETTINGS = Settings(samples=3, rounds=2, candidates=3, patience=1, seed=4)
+SETTINGS = Settings(samples=3, rounds=2, candidates=3, retry=1, seed=4)
 ANALYSIS = json.dumps({"divergences": [{"person": "writes a few words", "actor": "writes a long text"}]})
 
 
@@ -54,7 +54,8 @@ def sections(**given: list[str]) -> str:
 
 def engine(*answers: str | Exception, user: Scripted | None = None) -> Engine:
     refiner = Scripted(lambda number, _: answers[min(number, len(answers) - 1)])
-    return Engine(user=user or Scripted(actor), analyst=formed(Scripted(lambda *_: ANALYSIS)), refiner=Structured(refiner, "refiner x"))
+    analyst = formed(Scripted(lambda *_: ANALYSIS))
+    return Engine(user=user or Scripted(actor), analyst=analyst, refiner=StructuredModel(refiner, "refiner x"))
 
 
 def work(behavior: Behavior = BEHAVIOR, start: Profile = START) -> Work:

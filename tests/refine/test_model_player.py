@@ -14,7 +14,7 @@ from personaevo import definitions
 from personaevo.errors import BudgetError, ReplyError
 from personaevo.models.kept import Kept
 from personaevo.models.ledger import Ledger
-from personaevo.models.wrappers import Books, Paid
+from personaevo.models.wrappers import CachedModel, CallRecords
 from personaevo.records import Message, Reply, Turn
 from personaevo.refine import features, model_player
 from personaevo.refine.behavior import Action, DialogueItem, Item, SessionItem, Step
@@ -107,7 +107,7 @@ def test_samples_and_seeds_are_independent_and_equal_for_all_profiles() -> None:
 def test_another_seed_is_another_question_for_the_cache() -> None:
     """Resampling the unchanged profile asks again; playing it once more does not."""
     model = Scripted(lambda number, _: f"answer {number}")
-    paid = Paid(model, "user", "openai:x", output_tokens=600, price=None, books=Books(Ledger(), Kept()))
+    paid = CachedModel(model, "user", "openai:x", output_tokens=600, price=None, books=CallRecords(Ledger(), Kept()))
     player = ModelPlayer(paid, at_once=1)
     first, again, other = (player.play(PROFILE, [TEXT], 2, seed) for seed in (1, 1, 2))
     said = [[one.responses[0].did for one in performances] for performances in (first, again, other)]

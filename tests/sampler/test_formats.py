@@ -61,13 +61,13 @@ def test_the_description_has_the_facts(stored: PersonaSampler) -> None:
 
 def test_without_the_task_there_are_no_turns(stored: PersonaSampler) -> None:
     (persona,) = stored.sample(n=1)
-    with pytest.raises(InputError, match=r"its task '.*' is not at hand, and the rows tell it: give it with --task FILE"):
+    with pytest.raises(InputError, match=r"its task '.*' was not found, and the rows contain it: give it with --task FILE"):
         rows([persona], "mirrorbench", {})
     with pytest.raises(InputError, match="and the rows tell it"):
         rows([persona], "deepeval")
     assert len(rows([persona], "usersim")) == 1
     lost = persona.model_copy(update={"domain": "lost"})
-    with pytest.raises(InputError, match="its domain 'lost' is not at hand"):
+    with pytest.raises(InputError, match="its domain 'lost' is not installed"):
         rows([lost], "mirrorbench", KNOWN)
 
 

@@ -65,7 +65,7 @@ def test_strategies_draw_cells(stored: PersonaSampler) -> None:
 def test_hard_draws_users_with_whom_the_agent_fails(stored: PersonaSampler) -> None:
     hard = stored.sample(n=ALL, strategy="hard")
     slots = [int(persona.id.split("-p")[-1]) for persona in hard]
-    assert not any(slot % 7 == 0 for slot in slots[:128])  # taken for a person: 17 of 20 slots, 136 personas
+    assert not any(slot % 7 == 0 for slot in slots[:128])  # classified as human: 17 of 20 slots, 136 personas
     assert len({persona.id for persona in hard}) == 136
     early = [slot % 5 == 0 for slot in slots[:12]]
     assert all(early)  # each cell has eight or more that were failed
@@ -140,5 +140,5 @@ def test_archive_without_elites(tmp_path: Path) -> None:
 def test_nobody_is_taken_for_a_person(tmp_path: Path) -> None:
     commit = a_commit(0, 1, best_in=0)  # slot 0 alone
     sampler = PersonaSampler(write(tmp_path / "a.duckdb", [commit]))
-    with pytest.raises(ConfigError, match=r"strategy hard: none of the 2 personas is taken for a person"):
+    with pytest.raises(ConfigError, match=r"strategy hard: none of the 2 personas is classified as human"):
         sampler.sample(n=1, strategy="hard")

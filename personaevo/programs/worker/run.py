@@ -1,8 +1,8 @@
-"""Running one program: read the request, load the program, answer its calls. Standard library only; knows nothing of processes and walls.
+"""Run one program: read the request, load the program, answer its calls. Standard library only; independent of processes and isolation.
 
 The request is two frames: JSON, and the compiled program if it is known; then comes a frame for each call. Answers are frames of (length,
-token of the run, kind, body): C the compiled program if it was not known, and as JSON A its AXES, or F if it does not load, and for each
-call R its records or E why it failed; M a question to the model, which the parent answers with a frame.
+token of the run, kind, body): C is the compiled program, if it was not known. The others are JSON: A the AXES, or F the error if the
+program does not load; for each call R its records or E its error; M a question to the model, which the parent answers with a frame.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def run_program(link: Link, limits: Limits) -> None:
     try:
         module = load(marshal.loads(known) if known else compiled(request["source"], link), limits["modules"])
         axes = plain(module.AXES, "AXES", limits)
-    except BaseException as error:  # noqa: BLE001 - whatever the program raises, SystemExit included, is its result
+    except BaseException as error:  # noqa: BLE001 - any exception of the program, SystemExit included, is its result
         link.send(b"F", json.dumps(describe(error, limits)))
         return
     link.send(b"A", axes)
     model = Model(link) if request["model"] else None
-    while True:  # until the parent has heard enough
+    while True:  # until the parent ends this process
         task, n, seed = json.loads(link.receive())
-        random.seed(seed)  # the module's functions share one generator, which an earlier call has advanced
+        random.seed(seed)  # the generator of the module's functions, which an earlier call has advanced
         try:
             body = plain(module.generate(task, n, random.Random(seed), model), "generate's result", limits)
         except BaseException as error:  # noqa: BLE001 - as above; the other calls still count
@@ -75,11 +75,11 @@ def run_program(link: Link, limits: Limits) -> None:
 
 
 class RefusedError(Exception):
-    """A program or result that breaks the contract; the text says it all."""
+    """A program or result that breaks the contract; reported without the name of the exception."""
 
 
 class RefusedImportError(RefusedError, ImportError):
-    """An import of what is not allowed; programs may try and do without."""
+    """An import that is not allowed; programs may catch it."""
 
 
 class ModelRefusedError(Exception):
@@ -87,7 +87,7 @@ class ModelRefusedError(Exception):
 
 
 class Model:
-    """What a program sees of the model: text in, text out. The parent asks it, counts, and may refuse."""
+    """The program's interface to the model: text in, text out. The parent asks the model, counts, and may refuse."""
 
     __slots__ = ("_link",)
 
@@ -106,7 +106,7 @@ class Model:
 
 
 def without_chance() -> None:
-    """There is no source of chance: generators made without a seed all begin alike. Copies of generators are made so, then set."""
+    """Make generators created without a seed all start alike, as there is no source of entropy. (Copies are created so, then set.)"""
     new, seed = _random.Random.__new__, random.Random.seed
 
     def seeded(self: random.Random, a: Any = None, version: int = 2) -> None:
@@ -118,17 +118,17 @@ def without_chance() -> None:
 
 
 def compiled(source: str, link: Link) -> types.CodeType:
-    """Compiling takes as long as running, so the parent gets the result, before anything of it has run, for the next child."""
+    """Compile the program and send the result to the parent for the next child, as compiling takes as long as running."""
     try:
         code = compile(source, FILENAME, "exec", dont_inherit=True)
-    except (MemoryError, RecursionError):  # how the parser says it
+    except (MemoryError, RecursionError):  # the parser's errors
         raise RefusedError("rule: the program is nested too deeply; use loops or tables") from None
     link.send(b"C", marshal.dumps(code))
     return code
 
 
 def load(code: types.CodeType, allowed: list[str]) -> types.ModuleType:
-    """The program as a module. It is known to ``sys.modules``, where dataclasses and enums look for theirs."""
+    """Execute the program as a module. It is in ``sys.modules``, where dataclasses and enums look up their module."""
     module = sys.modules["program"] = types.ModuleType("program")
     module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importer(frozenset(allowed))}
     exec(code, module.__dict__)
@@ -140,7 +140,7 @@ def load(code: types.CodeType, allowed: list[str]) -> types.ModuleType:
 
 
 def importer(allowed: frozenset[str]) -> Callable[..., object]:
-    """The program's ``import``: a clear and repeatable answer to what it may not have. Not a wall."""
+    """The program's ``import``: gives a clear and repeatable error for modules that are not allowed. Not a security boundary."""
 
     def limited_import(
         name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
@@ -154,11 +154,11 @@ def importer(allowed: frozenset[str]) -> Callable[..., object]:
 
 
 def plain(value: object, what: str, limits: Limits) -> str:
-    """``value`` as JSON text, keys sorted so that equal results have equal texts."""
+    """``value`` as JSON text, with sorted keys so that equal results have equal texts."""
     if not isinstance(value, (list, tuple)):
         raise RefusedError(f"{what}: expected a list, got a value of type {type(value).__name__}")
     large = f"output limit of {limits['output_mb']:g} MB: {what} is larger as JSON"
-    if survey(value, what, (), limits["output_bytes"]) < 0:  # before it is written: that takes the memory several times
+    if survey(value, what, (), limits["output_bytes"]) < 0:  # before encoding, which takes several times the memory
         raise RefusedError(large)
     try:
         text = json.dumps(value, allow_nan=False, sort_keys=True)
@@ -170,8 +170,8 @@ def plain(value: object, what: str, limits: Limits) -> str:
 
 
 def survey(value: object, what: str, path: tuple[object, ...], left: int) -> int:
-    """What is left of an allowance of ``left`` characters, negative as soon as it is used up; RefusedError at the first
-    part that JSON cannot say."""
+    """Subtract the value's size as JSON from ``left`` characters; stops when the result is negative. Raises RefusedError at the first
+    part that JSON cannot represent."""
     left -= 2
     parts: Iterable[tuple[object, object]] = ()
     if isinstance(value, str):
@@ -189,9 +189,7 @@ def survey(value: object, what: str, path: tuple[object, ...], left: int) -> int
     for key, part in parts:
         if isinstance(value, dict):
             if not isinstance(key, str):
-                raise RefusedError(
-                    f"{what} is not plain JSON: {spell(path)} has a key of type {type(key).__name__}, not text"
-                )
+                raise RefusedError(f"{what} is not plain JSON: {spell(path)} has a key of type {type(key).__name__}, not text")
             left -= len(key)
         left = survey(part, what, (*path, key), left)
         if left < 0:
@@ -204,7 +202,7 @@ def spell(path: tuple[object, ...]) -> str:
 
 
 def describe(error: BaseException, limits: Limits) -> str:
-    """An exception of the program as one line, with the program's line where there is one."""
+    """An exception of the program as one line, with its line number in the program if there is one."""
     if isinstance(error, MemoryError):
         return f"memory limit of {limits['memory_mb']:g} MB"
     refused = isinstance(error, RefusedError)

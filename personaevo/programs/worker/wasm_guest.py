@@ -1,5 +1,5 @@
-"""Inside WebAssembly: loaded once into the interpreter, whose memory is then the snapshot that every run begins with. What the program
-could ask of the system is not there: all that leads out are the two functions of the channel."""
+"""Run programs inside WebAssembly. This module is loaded once, and the interpreter's memory is then the snapshot from which every run
+starts. The guest has no system interface except the two functions of the channel."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 
 from . import run
 
-_SIZES = range(1, 513)  # those that CPython's own allocator serves
+_SIZES = range(1, 513)  # of the objects that CPython's own allocator serves
 
 
 class GuestLink(run.Link):
-    """The channel, which the host holds. Frames are text, one character a byte: lists of bytes cross the border one by one."""
+    """The guest's end of the channel. Frames are passed as text, one character a byte, as lists of bytes would be passed one by one."""
 
     def __init__(self, send: Callable[[str], None], receive: Callable[[], str]) -> None:
         self.pass_out, self.pass_in, self.token = send, receive, b""
@@ -30,24 +30,24 @@ class GuestLink(run.Link):
         return self.pass_in().encode("latin-1")
 
 
-class Nowhere(io.TextIOBase):
-    """Where output goes."""
+class DiscardedOutput(io.TextIOBase):
+    """Standard output and error of programs, which are discarded."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
 def prepare(modules: Sequence[str], seed: int) -> list[object]:
-    """Load the modules, and make it the same as elsewhere for what is missing here. Guests with different seeds have different addresses;
-    the result is to be kept for that."""
+    """Load the modules, and make the guest behave like the other tiers. Guests with different seeds have different memory addresses while
+    the result is kept."""
     for module in modules:
         importlib.import_module(module)
     run.without_chance()
-    run.FILENAME = "<program\ud800>"  # no file can have this name: the parser would look for it to show the line of an error
+    run.FILENAME = "<program\ud800>"  # no file can have this name, which the parser would open to show the line of an error
     warnings.simplefilter("ignore")
     sys.path.clear()
     sys.meta_path[:] = sys.meta_path[:2]
-    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = Nowhere()  # type: ignore[assignment, misc]
+    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = DiscardedOutput()  # type: ignore[assignment, misc]
     gc.set_threshold(20_000)
     gc.collect()
     gc.freeze()
@@ -55,10 +55,10 @@ def prepare(modules: Sequence[str], seed: int) -> list[object]:
 
 
 def run_program(send: Callable[[str], None], receive: Callable[[], str], limits: str) -> None:
-    """Run the program that is asked for, and answer."""
+    """Run the requested program, and answer."""
     run.run_program(GuestLink(send, receive), json.loads(limits))
 
 
 def order() -> int:
-    """The last bits of a hash, on which the order of small sets depends: short texts differ from guest to guest in few bits."""
+    """Two bits of a hash, on which the order of small sets depends: hashes of short texts differ between guests in few bits."""
     return hash("a") & 3
