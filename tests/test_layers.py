@@ -51,6 +51,7 @@ OWNERS = {
     "sacrebleu": "refine.measures",
     "sentence_transformers": "refine.measures",
     "bert_score": "refine.measures",
+    "httpx2": "simulate.partners",
     "openai": "models",
     "anthropic": "models",
     "xllamacpp": "models",
