@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from personaevo import content
 from personaevo.errors import ConfigError, ContentError
-from personaevo.measure.fingerprint import FeatureSet, words_of
+from personaevo.measure.fingerprint import COMPUTED, EXCLUSIVE, FeatureSet, words_of
 from personaevo.measure.typing import HabitSet
 from personaevo.records import Record
 from personaevo.shipping import Shared
@@ -24,6 +24,8 @@ from personaevo.shipping import Shared
 MAX_EXPANSIONS = 512
 USER_SAYS = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "ack", "go_on", "filler", "close", "give_up")
 AGENT_SAYS = ("ask", "again", "inform", "answer", "readback", "sorry", "confirm", "resolve", "more", "bye")
+ACK = "ack_only_rate"
+DIALOGUE_DIALS = ("facts_per_turn", "patience_turns", "slips_per_100_words", "mood_swing", "persistence")  # that the director reads
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _PART = re.compile(r"^## +(\S+)[ \t]*$", re.MULTILINE)
 
@@ -109,9 +111,56 @@ def features() -> FeatureSet:
 
 @cache
 def dials() -> dict[str, Dial]:
-    """All dials by name: one per feature, and those that only a whole dialogue shows."""
+    """All dials by name: one per feature, and those that only a whole dialogue shows.
+
+    Raises:
+        ContentError: nothing would play a dial.
+    """
     table = content.toml("fitness", "features.toml")
-    return {row["name"]: _dial(row) for row in [*table["feature"], *table["dial"]]}
+    rows = [*table["feature"], *table["dial"]]
+    behaviors()
+    idle = next((row["name"] for row in table["dial"] if row["name"] not in DIALOGUE_DIALS), None)
+    if idle is not None:
+        raise ContentError(f"fitness/features.toml: nothing plays the dial {idle!r}: a [[dial]] is one of {', '.join(DIALOGUE_DIALS)}")
+    return {row["name"]: _dial(row) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviors:
+    """The features that a simulated user shows or not in each turn: those drawn independently (``free``), those of which a turn shows at
+    most one (``exclusive``), and the bare acknowledgement. ``reactive`` ones are more likely after a mistake of the agent."""
+
+    free: tuple[str, ...]
+    exclusive: tuple[str, ...]
+    reactive: frozenset[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.free, *self.exclusive, ACK)
+
+    @property
+    def worded(self) -> tuple[str, ...]:
+        """Those that phrases of a domain show (``[user.marker]``); a repetition repeats what was said."""
+        return tuple(name for name in (*self.free, *self.exclusive) if name not in COMPUTED)
+
+
+@cache
+def behaviors() -> Behaviors:
+    """The behaviors of the installed features.
+
+    Raises:
+        ContentError: nothing would play a feature's dial.
+    """
+    rows = content.toml("fitness", "features.toml")["feature"]
+    for row in rows:
+        given = row.get("draw")
+        if given != "free" and (given is not None or (row["kind"] == "lexicon" and row["name"] not in EXCLUSIVE)):
+            what = f"the feature {row['name']!r} needs draw = \"free\", and phrases under [user.marker] in fitness/domains/common.toml"
+            raise ContentError(f"fitness/features.toml: nothing plays the dial of a feature with draw = {given!r}: {what}")
+    free = sorted((row for row in rows if "draw" in row), key=lambda row: str(row["kind"]), reverse=True)  # lexicons first
+    reactive = frozenset(row["name"] for row in rows if row.get("after_mistake"))
+    return Behaviors(tuple(row["name"] for row in free), EXCLUSIVE, reactive)
 
 
 def _dial(row: Mapping[str, Any]) -> Dial:
@@ -225,9 +274,10 @@ def domain(place: str) -> Domain:
 
 
 def _check_wording(domain: Domain, path: Path) -> None:
-    """Nobody may be at a loss for words in the middle of a search."""
+    """Refuse a domain in which a required phrase list is empty, so that no search stops half-way."""
     lists = {"user": domain.user, "agent": domain.agent}
-    needed = {"user": USER_SAYS, "agent": (*AGENT_SAYS, "open" if domain.opens == "agent" else "greet")}
+    markers = [f"marker.{name}" for name in behaviors().worded]
+    needed = {"user": (*USER_SAYS, *markers), "agent": (*AGENT_SAYS, "open" if domain.opens == "agent" else "greet")}
     for who, keys in needed.items():
         missing = [key for key in keys if not lists[who].get(key)]
         if missing:

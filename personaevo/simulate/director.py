@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from personaevo import definitions
-from personaevo.definitions import Domain
+from personaevo.definitions import ACK, Domain
 from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
 from personaevo.simulate.facts import count_numbers, facts_of, number_of, spell_out
@@ -22,7 +22,7 @@ from personaevo.simulate.hearing import Heard, Hearing
 from personaevo.simulate.lengths import SHORT, LengthPlan
 from personaevo.simulate.moods import of_one_dialogue
 from personaevo.simulate.plans import Move, MoveKind, Said, TurnPlan
-from personaevo.simulate.tones import ACK, BEHAVIORS, Tone
+from personaevo.simulate.tones import Tone
 from personaevo.simulate.wording import wording
 
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
@@ -72,7 +72,7 @@ class Director:
     def _set_manner(self, level: Mapping[str, float | None]) -> None:
         """How this user speaks in this dialogue."""
         persistence = level["persistence"] or 0.0
-        self.tone = Tone({name: level[name] or 0.0 for name in BEHAVIORS}, persistence)
+        self.tone = Tone({name: level[name] or 0.0 for name in definitions.behaviors().names}, persistence)
         self.extra_facts = level["facts_per_turn"] or 0.0
         self.patience = level["patience_turns"] or 1.0
         self.lengths = LengthPlan(

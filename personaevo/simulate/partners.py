@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from personaevo.definitions import Domain, prompt
 from personaevo.errors import ConfigError
-from personaevo.records import Agent, ChatModel, Message, PlanItem, Role, Task
+from personaevo.records import ChatModel, Message, Role, Task
 from personaevo.simulate.episodes import EpisodeError, MakeAgent
 from personaevo.simulate.model_users import Spoken, ask, heard_text, sample_of, without_markers
 from personaevo.simulate.wording import filled

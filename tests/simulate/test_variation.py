@@ -22,7 +22,7 @@ from personaevo.simulate.director import resolve
 from personaevo.simulate.lengths import SHORT, LengthPlan
 from personaevo.simulate.moods import AMOUNTS, of_one_dialogue
 from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.tones import BEHAVIORS, Tone
+from personaevo.simulate.tones import Tone
 
 each_domain = pytest.mark.parametrize("domain", DOMAINS)
 RATES = ("politeness_rate", "formality_rate", "uncertainty_rate", "certainty_rate", "pushback_rate", "info_seeking_rate", "emotion_rate")
@@ -152,7 +152,7 @@ def lag_one(series: Sequence[Sequence[float]]) -> float:
 def test_behaviors_persist(persistence: float) -> None:
     rng, shown = random.Random(2), []
     for _ in range(400):
-        tone, row = Tone(dict.fromkeys(BEHAVIORS, 0.3), persistence), []
+        tone, row = Tone(dict.fromkeys(definitions.behaviors().names, 0.3), persistence), []
         for _ in range(12):
             tone.move(rng)
             row.append("politeness_rate" in tone.due(mistake=False))
