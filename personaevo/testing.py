@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from personaevo import definitions, readers, reference
+from personaevo.config import DEFAULT_DOMAIN
 from personaevo.content import root
 from personaevo.errors import PersonaevoError
 from personaevo.evolve.parts import made
@@ -47,7 +48,7 @@ class ContractError(PersonaevoError, AssertionError):
     """A part does not do what a search needs of it."""
 
 
-def check_users(simulator: UserSimulator, domain: str = "service") -> list[Episode]:
+def check_users(simulator: UserSimulator, domain: str = DEFAULT_DOMAIN) -> list[Episode]:
     """Plays dialogues with the scripted agent, without and with a persona, each twice. Returns the episodes.
 
     Raises:
@@ -57,7 +58,7 @@ def check_users(simulator: UserSimulator, domain: str = "service") -> list[Episo
     return _checked_episodes(domain, f"users {simulator.id}", make_user=own_users(simulator))
 
 
-def check_agent(agent: AgentSimulator | AgentFunction, domain: str = "service") -> list[Episode]:
+def check_agent(agent: AgentSimulator | AgentFunction, domain: str = DEFAULT_DOMAIN) -> list[Episode]:
     """Plays dialogues of embedded users with the agent, each twice. Returns the episodes.
 
     Raises:
@@ -67,7 +68,7 @@ def check_agent(agent: AgentSimulator | AgentFunction, domain: str = "service") 
     return _checked_episodes(domain, f"agent {part_id(agent)}", make_agent=own_agents(agent))
 
 
-def check_judge(judge: Judge, domain: str = "service") -> Floats:
+def check_judge(judge: Judge, domain: str = DEFAULT_DOMAIN) -> Floats:
     """Trains on people against others, whose behaviors are a standard deviation higher and mixed among people. Returns the scores of what
     it was trained on.
 
@@ -88,7 +89,7 @@ def check_judge(judge: Judge, domain: str = "service") -> Floats:
     return found
 
 
-def check_descriptors(descriptors: Descriptors, domain: str = "service") -> Floats:
+def check_descriptors(descriptors: Descriptors, domain: str = DEFAULT_DOMAIN) -> Floats:
     """Measures people. Returns their coordinates ``[n, k]``.
 
     Raises:
@@ -146,7 +147,7 @@ def check_selection(selection: Selection) -> list[str]:
     return found
 
 
-def check_objective(objective: Objective, episodes: Sequence[Episode] = (), domain: str = "service") -> Floats:
+def check_objective(objective: Objective, episodes: Sequence[Episode] = (), domain: str = DEFAULT_DOMAIN) -> Floats:
     """Takes the statistic of dialogues (default: some of the embedded engine's). Returns its value under each weighting.
 
     Raises:
