@@ -1,4 +1,4 @@
-"""Content made typed: the feature set, the dials, and the domains with their wording."""
+"""Typed content: the feature set, the dials, and the domains with their phrases."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _PART = re.compile(r"^## +(\S+)[ \t]*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """One dial: its allowed range, what the agenda-based simulator does unasked, how numbers move on it ("linear" or "log"), and
-    what the number means in a few words."""
+    """One dial: its allowed range, the value of the agenda-based simulator by default, the scale on which a search moves it ("linear" or
+    "log"), and its meaning in a few words."""
 
     name: str
     low: float
@@ -45,8 +45,8 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One surface form: text with open slots such as ``{goal}``, its number of fixed words, the lexicon features it shows, and its
-    family: forms of one template are alike, so that saying two of them would be heard as saying one twice."""
+    """One surface form: text with open slots such as ``{goal}``, its number of fixed words, the lexicon features that it shows, and its
+    family: the forms of one template, of which a user says only one since they sound alike."""
 
     text: str
     words: int
@@ -55,7 +55,7 @@ class Phrase:
 
 
 class DomainFile(Record):
-    """What a domain's TOML file holds (see ``fitness/domains/README.md``)."""
+    """The TOML file of a domain (see ``fitness/domains/README.md``)."""
 
     title: str
     opens: Literal["user", "agent"]
@@ -67,9 +67,9 @@ class DomainFile(Record):
 
 @dataclass(frozen=True, eq=False)
 class Domain(Shared):
-    """A domain ready for use: who opens, what user and agent say (phrase lists by purpose), and the numbers of the agent's script.
+    """A domain: which side opens, the phrases of user and agent by purpose, and the numbers of the agent's script.
 
-    ``name`` is what it was asked for by: an installed name, or the absolute path of a domain folder.
+    ``name`` is an installed name, or the absolute path of a domain folder.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Domain(Shared):
     script: Mapping[str, float]
 
     def content(self) -> list[object]:
-        """All that the domain's behavior depends on, as plain values in a fixed order."""
+        """Everything on which the domain's behavior depends, as plain values in a fixed order, for digests."""
         said = [{key: [phrase.text for phrase in phrases] for key, phrases in side.items()} for side in (self.user, self.agent)]
         return [self.name, self.opens, *said, dict(self.cues), dict(self.script)]
 
@@ -94,9 +94,7 @@ def expand(template: str) -> list[str]:
     """
     parts = _CHOICE.split(template)
     choices = [part.split("|") if index % 2 else [part] for index, part in enumerate(parts)]
-    count = 1
-    for options in choices:
-        count *= len(options)
+    count = math.prod(map(len, choices))
     if count > MAX_EXPANSIONS or "[" in "".join(parts[::2]) or "]" in "".join(parts[::2]):
         expected = f"expected closed, unnested [a|b] choices with at most {MAX_EXPANSIONS} forms"
         raise ContentError(f"wording {template!r}: {expected}, got {count}")
@@ -176,8 +174,8 @@ def typing() -> HabitSet:
 
 @cache
 def typing_dials() -> dict[str, Dial]:
-    """The dials of typing by name: one per habit that can be typed, and how much a person's typing differs between dialogues. The default
-    of a habit is NaN: it stays as the wording has it."""
+    """The dials of typing by name: one per habit that can be typed, and one for how much a person's typing differs between dialogues. The
+    default of a habit is NaN: the text stays as it was worded."""
     rows = [row for row in content.toml("fitness", "typing.toml")["habit"] if "range" in row]
     habits = {row["name"]: _dial({"default": math.nan, **row}) for row in rows}
     return habits | {row["name"]: _dial(row) for row in content.toml("fitness", "typing.toml")["dial"]}
@@ -185,8 +183,8 @@ def typing_dials() -> dict[str, Dial]:
 
 @cache
 def prompt(name: str, *needed: str) -> Mapping[str, str]:
-    """The parts of ``fitness/prompts/NAME.md`` by their headings (``## part``), with slots such as ``{goal}`` open. What stands before
-    the first heading is for readers of the file.
+    """The parts of ``fitness/prompts/NAME.md`` by their headings (``## part``), with slots such as ``{goal}`` open. Text before the first
+    heading is a comment.
 
     Raises:
         ContentError: the file is missing or cannot be read, or one of the ``needed`` parts is missing or blank.
@@ -205,13 +203,12 @@ def prompt(name: str, *needed: str) -> Mapping[str, str]:
 
 def domain_names() -> list[str]:
     """The installed domains."""
-    folder = content.root("fitness") / "domains"
-    return sorted(path.stem for path in folder.glob("*.toml") if path.stem != "common")
+    return sorted(path.stem for path in (content.root("fitness") / "domains").glob("*.toml") if path.stem != "common")
 
 
 @dataclass(frozen=True, slots=True)
 class DomainFiles:
-    """Where the parts of a domain are kept; ``program``, ``reference`` and the folder ``negatives`` need not exist."""
+    """The files of a domain; ``program``, ``reference`` and the folder ``negatives`` need not exist."""
 
     definition: Path
     tasks: Path
@@ -221,10 +218,10 @@ class DomainFiles:
 
 
 def domain_files(place: str) -> DomainFiles:
-    """The files of a domain: of an installed one by its name, else of the folder at ``place`` (what ``domain new`` writes).
+    """The files of a domain: of an installed one by its name, else of the folder at ``place`` (in the layout of ``domain new``).
 
     Raises:
-        ConfigError: there is no such domain.
+        ConfigError: the domain does not exist.
     """
     fitness, seeds, folder = content.root("fitness"), content.root("seeds"), Path(place)
     if place in domain_names():
@@ -246,10 +243,10 @@ def domain_files(place: str) -> DomainFiles:
 
 @cache
 def domain(place: str) -> Domain:
-    """The installed domain of that name, or the one kept in the folder at that absolute path; read once by a process.
+    """The installed domain of that name, or the one in the folder at that absolute path; a process reads it once.
 
     Raises:
-        ConfigError: there is no such domain.
+        ConfigError: the domain does not exist.
         ContentError: its file does not have the expected form.
     """
     path = domain_files(place).definition
@@ -295,7 +292,7 @@ def _flat(table: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _phrases(*tables: Mapping[str, Any]) -> dict[str, tuple[Phrase, ...]]:
-    """The common wording followed by the domain's own, key by key, without duplicates."""
+    """The common phrases followed by the domain's own, key by key, without duplicates."""
     merged: dict[str, dict[str, Phrase]] = {}
     for table in tables:
         for key, templates in _flat(table).items():
