@@ -13,7 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 
 from personaevo.errors import ConfigError
 from personaevo.model_spec import parse, with_settings
-from personaevo.records import Tier, Told, Wording, shown
+from personaevo.records import CheckedModel, Tier, Wording, shown
 
 DEFAULT_DOMAIN = "service"
 DEFAULT_OPERATORS: Mapping[str, float] = {
@@ -91,7 +91,7 @@ _File = Annotated[Path, AfterValidator(_without_nul)]
 _Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_shows)]
 
 
-class SearchConfig(Told):
+class SearchConfig(CheckedModel):
     """The settings of a search.
 
     Attributes:
@@ -222,10 +222,10 @@ class SearchConfig(Told):
         folder = Path(os.path.abspath(given))  # not resolve(): a link may have the wanted name
         return {**values, "domain": folder.name, "domain_folder": folder}
 
-    mistake: ClassVar[type[Exception]] = ConfigError
+    error_type: ClassVar[type[Exception]] = ConfigError
 
     @classmethod
-    def told(cls, error: ValidationError) -> ConfigError:
+    def to_error(cls, error: ValidationError) -> ConfigError:
         """The error that names the setting."""
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))

@@ -42,31 +42,31 @@ def shown(value: object) -> str:
 
 
 if TYPE_CHECKING:
-    Told = BaseModel
+    CheckedModel = BaseModel
 else:
 
-    class _Telling(type(BaseModel)):
+    class _CheckedMeta(type(BaseModel)):
         def __call__(cls, *args: Any, **values: Any) -> Any:
             if args:
-                raise cls.mistake(f"{cls.__name__}: give its fields by name")
+                raise cls.error_type(f"{cls.__name__}: give its fields by name")
             try:
                 return super().__call__(**values)
             except ValidationError as error:
-                raise cls.told(error) from None
+                raise cls.to_error(error) from None
 
-    class Told(BaseModel, metaclass=_Telling):
-        """Base of models whose constructor raises an error of this package (``mistake``). ``model_validate`` raises pydantic's error, since
-        readers of files add where it is."""
+    class CheckedModel(BaseModel, metaclass=_CheckedMeta):
+        """Base of models whose constructor raises an error of this package (``error_type``). ``model_validate`` raises pydantic's error,
+        to which readers of files add the place."""
 
-        mistake: ClassVar[type[Exception]] = InputError
+        error_type: ClassVar[type[Exception]] = InputError
 
         @classmethod
-        def told(cls, error: ValidationError) -> Exception:
+        def to_error(cls, error: ValidationError) -> Exception:
             """The package's error for a validation error."""
-            return cls.mistake(f"{cls.__name__}: {problem_of(error)}")
+            return cls.error_type(f"{cls.__name__}: {problem_of(error)}")
 
 
-class Record(Told):
+class Record(CheckedModel):
     """Base of validated records: frozen, unknown keys ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

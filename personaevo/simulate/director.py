@@ -18,11 +18,11 @@ from personaevo.definitions import ACK, Domain
 from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
 from personaevo.simulate.facts import count_numbers, facts_of, number_of, spell_out
-from personaevo.simulate.hearing import Heard, Hearing
+from personaevo.simulate.hearing import Understanding, Understood
 from personaevo.simulate.lengths import SHORT, LengthPlan
-from personaevo.simulate.moods import of_one_dialogue
-from personaevo.simulate.plans import Move, MoveKind, Said, TurnPlan
-from personaevo.simulate.tones import Tone
+from personaevo.simulate.moods import dialogue_levels
+from personaevo.simulate.plans import Move, MoveKind, Realization, TurnPlan
+from personaevo.simulate.tones import BehaviorDraws
 from personaevo.simulate.wording import wording
 
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
@@ -56,10 +56,10 @@ class Director:
         self.domain, self.rng, self.waits = domain, rng, waits
         self.blind, self.goal, self.facts = task is None, task.goal.strip() if task else "", facts_of(task) if task else {}
         self.wording = wording(domain)
-        self.hearing = Hearing(task, domain)
+        self.nlu = Understanding(task, domain)
         asked_for = resolve(dials)
         self.acks_follow = asked_for[ACK] is None
-        self.level = of_one_dialogue(asked_for, rng)
+        self.level = dialogue_levels(asked_for, rng)
         self._set_manner(self.level)
         self._plan_numbers(self.level["identifiers_per_turn"] or 0.0)
         self.given = dict.fromkeys(self.facts, 0)
@@ -72,7 +72,7 @@ class Director:
     def _set_manner(self, level: Mapping[str, float | None]) -> None:
         """How this user speaks in this dialogue."""
         persistence = level["persistence"] or 0.0
-        self.tone = Tone({name: level[name] or 0.0 for name in definitions.behaviors().names}, persistence)
+        self.behavior = BehaviorDraws({name: level[name] or 0.0 for name in definitions.behaviors().names}, persistence)
         self.extra_facts = level["facts_per_turn"] or 0.0
         self.patience = level["patience_turns"] or 1.0
         self.lengths = LengthPlan(
@@ -86,13 +86,13 @@ class Director:
         """The plan of the next turn after the agent's text ``heard`` (None at the very start)."""
         if self.leaving:
             return None
-        heard_now = self.hearing.understand(heard, self.given)
+        heard_now = self.nlu.understand(heard, self.given)
         self.asked.update(heard_now.asked)
         self._follow(heard_now)
-        self.tone.move(self.rng)
-        acks = self.tone.chance(ACK)
+        self.behavior.move(self.rng)
+        acks = self.behavior.chance(ACK)
         budget = self.lengths.next(self.rng, acks)
-        due = self.tone.due(heard_now.misread is not None, self.lengths.weight())
+        due = self.behavior.due(heard_now.misread is not None, self.lengths.weight())
         bare = self._is_bare(acks, budget, due)
         self.owed_reminders += self.reminders if self.lengths.turns else 0.0
         if self._is_out_of_patience(heard_now):
@@ -104,27 +104,27 @@ class Director:
         if bare and not self._is_asked(heard_now) and (self.goal_said or self.lengths.turns == 0):
             return self._acknowledge(due, budget)
         if bare and not self.acks_follow:
-            self.tone.defer([ACK])
+            self.behavior.defer([ACK])
         return self._turn(heard_now, budget, due)
 
-    def said(self, turn: Said) -> None:
+    def said(self, turn: Realization) -> None:
         """Takes notice of how the plan was carried out."""
         self.lengths.said(turn.words)
-        self.tone.defer(turn.unshown)
+        self.behavior.defer(turn.unshown)
         for name in turn.given:
             self.given[name] += 1
         self.goal_said |= turn.goal
 
-    def _follow(self, heard: Heard) -> None:
+    def _follow(self, heard: Understood) -> None:
         """Keeps in mind how far the agent is."""
         self.helped |= self.goal_said and heard.done
         self.quiet = self.quiet + 1 if self.goal_said and heard.quiet and (self.helped or heard.brief) else 0
 
-    def _is_asked(self, heard: Heard) -> bool:
+    def _is_asked(self, heard: Understood) -> bool:
         """Whether the agent waits for an answer that "ok" is not."""
         return bool(heard.asked) or heard.misread is not None or (self.blind and heard.wants)
 
-    def _is_out_of_patience(self, heard: Heard) -> bool:
+    def _is_out_of_patience(self, heard: Understood) -> bool:
         turns = self.lengths.turns
         return turns >= min(self.patience, self.last_turn - 1) and not (heard.closing and (self.goal_said or turns < self.last_turn - 1))
 
@@ -133,10 +133,10 @@ class Director:
         if self.acks_follow:  # nobody asked for them: what is due comes first
             return budget < SHORT and due <= ACK_CAN_SHOW | {"repetition_rate"}
         if not self.lengths.chance:
-            return self.tone.draws[ACK] < acks
-        return self.lengths.planned_short and self.tone.draws[ACK] * self.lengths.chance < acks
+            return self.behavior.draws[ACK] < acks
+        return self.lengths.planned_short and self.behavior.draws[ACK] * self.lengths.chance < acks
 
-    def _is_over(self, heard: Heard, due: set[str], budget: int) -> bool:
+    def _is_over(self, heard: Understood, due: set[str], budget: int) -> bool:
         """Whether it is time to leave: the agent says goodbye or asks if that was all, and there is no more question, or the last one is
         answered."""
         if heard.farewell:
@@ -147,7 +147,7 @@ class Director:
         self.staying = stays
         return over
 
-    def _turn(self, heard: Heard, budget: int, due: set[str]) -> TurnPlan:
+    def _turn(self, heard: Understood, budget: int, due: set[str]) -> TurnPlan:
         """A turn with content: what the agenda asks for, and the behaviors that are due."""
         shows = self._in_order(due)
         if self.staying:
@@ -168,7 +168,7 @@ class Director:
         """What the agenda leaves for a behavior that is due."""
         return REPEAT_RUN_WORDS if name == "repetition_rate" else self.wording[f"marker.{name}"].words[0] + 1
 
-    def _core(self, heard: Heard, budget: int, alone: bool) -> list[Move]:
+    def _core(self, heard: Understood, budget: int, alone: bool) -> list[Move]:
         """What the agenda asks for; where there are words for one thing only (``alone``), no small talk."""
         if heard.misread is not None:
             return [self._fact(heard.misread, budget, "correct")]
@@ -186,7 +186,7 @@ class Director:
             return [Move("affirm", budget), *self._volunteer(budget)]
         return self._volunteer(budget) or [Move("go_on", budget)]
 
-    def _blind(self, heard: Heard, budget: int) -> list[Move]:
+    def _blind(self, heard: Understood, budget: int) -> list[Move]:
         """What there is to say without a task: the answer to what is asked, and what the user wants."""
         answer = [Move("answer", budget)] if heard.wants and not heard.offers else []
         goal = [Move("goal", budget)] if heard.offers or not self.goal_said else []

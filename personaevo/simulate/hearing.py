@@ -49,7 +49,7 @@ _BRIEF = 3  # words
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Understood:
     """``asked``: names of facts asked for; ``misread``: a fact that was read back wrongly; ``question``: anything was asked at all;
     ``wants``: the same, or a request; ``offers``: it asks what it can do; ``closing``: it asks whether that was all, or says so;
     ``farewell``: it says goodbye and asks nothing; ``done``: it tells of something that is done;
@@ -72,7 +72,7 @@ class Heard:
         return not (self.asked or self.misread or self.question or self.wants)
 
 
-class Hearing:
+class Understanding:
     """Understands the agent's text in the light of one task, or as far as the text alone tells."""
 
     def __init__(self, task: Task | None, domain: Domain) -> None:
@@ -81,30 +81,30 @@ class Hearing:
         self.closings = (*_CLOSING, *(phrase.text.lower() for phrase in domain.agent.get("more", ())))
         self.cues = {name: (name.lower(), *(cue.lower() for cue in domain.cues.get(name, ()))) for name in self.values}
 
-    def understand(self, text: str | None, given: Mapping[str, int]) -> Heard:
+    def understand(self, text: str | None, given: Mapping[str, int]) -> Understood:
         """Reads one agent turn; ``given`` counts how often each fact was given before.
 
         A request that names a fact asks for it, unless it holds the fact's value (then it is read back rightly) or sounds like a check of
         what was given before (then it is read back wrongly).
         """
         if not text:
-            return Heard()
+            return Understood()
         low = text.lower().replace("’", "'")
         if "?" not in low:
             return self._told(low, given)
         rest = self._before_closing(low)
         if rest is None:
             return self._asked(low, given)
-        asked = self._asked(rest, given) if "?" in rest else Heard()
-        return asked if asked.asked or asked.misread else Heard(question=True, closing=True, wants=True)
+        asked = self._asked(rest, given) if "?" in rest else Understood()
+        return asked if asked.asked or asked.misread else Understood(question=True, closing=True, wants=True)
 
-    def _told(self, low: str, given: Mapping[str, int]) -> Heard:
+    def _told(self, low: str, given: Mapping[str, int]) -> Understood:
         """A text without a question."""
         if _FAREWELL.search(low):
-            return Heard(farewell=True)
+            return Understood(farewell=True)
         heard = self._asked(low, given)
         if heard.quiet and _SENT_OFF.search(low):
-            return Heard(farewell=True)
+            return Understood(farewell=True)
         return replace(heard, closing=heard.quiet and _DISMISSING.search(low) is not None)
 
     def _before_closing(self, low: str) -> str | None:
@@ -115,10 +115,10 @@ class Hearing:
             low = low.replace(phrase, " ")
         return "".join(one for one in _SENTENCE.findall(low) if not any(phrase in one for phrase in _CLOSING))
 
-    def _asked(self, low: str, given: Mapping[str, int]) -> Heard:
+    def _asked(self, low: str, given: Mapping[str, int]) -> Understood:
         """What is asked for, by the facts' names."""
         question = "?" in low
-        plain = Heard(
+        plain = Understood(
             question=question, wants=question or _WANTING.search(low) is not None, offers=question and _OFFERING.search(low) is not None,
             done=not question and _DONE.search(low) is not None, brief=len(low.split()) <= _BRIEF,
         )  # fmt: skip
@@ -133,7 +133,7 @@ class Hearing:
                 asked.append(name)
             elif not mentions(rest, self.values[name]):
                 if given[name] and _CHECKING.search(rest, start):
-                    return Heard(misread=name, question=True, wants=True)
+                    return Understood(misread=name, question=True, wants=True)
                 asked.append(name)
         return replace(plain, asked=tuple(asked[:_ASKED_AT_ONCE]), open=plain.open and not asked)
 

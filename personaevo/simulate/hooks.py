@@ -19,9 +19,9 @@ from personaevo.simulate.directions import direction, note
 from personaevo.simulate.director import ACK_CAN_SHOW, Director
 from personaevo.simulate.facts import facts_of
 from personaevo.simulate.lengths import SHORT
-from personaevo.simulate.plans import Move, Said, TurnPlan
+from personaevo.simulate.plans import Move, Realization, TurnPlan
 from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.stated import GoalHeard, as_said
+from personaevo.simulate.stated import GoalTracker, realization_of
 from personaevo.simulate.templates import templates_for
 from personaevo.simulate.typist import typist_for
 from personaevo.simulate.wording import wording
@@ -42,7 +42,7 @@ class _Turn:
     heard: str | None
     plan: TurnPlan
     told: TurnPlan
-    draft: Said
+    draft: Realization
     ways: set[Way] = field(default_factory=set)
 
 
@@ -58,10 +58,10 @@ class UserDirector:
         self._director = Director(task, dials, domain, random.Random(seed_of(seed, "user")), waits=waits)
         self._templates = None
         self._facts: dict[str, str] = {}
-        self._goal: GoalHeard | None = None
+        self._goal: GoalTracker | None = None
         if task is not None:
             self._templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), dials, 0.0)
-            self._facts, self._goal = facts_of(task), GoalHeard(task.goal)
+            self._facts, self._goal = facts_of(task), GoalTracker(task.goal)
         self._turn: _Turn | None = None
         self._typist, self._count = typist_for(dials, seed, task), 0
 
@@ -124,7 +124,7 @@ class UserDirector:
         if self._turn is not None:
             self._director.said(self._turn.draft)
             self._turn = None
-        is_open = self._director.hearing.understand(heard, self._director.given).open
+        is_open = self._director.nlu.understand(heard, self._director.given).open
         plan = self._director.plan(heard)
         if plan is None:
             return None
@@ -136,12 +136,12 @@ class UserDirector:
         self._turn = _Turn(heard, plan, _with_answer(plan) if answers else plan, draft)
         return self._turn
 
-    def _undrafted(self, plan: TurnPlan) -> Said:
+    def _undrafted(self, plan: TurnPlan) -> Realization:
         """What comes of a plan that nobody here can word: room for an answer that nobody knows, and only what can be shown in it."""
         words = max(plan.words, SHORT) if any(move.kind in _NEEDS_ROOM for move in plan.moves) else plan.words
         again = self._director.goal_said and words >= REPEAT_RUN_WORDS  # before, there is nothing to say again
         fits = ACK_CAN_SHOW if plan.bare else self._fitting([name for name in plan.shows if again or name != _REPEATS], words, plan)
-        return Said("", words, goal=_says_goal(plan), unshown=tuple(name for name in plan.shows if name not in fits))
+        return Realization("", words, goal=_says_goal(plan), unshown=tuple(name for name in plan.shows if name not in fits))
 
     def _fitting(self, names: Sequence[str], words: int, plan: TurnPlan) -> frozenset[str]:
         """The behaviors for which there is room beside the moves, in the plan's order."""
@@ -154,10 +154,10 @@ class UserDirector:
                 room -= least
         return frozenset(fits)
 
-    def _as_said(self, text: str, turn: _Turn) -> Said:
+    def _as_said(self, text: str, turn: _Turn) -> Realization:
         """What the text gave of its plan."""
         goal = self._goal.after(text) if self._goal is not None else _says_goal(turn.plan)
-        return as_said(text, turn.plan, turn.draft, self._facts, goal)
+        return realization_of(text, turn.plan, turn.draft, self._facts, goal)
 
 
 def _with_answer(plan: TurnPlan) -> TurnPlan:

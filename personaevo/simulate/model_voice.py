@@ -20,9 +20,9 @@ from personaevo.simulate.directions import direction
 from personaevo.simulate.director import Director
 from personaevo.simulate.episodes import MakeUser, User
 from personaevo.simulate.model_users import ModelUser, Position, ask, heard_text, sample_of, system_prompt
-from personaevo.simulate.plans import Said, TurnPlan
+from personaevo.simulate.plans import Realization, TurnPlan
 from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.stated import GoalHeard, as_said
+from personaevo.simulate.stated import GoalTracker, realization_of
 from personaevo.simulate.templates import Templates, templates_for
 from personaevo.simulate.typist import typist_for
 from personaevo.simulate.users import DirectedUser
@@ -36,10 +36,10 @@ class ModelVoice(ABC):
 
     def __init__(self, model: ChatModel, task: Task, templates: Templates, sample: int) -> None:
         self.model, self.templates, self.sample = model, templates, sample
-        self.checks, self.goal = Checks(task), GoalHeard(task.goal)
+        self.checks, self.goal = Checks(task), GoalTracker(task.goal)
         self.given = dict.fromkeys(self.checks.facts, 0)
 
-    def say(self, plan: TurnPlan, heard: str | None) -> Said:
+    def say(self, plan: TurnPlan, heard: str | None) -> Realization:
         """The plan in the model's words.
 
         Raises:
@@ -67,8 +67,8 @@ class ModelVoice(ABC):
     def _broken(self, text: str, plan: TurnPlan, heard: str | None) -> list[Broken]:
         return self.checks.broken(text, plan, heard, self.given)
 
-    def _said(self, text: str, plan: TurnPlan, draft: Said, broken: list[Broken]) -> Said:
-        said = as_said(text, plan, draft, self.checks.facts, self.goal.after(text), [one.kind for one in broken])
+    def _said(self, text: str, plan: TurnPlan, draft: Realization, broken: list[Broken]) -> Realization:
+        said = realization_of(text, plan, draft, self.checks.facts, self.goal.after(text), [one.kind for one in broken])
         for name in said.given:
             self.given[name] += 1
         return said

@@ -28,7 +28,7 @@ _WITH_WORDS = 0.55
 _NORMAL = NormalDist()
 
 
-def of_one_dialogue(level: Mapping[str, float | None], rng: random.Random) -> dict[str, float | None]:
+def dialogue_levels(level: Mapping[str, float | None], rng: random.Random) -> dict[str, float | None]:
     """The dials of one dialogue; those that are 0 or None stay so, and a swing of 0 leaves all as they are."""
     drawn, swing = dict(level), level["mood_swing"] or 0.0
     if swing <= 0.0:

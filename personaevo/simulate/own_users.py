@@ -11,7 +11,7 @@ from personaevo.measure.fingerprint import words_of
 from personaevo.records import Agent, Episode, PlanItem, Role, Task
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User, preservation
-from personaevo.simulate.followed import Followed
+from personaevo.simulate.followed import ObservedUser
 from personaevo.simulate.model_users import MAX_TURN, without_markers
 from personaevo.simulate.partners import MAX_AGENT_TURN, AgentFunction, CallableAgent
 from personaevo.simulate.persona import Persona
@@ -81,7 +81,7 @@ def part_id(given: Any) -> str:
     return found if isinstance(found, str) and found else str(getattr(given, "__qualname__", type(given).__qualname__))
 
 
-class OwnUser(Followed):
+class OwnUser(ObservedUser):
     """A user of one's own as ``run_episode`` takes it."""
 
     def __init__(self, user: SimulatedUser, task: Task, domain: Domain, name: str) -> None:
@@ -108,7 +108,7 @@ class OwnUser(Followed):
 def played(task: Task, persona: records.Persona | None, item: PlanItem, domain: Domain, turns: Sequence[tuple[Role, str]]) -> Episode:
     """The episode of a dialogue that was played elsewhere; a failed one if no turn of the user has a word. It counts as completed by the
     user unless the turns are as many as the domain allows."""
-    user = Followed(task, domain)
+    user = ObservedUser(task, domain)
     heard: str | None = None
     for role, text in turns:
         if role == "assistant":

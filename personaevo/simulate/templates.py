@@ -13,7 +13,7 @@ from personaevo.records import Task
 from personaevo.simulate.director import ACK_CAN_SHOW
 from personaevo.simulate.facts import facts_of, spell_out, telegraphic
 from personaevo.simulate.lengths import SHORT
-from personaevo.simulate.plans import Move, Said, TurnPlan
+from personaevo.simulate.plans import Move, Realization, TurnPlan
 from personaevo.simulate.wording import filled, wording
 
 _LEAST_FILLER = 2  # a turn that is not to be short gets at least so much, should the rest of it be short
@@ -52,7 +52,7 @@ class Templates:
         self.goal_said = self.goal_known = False
         self.slack = 0
 
-    def say(self, plan: TurnPlan, heard: str | None) -> Said:
+    def say(self, plan: TurnPlan, heard: str | None) -> Realization:
         """The plan in words; ``heard`` does not matter to templates."""
         self.goal_known = self.goal_said  # only what an earlier turn said can be repeated
         self.unshown, self.slack = [], 0 if plan.words <= SHORT else _SLACK
@@ -61,7 +61,7 @@ class Templates:
         goal = any(move.kind == "goal" for move in plan.moves)
         self.goal_said |= goal
         words = sum(part.words for part in parts)
-        return Said(self._joined(parts), words, plan.facts, goal, tuple(self.unshown))
+        return Realization(self._joined(parts), words, plan.facts, goal, tuple(self.unshown))
 
     def _worded(self, move: Move) -> Part:
         if move.kind == "goal":

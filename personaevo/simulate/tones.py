@@ -16,7 +16,7 @@ from personaevo.definitions import ACK
 _AFTER_A_MISTAKE = 3.0  # times its rate
 
 
-class Tone:
+class BehaviorDraws:
     """The behaviors of one dialogue. ``rates`` are their chances per turn, ``owed`` what was due and not shown."""
 
     def __init__(self, rates: Mapping[str, float], persistence: float) -> None:

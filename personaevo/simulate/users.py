@@ -9,7 +9,7 @@ from typing import Protocol
 from personaevo.definitions import Domain
 from personaevo.records import Task
 from personaevo.simulate.director import Director
-from personaevo.simulate.plans import Said, TurnPlan
+from personaevo.simulate.plans import Realization, TurnPlan
 from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.templates import templates_for
 from personaevo.simulate.typist import Typist, typist_for
@@ -21,7 +21,7 @@ VALUES_FIRST = {"user": 0.13, "agent": 0.19}
 class Voice(Protocol):
     """Words the plans of one dialogue."""
 
-    def say(self, plan: TurnPlan, heard: str | None) -> Said:
+    def say(self, plan: TurnPlan, heard: str | None) -> Realization:
         """The plan in words, after the agent's text ``heard`` (None at the very start)."""
         ...
 
