@@ -141,8 +141,8 @@ class Calibration:
 
     @cached_property
     def _variances(self) -> tuple[float, float]:
-        """The variances, over the dials that the model can play, of its true slopes about 1 and of its middles about the center (in units of
-        the design's spread): mean squares less those of the estimation errors."""
+        """The variances, over the dials that the model can play, of its true slopes about 1 and of its middles about the center (in units
+        of the design's spread): mean squares less those of the estimation errors."""
         able = [curve for curve in self.curves.values() if curve.verdict != "cannot"]
         slopes = [(curve.slope - 1.0) ** 2 - curve.se**2 for curve in able]
         middles = [((curve.middle - curve.center) ** 2 - curve.noise**2 / curve.n) / curve.spread**2 for curve in able]

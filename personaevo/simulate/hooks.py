@@ -1,7 +1,7 @@
 """The director for other simulators: one stage direction or one draft per turn, and when the user leaves.
 
-The simulator's model words the turns. It gets the direction after the agent's message, or the draft to reword. Its text can be typed as this
-user types; drafts are typed already.
+The simulator's model words the turns. It gets the direction after the agent's message, or the draft to reword. Its text can be typed as
+this user types; drafts are typed already.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which behaviors a turn shows: each by a chance per turn, with a memory from turn to turn.
+"""The behaviors that a turn shows: each with a chance per turn, autocorrelated between turns.
 
-The memory is a discrete autoregression (Jacobs and Lewis 1978): with the chance ``persistence`` a behavior's draw is the last turn's,
-else a new one. So every turn has the dial's chance, and two neighboring turns agree by that correlation. Nothing drawn by chance is
-paid back; only what was due and could not be shown stays owed.
+The process is a discrete autoregression (Jacobs and Lewis 1978): with the probability ``persistence`` a behavior keeps the last turn's
+draw, else it gets a new one. So every turn has the dial's chance, and ``persistence`` is the correlation of neighboring turns. Random
+deviations are not compensated; only behaviors that were due and could not be shown stay owed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _AFTER_A_MISTAKE = 3.0  # times its rate
 
 
 class BehaviorDraws:
-    """The behaviors of one dialogue. ``rates`` are their chances per turn, ``owed`` what was due and not shown."""
+    """The behavior draws of one dialogue. ``rates`` are their chances per turn, ``owed`` counts those due and not shown."""
 
     def __init__(self, rates: Mapping[str, float], persistence: float) -> None:
         self.rates, self.persistence, self.behaviors = dict(rates), persistence, definitions.behaviors()
@@ -25,13 +25,13 @@ class BehaviorDraws:
         self.draws: dict[str, float] = {}
 
     def move(self, rng: random.Random) -> None:
-        """Goes on to the next turn."""
+        """Draw for the next turn."""
         last, keep, draw = self.draws, self.persistence, rng.random
         self.draws = {name: last[name] if last and draw() < keep else draw() for name in (*self.behaviors.free, "exclusive", ACK)}
 
     def due(self, mistake: bool, weight: float = 1.0) -> set[str]:
-        """The behaviors of this turn but for the bare acknowledgement. ``weight`` multiplies their chances; what a mistake brings forward
-        is settled later."""
+        """The due behaviors of this turn, without the bare acknowledgement. ``weight`` multiplies their chances; the higher chance after a
+        ``mistake`` of the agent is compensated later."""
         due = {name for name in self.behaviors.free if self.draws[name] < self.chance(name, mistake, weight=weight)}
         draw, taken = self.draws["exclusive"], 0.0
         for name in self.behaviors.exclusive:  # a turn shows at most one of them
@@ -42,7 +42,7 @@ class BehaviorDraws:
         return due
 
     def chance(self, name: str, mistake: bool = False, most: float = 1.0, weight: float = 1.0) -> float:
-        """The behavior's chance in this turn, by which what is owed goes down."""
+        """The behavior's chance in this turn, which reduces the amount owed."""
         rate, owed = self.rates[name] * weight, self.owed[name]
         if not mistake and not owed and rate <= most:
             return rate
@@ -52,6 +52,6 @@ class BehaviorDraws:
         return chance
 
     def defer(self, names: Collection[str]) -> None:
-        """Keeps behaviors that were due and not shown for a later turn."""
+        """Postpone behaviors that were due and not shown."""
         for name in names:
             self.owed[name] += 1.0

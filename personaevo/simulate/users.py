@@ -1,4 +1,4 @@
-"""Simulated users: a director that plans each turn, and a voice that words the plan."""
+"""Simulated users: a director plans each turn, and a voice words the plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.templates import templates_for
 from personaevo.simulate.typist import Typist, typist_for
 
-# Share of the turns from templates that begin with the value of a fact, by who opens: where the agent does, the user answers more.
+# Share of turns from templates that begin with the value of a fact, by the side that opens: if the agent opens, the user answers more.
 VALUES_FIRST = {"user": 0.13, "agent": 0.19}
 
 
@@ -27,10 +27,10 @@ class Voice(Protocol):
 
 
 class DirectedUser:
-    """One user in one dialogue. ``say(heard)`` gives the next turn, or None once the user has left. With a typist it is typed: the director
-    hears of what was worded, and others see what was typed.
+    """One user in one dialogue. ``say(heard)`` returns the next turn, or None once the user has left. A typist types the turn after the
+    director was told its wording.
 
-    ``broke`` holds, for each turn that broke its plan, the turn's number (from 1) and in which points.
+    ``broke`` has, for each turn that broke its plan, the turn's number (from 1) and the points.
     """
 
     def __init__(self, director: Director, voice: Voice, typist: Typist | None = None) -> None:
@@ -72,7 +72,7 @@ class DirectedUser:
 
 
 def embedded_user(task: Task, dials: Mapping[str, float], domain: Domain, seed: int) -> DirectedUser:
-    """The embedded engine's user: director, templates and, where a dial of typing is set, a typist, whose are the slips then. Equal
+    """The user of the embedded engine: director, templates and, if a dial of typing is set, a typist, which then makes the slips. Equal
     arguments give equal users."""
     director = Director(task, dials, domain, random.Random(seed_of(seed, "user")))
     slips = director.level["slips_per_100_words"] or 0.0

@@ -1,4 +1,4 @@
-"""Choosing surface forms: phrases of a purpose by length, without saying the same twice in one dialogue."""
+"""Chooses surface forms: phrases of a purpose by length, without repeating one in a dialogue."""
 
 from __future__ import annotations
 
@@ -18,26 +18,23 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 def filled(text: str, **slots: str) -> str:
-    """The text with its slots filled (those not given stay); what is put in is never searched for slots."""
+    """The text with its slots filled (those not given stay); inserted text is not searched for slots."""
     return _SLOT.sub(lambda slot: slots.get(slot[1], slot[0]), text)
 
 
 class Bank:
-    """Phrases of one purpose, sorted by length so that one of a wanted length is found at once."""
+    """Phrases of one purpose, sorted by length for fast lookup."""
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         self.phrases = sorted(phrases, key=lambda phrase: phrase.words)
         self.words = [phrase.words for phrase in self.phrases]
-        self.longest = self._longest()
-
-    def _longest(self) -> int:
-        """The greatest length of which there is a choice, so that the one longest phrase is not heard all the time."""
-        return max((words for words in set(self.words) if self.words.count(words) >= _CHOICE), default=self.words[-1])
+        # the greatest length with a choice of phrases, so that the one longest phrase is not used all the time
+        self.longest = max((words for words in set(self.words) if self.words.count(words) >= _CHOICE), default=self.words[-1])
 
     def pick(self, rng: random.Random, least: int, most: int, used: set[str]) -> Phrase:
-        """A phrase of ``least`` to ``most`` fixed words whose family is not yet in ``used``; failing that one of the nearest length.
+        """A phrase of ``least`` to ``most`` fixed words whose family is not in ``used``, else one of the nearest length.
 
-        Only when every family is used does one come again.
+        A family is repeated only when all are used.
         """
         stop = bisect_right(self.words, most) or bisect_right(self.words, self.words[0])
         start = min(bisect_left(self.words, least), bisect_left(self.words, self.words[stop - 1]))
@@ -57,7 +54,7 @@ class Bank:
 
 
 class Wording:
-    """All banks of one domain's user: ``wording["fact"]``, ``wording["marker.politeness_rate"]``."""
+    """All phrase banks of one domain's user: ``wording["fact"]``, ``wording["marker.politeness_rate"]``."""
 
     def __init__(self, domain: Domain) -> None:
         self.banks = {key: Bank(phrases) for key, phrases in domain.user.items()}
@@ -67,7 +64,7 @@ class Wording:
         return self.banks[key]
 
     def ack(self, shows: frozenset[str]) -> Bank:
-        """Bare acknowledgements that show just these further features (a courtesy, a feeling), or plain ones if there are none."""
+        """Bare acknowledgements that also show exactly these features (a courtesy, a feeling), or plain ones if there are none."""
         return self.acks.get(shows, self.acks[frozenset()])
 
 
@@ -82,5 +79,5 @@ def _by_what_they_show(acks: Sequence[Phrase]) -> dict[frozenset[str], Bank]:
 
 @lru_cache(maxsize=8)
 def wording(domain: Domain) -> Wording:
-    """The user's banks of a domain, built once. A worker has no file of a domain that was sent to it."""
+    """The user's phrase banks of a domain, built once for each process."""
     return Wording(domain)
