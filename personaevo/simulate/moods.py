@@ -1,6 +1,6 @@
 """Variation of one person between dialogues: each dialogue draws its dials around the person's values.
 
-The draws preserve means. The model is Gaussian: a rate is the probability that a Gaussian lies below a threshold, and ``mood_swing`` squared
+The draws preserve means. The model is Gaussian: a rate is the probability that a Gaussian is below a threshold, and ``mood_swing`` squared
 is the share of its variance that is common to the turns of a dialogue (a probit-normal rate); quantities are lognormal. No reference data
 are used.
 """

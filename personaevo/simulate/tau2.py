@@ -106,8 +106,8 @@ class DirectedTurns:
 
 
 def user_class(base: type, persona: Persona, *, directed: bool = True) -> type:
-    """A subclass of τ²'s ``UserSimulator`` with the persona in its system prompt. If ``directed``, its turns get stage directions, which the
-    prompt explains. Its constructor takes the same arguments as that of the installed version."""
+    """A subclass of τ²'s ``UserSimulator`` with the persona in its system prompt. If ``directed``, its turns get stage directions, which
+    the prompt explains. Its constructor takes the same arguments as that of the installed version."""
 
     def system_prompt(self: Any) -> str:
         prompt = persona.overlay(base.system_prompt.fget(self))  # type: ignore[attr-defined]
