@@ -1,4 +1,4 @@
-"""Tables, CSV and Parquet, as the rows of JSON lines would be: what a row is, a turn or a dialogue, shows in its columns."""
+"""Reads tables, CSV and Parquet, as rows like those of JSON lines; the columns tell whether a row is a turn or a dialogue."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from personaevo.readers import files
@@ -21,17 +22,17 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_
 
 
 def is_table(path: Path) -> bool:
-    """Whether the file is a table by its name, packed or not."""
+    """Whether the file is a table by its name, compressed or not."""
     return files.ending(path) in (PARQUET, *TEXT)
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """The rows of a table ("row 1" is the first below the header). Names of columns are in lower case, blanks in them "_"; an empty cell
-    of a CSV file is absent.
+    """The rows of a table ("row 1" is the first below the header). Column names become lower case with "_" for blanks; an empty cell of a
+    CSV file is absent.
 
     Raises:
-        InputError: the file cannot be read, is over 512 MB, is not UTF-8 (CSV) or no Parquet; columns have one name, or a row has
-            other columns than the header.
+        InputError: the file cannot be read, is over 512 MB, is not UTF-8 (CSV) or not Parquet; two columns have the same name, or a row
+            has more or fewer cells than the header.
     """
     return _parquet(path) if files.ending(path) == PARQUET else _csv(path)
 
@@ -58,32 +59,33 @@ def _csv(path: Path) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    import duckdb  # noqa: PLC0415 (when it is needed: it takes longer to load than JSON to read)
+    import duckdb  # noqa: PLC0415 - slow to import
 
     data = files.read_bytes(path)
     if not data.startswith(_MAGIC):
         raise files.fault(path, "", f"expected a Parquet file, got one that begins with {files.short(data[:8])}; fetch it again")
-    size = 0
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=_OFFLINE) as connection:
-        plain = Path(folder) / "rows.parquet"  # unpacked, and under a name without signs that DuckDB takes for a pattern
+        plain = Path(folder) / "rows.parquet"  # decompressed, and with a name that DuckDB does not take for a pattern
         plain.write_bytes(data)
         del data
         try:
             found = connection.execute(_SQL, [str(plain)])
-            names: dict[str, str] = {}
-            number = 0
-            while batch := found.fetchmany(_BATCH):
-                for (line,) in batch:
-                    number += 1
-                    size += len(line)
-                    if size > files.MAX_FILE_BYTES:
-                        raise files.fault(path, "", f"expected at most {files.MAX_FILE_BYTES >> 20} MB unpacked, got more; split the file")
-                    values = files.parse(line.encode("utf-8"), path, f"row {number}")
-                    names = names or dict(zip(values, _named(list(values), path), strict=True))
-                    yield Row({names[name]: value for name, value in values.items()}, f"row {number}")
+            yield from _parquet_rows(iter(lambda: found.fetchmany(_BATCH), []), path)
         except duckdb.Error as error:
             first = str(error).split("\n", 1)[0].replace(str(plain), path.name)
             raise files.fault(path, "", f"expected a whole Parquet file ({first[:200]}); fetch it again") from None
+
+
+def _parquet_rows(batches: Iterator[list[tuple[str]]], path: Path) -> Iterator[Row]:
+    """The rows of batches of JSON texts."""
+    size, names = 0, dict[str, str]()
+    for number, (line,) in enumerate(chain.from_iterable(batches), start=1):
+        size += len(line)
+        if size > files.MAX_FILE_BYTES:
+            raise files.fault(path, "", f"expected at most {files.MAX_FILE_BYTES >> 20} MB unpacked, got more; split the file")
+        values = files.parse(line.encode("utf-8"), path, f"row {number}")
+        names = names or dict(zip(values, _named(list(values), path), strict=True))
+        yield Row({names[name]: value for name, value in values.items()}, f"row {number}")
 
 
 def _named(columns: list[str], path: Path) -> list[str]:

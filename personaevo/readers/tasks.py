@@ -19,24 +19,22 @@ MAX_TEXT_CHARS = 20_000
 
 
 def read_tasks(path: str | Path) -> list[Task]:
-    """The tasks in a file: JSON lines (or a JSON list) of ``Task``, or τ²-bench's ``tasks.json``; or a folder: one with
-    ``task_*.json``, or that of a τ² domain, which holds such a folder ``tasks`` or else ``tasks.json``.
+    """Read tasks from a file: JSON lines (or a JSON list) of ``Task``, or τ²-bench's ``tasks.json``; or from a folder: one with
+    ``task_*.json``, or that of a τ² domain, which has such a folder ``tasks`` or else ``tasks.json``.
 
-    Of a τ² task, ``reason_for_call`` gives the goal (its first wish, in the first person), identifiers and
-    ``known_info`` give the facts, everything else said to the user goes to the context; ``persona`` and
-    ``evaluation_criteria`` are left out. Of instructions that are one text the parts are found by their headings. The
-    group is the τ² domain. Test tasks are those that the split file beside ``NAME.json`` (``split_NAME.json``, else
-    ``split_tasks.json``) lists under "test"; about half of the tasks, by a hash of their ids, without such a file or if
-    neither its "train" nor its "test" names any.
+    Of a τ² task, ``reason_for_call`` gives the goal (its first wish, in the first person), identifiers and ``known_info`` give the facts,
+    the other texts for the user go to the context; ``persona`` and ``evaluation_criteria`` are left out. Instructions that are one text
+    are split at their headings. The group is the τ² domain. Test tasks are those under "test" in the split file next to ``NAME.json``
+    (``split_NAME.json``, else ``split_tasks.json``). Without such a file, or if neither its "train" nor its "test" names a task, about half
+    are test tasks, by a hash of their ids.
 
     Raises:
-        InputError: the file cannot be read, holds no task or over 100,000, or a task is not of the expected form: ids must
-            differ, a text has at most 20,000 characters, a task at most 200 facts, and what users are to say (goal, facts)
-            speaks to no judge or model (see ``injection``), as every dialogue about it would fail; or the split file
-            names none of the tasks.
+        InputError: the file cannot be read, has no task or over 100,000, or a task has another form: ids must be unique, a text has at
+            most 20,000 characters, a task at most 200 facts, and goal and facts must not look like a prompt injection (see
+            ``injection``), since every dialogue about them would fail; or the split file names none of the tasks.
     """
     path = Path(path)
-    parts = _task_files(path) if path.is_dir() else []
+    parts = (sorted(path.glob("task_*.json")) or sorted((path / "tasks").glob("task_*.json"))) if path.is_dir() else []
     path = path / "tasks.json" if path.is_dir() and not parts else path
     rows = [Row(files.document(part), part.name) for part in parts] or _rows(path)
     if not rows:
@@ -59,16 +57,11 @@ def _rows(path: Path) -> list[Row]:
     return files.entries(loaded, "tasks", path) if "tasks" in loaded.value else [loaded]
 
 
-def _task_files(folder: Path) -> list[Path]:
-    """The files of a folder with one for each task, or of the folder ``tasks`` in it; none if there is no such folder."""
-    return sorted(folder.glob("task_*.json")) or sorted((folder / "tasks").glob("task_*.json"))
-
-
 def _listed(path: Path, ids: list[str]) -> frozenset[str] | None:
-    """The test ids of the split file that belongs to ``path``; None when there is no such file or it does not split these ids.
+    """The test ids of the split file of ``path``; None if there is no such file or it does not split these ids.
 
     Raises:
-        InputError: it names none of them, in no list.
+        InputError: none of its lists names one of the ids.
     """
     folder = path if path.is_dir() and path.name != "tasks" else path.parent
     near = (folder / name for name in (f"split_{path.stem}.json", "split_tasks.json"))
@@ -111,28 +104,24 @@ def _from_tau2(row: Row, path: Path, listed: frozenset[str] | None) -> dict[str,
     identity = files.text(row, "id", path, needed=True)
     scenario = Row(row.value["user_scenario"], f"{row.where} user_scenario")
     instructions = files.fields(scenario, path).get("instructions")
-    if isinstance(instructions, str):
+    one_text = isinstance(instructions, str)
+    if one_text:
         parts = Row({"reason_for_call": instructions, "known_info": instructions}, scenario.where)
     else:
         parts = Row(instructions, f"{scenario.where}.instructions")
     reason = _text(parts, "reason_for_call", path)
     if not any(map(str.isalnum, reason)):
         raise files.fault(path, parts.where, f"field 'reason_for_call': expected a sentence, got {files.short(reason)}")
-    if isinstance(instructions, str):
-        brief = briefs.is_brief(reason)
-        goal, rest, others = (briefs.goal(reason), "", [briefs.plain(reason)]) if brief else (*wording.goal(reason), [])
+    if one_text and briefs.is_brief(reason):
+        goal, rest, others = briefs.goal(reason), "", [briefs.plain(reason)]
     else:
         goal, rest = wording.goal(reason)
-        others = [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]
-    told = [wording.first_person(other.strip()) for other in others if any(map(str.isalnum, other))]
+        others = [] if one_text else [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]
+    context = [rest, *(wording.first_person(other.strip()) for other in others if any(map(str.isalnum, other)))]
     return {
-        "id": identity,
-        "goal": goal,
-        "facts": wording.facts(files.text(parts, "known_info", path), reason),
-        "context": "\n".join(part for part in [rest, *told] if part),
-        "group": files.text(parts, "domain", path),
-        "split": _split(identity, listed),
-    }
+        "id": identity, "goal": goal, "facts": wording.facts(files.text(parts, "known_info", path), reason),
+        "context": "\n".join(filter(None, context)), "group": files.text(parts, "domain", path), "split": _split(identity, listed),
+    }  # fmt: skip
 
 
 def _text(row: Row, key: str, path: Path) -> str:
