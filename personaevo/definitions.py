@@ -299,11 +299,8 @@ def _phrases(*tables: Mapping[str, Any]) -> dict[str, tuple[Phrase, ...]]:
             forms = merged.setdefault(key, {})
             for template in templates:
                 for form in expand(template):
-                    forms.setdefault(form, _phrase(form, template))
+                    if form not in forms:
+                        fixed = re.sub(r"\{\w+\}", "", form)
+                        words = len(words_of([fixed])[0])
+                        forms[form] = Phrase(form, words, frozenset(features().shown(fixed)), template if words > 3 else form)
     return {key: tuple(forms.values()) for key, forms in merged.items()}
-
-
-def _phrase(text: str, template: str) -> Phrase:
-    fixed = re.sub(r"\{\w+\}", "", text)
-    words = len(words_of([fixed])[0])
-    return Phrase(text, words, frozenset(features().shown(fixed)), template if words > 3 else text)

@@ -31,6 +31,8 @@ _SPACED_OUT = re.compile(r"\b(?:\w[^\w\n]{1,3}){5,}\w\b")
 _MIXED = re.compile(r"[a-z][013457@$!]+[a-z]|\b[013457@$!][a-z]+[013457@$!a-z]*[a-z]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :,]?){10,}")
+# Letters in squares and circles, which Unicode does not map to plain ones: 🅐, 🅰, 🇦.
+_BOXED = {start + index: chr(ord("a") + index) for start in (0x1F150, 0x1F170, 0x1F1E6) for index in range(26)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def folded(text: str) -> str:
     apart = unicodedata.normalize("NFKD", _UNSEEN.sub("", text))
     kept = "".join(char for char in apart if unicodedata.category(char) not in ("Mn", "Mc", "Me", "Cf"))
     whole = unicodedata.normalize("NFC", kept.casefold())
-    return whole.translate(_table("look_alikes")).translate(_boxed()).replace("_", " ")
+    return whole.translate(_table("look_alikes")).translate(_BOXED).replace("_", " ")
 
 
 # --- the patterns
@@ -157,7 +159,3 @@ def _table(name: str) -> dict[int, str]:
     return {ord(char): letter for letter, chars in content.toml("fitness", "injection.toml")[name].items() for char in chars}
 
 
-@cache
-def _boxed() -> dict[int, str]:
-    """Letters in squares and circles, which Unicode does not map to plain ones: 🅐, 🅰, 🇦."""
-    return {start + index: chr(ord("a") + index) for start in (0x1F150, 0x1F170, 0x1F1E6) for index in range(26)}

@@ -34,19 +34,15 @@ _SPELLINGS = {
 }  # fmt: skip
 
 
-def _number(value: object, low: float, high: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
-
-
-def _count(value: object, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+def _within(value: object, low: float, high: float, kind: type[int] | type[float] = float) -> bool:
+    return isinstance(value, (int, kind)) and not isinstance(value, bool) and low <= value <= high
 
 
 _EXPECTED_VALUES: Mapping[str, tuple[str, Callable[[object], bool]]] = {
-    "temperature": ("a number from 0 to 10", lambda value: _number(value, 0, 10)),
-    "top_p": ("a number from 0 to 1", lambda value: _number(value, 0, 1)),
-    "seed": ("a whole number", lambda value: _count(value, 0, 2**63 - 1)),
-    "max_tokens": ("a count of tokens", lambda value: _count(value, 1, 10**6)),
+    "temperature": ("a number from 0 to 10", lambda value: _within(value, 0, 10)),
+    "top_p": ("a number from 0 to 1", lambda value: _within(value, 0, 1)),
+    "seed": ("a whole number", lambda value: _within(value, 0, 2**63 - 1, int)),
+    "max_tokens": ("a count of tokens", lambda value: _within(value, 1, 10**6, int)),
     "reasoning_effort": ("a word, such as low", lambda value: isinstance(value, str)),
 }
 

@@ -11,7 +11,7 @@ from personaevo import injection
 from personaevo.errors import InputError
 from personaevo.readers import briefs, files, wording
 from personaevo.readers.files import Row
-from personaevo.records import Split, Task
+from personaevo.records import Task
 
 MAX_TASKS = 100_000
 MAX_FACTS = 200
@@ -43,7 +43,11 @@ def read_tasks(path: str | Path) -> list[Task]:
         raise files.fault(path, "", f"expected at most {MAX_TASKS:,} tasks, got more; leave some out")
     theirs = [str(row.value.get("id", "")) for row in rows if "user_scenario" in files.fields(row, path)]
     listed = _listed(path, theirs) if theirs else None
-    tasks = [_task(row, path, listed) for row in rows]
+    tasks = []
+    for row in rows:
+        values = files.fields(row, path)
+        tasks.append(files.record(Task, _from_tau2(row, path, listed) if "user_scenario" in values else values, row, path))
+        _check(tasks[-1], row, path)
     files.distinct(((task.id, row.where) for task, row in zip(tasks, rows, strict=True)), path)
     return tasks
 
@@ -79,13 +83,6 @@ def _listed(path: Path, ids: list[str]) -> frozenset[str] | None:
     return named["test"] if divides else None
 
 
-def _task(row: Row, path: Path, listed: frozenset[str] | None) -> Task:
-    values = files.fields(row, path)
-    task = files.record(Task, _from_tau2(row, path, listed) if "user_scenario" in values else values, row, path)
-    _check(task, row, path)
-    return task
-
-
 def _check(task: Task, row: Row, path: Path) -> None:
     if len(task.facts) > MAX_FACTS:
         raise files.fault(path, row.where, f"field 'facts': expected at most {MAX_FACTS}, got {len(task.facts):,}; leave some out")
@@ -117,10 +114,12 @@ def _from_tau2(row: Row, path: Path, listed: frozenset[str] | None) -> dict[str,
     else:
         goal, rest = wording.goal(reason)
         others = [] if one_text else [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]
+    by_hash = hashlib.sha256(identity.encode("utf-8", "replace")).digest()[0] % 2
+    held_out = by_hash if listed is None else identity in listed
     context = [rest, *(wording.first_person(other.strip()) for other in others if any(map(str.isalnum, other)))]
     return {
         "id": identity, "goal": goal, "facts": wording.facts(files.text(parts, "known_info", path), reason),
-        "context": "\n".join(filter(None, context)), "group": files.text(parts, "domain", path), "split": _split(identity, listed),
+        "context": "\n".join(filter(None, context)), "group": files.text(parts, "domain", path), "split": "test" if held_out else "train",
     }  # fmt: skip
 
 
@@ -133,9 +132,3 @@ def _text(row: Row, key: str, path: Path) -> str:
 
 def _too_long(path: Path, where: str, field: str, length: int) -> InputError:
     return files.fault(path, where, f"field '{field}': expected at most {MAX_TEXT_CHARS:,} characters, got {length:,}; shorten it")
-
-
-def _split(identity: str, listed: frozenset[str] | None) -> Split:
-    if listed is not None:
-        return "test" if identity in listed else "train"
-    return "test" if hashlib.sha256(identity.encode("utf-8", "replace")).digest()[0] % 2 else "train"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 MAX_GOAL_WORDS = 25
 
@@ -209,15 +208,10 @@ def facts(known: str, reason: str) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for text, name, pattern in [(known, *row) for row in _KNOWN_FACTS] + [(everything, *row) for row in _FACTS]:
         values = found.setdefault(name, [])
-        values += [value for value in dict.fromkeys(_values(pattern, text)) if value not in values]
-    kept = {name: values[:1] if "name" in name else values for name, values in found.items()}
-    return {_numbered(name, index): value for name, values in kept.items() for index, value in enumerate(values)}
-
-
-def _values(pattern: re.Pattern[str], text: str) -> Iterator[str]:
-    for match in pattern.finditer(text):
-        yield next(group for group in match.groups() if group)
-
-
-def _numbered(name: str, index: int) -> str:
-    return f"{_ORDINALS[index]}{name}" if index < len(_ORDINALS) else f"{name} {index + 1}"
+        matched = (next(group for group in match.groups() if group) for match in pattern.finditer(text))
+        values += [value for value in dict.fromkeys(matched) if value not in values]
+    numbered = {}
+    for name, values in found.items():
+        for index, value in enumerate(values[:1] if "name" in name else values):
+            numbered[f"{_ORDINALS[index]}{name}" if index < len(_ORDINALS) else f"{name} {index + 1}"] = value
+    return numbered

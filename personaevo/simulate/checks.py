@@ -66,10 +66,7 @@ class Checks:
         asks_for_own = any(name.lower() in question for question in _YOURS.findall(text.lower()) for name in self.facts)
         if (AS_AGENT in shown and AS_AGENT not in plan.shows) or asks_for_own:
             return [Broken("agent")]
-        return [Broken("echo")] if _shares_run(text, heard or "") else []
-
-
-def _shares_run(text: str, heard: str) -> bool:
-    own, others = words_of([text, heard])
-    runs = {tuple(others[start : start + _ECHO]) for start in range(len(others) - _ECHO + 1)}
-    return any(tuple(own[start : start + _ECHO]) in runs for start in range(len(own) - _ECHO + 1))
+        own, others = words_of([text, heard or ""])
+        runs = {tuple(others[start : start + _ECHO]) for start in range(len(others) - _ECHO + 1)}
+        echoes = any(tuple(own[start : start + _ECHO]) in runs for start in range(len(own) - _ECHO + 1))
+        return [Broken("echo")] if echoes else []

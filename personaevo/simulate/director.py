@@ -10,7 +10,7 @@ templates and users that a language model plays. No reference data are used.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from personaevo import definitions
@@ -146,14 +146,12 @@ class Director:
         room = max(1, budget - sum(needed))
         alone = budget < SHORT or (budget == SHORT and bool(due))
         core = self._core(heard, room, alone)
-        least = self._least(core) if budget <= SHORT else ()
+        least: tuple[Move, ...] = ()
+        if budget <= SHORT:  # the same moves with the fewest words possible: a fact's value, the goal, a single word otherwise
+            texts = [self.goal if move.kind == "goal" else move.value or move.kind for move in core]
+            least = tuple(replace(move, room=len(text.split())) for move, text in zip(core, texts, strict=True))
         reminders = self._remind(budget - sum(move.room for move in least), core)  # others stay owed
         return TurnPlan(budget, (*(least if least and reminders else core), *reminders), shows)
-
-    def _least(self, core: Sequence[Move]) -> tuple[Move, ...]:
-        """The same moves with the fewest words possible: a fact's value, the goal, a single word otherwise."""
-        said = [self.goal if move.kind == "goal" else move.value or move.kind for move in core]
-        return tuple(replace(move, room=len(words.split())) for move, words in zip(core, said, strict=True))
 
     def _core(self, heard: Understood, budget: int, alone: bool) -> list[Move]:
         """The moves of the agenda; no small talk if the turn has words for one move only (``alone``)."""

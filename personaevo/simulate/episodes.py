@@ -67,9 +67,14 @@ def run_episode(
     """
     turns: list[tuple[Role, str]] = []
     try:
-        user = (make_user or _embedded_user)(task, persona, item, domain)
-        partner = agent if agent is not None else (make_agent or _scripted_agent)(task, item, domain)
-        _talk(user, partner, domain, turns, answer_farewell=make_user is None and make_agent is None)
+        if make_user is not None:
+            user = make_user(task, persona, item, domain)
+        else:
+            user = embedded_user(task, persona.dials if persona is not None else {}, domain, item.seed)
+        if agent is None:
+            scripted = random.Random(seed_of(item.seed, "agent"))
+            agent = make_agent(task, item, domain) if make_agent is not None else ScriptedAgent(task, domain, scripted)
+        _talk(user, agent, domain, turns, answer_farewell=make_user is None and make_agent is None)
         if make_user is not None and not any(words_of([text for role, text in turns if role == "user"])):
             raise EpisodeError("the user left without a word")
     except EpisodeError as error:
@@ -83,14 +88,6 @@ def run_episode(
         persona=persona,
         broke=tuple(user.broke),
     )
-
-
-def _embedded_user(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
-    return embedded_user(task, persona.dials if persona is not None else {}, domain, item.seed)
-
-
-def _scripted_agent(task: Task, item: PlanItem, domain: Domain) -> Agent:
-    return ScriptedAgent(task, domain, random.Random(seed_of(item.seed, "agent")))
 
 
 def _talk(user: User, agent: Agent, domain: Domain, turns: list[tuple[Role, str]], *, answer_farewell: bool) -> None:

@@ -133,8 +133,11 @@ class UserDirector:
         draft = self._undrafted(plan) if self._templates is None else self._templates.say(plan, heard)
         shows = tuple(name for name in plan.shows if name not in draft.unshown)
         plan = replace(plan, words=max(plan.words, draft.words), shows=shows)  # facts have lengths of their own
-        answers = is_open and self._templates is not None and not plan.leaves
-        self._turn = _Turn(heard, plan, _with_answer(plan) if answers else plan, draft)
+        directed = plan
+        if is_open and self._templates is not None and not plan.leaves:  # an open answer in place of the reactions
+            kept = tuple(move for move in plan.moves if move.kind not in _REACTIONS)
+            directed = replace(plan, moves=(Move("answer", plan.words), *kept), words=max(plan.words, SHORT))
+        self._turn = _Turn(heard, plan, directed, draft)
         return self._turn
 
     def _undrafted(self, plan: TurnPlan) -> Realization:
@@ -154,12 +157,6 @@ class UserDirector:
                 fits.add(name)
                 room -= least
         return frozenset(fits)
-
-
-def _with_answer(plan: TurnPlan) -> TurnPlan:
-    """The plan with an open answer in place of its reactions."""
-    kept = tuple(move for move in plan.moves if move.kind not in _REACTIONS)
-    return replace(plan, moves=(Move("answer", plan.words), *kept), words=max(plan.words, SHORT))
 
 
 def _says_goal(plan: TurnPlan) -> bool:

@@ -52,7 +52,8 @@ class ModelVoice(ABC):
         if broken:
             again = self.ask(plan, heard, draft.text, broken[0])
             left = self.checks.broken(again, plan, heard, self.given)
-            if _weight(left) < _weight(broken):
+            first, second = (sum(10 if one.kind in GRAVE else 1 for one in points) for points in (broken, left))
+            if second < first:
                 text, broken = again, left
         self.took(text)
         said = realization_of(text, plan, draft, self.checks.facts, self.goal.after(text), [one.kind for one in broken])
@@ -66,10 +67,6 @@ class ModelVoice(ABC):
 
     def took(self, text: str) -> None:  # noqa: B027 - most voices need no memory
         """Record the chosen text of the turn."""
-
-
-def _weight(broken: list[Broken]) -> int:
-    return sum(10 if one.kind in GRAVE else 1 for one in broken)
 
 
 class DraftVoice(ModelVoice):

@@ -125,14 +125,11 @@ def _favorites(dials: Mapping[str, float]) -> Mapping[str, str]:
 
 @lru_cache(maxsize=1_024)
 def _forms_of(person: str) -> Mapping[str, str]:
-    table = definitions.typing().lexicon
-    forms = {key: table[key] for key in _FORMS} | table["abbreviations"]
-    return {key: _one_of(entries, random.Random(seed_of(person, key))) for key, entries in forms.items()}
-
-
-def _one_of(entries: Sequence[str], rng: random.Random) -> str:
-    """One of the entries, earlier ones more often."""
-    return entries[int(rng.random() ** 2 * len(entries))]
+    """A random form of each kind, earlier ones in the lexicon more often."""
+    table, forms = definitions.typing().lexicon, {}
+    for key, entries in ({key: table[key] for key in _FORMS} | table["abbreviations"]).items():
+        forms[key] = entries[int(random.Random(seed_of(person, key)).random() ** 2 * len(entries))]
+    return forms
 
 
 @cache

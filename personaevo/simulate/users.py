@@ -35,6 +35,7 @@ class DirectedUser:
 
     def __init__(self, director: Director, voice: Voice, typist: Typist | None = None) -> None:
         self.director, self.voice, self.typist = director, voice, typist
+        self.asked, self.given = director.asked, director.given  # names of requested facts, and how often each fact was given
         self.turns = 0
         self.broke: list[tuple[int, tuple[str, ...]]] = []
 
@@ -59,16 +60,6 @@ class DirectedUser:
     def goal_said(self) -> bool:
         """Whether the goal was said."""
         return self.director.goal_said
-
-    @property
-    def asked(self) -> set[str]:
-        """Names of the facts that were asked for."""
-        return self.director.asked
-
-    @property
-    def given(self) -> dict[str, int]:
-        """How often each fact was given."""
-        return self.director.given
 
 
 def embedded_user(task: Task, dials: Mapping[str, float], domain: Domain, seed: int) -> DirectedUser:

@@ -6,10 +6,10 @@ import itertools
 import random
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
-from personaevo.definitions import Domain, Phrase
+from personaevo.definitions import ACK, Domain, Phrase
 from personaevo.errors import ContentError
 
 _TRIES = 8
@@ -42,15 +42,11 @@ class Bank:
             phrase = self.phrases[start + int(rng.random() * (stop - start))]
             if phrase.family not in used:
                 break
-        else:
-            phrase = self._unused(start, stop, used) or phrase
+        else:  # the first unused phrase of the range, else the next shorter, else the next longer one
+            order = itertools.chain(range(start, stop), range(start - 1, -1, -1), range(stop, len(self.phrases)))
+            phrase = next((self.phrases[index] for index in order if self.phrases[index].family not in used), phrase)
         used.add(phrase.family)
         return phrase
-
-    def _unused(self, start: int, stop: int, used: set[str]) -> Phrase | None:
-        """The first unused phrase of the range, else the next shorter, else the next longer one."""
-        order = itertools.chain(range(start, stop), range(start - 1, -1, -1), range(stop, len(self.phrases)))
-        return next((self.phrases[index] for index in order if self.phrases[index].family not in used), None)
 
 
 class Wording:
@@ -58,7 +54,12 @@ class Wording:
 
     def __init__(self, domain: Domain) -> None:
         self.banks = {key: Bank(phrases) for key, phrases in domain.user.items()}
-        self.acks: dict[frozenset[str], Bank] = _by_what_they_show(domain.user["ack"])
+        acks: dict[frozenset[str], list[Phrase]] = {}
+        for phrase in domain.user["ack"]:
+            acks.setdefault(phrase.shows - {ACK}, []).append(phrase)
+        if frozenset() not in acks:
+            raise ContentError("fitness/domains: [user] ack needs forms that show nothing but an acknowledgement")
+        self.acks = {shows: Bank(phrases) for shows, phrases in acks.items()}
 
     def __getitem__(self, key: str) -> Bank:
         return self.banks[key]
@@ -66,15 +67,6 @@ class Wording:
     def ack(self, shows: frozenset[str]) -> Bank:
         """Bare acknowledgements that also show exactly these features (a courtesy, a feeling), or plain ones if there are none."""
         return self.acks.get(shows, self.acks[frozenset()])
-
-
-def _by_what_they_show(acks: Sequence[Phrase]) -> dict[frozenset[str], Bank]:
-    groups: dict[frozenset[str], list[Phrase]] = {}
-    for phrase in acks:
-        groups.setdefault(phrase.shows - {"ack_only_rate"}, []).append(phrase)
-    if frozenset() not in groups:
-        raise ContentError("fitness/domains: [user] ack needs forms that show nothing but an acknowledgement")
-    return {shows: Bank(phrases) for shows, phrases in groups.items()}
 
 
 @lru_cache(maxsize=8)
