@@ -1,4 +1,4 @@
-"""The exception tree. A message says what was given, what was expected and what to do."""
+"""The exception tree, and suppression of warnings. A message says what was given, what was expected and what to do."""
 
 from __future__ import annotations
 

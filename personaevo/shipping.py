@@ -1,4 +1,4 @@
-"""Sends data that several pieces of work share to each worker once.
+"""Transport of work to worker processes, and executors on clusters: data that several pieces of work share goes to each worker once.
 
 Work refers to shared data by a digest of its content, and a worker caches the data that it received. The first piece of work with some
 shared data carries it. A worker that lacks data answers so, and gets the work again with the data; other work that it could not do

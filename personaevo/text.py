@@ -1,4 +1,4 @@
-"""Untrusted text: makes it safe to show on a terminal and to quote in a model's prompt, and hides secrets."""
+"""Untrusted text: makes it safe for terminals, notebooks and prompts, removes reasoning of models, and protects secrets."""
 
 from __future__ import annotations
 

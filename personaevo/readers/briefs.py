@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from personaevo.readers import wording
+from personaevo.readers.wording import goal, sentences, trouble, wishes
 
 _HEADING = re.compile(r"^[ \t]*(?:\*\*(?P<bold>[^*\n]{1,120}?)(?::\*\*|\*\*:)|#+ *(?P<title>[^\n]+))", re.MULTILINE)
 _BULLET = re.compile(r"^[ \t]*(?:[-*•]|\d+[.)]) +", re.MULTILINE)
@@ -31,7 +31,7 @@ def is_brief(text: str) -> bool:
     return bool(_HEADING.search(text) or _ROLE.match(text.strip()))
 
 
-def goal(text: str) -> str:
+def goal_of_brief(text: str) -> str:
     """The goal in the instructions, as a phrase that completes "I want to …": the first specific wish in the sections goal, situation and
     character, or in the opening line (without headings: in the whole text); failing that, the reason of the call.
     """
@@ -39,11 +39,11 @@ def goal(text: str) -> str:
     own = [_plain(parts[name]) for name in _WHERE if name in parts]
     candidates = [_wished(parts["goal"])] if "goal" in parts else []
     candidates += [*own, _opening(text), *([] if own else [_plain(text)])]
-    goals = (wording.goal(part)[0] for part in candidates if wording.wishes(part))
-    return next((goal for goal in goals if len(goal.split()) >= _WORDS), wording.trouble(_matter(own or [_plain(text)])))
+    goals = (goal(part)[0] for part in candidates if wishes(part))
+    return next((one for one in goals if len(one.split()) >= _WORDS), trouble(_matter(own or [_plain(text)])))
 
 
-def plain(text: str) -> str:
+def without_markdown(text: str) -> str:
     """The text without Markdown marks for bold type and headings."""
     return re.sub(r"\*\*|^#+ *|^-{3,}$", "", text, flags=re.MULTILINE)
 
@@ -69,7 +69,7 @@ def _plain(part: str) -> str:
         items = [_BULLET.sub("", line).strip(" .;") for line in match.group(1).splitlines() if line.strip()]
         return f"to {', '.join(item[:1].lower() + item[1:] for item in items)}.\n"
 
-    lines = wording.sentences(_BULLET.sub("", _LIST.sub(listed, plain(part))))
+    lines = sentences(_BULLET.sub("", _LIST.sub(listed, without_markdown(part))))
     return "\n".join(line for line in lines if not _ROLE.match(line) and not _NAMED.match(line))
 
 
@@ -84,7 +84,7 @@ def _wished(part: str) -> str:
 
 def _opening(text: str) -> str:
     """The user's first words, if the instructions quote them, in the second person."""
-    match = _OPENING.search(plain(text))
+    match = _OPENING.search(without_markdown(text))
     said = match.group("said") if match else ""
     for pattern, word in _SECOND:
         said = pattern.sub(word, said)

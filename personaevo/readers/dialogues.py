@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from personaevo.errors import DialoguesWarning
-from personaevo.readers import files, layouts, tables, tau2
+from personaevo.readers import files, layouts, tau2
 from personaevo.readers.files import Row
 from personaevo.readers.layouts import NoDialoguesError, Roles
 from personaevo.readers.sources import Source, sources
+from personaevo.readers.tables import is_table, table_rows
 from personaevo.records import Dialogue
 from personaevo.thoughts import parted
 
@@ -135,7 +136,7 @@ class _Reader:
         return [dialogue for dialogue, _ in found]
 
     def _file(self) -> _Found:
-        loaded = tables.rows(self.path) if tables.is_table(self.path) else files.load(self.path)
+        loaded = table_rows(self.path) if is_table(self.path) else files.load(self.path)
         if not isinstance(loaded, Row):
             return self._rows(loaded)
         listed = isinstance(loaded.value, list)

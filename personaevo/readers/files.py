@@ -1,4 +1,4 @@
-"""Reads files of JSON lines or JSON, plain or compressed, with one-line errors."""
+"""Reads files of JSON, JSON lines, CSV and Parquet, plain or compressed, with one-line errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layouts of logs: the keys of dialogues and turns, and the side that a role name means (``fitness/layouts.toml``)."""
+"""Layouts of logs (keys of dialogues and turns, and sides of role names; ``fitness/layouts.toml``), and the files to read."""
 
 from __future__ import annotations
 

@@ -10,10 +10,11 @@ from itertools import islice
 from pathlib import Path
 
 from personaevo.errors import InputError
-from personaevo.readers import files, tables, tau2
+from personaevo.readers import files, tau2
+from personaevo.readers.tables import PARQUET, TEXT
 
 MAX_FILES = 10_000
-ENDINGS = (".json", ".jsonl", ".ndjson", *tables.TEXT, tables.PARQUET)
+ENDINGS = (".json", ".jsonl", ".ndjson", *TEXT, PARQUET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from personaevo import injection
 from personaevo.errors import InputError
-from personaevo.readers import briefs, files, wording
+from personaevo.readers import files, wording
+from personaevo.readers.briefs import goal_of_brief, is_brief, without_markdown
 from personaevo.readers.files import Row
 from personaevo.records import Task
 
@@ -109,8 +110,8 @@ def _from_tau2(row: Row, path: Path, listed: frozenset[str] | None) -> dict[str,
     reason = _text(parts, "reason_for_call", path)
     if not any(map(str.isalnum, reason)):
         raise files.fault(path, parts.where, f"field 'reason_for_call': expected a sentence, got {files.short(reason)}")
-    if one_text and briefs.is_brief(reason):
-        goal, rest, others = briefs.goal(reason), "", [briefs.plain(reason)]
+    if one_text and is_brief(reason):
+        goal, rest, others = goal_of_brief(reason), "", [without_markdown(reason)]
     else:
         goal, rest = wording.goal(reason)
         others = [] if one_text else [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]

@@ -1,4 +1,4 @@
-"""Rewrites task texts of τ²-bench, which address a simulator ("You want to …"), in the first person, and finds goal and facts."""
+"""Task texts of τ²-bench, which address a simulator ("You want to …"): rewrites them in the first person, and finds goal and facts."""
 
 from __future__ import annotations
 

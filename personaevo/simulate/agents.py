@@ -1,4 +1,4 @@
-"""The scripted agent of a domain."""
+"""Episodes of the embedded engine: the scripted agent, directed users, and the dialogue loop with task preservation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Checks a turn that a model wrote against its plan: its length, the task's facts, and the speaker's role."""
+"""Plans worded by a chat model, one small request per turn, whose answer is checked against the plan: length, facts, and role.
+
+With the wording "draft" the model rewords the templates' turn; with "direction" it plays the user and gets one stage direction after the
+agent's message. A turn that breaks its plan is requested once more, and the better of the two is used.
+"""
 
 from __future__ import annotations
 

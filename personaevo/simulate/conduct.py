@@ -1,4 +1,9 @@
-"""Adherence of users to their plans over many dialogues: broken plans, invented facts, role confusion, and how dialogues end."""
+"""Calibrates a simulated user: how closely a model follows dials and plans, and whether correcting the requests brings it closer.
+
+    choose the wording    a few dialogues with each, on the same dials
+    fit                   dialogues over the space of dials: a line of shown against asked values for each behavior
+    check                 other dials and tasks: each dialogue without and with the inverse of the lines, from the same seed
+"""
 
 from __future__ import annotations
 

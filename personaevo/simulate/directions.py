@@ -1,4 +1,4 @@
-"""Writes a turn plan as one stage direction in plain words (``fitness/directions.toml``)."""
+"""Stage directions: a turn plan in plain words (``fitness/directions.toml``), and the director for other simulators."""
 
 from __future__ import annotations
 

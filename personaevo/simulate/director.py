@@ -22,11 +22,10 @@ from personaevo.simulate.hearing import Understanding, Understood
 from personaevo.simulate.lengths import SHORT, LengthPlan
 from personaevo.simulate.moods import dialogue_levels
 from personaevo.simulate.plans import Move, MoveKind, Realization, TurnPlan
-from personaevo.simulate.tones import BehaviorDraws
+from personaevo.simulate.tones import ACK_CAN_SHOW, BehaviorDraws
 from personaevo.simulate.wording import wording
 
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
-ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})
 DEFAULT_TURN_LIMIT = 24
 _REMINDER_WORDS, _LEAST_REMINDER = 4, 1
 _REMINDER_SHAPE = 2.0  # of the gamma by which dialogues differ in how often numbers are given again

@@ -1,4 +1,8 @@
-"""The state of a dialogue with an undirected user, inferred from text."""
+"""Undirected users, whose state is inferred from text, and those played by a chat model.
+
+The roles are flipped for the model: the agent's turns are its "user" messages, its own turns are "assistant" messages. Task texts and
+personas are quoted data in its prompt. The model's end marker or the persona's patience ends the dialogue.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Task arguments of public functions: a record, its fields, or a goal."""
+"""``personaevo.Persona``, a persona record with its director and typist; and the task arguments of public functions."""
 
 from __future__ import annotations
 

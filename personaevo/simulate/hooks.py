@@ -16,13 +16,14 @@ from personaevo.errors import ConfigError
 from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
 from personaevo.simulate.directions import direction, note
-from personaevo.simulate.director import ACK_CAN_SHOW, Director
+from personaevo.simulate.director import Director
 from personaevo.simulate.facts import facts_of
 from personaevo.simulate.lengths import SHORT
 from personaevo.simulate.plans import Move, Realization, TurnPlan
 from personaevo.simulate.seeds import seed_of
 from personaevo.simulate.stated import GoalTracker, realization_of
 from personaevo.simulate.templates import templates_for
+from personaevo.simulate.tones import ACK_CAN_SHOW
 from personaevo.simulate.typist import typist_for
 from personaevo.simulate.wording import wording
 

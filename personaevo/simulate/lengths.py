@@ -17,8 +17,8 @@ _SECOND_SPREAD = 0.1  # log-SD of the second turn if a dial fixes the share of t
 _LONGEST = 8.0  # the longest turn, relative to the mean of those that are not short
 _GIVEN_BACK = 0.45  # the largest share of its length by which a turn compensates
 _PLACES = [(number + 0.5) / 16 for number in range(16)]  # quantiles over which the mixture is averaged
-_NORMAL = NormalDist()
-_QUANTILE = _NORMAL.inv_cdf
+_GAUSSIAN = NormalDist()
+_QUANTILE = _GAUSSIAN.inv_cdf
 
 
 @dataclass
@@ -107,7 +107,7 @@ class LengthPlan:
     def _made_up(self, mean: float, acks: float) -> int:
         """The mixture's quantile for the Gaussian state; longer turns compensate gradually for forced words."""
         chance = self._chance_of_short(acks)
-        place = _NORMAL.cdf(self.state)
+        place = _GAUSSIAN.cdf(self.state)
         self.planned_short = place < chance
         self.drawn = words = self._at(place, mean, chance, max(self.share, acks))
         if self.planned_short:

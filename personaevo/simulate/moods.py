@@ -1,8 +1,8 @@
-"""Variation of one person between dialogues: each dialogue draws its dials around the person's values.
+"""Random draws of a simulated user: the dials of a dialogue, the behaviors of a turn, and the lengths of turns.
 
-The draws preserve means. The model is Gaussian: a rate is the probability that a Gaussian is below a threshold, and ``mood_swing`` squared
-is the share of its variance that is common to the turns of a dialogue (a probit-normal rate); quantities are lognormal. No reference data
-are used.
+Each dialogue draws its dials around the person's values, and the draws preserve means. The model is Gaussian: a rate is the probability that
+a Gaussian is below a threshold, and ``mood_swing`` squared is the share of its variance that is common to the turns of a dialogue (a
+probit-normal rate); quantities are lognormal. No reference data are used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The director's plan of one turn, and the realization of the plan in words."""
+"""Turns as plans and in words, facts in text, and understanding of the agent's text."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ from personaevo import definitions
 from personaevo.definitions import Domain, Phrase
 from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
-from personaevo.simulate.director import ACK_CAN_SHOW
 from personaevo.simulate.facts import facts_of, spell_out, telegraphic
 from personaevo.simulate.lengths import SHORT
 from personaevo.simulate.plans import Move, Realization, TurnPlan
 from personaevo.simulate.strokes import swapped
+from personaevo.simulate.tones import ACK_CAN_SHOW
 from personaevo.simulate.wording import filled, wording
 
 _LEAST_FILLER = 2  # words of filler, at least, for a long turn whose other parts are short

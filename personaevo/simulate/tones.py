@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from personaevo import definitions
 from personaevo.definitions import ACK
 
+ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})  # behaviors with forms of a bare acknowledgement
 _AFTER_A_MISTAKE = 3.0  # times its rate
 
 

@@ -1,4 +1,9 @@
-"""Masks the parts of a line that typing must not change, each by one private character, and restores them afterwards."""
+"""The typing surface: a seeded step after wording that types a turn according to the typing dials, with the task's content masked.
+
+Typing changes the writing and not the meaning. Content of the task (facts, codes, names, numbers) is masked before and restored after; a
+habit without a dial stays as worded. Each occasion of a habit is decided by a draw that depends on the seed, the turn, the line and the
+occasion alone, so that typing a text twice equals typing it once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses surface forms: phrases of a purpose by length, without repeating one in a dialogue."""
+"""Words plans from templates: chooses phrases by purpose and length, without repeating one in a dialogue."""
 
 from __future__ import annotations
 
