@@ -1,6 +1,6 @@
 """Random draws of a simulated user: the dials of a dialogue, the behaviors of a turn, and the lengths of turns.
 
-Each dialogue draws its dials around the person's values, and the draws preserve means. The model is Gaussian: a rate is the probability that
+Each dialogue draws its dials around the values of the person, preserving means. The model is Gaussian: a rate is the probability that
 a Gaussian is below a threshold, and ``mood_swing`` squared is the share of its variance that is common to the turns of a dialogue (a
 probit-normal rate); quantities are lognormal. No reference data are used.
 """
