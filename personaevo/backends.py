@@ -98,12 +98,8 @@ class _RayExecutor(Executor):
     """Runs each call as a Ray task on one processor; Ray does not retry."""
 
     def __init__(self, ray: Any) -> None:
-        self._run = ray.remote(num_cpus=1, max_retries=0)(_called)
+        self._run = ray.remote(num_cpus=1, max_retries=0)(lambda function, args, named: function(*args, **named))
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
         found: Future[Any] = self._run.remote(function, args, named).future()
         return found
-
-
-def _called(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    return function(*args, **named)

@@ -131,16 +131,8 @@ class Behaviors:
     free: tuple[str, ...]
     exclusive: tuple[str, ...]
     reactive: frozenset[str]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
-        return (*self.free, *self.exclusive, ACK)
-
-    @property
-    def worded(self) -> tuple[str, ...]:
-        """Those that phrases of a domain show (``[user.marker]``); a repetition repeats what was said."""
-        return tuple(name for name in (*self.free, *self.exclusive) if name not in COMPUTED)
+    names: tuple[str, ...]  # all of them
+    worded: tuple[str, ...]  # those that phrases under [user.marker] show; a repetition needs none
 
 
 @cache
@@ -156,9 +148,11 @@ def behaviors() -> Behaviors:
         if given != "free" and (given is not None or (row["kind"] == "lexicon" and row["name"] not in EXCLUSIVE)):
             what = f"the feature {row['name']!r} needs draw = \"free\", and phrases under [user.marker] in fitness/domains/common.toml"
             raise ContentError(f"fitness/features.toml: nothing plays the dial of a feature with draw = {given!r}: {what}")
-    free = sorted((row for row in rows if "draw" in row), key=lambda row: str(row["kind"]), reverse=True)  # lexicons first
+    by_kind = sorted((row for row in rows if "draw" in row), key=lambda row: str(row["kind"]), reverse=True)  # lexicons first
+    free = tuple(row["name"] for row in by_kind)
     reactive = frozenset(row["name"] for row in rows if row.get("after_mistake"))
-    return Behaviors(tuple(row["name"] for row in free), EXCLUSIVE, reactive)
+    worded = tuple(name for name in (*free, *EXCLUSIVE) if name not in COMPUTED)
+    return Behaviors(free, EXCLUSIVE, reactive, (*free, *EXCLUSIVE, ACK), worded)
 
 
 def _dial(row: Mapping[str, Any]) -> Dial:

@@ -76,15 +76,8 @@ class _Candidate:
 
     run: Run
     commit: Commit
-
-    @property
-    def number(self) -> int:
-        return self.commit.candidate.number
-
-    @property
-    def key(self) -> str:
-        """Unique among the candidates of an archive."""
-        return f"{self.run.id}-{self.number}"
+    number: int
+    key: str  # unique among the candidates of an archive
 
 
 def _candidates(archive: Archive, *, elites: bool) -> Iterator[_Candidate]:
@@ -92,7 +85,8 @@ def _candidates(archive: Archive, *, elites: bool) -> Iterator[_Candidate]:
         best = {elite.program_id for elite in archive.elites(run.id)} | {row.program_id for row in archive.final_table(run.id).rows}
         for commit in archive.commits(run.id):
             if commit.candidate.state != "duplicate" and (not elites or commit.candidate.program.id in best):
-                yield _Candidate(run, commit)
+                number = commit.candidate.number
+                yield _Candidate(run, commit, number, f"{run.id}-{number}")
 
 
 # --- programs

@@ -30,18 +30,19 @@ def plain(text: str) -> str:
     """The text with every character that could steer a terminal (control, bidirectional, invisible) written as an escape."""
     if text.isprintable() and not _HIDDEN.search(text):
         return text
-    shown = (char in _BLANKS or (char.isprintable() and not _HIDDEN.match(char)) for char in text)
-    return "".join(char if fine else _escaped(char) for char, fine in zip(text, shown, strict=True))
+    shown = []
+    for char in text:
+        code = ord(char)
+        if char in _BLANKS or (char.isprintable() and not _HIDDEN.match(char)):
+            shown.append(char)
+        else:
+            shown.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    return "".join(shown)
 
 
 def one_line(text: str) -> str:
     """``plain``, with line breaks and tabs written as escapes too."""
     return plain(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
-def _escaped(char: str) -> str:
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 # --- in prompts

@@ -100,13 +100,13 @@ class ScriptedAgent:
         """Ask for the first missing fact, sometimes for two at once; a fact that was not answered is asked for alone."""
         first, *others = missing
         both = others and not self.times_asked[first] and not self.times_asked[others[0]] and self.rng.random() < self.asks_two
-        return " ".join(map(self._question, missing[:2] if both else [first]))
-
-    def _question(self, name: str) -> str:
-        own = f"ask.{name}"
-        key = "again" if self.times_asked[name] else own if own in self.domain.agent else "ask"
-        self.times_asked[name] += 1
-        return self._line(key, name=name)
+        lines = []
+        for name in missing[:2] if both else [first]:
+            own = f"ask.{name}"
+            key = "again" if self.times_asked[name] else own if own in self.domain.agent else "ask"
+            self.times_asked[name] += 1
+            lines.append(self._line(key, name=name))
+        return " ".join(lines)
 
     def _line(self, key: str, **slots: str) -> str:
         """A random line of that purpose; none comes twice before all are used."""

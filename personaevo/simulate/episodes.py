@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from personaevo.definitions import Domain
@@ -27,16 +27,11 @@ class User(Protocol):
     that the agent asked for, ``given`` how often each fact was given; ``goal_said``: the goal was said; ``broke``: the turns that broke
     their plan (see ``records.Episode``)."""
 
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def goal_said(self) -> bool: ...
-    @property
-    def asked(self) -> set[str]: ...
-    @property
-    def given(self) -> Mapping[str, int]: ...
-    @property
-    def broke(self) -> Sequence[tuple[int, tuple[str, ...]]]: ...
+    outcome: str
+    goal_said: bool
+    asked: set[str]
+    given: dict[str, int]
+    broke: list[tuple[int, tuple[str, ...]]]
 
     def say(self, heard: str | None) -> str | None:
         """The next turn after the agent's text (None at the very start), or None once the user has left."""

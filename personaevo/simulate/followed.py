@@ -22,7 +22,7 @@ class ObservedUser:
         self.asked: set[str] = set()
         self.goal_said = False
         self.outcome = ""
-        self.broke: tuple[tuple[int, tuple[str, ...]], ...] = ()  # its turns have no plan
+        self.broke: list[tuple[int, tuple[str, ...]]] = []  # its turns have no plan
 
     def hears(self, heard: str | None) -> Understood:
         """Process the agent's text (None at the start), and return its interpretation."""

@@ -110,7 +110,7 @@ class UserDirector:
         """Report the text of the current turn; parts of the plan that it left out come up again. Without a current turn nothing happens."""
         if self._turn is not None:
             turn, self._turn = self._turn, None
-            goal = self._goal.after(text) if self._goal is not None else _says_goal(turn.plan)
+            goal = self._goal.after(text) if self._goal is not None else turn.draft.goal
             self._director.said(realization_of(text, turn.plan, turn.draft, self._facts, goal))
 
     def _next(self, heard: str | None, way: Way) -> _Turn | None:
@@ -146,7 +146,8 @@ class UserDirector:
         words = max(plan.words, SHORT) if any(move.kind in _NEEDS_ROOM for move in plan.moves) else plan.words
         again = self._director.goal_said and words >= REPEAT_RUN_WORDS  # before, there is nothing to say again
         fits = ACK_CAN_SHOW if plan.bare else self._fitting([name for name in plan.shows if again or name != _REPEATS], words, plan)
-        return Realization("", words, goal=_says_goal(plan), unshown=tuple(name for name in plan.shows if name not in fits))
+        says_goal = any(move.kind == "goal" for move in plan.moves)
+        return Realization("", words, goal=says_goal, unshown=tuple(name for name in plan.shows if name not in fits))
 
     def _fitting(self, names: Sequence[str], words: int, plan: TurnPlan) -> frozenset[str]:
         """The behaviors that fit into the turn with the moves, in the plan's order."""
@@ -158,7 +159,3 @@ class UserDirector:
                 fits.add(name)
                 room -= least
         return frozenset(fits)
-
-
-def _says_goal(plan: TurnPlan) -> bool:
-    return any(move.kind == "goal" for move in plan.moves)

@@ -54,17 +54,23 @@ class LengthPlan:
     drawn: float = 1.0  # the last turn's length before compensation
     norm: float = field(init=False)  # the mean over turns of the weight before normalization
     bounds: list[float] = field(init=False)
+    least: int = field(init=False)  # words of a turn that is not short
 
     def __post_init__(self) -> None:
         ratio = min(self.mean / _EVEN_SHORT, 1.0)
         shares = [1.0, ratio, ratio**2]
         self.bounds = [sum(shares[:count]) / sum(shares) for count in range(1, SHORT)]
         self.short_mean = sum(words * share for words, share in enumerate(shares, 1)) / sum(shares)
-        self._set_rest()
-        self.norm = self._mean_weight()
+        self.least = 1 if self.short is None else SHORT + 1
+        apart = self._set_rest()
+        rest = [self._at(place, self.rest, self.share, self.share) for place in _PLACES]
+        mean_of_rest = sum((words / self.mean) ** _BY_WORDS for words in rest) / len(rest)
+        turns = max(self.expected_turns, 4.0)
+        of_apart = sum((words / self.mean) ** _BY_WORDS for words in apart)
+        self.norm = float(of_apart + (turns - len(apart)) * mean_of_rest) / turns
 
-    def _set_rest(self) -> None:
-        """Set mean, variance and share of short turns among those that no dial fixes."""
+    def _set_rest(self) -> list[float]:
+        """Set mean, variance and share of short turns among those that no dial fixes; returns the means of the others."""
         turns = max(self.expected_turns, 4.0)
         first = self.mean * _GREETING if self.opening is None else self.opening
         second = None if self.front is None else max(self.front * self.mean * turns - first, 1.0)
@@ -80,6 +86,7 @@ class LengthPlan:
         spread = ((self.cv * self.mean) ** 2 * turns - between) * (1.0 + self.cv**2)  # few draws of a skewed distribution show less
         shown = max(left - 2.0, 1.0)  # degrees of freedom: a dialogue's spread is about its own mean
         self.variance = max(spread / shown, (_LEAST_CV * self.rest) ** 2)
+        return apart
 
     def next(self, rng: random.Random, acks: float = 0.0) -> int:
         """Words for the coming turn, at least 1; ``acks`` is the least chance of a short turn, so that it can be a bare acknowledgement."""
@@ -106,7 +113,10 @@ class LengthPlan:
 
     def _made_up(self, mean: float, acks: float) -> int:
         """The mixture's quantile for the Gaussian state; longer turns compensate gradually for forced words."""
-        chance = self._chance_of_short(acks)
+        wanted = self.share + self.owed if self.share else 0.0
+        chance = min(wanted, 1.0)
+        self.owed = wanted - chance if self.share else 0.0
+        self.chance = chance = min(max(chance, acks), 1.0)
         place = _GAUSSIAN.cdf(self.state)
         self.planned_short = place < chance
         self.drawn = words = self._at(place, mean, chance, max(self.share, acks))
@@ -114,7 +124,7 @@ class LengthPlan:
             return int(words)
         made_up = min(max(self.forced, -_GIVEN_BACK * words), _GIVEN_BACK * words)
         self.forced -= made_up
-        return max(round(words - made_up), self._least())
+        return max(round(words - made_up), self.least)
 
     def _at(self, place: float, mean: float, chance: float, share: float) -> float:
         """The quantile ``place`` (0 to 1) of a mixture with ``chance`` short turns; the longer ones give the right mean for ``share`` short
@@ -123,16 +133,13 @@ class LengthPlan:
             return 1.0 + sum(place / chance > bound for bound in self.bounds)
         longer, within = self._longer(mean, share)
         at = _QUANTILE(min(max((place - chance) / (1.0 - chance), 1e-9), 1.0 - 1e-9))
-        least = self._least()
+        least = self.least
         words = least - 0.5 + (longer - least + 0.5) * min(math.exp(math.sqrt(within) * at - within / 2.0), _LONGEST)
         return max(words, float(least))
 
-    def _least(self) -> int:
-        return 1 if self.short is None else SHORT + 1
-
     def _longer(self, mean: float, share: float) -> tuple[float, float]:
         """Mean of the turns that are not short, and variance of their logarithm, for a given share of short turns."""
-        least = self._least()
+        least = self.least
         longer = max((mean - share * self.short_mean) / max(1.0 - share, 0.05), float(least))
         variance = (self.variance - share * (1.0 - share) * (longer - self.short_mean) ** 2) / max(1.0 - share, 0.05)
         return longer, math.log1p(max(variance / (longer - least + 0.5) ** 2, _LEAST_CV**2))
@@ -141,18 +148,3 @@ class LengthPlan:
         """The relative chance of a behavior in this turn; its mean over turns is 1. People show most behaviors in their longer turns. It
         depends on the drawn length, since the compensated length would lower the mean."""
         return float((self.drawn / self.mean) ** _BY_WORDS) / self.norm
-
-    def _mean_weight(self) -> float:
-        """The mean over a dialogue's turns of the weight before normalization."""
-        turns = max(self.expected_turns, 4.0)
-        apart = [self.mean * _GREETING if self.opening is None else self.opening, *([] if self.second is None else [self.second])]
-        rest = [self._at(place, self.rest, self.share, self.share) for place in _PLACES]
-        mean_of_rest = sum((words / self.mean) ** _BY_WORDS for words in rest) / len(rest)
-        return float(sum((words / self.mean) ** _BY_WORDS for words in apart) + (turns - len(apart)) * mean_of_rest) / turns
-
-    def _chance_of_short(self, acks: float) -> float:
-        wanted = self.share + self.owed if self.share else 0.0
-        chance = min(wanted, 1.0)
-        self.owed = wanted - chance if self.share else 0.0
-        self.chance = min(max(chance, acks), 1.0)
-        return self.chance

@@ -12,7 +12,7 @@ from personaevo.records import Agent, Episode, PlanItem, Role, Task
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User, preservation
 from personaevo.simulate.followed import ObservedUser
-from personaevo.simulate.model_users import MAX_TURN, without_markers
+from personaevo.simulate.model_users import MAX_TURN, Spoken, without_markers
 from personaevo.simulate.partners import MAX_AGENT_TURN, AgentFunction, CallableAgent
 from personaevo.simulate.persona import Persona
 from personaevo.simulate.stated import spoken_numbers
@@ -97,8 +97,7 @@ class OwnUser(ObservedUser):
         if self.outcome:
             return None
         self.hears(heard)
-        said = _text(_guarded(f"the user simulator {self.name}", lambda: self.user.reply(heard)), f"the user simulator {self.name}")
-        spoken = without_markers(said or "", MAX_TURN)
+        spoken = _spoken(f"the user simulator {self.name}", lambda: self.user.reply(heard), MAX_TURN)
         if spoken.ended or not spoken.text:
             self.outcome = "gave_up" if spoken.hopeless else "completed"
         self.says(spoken.text)
@@ -132,8 +131,7 @@ class _OwnAgent:
         """The agent's next turn, or None when it has ended the dialogue. Raises EpisodeError as ``OwnUser.say`` does."""
         if self.over:
             return None
-        said = _text(_guarded(f"the agent {self.name}", lambda: self.agent.reply(turns)), f"the agent {self.name}")
-        spoken = without_markers(said or "", MAX_AGENT_TURN)
+        spoken = _spoken(f"the agent {self.name}", lambda: self.agent.reply(turns), MAX_AGENT_TURN)
         self.over = spoken.ended
         return spoken.text or None
 
@@ -148,7 +146,8 @@ def _guarded(who: str, act: Callable[[], Any]) -> Any:
         raise EpisodeError(f"{who} raised {type(error).__name__}{': ' if said else ''}{said}") from error
 
 
-def _text(found: Any, who: str) -> str | None:
+def _spoken(who: str, act: Callable[[], Any], longest: int) -> Spoken:
+    found = _guarded(who, act)
     if found is not None and not isinstance(found, str):
         raise EpisodeError(f"{who} returned a value of type {type(found).__name__}: expected text, or None to end")
-    return found
+    return without_markers(found or "", longest)

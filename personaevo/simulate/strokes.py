@@ -139,10 +139,6 @@ def _no_apostrophe(style: TypingStyle, text: str, draws: Draws) -> str:
     return style.each("no_apostrophe", style.habits.apostrophe, text, draws, change)
 
 
-def _lower_i(style: TypingStyle, text: str, draws: Draws) -> str:
-    return style.each("lower_i", style.habits.i, text, draws, lambda found, shown: ("i" if shown else "I") + found.group()[1:])
-
-
 # -- additions and omissions ---------------------------------------------------------------------------------------------
 
 
@@ -278,14 +274,6 @@ def _closing(style: TypingStyle, text: str, draws: Draws) -> str:
     return f"{text[: end.start('gap')]}{gap}{wanted}{text[end.end('mark') :]}"
 
 
-def _double_space(style: TypingStyle, text: str, draws: Draws) -> str:
-    return style.each("double_space", style.habits.sentence, text, draws, lambda found, shown: found["mark"] + ("  " if shown else " "))
-
-
-def _space_before_mark(style: TypingStyle, text: str, draws: Draws) -> str:
-    return style.each("space_before_mark", style.habits.marks, text, draws, lambda found, shown: (" " if shown else "") + found["mark"])
-
-
 # -- case ----------------------------------------------------------------------------------------------------------------
 
 
@@ -347,9 +335,12 @@ _EDITS: tuple[tuple[tuple[str, ...], Callable[[TypingStyle, str, Draws], str]], 
     (("commas",), _commas),
     (("no_apostrophe",), _no_apostrophe),
     (("question_mark", "exclamation", "full_stop"), _closing),
-    (("double_space",), _double_space),
-    (("space_before_mark",), _space_before_mark),
+    (("double_space",), lambda style, text, draws: style.each(
+        "double_space", style.habits.sentence, text, draws, lambda found, shown: found["mark"] + ("  " if shown else " "))),
+    (("space_before_mark",), lambda style, text, draws: style.each(
+        "space_before_mark", style.habits.marks, text, draws, lambda found, shown: (" " if shown else "") + found["mark"])),
     (("lower_sentence",), _lower_sentence),
     (("lower_start",), _lower_start),
-    (("lower_i",), _lower_i),
-)
+    (("lower_i",), lambda style, text, draws: style.each(
+        "lower_i", style.habits.i, text, draws, lambda found, shown: ("i" if shown else "I") + found.group()[1:])),
+)  # fmt: skip

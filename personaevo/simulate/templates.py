@@ -185,5 +185,3 @@ def templates_for(task: Task, domain: Domain, rng: random.Random, dials: Mapping
     dial = definitions.dials()["repetition_rate"]
     verbatim = dials.get(dial.name, dial.default) > dial.default
     return Templates(task, domain, rng, slips=slips, verbatim=verbatim, echoes=dial.name in dials)
-
-

@@ -73,10 +73,10 @@ def design(count: int, domain: Domain, seed: int) -> list[dict[str, float]]:
 
 def _dials(at: Mapping[str, float], turns: float) -> dict[str, float]:
     """The dials at a point of the unit cube; the dials of length depend on the words of a turn."""
-    words = _log_between(_WORDS, at["words_per_turn"])
+    words = _between(_WORDS, at["words_per_turn"], log=True)
     least = max(0.0, (_SHORT - words) / (_SHORT - _SHORT_MEAN))
     short = least + at["short_rate"] * (1.0 - least) * 0.8 * min(1.0, _SHORT / words)
-    opening = min(max(words * _log_between(_OPENING, at["opening_words"]), 1.0), _MOST_OPENING)
+    opening = min(max(words * _between(_OPENING, at["opening_words"], log=True), 1.0), _MOST_OPENING)
     second = _between(_SECOND, at["front_loading"])
     lengths = {
         "words_per_turn": words, "short_rate": short, "ack_only_rate": at["ack_only_rate"] * _ACKS * short,
@@ -90,12 +90,11 @@ def _dials(at: Mapping[str, float], turns: float) -> dict[str, float]:
     return {**lengths, **rates, **others, "mood_swing": 0.0}
 
 
-def _between(ends: tuple[float, float], place: float) -> float:
-    return ends[0] + (ends[1] - ends[0]) * place
-
-
-def _log_between(ends: tuple[float, float], place: float) -> float:
-    return math.exp(_between((math.log(ends[0]), math.log(ends[1])), place))
+def _between(ends: tuple[float, float], place: float, *, log: bool = False) -> float:
+    """The point at ``place`` (0 to 1) of a range, on its logarithms if ``log``."""
+    low, high = map(math.log, ends) if log else ends
+    value = low + (high - low) * place
+    return math.exp(value) if log else value
 
 
 def play(job: Job, domain: Domain, user: ChatModel | None, make_agent: MakeAgent | None = None) -> Episode:
@@ -113,5 +112,3 @@ def play(job: Job, domain: Domain, user: ChatModel | None, make_agent: MakeAgent
     except ReplyError as error:
         return Episode(item=trial.item, state="failed", persona=persona, reason=str(error), fault="infrastructure")
     return measured([replace(episode, persona=persona)], ())[0]
-
-

@@ -46,8 +46,10 @@ class Typist:
         asked = {name: dials[name] for name in definitions.typing_dials() if name in dials and name != SWING}
         levels = {name: _drawn(value, swing, seed_of(seed, SWING, name)) for name, value in asked.items()}
         for name, share in (("lower_start", values_first), ("lower_sentence", _LATER * values_first)):
-            if name in levels and protected:
-                levels[name] = _of_the_others(levels[name], protected, share)
+            if name in levels and protected:  # compensate for turns that begin with a protected text, which keeps its case
+                firsts = [text[:1] for text in protected]
+                lower, upper = (share * sum(map(has, firsts)) / len(protected) for has in (str.islower, str.isupper))
+                levels[name] = min(max((levels[name] - lower) / (1.0 - lower - upper), 0.0), 1.0)
         spared = frozenset(" ".join(protected).lower().split())
         self._style = TypingStyle(levels, dials.get(SLIPS, 0.0), _favorites(dials), definitions.typing().patterns, ordinary(), spared)
         self._mask = masker(tuple(protected))
@@ -111,12 +113,6 @@ def _drawn(mean: float, swing: float, seed: int) -> float:
     return random.Random(seed).betavariate(mean * total, (1.0 - mean) * total)
 
 
-def _of_the_others(level: float, protected: Sequence[str], share: float) -> float:
-    """The level for the other turns where a ``share`` of all turns begins with a protected text, which keeps its case."""
-    lower, upper = (share * sum(map(has, (text[:1] for text in protected))) / len(protected) for has in (str.islower, str.isupper))
-    return min(max((level - lower) / (1.0 - lower - upper), 0.0), 1.0)
-
-
 def _favorites(dials: Mapping[str, float]) -> Mapping[str, str]:
     """The forms that this person prefers, by what they replace; they follow from the dials, so that all dialogues share them."""
     known = definitions.typing_dials()
@@ -139,4 +135,3 @@ def ordinary() -> frozenset[str]:
     texts = [*(path.read_text(encoding="utf-8") for path in domains), json.dumps(content.toml("fitness", "typing.toml")["lexicon"])]
     texts += [phrase for feature in definitions.features().features for phrase in feature.lexicon]
     return frozenset(word for text in texts for word in _WORD.findall(text))
-

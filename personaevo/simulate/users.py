@@ -36,30 +36,22 @@ class DirectedUser:
     def __init__(self, director: Director, voice: Voice, typist: Typist | None = None) -> None:
         self.director, self.voice, self.typist = director, voice, typist
         self.asked, self.given = director.asked, director.given  # names of requested facts, and how often each fact was given
-        self.turns = 0
+        self.turns, self.outcome, self.goal_said = 0, "", False  # outcome: "completed" or "gave_up" once the user has left
         self.broke: list[tuple[int, tuple[str, ...]]] = []
 
     def say(self, heard: str | None) -> str | None:
         """The next turn after the agent's text ``heard`` (None at the very start)."""
         plan = self.director.plan(heard)
+        self.outcome = self.director.outcome
         if plan is None:
             return None
         said = self.voice.say(plan, heard)
         self.director.said(said)
+        self.goal_said = self.director.goal_said
         self.turns += 1
         if said.broke:
             self.broke.append((self.turns, said.broke))
         return said.text if self.typist is None else self.typist.type(said.text, self.turns)
-
-    @property
-    def outcome(self) -> str:
-        """ "completed" or "gave_up" once the user has left, "" before."""
-        return self.director.outcome
-
-    @property
-    def goal_said(self) -> bool:
-        """Whether the goal was said."""
-        return self.director.goal_said
 
 
 def embedded_user(task: Task, dials: Mapping[str, float], domain: Domain, seed: int) -> DirectedUser:
