@@ -112,6 +112,7 @@ def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
         )  # fmt: skip
 
 
+
 def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavior], list[Behavior], dict[str, str]]:
     """Who is refined, who else is known, and whose files could not be read (with the reason)."""
     from personaevo.refine.reading import read, read_people
