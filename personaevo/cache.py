@@ -83,10 +83,10 @@ def store(key: str, value: Any) -> None:
             file.write(value_bytes)
         os.replace(draft, place / f"{key}.pickle")
         entries = _entries()
-        sizes = accumulate(file.stat().st_size for file in entries)
-        for index, (file, size) in enumerate(zip(entries, sizes, strict=True)):
+        sizes = accumulate(entry.stat().st_size for entry in entries)
+        for index, (entry, size) in enumerate(zip(entries, sizes, strict=True)):
             if index >= _MOST or size > _ALL_BYTES:
-                file.unlink()
+                entry.unlink()
     except OSError:
         with suppress(OSError):
             Path(draft).unlink()
