@@ -60,7 +60,7 @@ def _model_text(role: object, given: Any) -> Any:
     settings = dict(given)
     model = settings.pop("model", None)
     if not isinstance(model, str):
-        raise ValueError(f"models.{role}: expected model = \"openai:NAME\" in the table, beside settings such as temperature")
+        raise ValueError(f"models.{role}: expected model = \"openai:NAME\" in the table, in addition to settings such as temperature")
     return with_settings(model, settings)
 
 
@@ -79,7 +79,7 @@ def _shows(name: str) -> str:
 def _has_roles(models: dict[str, str]) -> dict[str, str]:
     for role in models:
         if role in LATER:
-            raise ValueError(f"the role {role} comes later; roles are {', '.join(ROLES)}")
+            raise ValueError(f"the role {role} is not implemented yet; roles are {', '.join(ROLES)}")
         if role in REFINE_ROLES and role not in ROLES:
             raise ValueError(f"the role {role} is one of 'personaevo refine'; roles of a search are {', '.join(ROLES)}")
         if role not in ROLES:
@@ -186,13 +186,13 @@ class SearchConfig(CheckedModel):
     @model_validator(mode="after")
     def _has_one_agent(self) -> SearchConfig:
         if self.agent is not None and "agent" in self.models:
-            raise ValueError("the agent is given twice: as a model and by 'agent'; leave one out")
+            raise ValueError("the agent is given twice, as a model and by 'agent'; leave one out")
         return self
 
     @model_validator(mode="after")
     def _has_its_own_archive(self) -> SearchConfig:
         if self.profiles is not None and self.archive is not None and self.profiles.resolve() == self.archive.resolve():
-            raise ValueError("the archive to write is the one that profiles are taken from; give another")
+            raise ValueError("the archive to write is also that of the profiles; give another")
         return self
 
     @model_validator(mode="before")

@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def root(name: str) -> Path:
-    """The content folder ``name``: the packaged copy if there is one (a wheel), else the folder beside the package (a checkout).
+    """The content folder ``name``: the packaged copy if there is one (a wheel), else the folder next to the package (a checkout).
 
     Raises:
         ContentError: neither exists.
@@ -21,7 +21,7 @@ def root(name: str) -> Path:
     for folder in (_PACKAGE / "_content" / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
-    raise ContentError(f"content folder '{name}' is missing beside {_PACKAGE}: reinstall personaevo")
+    raise ContentError(f"content folder '{name}' is missing next to {_PACKAGE}: reinstall personaevo")
 
 
 def archives() -> dict[str, Path]:

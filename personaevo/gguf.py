@@ -24,7 +24,7 @@ _MAGIC = b"GGUF"
 _PART = 2**20  # bytes, of each end
 _DIGITS = 12
 _NAMED = re.compile(rf"[^/]+#[0-9a-f]{{{_DIGITS}}}")
-_HINT = "'personaevo models' lists files that lie on this machine"
+_HINT = "'personaevo models' lists the model files on this machine"
 # struct formats of the header's value types
 _NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
@@ -121,7 +121,7 @@ def _header_of(found: Mapping[str, Any]) -> Header:
 def _metadata(file: BinaryIO) -> dict[str, Any]:
     """Keys and values; arrays (the vocabulary) are skipped."""
     if file.read(4) != _MAGIC:
-        raise ValueError("it is no GGUF file")
+        raise ValueError("it is not a GGUF file")
     version, _, keys = struct.unpack("<IQQ", _read_bytes(file, 20))
     if version not in (2, 3) or keys > _MOST_KEYS:
         raise ValueError(f"its version is {version}, expected 2 or 3")

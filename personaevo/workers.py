@@ -148,7 +148,7 @@ class Workers:
             try:
                 return self._given.submit(function, work)
             except (BrokenExecutor, RuntimeError) as error:
-                raise WorkerError(f"the executor that was given takes no more work: {str(error)[:200]}; give one that runs") from None
+                raise WorkerError(f"the given executor takes no more work: {str(error)[:200]}; give one that runs") from None
         try:
             return self._sent(function, work)
         except BrokenExecutor:  # a worker was lost since; the futures of its work report that themselves

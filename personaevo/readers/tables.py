@@ -54,7 +54,7 @@ def _csv(path: Path) -> Iterator[Row]:
                 raise fault(path, where, f"expected {len(names)} cells as the header has, got {len(cells)}; {advice}")
             yield Row({name: cell for name, cell in zip(names, cells, strict=True) if cell}, where)
     except csv.Error as error:
-        raise fault(path, f"line {reader.line_num}", f"expected CSV ({error}); write it anew with quotes (\")") from None
+        raise fault(path, f"line {reader.line_num}", f"expected CSV ({error}); write it again with quotes (\")") from None
 
 
 def _parquet(path: Path) -> Iterator[Row]:

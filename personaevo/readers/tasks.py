@@ -70,16 +70,16 @@ def _listed(path: Path, ids: list[str]) -> frozenset[str] | None:
     """
     folder = path if path.is_dir() and path.name != "tasks" else path.parent
     near = (folder / name for name in (f"split_{path.stem}.json", "split_tasks.json"))
-    beside = next((file for file in near if file.is_file()), None)
-    if beside is None:
+    split_file = next((file for file in near if file.is_file()), None)
+    if split_file is None:
         return None
-    row = Row(files.document(beside), "")
-    lists = [name for name, value in files.fields(row, beside).items() if isinstance(value, list) or name == "test"]
-    named = {name: frozenset(str(entry.value) for entry in files.entries(row, name, beside)) for name in lists}
+    row = Row(files.document(split_file), "")
+    lists = [name for name, value in files.fields(row, split_file).items() if isinstance(value, list) or name == "test"]
+    named = {name: frozenset(str(entry.value) for entry in files.entries(row, name, split_file)) for name in lists}
     if named and not any(known.intersection(ids) for known in named.values()):
         other = next((files.short(name) for names in named.values() for name in sorted(names)), "none")
         given = f"names none of the {len(ids):,} tasks of {path.name} (it names {other}, they are {files.short(ids[0])}, …)"
-        raise files.fault(beside, "", f"{given}: expected the split of these tasks; move it away, and about half are for tests")
+        raise files.fault(split_file, "", f"{given}: expected the split of these tasks; without it, half of them are test tasks")
     divides = "test" in named and (named["test"] | named.get("train", frozenset())).intersection(ids)
     return named["test"] if divides else None
 

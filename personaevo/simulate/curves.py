@@ -58,7 +58,7 @@ class Curve:
 
     @property
     def verdict(self) -> Verdict:
-        """ "cannot" if the slope is below ``LEAST_SLOPE`` or its interval holds 0; "exaggerates" if the interval lies above 1."""
+        """ "cannot" if the slope is below ``LEAST_SLOPE`` or its interval holds 0; "exaggerates" if the interval is above 1."""
         low, _ = self.interval
         if self.slope < LEAST_SLOPE or low <= 0:
             return "cannot"

@@ -98,7 +98,7 @@ def ask(model: ChatModel, messages: Sequence[Message], speaker: Role, sample: in
         reply = model.reply(tuple(messages), sample=attempt)
         spoken = one_turn(reply.text, speaker, longest)
         if reply.cut and speaker == "user":
-            problem = "came to no end within its limit of tokens"
+            problem = "reached its token limit"
         elif spoken.text or spoken.ended:
             return spoken
         else:

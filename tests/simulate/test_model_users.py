@@ -401,6 +401,6 @@ def test_a_turn_without_an_end_is_no_turn() -> None:
     model = Endless()
     assert ask(model, [Message("user", "x")], "user", 4).text == "bye. bye. bye."
     assert model.asked == [4, 5]
-    with pytest.raises(EpisodeError, match="the user model came to no end within its limit of tokens"):
+    with pytest.raises(EpisodeError, match="the user model reached its token limit"):
         ask(model, [Message("user", "x")], "user", 6)
     assert ask(model, [Message("user", "x")], "assistant", 6).text == "bye."  # an agent may go on
