@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -12,7 +13,7 @@ Value = TypeVar("Value")
 _POLL_SECONDS = 1.0
 
 
-class WorkerPool(Protocol):
+class WorkerPool(AbstractContextManager["WorkerPool"], Protocol):
     """Runs functions of one argument, in processes (``Workers``) or in threads (``ThreadPool``). A context manager: leaving it stops it."""
 
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
@@ -30,10 +31,6 @@ class WorkerPool(Protocol):
     def stop(self, *, kill: bool) -> None:
         """Stop the workers; with ``kill`` without finishing their work."""
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
 class Crew:

@@ -120,13 +120,17 @@ class Packer:
         """The first parcel, with the shared data that was never sent."""
         news = {one.digest for one in packed.contents} - self._sent
         self._sent |= news
-        return _parcel(packed, news)
+        return self._parcel(packed, news)
 
     def again(self, packed: Packed, worker: str, tries: int) -> Parcel:
         """The parcel to send after ``tries``, when a worker lacked data: with all data, unless that is already on its way to the worker."""
         missing = {(worker, one.digest) for one in packed.contents} - self._given
         self._given |= missing
-        return _parcel(packed, {one.digest for one in packed.contents} if missing or tries > 1 else set())
+        return self._parcel(packed, {one.digest for one in packed.contents} if missing or tries > 1 else set())
+
+    def _parcel(self, packed: Packed, carried: set[str]) -> Parcel:
+        shared = {one.digest: one.data if one.digest in carried else None for one in packed.contents}
+        return Parcel(packed.work, shared, stamp())
 
     def _content(self, part: object) -> Content:
         known = self._made.pop(id(part), None)
@@ -137,11 +141,6 @@ class Packer:
         while len(self._made) > _KEPT:
             del self._made[next(iter(self._made))]
         return known[1]
-
-
-def _parcel(packed: Packed, carried: set[str]) -> Parcel:
-    shared = {one.digest: one.data if one.digest in carried else None for one in packed.contents}
-    return Parcel(packed.work, shared, stamp())
 
 
 class _Pickler(pickle.Pickler):

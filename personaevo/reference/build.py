@@ -257,11 +257,8 @@ def split(reference: Reference, seed: int) -> tuple[Reference, Reference]:
     group_of: dict[str, str] = {}
     for person, group in zip(reference.people, reference.groups, strict=True):
         group_of.setdefault(person, group)
-
-    def rank(person: str) -> tuple[str, bytes, str]:
-        return group_of[person], hashlib.sha256(f"{seed}\n{person}".encode()).digest(), person
-
-    held_out = frozenset(sorted(group_of, key=rank)[1::2])
+    ranks = {person: (group, hashlib.sha256(f"{seed}\n{person}".encode()).digest(), person) for person, group in group_of.items()}
+    held_out = frozenset(sorted(group_of, key=ranks.__getitem__)[1::2])
     rows = np.array([person in held_out for person in reference.people], dtype=bool)
     return _part(reference, ~rows), _part(reference, rows)
 

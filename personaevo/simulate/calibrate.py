@@ -132,7 +132,7 @@ def _tried(wording: Wording, few: Sequence[Trial], episodes: Sequence[Episode]) 
     asked, shown = _matrices(few, episodes)
     if not len(asked):
         return Tried(wording, 0, None, None)
-    spread = _matrices_of(few).std(axis=0)
+    spread = _asked(few).std(axis=0)
     varied = spread > 0
     distance = float((np.abs(shown - asked)[:, varied] / spread[varied]).mean()) if varied.any() else 0.0
     return Tried(wording, len(asked), conduct(episodes, [trial.dials for trial in few]).grave[0], distance)
@@ -157,10 +157,10 @@ def better(first: Tried, second: Tried) -> Tried:
 def _matrices(planned: Sequence[Trial], episodes: Sequence[Episode]) -> tuple[Floats, Floats]:
     """Asked and shown of the completed episodes, ``[n, d]`` each, on the dials' scales."""
     done = [(trial, one) for trial, one in zip(planned, episodes, strict=True) if one.state == "completed"]
-    return _matrices_of([trial for trial, _ in done]), _scaled([one.fingerprint for _, one in done])
+    return _asked([trial for trial, _ in done]), _scaled([one.fingerprint for _, one in done])
 
 
-def _matrices_of(planned: Sequence[Trial]) -> Floats:
+def _asked(planned: Sequence[Trial]) -> Floats:
     names = definitions.features().names
     return _scaled([[trial.dials[name] for name in names] for trial in planned])
 

@@ -126,7 +126,7 @@ class CallableAgent(_Partner):
         if self.over:
             return None
         try:
-            found = self.function(as_messages(turns))
+            found = self.function([{"role": role, "content": text} for role, text in turns])
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -134,11 +134,6 @@ class CallableAgent(_Partner):
         if found is not None and not isinstance(found, str):
             raise EpisodeError(f"the agent {self.name} returned a value of type {type(found).__name__}: expected text, or None to end")
         return self._said(without_markers(found or "", MAX_AGENT_TURN))
-
-
-def as_messages(turns: Sequence[tuple[Role, str]]) -> list[dict[str, str]]:
-    """The dialogue in the message format of chat libraries, from the agent's perspective."""
-    return [{"role": role, "content": text} for role, text in turns]
 
 
 def load_callable(text: str) -> AgentFunction:
@@ -224,7 +219,8 @@ class UrlAgent(_Partner):
         """
         if self.over:
             return None
-        answer = _Exchange(self.url, json.dumps({"messages": as_messages(turns)}).encode(), self.timeout).answer()
+        body = {"messages": [{"role": role, "content": text} for role, text in turns]}
+        answer = _Exchange(self.url, json.dumps(body).encode(), self.timeout).answer()
         try:
             return self._said(without_markers(_text(answer), MAX_AGENT_TURN))
         except _AnswerError as error:
