@@ -40,7 +40,10 @@ def goal_of_brief(text: str) -> str:
     candidates = [_wished(parts["goal"])] if "goal" in parts else []
     candidates += [*own, _opening(text), *([] if own else [_plain(text)])]
     goals = (goal(part)[0] for part in candidates if wishes(part))
-    return next((one for one in goals if len(one.split()) >= _WORDS), trouble(_matter(own or [_plain(text)])))
+    told = own or [_plain(text)]
+    why = next((match.group("why") for part in told if (match := _BECAUSE.search(part))), None)
+    reason = why or next((part for part in told if part), "You have a question.")
+    return next((one for one in goals if len(one.split()) >= _WORDS), trouble(reason))
 
 
 def without_markdown(text: str) -> str:
@@ -89,9 +92,3 @@ def _opening(text: str) -> str:
     for pattern, word in _SECOND:
         said = pattern.sub(word, said)
     return said
-
-
-def _matter(parts: list[str]) -> str:
-    """The reason of the call: the text after "because", else the first section."""
-    why = next((match.group("why") for part in parts if (match := _BECAUSE.search(part))), None)
-    return why or next((part for part in parts if part), "You have a question.")

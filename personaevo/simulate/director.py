@@ -90,7 +90,8 @@ class Director:
         due = self.behavior.due(heard_now.misread is not None, self.lengths.weight())
         bare = self._is_bare(acks, budget, due)
         self.owed_reminders += self.reminders if self.lengths.turns else 0.0
-        if self._is_out_of_patience(heard_now):
+        turns = self.lengths.turns
+        if turns >= min(self.patience, self.last_turn - 1) and not (heard_now.closing and (self.goal_said or turns < self.last_turn - 1)):
             return self._leave("gave_up", "give_up", budget)
         if self.goal_said and self._is_over(heard_now, due, budget):
             return self._leave("completed", "close", budget, bare, due)
@@ -113,10 +114,6 @@ class Director:
     def _is_asked(self, heard: Understood) -> bool:
         """Whether the agent expects an answer other than "ok"."""
         return bool(heard.asked) or heard.misread is not None or (self.blind and heard.wants)
-
-    def _is_out_of_patience(self, heard: Understood) -> bool:
-        turns = self.lengths.turns
-        return turns >= min(self.patience, self.last_turn - 1) and not (heard.closing and (self.goal_said or turns < self.last_turn - 1))
 
     def _is_bare(self, acks: float, budget: int, due: set[str]) -> bool:
         """Whether the turn is a bare acknowledgement: a share of the short turns, unless other dials fix the turn's length."""

@@ -92,18 +92,17 @@ class LengthPlan:
         """Words for the coming turn, at least 1; ``acks`` is the least chance of a short turn, so that it can be a bare acknowledgement."""
         self.state = self.persistence * self.state + math.sqrt(1.0 - self.persistence**2 if self.turns else 1.0) * rng.gauss(0.0, 1.0)
         self.chance, self.planned_short = 0.0, False
+        fixed: tuple[float, float] | None = None  # mean and log-SD of a turn that a dial fixes
         if self.turns == 0 and self.opening is not None:
-            self.drawn = words = self._about(self.opening, math.sqrt(math.log1p(self.cv**2)))
+            fixed = self.opening, math.sqrt(math.log1p(self.cv**2))
         elif self.turns == 1 and self.second is not None:
-            self.drawn = words = self._about(self.second, _SECOND_SPREAD)
+            fixed = self.second, _SECOND_SPREAD
+        if fixed is not None:
+            mean, spread = fixed
+            self.drawn = self.budget = max(1, round(mean * math.exp(spread * self.state - spread**2 / 2.0)))
         else:
-            words = self._made_up(self.rest if self.turns else self.mean * _GREETING, acks)
-        self.budget = words
+            self.budget = self._made_up(self.rest if self.turns else self.mean * _GREETING, acks)
         return self.budget
-
-    def _about(self, mean: float, spread: float) -> int:
-        """Words of a turn whose mean is fixed by a dial; ``spread`` is the log-SD."""
-        return max(1, round(mean * math.exp(spread * self.state - spread**2 / 2.0)))
 
     def said(self, words: int) -> None:
         """Record the length of a turn."""
