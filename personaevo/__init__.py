@@ -1,4 +1,4 @@
-"""personaevo: evolutionary search for persona programs. Everything public is here and is loaded when first used.
+"""personaevo: evolutionary search for persona programs. All public names are here; each is loaded on first use.
 
     result = personaevo.search(personaevo.SearchConfig(domain="service", candidates=200, seed=7))
     personas = personaevo.PersonaSampler(result.archive).sample("change my seat", n=5)
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from personaevo import testing
     from personaevo.archive import Archive
+    from personaevo.chat import ChatModel
     from personaevo.config import SearchConfig
     from personaevo.errors import PersonaevoError
     from personaevo.evolve.asktell import Search
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from personaevo.measure.cells import Descriptors
     from personaevo.measure.cells import overlap_with as coverage
     from personaevo.measure.cells import overlap_with as overlap
-    from personaevo.records import ChatModel, Dialogue, Task
+    from personaevo.records import Dialogue, Task
     from personaevo.refine.run import refine_profile
     from personaevo.sampler import PersonaSampler
     from personaevo.simulate.own_users import AgentSimulator, UserSimulator
@@ -69,7 +70,7 @@ __all__ = [
 _HOME = {
     "AgentSimulator": "personaevo.simulate.own_users",
     "Archive": "personaevo.archive",
-    "ChatModel": "personaevo.records",
+    "ChatModel": "personaevo.chat",
     "Descriptors": "personaevo.measure.cells",
     "Dialogue": "personaevo.records",
     "Judge": "personaevo.judge.discriminator",
@@ -98,7 +99,7 @@ _MODULES = ("testing",)
 
 
 def __getattr__(name: str) -> Any:
-    """Loads a public name when it is first used (PEP 562): importing personaevo alone costs next to nothing."""
+    """Load a public name on first use (PEP 562), so that importing personaevo alone is fast."""
     if name in _MODULES:
         return import_module(f"personaevo.{name}")
     if name not in _HOME:

@@ -1,6 +1,7 @@
-"""Executors on clusters that are there already: a Dask scheduler's workers, a Ray cluster's.
+"""Executors on running clusters: the workers of a Dask scheduler or of a Ray cluster.
 
-Workers need this version of personaevo and, for untrusted programs, a sandbox that holds there: each tries its own before it takes work.
+Workers need this version of personaevo and, for untrusted programs, a sandbox that works there; each tests its sandbox before it takes
+work.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ _ANSWER_SECONDS = 10.0
 
 @contextmanager
 def executor(backend: str, scheduler: str | None) -> Iterator[Executor | None]:
-    """The executor of a backend, for as long as the block runs; None for "loky", whose processes a search starts itself.
+    """The executor of a backend, for the duration of the block; None for "loky", whose processes a search starts itself.
 
-    ``scheduler`` is the address of a Dask scheduler ("tcp://host:8786") or of a Ray cluster ("ray://host:10001", "auto"). Without one,
-    either starts workers on this machine.
+    ``scheduler`` is the address of a Dask scheduler ("tcp://host:8786") or of a Ray cluster ("ray://host:10001", "auto"). Without an
+    address, workers start on this machine.
 
     Raises:
         ConfigError: there is no such backend, it is not installed, or nothing answers at the address.
@@ -46,20 +47,19 @@ def executor(backend: str, scheduler: str | None) -> Iterator[Executor | None]:
 @contextmanager
 def _dask(distributed: Any, scheduler: str | None) -> Iterator[Executor]:
     try:
-        client = distributed.Client(scheduler, timeout=_ANSWER_SECONDS, set_as_default=False) if scheduler else _local(distributed)
+        if scheduler:
+            client = distributed.Client(scheduler, timeout=_ANSWER_SECONDS, set_as_default=False)
+        else:
+            client = distributed.Client(threads_per_worker=1, processes=True, dashboard_address=":0", set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"no Dask scheduler at {scheduler}: {str(error)[:200]}; start one with: dask scheduler") from None
     with client:
         yield client.get_executor(pure=False, retries=0)
 
 
-def _local(distributed: Any) -> Any:
-    return distributed.Client(threads_per_worker=1, processes=True, dashboard_address=":0", set_as_default=False)
-
-
 @contextmanager
 def _ray(ray: Any, scheduler: str | None) -> Iterator[Executor]:
-    """Of a cluster that this process is connected to already, or is connected to here."""
+    """An executor of the cluster that this process is connected to; connects to one first if necessary."""
     own = not ray.is_initialized()
     if own:
         _connect(ray, scheduler)
@@ -85,7 +85,7 @@ def _connect(ray: Any, scheduler: str | None) -> None:
 
 
 def _check_answers(scheduler: str | None) -> None:
-    """Somebody listens at the address: Ray itself would ask for minutes, and end this process then. Raises OSError or ValueError."""
+    """Check that a server listens there: Ray itself would retry for minutes, then exit this process. Raises OSError or ValueError."""
     if scheduler is None or scheduler in {"auto", "local"}:
         return
     host, colon, port = scheduler.removeprefix("ray://").rpartition(":")
@@ -95,15 +95,11 @@ def _check_answers(scheduler: str | None) -> None:
 
 
 class _RayExecutor(Executor):
-    """Each piece of work is a task of Ray's, on a processor of its own. Ray itself tries none twice."""
+    """Runs each call as a Ray task on one processor; Ray does not retry."""
 
     def __init__(self, ray: Any) -> None:
-        self._run = ray.remote(num_cpus=1, max_retries=0)(_called)
+        self._run = ray.remote(num_cpus=1, max_retries=0)(lambda function, args, named: function(*args, **named))
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
         found: Future[Any] = self._run.remote(function, args, named).future()
         return found
-
-
-def _called(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    return function(*args, **named)

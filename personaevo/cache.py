@@ -1,9 +1,8 @@
-"""What was made once and can be made again: the judges of a search's start, and the rows of the final table that it shares with others,
-kept in the user's cache folder.
+"""A cache in the user's cache folder: the judges of a search's start, and the rows of the final table that searches share.
 
-Every entry is named by all that it was made from, the code included, so nothing of another version is ever taken for this one's. Whatever
-cannot be read or written is made anew; the folder can be deleted at any time. Entries are pickles: only those are read that this user
-wrote and nobody else can change.
+The key of an entry covers all of its inputs, the code included, so that no entry of another version is used. An entry that cannot be read
+or written is computed again; the folder can be deleted at any time. Entries are pickles: only those are read that this user wrote and that
+no other user can change.
 """
 
 from __future__ import annotations
@@ -17,22 +16,21 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
 from personaevo import content
 
-_MOST = 24  # entries; those not used for longest go first
+_MOST = 24  # entries; the least recently used are deleted first
 _LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _FOLDER_MODE = 0o700
 Made = TypeVar("Made")
-_BYTES, _ALL_BYTES = 64 * 2**20, 256 * 2**20  # of an entry, of which real ones have 4 to 30 MB, and of all
+_BYTES, _ALL_BYTES = 64 * 2**20, 256 * 2**20  # limits of an entry (real ones have 4 to 30 MB) and of all
 
 
 def folder() -> Path | None:
-    """Where entries are kept: ``personaevo/starts`` in XDG_CACHE_HOME or ``~/.cache``; None without a home."""
+    """The cache folder: ``personaevo/starts`` in XDG_CACHE_HOME or ``~/.cache``; None without a home folder."""
     try:
         base = os.environ.get("XDG_CACHE_HOME")
         return (Path(base) if base else Path.home() / ".cache") / "personaevo" / "starts"
@@ -41,7 +39,7 @@ def folder() -> Path | None:
 
 
 def size() -> tuple[int, int]:
-    """How many entries there are, and their bytes."""
+    """The number of entries, and their bytes in all."""
     sizes = [file.stat().st_size for file in _entries()]
     return len(sizes), sum(sizes)
 
@@ -56,14 +54,14 @@ def load(key: str) -> Any:
         if not (_own(place) and _own(file)) or file.stat().st_size > _BYTES:
             return None
         found = pickle.loads(file.read_bytes())
-        os.utime(file)  # in use
-    except Exception:  # noqa: BLE001 - cut short, or of a library that is gone: made anew
+        os.utime(file)  # for deletion by last use
+    except Exception:  # noqa: BLE001 - truncated, or of a library that is gone: computed again
         return None
     return found
 
 
 def made(key: str, kind: type[Made], make: Callable[[], Made]) -> Made:
-    """The value kept under a key if it is one of this kind; else it is made, and kept."""
+    """The value stored under a key if it is of this type; else compute and store it."""
     found = load(key)
     if isinstance(found, kind):
         return found
@@ -73,7 +71,7 @@ def made(key: str, kind: type[Made], make: Callable[[], Made]) -> Made:
 
 
 def store(key: str, value: Any) -> None:
-    """Keep a value under a key, if that can be done and it is not too large."""
+    """Store a value under a key, if it can be written and is not too large."""
     place, value_bytes = folder(), pickle.dumps(value, protocol=5)
     if place is None or len(value_bytes) > _BYTES:
         return
@@ -84,21 +82,26 @@ def store(key: str, value: Any) -> None:
             draft = file.name
             file.write(value_bytes)
         os.replace(draft, place / f"{key}.pickle")
-        for old in _superfluous():
-            old.unlink()
+        entries = _entries()
+        sizes = accumulate(entry.stat().st_size for entry in entries)
+        for index, (entry, size) in enumerate(zip(entries, sizes, strict=True)):
+            if index >= _MOST or size > _ALL_BYTES:
+                entry.unlink()
     except OSError:
         with suppress(OSError):
             Path(draft).unlink()
 
 
 def key_of(*parts: object) -> str:
-    """A key for what is made from these plain values (their ``repr`` says all) by this code and these libraries."""
+    """A key for a value computed from these plain values (identified by their ``repr``) by this code and these libraries."""
     return hashlib.blake2b(repr((_made_by(), parts)).encode(), digest_size=16).hexdigest()
 
 
 @cache
 def _made_by() -> str:
-    """The interpreter, the machine's kind, the libraries' versions, and a digest of the package's code and content."""
+    """The versions of interpreter and libraries, the machine type, and a digest of the package's code and content."""
+    from importlib import metadata  # noqa: PLC0415 - slow to import, and few commands use the cache
+
     digest = hashlib.blake2b(digest_size=16)
     package = Path(__file__).resolve().parent
     files = [*package.rglob("*.py"), *(file for name in ("seeds", "fitness") for file in content.root(name).rglob("*") if file.is_file())]
@@ -111,22 +114,15 @@ def _made_by() -> str:
 
 
 def _entries() -> list[Path]:
-    """All entries, the last used first."""
+    """All entries, the most recently used first."""
     place = folder()
     with suppress(OSError):
         return sorted(place.glob("*.pickle"), key=lambda file: -file.stat().st_mtime) if place is not None else []
     return []
 
 
-def _superfluous() -> list[Path]:
-    """Entries beyond the number or the size that is kept, those not used for longest."""
-    entries = _entries()
-    sizes = accumulate(file.stat().st_size for file in entries)
-    return [file for index, (file, size) in enumerate(zip(entries, sizes, strict=True)) if index >= _MOST or size > _ALL_BYTES]
-
-
 def _own(path: Path) -> bool:
-    """Whether only this user can write the file or folder. Windows has no owner to look at: there the answer is yes."""
+    """Whether only this user can write the file or folder; True on Windows, which has no owner to check."""
     if not hasattr(os, "getuid"):
         return True
     found = path.stat()

@@ -1,4 +1,4 @@
-"""Settings of a search, validated once; from Python, a TOML file or the command line."""
+"""Settings of a search, validated once: from Python, a TOML file or the command line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 
 from personaevo.errors import ConfigError
 from personaevo.model_spec import parse, with_settings
-from personaevo.records import Tier, Told, Wording, shown
+from personaevo.records import CheckedModel, Tier, Wording, shown
 
+DEFAULT_DOMAIN = "service"
 DEFAULT_OPERATORS: Mapping[str, float] = {
     "follow_remarks": 12.0,
     "change_number": 3.0,
@@ -31,25 +32,25 @@ DEFAULT_OPERATORS: Mapping[str, float] = {
     "drop_axis": 0.1,
 }
 
-# Where a model plays users, every dialogue costs calls: the default plan has at most 150 of them in all. Two personas for each task are the
-# fewest that consistency can be seen on.
+# Where a model plays users, every dialogue costs calls: the default plan has at most 150 dialogues in all. Consistency needs at least two
+# personas for each task.
 PLAN_WITH_MODELS: Mapping[str, int] = {
     "candidates": 8, "task_count": 2, "personas": 2, "finalists": 1, "test_tasks": 4, "test_personas": 2, "control_dialogues": 10,
 }  # fmt: skip
 
-# Where a model writes programs: of 16 calls at a time a lag of 4 keeps 3 busy and one of 16 keeps 8, for a score lower by .06 (standard
-# error .05) after 100 candidates; longer ones cost more (benchmarks/lag.py).
+# Where a model writes programs: of 16 concurrent calls a lag of 4 keeps 3 busy and one of 16 keeps 8, for a score lower by .06 (standard
+# error .05) after 100 candidates; longer lags cost more (benchmarks/lag.py).
 LAG_WITH_MUTATOR = 16
 
-MAX_BYTES = 10_000  # of a settings file; reading TOML takes time that grows with the square of what is nested in it
+MAX_BYTES = 10_000  # of a settings file; the time to parse TOML grows with the square of the nesting
 
-# Settings that say where and how fast, not what: a resumed run may change them.
+# Settings that decide where and how fast a search runs, not its results: a resumed run may change them.
 NOT_RECORDED = (
     "domain_folder", "archive", "jobs", "backend", "scheduler", "resume", "candidates", "sandbox", "max_usd", "max_tokens", "max_calls",
     "prices", "replay", "at_once", "per_minute", "model_seconds", "calibration",
 )  # fmt: skip
 ROLES = ("mutator", "generator", "reflector", "user", "agent")
-LATER = ("judge",)  # roles that nothing asks yet
+LATER = ("judge",)  # roles that are not implemented yet
 REFINE_ROLES = ("user", "analyst", "refiner")  # of a refinement
 
 
@@ -59,7 +60,7 @@ def _model_text(role: object, given: Any) -> Any:
     settings = dict(given)
     model = settings.pop("model", None)
     if not isinstance(model, str):
-        raise ValueError(f"models.{role}: expected model = \"openai:NAME\" in the table, beside settings such as temperature")
+        raise ValueError(f"models.{role}: expected model = \"openai:NAME\" in the table, in addition to settings such as temperature")
     return with_settings(model, settings)
 
 
@@ -78,7 +79,7 @@ def _shows(name: str) -> str:
 def _has_roles(models: dict[str, str]) -> dict[str, str]:
     for role in models:
         if role in LATER:
-            raise ValueError(f"the role {role} comes later; roles are {', '.join(ROLES)}")
+            raise ValueError(f"the role {role} is not implemented yet; roles are {', '.join(ROLES)}")
         if role in REFINE_ROLES and role not in ROLES:
             raise ValueError(f"the role {role} is one of 'personaevo refine'; roles of a search are {', '.join(ROLES)}")
         if role not in ROLES:
@@ -90,58 +91,58 @@ _File = Annotated[Path, AfterValidator(_without_nul)]
 _Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_shows)]
 
 
-class SearchConfig(Told):
-    """What to search, against whom, and how much.
+class SearchConfig(CheckedModel):
+    """The settings of a search.
 
     Attributes:
         domain: an installed domain ("service", "charity", "camping"), or the path of a folder that ``domain new`` wrote: anything
             with a slash. The folder's name is then the domain's.
         domain_folder: that folder, absolute; None for an installed domain. Follows from ``domain``.
-        tasks, human: files that take the place of the domain's own tasks and people (see ``readers``).
+        tasks, human: files to use instead of the domain's own tasks and people (see ``readers``).
         archive: the DuckDB file to write; None picks a free name in the working folder.
-        program: persona program to start from, in place of the domain's own (or of that made from ``profiles``).
+        program: persona program to start from, instead of the domain's own (or of that made from ``profiles``).
         profiles: refined profiles: an archive of ``personaevo refine``, a folder of ``refine --out``, or one file. The search starts from
-            a program of them, and its cells are made around them; people who are held out are left out.
-        candidates: how many programs are proposed, the seed program included. Where a model plays users, this and the five settings below
-            are smaller unless they are given (``PLAN_WITH_MODELS``).
-        task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each, who have two dialogues each.
-        finalists: so many of the best are scored again, on ``test_tasks`` tasks with ``test_personas`` personas each, to pick the best.
+            a program made of them, and its cells are made around them; held-out people are excluded.
+        candidates: number of programs proposed, the seed program included. Where a model plays users, the defaults of this and the five
+            settings below are smaller (``PLAN_WITH_MODELS``).
+        task_count, personas: each candidate is scored on ``task_count`` tasks with ``personas`` personas each, in two dialogues each.
+        finalists: number of the best that are scored again, on ``test_tasks`` tasks with ``test_personas`` personas each, to pick the best.
         test_tasks, test_personas: the same for the final table, on held-out tasks and people.
-        people_draws: how often people are drawn anew for the intervals of the final table; with each draw a judge is trained and
-            ``generate`` calls are drawn 50 times.
-        lag: candidate k is bred from the results of candidates up to k - lag; also how many are under way at once. Where a model writes
-            programs and it is not given, it is ``LAG_WITH_MUTATOR``.
-        selection: "evolve", or "random" (parents by chance, no remarks: the control).
+        people_draws: number of bootstrap samples of people for the intervals of the final table; with each, a judge is trained and
+            ``generate`` calls are resampled 50 times.
+        lag: candidate k is bred from the results of candidates up to k - lag; also the number evaluated at once. The default where a model
+            writes programs is ``LAG_WITH_MUTATOR``.
+        selection: "evolve", or "random" (random parents, no remarks: the control).
         operators: weights of the operators of ``evolve.recombine``.
         preservation_floor: programs below this task preservation cannot be parents, elites or best.
         jobs: worker processes; None is one per processor. Results do not depend on it.
-        backend, scheduler: where dialogues are played on the command line: "loky" (worker processes), "dask" or "ray", on the cluster
-            of that address or on this machine; from Python give ``search`` an ``executor`` (see ``backends``). Results do not depend on it.
+        backend, scheduler: where the command line plays dialogues: "loky" (worker processes), "dask" or "ray", on the cluster at that
+            address or on this machine; from Python give ``search`` an ``executor`` (see ``backends``). Results do not depend on it.
         seed: of everything random.
-        sandbox: the tier that programs run in; results do not depend on it ("wasm" is another Python, which may differ).
-        models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for a server of one's own, or "local:FILE.gguf"; the other roles
-            are embedded. After it may stand how it is asked, as in "openai:NAME;temperature=0.7" (``model_spec.with_settings``); in a
-            file that may be a table, ``[models.user]`` with ``model`` and the settings.
-        agent: the agent that users talk to, in place of the embedded or a model: "module:function" or an HTTP address.
-        wording: how a model plays a persona: it words the director's turns anew from a "draft", or follows one "direction" a turn, or gets
-            the persona's "text" once and no director.
-        calibration: an archive of ``personaevo calibrate`` that holds the user's model: the director asks for what will show the dials. The
-            wording, where it is not given, is that of the calibration. A run records the digest of its curves, not the file.
-        overlay: where a persona stands in the prompt of a user that a model plays: "after" the task or "before" it.
+        sandbox: the tier in which programs run; results do not depend on it ("wasm" is another Python, which may differ).
+        models: role → "openai:NAME", "anthropic:NAME", each with "@URL" for another server, or "local:FILE.gguf"; the other roles
+            are embedded. Request settings may follow, as in "openai:NAME;temperature=0.7" (``model_spec.with_settings``); in a
+            file this may be a table, ``[models.user]`` with ``model`` and the settings.
+        agent: the agent that users talk to, instead of the embedded one or a model: "module:function" or an HTTP address.
+        wording: how a model plays a persona: it rewords a "draft" of each of the director's turns, or follows one "direction" a turn, or
+            gets the persona's "text" once and no director.
+        calibration: an archive of ``personaevo calibrate`` with the user's model: the director then corrects what it asks for, so that the
+            dials are shown. The default of ``wording`` is that of the calibration. A run records the digest of its curves, not the file.
+        overlay: the place of a persona in the prompt of a user that a model plays: "after" the task or "before" it.
         control_dialogues: dialogues of each kind of negatives that the judge is trained against, for train and test each; None is 200.
-            Where a model plays, they serve both.
-        screen: programs bred for each candidate: where a model plays users, a generation evolves on the embedded engine, as this model's
-            stand-in, and only the best of it is played by the model. 1 plays everything.
-        max_usd, max_tokens, max_calls: what models may cost in all, resumed parts included; the search stops in order before it is more.
-        prices: a file of prices that comes before ``archive/prices.toml``.
-        replay: an archive whose recorded answers take the place of all models.
-        at_once, per_minute: calls at a time, and calls a minute, of each address.
-        model_seconds: how long one answer may take.
+            Where a model plays, one set serves both.
+        screen: programs bred for each candidate. Where a model plays users, a generation evolves on the embedded engine as a surrogate of
+            this model, and the model plays only its best. 1 plays everything.
+        max_usd, max_tokens, max_calls: limits of what models may cost in all, resumed parts included; the search stops in order before.
+        prices: a file of prices that overrides ``archive/prices.toml``.
+        replay: an archive whose recorded answers replace all models.
+        at_once, per_minute: concurrent calls, and calls a minute, for each address.
+        model_seconds: time limit of one answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    domain: _Name = "service"
+    domain: _Name = DEFAULT_DOMAIN
     domain_folder: _File | None = None
     tasks: _File | None = None
     human: _File | None = None
@@ -185,19 +186,19 @@ class SearchConfig(Told):
     @model_validator(mode="after")
     def _has_one_agent(self) -> SearchConfig:
         if self.agent is not None and "agent" in self.models:
-            raise ValueError("the agent is given twice: as a model and by 'agent'; leave one out")
+            raise ValueError("the agent is given twice, as a model and by 'agent'; leave one out")
         return self
 
     @model_validator(mode="after")
     def _has_its_own_archive(self) -> SearchConfig:
         if self.profiles is not None and self.archive is not None and self.profiles.resolve() == self.archive.resolve():
-            raise ValueError("the archive to write is the one that profiles are taken from; give another")
+            raise ValueError("the archive to write is also that of the profiles; give another")
         return self
 
     @model_validator(mode="before")
     @classmethod
     def _plan_with_models(cls, values: Any) -> Any:
-        """What is not given is small where a model plays users, and keeps all places busy where a model writes programs."""
+        """Smaller defaults where a model plays users, and a longer lag where a model writes programs."""
         models = values.get("models") if isinstance(values, dict) else None
         asked = {role for role, model in models.items() if model != "embedded"} if isinstance(models, Mapping) else set()
         written = {"lag": LAG_WITH_MUTATOR} if "mutator" in asked else {}
@@ -221,20 +222,30 @@ class SearchConfig(Told):
         folder = Path(os.path.abspath(given))  # not resolve(): a link may have the wanted name
         return {**values, "domain": folder.name, "domain_folder": folder}
 
-    mistake: ClassVar[type[Exception]] = ConfigError
+    error_type: ClassVar[type[Exception]] = ConfigError
 
     @classmethod
-    def told(cls, error: ValidationError) -> ConfigError:
+    def to_error(cls, error: ValidationError) -> ConfigError:
         """The error that names the setting."""
-        return _problem(error)
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        if not name:  # settings that exclude each other
+            return ConfigError(reason)
+        if first["type"] != "extra_forbidden":
+            return ConfigError(f"setting {name!r:.80}: {reason.lower()}, got {shown(first.get('input'))}")
+        known = [field for field in cls.model_fields if field != "domain_folder"]
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"settings are: {', '.join(known)}"
+        return ConfigError(f"unknown setting {name!r:.80}; {hint}")
 
     @property
     def domain_place(self) -> str:
-        """What ``definitions.domain`` finds the domain by, in whatever process and working folder."""
+        """The domain as ``definitions.domain`` takes it, valid in any process and working folder."""
         return self.domain if self.domain_folder is None else str(self.domain_folder)
 
     def recorded(self) -> dict[str, Any]:
-        """The settings that decide the results, as plain JSON-able values; models of files by name and content, not by folder."""
+        """The settings that decide the results, as plain JSON-able values; model files by name and content, not by folder."""
         settings = self.model_dump(mode="json", exclude=set(NOT_RECORDED))
         return {**settings, "models": {role: str(parse(text)) for role, text in self.models.items()}}
 
@@ -246,20 +257,6 @@ def make_config(values: Mapping[str, Any]) -> SearchConfig:
         ConfigError: an unknown setting, a wrong type or a value out of range, in one line.
     """
     return SearchConfig(**values)
-
-
-def _problem(error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
-    name = ".".join(map(str, first["loc"]))
-    if not name:  # settings that do not go together
-        return ConfigError(first["msg"].removeprefix("Value error, "))
-    if first["type"] != "extra_forbidden":
-        reason = first["msg"].removeprefix("Value error, ").lower()
-        return ConfigError(f"setting {name!r:.80}: {reason}, got {shown(first.get('input'))}")
-    known = [field for field in SearchConfig.model_fields if field != "domain_folder"]
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean '{close[0]}'?" if close else f"settings are: {', '.join(known)}"
-    return ConfigError(f"unknown setting {name!r:.80}; {hint}")
 
 
 def read_config(path: Path) -> dict[str, Any]:

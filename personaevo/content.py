@@ -1,4 +1,4 @@
-"""Finds content: the folders ``seeds``, ``fitness`` and ``archive``, in a checkout and in an installation alike."""
+"""Content files: the folders ``seeds``, ``fitness`` and ``archive`` of a checkout or an installation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def root(name: str) -> Path:
-    """The content folder ``name``: the packaged copy if there is one (a wheel), else the folder beside the package (a checkout).
+    """The content folder ``name``: the packaged copy if there is one (a wheel), else the folder next to the package (a checkout).
 
     Raises:
         ContentError: neither exists.
@@ -21,11 +21,11 @@ def root(name: str) -> Path:
     for folder in (_PACKAGE / "_content" / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
-    raise ContentError(f"content folder '{name}' is missing beside {_PACKAGE}: reinstall personaevo")
+    raise ContentError(f"content folder '{name}' is missing next to {_PACKAGE}: reinstall personaevo")
 
 
 def archives() -> dict[str, Path]:
-    """The packaged archives by name: what a search found in each installed domain, made by ``python -m benchmarks.package_archives``."""
+    """The packaged archives by name: one search result for each installed domain, built by ``python -m benchmarks.package_archives``."""
     return {path.stem: path for path in sorted((root("archive") / "packaged").glob("*.duckdb"))}
 
 
@@ -33,7 +33,7 @@ def archive_file(given: str) -> Path:
     """The file of an archive: as given, or packaged under that name.
 
     Raises:
-        ArchiveError: it can only be a name, and none of a packaged archive.
+        ArchiveError: it looks like a name, and no packaged archive has it.
     """
     path, packaged = Path(given), archives()
     if path.is_file():

@@ -1,4 +1,4 @@
-"""Content made typed: the feature set, the dials, and the domains with their wording."""
+"""Typed content: the feature set, the dials, and the domains with their phrases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from personaevo import content
 from personaevo.errors import ConfigError, ContentError
-from personaevo.measure.fingerprint import FeatureSet, words_of
+from personaevo.measure.fingerprint import COMPUTED, EXCLUSIVE, FeatureSet, words_of
 from personaevo.measure.typing import HabitSet
 from personaevo.records import Record
 from personaevo.shipping import Shared
@@ -24,14 +24,16 @@ from personaevo.shipping import Shared
 MAX_EXPANSIONS = 512
 USER_SAYS = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "ack", "go_on", "filler", "close", "give_up")
 AGENT_SAYS = ("ask", "again", "inform", "answer", "readback", "sorry", "confirm", "resolve", "more", "bye")
+ACK = "ack_only_rate"
+DIALOGUE_DIALS = ("facts_per_turn", "patience_turns", "slips_per_100_words", "mood_swing", "persistence")  # that the director reads
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _PART = re.compile(r"^## +(\S+)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """One dial: its allowed range, what the agenda-based simulator does unasked, how numbers move on it ("linear" or "log"), and
-    what the number means in a few words."""
+    """One dial: its allowed range, the value of the agenda-based simulator by default, the scale on which a search moves it ("linear" or
+    "log"), and its meaning in a few words."""
 
     name: str
     low: float
@@ -43,8 +45,8 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One surface form: text with open slots such as ``{goal}``, its number of fixed words, the lexicon features it shows, and its
-    family: forms of one template are alike, so that saying two of them would be heard as saying one twice."""
+    """One surface form: text with open slots such as ``{goal}``, its number of fixed words, the lexicon features that it shows, and its
+    family: the forms of one template, of which a user says only one since they sound alike."""
 
     text: str
     words: int
@@ -53,7 +55,7 @@ class Phrase:
 
 
 class DomainFile(Record):
-    """What a domain's TOML file holds (see ``fitness/domains/README.md``)."""
+    """The TOML file of a domain (see ``fitness/domains/README.md``)."""
 
     title: str
     opens: Literal["user", "agent"]
@@ -65,9 +67,9 @@ class DomainFile(Record):
 
 @dataclass(frozen=True, eq=False)
 class Domain(Shared):
-    """A domain ready for use: who opens, what user and agent say (phrase lists by purpose), and the numbers of the agent's script.
+    """A domain: which side opens, the phrases of user and agent by purpose, and the numbers of the agent's script.
 
-    ``name`` is what it was asked for by: an installed name, or the absolute path of a domain folder.
+    ``name`` is an installed name, or the absolute path of a domain folder.
     """
 
     name: str
@@ -79,7 +81,7 @@ class Domain(Shared):
     script: Mapping[str, float]
 
     def content(self) -> list[object]:
-        """All that the domain's behavior depends on, as plain values in a fixed order."""
+        """Everything on which the domain's behavior depends, as plain values in a fixed order, for digests."""
         said = [{key: [phrase.text for phrase in phrases] for key, phrases in side.items()} for side in (self.user, self.agent)]
         return [self.name, self.opens, *said, dict(self.cues), dict(self.script)]
 
@@ -92,9 +94,7 @@ def expand(template: str) -> list[str]:
     """
     parts = _CHOICE.split(template)
     choices = [part.split("|") if index % 2 else [part] for index, part in enumerate(parts)]
-    count = 1
-    for options in choices:
-        count *= len(options)
+    count = math.prod(map(len, choices))
     if count > MAX_EXPANSIONS or "[" in "".join(parts[::2]) or "]" in "".join(parts[::2]):
         expected = f"expected closed, unnested [a|b] choices with at most {MAX_EXPANSIONS} forms"
         raise ContentError(f"wording {template!r}: {expected}, got {count}")
@@ -109,9 +109,50 @@ def features() -> FeatureSet:
 
 @cache
 def dials() -> dict[str, Dial]:
-    """All dials by name: one per feature, and those that only a whole dialogue shows."""
+    """All dials by name: one per feature, and those that only a whole dialogue shows.
+
+    Raises:
+        ContentError: nothing would play a dial.
+    """
     table = content.toml("fitness", "features.toml")
-    return {row["name"]: _dial(row) for row in [*table["feature"], *table["dial"]]}
+    rows = [*table["feature"], *table["dial"]]
+    behaviors()
+    idle = next((row["name"] for row in table["dial"] if row["name"] not in DIALOGUE_DIALS), None)
+    if idle is not None:
+        raise ContentError(f"fitness/features.toml: nothing plays the dial {idle!r}: a [[dial]] is one of {', '.join(DIALOGUE_DIALS)}")
+    return {row["name"]: _dial(row) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviors:
+    """The features that a simulated user shows or not in each turn: those drawn independently (``free``), those of which a turn shows at
+    most one (``exclusive``), and the bare acknowledgement. ``reactive`` ones are more likely after a mistake of the agent."""
+
+    free: tuple[str, ...]
+    exclusive: tuple[str, ...]
+    reactive: frozenset[str]
+    names: tuple[str, ...]  # all of them
+    worded: tuple[str, ...]  # those that phrases under [user.marker] show; a repetition needs none
+
+
+@cache
+def behaviors() -> Behaviors:
+    """The behaviors of the installed features.
+
+    Raises:
+        ContentError: nothing would play a feature's dial.
+    """
+    rows = content.toml("fitness", "features.toml")["feature"]
+    for row in rows:
+        given = row.get("draw")
+        if given != "free" and (given is not None or (row["kind"] == "lexicon" and row["name"] not in EXCLUSIVE)):
+            what = f"the feature {row['name']!r} needs draw = \"free\", and phrases under [user.marker] in fitness/domains/common.toml"
+            raise ContentError(f"fitness/features.toml: nothing plays the dial of a feature with draw = {given!r}: {what}")
+    by_kind = sorted((row for row in rows if "draw" in row), key=lambda row: str(row["kind"]), reverse=True)  # lexicons first
+    free = tuple(row["name"] for row in by_kind)
+    reactive = frozenset(row["name"] for row in rows if row.get("after_mistake"))
+    worded = tuple(name for name in (*free, *EXCLUSIVE) if name not in COMPUTED)
+    return Behaviors(free, EXCLUSIVE, reactive, (*free, *EXCLUSIVE, ACK), worded)
 
 
 def _dial(row: Mapping[str, Any]) -> Dial:
@@ -127,8 +168,8 @@ def typing() -> HabitSet:
 
 @cache
 def typing_dials() -> dict[str, Dial]:
-    """The dials of typing by name: one per habit that can be typed, and how much a person's typing differs between dialogues. The default
-    of a habit is NaN: it stays as the wording has it."""
+    """The dials of typing by name: one per habit that can be typed, and one for how much a person's typing differs between dialogues. The
+    default of a habit is NaN: the text stays as it was worded."""
     rows = [row for row in content.toml("fitness", "typing.toml")["habit"] if "range" in row]
     habits = {row["name"]: _dial({"default": math.nan, **row}) for row in rows}
     return habits | {row["name"]: _dial(row) for row in content.toml("fitness", "typing.toml")["dial"]}
@@ -136,8 +177,8 @@ def typing_dials() -> dict[str, Dial]:
 
 @cache
 def prompt(name: str, *needed: str) -> Mapping[str, str]:
-    """The parts of ``fitness/prompts/NAME.md`` by their headings (``## part``), with slots such as ``{goal}`` open. What stands before
-    the first heading is for readers of the file.
+    """The parts of ``fitness/prompts/NAME.md`` by their headings (``## part``), with slots such as ``{goal}`` open. Text before the first
+    heading is a comment.
 
     Raises:
         ContentError: the file is missing or cannot be read, or one of the ``needed`` parts is missing or blank.
@@ -156,13 +197,12 @@ def prompt(name: str, *needed: str) -> Mapping[str, str]:
 
 def domain_names() -> list[str]:
     """The installed domains."""
-    folder = content.root("fitness") / "domains"
-    return sorted(path.stem for path in folder.glob("*.toml") if path.stem != "common")
+    return sorted(path.stem for path in (content.root("fitness") / "domains").glob("*.toml") if path.stem != "common")
 
 
 @dataclass(frozen=True, slots=True)
 class DomainFiles:
-    """Where the parts of a domain are kept; ``program``, ``reference`` and the folder ``negatives`` need not exist."""
+    """The files of a domain; ``program``, ``reference`` and the folder ``negatives`` need not exist."""
 
     definition: Path
     tasks: Path
@@ -172,10 +212,10 @@ class DomainFiles:
 
 
 def domain_files(place: str) -> DomainFiles:
-    """The files of a domain: of an installed one by its name, else of the folder at ``place`` (what ``domain new`` writes).
+    """The files of a domain: of an installed one by its name, else of the folder at ``place`` (in the layout of ``domain new``).
 
     Raises:
-        ConfigError: there is no such domain.
+        ConfigError: the domain does not exist.
     """
     fitness, seeds, folder = content.root("fitness"), content.root("seeds"), Path(place)
     if place in domain_names():
@@ -197,10 +237,10 @@ def domain_files(place: str) -> DomainFiles:
 
 @cache
 def domain(place: str) -> Domain:
-    """The installed domain of that name, or the one kept in the folder at that absolute path; read once by a process.
+    """The installed domain of that name, or the one in the folder at that absolute path; a process reads it once.
 
     Raises:
-        ConfigError: there is no such domain.
+        ConfigError: the domain does not exist.
         ContentError: its file does not have the expected form.
     """
     path = domain_files(place).definition
@@ -225,9 +265,10 @@ def domain(place: str) -> Domain:
 
 
 def _check_wording(domain: Domain, path: Path) -> None:
-    """Nobody may be at a loss for words in the middle of a search."""
+    """Refuse a domain in which a required phrase list is empty, so that no search stops half-way."""
     lists = {"user": domain.user, "agent": domain.agent}
-    needed = {"user": USER_SAYS, "agent": (*AGENT_SAYS, "open" if domain.opens == "agent" else "greet")}
+    markers = [f"marker.{name}" for name in behaviors().worded]
+    needed = {"user": (*USER_SAYS, *markers), "agent": (*AGENT_SAYS, "open" if domain.opens == "agent" else "greet")}
     for who, keys in needed.items():
         missing = [key for key in keys if not lists[who].get(key)]
         if missing:
@@ -245,18 +286,15 @@ def _flat(table: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _phrases(*tables: Mapping[str, Any]) -> dict[str, tuple[Phrase, ...]]:
-    """The common wording followed by the domain's own, key by key, without duplicates."""
+    """The common phrases followed by the domain's own, key by key, without duplicates."""
     merged: dict[str, dict[str, Phrase]] = {}
     for table in tables:
         for key, templates in _flat(table).items():
             forms = merged.setdefault(key, {})
             for template in templates:
                 for form in expand(template):
-                    forms.setdefault(form, _phrase(form, template))
+                    if form not in forms:
+                        fixed = re.sub(r"\{\w+\}", "", form)
+                        words = len(words_of([fixed])[0])
+                        forms[form] = Phrase(form, words, frozenset(features().shown(fixed)), template if words > 3 else form)
     return {key: tuple(forms.values()) for key, forms in merged.items()}
-
-
-def _phrase(text: str, template: str) -> Phrase:
-    fixed = re.sub(r"\{\w+\}", "", text)
-    words = len(words_of([fixed])[0])
-    return Phrase(text, words, frozenset(features().shown(fixed)), template if words > 3 else text)

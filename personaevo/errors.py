@@ -1,4 +1,4 @@
-"""The exception tree. A message says what was given, what was expected and what to do."""
+"""The exception tree, and suppression of warnings. A message says what was given, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class InputError(PersonaevoError):
 
 
 class ContentError(PersonaevoError):
-    """Content (a domain, a feature table, a wording file, a reference) is missing or inconsistent."""
+    """Content (a domain, a feature table, a phrase file, a reference) is missing or inconsistent."""
 
 
 class ReferenceDataError(PersonaevoError):
@@ -30,44 +30,44 @@ class ProgramError(PersonaevoError):
 
 
 class SandboxError(PersonaevoError):
-    """The sandbox itself cannot run (the machine's fault, not the program's)."""
+    """The sandbox itself cannot run: a problem of the machine, not of the program."""
 
 
 class WeakSandboxWarning(UserWarning):
-    """Programs run where they could do harm, because the user chose so."""
+    """The user chose a sandbox in which programs could do harm."""
 
 
 class PeopleWarning(UserWarning):
-    """Something that a score needs of people is assumed, because their dialogues do not show it."""
+    """A score uses an assumption about people, because their dialogues do not show the quantity."""
 
 
 class DialoguesWarning(UserWarning):
-    """Some of the dialogues given were left out, or they are not by people although they are used as such."""
+    """Some of the given dialogues were left out, or dialogues of models are used as those of people."""
 
 
 class ProfilesWarning(UserWarning):
-    """Refined profiles are not all used, or could be of people who are held out."""
+    """Some refined profiles are not used, or may describe held-out people."""
 
 
 class WorkerError(PersonaevoError):
-    """Worker processes are lost again and again (the machine's fault)."""
+    """Worker processes are lost repeatedly: a problem of the machine."""
 
 
 class ModelError(PersonaevoError):
-    """A chat model gave nothing that can be used; names the role, the model and the address."""
+    """A chat model gave no usable answer; the message names the role, the model and the address."""
 
 
 class ModelSetupError(ModelError):
-    """Asking again cannot help: the key, the model's name, the address or the request itself is refused."""
+    """A retry cannot help: the key, the model's name, the address or the request itself is refused."""
 
 
 class ModelUnavailableError(ModelError):
-    """The server does not answer, or is overloaded, and was asked often enough. A later try may succeed."""
+    """The server does not answer or is overloaded, and all retries are used. A later attempt may succeed."""
 
 
 class ReplyError(ModelError):
-    """This one answer cannot be used: refused, empty, too long for the model, or not of the form asked for. ``usage`` is what it took
-    (``records.Usage``), None if nothing was counted."""
+    """This answer cannot be used: refused, empty, cut off, or not of the requested form. ``usage`` is its ``chat.Usage``, None if nothing
+    was counted."""
 
     def __init__(self, message: str, usage: Any = None) -> None:
         super().__init__(message)
@@ -75,7 +75,7 @@ class ReplyError(ModelError):
 
 
 class BudgetError(PersonaevoError):
-    """The next call of a model could exceed what may be spent."""
+    """The next call of a model could exceed the budget."""
 
 
 class ArchiveError(PersonaevoError):

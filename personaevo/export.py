@@ -1,4 +1,4 @@
-"""``archive export``: what an archive holds as files for other programs."""
+"""``archive export``: writes an archive as files for other programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from personaevo.text import one_line
 
 Part = Literal["programs", "personas", "dialogues"]
 PARTS: tuple[Part, ...] = get_args(Part)
-# Its first lines hold nothing of the archive: a stored text there could tell Python another encoding.
+# The first lines have no text from the archive, which could declare another encoding to Python.
 _HEAD = "# A persona program. It was written by chance or by a model, and nobody has read it:\n# run it in personaevo's sandbox only.\n"
 
 
@@ -31,14 +31,14 @@ def export(
     tables: TableKind | None = None,
     elites: bool = False,
 ) -> dict[str, int]:
-    """Writes parts of an archive into a new (or empty) folder; how many things of each kind are in it.
+    """Write parts of an archive into a new (or empty) folder; returns the number of items of each kind.
 
-    ``programs/ID.py``; ``personas.jsonl``; ``dialogues.jsonl``, completed ones only, in the form that ``--human`` reads, with what was
-    measured; with ``tables`` every table and view as ``tables/NAME.parquet`` or ``.csv``. ``elites`` leaves out of the first three what
-    belongs to no candidate that holds a cell or is named in the final table. The folder appears when all of it is written.
+    ``programs/ID.py``; ``personas.jsonl``; ``dialogues.jsonl``, completed ones only, in the form that ``--human`` reads, with their
+    measurements; with ``tables`` every table and view as ``tables/NAME.parquet`` or ``.csv``. ``elites`` restricts the first three to
+    candidates that hold a cell or are named in the final table. The folder appears when all files are written.
 
     Raises:
-        InputError: the folder holds something, or cannot be written.
+        InputError: the folder is not empty, or cannot be written.
         ArchiveError: the archive cannot be read.
     """
     target = Path(os.path.abspath(out))
@@ -59,7 +59,7 @@ def export(
 
 
 def _draft(target: Path) -> Path:
-    """A folder beside the one that is wanted."""
+    """A temporary folder next to the target."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} exists and is not an empty folder: give --out the name of a new one")
     try:
@@ -76,15 +76,8 @@ class _Candidate:
 
     run: Run
     commit: Commit
-
-    @property
-    def number(self) -> int:
-        return self.commit.candidate.number
-
-    @property
-    def key(self) -> str:
-        """The same for no two candidates of an archive."""
-        return f"{self.run.id}-{self.number}"
+    number: int
+    key: str  # unique among the candidates of an archive
 
 
 def _candidates(archive: Archive, *, elites: bool) -> Iterator[_Candidate]:
@@ -92,29 +85,30 @@ def _candidates(archive: Archive, *, elites: bool) -> Iterator[_Candidate]:
         best = {elite.program_id for elite in archive.elites(run.id)} | {row.program_id for row in archive.final_table(run.id).rows}
         for commit in archive.commits(run.id):
             if commit.candidate.state != "duplicate" and (not elites or commit.candidate.program.id in best):
-                yield _Candidate(run, commit)
+                number = commit.candidate.number
+                yield _Candidate(run, commit, number, f"{run.id}-{number}")
 
 
 # --- programs
 
 
 def _write_programs(archive: Archive, candidates: Sequence[_Candidate], folder: Path) -> int:
-    """Of a program that was proposed more than once, the text is that of the first proposal."""
-    told: dict[str, list[str]] = {}
+    """Write ``programs/ID.py``. The source of a program that was proposed more than once is that of the first proposal."""
+    comments: dict[str, list[str]] = {}
     sources: dict[str, str] = {}
     for one in candidates:
         program = one.commit.candidate.program
         sources.setdefault(program.id, program.source)
-        told.setdefault(program.id, []).append(_told(one))
+        comments.setdefault(program.id, []).append(_comment(one))
     (folder / "programs").mkdir()
     for key, source in sources.items():
-        text = "".join([_HEAD, f"# id {key}\n", *told[key], "\n", source if source.endswith("\n") else f"{source}\n"])
+        text = "".join([_HEAD, f"# id {key}\n", *comments[key], "\n", source if source.endswith("\n") else f"{source}\n"])
         (folder / "programs" / f"{key}.py").write_text(text, encoding="utf-8")
     return len(sources)
 
 
-def _told(one: _Candidate) -> str:
-    """What became of it, as a line of comment."""
+def _comment(one: _Candidate) -> str:
+    """The candidate's origin and score as a comment line."""
     candidate, evaluation = one.commit.candidate, one.commit.evaluation
     words = [f"run {one.run.id}, candidate {one.number}", f"operator {candidate.operator}"]
     words.append(f"parents {', '.join(candidate.parents) or 'none'}")
@@ -130,24 +124,16 @@ def _told(one: _Candidate) -> str:
 # --- personas and dialogues
 
 
-def _write_personas(archive: Archive, candidates: Sequence[_Candidate], folder: Path) -> int:
-    return _write_lines(archive, candidates, folder / "personas.jsonl", _personas)
-
-
-def _write_dialogues(archive: Archive, candidates: Sequence[_Candidate], folder: Path) -> int:
-    return _write_lines(archive, candidates, folder / "dialogues.jsonl", _dialogues)
-
-
 Rows = Callable[[_Candidate, Sequence[Episode]], Iterator[dict[str, Any]]]
 
 
 def _write_lines(archive: Archive, candidates: Sequence[_Candidate], file: Path, rows: Rows) -> int:
-    wanted = {(one.run.id, one.number): one for one in candidates}
+    by_place = {(one.run.id, one.number): one for one in candidates}
     count = 0
     with file.open("w", encoding="utf-8") as lines:
         for run in archive.runs():
             for number, episodes in archive.all_episodes(run.id):
-                one = wanted.get((run.id, number))
+                one = by_place.get((run.id, number))
                 for row in rows(one, episodes) if one is not None else ():
                     lines.write(json.dumps(row, ensure_ascii=False) + "\n")
                     count += 1
@@ -155,7 +141,7 @@ def _write_lines(archive: Archive, candidates: Sequence[_Candidate], file: Path,
 
 
 def _personas(one: _Candidate, episodes: Sequence[Episode]) -> Iterator[dict[str, Any]]:
-    """Each once, though several episodes may play it."""
+    """Rows of personas, each once, although several episodes may play it."""
     seen = set()
     for episode in episodes:
         if episode.persona is not None and (key := _persona_key(one, episode)) not in seen:
@@ -172,7 +158,7 @@ def _dialogues(one: _Candidate, episodes: Sequence[Episode]) -> Iterator[dict[st
         if episode.state == "completed":
             again = f"-{played[place]}" if played[place] > 1 else ""  # each persona is played in several dialogues
             values = episode.fingerprint
-            known = names if len(names) == len(values) else map(str, range(len(values)))  # made with other features: called by number
+            known = names if len(names) == len(values) else map(str, range(len(values)))  # of another feature set: numbered
             yield {
                 "id": f"{one.key}-{episode.item.task_id}-{episode.item.slot}{again}",
                 "turns": [{"role": role, "content": content} for role, content in episode.turns],
@@ -188,10 +174,12 @@ def _place(one: _Candidate, episode: Episode) -> dict[str, Any]:
 
 
 def _persona_key(one: _Candidate, episode: Episode) -> str | None:
-    """An id of the persona that no other of the archive has."""
+    """An id of the persona, unique in the archive."""
     return f"{one.key}-{episode.item.task_id}-{episode.item.slot}-{episode.persona.id}" if episode.persona is not None else None
 
 
 _WRITERS: dict[Part, Callable[[Archive, Sequence[_Candidate], Path], int]] = {
-    "programs": _write_programs, "personas": _write_personas, "dialogues": _write_dialogues,
-}  # fmt: skip
+    "programs": _write_programs,
+    "personas": lambda archive, candidates, folder: _write_lines(archive, candidates, folder / "personas.jsonl", _personas),
+    "dialogues": lambda archive, candidates, folder: _write_lines(archive, candidates, folder / "dialogues.jsonl", _dialogues),
+}

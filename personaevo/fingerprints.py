@@ -1,4 +1,4 @@
-"""The fingerprint of dialogues as they are at hand in Python: records, dicts, messages of chat models, or the user's turns as texts."""
+"""The public function ``fingerprint``: measures dialogues given as records, dicts, chat messages, or lists of user turns."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _EXPECTED = "expected a Dialogue, a dict with turns, a list of messages (role, c
 
 
 def fingerprint(dialogues: Iterable[Dialogue | Mapping[str, Any] | Sequence[Any]]) -> Fingerprints:
-    """Measures the user's side of dialogues: ``values[n, d]``, a row for each in their order, with the columns' ``names``.
+    """Measure the user's side of dialogues: ``values[n, d]``, one row for each dialogue in order, with the columns' ``names``.
 
-    A dialogue is a ``Dialogue``; a dict with turns, under "turns", "messages" or another key of ``fitness/layouts.toml``; a list of
+    A dialogue is a ``Dialogue``; a dict with turns under "turns", "messages" or another key of ``fitness/layouts.toml``; a list of
     messages, each a dict or an object with a role and a content (a text, None, or a list of parts of which text counts); or the user's
-    turns alone, as a list of texts. Turns of the assistant, the system and of tools are passed over; "human" and "customer" are users too.
+    turns alone, as a list of texts. Turns of the assistant, the system and tools are skipped; "human" and "customer" are users too.
 
     Raises:
-        InputError: what is given, or one of them, is something else (one dialogue alone has to stand in a list), a role is not known, or
-            a dialogue has no user turn with a word in it.
+        InputError: the argument or a dialogue has another type (put a single dialogue into a list), a role is unknown, or a dialogue has
+            no user turn with a word in it.
     """
     if isinstance(dialogues, str | bytes | Mapping | Dialogue) or not isinstance(dialogues, Iterable):
         raise InputError(f"fingerprint: expected a list of dialogues, got {_kind(dialogues)}; put one dialogue into a list")

@@ -1,8 +1,8 @@
-"""Files of language models in the GGUF format: which one it is, wherever it lies, and what its header says.
+"""Model files in the GGUF format: their identity and header.
 
-A file is known by its name and a short digest of its content, as in ``qwen.gguf#1f0c9a33be21``: what is recorded of a model, and what
-answers are kept under, must not depend on the folder. The digest is of the size, the first and the last megabyte: reading gigabytes
-would take longer than loading the model. Two files that differ only in between are taken for one.
+A file is identified by its name and a short digest of its content, as in ``qwen.gguf#1f0c9a33be21``, so that records and cached answers
+do not depend on the folder. The digest covers the size and the first and last megabyte: reading gigabytes would take longer than loading
+the model. Two files that differ only in between count as the same.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _MAGIC = b"GGUF"
 _PART = 2**20  # bytes, of each end
 _DIGITS = 12
 _NAMED = re.compile(rf"[^/]+#[0-9a-f]{{{_DIGITS}}}")
-_HINT = "'personaevo models' lists files that lie on this machine"
-# The header's types of values: how struct reads them.
+_HINT = "'personaevo models' lists the model files on this machine"
+# struct formats of the header's value types
 _NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
 _MOST_KEYS, _MOST_ITEMS, _MOST_BYTES = 10_000, 5_000_000, 2**26
@@ -33,17 +33,17 @@ _MOST_KEYS, _MOST_ITEMS, _MOST_BYTES = 10_000, 5_000_000, 2**26
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model's file: where it lies, and its name with the digest of its content."""
+    """A model file: its path, and its name with the digest of its content."""
 
     path: Path
     name: str
 
 
 def model_file(text: str) -> ModelFile:
-    """The file at a path, which may begin with ``~`` or be relative to the working folder.
+    """The model file at a path, which may begin with ``~`` or be relative to the working folder.
 
     Raises:
-        ConfigError: there is none, it cannot be read, or it is no GGUF file.
+        ConfigError: the file is missing, cannot be read, or is not a GGUF file.
     """
     path = Path(os.path.abspath(Path(text).expanduser())) if text and "\0" not in text else None
     if path is None or not path.exists():
@@ -54,19 +54,19 @@ def model_file(text: str) -> ModelFile:
         raise ConfigError(f"model {PREFIX}{text!r:.200}: the file's name has control characters; rename it")
     try:
         state = path.stat()
-        return ModelFile(path, f"{path.name}#{_digest(path, state.st_size, state.st_mtime_ns)}")
+        return ModelFile(path, f"{path.name}#{_digest_of(path, state.st_size, state.st_mtime_ns)}")
     except OSError as error:
         raise ConfigError(f"model {PREFIX}{text:.200}: {(error.strerror or 'cannot be read').lower()}") from None
 
 
 def known_name(text: str) -> bool:
-    """Whether this is a name with a digest, and no file: enough to find answers that are kept."""
+    """Whether this is a name with a digest and not a path: enough to find cached answers."""
     return bool(_NAMED.fullmatch(text)) and not Path(text).exists()
 
 
 @lru_cache(maxsize=64)
-def _digest(path: Path, size: int, changed: int) -> str:
-    """Of a file that has not changed since."""
+def _digest_of(path: Path, size: int, changed: int) -> str:
+    """The digest of a file with this size and change time, which are the cache key."""
     mark = hashlib.blake2b(str(size).encode(), digest_size=_DIGITS // 2)
     with path.open("rb") as file:
         first = file.read(_PART)
@@ -83,8 +83,8 @@ def _digest(path: Path, size: int, changed: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is needed to load a model: tokens that it was trained to read, bytes that one token of context takes (16-bit keys and
-    values), and whether it holds a chat template."""
+    """The metadata needed to load a model: its context length in tokens, bytes per token of context (16-bit keys and values), and whether
+    it has a chat template."""
 
     context: int
     bytes_per_token: int
@@ -99,12 +99,12 @@ def header(path: Path) -> Header:
     """
     try:
         with path.open("rb") as file:
-            return _header(_metadata(file))
+            return _header_of(_metadata(file))
     except (OSError, struct.error, UnicodeDecodeError, OverflowError, TypeError) as error:
         raise ValueError(f"its header cannot be read ({type(error).__name__})") from error
 
 
-def _header(found: Mapping[str, Any]) -> Header:
+def _header_of(found: Mapping[str, Any]) -> Header:
     kind = found.get("general.architecture", "")
 
     def number(name: str, default: int) -> int:
@@ -119,42 +119,42 @@ def _header(found: Mapping[str, Any]) -> Header:
 
 
 def _metadata(file: BinaryIO) -> dict[str, Any]:
-    """Keys and values; long arrays (the vocabulary) are passed over."""
+    """Keys and values; arrays (the vocabulary) are skipped."""
     if file.read(4) != _MAGIC:
-        raise ValueError("it is no GGUF file")
-    version, _, keys = struct.unpack("<IQQ", _bytes(file, 20))
+        raise ValueError("it is not a GGUF file")
+    version, _, keys = struct.unpack("<IQQ", _read_bytes(file, 20))
     if version not in (2, 3) or keys > _MOST_KEYS:
         raise ValueError(f"its version is {version}, expected 2 or 3")
-    return {_text(file): _value(file, _number(file, "<I")) for _ in range(keys)}
+    return {_read_text(file): _read_value(file, _read_number(file, "<I")) for _ in range(keys)}
 
 
-def _value(file: BinaryIO, kind: int) -> Any:
+def _read_value(file: BinaryIO, kind: int) -> Any:
     if kind in _NUMBERS:
-        return _number(file, _NUMBERS[kind])
+        return _read_number(file, _NUMBERS[kind])
     if kind == _STRING:
-        return _text(file)
+        return _read_text(file)
     if kind != _ARRAY:
         raise ValueError(f"its header has a value of unknown type {kind}")
-    inner, count = _number(file, "<I"), _number(file, "<Q")
+    inner, count = _read_number(file, "<I"), _read_number(file, "<Q")
     if count > _MOST_ITEMS or inner == _ARRAY:
         raise ValueError("its header has an array that is too large")
     if inner in _NUMBERS:
-        _bytes(file, count * struct.calcsize(_NUMBERS[inner]))
+        _read_bytes(file, count * struct.calcsize(_NUMBERS[inner]))
     else:
         for _ in range(count):
-            _bytes(file, _number(file, "<Q"))
+            _read_bytes(file, _read_number(file, "<Q"))
     return None
 
 
-def _number(file: BinaryIO, form: str) -> Any:
-    return struct.unpack(form, _bytes(file, struct.calcsize(form)))[0]
+def _read_number(file: BinaryIO, form: str) -> Any:
+    return struct.unpack(form, _read_bytes(file, struct.calcsize(form)))[0]
 
 
-def _text(file: BinaryIO) -> str:
-    return _bytes(file, _number(file, "<Q")).decode("utf-8", "replace")
+def _read_text(file: BinaryIO) -> str:
+    return _read_bytes(file, _read_number(file, "<Q")).decode("utf-8", "replace")
 
 
-def _bytes(file: BinaryIO, count: int) -> bytes:
+def _read_bytes(file: BinaryIO, count: int) -> bytes:
     if count > _MOST_BYTES:
         raise ValueError("its header has a value that is too long")
     data = file.read(count)

@@ -1,7 +1,7 @@
-"""Finds words to the judge, the mutator or the model behind an agent in what personas and simulated users say.
+"""Detects prompt injection: text of personas and simulated users that addresses the judge, the mutator or the model behind an agent.
 
-The patterns are content: ``fitness/injection.toml``. They catch what is known and plain; what is not known is harmless as well, because
-prompts hold such texts as data only (``text.quoted``). A finding therefore costs its author, and nobody gains by evading.
+The patterns are content: ``fitness/injection.toml``. They catch known, plain attempts. Unknown ones do no harm either, since prompts
+contain such texts as quoted data only (``text.quoted``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 from urllib.parse import unquote
 
 from personaevo import content
@@ -32,11 +31,13 @@ _SPACED_OUT = re.compile(r"\b(?:\w[^\w\n]{1,3}){5,}\w\b")
 _MIXED = re.compile(r"[a-z][013457@$!]+[a-z]|\b[013457@$!][a-z]+[013457@$!a-z]*[a-z]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :,]?){10,}")
+# Letters in squares and circles, which Unicode does not map to plain ones: 🅐, 🅰, 🇦.
+_BOXED = {start + index: chr(ord("a") + index) for start in (0x1F150, 0x1F170, 0x1F1E6) for index in range(26)}
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A finding: the pattern's name, why it is one, and the words that matched (folded, on one line, at most 60 characters)."""
+    """A finding: the pattern's name, the reason, and the matched words (folded, on one line, at most 60 characters)."""
 
     pattern: str
     why: str
@@ -45,7 +46,7 @@ class Flag:
 
 @lru_cache(maxsize=2048)
 def find(text: str) -> Flag | None:
-    """The first pattern that the text matches, as it stands or decoded (spaced out, look-alikes, base64, hex, %xx, &#x;); None if none."""
+    """The first pattern that the text matches, plain or decoded (spaced out, look-alikes, base64, hex, %xx, &#x;); None if none does."""
     for view in _views(text):
         flat = folded(view)
         found = _match(flat, tight=False) or _disguised(flat)
@@ -75,7 +76,7 @@ def _decoded(piece: str) -> str:
 
 
 def _disguised(folded: str) -> Flag | None:
-    """Words whose letters stand apart, or have digits among them."""
+    """A match in words with separated letters, or with digits in place of letters."""
     joined = _SPACED_OUT.sub(lambda match: re.sub(r"\W", "", match[0]), folded)
     found = _match(joined, tight=True) if joined != folded else None
     if found is None and _MIXED.search(joined):
@@ -95,13 +96,13 @@ def _match(folded: str, *, tight: bool) -> Flag | None:
 
 
 def folded(text: str) -> str:
-    """Lower case, without accents and what nobody sees, look-alike letters as Latin ones, underscores as blanks."""
+    """The text in lower case, without accents and invisible characters, with look-alikes as Latin letters and underscores as blanks."""
     if text.isascii():
         return text.lower().replace("_", " ")
     apart = unicodedata.normalize("NFKD", _UNSEEN.sub("", text))
     kept = "".join(char for char in apart if unicodedata.category(char) not in ("Mn", "Mc", "Me", "Cf"))
     whole = unicodedata.normalize("NFC", kept.casefold())
-    return whole.translate(_table("look_alikes")).translate(_boxed()).replace("_", " ")
+    return whole.translate(_table("look_alikes")).translate(_BOXED).replace("_", " ")
 
 
 # --- the patterns
@@ -109,8 +110,8 @@ def folded(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One ``[[pattern]]``. Only texts with a word that begins like one of ``keys`` can match it; if it is ``foreign``, only those with
-    letters beyond ASCII."""
+    """One ``[[pattern]]``. Only texts with a word that begins like one of ``keys`` can match it; a ``foreign`` one only texts with letters
+    beyond ASCII."""
 
     name: str
     why: str
@@ -125,19 +126,18 @@ def _rules() -> tuple[_Rule, ...]:
     words: dict[str, str] = {}
     for name, template in table["words"].items():
         words[name] = _filled(template, words)
-    return tuple(_rule(row, words) for row in table["pattern"])
-
-
-def _rule(row: Mapping[str, Any], words: Mapping[str, str]) -> _Rule:
-    source = "|".join(folded(_filled(one, words)) for one in row["any"])
-    keys = frozenset(key[:_LETTERS] for key in row.get("keys", ()))
-    return _Rule(row["name"], row["why"], keys, not source.isascii(), source)
+    rules = []
+    for row in table["pattern"]:
+        source = "|".join(folded(_filled(one, words)) for one in row["any"])
+        keys = frozenset(key[:_LETTERS] for key in row.get("keys", ()))
+        rules.append(_Rule(row["name"], row["why"], keys, not source.isascii(), source))
+    return tuple(rules)
 
 
 @cache
 def _compiled(source: str, tight: bool) -> re.Pattern[str]:
-    """The expression with blanks outside of character classes made what they stand for; ``tight``: nothing, if need be. Where words have no
-    borders, "some words" is any text of their length: words would be looked for in all places of one another, without end."""
+    """Compile a pattern: blanks outside character classes match gaps between words; with ``tight`` also nothing. Without word borders "some
+    words" becomes any text of their length, since matching words in all splits would take exponential time."""
     if tight:
         source = _SOME_WORDS.sub(lambda match: rf"[\w\W]{{0,{_WORD * int(match[1] or 1)}}}?", source)
         source = source.replace(r"\w+", rf"\w{{1,{_WORD}}}").replace(r"\w*", rf"\w{{0,{_WORD}}}")
@@ -159,7 +159,3 @@ def _table(name: str) -> dict[int, str]:
     return {ord(char): letter for letter, chars in content.toml("fitness", "injection.toml")[name].items() for char in chars}
 
 
-@cache
-def _boxed() -> dict[int, str]:
-    """Letters in squares and circles, which have no plain form of their own: 🅐, 🅰, 🇦."""
-    return {start + index: chr(ord("a") + index) for start in (0x1F150, 0x1F170, 0x1F1E6) for index in range(26)}

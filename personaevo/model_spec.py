@@ -1,5 +1,5 @@
-"""Which model plays a role: ``embedded``, ``openai:NAME``, ``anthropic:NAME``, each of these also at an address of its own, or at several
-that share the calls, or ``local:FILE.gguf``; and with which settings it is asked."""
+"""Model specifications: ``embedded``, ``openai:NAME`` or ``anthropic:NAME``, each also at one or several addresses that share the calls, or
+``local:FILE.gguf``; with request settings."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from personaevo import gguf
 from personaevo.errors import ConfigError
+from personaevo.gguf import PREFIX, known_name, model_file
 
 Provider = Literal["embedded", "openai", "anthropic", "local", "own"]
-OWN = "own"  # a model that is an object of the caller's
-SEVERAL = "several"  # in place of the address, where there is more than one
+OWN = "own"  # a model that is an object of the caller
+SEVERAL = "several"  # in place of the address of a model at several addresses
 OWN_ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}")  # of a remote model
 _EXPECTED = "expected embedded, openai:NAME or anthropic:NAME, with @http://HOST:PORT/PATH for a server of your own, or local:FILE.gguf"
@@ -26,7 +26,7 @@ _AT = re.compile(r"^([^;@]*)@[^;]*")
 _OTHER_MODEL = re.compile(r"[a-z_]+[:/][^@]*@https?://")  # a second model where an address is expected
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _MOST_VALUE = 2_000  # characters of a setting
-# Where a model is that LiteLLM's spelling names: what stands before the slash, the variable with its address, and the usual one.
+# LiteLLM's providers: the variable with the address, and the default address.
 _SPELLINGS = {
     "ollama": ("OLLAMA_API_BASE", "http://127.0.0.1:11434/v1"), "ollama_chat": ("OLLAMA_API_BASE", "http://127.0.0.1:11434/v1"),
     "hosted_vllm": ("HOSTED_VLLM_API_BASE", "http://127.0.0.1:8000/v1"), "lm_studio": ("LM_STUDIO_API_BASE", "http://127.0.0.1:1234/v1"),
@@ -34,31 +34,27 @@ _SPELLINGS = {
 }  # fmt: skip
 
 
-def _number(value: object, low: float, high: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
-
-
-def _count(value: object, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+def _within(value: object, low: float, high: float, kind: type[int] | type[float] = float) -> bool:
+    return isinstance(value, (int, kind)) and not isinstance(value, bool) and low <= value <= high
 
 
 _EXPECTED_VALUES: Mapping[str, tuple[str, Callable[[object], bool]]] = {
-    "temperature": ("a number from 0 to 10", lambda value: _number(value, 0, 10)),
-    "top_p": ("a number from 0 to 1", lambda value: _number(value, 0, 1)),
-    "seed": ("a whole number", lambda value: _count(value, 0, 2**63 - 1)),
-    "max_tokens": ("a count of tokens", lambda value: _count(value, 1, 10**6)),
+    "temperature": ("a number from 0 to 10", lambda value: _within(value, 0, 10)),
+    "top_p": ("a number from 0 to 1", lambda value: _within(value, 0, 1)),
+    "seed": ("a whole number", lambda value: _within(value, 0, 2**63 - 1, int)),
+    "max_tokens": ("a count of tokens", lambda value: _within(value, 1, 10**6, int)),
     "reasoning_effort": ("a word, such as low", lambda value: isinstance(value, str)),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model's provider (whose protocol it speaks), name and, for a server of one's own, address.
+    """A model's provider (whose protocol it speaks), name and, for a server other than the provider's, address.
 
-    A local model's name is that of its file with a digest of its content (``gguf.ModelFile``). ``path`` is where that lies; it is None if
-    only the name is known, and no part of what the model is: equal files at two places are equal. ``settings`` are how it is asked (see
-    ``with_settings``), each value as JSON. ``variable`` is the environment variable that the address is from ("" if from none).
-    A model at several addresses, its ``urls``, is the same wherever these are: its ``url`` is "several".
+    The name of a local model is that of its file with a digest of its content (``gguf.ModelFile``). ``path`` is None if only the name is
+    known; it does not count in comparisons: equal files in two folders are equal models. ``settings`` are request settings (see
+    ``with_settings``), each value as JSON. ``variable`` is the environment variable that gave the address ("" if none). A model at several
+    addresses has them in ``urls``, which do not count in comparisons; its ``url`` is "several".
     """
 
     provider: Provider
@@ -70,35 +66,33 @@ class ModelSpec:
     urls: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
-        """In full, as ``parse`` reads it; a local model by its name, wherever it lies, and one at several addresses without them."""
+        """The specification as ``parse`` reads it; a local model by its name without folder, one at several addresses without them."""
         return self.base + "".join(f";{key}={value}" for key, value in self.settings)
 
     @property
     def base(self) -> str:
-        """The model without its settings."""
+        """The specification without settings."""
         return self.provider if self.provider == "embedded" else f"{self.provider}:{self.name}" + (f"@{self.url}" if self.url else "")
 
     @property
     def endpoint(self) -> str:
-        """What limits are kept for: calls to the same endpoint share them."""
+        """The key of call limits, which all calls to the same endpoint share."""
         return self.base if self.provider in ("local", "own") else f"{self.provider}@{self.url or ''}"
 
     @property
     def places(self) -> tuple[ModelSpec, ...]:
-        """The model at each of its addresses; of one that has several, those that are known."""
-        if self.url != SEVERAL:
-            return (self,)
-        return tuple(replace(self, url=url, urls=()) for url in self.urls)
+        """The model at each of its known addresses."""
+        return (self,) if self.url != SEVERAL else tuple(replace(self, url=url, urls=()) for url in self.urls)
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """What else the same model is recorded as: with servers added or taken away, it answers as it did."""
+        """Other names under which answers of the same model are recorded: those with other addresses."""
         if self.url == SEVERAL:
             return tuple(map(str, self.places))
         return () if self.url is None else (str(replace(self, url=SEVERAL)),)
 
     def setting(self, key: str) -> Any:
-        """The value of a setting, None if it is not given."""
+        """The value of a setting, None if it is not set."""
         return next((json.loads(value) for name, value in self.settings if name == key), None)
 
 
@@ -106,14 +100,14 @@ EMBEDDED = ModelSpec("embedded")
 
 
 def parse(text: str) -> ModelSpec:
-    """Read ``PROVIDER:NAME[@URL,URL…]``, the same as LiteLLM spells it (``PROVIDER/NAME``), or ``local:PATH``, each with ``;KEY=VALUE`` for
-    settings. Where no address is given, that of the client's own variable holds (``OPENAI_BASE_URL``, ``ANTHROPIC_BASE_URL``).
-    ``PROVIDER:NAME@several`` is how a model at several addresses is recorded; it finds answers that are kept, and cannot be asked.
-    ``own:ID`` is how a model is recorded that is an object.
+    """Parse ``PROVIDER:NAME[@URL,URL…]``, LiteLLM's spelling (``PROVIDER/NAME``), or ``local:PATH``, each with ``;KEY=VALUE`` for settings.
+    Without an address, that of the client's environment variable applies (``OPENAI_BASE_URL``, ``ANTHROPIC_BASE_URL``). A model at several
+    addresses is recorded as ``PROVIDER:NAME@several``: this finds cached answers, but cannot be called. A model object is recorded as
+    ``own:ID``.
 
     Raises:
-        ConfigError: it is not of this form, an address holds a login or a query (a key belongs into the environment) or comes twice, the
-            file is missing or no GGUF file, or a setting has no such value.
+        ConfigError: the text has another form, an address has a login or a query (keys belong in the environment) or comes twice, the
+            file is missing or not GGUF, or a setting has an invalid value.
     """
     base, *given = text.split(";")
     settings = _settings(base, given)
@@ -121,10 +115,17 @@ def parse(text: str) -> ModelSpec:
         if settings:
             raise ConfigError(f"model {text!r:.120}: embedded users are not asked anything; leave the settings out")
         return EMBEDDED
+    rest = base.partition(":")[2]
     if base.startswith(f"{OWN}:"):
-        return _own(base.removeprefix(f"{OWN}:"), settings)
-    if base.startswith(gguf.PREFIX):
-        return _local(base.removeprefix(gguf.PREFIX), settings)
+        if not _NAME.fullmatch(rest) or settings:
+            expected = "the id of an object, of letters, digits and . _ : / + -, and no settings"
+            raise ConfigError(f"model {OWN}:{rest!r:.120}: expected {expected}")
+        return ModelSpec("own", rest)
+    if base.startswith(PREFIX):
+        if known_name(rest):
+            return ModelSpec("local", rest, settings=settings)
+        file = model_file(rest)
+        return ModelSpec("local", file.name, path=file.path, settings=settings)
     provider, name, urls, variable = _remote(base)
     if len(urls) > 1 or urls == (SEVERAL,):
         return ModelSpec(provider, name, SEVERAL, None, settings, urls=urls if len(urls) > 1 else ())
@@ -132,11 +133,11 @@ def parse(text: str) -> ModelSpec:
 
 
 def with_settings(text: str, settings: Mapping[str, Any]) -> str:
-    """The model with settings, later ones over those that it has: ``temperature``, ``top_p``, ``seed``, ``max_tokens`` (of an answer),
-    ``reasoning_effort``; whatever else goes into the request's body as it is. Values are plain or JSON-able.
+    """Add settings to a specification, overriding those that it has: ``temperature``, ``top_p``, ``seed``, ``max_tokens`` (of an answer),
+    ``reasoning_effort``; any other key goes into the request body unchanged. Values are JSON-able.
 
     Raises:
-        ConfigError: a name or a value cannot be used.
+        ConfigError: a name or a value is invalid.
     """
     base, *given = text.split(";")
     added = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items()]
@@ -144,13 +145,13 @@ def with_settings(text: str, settings: Mapping[str, Any]) -> str:
 
 
 def same_model(one: str, other: str) -> bool:
-    """Whether two models are the same, by what they are recorded as: one at several addresses is that at any, servers come and go."""
+    """Whether two recorded specifications mean the same model; one at several addresses equals that at any single one."""
     shared = {_AT.sub(rf"\1@{SEVERAL}", text) for text in (one, other)}
     return one == other or (len(shared) == 1 and not shared.isdisjoint((one, other)))
 
 
 def key_for(url: str) -> str | None:
-    """The key of a server that has a variable of its own for it (OpenRouter), None for all others: these take the client's own."""
+    """The API key of OpenRouter from its environment variable; None for other servers, whose keys the clients read."""
     return os.environ.get("OPENROUTER_API_KEY") or None if (urlsplit(url).hostname or "").endswith("openrouter.ai") else None
 
 
@@ -165,7 +166,7 @@ def _settings(base: str, given: list[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _checked(key: str, text: str) -> str:
-    """The value as JSON; what is no JSON is a text."""
+    """The value as JSON; a value that is not JSON is a text."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -176,26 +177,13 @@ def _checked(key: str, text: str) -> str:
     return json.dumps(value, ensure_ascii=True, sort_keys=True).replace(";", "\\u003b")
 
 
-def _own(name: str, settings: tuple[tuple[str, str], ...]) -> ModelSpec:
-    if not _NAME.fullmatch(name) or settings:
-        raise ConfigError(f"model {OWN}:{name!r:.120}: expected the id of an object, of letters, digits and . _ : / + -, and no settings")
-    return ModelSpec("own", name)
-
-
-def _local(text: str, settings: tuple[tuple[str, str], ...]) -> ModelSpec:
-    if gguf.known_name(text):
-        return ModelSpec("local", text, settings=settings)
-    file = gguf.model_file(text)
-    return ModelSpec("local", file.name, path=file.path, settings=settings)
-
-
 def _remote(text: str) -> tuple[Provider, str, tuple[str, ...], str]:
-    """Provider, name, addresses (none for the provider's own), and the variable that the address is from."""
+    """Provider, name, addresses (none for the provider's own), and the environment variable that gave the address."""
     mark = min((text.find(char) for char in ":/" if char in text), default=-1)
     head, rest = (text[:mark], text[mark + 1 :]) if mark > 0 else (text, "")
     name, at, url = rest.partition("@")
     if not _NAME.fullmatch(name) or head not in (*OWN_ADDRESS, *(_SPELLINGS if text[mark] == "/" else ())):
-        raise ConfigError(f"model {text.partition('@')[0]!r:.120}: {_EXPECTED}")  # after it may stand a login
+        raise ConfigError(f"model {text.partition('@')[0]!r:.120}: {_EXPECTED}")  # without the address, which may have a login
     provider: Provider = "anthropic" if head == "anthropic" else "openai"
     if at:
         return provider, name, _addresses(url), ""
@@ -209,7 +197,7 @@ def _remote(text: str) -> tuple[Provider, str, tuple[str, ...], str]:
 
 
 def _addresses(text: str) -> tuple[str, ...]:
-    """The addresses behind a model's name, in the order given."""
+    """The comma-separated addresses of a model, in the order given."""
     if text == SEVERAL:
         return (SEVERAL,)
     parts = text.split(",")
@@ -224,7 +212,7 @@ def _addresses(text: str) -> tuple[str, ...]:
 
 def _address(url: str, variable: str = "") -> str:
     where = f"model address in {variable}" if variable else "model address"
-    if any(mark in url for mark in "@?#"):  # first of all: what is refused for another reason is repeated
+    if any(mark in url for mark in "@?#"):  # before the other checks, whose messages repeat the address
         raise ConfigError(f"{where}: it holds a login or a query; keys come from OPENAI_API_KEY and ANTHROPIC_API_KEY alone")
     try:
         parts = urlsplit(url)

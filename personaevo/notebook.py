@@ -1,4 +1,4 @@
-"""Tables as notebooks show them. Every text is escaped: what a program or a person wrote is no markup."""
+"""HTML tables for notebooks. Every text is escaped, since it may come from programs and people."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:_MOST_ROWS])
     more = f"<tr><td colspan='{len(header)}'>and {len(rows) - _MOST_ROWS:,} more</td></tr>" if len(rows) > _MOST_ROWS else ""
-    above = f"<caption>{lines(caption)}</caption>" if caption else ""
+    above = f"<caption>{_lines(caption)}</caption>" if caption else ""
     return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}{more}</tbody></table>"
 
 
-def lines(text: str) -> str:
-    """Text with its line breaks."""
+def _lines(text: str) -> str:
     return escape(text).replace("\n", "<br>")
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"<td style='text-align:right'>{value:.3g}</td>"
-    return f"<td>{lines(str(value))}</td>"
+    return f"<td style='text-align:right'>{value:.3g}</td>" if isinstance(value, float) else f"<td>{_lines(str(value))}</td>"

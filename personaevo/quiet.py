@@ -1,4 +1,4 @@
-"""Silence for libraries whose warnings are no news to a user."""
+"""Suppresses warnings of libraries that do not concern users."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# catch_warnings swaps a process-wide list: two threads in it at once could leave the host's filters changed for good.
-_one_at_a_time = threading.RLock()
+# catch_warnings replaces a process-wide list: with two threads inside, the filters could stay changed.
+_quiet_lock = threading.RLock()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning is shown that comes up inside; one thread at a time."""
-    with _one_at_a_time, warnings.catch_warnings():
+    """Suppress warnings inside the block; one thread at a time."""
+    with _quiet_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

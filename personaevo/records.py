@@ -1,24 +1,24 @@
-"""Frozen records that cross module borders, and the small protocols the parts meet on.
+"""Frozen records that modules exchange.
 
-Records that come from outside (files, programs) are pydantic models and are validated once, at the border.
-Records made inside are plain dataclasses: only clean values exist in them.
+Records of outside data (files, programs) are pydantic models, validated once when read. Records made inside are plain dataclasses, which
+hold valid values only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from personaevo.chat import Agent, ChatModel, Message, ModelCall, Reply, Role, Store, Usage  # noqa: F401 - until imports are moved
 from personaevo.errors import InputError
 from personaevo.notebook import table
 
 Floats = NDArray[np.float64]
-Role = Literal["user", "assistant"]
 Split = Literal["train", "test"]
 Tier = Literal["kernel", "wasm", "weak"]
 Wording = Literal["draft", "direction", "text"]  # how a model plays a persona
@@ -26,7 +26,7 @@ _MANNER = "Manner: what you want and what you know stays as it is; how you say i
 
 
 def problem_of(error: ValidationError) -> str:
-    """The first thing that is wrong with values, in one line."""
+    """The first validation error, in one line."""
     first = error.errors()[0]
     field, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] == "missing" or not field else f", got {shown(first.get('input'))}"
@@ -34,7 +34,7 @@ def problem_of(error: ValidationError) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as messages show it."""
+    """A value as error messages show it."""
     try:
         return f"{value!r:.100}"
     except (ValueError, RecursionError):  # an integer of more digits than Python writes, or deeply nested
@@ -42,42 +42,41 @@ def shown(value: object) -> str:
 
 
 if TYPE_CHECKING:
-    Told = BaseModel
+    CheckedModel = BaseModel
 else:
 
-    class _Telling(type(BaseModel)):
+    class _CheckedMeta(type(BaseModel)):
         def __call__(cls, *args: Any, **values: Any) -> Any:
             if args:
-                raise cls.mistake(f"{cls.__name__}: give its fields by name")
+                raise cls.error_type(f"{cls.__name__}: give its fields by name")
             try:
                 return super().__call__(**values)
             except ValidationError as error:
-                raise cls.told(error) from None
+                raise cls.to_error(error) from None
 
-    class Told(BaseModel, metaclass=_Telling):
-        """Base of models whose mistakes, where they are made from Python, are told as all others are. Reading (``model_validate``) raises
-        pydantic's error, as readers know more of where the mistake is."""
+    class CheckedModel(BaseModel, metaclass=_CheckedMeta):
+        """Base of models whose constructor raises an error of this package (``error_type``). ``model_validate`` raises pydantic's error,
+        to which readers of files add the place."""
 
-        mistake: ClassVar[type[Exception]] = InputError
+        error_type: ClassVar[type[Exception]] = InputError
 
         @classmethod
-        def told(cls, error: ValidationError) -> Exception:
-            """The error in our words."""
-            return cls.mistake(f"{cls.__name__}: {problem_of(error)}")
+        def to_error(cls, error: ValidationError) -> Exception:
+            """The package's error for a validation error."""
+            return cls.error_type(f"{cls.__name__}: {problem_of(error)}")
 
 
-class Record(Told):
+class Record(CheckedModel):
     """Base of validated records: frozen, unknown keys ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Task(Record):
-    """What the simulated user wants; fixed for the whole search.
+    """The goal of a simulated user; fixed for the whole search.
 
-    ``goal`` is a phrase that completes "I want to …"; ``facts`` are private and maps a name to a value, both as the
-    user would say them; ``context`` is free text around the task; ``group`` names the kind of task inside the domain
-    (in ``service`` the kind of business).
+    ``goal`` completes "I want to …". ``facts`` are private and map a name to a value, both as the user would say them. ``context`` is free
+    text around the task. ``group`` names the kind of task in the domain (in ``service`` the kind of business).
     """
 
     id: Annotated[str, Field(min_length=1)]
@@ -112,13 +111,13 @@ class Dialogue(Record):
     user_id: str | None = None
 
     def user_texts(self) -> list[str]:
-        """The user's side, in order."""
+        """The user's turns, in order."""
         return [turn.content for turn in self.turns if turn.role == "user"]
 
 
 class Axis(Record):
-    """A named direction in dial space. ``dials`` maps a dial to its values at level 0 and 1; ``low`` and ``high`` are playbook texts, said
-    of an axis that has no dials; ``who`` completes "someone who is …" at either end, for descriptions that a program writes."""
+    """A named direction in dial space. ``dials`` maps a dial to its values at level 0 and 1; ``low`` and ``high`` are playbook texts of an
+    axis without dials; ``who`` completes "someone who is …" at either end, for descriptions that a program writes."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     definition: str = ""
@@ -130,7 +129,7 @@ class Axis(Record):
 
 class Persona(Record):
     """One simulated user. ``behaviors`` maps an axis to a level in 0..1, ``dials`` a dial to a target in its own unit; ``text`` is what a
-    simulator reads of them."""
+    user simulator gets."""
 
     id: str
     description: str
@@ -144,15 +143,15 @@ class Persona(Record):
 
     @property
     def text(self) -> str:
-        """Who they are, then how they write and what they hold back, in plain words: the description and, from the next line, the policy.
-        At most 120 words where the policy is composed (see ``programs.personas.compose_policy``)."""
+        """The description and, from the next line, the policy: who they are, then how they write and what they hold back. At most 120 words
+        where the policy is composed (see ``programs.personas.compose_policy``)."""
         return "\n".join(part for part in (self.description.strip(), self.policy.strip()) if part)
 
     def _repr_html_(self) -> str:
         return table(("dial", "value"), list(self.dials.items()), f"{self.id}: {self.text}")
 
     def overlay(self, prompt: str) -> str:
-        """A user simulator's prompt with ``text`` laid over it: goal and facts stay as the prompt has them, the manner changes."""
+        """A user simulator's prompt followed by ``text``: goal and facts stay as the prompt has them, the manner changes."""
         block = "\n".join(part for part in (_MANNER, self.text) if part)
         return f"{prompt.rstrip()}\n\n{block}\n" if prompt.strip() else f"{block}\n"
 
@@ -167,7 +166,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What an objective's raw value is where its share is 0, and where it is 1: what people get."""
+    """The raw values of an objective that count as share 0 (``zero``) and 1 (``people``: the value of people)."""
 
     zero: float
     people: float
@@ -175,9 +174,9 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A measured quantity: ``value`` on the scale that is compared (a share of what people get; neither end is clipped), its standard
-    error on that scale, and ``raw``, the value before it was made a share. ``replicates`` are the values without each ``generate`` call
-    in turn, in the order of the plan's tasks: with those of another program on the same plan they give the error of the difference."""
+    """A measured quantity: ``value`` as a share of the value of people (not clipped), its standard error on that scale, and the ``raw``
+    value. ``replicates`` are the jackknife values, each without one ``generate`` call, in the order of the plan's tasks: with those of
+    another program on the same plan they give the error of the difference."""
 
     value: float
     se: float
@@ -211,12 +210,11 @@ class PlanItem:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One planned dialogue and what came of it.
+    """One planned dialogue and its result.
 
-    ``state`` is "completed" or "failed"; a failed episode has a ``reason``, a ``fault`` ("program" or "infrastructure") and no
-    fingerprint. ``fingerprint`` has one value per feature; ``preservation`` (0..1) is the share of task checks that held.
-    ``p_human`` is filled in by the judge. ``broke`` has, for each turn of a directed user that broke its plan, its number (from 1) and in
-    which points (see ``simulate.checks``).
+    A failed episode has a ``reason``, a ``fault`` and no fingerprint. ``fingerprint`` has one value per feature; ``preservation`` (0..1)
+    is the share of task checks that held. The judge fills in ``p_human``. ``broke`` has, for each turn of a directed user that broke its
+    plan, its number (from 1) and the points broken (see ``simulate.checks``).
     """
 
     item: PlanItem
@@ -238,11 +236,11 @@ Wanted = Literal["more", "less", "wider", "narrower", "apart", "alike", "steadie
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One point of a reflection on a population: which behavior is off, and how. Remarks are ordered, the worst first, and carry no number.
+    """One point of a reflection on a population: a behavior that is off, and how. Remarks are ordered, the worst first, without numbers.
 
     ``wanted``: people show "more" or "less" of it; dialogues should be "wider" or "narrower" spread; personas should be farther "apart" or
-    more "alike"; one persona should be "steadier" or "looser" from one dialogue to the next; two behaviors (``feature`` is then
-    "ONE~OTHER") go "together" among people, or are "opposed", more than here.
+    more "alike"; one persona should be "steadier" or "looser" between dialogues; two behaviors (``feature`` is then "ONE~OTHER") go
+    "together" among people, or are "opposed", more than here.
     """
 
     feature: str
@@ -251,11 +249,11 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a program scored on a prefix of the evaluation plan.
+    """The scores of a program on a prefix of the evaluation plan.
 
-    ``split`` is "train" for the search and "test" for held-out tasks and people. ``objectives`` maps a name
-    (those of ``judge.objectives``, and "score") to an Estimate. ``remarks`` are the judge's reflection.
-    ``tier`` is the sandbox tier that the program ran in, None if that was not recorded.
+    ``split`` is "train" for the search and "test" for held-out tasks and people. ``objectives`` maps a name (those of
+    ``judge.objectives``, and "score") to an Estimate. ``remarks`` are the judge's reflection. ``tier`` is the sandbox tier, None if it
+    was not recorded.
     """
 
     program_id: str
@@ -270,7 +268,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One dialogue of those that a run's judge was trained against: for which split, of which kind, on which task, its fingerprint."""
+    """One negative example of a run's judge: split, kind, task and fingerprint of a dialogue."""
 
     split: str
     kind: str
@@ -280,9 +278,8 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """What a run was scored by: of each objective its role and floor, and what people get with so many planned dialogues.
-
-    ``rules`` maps an objective to its role, direction, floor and version; ``levels`` holds (split, planned dialogues, objective, level).
+    """How a run was scored. ``rules`` maps an objective to its role, direction, floor and version; ``levels`` holds (split, planned
+    dialogues, objective, level).
     """
 
     rules: Mapping[str, tuple[str, str, float | None, int]]
@@ -292,10 +289,8 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One proposal of the search, in the order of asking.
-
-    ``number`` counts from 0 (the seed program). ``state`` is "evaluated", "failed" (with a reason) or "duplicate" (its normalized
-    source was known: nothing was run, ``program`` is the known program's id).
+    """One proposal of the search. ``number`` counts from 0 (the seed program) in the order of asking. ``state`` is "evaluated", "failed"
+    (with a reason) or "duplicate" (its normalized source was known: nothing was run, ``program`` is the known program's id).
     """
 
     number: int
@@ -309,7 +304,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """One proposal for a candidate as it did on the stand-in of the run's model; the one that was ``played`` became the candidate."""
+    """One proposal for a candidate, with its standing on the surrogate of the run's model; the ``played`` one became the candidate."""
 
     program_id: str
     operator: str
@@ -319,8 +314,8 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Everything that one candidate adds to the archive, written in one transaction; ``screened`` are the proposals that it was chosen
-    from, if any were tried on a stand-in."""
+    """Everything that one candidate adds to the archive, written in one transaction; ``screened`` are the proposals from which it was
+    chosen, if any were tried on a surrogate."""
 
     candidate: Candidate
     evaluation: Evaluation | None = None
@@ -363,8 +358,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class FinalTable:
-    """The final table: its rows, and the best program compared with each of the others. ``auditor_sees`` tells what the auditor saw beside
-    fingerprint and dynamics ("typing 1": habits of typing, of that version)."""
+    """The final table: its rows, and the best program compared with each of the others. ``auditor_sees`` names what the auditor saw in
+    addition to fingerprint and dynamics ("typing 1": habits of typing, version 1)."""
 
     rows: tuple[TableRow, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
@@ -377,7 +372,7 @@ class FinalTable:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What one sandboxed ``generate`` call came to: n personas, None where a member failed."""
+    """The result of one sandboxed ``generate`` call: n personas, None for a member that failed."""
 
     ok: bool
     personas: tuple[Persona | None, ...] = ()
@@ -387,85 +382,14 @@ class RunResult:
 
     @property
     def made(self) -> list[Persona]:
-        """The personas that are there."""
+        """The personas without failed members."""
         return [persona for persona in self.personas if persona is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One search as the archive remembers it: its id, settings (JSON-able) and what it was measured against."""
+    """One search as recorded in the archive: its id, settings (JSON-able) and cells."""
 
     id: int
     settings: Mapping[str, Any]
     cells: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message to a chat model."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one reply; ``cached_tokens`` are among ``input_tokens``. ``estimated`` tells that a server did not count all of them."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    estimated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a chat model answered: its text, the same parsed where a schema was given, and its cost in US dollars. ``cut`` tells that the
-    answer reached the limit of tokens before its end, ``refusal`` why there is none that can be used ("" if there is)."""
-
-    text: str
-    parsed: Any = None
-    usage: Usage = Usage()
-    cost: float = 0.0
-    cut: bool = False
-    refusal: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCall:
-    """One answer of a model as the archive keeps it. ``key`` is a digest of everything that the answer depends on, the sample index
-    included; ``candidate`` is the proposal that it was made for, None if for all; ``seconds`` from the first attempt to the answer."""
-
-    key: str
-    role: str
-    model: str
-    candidate: int | None
-    reply: Reply
-    seconds: float
-
-
-class Store(Protocol):
-    """Where answers are kept: what was paid for once is not paid for again. Safe to use from several threads."""
-
-    def get(self, key: str) -> Reply | None:
-        """The answer kept under a key."""
-        ...
-
-    def put(self, call: ModelCall) -> None:
-        """Keep an answer."""
-        ...
-
-
-class ChatModel(Protocol):
-    """A chat model, or a wrapper of one. ``sample`` tells equal questions apart whose answers shall be drawn independently."""
-
-    def reply(self, messages: Sequence[Message], *, schema: type[BaseModel] | None = None, sample: int = 0) -> Reply:
-        """The model's answer."""
-        ...
-
-
-class Agent(Protocol):
-    """The other side of the dialogue: the agent that is talked to."""
-
-    def reply(self, turns: Sequence[tuple[Role, str]]) -> str | None:
-        """The agent's next turn, or None when it ends the dialogue."""

@@ -1,8 +1,7 @@
-"""Keeps what a process knows (keys in its environment, prompts, replies) out of core dumps and out of sight of other processes."""
+"""Protects secrets of a process (keys in its environment, prompts, replies) from core dumps and from other processes."""
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import sys
 
@@ -10,8 +9,10 @@ _SET_DUMPABLE = 4  # prctl(2)
 
 
 def close_process() -> None:
-    """No core dump of this process or of any that it starts; on Linux, other processes of the same user cannot look into this one
-    (``/proc/PID/environ``, ptrace) either. The latter lasts until it executes another program. Never raises."""
+    """Disable core dumps of this process and its children. On Linux other processes of the same user cannot read it either
+    (``/proc/PID/environ``, ptrace), until it executes another program. Never raises."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - slow to import, and this module is imported everywhere
+
         ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,7 +1,8 @@
-"""What a worker needs travels to it once. Work names what it shares with other work by a digest of its content; a worker keeps what came.
+"""Transport of work to worker processes, and executors on clusters: data that several pieces of work share goes to each worker once.
 
-The first work that shares something carries it. A worker that lacks it says so, and is sent it with that work; whatever else the same
-worker could not do meanwhile is sent again as it was.
+Work refers to shared data by a digest of its content, and a worker caches the data that it received. The first piece of work with some
+shared data carries it. A worker that lacks data answers so, and gets the work again with the data; other work that it could not do
+meanwhile is sent again unchanged.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from typing import Any
 from personaevo import __version__
 from personaevo.errors import WorkerError
 
-_KEPT = 8  # pieces of content that a process keeps; a roll-out names two, a draw of the final table one
+_KEPT = 8  # shared items that a process caches; a roll-out uses two, a draw of the final table one
 _PROTOCOL = 5
 
 
 class Shared:
-    """A base of what many pieces of work have in common. It must not change once it was sent."""
+    """Base of data that many pieces of work share. It must not change once sent."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Something shared, pickled and compressed, and the digest of that."""
+    """Shared data, pickled and compressed, and its digest."""
 
     digest: str
     data: bytes
@@ -42,8 +43,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A piece of work as it travels: ``work`` is pickled with digests in place of what is shared, ``shared`` holds the content of those
-    digests, or None for what the worker is thought to have. ``stamp`` tells what the sender runs."""
+    """A piece of work as sent: ``work`` is pickled with digests in place of shared data, ``shared`` has the content for those digests, or
+    None for data that the worker should have. ``stamp`` identifies the sender's version."""
 
     work: bytes
     shared: Mapping[str, bytes | None]
@@ -52,7 +53,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A piece of work ready to be sent, with all that it shares."""
+    """A piece of work ready to send, with all its shared data."""
 
     work: bytes
     contents: tuple[Content, ...]
@@ -60,26 +61,25 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """The answer of a worker (its machine and process) that does not have all that some work names."""
+    """The answer of a worker (named by machine and process) that lacks shared data of the work."""
 
     worker: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a piece of work, pickled. It is unpacked when it is asked for: many wait for their turn, and as objects they would make
-    every collection of garbage long."""
+    """A pickled result. It is unpickled on demand: many results wait at a time, and as objects they would slow down garbage collection."""
 
     data: bytes
 
     def value(self) -> Any:
-        """What came of it."""
+        """The result."""
         return pickle.loads(self.data)
 
 
 class Carried:
-    """An object of the caller's, who may have defined its class in a script or a notebook, which no worker can import: it travels with the
-    class (cloudpickle)."""
+    """An object of the caller, pickled together with its class (cloudpickle): a script or notebook may define the class, where workers
+    cannot import it."""
 
     def __init__(self, part: Any) -> None:
         self.part = part
@@ -94,39 +94,43 @@ class Carried:
 
 
 class Outcome(Future[Any]):
-    """A future of a value, or of an ``Answer`` whose value it gives."""
+    """A future of a value, or of an ``Answer``, which it unpickles."""
 
     def result(self, timeout: float | None = None) -> Any:
-        """The value; waits for it. Raises what the work raised."""
+        """Wait for the value. Raises the exception of the work."""
         found = super().result(timeout)
         return found.value() if isinstance(found, Answer) else found
 
 
 class Packer:
-    """Packs pieces of work, and knows what was sent. Something shared is pickled once, however often it is sent."""
+    """Packs pieces of work, and records which shared data was sent. Shared data is pickled once."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[object, Content]] = {}  # by identity; holding the object keeps its identity its own
+        self._made: dict[int, tuple[object, Content]] = {}  # by id(); holding the object keeps its id unique
         self._sent: set[str] = set()
         self._given: set[tuple[str, str]] = set()  # worker and digest
 
     def pack(self, work: Any) -> Packed:
-        """The work with its ``Shared`` parts, and functions with arguments of their own (``partial``), taken out."""
+        """The work without its ``Shared`` parts and ``partial`` functions, which become shared data."""
         file, contents = io.BytesIO(), dict[str, Content]()
         _Pickler(file, self._content, contents).dump(work)
         return Packed(file.getvalue(), tuple(contents.values()))
 
     def first(self, packed: Packed) -> Parcel:
-        """What to send first: with what was never sent."""
+        """The first parcel, with the shared data that was never sent."""
         news = {one.digest for one in packed.contents} - self._sent
         self._sent |= news
-        return _parcel(packed, news)
+        return self._parcel(packed, news)
 
     def again(self, packed: Packed, worker: str, tries: int) -> Parcel:
-        """What to send after ``tries``, when a worker lacked something: with all of it, unless that is on its way to the worker."""
+        """The parcel to send after ``tries``, when a worker lacked data: with all data, unless that is already on its way to the worker."""
         missing = {(worker, one.digest) for one in packed.contents} - self._given
         self._given |= missing
-        return _parcel(packed, {one.digest for one in packed.contents} if missing or tries > 1 else set())
+        return self._parcel(packed, {one.digest for one in packed.contents} if missing or tries > 1 else set())
+
+    def _parcel(self, packed: Packed, carried: set[str]) -> Parcel:
+        shared = {one.digest: one.data if one.digest in carried else None for one in packed.contents}
+        return Parcel(packed.work, shared, stamp())
 
     def _content(self, part: object) -> Content:
         known = self._made.pop(id(part), None)
@@ -139,12 +143,8 @@ class Packer:
         return known[1]
 
 
-def _parcel(packed: Packed, carried: set[str]) -> Parcel:
-    return Parcel(packed.work, {one.digest: one.data if one.digest in carried else None for one in packed.contents}, stamp())
-
-
 class _Pickler(pickle.Pickler):
-    """Writes digests in place of what is shared, and collects its content."""
+    """Writes digests in place of shared data, and collects the data."""
 
     def __init__(self, file: io.BytesIO, content: Callable[[object], Content], contents: dict[str, Content]) -> None:
         super().__init__(file, _PROTOCOL)
@@ -159,7 +159,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Puts what is shared in the place of its digests."""
+    """Restores shared data from digests."""
 
     def __init__(self, work: bytes, found: Mapping[str, Any]) -> None:
         super().__init__(io.BytesIO(work))
@@ -174,10 +174,10 @@ _lock = threading.Lock()
 
 
 def opened(function: Callable[[Any], Any], parcel: Parcel) -> Answer | Lacking:
-    """What a worker does with a parcel: the ``Answer`` of ``function(work)``, or ``Lacking`` if it does not have all that the work names.
+    """Run a parcel in a worker: the ``Answer`` of ``function(work)``, or ``Lacking`` if shared data is missing.
 
     Raises:
-        WorkerError: the worker does not run what the sender runs.
+        WorkerError: the worker runs another version than the sender.
     """
     if parcel.stamp != stamp():
         where = f"the worker on {platform.node()} runs {stamp()}, this search {parcel.stamp}"
@@ -189,17 +189,17 @@ def opened(function: Callable[[Any], Any], parcel: Parcel) -> Answer | Lacking:
 
 
 def called(pair: tuple[Callable[[Any], Any], Any]) -> Any:
-    """``function(work)`` for a function that is part of what is packed."""
+    """``function(work)`` for a function that was packed with the work."""
     return pair[0](pair[1])
 
 
 def stamp() -> str:
-    """What this process runs: results depend on both."""
+    """The versions of personaevo and Python, on which results depend."""
     return f"personaevo {__version__} under Python {'.'.join(platform.python_version_tuple()[:2])}"
 
 
 def _found(shared: Mapping[str, bytes | None]) -> dict[str, Any] | None:
-    """What the digests name, kept for the next work; None if anything is missing."""
+    """The shared data of the digests, cached for the next work; None if any is missing."""
     with _lock:
         found = {digest: _kept.pop(digest) for digest in list(shared) if digest in _kept}
         news = {digest: data for digest, data in shared.items() if digest not in found and data is not None}

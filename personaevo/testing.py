@@ -1,4 +1,4 @@
-"""Contract tests for parts of one's own: each raises ``ContractError`` with what a search would stumble over, and returns what it saw.
+"""Contract tests for user-defined parts of a search. Each raises ``ContractError`` with the first problem, and returns what it observed.
 
     from personaevo import testing
 
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from personaevo import definitions, readers, reference
+from personaevo.config import DEFAULT_DOMAIN
 from personaevo.content import root
 from personaevo.errors import PersonaevoError
 from personaevo.evolve.parts import made
@@ -31,9 +32,10 @@ from personaevo.measure.cells import Described, Descriptors, tessellate
 from personaevo.measure.energy import Space
 from personaevo.models import Kept, Models, parse
 from personaevo.programs.source import make_program
-from personaevo.records import ChatModel, Episode, Estimate, Evaluation, Floats, Message, Persona, PlanItem, Reply, Task
+from personaevo.records import ChatModel, Episode, Estimate, Evaluation, Floats, Message, Persona, PlanItem, Reply
 from personaevo.shipping import Carried
 from personaevo.simulate.episodes import MakeAgent, MakeUser, run_episode
+from personaevo.simulate.measuring import measured
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator, own_agents, own_users, part_id
 from personaevo.simulate.partners import AgentFunction
 
@@ -44,11 +46,11 @@ _CLOSE = 1e-9
 
 
 class ContractError(PersonaevoError, AssertionError):
-    """A part does not do what a search needs of it."""
+    """A part does not fulfil its interface."""
 
 
-def check_users(simulator: UserSimulator, domain: str = "service") -> list[Episode]:
-    """Plays dialogues with the scripted agent, without and with a persona, each twice. Returns the episodes.
+def check_users(simulator: UserSimulator, domain: str = DEFAULT_DOMAIN) -> list[Episode]:
+    """Test a user simulator: play dialogues with the scripted agent, without and with a persona, each twice. Returns the episodes.
 
     Raises:
         ContractError: it has no id or ``start``, fails, says nothing, or differs for equal arguments.
@@ -57,23 +59,23 @@ def check_users(simulator: UserSimulator, domain: str = "service") -> list[Episo
     return _checked_episodes(domain, f"users {simulator.id}", make_user=own_users(simulator))
 
 
-def check_agent(agent: AgentSimulator | AgentFunction, domain: str = "service") -> list[Episode]:
-    """Plays dialogues of embedded users with the agent, each twice. Returns the episodes.
+def check_agent(agent: AgentSimulator | AgentFunction, domain: str = DEFAULT_DOMAIN) -> list[Episode]:
+    """Test an agent: play dialogues of embedded users with it, each twice. Returns the episodes.
 
     Raises:
-        ContractError: it is no agent, fails, or differs for equal arguments.
+        ContractError: it is not an agent, fails, or differs for equal arguments.
     """
     _formed(agent=agent)
     return _checked_episodes(domain, f"agent {part_id(agent)}", make_agent=own_agents(agent))
 
 
-def check_judge(judge: Judge, domain: str = "service") -> Floats:
-    """Trains on people against others, whose behaviors are a standard deviation higher and mixed among people. Returns the scores of what
-    it was trained on.
+def check_judge(judge: Judge, domain: str = DEFAULT_DOMAIN) -> Floats:
+    """Test a judge: train it on people against others, whose behaviors are shuffled between people and a standard deviation higher.
+    Returns its scores of the training data.
 
     Raises:
-        ContractError: scores are no numbers from 0 to 1, one a row, or all alike; it differs when trained again; it cannot be sent to a
-            worker.
+        ContractError: scores are not one number from 0 to 1 per row, or are all equal; a second training differs; it cannot be sent to a
+            worker process.
     """
     _formed(judge=judge)
     values, people = _mixed(domain)
@@ -88,8 +90,8 @@ def check_judge(judge: Judge, domain: str = "service") -> Floats:
     return found
 
 
-def check_descriptors(descriptors: Descriptors, domain: str = "service") -> Floats:
-    """Measures people. Returns their coordinates ``[n, k]``.
+def check_descriptors(descriptors: Descriptors, domain: str = DEFAULT_DOMAIN) -> Floats:
+    """Test descriptors: measure people with them. Returns their coordinates ``[n, k]``.
 
     Raises:
         ContractError: coordinates are not finite or not one for each name, a row depends on the others, or no coordinate varies.
@@ -107,10 +109,10 @@ def check_descriptors(descriptors: Descriptors, domain: str = "service") -> Floa
 
 
 def check_operator(operator: Operator) -> list[str]:
-    """Applies it to the installed seed program, with a mate, several times. Returns the children's sources.
+    """Test an operator: apply it to the installed seed program, with a mate, several times. Returns the children's sources.
 
     Raises:
-        ContractError: it returns something else than a source or None, differs for equal seeds, or never makes another program.
+        ContractError: it returns neither a source nor None, differs for equal seeds, or never makes another program.
     """
     source = (root("seeds") / "program.py").read_text(encoding="utf-8")
     name, parent = part_id(operator), make_program(source)
@@ -126,10 +128,10 @@ def check_operator(operator: Operator) -> list[str]:
 
 
 def check_selection(selection: Selection) -> list[str]:
-    """Chooses from a population of twelve. Returns the ids chosen.
+    """Test a selection: let it choose from a population of twelve. Returns the chosen ids.
 
     Raises:
-        ContractError: it chooses something else than a member, or differs for equal generators.
+        ContractError: it chooses something that is not a member, or differs for equal generators.
     """
     _formed(selection=selection)
     members = {f"p{number}": _scored(number) for number in range(12)}
@@ -146,14 +148,14 @@ def check_selection(selection: Selection) -> list[str]:
     return found
 
 
-def check_objective(objective: Objective, episodes: Sequence[Episode] = (), domain: str = "service") -> Floats:
-    """Takes the statistic of dialogues (default: some of the embedded engine's). Returns its value under each weighting.
+def check_objective(objective: Objective, episodes: Sequence[Episode] = (), domain: str = DEFAULT_DOMAIN) -> Floats:
+    """Test an objective on dialogues (default: some of the embedded engine). Returns its value under each weighting.
 
     Raises:
-        ContractError: it is no ``Objective``, its name is taken, or its values are not finite, one for each weighting.
+        ContractError: it is not an ``Objective``, its name is taken, or its values are not one finite number for each weighting.
     """
     _formed(objectives=[objective])
-    given = list(episodes) or [replace(one, fingerprint=_fingerprint(one)) for one in _episodes(domain)]
+    given = list(episodes) or list(measured(_episodes(domain), ()))
     played = Played.of([replace(one, p_human=0.5, cell=0) for one in given], np.zeros(len(definitions.features().names)))
     scorer = _scorer(domain)
     found: Floats = np.asarray(_tried(lambda: objective.raw(played, scorer), f"objective {objective.name}"), dtype=float)
@@ -167,10 +169,10 @@ def check_objective(objective: Objective, episodes: Sequence[Episode] = (), doma
 
 
 def check_model(model: ChatModel) -> Reply:
-    """Asks one question. Returns the answer.
+    """Test a model: ask one question. Returns the answer.
 
     Raises:
-        ContractError: it has no ``reply``, raises something, returns something else than text or a ``Reply``, or says nothing.
+        ContractError: it has no ``reply``, raises an exception, returns neither text nor a ``Reply``, or says nothing.
     """
     _formed(models={"user": model})
     with Models({"user": parse(f"own:{part_id(model)}")}, Kept(), own={"user": model}) as models:
@@ -181,7 +183,7 @@ def check_model(model: ChatModel) -> Reply:
     return found
 
 
-# --- inside
+# --- helpers
 
 
 def _need(holds: bool, what: str) -> None:
@@ -212,24 +214,15 @@ def _checked_episodes(domain: str, who: str, **players: Any) -> list[Episode]:
 
 
 def _episodes(domain: str, make_user: MakeUser | None = None, make_agent: MakeAgent | None = None) -> list[Episode]:
-    ground, tasks = definitions.domain(domain), _tasks(domain)
+    ground, tasks = definitions.domain(domain), readers.read_tasks(definitions.domain_files(domain).tasks)[: _DIALOGUES // 2]
     persona = Persona(id="tested", description="Someone in a hurry.", dials={"words_per_turn": 5.0, "pushback_rate": 0.2})
     plan = [(task, who, PlanItem(task.id, 0, seed)) for task in tasks for seed, who in ((1, None), (2, persona))]
     return [run_episode(task, who, item, ground, make_user=make_user, make_agent=make_agent) for task, who, item in plan]
 
 
-def _tasks(domain: str) -> list[Task]:
-    found: list[Task] = readers.read_tasks(definitions.domain_files(domain).tasks)[: _DIALOGUES // 2]
-    return found
-
-
-def _fingerprint(one: Episode) -> tuple[float, ...]:
-    texts = [text for role, text in one.turns if role == "user"]
-    return tuple(map(float, definitions.features().measure([texts]).values[0]))
-
-
 def _mixed(domain: str) -> tuple[Floats, Floats]:
-    """Fingerprints of people, and as many others: each behavior is a standard deviation above that of another person; 1.0 for people."""
+    """Fingerprints of people and of as many others, whose behaviors are each that of a random person plus a standard deviation; and 1.0
+    for people, 0.0 for others."""
     people = reference.load(definitions.domain_files(domain).reference).values[:_ROWS]
     rng = np.random.default_rng(0)
     others = np.column_stack([rng.permutation(column) + column.std() for column in people.T])
@@ -237,7 +230,7 @@ def _mixed(domain: str) -> tuple[Floats, Floats]:
 
 
 def _scorer(domain: str) -> Scorer:
-    """One by the people of the domain's reference, with a judge that knows the others of ``_mixed``."""
+    """A scorer with the people of the domain's reference and a judge trained against the others of ``_mixed``."""
     values, is_people = _mixed(domain)
     people, others = values[is_people == 1], values[is_people == 0]
     names = [str(number) for number in range(len(people))]
@@ -257,7 +250,7 @@ def _alike(first: Floats, second: Floats) -> bool:
 
 
 def _sent(part: Any, who: str) -> Any:
-    """The part as it comes out of the journey to a worker process."""
+    """The part after pickling for a worker process."""
     return _tried(lambda: pickle.loads(pickle.dumps(Carried(part))).part, f"{who} cannot be sent to a worker process")
 
 

@@ -1,25 +1,24 @@
-"""Text from files, programs and models is data: made safe to be shown on a terminal, and to stand in a model's prompt."""
+"""Untrusted text: makes it safe for terminals, notebooks and prompts, removes reasoning of models, and protects secrets."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# What nobody sees although Python calls it printable: fillers, joiners and the selectors in which text can be hidden.
-_UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
-_HIDDEN = re.compile(f"[{_UNSEEN}]")
+# Invisible characters that Python calls printable: fillers, joiners and the variation selectors in which text can be hidden.
+_HIDDEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _BLANKS = frozenset(" \n\t\u00a0")
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,:#()-]{0,79}")
 _OPEN = re.compile(r"--- data: (.+) ---")
 _PREFIX = "| "
-# Chat templates give these a meaning of their own: <|im_start|>, <start_of_turn>, </s>, <<SYS>>, [INST], …
+# Control tokens of chat templates: <|im_start|>, <start_of_turn>, </s>, <<SYS>>, [INST], …
 _TEMPLATE = re.compile(
     r"<(?=[|\uff5c])|<(?=<?/?[A-Za-z_][\w:-]*>)|(?<=[|\uff5c])(?=>)"
     r"|\[(?=/?(?:INST|SYS|SYSTEM(?:_PROMPT)?|(?:AVAILABLE_)?TOOLS?(?:_\w+)?|UNUSED_TOKEN_\d+|gMASK|CLS|SEP|MASK|PAD|UNK|BOS|EOS)\])"
 )
 
-_ADDRESS_LOGIN = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*:/{1,2})[^\s/@?#]+@")  # a path has lost one of the slashes
+_ADDRESS_LOGIN = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*:/{1,2})[^\s/@?#]+@")  # Path() removes one of the slashes
 _NAMED_SECRET = re.compile(
     r"(?i)\b((?:api[_-]?key|secret|password|passwd)[\"']?\s*[=:]\s*[\"']?|(?:token|signature)=|bearer\s+)[^\s&\"'#,;]{4,}"
 )
@@ -31,7 +30,14 @@ def plain(text: str) -> str:
     """The text with every character that could steer a terminal (control, bidirectional, invisible) written as an escape."""
     if text.isprintable() and not _HIDDEN.search(text):
         return text
-    return "".join(_shown(char) for char in text)
+    shown = []
+    for char in text:
+        code = ord(char)
+        if char in _BLANKS or (char.isprintable() and not _HIDDEN.match(char)):
+            shown.append(char)
+        else:
+            shown.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    return "".join(shown)
 
 
 def one_line(text: str) -> str:
@@ -39,27 +45,18 @@ def one_line(text: str) -> str:
     return plain(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def _shown(char: str) -> str:
-    return char if char in _BLANKS or (char.isprintable() and not _HIDDEN.match(char)) else _escaped(char)
-
-
-def _escaped(char: str) -> str:
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 # --- in prompts
 
 
 def quoted(label: str, text: str, longest: int = 8_000) -> str:
-    """``text`` as a block of data for a prompt, which nothing in it can close or imitate.
+    """``text`` as a block of data for a prompt, which its content cannot close or imitate.
 
-    Between the two border lines every line begins with "| "; all line ends of Unicode count as such. Control, bidirectional and
-    invisible characters are written as escapes, and a blank is put into chat-template tokens (``< |im_start|>``). Of ``text`` the
-    first ``longest`` characters are kept; the closing line then says how many were cut. Equal arguments give equal blocks.
+    Between the two border lines every line begins with "| "; all Unicode line ends count. Control, bidirectional and invisible characters
+    are written as escapes, and a blank is inserted into chat-template tokens (``< |im_start|>``). ``text`` is cut to ``longest``
+    characters; the closing line then says how many were cut. Equal arguments give equal blocks.
 
     Raises:
-        ValueError: the label is not 1 to 80 letters, digits and simple signs: it is the caller's own words, never content.
+        ValueError: the label is not 1 to 80 letters, digits and simple signs: it must be a constant of the caller, not content.
     """
     if not _LABEL.fullmatch(label):
         raise ValueError(f"label {label!r:.100}: expected 1 to 80 letters, digits, blanks or simple signs; content belongs into the text")
@@ -70,7 +67,7 @@ def quoted(label: str, text: str, longest: int = 8_000) -> str:
 
 
 def split_blocks(prompt: str) -> tuple[str, list[tuple[str, str]]]:
-    """A prompt taken apart again: the text outside its blocks, and (label, text as quoted) of each block.
+    """Parse a prompt: the text outside its blocks, and (label, text as quoted) of each block.
 
     Raises:
         ValueError: a block is not closed, or a line in it lacks the prefix.
@@ -103,7 +100,7 @@ def _block(label: str, lines: Iterable[str]) -> str:
 
 
 def without_secrets(text: str, values: Iterable[str] = ()) -> str:
-    """The text without logins in addresses, without what looks like a key, and without each of ``values`` (of 8 characters or more)."""
+    """The text without logins in addresses, without anything like a key, and without each of ``values`` (of 8 characters or more)."""
     for value in sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True):
         text = text.replace(value, "***")
     text = _ADDRESS_LOGIN.sub(r"\1***@", text)

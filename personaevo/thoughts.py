@@ -1,4 +1,4 @@
-"""What a model says without what it thought: blocks of thought, and the channels of open models, are removed before anything is read."""
+"""Removes reasoning from the answers of models: thinking blocks, and the analysis channels of open models."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _SAID = "final"
 
 
 class Parted(NamedTuple):
-    """What was said, and whether there were thoughts beside it."""
+    """The answer without reasoning, and whether there was any reasoning."""
 
     said: str
     thought: bool
 
 
 def parted(text: str) -> Parted:
-    """The text without thoughts. Blocks from an opening to a closing tag are removed. So is all text before a closing tag without an
-    opening one, and all text after an opening tag that is never closed."""
+    """The text without reasoning. Blocks from an opening to a closing tag are removed, and so is all text before a closing tag without an
+    opening one and all text after an opening tag that is never closed."""
     channels = list(_CHANNEL.finditer(text))
     if channels:
         last = channels[-1]
@@ -46,7 +46,7 @@ def _without(text: str, tags: re.Pattern[str]) -> str:
                 kept.append(text[at : tag.start()])
             inside = True
             continue
-        if not inside:  # nothing opened it: all before it is thought
+        if not inside:  # a closing tag without an opening one: all text before it is reasoning
             kept.clear()
         at, inside = tag.end(), False
     return "".join(kept if inside else [*kept, text[at:]])

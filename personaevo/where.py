@@ -1,4 +1,4 @@
-"""The ``where`` language: a condition on named values, such as ``words_per_turn < 6 and pushback_rate > 0.2``.
+"""The ``where`` language: conditions on named values, such as ``words_per_turn < 6 and pushback_rate > 0.2``.
 
     condition  = all {"or" all}
     all        = part {"and" part}
@@ -6,8 +6,8 @@
     comparison = value (("<" | "<=" | ">" | ">=" | "==" | "!=") value)+ | value ["not"] "in" "(" value {"," value} ")"
     value      = name | number | text in single or double quotes
 
-Numbers compare with numbers, texts with texts and only by ``==``, ``!=`` and ``in``; every comparison involves a name. Text is read by
-the parser below and nothing else: it never becomes Python or SQL.
+Numbers compare with numbers; texts compare with texts, only by ``==``, ``!=`` and ``in``. Every comparison involves a name. Only the parser
+below reads the text: it is never evaluated as Python or SQL.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DEEPEST = 50
 
 Values = Mapping[str, float | str | None]
 Columns = Mapping[str, NDArray[Any]]
-Truths = tuple[Any, Any]  # where it certainly holds, and where it certainly fails; elsewhere it is unknown
+Truths = tuple[Any, Any]  # masks of rows where the condition holds and where it fails; it is unknown in other rows
 _ORDERINGS: Mapping[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _COMPARISONS = {"==": operator.eq, "!=": operator.ne, **_ORDERINGS}
 _KEYWORDS = ("and", "or", "not", "in")
@@ -43,43 +43,43 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition that was read by ``parse``; ``text`` is what it was read from.
+    """A condition parsed from ``text``.
 
-    A name that is missing, None or NaN is unknown, and so is every comparison with it. ``not`` unknown is unknown; ``and`` and ``or`` are
-    unknown where it matters (Kleene's logic). Unknown does not match.
+    A name that is missing, None or NaN is unknown, and so is every comparison with it. ``not``, ``and`` and ``or`` follow Kleene's
+    three-valued logic. Unknown does not match.
 
-    Many rows are asked at a time: ``columns`` maps names to arrays of ``count`` values, numbers as floats (NaN is unknown), text as
-    objects (None is unknown).
+    Evaluation is vectorized: ``columns`` maps names to arrays of ``count`` values, numbers as floats (NaN is unknown), text as objects
+    (None is unknown).
     """
 
     text: str
     _root: _Node
-    _parts: tuple[tuple[str, _Node], ...]  # what "and" joins, as it was written
+    _parts: tuple[tuple[str, _Node], ...]  # the operands of a top-level "and", as written
 
     def matches(self, values: Values) -> bool:
-        """Whether the condition certainly holds for one row."""
+        """Whether the condition holds for one row."""
         known = {name: value for name, value in values.items() if value is not None}
         return bool(self.mask({name: column([value]) for name, value in known.items()}, 1)[0])
 
     def mask(self, columns: Columns, count: int) -> NDArray[np.bool_]:
-        """Where it certainly holds: one boolean for each row."""
+        """The rows where the condition holds."""
         return _whole(self._root.truths(columns)[0], count)
 
     def excluded(self, columns: Columns, count: int) -> NDArray[np.bool_]:
-        """Where it certainly fails, whatever the values not known yet will be."""
+        """The rows where the condition fails for any values of the unknown names."""
         return _whole(self._root.truths(columns)[1], count)
 
     def parts(self, columns: Columns, count: int) -> list[tuple[str, int]]:
-        """The parts that "and" joins, as written, each with the number of rows that it alone matches."""
+        """The operands of a top-level "and", as written, each with the number of rows that it alone matches."""
         return [(text, int(_whole(node.truths(columns)[0], count).sum())) for text, node in self._parts]
 
 
 def parse(text: str, kinds: Mapping[str, type]) -> Where:
-    """Read a condition. ``kinds`` has every name that may occur: ``str`` is text, any other type a number.
+    """Parse a condition. ``kinds`` has all allowed names: ``str`` is text, any other type a number.
 
     Raises:
         ConfigError: the text is longer than 2,000 characters, nested deeper than 50 parentheses, or not a condition on these names;
-            one line with the character (from 1), what is there and what was expected.
+            one line with the position (from 1), the problem and what was expected.
     """
     if len(text) > LONGEST:
         raise ConfigError(f"where: {len(text):,} characters; at most {LONGEST:,} are allowed: make it shorter")
@@ -87,7 +87,7 @@ def parse(text: str, kinds: Mapping[str, type]) -> Where:
 
 
 def column(values: Sequence[float | str | None]) -> NDArray[Any]:
-    """The values of one name as ``Where`` takes them: objects if there is text among them, else floats."""
+    """The values of one name as an array for ``Where``: of objects if some are text, else of floats."""
     if any(isinstance(value, str) for value in values):
         return np.array(values, dtype=object)
     return np.array([math.nan if value is None else value for value in values], dtype=float)
@@ -97,19 +97,12 @@ def _whole(truth: Any, count: int) -> NDArray[np.bool_]:
     return np.array(np.broadcast_to(truth, count))
 
 
-# --- what is evaluated
-
-
-class _Node:
-    __slots__ = ()
-
-    def truths(self, columns: Columns) -> Truths:
-        raise NotImplementedError
+# --- the syntax tree
 
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A name, or what the expression itself says."""
+    """A name or a constant."""
 
     kind: str
     name: str | None = None
@@ -121,7 +114,7 @@ class _Value:
 
 
 @dataclass(frozen=True, slots=True)
-class _Compare(_Node):
+class _Compare:
     left: _Value
     sign: str
     right: _Value
@@ -143,7 +136,7 @@ def _known(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Not(_Node):
+class _Not:
     part: _Node
 
     def truths(self, columns: Columns) -> Truths:
@@ -152,8 +145,8 @@ class _Not(_Node):
 
 
 @dataclass(frozen=True, slots=True)
-class _Join(_Node):
-    """``decisive`` is what one part needs to decide the whole: False for ``and``, True for ``or``."""
+class _Join:
+    """An ``and`` or ``or``; ``decisive`` is the value of one operand that decides the whole: False for ``and``, True for ``or``."""
 
     decisive: bool
     parts: tuple[_Node, ...]
@@ -165,11 +158,14 @@ class _Join(_Node):
         return reduce(operator.and_, holds), reduce(operator.or_, fails)
 
 
+_Node = _Compare | _Not | _Join
+
+
 def _joined(decisive: bool, parts: list[_Node]) -> _Node:
     return parts[0] if len(parts) == 1 else _Join(decisive, tuple(parts))
 
 
-# --- reading
+# --- the parser
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +176,16 @@ class _Token:
 
 
 class _Parser:
-    """Recursive descent; the one recursion is a parenthesis, and those are counted."""
+    """Recursive descent; only parentheses recurse, and their depth is limited."""
 
     def __init__(self, text: str, kinds: Mapping[str, type]) -> None:
         self._text = text
         self._tokens = [_Token(match.lastgroup or "", match[0], match.start() + 1) for match in _TOKEN.finditer(text)]
         self._end = _Token("end", "", len(text) + 1)
         self._kinds = kinds
+        self._names = ", ".join(list(kinds)[:20]) + (", …" if len(kinds) > 20 else "")
         self._next = self._depth = 0
-        self._written: dict[int, str] = {}  # how each part was written, by the identity of its node
+        self._written: dict[int, str] = {}  # the text of each operand, by the id of its node
 
     def whole(self) -> Where:
         node = self._condition()
@@ -255,7 +252,7 @@ class _Parser:
 
     def _pair(self, left: _Value, sign: _Token, right: _Value) -> _Node:
         if left.name is None and right.name is None:
-            raise self._error("two constants are compared", f"one side must be a name: {self._names()}", sign)
+            raise self._error("two constants are compared", f"one side must be a name: {self._names}", sign)
         if left.kind != right.kind:
             raise self._error(f"a {left.kind} is compared with a {right.kind}", "compare numbers with numbers, text with text", sign)
         if left.kind == "text" and sign.text in _ORDERINGS:
@@ -278,13 +275,9 @@ class _Parser:
     def _named(self, token: _Token) -> _Value:
         if token.text not in self._kinds:
             close = difflib.get_close_matches(token.text, list(self._kinds), 3)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"names are: {self._names()}"
+            hint = f"did you mean {' or '.join(close)}?" if close else f"names are: {self._names}"
             raise self._error(f"there is no name {token.text[:40]!r}", hint, token)
         return _Value("text" if self._kinds[token.text] is str else "number", name=token.text)
-
-    def _names(self) -> str:
-        names = list(self._kinds)
-        return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
 
     # tokens
 

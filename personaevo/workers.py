@@ -1,8 +1,8 @@
-"""Worker processes: roll-outs are submitted, futures come back. One job means this process; results are the same.
+"""Worker processes: dialogues and final-table draws are submitted, futures come back. One job runs in this process; results are the same.
 
-Any ``concurrent.futures.Executor`` may take the place of the processes that are started here: a Dask client's, a Ray cluster's
-(``personaevo.backends``), one's own. What a worker gets is a function of this package and its argument, both pickled, and once whatever
-they share with other work (``personaevo.shipping``).
+Any ``concurrent.futures.Executor`` can replace the processes started here: a Dask client's, a Ray cluster's (``personaevo.backends``) or
+the caller's. A worker receives a function of this package and its argument, both pickled; data that several pieces of work share is sent
+to each worker once (``personaevo.shipping``).
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ _LOST = {"KilledWorker", "WorkerCrashedError", "NodeDiedError", "OwnerDiedError"
 
 
 class LostError(Exception):
-    """The worker that had a piece of work is gone. The work can be given to another; never seen outside of the package."""
+    """The worker that had a piece of work is gone; the work can be submitted again. Internal to the package."""
 
 
 def processors() -> int:
-    """Processors this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(parent: int) -> None:
-    """A worker's start. Ctrl-C is for the parent, which ends its workers in order; if the parent is killed, they end by themselves."""
+def _initialize(parent: int) -> None:
+    """Initialize a worker. It ignores Ctrl-C, on which the parent stops its workers in order, and exits if the parent is killed."""
+
+    def exit_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
     close_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_WATCH_SECONDS)
-    os._exit(1)
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C, not even before their initializer has run; this one sees it afterwards."""
-    resource_tracker.ensure_running()  # or it would be started inside, and let the signals through
+    """Processes started inside the block never receive Ctrl-C, even before their initializer runs; this process receives it afterwards."""
+    resource_tracker.ensure_running()  # else it starts inside the block, and unblocks the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -69,7 +69,7 @@ def _interrupts_held() -> Iterator[None]:
 
 @dataclass
 class _Sending:
-    """A piece of work under way, how often it was sent, and what is told of it."""
+    """A submitted piece of work, how often it was sent, and its outcome."""
 
     function: Callable[[Any], Any]
     packed: Packed
@@ -78,17 +78,17 @@ class _Sending:
 
 
 class Workers:
-    """A context manager around an executor: the one that is ``given``, which is not ended here, or loky's (needs no ``__main__`` guard,
-    works in notebooks). Several threads may submit."""
+    """A ``WorkerPool`` of processes: a context manager around the ``given`` executor, which is not shut down here, or one of loky (which
+    needs no ``__main__`` guard and works in notebooks). Thread-safe."""
 
     def __init__(self, jobs: int | None, given: Executor | None = None) -> None:
         self.jobs = jobs or processors()
         self._given = given
         self._executor: Any = None
-        self._of: WeakKeyDictionary[Future[Any], Any] = WeakKeyDictionary()  # the executor that a future is of
+        self._of: WeakKeyDictionary[Future[Any], Any] = WeakKeyDictionary()  # the executor of a future
         self._lock = threading.RLock()
         self._packer = Packer()
-        self._sender = ThreadPoolExecutor(1, "sender")  # sends again; an executor's own thread, which brings an answer, must not submit
+        self._sender = ThreadPoolExecutor(1, "sender")  # for resending: an executor's own thread, which delivers answers, must not submit
         self._over = self._worked = False
 
     def __enter__(self) -> Self:
@@ -97,10 +97,10 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._over = True
         self._sender.shutdown(wait=False, cancel_futures=True)
-        self.stop(kill=kind is not None and self._worked)  # loky writes a traceback where it is killed with work that it has not begun
+        self.stop(kill=kind is not None and self._worked)  # loky prints a traceback if it is killed with work not begun
 
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
-        """Runs ``function(work)`` somewhere; with one job, here and now. Its outcome is that of ``result``."""
+        """Run ``function(work)`` in a worker; with one job, at once in this process. Get the outcome with ``result``."""
         self._worked = True
         return self._submit(function, work)
 
@@ -109,7 +109,7 @@ class Workers:
             done: Future[Any] = Future()
             done.set_result(function(work))
             return done
-        if isinstance(function, partial):  # its arguments are what all its work shares
+        if isinstance(function, partial):  # its arguments are shared by all its work
             function, work = called, (function, work)
         with self._lock:
             sending = _Sending(function, self._packer.pack(work))
@@ -123,16 +123,16 @@ class Workers:
         sent.add_done_callback(partial(self._answered, sending))
 
     def _answered(self, sending: _Sending, sent: Future[Any]) -> None:
-        """Takes in an answer, in whichever thread brings it. It must not wait for the lock, whose holder may wait for this thread."""
+        """Handle an answer, in the thread that delivers it. Must not take the lock, since its holder may wait for this thread."""
         try:
             found = sent.result()
-        except BaseException as error:  # noqa: BLE001 - raised by ``result``, in the thread that asks
+        except BaseException as error:  # noqa: BLE001 - raised by ``result``, in the caller's thread
             sending.outcome.set_exception(error)
             return
         if not isinstance(found, Lacking):
             sending.outcome.set_result(found)
             return
-        with suppress(RuntimeError):  # it is over: nobody waits for the outcome
+        with suppress(RuntimeError):  # shut down: the outcome is not needed
             self._sender.submit(self._send_again, sending, found.worker)
 
     def _send_again(self, sending: _Sending, worker: str) -> None:
@@ -140,39 +140,41 @@ class Workers:
             with self._lock:
                 if not self._over:
                     self._send(sending, self._packer.again(sending.packed, worker, sending.tries))
-        except Exception as error:  # noqa: BLE001 - raised by ``result``, in the thread that asks
+        except Exception as error:  # noqa: BLE001 - raised by ``result``, in the caller's thread
             sending.outcome.set_exception(error)
 
     def _begun(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         if self._given is not None:
-            return self._handed(self._given, function, work)
+            try:
+                return self._given.submit(function, work)
+            except (BrokenExecutor, RuntimeError) as error:
+                raise WorkerError(f"the given executor takes no more work: {str(error)[:200]}; give one that runs") from None
         try:
             return self._sent(function, work)
-        except BrokenExecutor:  # a worker was lost since; what was under way says so itself
+        except BrokenExecutor:  # a worker was lost since; the futures of its work report that themselves
             self.stop(kill=True)
-            return self._sent(function, work)
-        except ShutdownExecutorError:  # loky's executor is one per process: another search in this process ended it
+        except ShutdownExecutorError:  # another search in this process shut it down
             self._executor = None
-            return self._sent(function, work)
+        return self._sent(function, work)
 
     def warm_up(self, function: Callable[[Any], Any], work: Any) -> None:
-        """Starts the worker processes and runs ``function(work)`` in them, without waiting; does nothing for a given executor."""
+        """Start the worker processes and run ``function(work)`` in them, without waiting; does nothing for a given executor."""
         if self._given is None and self.jobs > 1:
             for _ in range(self.jobs):
                 self._submit(function, work)
 
     def result(self, future: Future[Any]) -> Any:
-        """The future's result, when it is there.
+        """Wait for the future's result.
 
         Raises:
-            LostError: its worker is lost. Where the executor cannot go on then, it is ended; the next ``submit`` starts another.
-            WorkerError: the worker does not run what this process does.
+            LostError: its worker is lost. An executor that cannot continue is shut down; the next ``submit`` starts another.
+            WorkerError: the worker runs another version than this process.
         """
         try:
             return future.result()
         except (BrokenExecutor, CancelledError) as error:
             with self._lock:
-                if self._executor is self._of.get(future):  # not another one that was started since
+                if self._executor is self._of.get(future):  # not one started since
                     self.stop(kill=True)
             raise LostError from error
         except Exception as error:
@@ -183,52 +185,40 @@ class Workers:
             raise
 
     def twice(self, function: Callable[[Any], Any], work: Any) -> Any:
-        """The result of ``function(work)``, tried once more where its worker was lost.
+        """The result of ``function(work)``, tried once more if its worker is lost.
 
         Raises:
-            WorkerError: it was lost again.
+            WorkerError: the second worker is lost as well.
         """
-        for _ in range(2):
-            with suppress(LostError):
-                return self.result(self.submit(function, work))
-        raise WorkerError(LOST_TWICE)
+        return self.map(function, [work])[0]
 
     def map(self, function: Callable[[Any], Any], works: Sequence[Any]) -> list[Any]:
-        """The results of ``function(work)`` for all works, in order. What a lost worker spoiled is done once more, each alone.
+        """The results of ``function(work)`` for all works, in order. Work of a lost worker is done once more, one piece at a time.
 
         Raises:
-            WorkerError: workers were lost again.
+            WorkerError: a worker is lost again.
         """
         found: list[Any] = []
         for work, future in zip(works, [self.submit(function, work) for work in works], strict=True):
             try:
                 found.append(self.result(future))
             except LostError:
-                found.append(self._again(function, work))
+                try:
+                    found.append(self.result(self.submit(function, work)))
+                except LostError:
+                    raise WorkerError(LOST_TWICE) from None
         return found
-
-    def _again(self, function: Callable[[Any], Any], work: Any) -> Any:
-        try:
-            return self.result(self.submit(function, work))
-        except LostError:
-            raise WorkerError(LOST_TWICE) from None
-
-    def _handed(self, given: Executor, function: Callable[[Any], Any], work: Any) -> Future[Any]:
-        try:
-            return given.submit(function, work)
-        except (BrokenExecutor, RuntimeError) as error:
-            raise WorkerError(f"the executor that was given takes no more work: {str(error)[:200]}; give one that runs") from None
 
     def _sent(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         if self._executor is None:
-            # not loky's reusable one, which is the same for a whole process: two searches at a time would end each other's workers
-            self._executor = ProcessPoolExecutor(self.jobs, timeout=_IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),))
+            # not loky's reusable executor, of which a process has one: two concurrent searches would stop each other's workers
+            self._executor = ProcessPoolExecutor(self.jobs, timeout=_IDLE_SECONDS, initializer=_initialize, initargs=(os.getpid(),))
         with _interrupts_held():
             future: Future[Any] = self._executor.submit(function, work)
         return future
 
     def stop(self, *, kill: bool) -> None:
-        """Ends the worker processes, at once if ``kill``; the next ``submit`` starts new ones."""
+        """Stop the worker processes, at once with ``kill``; the next ``submit`` starts new ones."""
         with self._lock:
             if self._executor is not None:
                 self._executor.shutdown(wait=True, kill_workers=kill)

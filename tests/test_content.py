@@ -109,6 +109,24 @@ def test_wording_that_lacks_something_names_it(clinic: Path) -> None:
         definitions.domain(str(clinic))
 
 
+@pytest.mark.parametrize(
+    ("kind", "row", "message"),
+    [
+        ("feature", {"name": "sarcasm_rate", "kind": "lexicon"}, "nothing plays the dial of .* the feature 'sarcasm_rate'"),
+        ("dial", {"name": "stubbornness"}, "nothing plays the dial 'stubbornness'"),
+    ],
+)
+def test_a_dial_that_nothing_plays_is_refused(kind: str, row: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = content.toml("fitness", "features.toml")
+    monkeypatch.setattr(content, "toml", lambda *_: {**table, kind: [*table[kind], row]})
+    definitions.behaviors.cache_clear()
+    try:
+        with pytest.raises(ContentError, match=message):
+            definitions.dials.__wrapped__()
+    finally:
+        definitions.behaviors.cache_clear()
+
+
 def test_domain_file_of_the_wrong_form_names_the_field(clinic: Path) -> None:
     path = clinic / "domain.toml"
     path.write_text(path.read_text(encoding="utf-8").replace('opens = "user"', 'opens = "nobody"'), encoding="utf-8")

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 # From the bottom up. A module or package of one layer may import those of the layers before its own, and nothing beside it.
 LAYERS = (
     {"errors"},
-    {"notebook"},
+    {"notebook", "chat"},
     {"records", "secrecy", "text", "thoughts", "gguf", "quiet"},
     {"model_spec", "shipping"},
     {"content", "config", "measure", "where", "workers", "crew"},
@@ -51,6 +51,7 @@ OWNERS = {
     "sacrebleu": "refine.measures",
     "sentence_transformers": "refine.measures",
     "bert_score": "refine.measures",
+    "httpx2": "simulate.partners",
     "openai": "models",
     "anthropic": "models",
     "xllamacpp": "models",

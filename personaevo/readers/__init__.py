@@ -1,8 +1,6 @@
-"""Files in: tasks and dialogues, in this project's layout and in those that people have, τ²-bench and tau-usi among them, read
-without importing any.
+"""Readers of tasks and dialogues, in this project's layout and in other common ones, such as τ²-bench and tau-usi (neither is imported).
 
-Whatever is wrong with a file is an ``InputError`` in one line: which file, where in it, what was expected, what was
-there.
+A problem with a file is an ``InputError`` in one line: the file, the place in it, what was expected and what was found.
 """
 
 from personaevo.readers.dialogues import Logs, read_dialogues, read_logs

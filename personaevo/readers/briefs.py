@@ -1,15 +1,15 @@
-"""Instructions of τ²-bench that are one text ("You are playing the role of …", "**Your goal:** …"): why the user calls."""
+"""Finds the user's goal in τ²-bench instructions that are one text ("You are playing the role of …", "**Your goal:** …")."""
 
 from __future__ import annotations
 
 import re
 
-from personaevo.readers import wording
+from personaevo.readers.wording import goal, sentences, trouble, wishes
 
 _HEADING = re.compile(r"^[ \t]*(?:\*\*(?P<bold>[^*\n]{1,120}?)(?::\*\*|\*\*:)|#+ *(?P<title>[^\n]+))", re.MULTILINE)
 _BULLET = re.compile(r"^[ \t]*(?:[-*•]|\d+[.)]) +", re.MULTILINE)
 _LIST = re.compile(r"\bto:\s*\n((?:[ \t]*(?:[-*•]|\d+[.)]) [^\n]+(?:\n|$))+)")
-# What tells the simulator who it is, and how to behave, is no reason to call.
+# Sentences that tell the simulator its role or behavior have no goal.
 _ROLE = re.compile(
     r"^(?:you are (?:now |currently )?(?:playing|acting|on the line|a customer|the (?:customer|user))\b|your character (?:is|:)"
     r"|(?:only|don't|do not|never|always|here are|if) |you have access to )",
@@ -22,34 +22,37 @@ _SECOND = (
     (re.compile(r"\bI(?:['\u2019]m| am)\b"), "you are"), (re.compile(r"\bI\b"), "you"),
     (re.compile(r"\bmy\b", re.IGNORECASE), "your"), (re.compile(r"\bme\b"), "you"),
 )  # fmt: skip
-_WORDS = 3  # "get help", "know why": of a goal with fewer words nobody knows what it is about
+_WORDS = 3  # of a specific goal; "get help" and "know why" are not
 _WHERE = ("goal", "situation", "character")
 
 
 def is_brief(text: str) -> bool:
-    """Whether instructions have headings, or tell the simulator its role first."""
+    """Whether instructions have headings, or begin with the simulator's role."""
     return bool(_HEADING.search(text) or _ROLE.match(text.strip()))
 
 
-def goal(text: str) -> str:
-    """The goal in the instructions, as a phrase that completes "I want to …": the first wish of the goal, the situation, the character, or
-    of what is said first (without headings: of the whole text) that says what it is about; where there is none, what is the matter.
+def goal_of_brief(text: str) -> str:
+    """The goal in the instructions, as a phrase that completes "I want to …": the first specific wish in the sections goal, situation and
+    character, or in the opening line (without headings: in the whole text); failing that, the reason of the call.
     """
     parts = _sections(text)
     own = [_plain(parts[name]) for name in _WHERE if name in parts]
-    told = [_wished(parts["goal"])] if "goal" in parts else []
-    told += [*own, _opening(text), *([] if own else [_plain(text)])]
-    goals = (wording.goal(part)[0] for part in told if wording.wishes(part))
-    return next((goal for goal in goals if len(goal.split()) >= _WORDS), wording.trouble(_matter(own or [_plain(text)])))
+    candidates = [_wished(parts["goal"])] if "goal" in parts else []
+    candidates += [*own, _opening(text), *([] if own else [_plain(text)])]
+    goals = (goal(part)[0] for part in candidates if wishes(part))
+    told = own or [_plain(text)]
+    why = next((match.group("why") for part in told if (match := _BECAUSE.search(part))), None)
+    reason = why or next((part for part in told if part), "You have a question.")
+    return next((one for one in goals if len(one.split()) >= _WORDS), trouble(reason))
 
 
-def plain(text: str) -> str:
-    """The text without marks for bold type and headings."""
+def without_markdown(text: str) -> str:
+    """The text without Markdown marks for bold type and headings."""
     return re.sub(r"\*\*|^#+ *|^-{3,}$", "", text, flags=re.MULTILINE)
 
 
 def _sections(text: str) -> dict[str, str]:
-    """The text under the first heading for the goal, for the situation and for the character, by these names."""
+    """The text under the first heading for each of goal, situation and character, by these names."""
     found: dict[str, str] = {}
     heads = list(_HEADING.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
@@ -63,15 +66,14 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _plain(part: str) -> str:
-    """Sentences, each bullet one, without those that tell the simulator who it is."""
-    joined = _LIST.sub(lambda match: f"to {', '.join(_items(match.group(1)))}.\n", plain(part))
-    lines = wording.sentences(_BULLET.sub("", joined))
+    """The sentences of a section, one for each bullet, without those that tell the simulator its role."""
+
+    def listed(match: re.Match[str]) -> str:
+        items = [_BULLET.sub("", line).strip(" .;") for line in match.group(1).splitlines() if line.strip()]
+        return f"to {', '.join(item[:1].lower() + item[1:] for item in items)}.\n"
+
+    lines = sentences(_BULLET.sub("", _LIST.sub(listed, without_markdown(part))))
     return "\n".join(line for line in lines if not _ROLE.match(line) and not _NAMED.match(line))
-
-
-def _items(listed: str) -> list[str]:
-    items = [_BULLET.sub("", line).strip(" .;") for line in listed.splitlines() if line.strip()]
-    return [item[:1].lower() + item[1:] for item in items]
 
 
 def _wished(part: str) -> str:
@@ -84,15 +86,9 @@ def _wished(part: str) -> str:
 
 
 def _opening(text: str) -> str:
-    """What the user is to say first, as if it were told to them."""
-    match = _OPENING.search(plain(text))
+    """The user's first words, if the instructions quote them, in the second person."""
+    match = _OPENING.search(without_markdown(text))
     said = match.group("said") if match else ""
     for pattern, word in _SECOND:
         said = pattern.sub(word, said)
     return said
-
-
-def _matter(parts: list[str]) -> str:
-    """What is the matter: what follows on "because", else what is told first."""
-    why = next((match.group("why") for part in parts if (match := _BECAUSE.search(part))), None)
-    return why or next((part for part in parts if part), "You have a question.")

@@ -1,4 +1,4 @@
-"""Reads dialogues: logs in the layouts that people have them in, results of τ²-bench, and human runs in the layout of tau-usi."""
+"""Reads dialogues: logs in common layouts, results of τ²-bench, and human runs in the layout of tau-usi."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from personaevo.errors import DialoguesWarning
-from personaevo.readers import files, layouts, tables, tau2
+from personaevo.readers import files, layouts, tau2
 from personaevo.readers.files import Row
 from personaevo.readers.layouts import NoDialoguesError, Roles
 from personaevo.readers.sources import Source, sources
+from personaevo.readers.tables import is_table, table_rows
 from personaevo.records import Dialogue
 from personaevo.thoughts import parted
 
@@ -37,8 +38,7 @@ Given = str | Path | Iterable[str | Path]
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """The dialogues that were read, and what was done with them that whoever gave them should know: what of their turns was left out, and
-    what counts as a turn."""
+    """The dialogues that were read, and notes for the user: which turns were left out, and what counts as a turn."""
 
     dialogues: tuple[Dialogue, ...]
     notes: tuple[str, ...]
@@ -50,27 +50,27 @@ def read_dialogues(given: Given, roles: Mapping[str, str] | None = None) -> list
 
 
 def read_logs(given: Given, roles: Mapping[str, str] | None = None) -> Logs:
-    """The dialogues in a file, in several or in a folder (with those in it), in the order in which they stand there; files by name.
+    """Read the dialogues in a file, in several files or in a folder (recursively), in file order; files by name.
 
-    Understood are JSON and JSON lines, CSV and Parquet (see ``tables``), each also packed (.gz, .bz2, .xz):
+    Formats are JSON and JSON lines, CSV and Parquet (see ``tables``), each also compressed (.gz, .bz2, .xz):
 
     - dialogues: ``{"id", "turns": [{"role", "content"}], "user_id", "source", "domain", "task", "user_kind"}``; turns may also be
-      called messages, conversations (ShareGPT), conversation (WildChat, LMSYS) and so on, and the rest as ``fitness/layouts.toml`` says;
-      one a line, in a list, under keys or by their ids. Ids and people may be numbers; who has no id gets FILE:NUMBER.
-    - a row for each turn (id, role, content, user_id): those of one id are a dialogue, in the order of the rows; without ids, all are one.
+      called messages, conversations (ShareGPT), conversation (WildChat, LMSYS) and so on; ``fitness/layouts.toml`` has all names. One per
+      line, in a list, under keys or by their ids. Ids and people may be numbers; a dialogue without id gets FILE:NUMBER.
+    - one row per turn (id, role, content, user_id): the rows of one id are a dialogue, in their order; without ids, all rows are one.
     - results of τ²-bench, as a file or the folder of a run, and of the first τ-bench (``traj``): user "llm", task = the task's id.
       tau-usi's runs, ``{id: {"conversation": […]}}``: user "human". Of these, spoken turns are kept: no tool calls, tool results,
       set-up messages, commands or stop markers.
 
-    Left out are turns without text and thinking blocks, and turns of a role that neither side hears (system, tool), so that a dialogue may
-    end up without turns. Each message is a turn, also several of one role in a row. ``roles`` tells whose turn a name means ("user",
-    "assistant" or "nobody"), before the table of content. If two of several files have an id in common, ids are FILE:ID. Files of a folder
-    that hold no dialogues are passed over, voice simulations of τ²-bench are left out, each with a ``DialoguesWarning``.
+    Turns without text, thinking blocks, and turns of other roles (system, tool) are left out, so that a dialogue may have no turns. Each
+    message is a turn, also several of one role in a row. ``roles`` maps role names to "user", "assistant" or "nobody", and overrides the
+    content table. If several files have an id in common, ids become FILE:ID. Files of a folder without dialogues are skipped and voice
+    simulations of τ²-bench are left out, each with a ``DialoguesWarning``.
 
     Raises:
-        InputError: a file cannot be read, none holds a dialogue (or only voice), or one is not of the expected form; ids in a file must
-            differ, and no dialogue may have over 10,000 turns or messages, and no turn over 100,000 characters.
-        ConfigError: ``roles`` holds something else.
+        InputError: a file cannot be read, no file has a dialogue (or only voice), or one has another form; ids in a file must be unique,
+            a dialogue may have at most 10,000 turns or messages, and a turn at most 100,000 characters.
+        ConfigError: ``roles`` has other values.
     """
     tally, known = Counter[str](), Roles(roles)
     found: dict[Source, list[Dialogue]] = {}
@@ -83,21 +83,22 @@ def read_logs(given: Given, roles: Mapping[str, str] | None = None) -> Logs:
             if not source.in_folder:
                 raise
             passed.append(error)
+    for problem in _left_out(found, passed, voice):
+        warnings.warn(problem, DialoguesWarning, stacklevel=2)
+    return Logs(tuple(_with_unique_ids(found)), tuple(text.format(tally[key]) for key, text in _NOTES.items() if tally[key]))
+
+
+def _left_out(found: Mapping[Source, list[Dialogue]], passed: list[NoDialoguesError], voice: list[str]) -> list[str]:
+    """Warnings about files and simulations that were left out. Raises InputError if no dialogue remains."""
     count = sum(map(len, found.values()))
-    if not count and passed:
-        raise passed[0]
     if not count:
-        raise files.fault(next(iter(found)).path, "", f"{tau2.told(voice, 0)}; give text runs")
-    if passed:
-        more = f"files hold no dialogues and are passed over: {len(passed):,} (the first: {str(passed[0])[:200]})"
-        warnings.warn(more, DialoguesWarning, stacklevel=2)
-    if voice:
-        warnings.warn(tau2.told(voice, count), DialoguesWarning, stacklevel=2)
-    return Logs(tuple(_told_apart(found)), tuple(text.format(tally[key]) for key, text in _NOTES.items() if tally[key]))
+        raise passed[0] if passed else files.fault(next(iter(found)).path, "", f"{tau2.told(voice, 0)}; give text runs")
+    skipped = f"files hold no dialogues and are passed over: {len(passed):,} (the first: {str(passed[0])[:200]})" if passed else ""
+    return [text for text in (skipped, tau2.told(voice, count) if voice else "") if text]
 
 
-def _told_apart(found: Mapping[Source, list[Dialogue]]) -> Iterator[Dialogue]:
-    """The dialogues of all files, with ids that differ."""
+def _with_unique_ids(found: Mapping[Source, list[Dialogue]]) -> Iterator[Dialogue]:
+    """The dialogues of all files, with unique ids."""
     ids = Counter(dialogue.id for dialogues in found.values() for dialogue in dialogues)
     alike = any(count > 1 for count in ids.values())
     for source, dialogues in found.items():
@@ -107,7 +108,7 @@ def _told_apart(found: Mapping[Source, list[Dialogue]]) -> Iterator[Dialogue]:
 
 @dataclass
 class _Reader:
-    """Reads one source; counts in ``tally`` what it did, and adds to ``voice`` where simulations without text stand."""
+    """Reads one source; counts changes in ``tally``, and adds the places of simulations without text to ``voice``."""
 
     source: Source
     roles: Roles
@@ -135,7 +136,7 @@ class _Reader:
         return [dialogue for dialogue, _ in found]
 
     def _file(self) -> _Found:
-        loaded = tables.rows(self.path) if tables.is_table(self.path) else files.load(self.path)
+        loaded = table_rows(self.path) if is_table(self.path) else files.load(self.path)
         if not isinstance(loaded, Row):
             return self._rows(loaded)
         listed = isinstance(loaded.value, list)
@@ -157,7 +158,7 @@ class _Reader:
                     yield from self._object(row, deep)
 
     def _object(self, row: Row, deep: int) -> _Found:
-        """The dialogues of an object: its layout shows in its keys."""
+        """The dialogues of an object, whose keys identify its layout."""
         value = layouts.unpacked(files.fields(row, self.path))
         key = layouts.turns_key(value)
         if tau2.is_results(value):
@@ -175,7 +176,7 @@ class _Reader:
             yield from self._inside(row, deep)
 
     def _inside(self, row: Row, deep: int) -> _Found:
-        """The dialogues in the lists and objects that an object holds."""
+        """The dialogues in lists and objects inside an object."""
         within = {
             key: value for key, value in row.value.items()
             if layouts.is_dialogues(value) or (isinstance(value, dict) and deep < _DEEPEST and _holds(value, deep + 1))
@@ -188,8 +189,8 @@ class _Reader:
             yield from self._rows(entries, deep + 1)
 
     def _gathered(self, rows: Iterable[Row]) -> _Found:
-        """The dialogues of rows that are a turn each."""
-        order = (*(name for name in layouts.keys().id if name != "id"), "id")  # "id" may be the turn's own beside the dialogue's
+        """The dialogues of rows that are one turn each."""
+        order = (*(name for name in layouts.keys().id if name != "id"), "id")  # "id" last: it may be the id of the turn
         grouped: dict[str | None, list[Row]] = {}
         for row in rows:
             key = layouts.first(files.fields(row, self.path), order)
@@ -209,7 +210,7 @@ class _Reader:
         return self._record(row, files.entries(row, key, self.path, MAX_TURNS), own=key == "turns")
 
     def _record(self, row: Row, turns: list[Row], *, own: bool) -> tuple[Dialogue, str]:
-        """The dialogue of a row; of the project's ``own`` layout all fields are checked, of others those that do not fit are left out."""
+        """The dialogue of a row. In the project's ``own`` layout all fields are checked; in others invalid ones are left out."""
         self.count += 1
         given = row.value
         id_key, user_key = layouts.first(given, layouts.keys().id), layouts.first(given, layouts.keys().user)
@@ -224,7 +225,7 @@ class _Reader:
         return files.record(Dialogue, values, row, self.path), row.where
 
     def _name(self, row: Row, key: str) -> str:
-        """An id, which may be a number; "" where it is blank."""
+        """An id, which may be a number; "" if it is blank."""
         value = _text(row.value[key])
         if value is not None and not isinstance(value, str):
             raise files.fault(self.path, row.where, f"field '{key}': expected a text or a number, got {files.short(value)}")
@@ -238,8 +239,7 @@ class _Reader:
             name, content = self._parts(turn)
             side = self.roles.side(name)
             if side is None:
-                names = [name for name, _ in map(self._parts, turns)]
-                raise files.fault(self.path, row.where, self.roles.unknown(names))
+                raise files.fault(self.path, row.where, self.roles.unknown([name for name, _ in map(self._parts, turns)]))
             if side == "nobody":
                 self.tally["nobody"] += 1
                 continue
@@ -249,13 +249,13 @@ class _Reader:
                 text = text.strip()
             if text.strip():
                 said.append({"role": side, "content": text})
-            key = layouts.first(turn.value, layouts.keys().user) if side == "user" and person is None else None
-            named = _text(turn.value[key]) if key else None
-            person = named if isinstance(named, str) and named else person
+            if side == "user" and person is None and (key := layouts.first(turn.value, layouts.keys().user)):
+                named = _text(turn.value[key])
+                person = named if isinstance(named, str) and named else None
         return said, person
 
     def _parts(self, turn: Row) -> tuple[str, str]:
-        """A turn's role, as it is called there, and its text."""
+        """A turn's role, as named in the file, and its text."""
         values = files.fields(turn, self.path)
         names = layouts.keys()
         role, key = layouts.first(values, names.role), layouts.first(values, names.content)
@@ -270,7 +270,7 @@ class _Reader:
 
 
 def _holds(values: Mapping[str, Any], deep: int) -> bool:
-    """Whether there are dialogues in an object, or in the objects that it holds."""
+    """Whether an object has dialogues, at any depth."""
     if tau2.is_results(values) or any(map(layouts.is_dialogues, values.values())):
         return True
     inner = [value for value in values.values() if isinstance(value, dict)]
@@ -278,7 +278,7 @@ def _holds(values: Mapping[str, Any], deep: int) -> bool:
 
 
 def _text(value: object) -> object:
-    """A number as its digits (3.0 as 3: tables hold ids so); no number as None; anything else as it is."""
+    """A number as its digits (3.0 as 3: tables store ids so), NaN as None, any other value unchanged."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -287,7 +287,7 @@ def _text(value: object) -> object:
 
 
 def _flat(value: object) -> str | None:
-    """The text of a turn's content, which may be a list of parts of which text counts; None if there is no telling."""
+    """The text of a turn's content, which may be a list of parts of which text counts; None if it has another form."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, int) and not isinstance(value, bool):

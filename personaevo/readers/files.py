@@ -1,4 +1,4 @@
-"""Opens a file of JSON lines or JSON, plain or packed, and says in one line what is wrong with it."""
+"""Reads files of JSON, JSON lines, CSV and Parquet, plain or compressed, with one-line errors."""
 
 from __future__ import annotations
 
@@ -36,22 +36,19 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value of a file and where it stood ("line 3", "tasks[2]", …)."""
+    """One value of a file and its place ("line 3", "tasks[2]", …)."""
 
     value: Any
     where: str
 
 
 def short(value: object) -> str:
-    """The value on one line, cut to what fits into a message."""
-    if isinstance(value, (dict, list)) and (len(value) > 8 or any(isinstance(entry, (dict, list)) for entry in _entries(value))):
+    """The value on one line, cut to the length of a message."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if isinstance(value, (dict, list)) and (len(value) > 8 or any(isinstance(entry, (dict, list)) for entry in inner or ())):
         return f"{'an object' if isinstance(value, dict) else 'a list'} with {len(value)} {'entry' if len(value) == 1 else 'entries'}"
     text = repr(value[: 2 * _SHOWN] if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
-def _entries(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
 
 
 def fault(path: Path, where: str, problem: str) -> InputError:
@@ -60,7 +57,7 @@ def fault(path: Path, where: str, problem: str) -> InputError:
 
 
 def ending(path: Path) -> str:
-    """What the name of a file ends in, in lower case, without the ending of a packed one (".jsonl" of "a.jsonl.gz")."""
+    """The suffix of a file's name in lower case, without that of the compression (".jsonl" of "a.jsonl.gz")."""
     name = path.name.lower()
     for packed in PACKED:
         name = name.removesuffix(packed)
@@ -68,7 +65,7 @@ def ending(path: Path) -> str:
 
 
 def stem(path: Path) -> str:
-    """The name of a file without its endings ("a" of "a.jsonl.gz")."""
+    """The name of a file without its suffixes ("a" of "a.jsonl.gz")."""
     name = path.name
     for known in PACKED:
         name = name.removesuffix(known)
@@ -76,10 +73,10 @@ def stem(path: Path) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's content, unpacked if it is packed by gzip, bzip2 or xz, whatever its name.
+    """The file's content, decompressed if it is of gzip, bzip2 or xz, whatever its name.
 
     Raises:
-        InputError: missing, a folder, not readable, packed otherwise, cut off, empty, or over 512 MB.
+        InputError: missing, a folder, not readable, of another compression, truncated, empty, or over 512 MB.
     """
     kind = ""
     try:
@@ -93,9 +90,7 @@ def read_bytes(path: Path) -> bytes:
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise fault(path, "", f"expected a readable file: {error.strerror or error}") from None
-        raise fault(
-            path, "", f"expected a whole {kind} file, but it is cut off or damaged ({error}); fetch it again"
-        ) from None
+        raise fault(path, "", f"expected a whole {kind} file, but it is cut off or damaged ({error}); fetch it again") from None
     packed = next((name for magic, name in _NOT_OPENED.items() if begins.startswith(magic)), None)
     if packed is not None:
         raise fault(path, "", f"expected a plain file or one packed by gzip, bzip2 or xz, got {packed}; unpack it first")
@@ -111,8 +106,7 @@ def parse(data: bytes, path: Path, where: str) -> Any:
     """The JSON value in ``data``.
 
     Raises:
-        InputError: over 128 MB, not UTF-8, not JSON, nested too deeply, or with half a character (a lone surrogate) in a
-            text.
+        InputError: over 128 MB, not UTF-8, not JSON, nested too deeply, or with a lone surrogate in a text.
     """
     if len(data) > MAX_DOCUMENT_BYTES:
         size = f"expected at most {MAX_DOCUMENT_BYTES >> 20} MB in one JSON value, got {len(data) / 2**20:.0f} MB"
@@ -122,29 +116,27 @@ def parse(data: bytes, path: Path, where: str) -> Any:
         if _HALF.search(data):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
-    except UnicodeEncodeError as error:
-        given = short(error.object[error.start])
-        raise fault(
-            path, where, f"expected whole characters, got {given}, half of one; write both halves or none"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise fault(
-            path, where, f"expected UTF-8 text, got the byte 0x{data[error.start]:02x} at offset {error.start}"
-        ) from None
-    except RecursionError:
-        raise fault(path, where, "expected plain JSON, got brackets nested too deeply") from None
-    except json.JSONDecodeError as error:
-        given = short(data[:_SHOWN].decode("utf-8", "replace"))
-        at = f"line {error.lineno} column {error.colno}" if not where else f"column {error.colno}"
-        raise fault(
-            path, where, f"expected JSON, got {given} ({error.msg} at {at}); repair or fetch the file again"
-        ) from None
-    except ValueError as error:
-        raise fault(path, where, f"expected JSON with numbers of ordinary size ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise fault(path, where, _json_problem(error, data, where)) from None
+
+
+def _json_problem(error: Exception, data: bytes, where: str) -> str:
+    match error:
+        case UnicodeEncodeError():
+            return f"expected whole characters, got {short(error.object[error.start])}, half of one; write both halves or none"
+        case UnicodeDecodeError():
+            return f"expected UTF-8 text, got the byte 0x{data[error.start]:02x} at offset {error.start}"
+        case RecursionError():
+            return "expected plain JSON, got brackets nested too deeply"
+        case json.JSONDecodeError():
+            given = short(data[:_SHOWN].decode("utf-8", "replace"))
+            at = f"line {error.lineno} column {error.colno}" if not where else f"column {error.colno}"
+            return f"expected JSON, got {given} ({error.msg} at {at}); repair or fetch the file again"
+    return f"expected JSON with numbers of ordinary size ({error})"
 
 
 def lines(data: bytes, path: Path) -> Iterator[Row]:
-    """The JSON values of a file of JSON lines; blank lines are passed over.
+    """The JSON values of a file of JSON lines; blank lines are skipped.
 
     Raises:
         InputError: a line is over 10 MB or is not JSON.
@@ -159,14 +151,13 @@ def lines(data: bytes, path: Path) -> Iterator[Row]:
 
 
 def document(path: Path) -> Any:
-    """The one JSON value that the whole file holds."""
+    """The file as one JSON value."""
     return parse(read_bytes(path), path, "")
 
 
 def load(path: Path) -> Row | Iterator[Row]:
-    """The file as one value (JSON) or as one value per line (JSON lines): a file named ``.jsonl`` holds lines, and so
-    does one whose first of several lines is an object on its own.
-    """
+    """The file as one value (JSON) or as one value per line (JSON lines): a file has lines if it is named ``.jsonl``, or if the first of
+    several lines is a whole object."""
     data = read_bytes(path)
     body = data.strip()
     first = body.split(b"\n", 1)[0].strip()
@@ -204,10 +195,10 @@ def fields(row: Row, path: Path) -> Mapping[str, Any]:
 
 
 def text(row: Row, key: str, path: Path, *, needed: bool = False) -> str:
-    """The text under ``key``; null and absent count as empty, a whole number as its digits.
+    """The text under ``key``; null and absent count as empty, an integer as its digits.
 
     Raises:
-        InputError: something else stands there, or nothing though it is needed.
+        InputError: the value has another type, or is empty although ``needed``.
     """
     value = fields(row, path).get(key)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -234,7 +225,7 @@ def record(kind: type[R], values: Mapping[str, Any], row: Row, path: Path) -> R:
 
 
 def distinct(found: Iterable[tuple[str, str]], path: Path) -> None:
-    """Checks that ids differ; ``found`` holds (id, where).
+    """Check that ids are unique; ``found`` has (id, where).
 
     Raises:
         InputError: an id comes twice.
@@ -242,9 +233,6 @@ def distinct(found: Iterable[tuple[str, str]], path: Path) -> None:
     seen: dict[str, str] = {}
     for identity, where in found:
         if identity in seen:
-            raise fault(
-                path,
-                where,
-                f"field 'id': expected an id of its own, got {short(identity)}, which {seen[identity]} has as well",
-            )
+            problem = f"field 'id': expected an id of its own, got {short(identity)}, which {seen[identity]} has as well"
+            raise fault(path, where, problem)
         seen[identity] = where

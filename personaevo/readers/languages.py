@@ -1,4 +1,4 @@
-"""What language a dialogue is in, as far as it matters: whether the features can count its words, and find those of their lexicons."""
+"""Detects the language of a dialogue, to tell whether features can count its words and find phrases of their lexicons."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from personaevo import content
 from personaevo.errors import ContentError
 from personaevo.measure.fingerprint import words_of
 
-SHARE_OF_LETTERS = 0.2  # beyond Latin: a name or an address does not make a language
-SHARE_IN_SCRIPT = 0.1  # of those, to name the language
-SHARE_OF_WORDS = 0.15  # among a language's frequent words
+SHARE_OF_LETTERS = 0.2  # of non-Latin letters, from which on a text is in another script; a name or an address has fewer
+SHARE_IN_SCRIPT = 0.1  # of these letters in a script, to name its language
+SHARE_OF_WORDS = 0.15  # of words among a language's frequent words
 MIN_WORDS = 8
 _ENGLISH = "English"
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language by its name. ``counted``: whether blanks part its words, so that they can be counted."""
+    """A language by its name. ``counted``: blanks separate its words, so that they can be counted."""
 
     name: str
     counted: bool
 
 
 def language_of(texts: Sequence[str]) -> Language | None:
-    """The language of the texts of one dialogue; None if it is English, or if they do not tell.
+    """The language of the texts of one dialogue; None if it is English or unknown.
 
-    Told are languages in other scripts that make up a fifth of the letters, and those in Latin letters of which the texts, of 8 words or
-    more, hold more frequent words than of English (see ``fitness/languages.toml``).
+    Languages in other scripts are detected if they make up a fifth of the letters; languages in Latin letters if texts of 8 words or more
+    have more of their frequent words than of the English ones (see ``fitness/languages.toml``).
 
     Raises:
         ContentError: the table does not have the expected form.

@@ -1,4 +1,4 @@
-"""How logs are laid out: under which keys things stand, and whose turn a role's name means (``fitness/layouts.toml``)."""
+"""Layouts of logs (keys of dialogues and turns, and sides of role names; ``fitness/layouts.toml``), and the files to read."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _Names = tuple[str, ...]
 
 
 class NoDialoguesError(InputError):
-    """Something was read, but nothing in it looks like a dialogue."""
+    """The file was read, but has nothing that looks like a dialogue."""
 
 
 class Keys(Record):
-    """The keys under which the parts of a dialogue and of a turn may stand, the first in a list before the others."""
+    """The keys of the parts of a dialogue and of a turn; earlier ones in a list have precedence."""
 
     turns: _Names
     role: _Names
@@ -63,47 +63,47 @@ def keys() -> Keys:
 
 
 class Roles:
-    """Whose turn a role's name means: the installed table, and what is ``given`` (name → user, assistant or nobody) before it.
+    """The side that a role name means: the installed table, overridden by ``given`` (name → user, assistant or nobody).
 
     Raises:
-        ConfigError: something else than one of the three is given.
+        ConfigError: ``given`` has another side.
         ContentError: the table is missing or does not have the expected form.
     """
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        self._sides = {_plain(name): side for side, names in _table().roles.items() for name in names}
+        self._sides = {_normal(name): side for side, names in _table().roles.items() for name in names}
         for name, side in (given or {}).items():
-            if side not in SIDES or not _plain(name):
+            if side not in SIDES or not _normal(name):
                 expected = f"expected NAME={'|'.join(SIDES)}"
                 raise ConfigError(f"roles: {expected}, got {files.short(f'{name}={side}')}")
-            self._sides[_plain(name)] = side  # type: ignore[assignment]
+            self._sides[_normal(name)] = side  # type: ignore[assignment]
 
     def side(self, name: str) -> str | None:
-        """"user", "assistant", "nobody", or None for a name that is not known."""
-        return self._sides.get(_plain(name))
+        """"user", "assistant", "nobody", or None for an unknown name."""
+        return self._sides.get(_normal(name))
 
     def unknown(self, names: Iterable[str]) -> str:
-        """What is wrong with roles of which one is not known: those found, those that would be read, and what to do."""
+        """The error text for unknown roles: those found, those expected, and what to do."""
         counts = Counter(names).most_common()
         found = ", ".join(f"{files.short(name)} ({count})" for name, count in counts[:_SHOWN_ROLES]) + ", …" * (len(counts) > _SHOWN_ROLES)
         known = (f"{side} (also {', '.join(names[1:4])}, …)" for side, names in _table().roles.items() if side != "nobody")
         return f"found turns of {found}; expected {' and '.join(known)}; say who they are: reference build --roles NAME=user|assistant"
 
 
-def _plain(name: str) -> str:
+def _normal(name: str) -> str:
     return _BLANKS.sub(" ", name.strip().casefold())
 
 
-# --- what a value looks like
+# --- recognizing values
 
 
 def first(values: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    """The first of the names that is a key with something under it."""
+    """The first of the names that is a key with a value other than None."""
     return next((name for name in names if values.get(name) is not None), None)
 
 
 def is_turn(value: object) -> bool:
-    """Whether this is one turn: it says who speaks, and what."""
+    """Whether this is one turn: an object with role and content."""
     return isinstance(value, dict) and all(any(name in value for name in names) for names in (keys().role, keys().content))
 
 
@@ -113,7 +113,7 @@ def is_turns(value: object) -> bool:
 
 
 def unpacked(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The values with turns that stand there as a text of JSON, as tables often hold them, read."""
+    """The values, with turns that are a JSON text (as often in tables) parsed."""
     texts = {name: value for name in keys().turns if isinstance(value := values.get(name), str) and value.lstrip()[:1] == "["}
     found = {}
     for name, value in texts.items():
@@ -125,7 +125,7 @@ def unpacked(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def turns_key(values: Mapping[str, Any]) -> str | None:
-    """The key under which the turns of this dialogue stand; None if it is no dialogue. A list of dialogues is no list of turns."""
+    """The key of this dialogue's turns; None if it is not a dialogue. A list of dialogues is not a list of turns."""
     here = [name for name in keys().turns if name in values]
     listed = [name for name in here if is_turns(values[name])]
     maybe = [name for name in here if not isinstance(values[name], dict) and not is_dialogues(values[name])]
@@ -143,7 +143,7 @@ def is_dialogues(value: object) -> bool:
 
 
 def nothing(row: Row, path: Path) -> NoDialoguesError:
-    """The error for a record that is no dialogue: what would be read, and what was found in it."""
+    """The error for a record that is not a dialogue: the expected and the found form."""
     found = f"got the keys {files.short(list(row.value)[:8])}" if isinstance(row.value, dict) else f"got {files.short(row.value)}"
     named = isinstance(row.value, dict) and "id" in row.value
     expected = "expected a dialogue (id, turns), τ²-bench results (simulations) or tau-usi runs (conversation under each key)"

@@ -1,4 +1,4 @@
-"""Which files are read: a file, several, or those of a folder."""
+"""The files to read: a file, several files, or those of a folder."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from itertools import islice
 from pathlib import Path
 
 from personaevo.errors import InputError
-from personaevo.readers import files, tables, tau2
+from personaevo.readers import files, tau2
+from personaevo.readers.tables import PARQUET, TEXT
 
 MAX_FILES = 10_000
-ENDINGS = (".json", ".jsonl", ".ndjson", *tables.TEXT, tables.PARQUET)
+ENDINGS = (".json", ".jsonl", ".ndjson", *TEXT, PARQUET)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read, or the folder of a run of τ²-bench (``is_run``). ``name`` tells it from the others ("" where there is one alone),
-    ``in_folder`` that it was found in a folder, not named itself."""
+    """A file to read, or the folder of a run of τ²-bench (``is_run``). ``name`` distinguishes it from the others ("" for a single one);
+    ``in_folder``: it was found in a folder, not named itself."""
 
     path: Path
     name: str
@@ -28,13 +29,13 @@ class Source:
 
 
 def sources(given: str | Path | Iterable[str | Path]) -> list[Source]:
-    """The files of what is given, each once, those of a folder in the order of their names, with those of the folders in it.
+    """The files to read, each once; those of a folder recursively and sorted by name.
 
-    Of a folder, files are taken that end in .json, .jsonl, .ndjson, .csv, .tsv or .parquet, also with .gz, .bz2 or .xz, and do not begin
-    with "."; one that is a run of τ²-bench is taken as a whole.
+    In a folder, files count that end in .json, .jsonl, .ndjson, .csv, .tsv or .parquet, also with .gz, .bz2 or .xz, and do not begin
+    with "."; a run of τ²-bench is one source.
 
     Raises:
-        InputError: nothing is given, or over 10,000 files; or a folder without such files.
+        InputError: no file is given, over 10,000 files, or a folder without such files.
     """
     paths = [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
     if not paths:
@@ -55,7 +56,7 @@ def sources(given: str | Path | Iterable[str | Path]) -> list[Source]:
 
 
 def _names(paths: list[Path], folder: Path | None) -> dict[Path, str]:
-    """A name for each of several paths, from the folder given or what they have in common: without its ending if that tells it apart."""
+    """A name for each of several paths, relative to the given folder or their common one; without the suffix if it is unique so."""
     if len(paths) == 1:
         return {paths[0]: ""}
     base = folder or Path(os.path.commonpath([path.parent for path in paths]))
@@ -65,7 +66,7 @@ def _names(paths: list[Path], folder: Path | None) -> dict[Path, str]:
 
 
 def _within(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in those below it, or the folder itself if it is a run."""
+    """The files in a folder, recursively, or the folder itself if it is a run."""
     try:
         if tau2.is_run(folder):
             yield folder

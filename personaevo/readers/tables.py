@@ -1,4 +1,4 @@
-"""Tables, CSV and Parquet, as the rows of JSON lines would be: what a row is, a turn or a dialogue, shows in its columns."""
+"""Reads tables, CSV and Parquet, as rows like those of JSON lines; the columns tell whether a row is a turn or a dialogue."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import csv
 import io
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from personaevo.readers import files
-from personaevo.readers.files import Row
+from personaevo.readers.files import MAX_FILE_BYTES, Row, ending, fault, parse, read_bytes, short
 
 PARQUET = ".parquet"
 TEXT = (".csv", ".tsv")
@@ -21,28 +21,28 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_
 
 
 def is_table(path: Path) -> bool:
-    """Whether the file is a table by its name, packed or not."""
-    return files.ending(path) in (PARQUET, *TEXT)
+    """Whether the file is a table by its name, compressed or not."""
+    return ending(path) in (PARQUET, *TEXT)
 
 
-def rows(path: Path) -> Iterator[Row]:
-    """The rows of a table ("row 1" is the first below the header). Names of columns are in lower case, blanks in them "_"; an empty cell
-    of a CSV file is absent.
+def table_rows(path: Path) -> Iterator[Row]:
+    """The rows of a table ("row 1" is the first below the header). Column names become lower case with "_" for blanks; an empty cell of a
+    CSV file is absent.
 
     Raises:
-        InputError: the file cannot be read, is over 512 MB, is not UTF-8 (CSV) or no Parquet; columns have one name, or a row has
-            other columns than the header.
+        InputError: the file cannot be read, is over 512 MB, is not UTF-8 (CSV) or not Parquet; two columns have the same name, or a row
+            has more or fewer cells than the header.
     """
-    return _parquet(path) if files.ending(path) == PARQUET else _csv(path)
+    return _parquet(path) if ending(path) == PARQUET else _csv(path)
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    data = files.read_bytes(path)
+    data = read_bytes(path)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         found = f"got the byte 0x{data[error.start]:02x} at offset {error.start}"
-        raise files.fault(path, "", f"expected UTF-8 text, {found}; save it as UTF-8") from None
+        raise fault(path, "", f"expected UTF-8 text, {found}; save it as UTF-8") from None
     head = text.lstrip().split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True)
     try:
@@ -51,44 +51,45 @@ def _csv(path: Path) -> Iterator[Row]:
             where = f"row {number}"
             if len(cells) != len(names):
                 advice = 'quote (") what holds the delimiter'
-                raise files.fault(path, where, f"expected {len(names)} cells as the header has, got {len(cells)}; {advice}")
+                raise fault(path, where, f"expected {len(names)} cells as the header has, got {len(cells)}; {advice}")
             yield Row({name: cell for name, cell in zip(names, cells, strict=True) if cell}, where)
     except csv.Error as error:
-        raise files.fault(path, f"line {reader.line_num}", f"expected CSV ({error}); write it anew with quotes (\")") from None
+        raise fault(path, f"line {reader.line_num}", f"expected CSV ({error}); write it again with quotes (\")") from None
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    import duckdb  # noqa: PLC0415 (when it is needed: it takes longer to load than JSON to read)
+    import duckdb  # noqa: PLC0415 - slow to import
 
-    data = files.read_bytes(path)
+    data = read_bytes(path)
     if not data.startswith(_MAGIC):
-        raise files.fault(path, "", f"expected a Parquet file, got one that begins with {files.short(data[:8])}; fetch it again")
-    size = 0
+        raise fault(path, "", f"expected a Parquet file, got one that begins with {short(data[:8])}; fetch it again")
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=_OFFLINE) as connection:
-        plain = Path(folder) / "rows.parquet"  # unpacked, and under a name without signs that DuckDB takes for a pattern
+        plain = Path(folder) / "rows.parquet"  # decompressed, and with a name that DuckDB does not take for a pattern
         plain.write_bytes(data)
         del data
         try:
             found = connection.execute(_SQL, [str(plain)])
-            names: dict[str, str] = {}
-            number = 0
-            while batch := found.fetchmany(_BATCH):
-                for (line,) in batch:
-                    number += 1
-                    size += len(line)
-                    if size > files.MAX_FILE_BYTES:
-                        raise files.fault(path, "", f"expected at most {files.MAX_FILE_BYTES >> 20} MB unpacked, got more; split the file")
-                    values = files.parse(line.encode("utf-8"), path, f"row {number}")
-                    names = names or dict(zip(values, _named(list(values), path), strict=True))
-                    yield Row({names[name]: value for name, value in values.items()}, f"row {number}")
+            yield from _parquet_rows(iter(lambda: found.fetchmany(_BATCH), []), path)
         except duckdb.Error as error:
             first = str(error).split("\n", 1)[0].replace(str(plain), path.name)
-            raise files.fault(path, "", f"expected a whole Parquet file ({first[:200]}); fetch it again") from None
+            raise fault(path, "", f"expected a whole Parquet file ({first[:200]}); fetch it again") from None
+
+
+def _parquet_rows(batches: Iterator[list[tuple[str]]], path: Path) -> Iterator[Row]:
+    """The rows of batches of JSON texts."""
+    size, names = 0, dict[str, str]()
+    for number, (line,) in enumerate(chain.from_iterable(batches), start=1):
+        size += len(line)
+        if size > MAX_FILE_BYTES:
+            raise fault(path, "", f"expected at most {MAX_FILE_BYTES >> 20} MB unpacked, got more; split the file")
+        values = parse(line.encode("utf-8"), path, f"row {number}")
+        names = names or dict(zip(values, _named(list(values), path), strict=True))
+        yield Row({names[name]: value for name, value in values.items()}, f"row {number}")
 
 
 def _named(columns: list[str], path: Path) -> list[str]:
     names = ["_".join(column.casefold().split()) for column in columns]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise files.fault(path, "", f"expected a name of its own for each column, got {files.short(twice)} twice")
+        raise fault(path, "", f"expected a name of its own for each column, got {short(twice)} twice")
     return names

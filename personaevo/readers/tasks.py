@@ -9,9 +9,10 @@ from typing import Any
 
 from personaevo import injection
 from personaevo.errors import InputError
-from personaevo.readers import briefs, files, wording
+from personaevo.readers import files, wording
+from personaevo.readers.briefs import goal_of_brief, is_brief, without_markdown
 from personaevo.readers.files import Row
-from personaevo.records import Split, Task
+from personaevo.records import Task
 
 MAX_TASKS = 100_000
 MAX_FACTS = 200
@@ -19,24 +20,22 @@ MAX_TEXT_CHARS = 20_000
 
 
 def read_tasks(path: str | Path) -> list[Task]:
-    """The tasks in a file: JSON lines (or a JSON list) of ``Task``, or τ²-bench's ``tasks.json``; or a folder: one with
-    ``task_*.json``, or that of a τ² domain, which holds such a folder ``tasks`` or else ``tasks.json``.
+    """Read tasks from a file: JSON lines (or a JSON list) of ``Task``, or τ²-bench's ``tasks.json``; or from a folder: one with
+    ``task_*.json``, or that of a τ² domain, which has such a folder ``tasks`` or else ``tasks.json``.
 
-    Of a τ² task, ``reason_for_call`` gives the goal (its first wish, in the first person), identifiers and
-    ``known_info`` give the facts, everything else said to the user goes to the context; ``persona`` and
-    ``evaluation_criteria`` are left out. Of instructions that are one text the parts are found by their headings. The
-    group is the τ² domain. Test tasks are those that the split file beside ``NAME.json`` (``split_NAME.json``, else
-    ``split_tasks.json``) lists under "test"; about half of the tasks, by a hash of their ids, without such a file or if
-    neither its "train" nor its "test" names any.
+    Of a τ² task, ``reason_for_call`` gives the goal (its first wish, in the first person), identifiers and ``known_info`` give the facts,
+    the other texts for the user go to the context; ``persona`` and ``evaluation_criteria`` are left out. Instructions that are one text
+    are split at their headings. The group is the τ² domain. Test tasks are those under "test" in the split file next to ``NAME.json``
+    (``split_NAME.json``, else ``split_tasks.json``). Without such a file, or if neither its "train" nor its "test" names a task, about half
+    are test tasks, by a hash of their ids.
 
     Raises:
-        InputError: the file cannot be read, holds no task or over 100,000, or a task is not of the expected form: ids must
-            differ, a text has at most 20,000 characters, a task at most 200 facts, and what users are to say (goal, facts)
-            speaks to no judge or model (see ``injection``), as every dialogue about it would fail; or the split file
-            names none of the tasks.
+        InputError: the file cannot be read, has no task or over 100,000, or a task has another form: ids must be unique, a text has at
+            most 20,000 characters, a task at most 200 facts, and goal and facts must not look like a prompt injection (see
+            ``injection``), since every dialogue about them would fail; or the split file names none of the tasks.
     """
     path = Path(path)
-    parts = _task_files(path) if path.is_dir() else []
+    parts = (sorted(path.glob("task_*.json")) or sorted((path / "tasks").glob("task_*.json"))) if path.is_dir() else []
     path = path / "tasks.json" if path.is_dir() and not parts else path
     rows = [Row(files.document(part), part.name) for part in parts] or _rows(path)
     if not rows:
@@ -45,7 +44,11 @@ def read_tasks(path: str | Path) -> list[Task]:
         raise files.fault(path, "", f"expected at most {MAX_TASKS:,} tasks, got more; leave some out")
     theirs = [str(row.value.get("id", "")) for row in rows if "user_scenario" in files.fields(row, path)]
     listed = _listed(path, theirs) if theirs else None
-    tasks = [_task(row, path, listed) for row in rows]
+    tasks = []
+    for row in rows:
+        values = files.fields(row, path)
+        tasks.append(files.record(Task, _from_tau2(row, path, listed) if "user_scenario" in values else values, row, path))
+        _check(tasks[-1], row, path)
     files.distinct(((task.id, row.where) for task, row in zip(tasks, rows, strict=True)), path)
     return tasks
 
@@ -59,38 +62,26 @@ def _rows(path: Path) -> list[Row]:
     return files.entries(loaded, "tasks", path) if "tasks" in loaded.value else [loaded]
 
 
-def _task_files(folder: Path) -> list[Path]:
-    """The files of a folder with one for each task, or of the folder ``tasks`` in it; none if there is no such folder."""
-    return sorted(folder.glob("task_*.json")) or sorted((folder / "tasks").glob("task_*.json"))
-
-
 def _listed(path: Path, ids: list[str]) -> frozenset[str] | None:
-    """The test ids of the split file that belongs to ``path``; None when there is no such file or it does not split these ids.
+    """The test ids of the split file of ``path``; None if there is no such file or it does not split these ids.
 
     Raises:
-        InputError: it names none of them, in no list.
+        InputError: none of its lists names one of the ids.
     """
     folder = path if path.is_dir() and path.name != "tasks" else path.parent
     near = (folder / name for name in (f"split_{path.stem}.json", "split_tasks.json"))
-    beside = next((file for file in near if file.is_file()), None)
-    if beside is None:
+    split_file = next((file for file in near if file.is_file()), None)
+    if split_file is None:
         return None
-    row = Row(files.document(beside), "")
-    lists = [name for name, value in files.fields(row, beside).items() if isinstance(value, list) or name == "test"]
-    named = {name: frozenset(str(entry.value) for entry in files.entries(row, name, beside)) for name in lists}
+    row = Row(files.document(split_file), "")
+    lists = [name for name, value in files.fields(row, split_file).items() if isinstance(value, list) or name == "test"]
+    named = {name: frozenset(str(entry.value) for entry in files.entries(row, name, split_file)) for name in lists}
     if named and not any(known.intersection(ids) for known in named.values()):
         other = next((files.short(name) for names in named.values() for name in sorted(names)), "none")
         given = f"names none of the {len(ids):,} tasks of {path.name} (it names {other}, they are {files.short(ids[0])}, …)"
-        raise files.fault(beside, "", f"{given}: expected the split of these tasks; move it away, and about half are for tests")
+        raise files.fault(split_file, "", f"{given}: expected the split of these tasks; without it, half of them are test tasks")
     divides = "test" in named and (named["test"] | named.get("train", frozenset())).intersection(ids)
     return named["test"] if divides else None
-
-
-def _task(row: Row, path: Path, listed: frozenset[str] | None) -> Task:
-    values = files.fields(row, path)
-    task = files.record(Task, _from_tau2(row, path, listed) if "user_scenario" in values else values, row, path)
-    _check(task, row, path)
-    return task
 
 
 def _check(task: Task, row: Row, path: Path) -> None:
@@ -111,28 +102,26 @@ def _from_tau2(row: Row, path: Path, listed: frozenset[str] | None) -> dict[str,
     identity = files.text(row, "id", path, needed=True)
     scenario = Row(row.value["user_scenario"], f"{row.where} user_scenario")
     instructions = files.fields(scenario, path).get("instructions")
-    if isinstance(instructions, str):
+    one_text = isinstance(instructions, str)
+    if one_text:
         parts = Row({"reason_for_call": instructions, "known_info": instructions}, scenario.where)
     else:
         parts = Row(instructions, f"{scenario.where}.instructions")
     reason = _text(parts, "reason_for_call", path)
     if not any(map(str.isalnum, reason)):
         raise files.fault(path, parts.where, f"field 'reason_for_call': expected a sentence, got {files.short(reason)}")
-    if isinstance(instructions, str):
-        brief = briefs.is_brief(reason)
-        goal, rest, others = (briefs.goal(reason), "", [briefs.plain(reason)]) if brief else (*wording.goal(reason), [])
+    if one_text and is_brief(reason):
+        goal, rest, others = goal_of_brief(reason), "", [without_markdown(reason)]
     else:
         goal, rest = wording.goal(reason)
-        others = [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]
-    told = [wording.first_person(other.strip()) for other in others if any(map(str.isalnum, other))]
+        others = [] if one_text else [_text(parts, key, path) for key in ("task_instructions", "known_info", "unknown_info")]
+    by_hash = hashlib.sha256(identity.encode("utf-8", "replace")).digest()[0] % 2
+    held_out = by_hash if listed is None else identity in listed
+    context = [rest, *(wording.first_person(other.strip()) for other in others if any(map(str.isalnum, other)))]
     return {
-        "id": identity,
-        "goal": goal,
-        "facts": wording.facts(files.text(parts, "known_info", path), reason),
-        "context": "\n".join(part for part in [rest, *told] if part),
-        "group": files.text(parts, "domain", path),
-        "split": _split(identity, listed),
-    }
+        "id": identity, "goal": goal, "facts": wording.facts(files.text(parts, "known_info", path), reason),
+        "context": "\n".join(filter(None, context)), "group": files.text(parts, "domain", path), "split": "test" if held_out else "train",
+    }  # fmt: skip
 
 
 def _text(row: Row, key: str, path: Path) -> str:
@@ -144,9 +133,3 @@ def _text(row: Row, key: str, path: Path) -> str:
 
 def _too_long(path: Path, where: str, field: str, length: int) -> InputError:
     return files.fault(path, where, f"field '{field}': expected at most {MAX_TEXT_CHARS:,} characters, got {length:,}; shorten it")
-
-
-def _split(identity: str, listed: frozenset[str] | None) -> Split:
-    if listed is not None:
-        return "test" if identity in listed else "train"
-    return "test" if hashlib.sha256(identity.encode("utf-8", "replace")).digest()[0] % 2 else "train"

@@ -1,4 +1,4 @@
-"""Dialogues of the τ-bench family: results of τ²-bench and of the first τ-bench, and human runs in the layout of tau-usi. None is imported.
+"""Reads dialogues of the τ-bench family: results of τ²-bench and of the first τ-bench, and human runs in the layout of tau-usi.
 
 τ²-bench saves a run as a folder: ``results.json`` with ``{info, tasks, simulations: [{task_id, messages, …}]}``, or, for voice, the same
 without simulations and one file for each in ``simulations/``. τ-bench saves a list of ``{task_id, trial, traj}``.
@@ -39,7 +39,7 @@ def is_simulation(value: Mapping[str, Any]) -> bool:
 
 
 def is_head(path: Path) -> bool:
-    """Whether this is the file of a run whose simulations are files beside it."""
+    """Whether this is the file of a run with one file for each simulation."""
     return path.name == RESULTS and any((path.parent / _SIMULATIONS).glob("*.json"))
 
 
@@ -49,11 +49,11 @@ def is_run(folder: Path) -> bool:
 
 
 def read_run(path: Path, left: list[str], name: str = "") -> Iterator[Found]:
-    """The dialogues of one run (a folder, or a file of results) and where each stands in it; where simulations stood that have no text to
-    read is added to ``left``. ``name`` tells runs apart: simulations without ids of their own are named after it.
+    """The dialogues of one run (a folder, or a file of results), each with its place. The places of simulations without text are added to
+    ``left``. ``name`` distinguishes runs: simulations without ids are named after it.
 
     Raises:
-        InputError: a file cannot be read, or is not of the expected form.
+        InputError: a file cannot be read, or has another form.
     """
     head = path / RESULTS if path.is_dir() else path
     row = Row(files.document(head), "") if head.is_file() else Row({}, "")
@@ -67,19 +67,19 @@ def read_run(path: Path, left: list[str], name: str = "") -> Iterator[Found]:
 
 
 def simulations(row: Row, path: Path, left: list[str], name: str = "") -> Iterator[Found]:
-    """The dialogues of one file of results that was read already: as ``read_run``."""
+    """The dialogues of one parsed file of results, as in ``read_run``."""
     for entry in files.entries(row, _SIMULATIONS, path):
         yield from simulation(entry, path, left, name, _domain(row))
 
 
 def told(left: list[str], found: int) -> str:
-    """One line that says what was left out."""
+    """One line about the simulations that were left out."""
     where = ", ".join(left[:2]) + (", …" if len(left) > 2 else "")
     return f"{len(left):,} of {len(left) + found:,} simulations of tau2-bench cannot be read ({where}): {_SPOKEN_RUNS}"
 
 
 def _domain(row: Row) -> str:
-    """The τ² domain that the results name; "" where they do not."""
+    """The τ² domain that the results name, or ""."""
     value = row.value
     for key in ("info", "environment_info", "domain_name"):
         value = value.get(key) if isinstance(value, dict) else None
@@ -87,7 +87,7 @@ def _domain(row: Row) -> str:
 
 
 def simulation(row: Row, path: Path, left: list[str], name: str = "", domain: str = "") -> Iterator[Found]:
-    """The dialogue of one simulation, if it has text: as ``read_run``."""
+    """The dialogue of one simulation, if it has text, as in ``read_run``."""
     if _is_voice(files.fields(row, path)):
         left.append(f"{path}: {row.where}")
         return
@@ -126,17 +126,12 @@ def usi(row: Row, path: Path) -> Iterator[Found]:
 
 
 def _spoken(messages: list[Row], path: Path) -> list[dict[str, Any]]:
-    """What user and assistant say to each other. A message with tool calls goes to the tools: the other side never
-    sees its text.
-    """
+    """The turns of user and assistant. A message with tool calls goes to the tools, and the other side does not see its text."""
     turns = []
     for message in messages:
         values = files.fields(message, path)
-        content = (
-            files.text(message, "content", path)
-            if values.get("role") in _ROLES and not values.get("tool_calls")
-            else ""
-        )
+        spoken = values.get("role") in _ROLES and not values.get("tool_calls")
+        content = files.text(message, "content", path) if spoken else ""
         said = "" if _CANVAS in content else _MARKERS.sub("", content)
         said = "\n".join(line for line in said.split("\n") if not _COMMANDS.match(line)).strip()
         if said:

@@ -1,9 +1,8 @@
-"""Task texts of τ²-bench, written to a simulator ("You want to …"), put into the user's own words."""
+"""Task texts of τ²-bench, which address a simulator ("You want to …"): rewrites them in the first person, and finds goal and facts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 MAX_GOAL_WORDS = 25
 
@@ -60,7 +59,7 @@ _ASIDE = re.compile(
     r"\s*\([^()]*\b(?:agent|mention|reveal|forgot|you|don't)\b[^()]*\)|,? (?:but |and )?if the agent (?:asks|says)\b.*",
     re.IGNORECASE,
 )
-# "You received a laptop and you want to exchange it": a goal is said on its own, so its object must be named.
+# "You received a laptop and you want to exchange it": a goal stands alone, so its object must be named.
 _POINTER = re.compile(r"^(?P<verb>(?:know if I can )?\w+)(?: (?:it|them|it(?P<of>s))\b|$)")
 _THING = re.compile(
     r"\b(?:received|bought|booked|ordered|placed|sent|typed|quality of) (?:an?|the|two|your) "
@@ -89,7 +88,7 @@ _KNOWN_FACTS = (
     ("zip code", re.compile(rf"(?<![$\d,.-]){_NO_INCOME}\b(\d{{5}})\b(?![,.]\d|-\d{{5}})")),
     ("address", re.compile(r"\b(?:live (?:in|at)|[Aa]ddress(?: is|:)) (\d+ [^.|\n]*?\b\d{5})\b")),
 )
-_BESIDE = r"(?:\(|[Rr]eservations? (?:IDs? )?|\band )"  # where six letters without a digit are a reservation too
+_BESIDE = r"(?:\(|[Rr]eservations? (?:IDs? )?|\band )"  # context in which six letters without a digit are a reservation too
 _FACTS = (
     ("user id", re.compile(r"\b[Uu]ser[ _]?(?:id|ID)(?: is|:)? ((?=\w*\d)\w+)\b")),
     ("user id", re.compile(r"\b((?!certificate_|gift_card_|credit_card_|paypal_|friend_)[a-z]+_[a-z]+_\d+|user_\d+)\b(?!@)")),
@@ -105,7 +104,7 @@ _ORDINALS = ("", "second ", "third ", "fourth ", "fifth ", "sixth ")
 
 
 def first_person(text: str) -> str:
-    """``text`` with "you" become "I" or "me", "your" become "my" and so on; what stands in quotation marks stays."""
+    """``text`` with "I" or "me" for "you", "my" for "your" and so on; quotations stay."""
     parts, end = [], 0
     for quote in _QUOTED.finditer(text):
         parts += [_turned(text[end : quote.start()]), quote.group()]
@@ -137,14 +136,12 @@ def sentences(text: str) -> list[str]:
 
 
 def goal(text: str) -> tuple[str, str]:
-    """The first wish in ``text`` as a phrase that completes "I want to …" (at most 25 words), and the rest in the
-    first person.
+    """The first wish in ``text`` as a phrase that completes "I want to …" (at most 25 words), and the rest in the first person.
 
-    The sentence of the wish stays part of the rest when the phrase does not say all of it. ``text`` must have a
-    letter in it.
+    The sentence of the wish stays in the rest if the phrase does not have all of it. ``text`` must have a letter.
     """
     parts = [part.removeprefix(".") for part in sentences(text)]
-    index, wish, whole = _wish(parts)
+    index, wish, whole = _first_wish(parts) or (0, _because(parts[0]), False)
     phrase = _LEADING.sub("", " ".join(first_person(_ASIDE.sub("", wish)).split()))
     cut = _named(_cut(phrase), " ".join(parts[: index + 1]))
     kept = whole and len(cut.split()) == len(wish.split())
@@ -153,7 +150,7 @@ def goal(text: str) -> tuple[str, str]:
 
 
 def _named(phrase: str, before: str) -> str:
-    """``phrase`` with the thing named that its "it" points back to, where the text before tells."""
+    """``phrase`` with its "it" replaced by the noun that it refers to, if the text before has it."""
     pointer, things = _POINTER.search(phrase), list(_THING.finditer(before))
     if not pointer or not things:
         return phrase
@@ -163,17 +160,12 @@ def _named(phrase: str, before: str) -> str:
 
 
 def wishes(text: str) -> bool:
-    """Whether a wish stands in ``text``."""
-    return _wished(sentences(text)) is not None
-
-
-def _wish(parts: list[str]) -> tuple[int, str, bool]:
-    """Which sentence holds the first wish, the wish, and whether it fills the sentence."""
-    return _wished(parts) or (0, _because(parts[0]), False)
+    """Whether ``text`` has a wish."""
+    return _first_wish(sentences(text)) is not None
 
 
 def trouble(text: str) -> str:
-    """What is the matter, as a phrase that completes "I want to …"; ``text`` must have a letter in it."""
+    """The problem as a phrase that completes "I want to …"; ``text`` must have a letter."""
     return _cut(" ".join(first_person(_because(sentences(text)[0])).split()))
 
 
@@ -182,7 +174,8 @@ def _because(sentence: str) -> str:
     return f"get help because {reason[0].lower()}{reason[1:]}"
 
 
-def _wished(parts: list[str]) -> tuple[int, str, bool] | None:
+def _first_wish(parts: list[str]) -> tuple[int, str, bool] | None:
+    """The index of the sentence with the first wish, the wish, and whether it is the whole sentence."""
     for pattern in _WISHES:
         for index, part in enumerate(parts):
             match = pattern.search(part)
@@ -195,9 +188,7 @@ def _wished(parts: list[str]) -> tuple[int, str, bool] | None:
 
 
 def _cut(phrase: str) -> str:
-    """``phrase`` up to the last clause border within 25 words; lists in braces are data, not speech, and never part
-    of it.
-    """
+    """``phrase`` up to the last clause border within 25 words, without lists in braces, which are data."""
     phrase = phrase.partition("{")[0].strip(" .,;:?!\"")
     words = phrase.split()
     if len(words) <= MAX_GOAL_WORDS:
@@ -209,24 +200,18 @@ def _cut(phrase: str) -> str:
 
 
 def facts(known: str, reason: str) -> dict[str, str]:
-    """What the user knows, by name; every value stands in one of the two texts, letter for letter.
+    """The facts that the user knows, by name; every value occurs verbatim in one of the two texts.
 
-    Names and zip codes are looked for in ``known`` alone, identifiers in both. A second value of a kind is named
-    "second …".
+    Names and zip codes are searched in ``known`` alone, identifiers in both. A second value of a kind is named "second …".
     """
     everything = f"{known}\n{reason}"
     found: dict[str, list[str]] = {}
     for text, name, pattern in [(known, *row) for row in _KNOWN_FACTS] + [(everything, *row) for row in _FACTS]:
         values = found.setdefault(name, [])
-        values += [value for value in dict.fromkeys(_values(pattern, text)) if value not in values]
-    kept = {name: values[:1] if "name" in name else values for name, values in found.items()}
-    return {_numbered(name, index): value for name, values in kept.items() for index, value in enumerate(values)}
-
-
-def _values(pattern: re.Pattern[str], text: str) -> Iterator[str]:
-    for match in pattern.finditer(text):
-        yield next(group for group in match.groups() if group)
-
-
-def _numbered(name: str, index: int) -> str:
-    return f"{_ORDINALS[index]}{name}" if index < len(_ORDINALS) else f"{name} {index + 1}"
+        matched = (next(group for group in match.groups() if group) for match in pattern.finditer(text))
+        values += [value for value in dict.fromkeys(matched) if value not in values]
+    numbered = {}
+    for name, values in found.items():
+        for index, value in enumerate(values[:1] if "name" in name else values):
+            numbered[f"{_ORDINALS[index]}{name}" if index < len(_ORDINALS) else f"{name} {index + 1}"] = value
+    return numbered

@@ -1,4 +1,4 @@
-"""Agents that a simulated user can talk to: the scripted one of each domain."""
+"""Episodes of the embedded engine: the scripted agent, directed users, and the dialogue loop with task preservation."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _TURNS_TO_END = 2  # of the user once the agent confirms: agreeing, and the fare
 
 
 class ScriptedAgent:
-    """Asks for what the task needs, reads back (now and then wrongly), informs, confirms, ends. It hears text only.
+    """Asks for the task's facts, reads them back (sometimes wrongly), informs, confirms and ends. Its only input is text.
 
-    A mistake misreads one fact, so that the user has an error to react to. Where the script has ``least_turns``, it goes on informing
-    until the user has had, or will have had, so many turns.
+    A mistake misreads one fact, so that the user has an error to react to. If the script has ``least_turns``, the agent goes on informing
+    until the user will have had so many turns.
     """
 
     def __init__(self, task: Task, domain: Domain, rng: random.Random) -> None:
@@ -40,15 +40,13 @@ class ScriptedAgent:
         """The next turn, or None after the farewell."""
         heard = turns[-1][1] if turns else ""
         said = " ".join(text for role, text in turns if role == "user").lower()
-        lead = self._lead(heard)
+        lead = ""
+        if self.corrected is not None:
+            self.corrected, lead = None, self._line("sorry")
+        elif "?" in heard and self.stage != "open":
+            lead = self._line("answer")
         body = self._next(said, sum(role == "user" for role, _ in turns), "?" in heard)
         return None if body is None else f"{lead} {body}".strip()
-
-    def _lead(self, heard: str) -> str:
-        if self.corrected is not None:
-            self.corrected = None
-            return self._line("sorry")
-        return self._line("answer") if "?" in heard and self.stage != "open" else ""
 
     def _next(self, said: str, user_turns: int, question: bool) -> str | None:
         if self.stage == "open":
@@ -86,7 +84,7 @@ class ScriptedAgent:
         return self._line("confirm")
 
     def _check(self, known: Sequence[str]) -> str | None:
-        """Reads a newly heard fact back, wrongly if this is the one that gets misread."""
+        """Read a newly given fact back, wrongly if it is the misread one."""
         for name in known:
             if name in self.checked:
                 continue
@@ -99,19 +97,19 @@ class ScriptedAgent:
         return None
 
     def _ask(self, missing: Sequence[str]) -> str:
-        """Asks for the first fact that is missing, now and then for two at once; one that was not answered is asked for alone."""
+        """Ask for the first missing fact, sometimes for two at once; a fact that was not answered is asked for alone."""
         first, *others = missing
         both = others and not self.times_asked[first] and not self.times_asked[others[0]] and self.rng.random() < self.asks_two
-        return " ".join(map(self._question, missing[:2] if both else [first]))
-
-    def _question(self, name: str) -> str:
-        own = f"ask.{name}"
-        key = "again" if self.times_asked[name] else own if own in self.domain.agent else "ask"
-        self.times_asked[name] += 1
-        return self._line(key, name=name)
+        lines = []
+        for name in missing[:2] if both else [first]:
+            own = f"ask.{name}"
+            key = "again" if self.times_asked[name] else own if own in self.domain.agent else "ask"
+            self.times_asked[name] += 1
+            lines.append(self._line(key, name=name))
+        return " ".join(lines)
 
     def _line(self, key: str, **slots: str) -> str:
-        """One of the lines of that purpose; none is said twice before all are used."""
+        """A random line of that purpose; none comes twice before all are used."""
         phrases = self.domain.agent[key]
         phrase: Phrase = phrases[int(self.rng.random() * len(phrases))]
         if phrase.text in self.used:
@@ -122,7 +120,7 @@ class ScriptedAgent:
 
 
 def _garbled(value: str, rng: random.Random) -> str:
-    """The value with one thing wrong: a digit, its last word or its last letter. It no longer contains the value."""
+    """The value with one error: a digit, its last word or its last letter. The result does not contain the value."""
     digits = [index for index, char in enumerate(value) if char.isdecimal()]
     if digits:
         at = rng.choice(digits)

@@ -1,8 +1,8 @@
-"""Calibrates a user: how well a model plays what it is asked, and whether asking through the inverse brings it nearer.
+"""Calibrates a simulated user: how closely a model follows the dials, and whether correcting the requests brings it closer.
 
     choose the wording    a few dialogues with each, on the same dials
-    fit                   dialogues over the space of dials: one line of shown against asked for each behavior
-    check                 other dials, other tasks: each dialogue as it is asked and through the inverse, from the same seed
+    fit                   dialogues over the space of dials: a line of shown against asked values for each behavior
+    check                 other dials and tasks: each dialogue without and with the inverse of the lines, from the same seed
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from personaevo.simulate.trials import Job, Trial, trials
 EMBEDDED = "embedded"
 WORDINGS: tuple[Wording, ...] = ("draft", "direction")
 TRIED = 6  # dialogues with each wording
-_ALIKE = 0.05  # grave breaks a turn by which two wordings do not differ
-_NOTHING = "n/a"  # the prompt of the embedded engine
+_ALIKE = 0.05  # difference in grave breaks per turn that does not decide between wordings
+_NO_PROMPT = "n/a"  # of the embedded engine
 
 PlayAll = Callable[[Sequence[Job]], list[Episode]]
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A wording as it did in the few dialogues for the choice: grave breaks a turn, and the mean distance of shown from asked in
-    deviations of the design. None where no dialogue completed."""
+    """The results of a wording in the dialogues for the choice: grave breaks per turn, and the mean distance of shown from asked values in
+    standard deviations of the design. None if no dialogue completed."""
 
     wording: Wording
     completed: int
@@ -43,8 +43,8 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Of one behavior: the mean distance of shown from asked, in deviations of the design, asked as it is (``before``) and through the
-    inverse (``after``); ``gain`` is before - after over pairs of dialogues; ``slope`` and ``slope_before`` are those of the check."""
+    """For one behavior: the mean distance of shown from asked values, in standard deviations of the design, without (``before``) and with
+    the inverse (``after``); ``gain`` is before - after over pairs of dialogues; ``slope`` and ``slope_before`` are those of the check."""
 
     before: float
     after: float
@@ -55,7 +55,7 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What the inverse brings on dials and tasks that it was not fitted to: by dial, and the mean over dials (``overall``)."""
+    """The gain of the inverse on held-out dials and tasks: by dial, and as the mean over dials (``overall``)."""
 
     pairs: int
     planned: int
@@ -66,8 +66,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """A calibration, the dialogues that it was fitted to (``asked[n, d]`` and ``shown[n, d]`` on the scales of the dials ``names``), how
-    users behaved in them, how the wording was chosen and what the inverse brings (None: not checked)."""
+    """A calibration, the data of the fit (``asked[n, d]`` and ``shown[n, d]`` on the scales of the dials ``names``), the adherence of users
+    in these dialogues, the results of the wordings, and the check of the inverse (None: not checked)."""
 
     calibration: Calibration
     names: tuple[str, ...]
@@ -82,14 +82,14 @@ def calibrate(
     model: str, play: PlayAll, tasks: Mapping[str, Sequence[Task]], domain: Domain, *, dialogues: int = 60, check: int = 20,
     wording: Wording | None = None, seed: int = 0,
 ) -> Calibrated:  # fmt: skip
-    """Calibrates the user that ``play`` plays.
+    """Calibrate the user that ``play`` plays.
 
     Args:
-        model: its name; "embedded" has no wording to be chosen.
-        play: the measured episodes of jobs, in order.
+        model: its name; "embedded" has no choice of wording.
+        play: plays jobs; returns their measured episodes, in order.
         tasks: those of "train" for the fit, those of "test" for the check.
-        dialogues, check: how many, at least 4; none for the check leaves it out.
-        wording: "draft" or "direction"; None lets six dialogues with each decide, which count for the fit (see ``better``).
+        dialogues, check: numbers of dialogues, at least 4; ``check=0`` skips the check.
+        wording: "draft" or "direction"; None lets six dialogues with each decide (see ``better``), which also count for the fit.
 
     Raises:
         InputError: fewer than four dialogues completed.
@@ -105,19 +105,19 @@ def calibrate(
         raise InputError(f"{len(asked)} of {len(episodes)} dialogues completed, at least {FEWEST} are needed for a line: {reason}")
     names = definitions.features().names
     curves = {name: fit(asked[:, place], shown[:, place]) for place, name in enumerate(names) if asked[:, place].std() > 0}
-    calibration = Calibration(model, chosen, _NOTHING if model == EMBEDDED else prompt_digest(chosen), curves)
+    calibration = Calibration(model, chosen, _NO_PROMPT if model == EMBEDDED else prompt_digest(chosen), curves)
     behaved = conduct(episodes, [trial.dials for trial in planned])
     checked = _checked(play, trials(tasks["test"], check, domain, seed, "check"), calibration) if check else None
     return Calibrated(calibration, names, asked, shown, behaved, tried, checked)
 
 
-# --- which wording
+# --- choice of the wording
 
 
 def _chosen(
     model: str, play: PlayAll, planned: Sequence[Trial], wording: Wording | None
 ) -> tuple[tuple[Wording, list[Episode]] | None, tuple[Tried, ...]]:
-    """The better wording with its dialogues, and how both did; nothing where there is no choice."""
+    """The better wording with its dialogues, and the results of both; None and () if there is no choice."""
     if wording is not None or model == EMBEDDED:
         return None, ()
     few = planned[:TRIED]
@@ -132,16 +132,16 @@ def _tried(wording: Wording, few: Sequence[Trial], episodes: Sequence[Episode]) 
     asked, shown = _matrices(few, episodes)
     if not len(asked):
         return Tried(wording, 0, None, None)
-    spread = _matrices_of(few).std(axis=0)
+    spread = _asked(few).std(axis=0)
     varied = spread > 0
     distance = float((np.abs(shown - asked)[:, varied] / spread[varied]).mean()) if varied.any() else 0.0
     return Tried(wording, len(asked), conduct(episodes, [trial.dials for trial in few]).grave[0], distance)
 
 
 def better(first: Tried, second: Tried) -> Tried:
-    """The wording that goes on: the one with more completed dialogues; of equals the one with fewer grave breaks (invented, leaked or
-    missing facts, the goal not said, the agent's words) if they differ by more than 5 in 100 turns; else the one that is nearer to what
-    was asked. On ties the first."""
+    """The better wording: with more completed dialogues; of equals, with fewer grave breaks (invented, leaked or missing facts, the goal
+    not said, the agent's words) if they differ by more than 5 in 100 turns; else with shown values closer to the asked ones. On ties the
+    first."""
     if first.completed != second.completed:
         return max(first, second, key=lambda one: one.completed)
     if first.grave is None or second.grave is None or first.distance is None or second.distance is None:
@@ -157,10 +157,10 @@ def better(first: Tried, second: Tried) -> Tried:
 def _matrices(planned: Sequence[Trial], episodes: Sequence[Episode]) -> tuple[Floats, Floats]:
     """Asked and shown of the completed episodes, ``[n, d]`` each, on the dials' scales."""
     done = [(trial, one) for trial, one in zip(planned, episodes, strict=True) if one.state == "completed"]
-    return _matrices_of([trial for trial, _ in done]), _scaled([one.fingerprint for _, one in done])
+    return _asked([trial for trial, _ in done]), _scaled([one.fingerprint for _, one in done])
 
 
-def _matrices_of(planned: Sequence[Trial]) -> Floats:
+def _asked(planned: Sequence[Trial]) -> Floats:
     names = definitions.features().names
     return _scaled([[trial.dials[name] for name in names] for trial in planned])
 
@@ -171,11 +171,11 @@ def _scaled(rows: Sequence[Sequence[float]]) -> Floats:
     return np.array(values, dtype=float).reshape(len(rows), len(names))
 
 
-# --- what it brings
+# --- the check
 
 
 def _checked(play: PlayAll, planned: Sequence[Trial], calibration: Calibration) -> Check | None:
-    """Plays every trial as it is asked and through the inverse; None if fewer than two pairs completed."""
+    """Play every trial without and with the inverse; None if fewer than two pairs completed."""
     wording = calibration.wording
     played = play([Job(trial, wording, inverse) for inverse in (None, calibration) for trial in planned])
     plain, inverted = played[: len(planned)], played[len(planned) :]
@@ -195,18 +195,18 @@ def _checked(play: PlayAll, planned: Sequence[Trial], calibration: Calibration) 
 
 
 def _gain(missed: Floats, left: Floats, slope_before: float, slope: float) -> Gain:
-    """From the distances of each pair of dialogues."""
+    """The gain from the distances of each pair of dialogues."""
     return Gain(float(missed.mean()), float(left.mean()), paired_difference(list(missed), list(left)), slope_before, slope)
 
 
 def _slope(asked: Floats, shown: Floats) -> float:
-    """The slope of shown against asked; 0 where nothing varies in what was asked."""
+    """The slope of shown against asked values; 0 if the asked values do not vary."""
     centered = asked - asked.mean()
     squares = float((centered**2).sum())
     return float((centered * shown).sum()) / squares if squares > 0 else 0.0
 
 
 def line_of(calibrated: Calibrated, name: str) -> tuple[Curve, Floats, Floats]:
-    """A dial's curve with the asked and shown values that it was fitted to, ``[n]`` each, on the dial's scale."""
+    """A dial's curve with the asked and shown values of its fit, ``[n]`` each, on the dial's scale."""
     place = calibrated.names.index(name)
     return calibrated.calibration.curves[name], calibrated.asked[:, place], calibrated.shown[:, place]

@@ -1,4 +1,8 @@
-"""Whether a turn that a model wrote keeps to its plan: its length, the task's facts, and whose words they are."""
+"""Plans worded by a chat model, one small request per turn, whose answer is checked against the plan: length, facts, and role.
+
+With the wording "draft" the model rewords the templates' turn; with "direction" it plays the user and gets one stage direction after the
+agent's message. A turn that breaks its plan is requested once more, and the better of the two is used.
+"""
 
 from __future__ import annotations
 
@@ -11,70 +15,62 @@ from personaevo.measure.fingerprint import words_of
 from personaevo.records import Task
 from personaevo.simulate.facts import facts_of, has_digit
 from personaevo.simulate.lengths import SHORT
-from personaevo.simulate.plans import Move, TurnPlan
-from personaevo.simulate.stated import said_goal, spoken_numbers, states
+from personaevo.simulate.plans import TurnPlan
+from personaevo.simulate.stated import GoalTracker, spoken_numbers, states
 
 AS_AGENT = "identity_confusion_rate"
-GRAVE = frozenset({"fact", "goal", "invented", "leak", "agent", "empty"})  # what harms the task, and not only the manner
-_SHORTER, _LONGER = 0.5, 1.5  # of the planned words: within these, and a few words more, a length is kept
+GRAVE = frozenset({"fact", "goal", "invented", "leak", "agent", "empty"})  # points that harm the task, and not only the manner
+_SHORTER, _LONGER = 0.5, 1.5  # limits of the length, as multiples of the planned words, plus a few words
 _SPARE = 2
-_ECHO = 6  # words in a row that are the agent's own
+_ECHO = 6  # consecutive words of the agent that count as an echo
 _YOURS = re.compile(r"\b(?:your|you have)\b[^.?!]*\?")
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """One point in which a turn breaks its plan, and what it is about (a fact's value, a number that was made up)."""
+    """One point in which a turn breaks its plan, and its object (a fact's value, an invented number)."""
 
     kind: str
     value: str = ""
 
 
 class Checks:
-    """Holds the turns of one dialogue against their plans."""
+    """Compares the turns of one dialogue with their plans."""
 
     def __init__(self, task: Task) -> None:
         self.facts, self.goal = facts_of(task), task.goal.strip()
         self.known = spoken_numbers(" ".join([task.goal, task.context, *task.facts, *task.facts.values()]))
 
     def broken(self, text: str, plan: TurnPlan, heard: str | None, given: Mapping[str, int]) -> list[Broken]:
-        """In which points the text breaks the plan, the gravest first. ``given`` counts how often facts were given before."""
+        """The points in which the text breaks the plan, the gravest first. ``given`` counts how often facts were given before."""
         words = len(words_of([text])[0])
         if not words:
             return [Broken("empty")]
         self.known |= spoken_numbers(heard or "")
-        found = [*self._facts(text, plan, given), *self._whose(text, plan, heard)]
-        return found + self._length(words, plan)
-
-    def _length(self, words: int, plan: TurnPlan) -> list[Broken]:
+        found = [*self._facts(text, plan, given), *self._role(text, plan, heard)]
         if words > plan.words * _LONGER + _SPARE:
-            return [Broken("long")]
-        return [Broken("short")] if words < plan.words * _SHORTER - _SPARE and plan.words > SHORT else []
+            found.append(Broken("long"))
+        elif words < plan.words * _SHORTER - _SPARE and plan.words > SHORT:
+            found.append(Broken("short"))
+        return found
 
     def _facts(self, text: str, plan: TurnPlan, given: Mapping[str, int]) -> list[Broken]:
-        found = [Broken("fact", move.value) for move in plan.moves if move.kind in ("fact", "correct") and not self._gives(text, move)]
-        if any(move.kind == "goal" for move in plan.moves) and not said_goal(text, self.goal):
+        stated = [move for move in plan.moves if move.kind in ("fact", "correct")]
+        found = [Broken("fact", move.value) for move in stated if not (states(text, move.value) or states(text, self.facts[move.name]))]
+        if any(move.kind == "goal" for move in plan.moves) and not GoalTracker(self.goal).after(text):
             found.append(Broken("goal", self.goal))
-        told = [name for name, value in self.facts.items() if name not in plan.facts and not given.get(name) and has_digit(value)]
-        found += [Broken("leak", self.facts[name]) for name in told if states(text, self.facts[name]) and self.facts[name] not in self.goal]
+        private = [value for name, value in self.facts.items() if name not in plan.facts and not given.get(name) and has_digit(value)]
+        found += [Broken("leak", value) for value in private if states(text, value) and value not in self.goal]
         return found + [Broken("invented", number) for number in sorted(spoken_numbers(text) - self.known)[:1]]
 
-    def _gives(self, text: str, move: Move) -> bool:
-        return states(text, move.value) or states(text, self.facts[move.name])
-
-    def _whose(self, text: str, plan: TurnPlan, heard: str | None) -> list[Broken]:
+    def _role(self, text: str, plan: TurnPlan, heard: str | None) -> list[Broken]:
+        """Whether the turn speaks as the agent, or repeats the agent's words."""
         shown = definitions.features().shown(text)
-        if (AS_AGENT in shown and AS_AGENT not in plan.shows) or self._asks_for_own(text):
+        # a question for a fact that only the user can know, such as "what is your booking reference?"
+        asks_for_own = any(name.lower() in question for question in _YOURS.findall(text.lower()) for name in self.facts)
+        if (AS_AGENT in shown and AS_AGENT not in plan.shows) or asks_for_own:
             return [Broken("agent")]
-        return [Broken("echo")] if _shares_a_run(text, heard or "") else []
-
-    def _asks_for_own(self, text: str) -> bool:
-        """Whether the turn asks for a fact that only its speaker can know ("what is your booking reference?")."""
-        low = text.lower()
-        return any(name.lower() in question for question in _YOURS.findall(low) for name in self.facts)
-
-
-def _shares_a_run(text: str, heard: str) -> bool:
-    own, others = words_of([text, heard])
-    runs = {tuple(others[start : start + _ECHO]) for start in range(len(others) - _ECHO + 1)}
-    return any(tuple(own[start : start + _ECHO]) in runs for start in range(len(own) - _ECHO + 1))
+        own, others = words_of([text, heard or ""])
+        runs = {tuple(others[start : start + _ECHO]) for start in range(len(others) - _ECHO + 1)}
+        echoes = any(tuple(own[start : start + _ECHO]) in runs for start in range(len(own) - _ECHO + 1))
+        return [Broken("echo")] if echoes else []

@@ -1,4 +1,9 @@
-"""How users kept to what was planned, over many dialogues: broken plans, invented facts, whose words they are, how dialogues end."""
+"""Calibrates a simulated user: how closely a model follows dials and plans, and whether correcting the requests brings it closer.
+
+    choose the wording    a few dialogues with each, on the same dials
+    fit                   dialogues over the space of dials: a line of shown against asked values for each behavior
+    check                 other dials and tasks: each dialogue without and with the inverse of the lines, from the same seed
+"""
 
 from __future__ import annotations
 
@@ -21,12 +26,12 @@ _TAILS = (0.025, 0.975)
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """What completed dialogues were like; all intervals are over dialogues.
+    """Adherence in completed dialogues; all intervals are over dialogues.
 
-    ``broke``, ``grave``, ``invented``, ``leaked`` and ``agent`` are shares of the user's turns: those that broke their plan in any point,
-    in a grave one, that made up a number, told a fact that was not theirs to tell, spoke as the agent. ``points`` has the share of turns
-    for every point that was broken. ``confused`` is how much more often than asked turns sound like the agent (the behavior
-    ``identity_confusion_rate``). ``ends`` is the share of dialogues that end by themselves, ``words`` are words a turn.
+    ``broke``, ``grave``, ``invented``, ``leaked`` and ``agent`` are shares of the user's turns: those that broke their plan in any point or
+    in a grave one, invented a number, told a fact that was not due, or spoke as the agent. ``points`` has the share of turns for every
+    point that was broken. ``confused`` is the rate of turns that sound like the agent minus the asked rate (the behavior
+    ``identity_confusion_rate``). ``ends`` is the share of dialogues that end before the turn limit, ``words`` are words per turn.
     """
 
     completed: int
@@ -45,7 +50,7 @@ class Conduct:
 
 
 def conduct(episodes: Sequence[Episode], asked: Sequence[Mapping[str, float]]) -> Conduct:
-    """The conduct in measured episodes, at least one of them completed; ``asked`` has the dials of each."""
+    """The adherence in measured episodes, at least one of them completed; ``asked`` has the dials of each."""
     pairs = [(one, dials) for one, dials in zip(episodes, asked, strict=True) if one.state == "completed"]
     done = [one for one, _ in pairs]
     owners, broken = _turns(done)
@@ -68,7 +73,7 @@ def conduct(episodes: Sequence[Episode], asked: Sequence[Mapping[str, float]]) -
 
 
 def _turns(done: Sequence[Episode]) -> tuple[list[str], list[frozenset[str]]]:
-    """Of every turn of the users: the number of its dialogue, and in which points it broke its plan."""
+    """For every turn of the users: the number of its dialogue, and the points in which it broke its plan."""
     owners, broken = [], []
     for number, one in enumerate(done):
         points = {turn: frozenset(kinds) for turn, kinds in one.broke}
@@ -79,7 +84,7 @@ def _turns(done: Sequence[Episode]) -> tuple[list[str], list[frozenset[str]]]:
 
 
 def ratio(above: Floats, below: Floats) -> Interval:
-    """The sum of ``above[n]`` over that of ``below[n]`` with the interval of drawing the n dialogues anew (percentile bootstrap)."""
+    """The sum of ``above[n]`` over that of ``below[n]`` with its percentile bootstrap interval over the n dialogues."""
     mean = float(above.sum() / below.sum())
     if len(above) < 2:
         return mean, mean, mean

@@ -1,6 +1,6 @@
-"""How well a model plays what it is asked: shown against asked for each dial, and the inverse, through which a director asks.
+"""Calibration curves of a model: shown against asked values for each dial, and their inverse, which corrects a director's requests.
 
-All numbers of a curve are on the dial's scale: logarithms for dials whose scale is "log". Nothing here knows a reference.
+All numbers of a curve are on the dial's scale: logarithms for dials whose scale is "log". No reference data are used.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Literal
@@ -21,8 +21,8 @@ from personaevo.measure.stats import student_factor
 from personaevo.records import Floats, Wording
 
 Verdict = Literal["follows", "exaggerates", "cannot"]
-LEAST_SLOPE = 0.2  # a model that shows less of a change than this share cannot play the dial
-FEWEST = 4  # dialogues that a line is fitted to, at least
+LEAST_SLOPE = 0.2  # a model that shows a smaller share of a change cannot play the dial
+FEWEST = 4  # dialogues for the fit of a line
 _FILES: Mapping[str, tuple[str, ...]] = {"draft": ("prompts/reword.md",), "direction": ("directions.toml", "prompts/user.md")}
 
 
@@ -31,7 +31,7 @@ class Curve:
     """The line ``shown = offset + slope * asked`` of one dial.
 
     ``se`` is the slope's standard error, ``n`` the number of dialogues, ``r`` the correlation; ``center``, ``spread``, ``low`` and
-    ``high`` are mean, standard deviation and range of what was asked, ``noise`` is the standard deviation of dialogues about the line.
+    ``high`` are mean, standard deviation and range of the asked values, ``noise`` is the residual standard deviation of dialogues.
     """
 
     slope: float
@@ -47,7 +47,7 @@ class Curve:
 
     @property
     def middle(self) -> float:
-        """What is shown where the middle of the design is asked."""
+        """The shown value at the center of the asked values."""
         return self.offset + self.slope * self.center
 
     @property
@@ -58,7 +58,7 @@ class Curve:
 
     @property
     def verdict(self) -> Verdict:
-        """ "cannot" if the slope is below ``LEAST_SLOPE`` or its interval holds 0; "exaggerates" if the interval lies above 1."""
+        """ "cannot" if the slope is below ``LEAST_SLOPE`` or its interval holds 0; "exaggerates" if the interval is above 1."""
         low, _ = self.interval
         if self.slope < LEAST_SLOPE or low <= 0:
             return "cannot"
@@ -66,7 +66,7 @@ class Curve:
 
     @property
     def usable(self) -> bool:
-        """Whether the line can be fitted and inverted at all: finite numbers, a design with some spread."""
+        """Whether the line can be inverted: finite numbers, asked values with some spread."""
         numbers = [getattr(self, one.name) for one in fields(self)]
         return all(map(math.isfinite, numbers)) and self.n >= FEWEST and self.spread > 0 and self.low < self.high and self.se >= 0
 
@@ -84,7 +84,7 @@ def fit(asked: Floats, shown: Floats) -> Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The curves of one model by dial; ``wording`` is how its users are worded, ``prompt`` the digest of what it was told."""
+    """The curves of one model by dial; ``wording`` is the wording of its users, ``prompt`` the digest of their prompt."""
 
     model: str
     wording: Wording
@@ -92,17 +92,17 @@ class Calibration:
     curves: Mapping[str, Curve] = field(default_factory=dict)
 
     def invert(self, dials: Mapping[str, float]) -> dict[str, float]:
-        """What to ask for so that the dials are what is shown.
+        """The values to ask for so that the shown values are ``dials``.
 
-        Of all values between the dial and ``(dial - offset) / slope``, the one with the least expected squared error, given how well
-        slope and offset are known; both are first shrunk toward playing as asked (empirical Bayes over the dials, Efron & Morris 1975).
-        So a curve that says little changes little. Nothing is asked that is outside of the calibrated range; a dial outside of it is moved
-        as its nearest end is. Dials that the model cannot play, or that have no curve, stay as they are.
+        Of all values between the dial and ``(dial - offset) / slope``, this is the one with the least expected squared error, given the
+        uncertainty of slope and offset; both are first shrunk toward playing as asked (empirical Bayes over the dials, Efron & Morris
+        1975). So an uncertain curve changes little. Values stay in the calibrated range; a dial outside it is moved by the same amount as
+        the nearest end. Dials that the model cannot play, or that have no curve, are unchanged.
         """
         return {name: self._asked(name, value) for name, value in dials.items()}
 
     def shown(self, dials: Mapping[str, float]) -> dict[str, float]:
-        """What the lines say is shown where the dials are asked; dials without a curve as they are."""
+        """The shown values that the lines predict for asked dials; dials without a curve are unchanged."""
         return {
             name: from_scale(name, self.curves[name].offset + self.curves[name].slope * to_scale(name, value))
             if name in self.curves else value
@@ -110,12 +110,12 @@ class Calibration:
         }  # fmt: skip
 
     def response(self, dials: Mapping[str, float]) -> dict[str, float]:
-        """What is shown where a director asks for the dials through the inverse."""
+        """The shown values where a director asks for the dials through the inverse."""
         return self.shown(self.invert(dials))
 
     @property
     def digest(self) -> str:
-        """Of all that decides what is asked."""
+        """A digest of everything that decides the asked values."""
         known = {name: asdict(curve) for name, curve in sorted(self.curves.items())}
         text = json.dumps([self.model, self.wording, self.prompt, known], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -133,7 +133,7 @@ class Calibration:
         slopes, offsets = self._variances
         slope, variance = _shrunk(curve.slope, 1.0, slopes, curve.se**2)
         middle, _ = _shrunk(curve.middle, curve.center, offsets * curve.spread**2, curve.noise**2 / curve.n)
-        missed = middle + slope * (wanted - curve.center) - wanted  # where it is asked as it is meant
+        missed = middle + slope * (wanted - curve.center) - wanted  # the error without correction
         step = -missed / slope
         risk = missed**2 + variance * step**2
         part = (missed**2 - variance * step * (wanted - curve.center)) / risk if risk > 0 else 0.0
@@ -141,21 +141,18 @@ class Calibration:
 
     @cached_property
     def _variances(self) -> tuple[float, float]:
-        """By how much the model's true slopes differ from 1, and its middles (in the design's deviations) from what was asked: mean squares
-        over the dials that it can play, less what is error of their estimates."""
+        """The variances, over the dials that the model can play, of its true slopes about 1 and of its middles about the center (in units
+        of the design's spread): mean squares less those of the estimation errors."""
         able = [curve for curve in self.curves.values() if curve.verdict != "cannot"]
         slopes = [(curve.slope - 1.0) ** 2 - curve.se**2 for curve in able]
         middles = [((curve.middle - curve.center) ** 2 - curve.noise**2 / curve.n) / curve.spread**2 for curve in able]
-        return max(_mean(slopes), 0.0), max(_mean(middles), 0.0)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+        count = len(able) or 1
+        return max(sum(slopes) / count, 0.0), max(sum(middles) / count, 0.0)
 
 
 def _shrunk(value: float, toward: float, between: float, error: float) -> tuple[float, float]:
-    """The posterior mean and variance of what was estimated as ``value`` with variance ``error``, among others that differ from ``toward``
-    with variance ``between``."""
+    """The posterior mean and variance of a quantity estimated as ``value`` with variance ``error``, with a prior of mean ``toward`` and
+    variance ``between``."""
     weight = between / (between + error) if between + error > 0 else 1.0
     return toward + weight * (value - toward), weight * error
 
@@ -167,13 +164,13 @@ def to_scale(name: str, value: float) -> float:
 
 
 def from_scale(name: str, value: float) -> float:
-    """The dial's value, within its range, of a number on its scale."""
+    """The dial's value, clipped to its range, for a number on its scale."""
     dial = definitions.dials()[name]
     return min(max(math.exp(min(value, 50.0)) if dial.scale == "log" else value, dial.low), dial.high)
 
 
 def prompt_digest(wording: Wording) -> str:
-    """A digest of the content that a model's users are prompted with.
+    """A digest of the prompt files of a model's users.
 
     Raises:
         ContentError: a file cannot be read.

@@ -1,4 +1,4 @@
-"""A turn plan as one stage direction in plain words (``fitness/directions.toml``)."""
+"""Stage directions: a turn plan in plain words (``fitness/directions.toml``), and the director for other simulators."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from personaevo.errors import ContentError
 from personaevo.simulate.plans import Move, TurnPlan
 from personaevo.simulate.wording import filled
 
-_FEW, _SOME = 6, 15  # words up to which a turn is a few words, and one short sentence
+_FEW, _SOME = 6, 15  # most words of a turn of a few words, and of one short sentence
 _QUESTIONS = frozenset({"info_seeking_rate", "clarification_rate"})
 _PARTS = ("moves", "unknown", "length", "shows", "avoids", "problems")
 
 
 def direction(plan: TurnPlan, goal: str | None, problem: str = "") -> str:
-    """What an actor is told for this turn. Without a ``goal`` it says *that* the goal or a fact is told, and not which words it has.
-    ``problem`` names what was wrong with the last try (a kind of ``checks.Broken``)."""
+    """The stage direction of a turn. Without a ``goal`` it mentions the goal or a fact without its words. ``problem`` is the kind of
+    ``checks.Broken`` in the previous attempt."""
     table = _table()
     moves = [*dict.fromkeys(_move(move, goal, table) for move in plan.moves)] or [table["moves"]["none"]]
     length = "one" if plan.words == 1 else "few" if plan.words <= _FEW else "some" if plan.words <= _SOME else "many"
     shows = [table["shows"][name] for name in plan.shows if name in table["shows"]]
-    shown = {*plan.shows, *(_QUESTIONS if _QUESTIONS.intersection(plan.shows) else ())}  # who asks one thing is not told to ask nothing
+    shown = {*plan.shows, *(_QUESTIONS if _QUESTIONS.intersection(plan.shows) else ())}  # no "ask nothing" if it asks one thing
     avoids = [] if plan.bare else [text for name, text in table["avoids"].items() if name not in shown]
     parts = [*moves, filled(table["length"][length], words=str(plan.words)), *shows, *avoids, table["problems"].get(problem, "")]
     return str(table["start"]) + " ".join(part for part in parts if part)
 
 
 def note() -> str:
-    """What a model is told in its prompt, so that it follows directions."""
+    """The sentence for a model's prompt that makes it follow directions."""
     return str(_table()["note"])
 
 

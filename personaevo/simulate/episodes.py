@@ -1,9 +1,9 @@
-"""One dialogue from the first to the last turn, and whether the task came through it whole."""
+"""Plays one dialogue from the first to the last turn, and scores task preservation."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from personaevo.definitions import Domain
@@ -19,24 +19,19 @@ from personaevo.simulate.users import embedded_user
 
 
 class EpisodeError(PersonaevoError):
-    """A dialogue cannot go on: one of its sides fails, or has nothing to say. It costs the episode, not the search."""
+    """A dialogue cannot continue: one of its sides fails or says nothing. The episode fails, the search continues."""
 
 
 class User(Protocol):
-    """One user in one dialogue. ``outcome`` is "completed" or "gave_up" once the user leaves, "" before; ``asked`` holds the names of facts
-    that the agent asked for, ``given`` how often each fact was given; ``goal_said`` tells whether the goal was; ``broke`` which turns
-    broke their plan (see ``records.Episode``)."""
+    """One user in one dialogue. ``outcome`` is "completed" or "gave_up" once the user leaves, "" before; ``asked`` has the names of facts
+    that the agent asked for, ``given`` how often each fact was given; ``goal_said``: the goal was said; ``broke``: the turns that broke
+    their plan (see ``records.Episode``)."""
 
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def goal_said(self) -> bool: ...
-    @property
-    def asked(self) -> set[str]: ...
-    @property
-    def given(self) -> Mapping[str, int]: ...
-    @property
-    def broke(self) -> Sequence[tuple[int, tuple[str, ...]]]: ...
+    outcome: str
+    goal_said: bool
+    asked: set[str]
+    given: dict[str, int]
+    broke: list[tuple[int, tuple[str, ...]]]
 
     def say(self, heard: str | None) -> str | None:
         """The next turn after the agent's text (None at the very start), or None once the user has left."""
@@ -57,21 +52,26 @@ def run_episode(
     make_user: MakeUser | None = None,
     make_agent: MakeAgent | None = None,
 ) -> Episode:
-    """Plays one dialogue; ``persona`` None is the persona-free simulator.
+    """Play one dialogue; ``persona`` None is the persona-free simulator.
 
-    ``make_user`` None is the embedded one. The agent is ``agent`` if there is one, else what ``make_agent`` makes, else the domain's
-    scripted agent. With these defaults the same arguments give the same dialogue; models are asked with the same messages and sample.
+    ``make_user`` None is the embedded user. The agent is ``agent`` if given, else that of ``make_agent``, else the domain's scripted
+    agent. With these defaults equal arguments give equal dialogues; models get the same messages and sample.
 
-    What an ``EpisodeError`` ends is a failed episode: with its message as the reason, the infrastructure's fault, and the turns so far.
-    Errors of a model are raised as they are. The episode comes back without fingerprint and P(human): those are measured later.
+    An ``EpisodeError`` gives a failed episode with its message as the reason, fault "infrastructure", and the turns so far. Errors of a
+    model are raised unchanged. The episode has no fingerprint and P(human) yet: these are measured later.
     """
     turns: list[tuple[Role, str]] = []
     try:
-        user = (make_user or _embedded_user)(task, persona, item, domain)
-        partner = agent if agent is not None else (make_agent or _scripted_agent)(task, item, domain)
-        _talk(user, partner, domain, turns, answer_farewell=make_user is None and make_agent is None)
         if make_user is not None:
-            _check_words(turns)
+            user = make_user(task, persona, item, domain)
+        else:
+            user = embedded_user(task, persona.dials if persona is not None else {}, domain, item.seed)
+        if agent is None:
+            scripted = random.Random(seed_of(item.seed, "agent"))
+            agent = make_agent(task, item, domain) if make_agent is not None else ScriptedAgent(task, domain, scripted)
+        _talk(user, agent, domain, turns, answer_farewell=make_user is None and make_agent is None)
+        if make_user is not None and not any(words_of([text for role, text in turns if role == "user"])):
+            raise EpisodeError("the user left without a word")
     except EpisodeError as error:
         return Episode(item=item, state="failed", turns=tuple(turns), persona=persona, reason=str(error), fault="infrastructure")
     return Episode(
@@ -85,16 +85,8 @@ def run_episode(
     )
 
 
-def _embedded_user(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:
-    return embedded_user(task, persona.dials if persona is not None else {}, domain, item.seed)
-
-
-def _scripted_agent(task: Task, item: PlanItem, domain: Domain) -> Agent:
-    return ScriptedAgent(task, domain, random.Random(seed_of(item.seed, "agent")))
-
-
 def _talk(user: User, agent: Agent, domain: Domain, turns: list[tuple[Role, str]], *, answer_farewell: bool) -> None:
-    """Appends to ``turns``. Unless ``answer_farewell``, the agent is not asked once the user has left: nobody would hear the answer."""
+    """Append the dialogue to ``turns``. Unless ``answer_farewell``, the agent gets no turn once the user has left."""
     heard = agent.reply(turns) if domain.opens == "agent" else None
     if heard is not None:
         turns.append(("assistant", heard))
@@ -111,20 +103,15 @@ def _talk(user: User, agent: Agent, domain: Domain, turns: list[tuple[Role, str]
         turns.append(("assistant", heard))
 
 
-def _check_words(turns: Sequence[tuple[Role, str]]) -> None:
-    """What cannot be measured is not a completed dialogue."""
-    if not any(words_of([text for role, text in turns if role == "user"])):
-        raise EpisodeError("the user left without a word")
-
-
 def preservation(task: Task, user: User, turns: Sequence[tuple[Role, str]], numbers: Callable[[str], set[str]]) -> float:
-    """How whole the task came through a dialogue, 0..1: the mean of three checks. Numbers stated are the task's own (or the agent's),
-    asked-for facts were given, the goal was said and not given up."""
-    own = _own_numbers(task, turns, numbers)
-    return (own + _asked_given(user.asked, user.given) + (user.goal_said and user.outcome != "gave_up")) / 3.0
+    """Task preservation in a dialogue, 0..1: the mean of three checks. Stated numbers are the task's (or the agent's), requested facts were
+    given, the goal was said and not given up."""
+    given = sum(user.given[name] > 0 for name in user.asked) / len(user.asked) if user.asked else 1.0
+    return (_own_numbers(task, turns, numbers) + given + (user.goal_said and user.outcome != "gave_up")) / 3.0
 
 
 def _own_numbers(task: Task, turns: Sequence[tuple[Role, str]], numbers: Callable[[str], set[str]]) -> float:
+    """The share of the user's numbers that the task or the agent stated."""
     known = numbers(" ".join([task.goal, task.context, *task.facts, *task.facts.values()]))
     stated: set[str] = set()
     for role, text in turns:
@@ -133,7 +120,3 @@ def _own_numbers(task: Task, turns: Sequence[tuple[Role, str]], numbers: Callabl
         else:
             stated |= numbers(text)
     return len(stated & known) / len(stated) if stated else 1.0
-
-
-def _asked_given(asked: set[str], given: Mapping[str, int]) -> float:
-    return sum(given[name] > 0 for name in asked) / len(asked) if asked else 1.0

@@ -1,4 +1,4 @@
-"""Facts in text: spelling small numbers out, and finding a fact in what was said."""
+"""Facts in text: spelling out small numbers, and finding a fact's value in a turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORD = re.compile(r"\S+")
 
 
 def facts_of(task: Task) -> dict[str, str]:
-    """The task's facts that can be said: those whose name and value are not blank."""
+    """The task's facts whose name and value are not blank."""
     return {name: value for name, value in task.facts.items() if name.strip() and value.strip()}
 
 
@@ -25,7 +25,7 @@ def has_digit(word: str) -> bool:
 
 
 def count_numbers(text: str) -> int:
-    """Words of the text that hold a digit."""
+    """The number of words with a digit."""
     return sum(map(has_digit, text.split()))
 
 
@@ -37,13 +37,12 @@ def spell_out(value: str) -> str:
 
 
 def telegraphic(text: str) -> str:
-    """The text without its small words ("move my flight to the evening" gives "move flight evening"); whole if nothing else is in it."""
-    kept = [word for word in text.split() if word.lower() not in _SMALL]
-    return " ".join(kept) or text
+    """The text without function words ("move my flight to the evening" gives "move flight evening"); the whole text if it has no others."""
+    return " ".join(word for word in text.split() if word.lower() not in _SMALL) or text
 
 
 def number_of(value: str) -> str:
-    """The value's first number with the word it counts ("10 dollars each fall" gives "10 dollars"); empty if it has none."""
+    """The value's first number with the word after it ("10 dollars each fall" gives "10 dollars"); empty if it has none."""
     words = value.split()
     for index, word in enumerate(words):
         if has_digit(word):
@@ -52,13 +51,13 @@ def number_of(value: str) -> str:
 
 
 def mentions(text: str, value: str) -> bool:
-    """Whether ``text`` (lower case) states the value as words of its own, in digits or spelled out."""
+    """Whether ``text`` (lower case) has the value as whole words, in digits or spelled out."""
     low = value.lower()
-    return _stands_in(text, low) or _stands_in(text, spell_out(low))
+    return _has_words(text, low) or _has_words(text, spell_out(low))
 
 
-def _stands_in(text: str, words: str) -> bool:
-    """Whether the words occur in the text with no letter or digit right before or after them."""
+def _has_words(text: str, words: str) -> bool:
+    """Whether the words occur in the text without a letter or digit directly before or after them."""
     at = text.find(words)
     while at >= 0:
         end = at + len(words)
@@ -69,5 +68,5 @@ def _stands_in(text: str, words: str) -> bool:
 
 
 def numbers_in(text: str) -> set[str]:
-    """The words of the text that hold a digit, bare of outer punctuation, in lower case."""
+    """The words of the text with a digit, without outer punctuation, in lower case."""
     return {word.strip(".,;:!?()\"'").lower() for word in _WORD.findall(text) if has_digit(word)} if has_digit(text) else set()

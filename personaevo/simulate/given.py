@@ -1,4 +1,4 @@
-"""Tasks as they are given to what is public: a record, its fields, or a goal."""
+"""``personaevo.Persona``, a persona record with its director and typist; and the task arguments of public functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from personaevo.records import Task, problem_of
 
 
 def as_task(given: Task | Mapping[str, Any] | str, domain: str) -> Task:
-    """The task as a record, in ``domain`` if it names none.
+    """Convert a task argument to a record, with ``domain`` if it names none.
 
     Raises:
         InputError: it is not a task.

@@ -1,6 +1,6 @@
-"""What a simulated user makes of the agent's text: which facts are asked for, which was misread, whether it is over.
+"""Natural language understanding of the agent's text: which facts are asked for, which was misread, whether the dialogue is over.
 
-Only text is used, so the same user can talk to a scripted agent, a model or any function.
+Only text is used, so that the same user can talk to a scripted agent, a model or any function.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SENTENCE = re.compile(r"[^.?!\n]+[.?!\n]*")
 _CLOSING = ("anything else", "something else", "what else can i", "any other question")
 _FAREWELL = re.compile(r"\b(?:good ?bye|bye|farewell|take care|have an? (?:\w+ )?(?:day|evening|night|weekend|one|trip|flight))\b")
 _SENT_OFF = re.compile(r"\b(?:glad|happy|pleased) (?:i|we) (?:could|was able to|were able to) (?:help|assist|be)|###\s?stop\s?###|\[done\]")
-_DISMISSING = re.compile(  # it says that this was all, without asking
+_DISMISSING = re.compile(  # a statement, not a question, that this was all
     r"\byou(?:'re| are) all set\b|\b(?:anything|something) else\b"
     r"|\b(?:any|have) (?:other|more|further|additional) (?:questions?|requests?|issues?)\b"
     r"|\bneed (?:any )?(?:more|further|additional) (?:help|assistance|support)\b"
@@ -49,11 +49,11 @@ _BRIEF = 3  # words
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """``asked``: names of facts asked for; ``misread``: a fact that was read back wrongly; ``question``: anything was asked at all;
-    ``wants``: the same, or a request; ``offers``: it asks what it can do; ``closing``: it asks whether that was all, or says so;
-    ``farewell``: it says goodbye and asks nothing; ``done``: it tells of something that is done;
-    ``brief``: it says next to nothing, such as "ok"; ``open``: it asks for something that is none of the facts."""
+class Understood:
+    """The interpretation of one agent turn. ``asked``: names of facts asked for; ``misread``: a fact that was read back wrongly;
+    ``question``: it has any question; ``wants``: a question or a request; ``offers``: it asks how it can help; ``closing``: it asks
+    whether that was all, or says so; ``farewell``: it says goodbye and asks nothing; ``done``: it reports something as done; ``brief``: it
+    has hardly any words, such as "ok"; ``open``: it asks for something other than the facts."""
 
     asked: tuple[str, ...] = ()
     misread: str | None = None
@@ -68,12 +68,12 @@ class Heard:
 
     @property
     def quiet(self) -> bool:
-        """Whether it leaves the user nothing to answer."""
+        """Whether it needs no answer."""
         return not (self.asked or self.misread or self.question or self.wants)
 
 
-class Hearing:
-    """Understands the agent's text in the light of one task, or as far as the text alone tells."""
+class Understanding:
+    """Interprets the agent's text with one task, or without a task from the text alone."""
 
     def __init__(self, task: Task | None, domain: Domain) -> None:
         self.goal = task.goal.strip().lower() if task else ""
@@ -81,30 +81,30 @@ class Hearing:
         self.closings = (*_CLOSING, *(phrase.text.lower() for phrase in domain.agent.get("more", ())))
         self.cues = {name: (name.lower(), *(cue.lower() for cue in domain.cues.get(name, ()))) for name in self.values}
 
-    def understand(self, text: str | None, given: Mapping[str, int]) -> Heard:
-        """Reads one agent turn; ``given`` counts how often each fact was given before.
+    def understand(self, text: str | None, given: Mapping[str, int]) -> Understood:
+        """Interpret one agent turn; ``given`` counts how often each fact was given before.
 
-        A request that names a fact asks for it, unless it holds the fact's value (then it is read back rightly) or sounds like a check of
-        what was given before (then it is read back wrongly).
+        A request that names a fact asks for it, unless it has the fact's value (then it reads it back correctly) or sounds like a check of
+        an earlier answer (then it reads it back wrongly).
         """
         if not text:
-            return Heard()
+            return Understood()
         low = text.lower().replace("’", "'")
         if "?" not in low:
             return self._told(low, given)
         rest = self._before_closing(low)
         if rest is None:
             return self._asked(low, given)
-        asked = self._asked(rest, given) if "?" in rest else Heard()
-        return asked if asked.asked or asked.misread else Heard(question=True, closing=True, wants=True)
+        asked = self._asked(rest, given) if "?" in rest else Understood()
+        return asked if asked.asked or asked.misread else Understood(question=True, closing=True, wants=True)
 
-    def _told(self, low: str, given: Mapping[str, int]) -> Heard:
-        """A text without a question."""
+    def _told(self, low: str, given: Mapping[str, int]) -> Understood:
+        """Interpret a text without a question."""
         if _FAREWELL.search(low):
-            return Heard(farewell=True)
+            return Understood(farewell=True)
         heard = self._asked(low, given)
         if heard.quiet and _SENT_OFF.search(low):
-            return Heard(farewell=True)
+            return Understood(farewell=True)
         return replace(heard, closing=heard.quiet and _DISMISSING.search(low) is not None)
 
     def _before_closing(self, low: str) -> str | None:
@@ -115,10 +115,10 @@ class Hearing:
             low = low.replace(phrase, " ")
         return "".join(one for one in _SENTENCE.findall(low) if not any(phrase in one for phrase in _CLOSING))
 
-    def _asked(self, low: str, given: Mapping[str, int]) -> Heard:
-        """What is asked for, by the facts' names."""
+    def _asked(self, low: str, given: Mapping[str, int]) -> Understood:
+        """Interpret the requests in a text, by the facts' names."""
         question = "?" in low
-        plain = Heard(
+        plain = Understood(
             question=question, wants=question or _WANTING.search(low) is not None, offers=question and _OFFERING.search(low) is not None,
             done=not question and _DONE.search(low) is not None, brief=len(low.split()) <= _BRIEF,
         )  # fmt: skip
@@ -128,23 +128,17 @@ class Hearing:
         asked = []
         rest = low.replace(self.goal, " ") if " " in self.goal else low
         for name, cue in self._named(rest):
-            start = _sentence_of(rest, cue)
+            start = max(rest.rfind(end, 0, rest.find(cue)) for end in _SENTENCE_ENDS) + 1
             if _ASKING.search(rest, start):
                 asked.append(name)
             elif not mentions(rest, self.values[name]):
                 if given[name] and _CHECKING.search(rest, start):
-                    return Heard(misread=name, question=True, wants=True)
+                    return Understood(misread=name, question=True, wants=True)
                 asked.append(name)
         return replace(plain, asked=tuple(asked[:_ASKED_AT_ONCE]), open=plain.open and not asked)
 
     def _named(self, low: str) -> Sequence[tuple[str, str]]:
-        """Facts that the text names, with the cue that named them; a name inside another one that is named as well does not count."""
+        """Facts that the text names, with their cue; a cue inside another found cue does not count."""
         found = [(name, next((cue for cue in cues if cue in low), "")) for name, cues in self.cues.items()]
         named = [(name, cue) for name, cue in found if cue]
         return [(name, cue) for name, cue in named if not any(cue != other and cue in other for _, other in named)]
-
-
-def _sentence_of(low: str, cue: str) -> int:
-    """Where the sentence with the cue starts."""
-    at = low.find(cue)
-    return max(low.rfind(end, 0, at) for end in _SENTENCE_ENDS) + 1

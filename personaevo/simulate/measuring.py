@@ -1,4 +1,4 @@
-"""What a search takes of a dialogue: whether its user spoke to the agent, and the fingerprint."""
+"""Measures played dialogues: refuses those in which the user injects prompts, and adds fingerprints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from personaevo.records import Episode
 
 
 def refused(episode: Episode) -> Episode:
-    """The episode, failed if its user speaks to the judge or to a model instead of the agent: that must not pay."""
+    """The episode, failed if its user addresses the judge or a model instead of the agent (prompt injection)."""
     for number, (role, text) in enumerate(episode.turns, start=1):
         flag = injection.find(text) if role == "user" else None
         if flag is not None:
@@ -21,7 +21,7 @@ def refused(episode: Episode) -> Episode:
 
 
 def measured(episodes: Sequence[Episode], losses: tuple[str, ...]) -> tuple[Episode, ...]:
-    """The completed episodes with their fingerprints, after the text lost what the reference's text lost."""
+    """The episodes, completed ones with their fingerprints, measured after the same losses of case and punctuation as the reference."""
     done = [index for index, one in enumerate(episodes) if one.state == "completed"]
     texts = [[apply_losses(text, losses) for role, text in episodes[index].turns if role == "user"] for index in done]
     values = definitions.features().measure(texts).values

@@ -1,7 +1,7 @@
-"""Simulated users played by a chat model: what it is told, what is taken from its answers, and how the dialogue went, as far as text shows.
+"""Simulated users played by a chat model: its prompt, the parsing of its answers, and the state of the dialogue as inferred from text.
 
 The roles are flipped for the model: the agent's turns are its "user" messages, its own turns are "assistant" messages. Task texts and
-personas stand in its prompt as data only. What ends the dialogue is decided here: the model's end marker, or the persona's patience.
+personas are quoted data in its prompt. The model's end marker or the persona's patience ends the dialogue.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from personaevo.definitions import Domain, prompt
 from personaevo.records import ChatModel, Message, Persona, PlanItem, Role, Task
 from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.facts import facts_of
-from personaevo.simulate.followed import Followed
+from personaevo.simulate.followed import ObservedUser
 from personaevo.simulate.typist import Typist
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
@@ -44,13 +44,13 @@ _OWN = {role: re.compile(rf"\A{label}", re.IGNORECASE) for role, label in _LABEL
 _ON_A_LINE = {role: re.compile(rf"^{label}", re.IGNORECASE | re.MULTILINE) for role, label in _LABELS.items()}
 
 
-# -- what a model says, made one turn ------------------------------------------------------------------------------------------
+# -- parsing the answer --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One turn as it was said, without end markers (``text`` may be empty), and whether it ``ended`` the dialogue; ``hopeless``: because
-    the speaker gave up."""
+    """One turn without end markers (``text`` may be empty), whether it ``ended`` the dialogue, and whether it did so because the speaker
+    gave up (``hopeless``)."""
 
     text: str
     ended: bool = False
@@ -58,16 +58,16 @@ class Spoken:
 
 
 def without_markers(text: str, longest: int) -> Spoken:
-    """The text without end markers (``[DONE]``, ``[DONE: hopeless]``, ``###STOP###``), trimmed, of at most ``longest`` characters, and fit
-    to be stored: no NUL, no half surrogate pairs."""
+    """The text without end markers (``[DONE]``, ``[DONE: hopeless]``, ``###STOP###``), trimmed, cut to ``longest`` characters, and valid
+    for storage: no NUL, no lone surrogates."""
     text = text[:_MAX_READ].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
     reasons = [found["why"] for found in _END.finditer(text)]
     return Spoken(_END.sub("", text).strip()[:longest].rstrip(), bool(reasons), any(reasons))
 
 
 def one_turn(reply: str, speaker: Role, longest: int = MAX_TURN) -> Spoken:
-    """What a model said as ``speaker``: without thoughts, end markers, a label before it and quotation marks around it. Where the text
-    goes on as the other side, it is cut, and what stands there ends nothing."""
+    """The turn of ``speaker`` in a model's reply: without reasoning, end markers, a speaker label and surrounding quotation marks. Text
+    from where the model continues as the other side is cut; end markers in it do not count."""
     text = parted(reply[:_MAX_READ]).said
     other = _ON_A_LINE["assistant" if speaker == "user" else "user"].search(text)
     spoken = without_markers(text[: other.start()] if other else text, _MAX_READ)
@@ -78,7 +78,7 @@ def one_turn(reply: str, speaker: Role, longest: int = MAX_TURN) -> Spoken:
 
 
 def _unquoted(text: str) -> str:
-    """The text without quotation marks around the whole of it; those of two quotations in it stay."""
+    """The text without quotation marks around the whole; the marks of two quotations stay."""
     for first, last in _QUOTES:
         inner = text[1:-1]
         if len(text) > 2 and text[0] == first and text[-1] == last and first not in inner and last not in inner:
@@ -87,18 +87,18 @@ def _unquoted(text: str) -> str:
 
 
 def ask(model: ChatModel, messages: Sequence[Message], speaker: Role, sample: int, longest: int = MAX_TURN) -> Spoken:
-    """The model's next turn as ``speaker``. A model that says nothing, without ending the dialogue either, is asked once more, as the next
-    sample; and so is a user whose turn reached the limit of tokens: that is no turn.
+    """The model's next turn as ``speaker``. An empty reply that does not end the dialogue is requested once more, as the next sample, and
+    so is a user's turn that reached the token limit.
 
     Raises:
-        EpisodeError: it said nothing again, or came to no end.
+        EpisodeError: the second reply is empty or cut as well.
     """
     who, problem = "user" if speaker == "user" else "agent", ""
     for attempt in (sample, sample + 1):
         reply = model.reply(tuple(messages), sample=attempt)
         spoken = one_turn(reply.text, speaker, longest)
         if reply.cut and speaker == "user":
-            problem = "came to no end within its limit of tokens"
+            problem = "reached its token limit"
         elif spoken.text or spoken.ended:
             return spoken
         else:
@@ -107,20 +107,20 @@ def ask(model: ChatModel, messages: Sequence[Message], speaker: Role, sample: in
 
 
 def heard_text(text: str) -> str:
-    """What the other side said, unable to pass for a stage direction."""
+    """Text of the other side, with stage directions in it disarmed."""
     return _DIRECTION.sub("(", text)
 
 
 def sample_of(item: PlanItem) -> int:
-    """The sample index of every call of an episode: other slots and seeds are drawn independently."""
+    """The sample index of all calls of an episode, so that other slots and seeds are drawn independently."""
     return item.seed % 2**31
 
 
-# -- what the model is told ----------------------------------------------------------------------------------------------------
+# -- the prompt ----------------------------------------------------------------------------------------------------------------
 
 
 def system_prompt(task: Task, persona: Persona | None, domain: Domain, position: Position = "after") -> str:
-    """The system prompt of the user's model: the rules, then the task and, before or after it, the persona (left out if there is none)."""
+    """The system prompt of the user's model: the rules, then the task and, before or after it, the persona if there is one."""
     parts = prompt("user", "rules", "task", "persona", "opening", "last")
     facts = "\n".join(f"{_flat(name)}: {_flat(value)}" for name, value in facts_of(task).items())
     about = filled(
@@ -132,8 +132,8 @@ def system_prompt(task: Task, persona: Persona | None, domain: Domain, position:
     )
     blocks = [about]
     if persona is not None:
-        text = persona.text
-        blocks.insert(0 if position == "before" else 1, filled(parts["persona"], persona=quoted("persona", text, _MAX_PERSONA)))
+        block = filled(parts["persona"], persona=quoted("persona", persona.text, _MAX_PERSONA))
+        blocks.insert(0 if position == "before" else 1, block)
     return "\n\n".join([parts["rules"], *blocks])
 
 
@@ -144,13 +144,13 @@ def _flat(text: str) -> str:
 # -- the user ------------------------------------------------------------------------------------------------------------------
 
 
-class ModelUser(Followed):
+class ModelUser(ObservedUser):
     """One user in one dialogue, played by a chat model. ``say(heard)`` gives the next turn, or None once the user has left.
 
     ``outcome`` is "completed" when the model says that it is done, "gave_up" when it says that it is hopeless or when the persona's dial
     ``patience_turns`` is used up: after so many turns it is asked for one last turn (one turn later if the agent just asked whether that
-    was all). ``asked``, ``given`` and ``goal_said`` are what text shows: see ``states`` and ``GoalHeard``. What the model says is typed by
-    the ``typist``, if there is one; the model sees its own words.
+    was all). ``asked``, ``given`` and ``goal_said`` are inferred from text (see ``states`` and ``GoalTracker``). The ``typist``, if there
+    is one, types the model's turns; the model sees its own words.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class ModelUser(Followed):
         return self._said(spoken.text)
 
     def _last_turn(self, heard: str | None) -> str | None:
-        """Leaves; a model that finds no words for it leaves without."""
+        """Ask for the last turn; if it is empty, the user leaves without one."""
         self.messages.append(Message("user", "\n\n".join([heard_text(heard or ""), self.directions["last"]]).strip()))
         reply = self.model.reply(tuple(self.messages), sample=self.sample)
         self.outcome = "gave_up"

@@ -1,8 +1,8 @@
-"""Plans worded by a chat model, one small request a turn; what comes back is held against the plan.
+"""Plans worded by a chat model, one small request per turn, whose answer is checked against the plan.
 
-No language model keeps a rate over a dialogue; every one can do one thing in one turn. With the wording "draft" the model gets the turn as
-the templates would say it, to be said in other words; with "direction" it plays the user and gets one stage direction after the agent's
-message. A turn that breaks its plan is asked for once more, and the better of the two is said.
+No language model keeps a rate over a dialogue, but every one can do one thing in one turn. With the wording "draft" the model rewords the
+templates' turn; with "direction" it plays the user and gets one stage direction after the agent's message. A turn that breaks its plan is
+requested once more, and the better of the two is used.
 """
 
 from __future__ import annotations
@@ -20,66 +20,57 @@ from personaevo.simulate.directions import direction
 from personaevo.simulate.director import Director
 from personaevo.simulate.episodes import MakeUser, User
 from personaevo.simulate.model_users import ModelUser, Position, ask, heard_text, sample_of, system_prompt
-from personaevo.simulate.plans import Said, TurnPlan
+from personaevo.simulate.plans import Realization, TurnPlan
 from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.stated import GoalHeard, as_said
+from personaevo.simulate.stated import GoalTracker, realization_of
 from personaevo.simulate.templates import Templates, templates_for
 from personaevo.simulate.typist import typist_for
 from personaevo.simulate.users import DirectedUser
 from personaevo.simulate.wording import filled
 
-_SECOND = 7919  # added to the sample of a turn that is asked for once more: it is to be drawn independently
+_SECOND = 7919  # added to the sample index of a second request, so that it is drawn independently
 
 
 class ModelVoice(ABC):
-    """Words the plans of one dialogue by a chat model. ``sample`` tells dialogues apart that have the same messages."""
+    """Words the plans of one dialogue with a chat model. ``sample`` distinguishes dialogues with the same messages."""
 
     def __init__(self, model: ChatModel, task: Task, templates: Templates, sample: int) -> None:
         self.model, self.templates, self.sample = model, templates, sample
-        self.checks, self.goal = Checks(task), GoalHeard(task.goal)
+        self.checks, self.goal = Checks(task), GoalTracker(task.goal)
         self.given = dict.fromkeys(self.checks.facts, 0)
 
-    def say(self, plan: TurnPlan, heard: str | None) -> Said:
+    def say(self, plan: TurnPlan, heard: str | None) -> Realization:
         """The plan in the model's words.
 
         Raises:
             EpisodeError: the model said nothing, twice. Its own errors are raised as they are.
         """
         draft = self.templates.say(plan, heard)
-        plan = replace(plan, words=max(plan.words, draft.words))  # facts have lengths of their own
+        plan = replace(plan, words=max(plan.words, draft.words))  # facts have fixed lengths
         text = self.ask(plan, heard, draft.text, None)
-        broken = self._broken(text, plan, heard)
+        broken = self.checks.broken(text, plan, heard, self.given)
         if broken:
             again = self.ask(plan, heard, draft.text, broken[0])
-            left = self._broken(again, plan, heard)
-            if _weight(left) < _weight(broken):
+            left = self.checks.broken(again, plan, heard, self.given)
+            first, second = (sum(10 if one.kind in GRAVE else 1 for one in points) for points in (broken, left))
+            if second < first:
                 text, broken = again, left
         self.took(text)
-        return self._said(text, plan, draft, broken)
-
-    @abstractmethod
-    def ask(self, plan: TurnPlan, heard: str | None, draft: str, problem: Broken | None) -> str:
-        """What the model says; ``problem`` is what was wrong with what it said first."""
-
-    def took(self, text: str) -> None:  # noqa: B027 - most voices need no memory
-        """Takes notice of the turn that is said."""
-
-    def _broken(self, text: str, plan: TurnPlan, heard: str | None) -> list[Broken]:
-        return self.checks.broken(text, plan, heard, self.given)
-
-    def _said(self, text: str, plan: TurnPlan, draft: Said, broken: list[Broken]) -> Said:
-        said = as_said(text, plan, draft, self.checks.facts, self.goal.after(text), [one.kind for one in broken])
+        said = realization_of(text, plan, draft, self.checks.facts, self.goal.after(text), [one.kind for one in broken])
         for name in said.given:
             self.given[name] += 1
         return said
 
+    @abstractmethod
+    def ask(self, plan: TurnPlan, heard: str | None, draft: str, problem: Broken | None) -> str:
+        """Request the turn from the model; ``problem`` is the point broken in its first attempt."""
 
-def _weight(broken: list[Broken]) -> int:
-    return sum(10 if one.kind in GRAVE else 1 for one in broken)
+    def took(self, text: str) -> None:  # noqa: B027 - most voices need no memory
+        """Record the chosen text of the turn."""
 
 
 class DraftVoice(ModelVoice):
-    """The model gets the agent's message and the templates' turn as a draft, and says the same in other words."""
+    """The model gets the agent's message and the templates' turn as a draft, and rewords it."""
 
     def __init__(self, model: ChatModel, task: Task, templates: Templates, sample: int) -> None:
         super().__init__(model, task, templates, sample)
@@ -88,7 +79,7 @@ class DraftVoice(ModelVoice):
         self.before = [Message("system", self.parts["rules"]), *self._examples()]
 
     def ask(self, plan: TurnPlan, heard: str | None, draft: str, problem: Broken | None) -> str:
-        """The draft in other words."""
+        """Request the draft in other words."""
         turn = self._turn(heard, draft)
         if problem is not None:
             note = filled(self.problems[problem.kind], value=problem.value, words=_words(plan.words))
@@ -116,13 +107,13 @@ class DirectionVoice(ModelVoice):
         self.asked = Message("user", "")
 
     def ask(self, plan: TurnPlan, heard: str | None, draft: str, problem: Broken | None) -> str:
-        """The plan as a stage direction, followed."""
+        """Request the turn with the plan as a stage direction."""
         goal, again = self.templates.goal, "" if problem is None else problem.kind
         self.asked = Message("user", f"{heard_text(heard or '')}\n\n{direction(plan, goal, again)}".strip())
         return ask(self.model, [*self.messages, self.asked], "user", self.sample + (_SECOND if problem else 0)).text
 
     def took(self, text: str) -> None:
-        """Goes on from the turn that is said."""
+        """Add the turn to the messages."""
         self.messages += [self.asked, Message("assistant", text)]
 
 
@@ -130,9 +121,9 @@ def directed_user(
     model: ChatModel, task: Task, persona: Persona, item: PlanItem, domain: Domain, wording: Wording = "draft",
     calibration: Calibration | None = None,
 ) -> DirectedUser:  # fmt: skip
-    """A user whose turns are planned by the director, worded by the model and, where a dial of typing is set, typed; with its
-    ``calibration`` the director asks for what will show the persona's dials. The model sees its own words, untyped. Equal arguments give
-    the same plans for what is heard."""
+    """A user whose turns the director plans, the model words and, if a dial of typing is set, a typist types. With a ``calibration`` the
+    director corrects its requests so that the persona's dials are shown. The model sees its own untyped words. Equal arguments and equal
+    agent texts give equal plans."""
     seed, sample = item.seed, sample_of(item)
     dials = persona.dials if calibration is None else calibration.invert(persona.dials)
     director = Director(task, dials, domain, random.Random(seed_of(seed, "user")))
@@ -146,8 +137,8 @@ def directed_user(
 def model_user(
     model: ChatModel, wording: Wording = "draft", position: Position = "after", calibration: Calibration | None = None
 ) -> MakeUser:
-    """Makes users played by the model for ``run_episode``: directed ones (by the ``calibration``, if there is one), or with the
-    ``wording`` "text" such as are given the persona's text once, at ``position`` before or after the task. Persona-free users have no
+    """A factory of users played by the model, for ``run_episode``: directed ones (with the ``calibration``, if there is one), or with the
+    ``wording`` "text" ones that get the persona's text once, at ``position`` before or after the task. Persona-free users have no
     director."""
 
     def make(task: Task, persona: Persona | None, item: PlanItem, domain: Domain) -> User:

@@ -1,4 +1,4 @@
-"""Users and agents of one's own, as a search takes them: any object with one method. What goes wrong in it costs that dialogue."""
+"""User-defined simulators of users and agents: objects with one method. An error in one fails its dialogue only."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from personaevo.measure.fingerprint import words_of
 from personaevo.records import Agent, Episode, PlanItem, Role, Task
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User, preservation
-from personaevo.simulate.followed import Followed
-from personaevo.simulate.model_users import MAX_TURN, without_markers
+from personaevo.simulate.followed import ObservedUser
+from personaevo.simulate.model_users import MAX_TURN, Spoken, without_markers
 from personaevo.simulate.partners import MAX_AGENT_TURN, AgentFunction, CallableAgent
 from personaevo.simulate.persona import Persona
 from personaevo.simulate.stated import spoken_numbers
@@ -25,19 +25,19 @@ class SimulatedUser(Protocol):
     """One user in one dialogue."""
 
     def reply(self, heard: str | None) -> str | None:
-        """The next turn after the agent's text (None at the very start); None once the user has left. ``[DONE]`` in it says that it is the
-        last one, ``[DONE: hopeless]`` that the user gives up."""
+        """The next turn after the agent's text (None at the very start); None once the user has left. ``[DONE]`` marks the last turn,
+        ``[DONE: hopeless]`` that the user gives up."""
         ...
 
 
 @runtime_checkable
 class UserSimulator(Protocol):
-    """Plays the users of a search, in several threads at a time. ``id`` is recorded: another behavior needs another id."""
+    """Plays the users of a search, in several threads at a time. ``id`` is recorded: change it whenever the behavior changes."""
 
     id: str
 
     def start(self, task: Task, persona: Persona | None, seed: int) -> SimulatedUser:
-        """A user for one dialogue; without a persona one as the simulator plays it unasked. Equal arguments are to give equal users."""
+        """A user for one dialogue; without a persona the simulator's default user. Equal arguments must give equal users."""
         ...
 
 
@@ -48,12 +48,12 @@ class AgentSimulator(Protocol):
     id: str
 
     def start(self, task: Task, seed: int) -> Agent:
-        """An agent for one dialogue. Equal arguments are to give equal agents."""
+        """An agent for one dialogue. Equal arguments must give equal agents."""
         ...
 
 
 def own_users(simulator: UserSimulator) -> MakeUser:
-    """Makes the simulator's users for ``run_episode``."""
+    """A factory of the simulator's users, for ``run_episode``."""
 
     def make(task: Task, persona: records.Persona | None, item: PlanItem, domain: Domain) -> User:
         whole = None if persona is None else Persona.model_construct(**dict(persona))
@@ -64,7 +64,7 @@ def own_users(simulator: UserSimulator) -> MakeUser:
 
 
 def own_agents(given: AgentSimulator | AgentFunction) -> MakeAgent:
-    """Makes agents for ``run_episode``: an object starts one for each dialogue, a function serves them all (see ``CallableAgent``)."""
+    """A factory of agents, for ``run_episode``: an object starts one for each dialogue, a function serves all (see ``CallableAgent``)."""
     if not isinstance(given, AgentSimulator):
         return lambda _task, _item, _domain: CallableAgent(given, part_id(given))
 
@@ -76,13 +76,13 @@ def own_agents(given: AgentSimulator | AgentFunction) -> MakeAgent:
 
 
 def part_id(given: Any) -> str:
-    """What a part of one's own is recorded as: its ``id``, else the name of a function or class."""
+    """The recorded name of a user-defined part: its ``id``, else the name of the function or class."""
     found = getattr(given, "id", None)
     return found if isinstance(found, str) and found else str(getattr(given, "__qualname__", type(given).__qualname__))
 
 
-class OwnUser(Followed):
-    """A user of one's own as ``run_episode`` takes it."""
+class OwnUser(ObservedUser):
+    """Adapts a user-defined user to ``run_episode``."""
 
     def __init__(self, user: SimulatedUser, task: Task, domain: Domain, name: str) -> None:
         super().__init__(task, domain)
@@ -97,8 +97,7 @@ class OwnUser(Followed):
         if self.outcome:
             return None
         self.hears(heard)
-        said = _text(_guarded(f"the user simulator {self.name}", lambda: self.user.reply(heard)), f"the user simulator {self.name}")
-        spoken = without_markers(said or "", MAX_TURN)
+        spoken = _spoken(f"the user simulator {self.name}", lambda: self.user.reply(heard), MAX_TURN)
         if spoken.ended or not spoken.text:
             self.outcome = "gave_up" if spoken.hopeless else "completed"
         self.says(spoken.text)
@@ -106,9 +105,9 @@ class OwnUser(Followed):
 
 
 def played(task: Task, persona: records.Persona | None, item: PlanItem, domain: Domain, turns: Sequence[tuple[Role, str]]) -> Episode:
-    """The episode of a dialogue that was played elsewhere; a failed one if no turn of the user has a word. It counts as completed by the
-    user unless the turns are as many as the domain allows."""
-    user = Followed(task, domain)
+    """The episode of a dialogue played outside of personaevo; a failed one if no turn of the user has a word. It counts as completed by the
+    user unless it has as many turns as the domain allows."""
+    user = ObservedUser(task, domain)
     heard: str | None = None
     for role, text in turns:
         if role == "assistant":
@@ -132,8 +131,7 @@ class _OwnAgent:
         """The agent's next turn, or None when it has ended the dialogue. Raises EpisodeError as ``OwnUser.say`` does."""
         if self.over:
             return None
-        said = _text(_guarded(f"the agent {self.name}", lambda: self.agent.reply(turns)), f"the agent {self.name}")
-        spoken = without_markers(said or "", MAX_AGENT_TURN)
+        spoken = _spoken(f"the agent {self.name}", lambda: self.agent.reply(turns), MAX_AGENT_TURN)
         self.over = spoken.ended
         return spoken.text or None
 
@@ -148,7 +146,8 @@ def _guarded(who: str, act: Callable[[], Any]) -> Any:
         raise EpisodeError(f"{who} raised {type(error).__name__}{': ' if said else ''}{said}") from error
 
 
-def _text(found: Any, who: str) -> str | None:
+def _spoken(who: str, act: Callable[[], Any], longest: int) -> Spoken:
+    found = _guarded(who, act)
     if found is not None and not isinstance(found, str):
         raise EpisodeError(f"{who} returned a value of type {type(found).__name__}: expected text, or None to end")
-    return found
+    return without_markers(found or "", longest)

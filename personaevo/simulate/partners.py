@@ -1,29 +1,25 @@
-"""Agents to talk to that are not scripted: a chat model, a function of the user's own, or an HTTP chat endpoint.
+"""Agents that are not scripted: a chat model, a Python function, or an HTTP chat endpoint.
 
-An agent ends the dialogue with an end marker (``[DONE]``, or ``###STOP###`` as in tau2-bench), a function or endpoint also by answering
-with nothing. Whatever goes wrong in a user's own agent is an ``EpisodeError`` that names it: it fails the episode, never the search.
+An agent ends the dialogue with an end marker (``[DONE]``, or ``###STOP###`` as in tau2-bench); a function or endpoint also by returning
+nothing. A failure of a function or endpoint is an ``EpisodeError`` that names it: the episode fails, the search goes on.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import http.client
 import importlib
 import inspect
 import json
-import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from personaevo.definitions import Domain, prompt
 from personaevo.errors import ConfigError
-from personaevo.records import Agent, ChatModel, Message, PlanItem, Role, Task
+from personaevo.records import ChatModel, Message, Role, Task
 from personaevo.simulate.episodes import EpisodeError, MakeAgent
 from personaevo.simulate.model_users import Spoken, ask, heard_text, sample_of, without_markers
 from personaevo.simulate.wording import filled
@@ -41,7 +37,7 @@ _FORMS = '{"content": …}, {"reply": …}, {"message": {"content": …}} or {"c
 
 
 class _Partner:
-    """What agents share: after an end marker nothing more is said."""
+    """Base of agents: after an end marker the agent says nothing more."""
 
     def __init__(self) -> None:
         self.over = False
@@ -55,7 +51,7 @@ class _Partner:
 
 
 class ModelAgent(_Partner):
-    """An agent played by a chat model, for one dialogue. It is told the setting and the task's group, not what the user wants or knows."""
+    """An agent played by a chat model, for one dialogue. It knows the setting and the task's group, not the user's goal and facts."""
 
     def __init__(self, model: ChatModel, task: Task, domain: Domain, *, sample: int = 0) -> None:
         super().__init__()
@@ -79,7 +75,7 @@ class ModelAgent(_Partner):
 
 
 def agent_prompt(task: Task, domain: Domain) -> str:
-    """The system prompt of the agent's model: the rules, the setting, and what the domain's scripted agent says, for instance."""
+    """The system prompt of the agent's model: the rules, the setting, and example lines of the domain's scripted agent."""
     parts = prompt("agent", "rules", "task", "opening")
     about = filled(
         parts["task"],
@@ -91,7 +87,7 @@ def agent_prompt(task: Task, domain: Domain) -> str:
 
 
 def _examples(domain: Domain) -> list[str]:
-    """The first words, the questions that a domain words itself, and some of what it informs of (a domain's own wording comes last)."""
+    """An opening line, the questions that the domain words itself, and some statements (a domain's own wording comes last in each list)."""
     said = domain.agent
     first = said["open" if domain.opens == "agent" else "greet"]
     informs = said["inform"][len(said["inform"]) // 2 :]
@@ -101,21 +97,20 @@ def _examples(domain: Domain) -> list[str]:
 
 
 def model_agent(model: ChatModel) -> MakeAgent:
-    """Makes agents played by the model for ``run_episode``."""
-
-    def make(task: Task, item: PlanItem, domain: Domain) -> Agent:
-        return ModelAgent(model, task, domain, sample=sample_of(item))
-
-    return make
+    """A factory of agents played by the model, for ``run_episode``."""
+    return lambda task, item, domain: ModelAgent(model, task, domain, sample=sample_of(item))
 
 
 # -- a function ----------------------------------------------------------------------------------------------------------------
 
 
 class CallableAgent(_Partner):
-    """An agent that is any function, for one dialogue: it gets ``[{"role": "user" | "assistant", "content": text}, …]`` (its own turns are
-    the assistant's; empty if it opens) and returns its next turn, or None or blank text to end the dialogue. Of a turn 8,000 characters
-    are kept. Episodes may run in several threads, which share the function. ``name`` is what errors call it."""
+    """An agent that is a function, for one dialogue.
+
+    The function gets ``[{"role": "user" | "assistant", "content": text}, …]`` (its own turns are the assistant's; the list is empty if the
+    agent opens) and returns its next turn, or None or blank text to end the dialogue. A turn is cut at 8,000 characters. Episodes may run
+    in several threads, which share the function. Errors call it ``name``.
+    """
 
     def __init__(self, function: AgentFunction, name: str = "") -> None:
         super().__init__()
@@ -131,7 +126,7 @@ class CallableAgent(_Partner):
         if self.over:
             return None
         try:
-            found = self.function(as_messages(turns))
+            found = self.function([{"role": role, "content": text} for role, text in turns])
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -141,13 +136,8 @@ class CallableAgent(_Partner):
         return self._said(without_markers(found or "", MAX_AGENT_TURN))
 
 
-def as_messages(turns: Sequence[tuple[Role, str]]) -> list[dict[str, str]]:
-    """The dialogue as most chat libraries write it, from the agent's perspective."""
-    return [{"role": role, "content": text} for role, text in turns]
-
-
 def load_callable(text: str) -> AgentFunction:
-    """The function that ``module:function`` names; the module is looked for among what is installed, then in the current folder.
+    """Import the function that ``module:function`` names, from the installed modules or else the current folder.
 
     Raises:
         ConfigError: the text has another form, the module cannot be imported, or it has no such function.
@@ -172,7 +162,7 @@ def load_callable(text: str) -> AgentFunction:
 def _module(name: str, text: str) -> object:
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.append(here)  # last, so that it hides nothing installed; it stays, for what the agent imports later
+        sys.path.append(here)  # last, so that it hides nothing installed; it stays, for later imports of the agent
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
@@ -186,7 +176,7 @@ def _module(name: str, text: str) -> object:
 
 
 def _named(error: BaseException) -> str:
-    """The exception's type and the beginning of its text, on one line and without keys."""
+    """The exception's type and the beginning of its text, on one line and without secrets."""
     try:
         text = _short(str(error))
     except Exception:  # noqa: BLE001 - __str__ is the agent's code too
@@ -202,10 +192,12 @@ def _short(text: str) -> str:
 
 
 class UrlAgent(_Partner):
-    """An agent behind an HTTP chat endpoint, for one dialogue: ``{"messages": […]}`` is posted as JSON (messages as ``CallableAgent`` gets
-    them), and the answer's text is taken from ``content``, ``reply``, ``message.content`` or ``choices[0].message.content``; null or blank
-    text ends the dialogue. ``timeout`` is in seconds and holds for the whole exchange; an answer may have 1 MB. A login in the address is
-    sent as basic authentication. Redirections are not followed, and no proxy is used.
+    """An agent behind an HTTP chat endpoint, for one dialogue.
+
+    ``{"messages": […]}`` is posted as JSON, with messages as ``CallableAgent`` gets them. The text of the answer is taken from ``content``,
+    ``reply``, ``message.content`` or ``choices[0].message.content``; null or blank text ends the dialogue. ``timeout`` is in seconds and
+    limits the whole exchange. An answer may have 1 MB. A login in the address is sent as basic authentication. Redirects are not followed,
+    and no proxy is used.
 
     Raises:
         ConfigError: the address is not an http or https URL, or the timeout is not positive.
@@ -215,61 +207,28 @@ class UrlAgent(_Partner):
         super().__init__()
         if not 0 < timeout < threading.TIMEOUT_MAX:
             raise ConfigError(f"agent timeout {timeout!r}: expected a positive number of seconds")
-        self.parts, self.timeout = _split(url), timeout
+        _check_url(url)
+        self.url, self.timeout = url, timeout
         self.name = without_secrets(url)
 
     def reply(self, turns: Sequence[tuple[Role, str]]) -> str | None:
         """The agent's next turn, or None when it has ended the dialogue.
 
         Raises:
-            EpisodeError: no answer in time, not a successful one, or none of the expected form; says which.
+            EpisodeError: no answer in time, an error status, or an answer of another form; says which.
         """
         if self.over:
             return None
-        exchange = _Exchange(self.parts, self.timeout, json.dumps({"messages": as_messages(turns)}).encode())
-        answer = exchange.answer_within(self.timeout)
-        if isinstance(answer, str):
-            raise EpisodeError(f"the agent at {self.name} {answer}")
-        return self._said(without_markers(self._text(answer), MAX_AGENT_TURN))
-
-    def _text(self, answer: _Answer) -> str:
-        if not 200 <= answer.status < 300:
-            said = _short(answer.body[: 4 * _SHOWN].decode("utf-8", "replace"))
-            status = f"{answer.status} {_short(answer.reason)}".strip()
-            raise EpisodeError(f"the agent at {self.name} answered with status {status}: {said or 'no text'}")
-        if len(answer.body) > MAX_BODY:
-            raise EpisodeError(f"the agent at {self.name} answered with more than {MAX_BODY:,} bytes: expected one turn of a dialogue")
+        body = {"messages": [{"role": role, "content": text} for role, text in turns]}
+        answer = _Exchange(self.url, json.dumps(body).encode(), self.timeout).answer()
         try:
-            found = _content(json.loads(answer.body))
-        except (ValueError, RecursionError):
-            raise EpisodeError(f"the agent at {self.name} answered with what is not JSON: expected {_FORMS}") from None
-        except LookupError:
-            raise EpisodeError(f"the agent at {self.name} answered with JSON of another form: expected {_FORMS}") from None
-        if found is not None and not isinstance(found, str):
-            kind = type(found).__name__
-            raise EpisodeError(f"the agent at {self.name} answered with content of type {kind}: expected text, or null to end")
-        return found or ""
+            return self._said(without_markers(_text(answer), MAX_AGENT_TURN))
+        except _AnswerError as error:
+            raise EpisodeError(f"the agent at {self.name} {error}") from None
 
 
-def _content(body: object) -> object:
-    """The text of an answer, or None if it is null. Raises LookupError if there is no place for one."""
-    match body:
-        case {"content": found} | {"reply": found} | {"message": {"content": found}}:
-            return found
-        case {"choices": [{"message": {"content": found}}, *_]} if found is not None:  # null here is a refusal or the call of a tool
-            return found
-    raise LookupError
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fine = False
-    if not fine or not url.isascii() or not url.isprintable() or " " in url:
-        raise ConfigError(f"agent '{_short(url)}': expected an address such as http://localhost:8000/chat")
-    return parts
+class _AnswerError(Exception):
+    """An endpoint gave no usable answer; the message completes "the agent at URL …"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,65 +238,114 @@ class _Answer:
     body: bytes
 
 
+def _text(answer: _Answer | _AnswerError) -> str:
+    """The agent's turn in an answer, "" for null. Raises _AnswerError."""
+    if isinstance(answer, _AnswerError):
+        raise answer
+    if not 200 <= answer.status < 300:
+        said = _short(answer.body[: 4 * _SHOWN].decode("utf-8", "replace"))
+        raise _AnswerError(f"answered with status {f'{answer.status} {_short(answer.reason)}'.strip()}: {said or 'no text'}")
+    if len(answer.body) > MAX_BODY:
+        raise _AnswerError(f"answered with more than {MAX_BODY:,} bytes: expected one turn of a dialogue")
+    try:
+        found = _content(json.loads(answer.body))
+    except (ValueError, RecursionError):
+        raise _AnswerError(f"answered with what is not JSON: expected {_FORMS}") from None
+    except LookupError:
+        raise _AnswerError(f"answered with JSON of another form: expected {_FORMS}") from None
+    if found is not None and not isinstance(found, str):
+        raise _AnswerError(f"answered with content of type {type(found).__name__}: expected text, or null to end")
+    return found or ""
+
+
+def _content(body: object) -> object:
+    """The text of an answer, or None if it is null. Raises LookupError if the JSON has none of the expected forms."""
+    match body:
+        case {"content": found} | {"reply": found} | {"message": {"content": found}}:
+            return found
+        case {"choices": [{"message": {"content": found}}, *_]} if found is not None:  # null here is a refusal or a tool call
+            return found
+    raise LookupError
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigError(f"agent '{_short(url)}': expected an address such as http://localhost:8000/chat")
+
+
 class _Exchange(threading.Thread):
-    """One request in a thread of its own: whatever it waits for (a name, a handshake, a body that drips), the caller waits no longer than
-    it was told to."""
+    """One POST request in a daemon thread.
 
-    def __init__(self, parts: SplitResult, timeout: float, body: bytes) -> None:
+    The HTTP client limits each single operation only. With a thread the caller waits no longer than the timeout, whatever the request is
+    stuck in: a name lookup, a TLS handshake, headers or a body that drip.
+    """
+
+    def __init__(self, url: str, body: bytes, timeout: float) -> None:
+        import httpx2  # noqa: PLC0415 - takes 0.2 s, and few searches have an agent at an address; here, before the timeout runs
+
         super().__init__(daemon=True, name="agent request")
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self.connection = kind(parts.hostname or "", parts.port, timeout=timeout)
-        self.target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self.headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "personaevo"}
-        if parts.username is not None:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self.headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-        self.body = body
-        self.socket: Any = None
-        self.answer: _Answer | str = "gave no answer"
+        self.http, self.url, self.body, self.timeout = httpx2, url, body, timeout
+        self.given_up = False
+        self.result: _Answer | _AnswerError = _AnswerError("gave no answer")
 
-    def answer_within(self, seconds: float) -> _Answer | str:
-        """The answer, or what became of it instead."""
+    def answer(self) -> _Answer | _AnswerError:
+        """Send the request and return the answer, or the reason why there is none."""
         self.start()
-        self.join(seconds)
+        self.join(self.timeout)
         if not self.is_alive():
-            return self.answer
-        self._hang_up()
-        return f"gave no whole answer within {seconds:g} seconds"
+            return self.result
+        self.given_up = True
+        return _AnswerError(f"gave no whole answer within {self.timeout:g} seconds")
 
     def run(self) -> None:
-        """Fetches the answer; what fails is told of in words."""
+        """Run the request; a failure becomes the result."""
         try:
-            self.connection.connect()
-            self.socket = self.connection.sock
-            self.connection.request("POST", self.target, self.body, self.headers)
-            response = self.connection.getresponse()
-            self.answer = _Answer(response.status, response.reason, response.read(MAX_BODY + 1))
-        except TimeoutError:
-            self.answer = "did not answer in time"
-        except OSError as error:
-            self.answer = f"cannot be reached ({_named(error)}): start it, or correct the address"
-        except (http.client.HTTPException, ValueError) as error:
-            self.answer = f"does not speak HTTP as expected ({_named(error)})"
-        finally:
-            self.connection.close()
+            self.result = self._post()
+        except self.http.TimeoutException:
+            self.result = _AnswerError("did not answer in time")
+        except self.http.NetworkError as error:
+            self.result = _AnswerError(f"cannot be reached ({_named(_root_cause(error))}): start it, or correct the address")
+        except (self.http.HTTPError, self.http.InvalidURL, ValueError) as error:
+            self.result = _AnswerError(f"does not speak HTTP as expected ({_named(error)})")
 
-    def _hang_up(self) -> None:
-        """Lets the thread end: what it reads now is at its end."""
-        if self.socket is not None:
-            with contextlib.suppress(OSError):  # closed in the meantime
-                self.socket.shutdown(socket.SHUT_RDWR)
+    def _post(self) -> _Answer:
+        headers = {
+            "Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "personaevo",
+        }  # fmt: skip
+        secure = urlsplit(self.url).scheme == "https"  # else no TLS context is loaded
+        with (
+            self.http.Client(timeout=self.timeout, trust_env=False, verify=secure) as client,
+            client.stream("POST", self.url, content=self.body, headers=headers) as response,
+        ):
+            body = bytearray()
+            for chunk in response.iter_raw():
+                body += chunk
+                if self.given_up or len(body) > MAX_BODY:
+                    break
+            return _Answer(response.status_code, response.reason_phrase, bytes(body[: MAX_BODY + 1]))
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """The operating system's error behind that of the HTTP client."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return error
 
 
 # -- choosing ------------------------------------------------------------------------------------------------------------------
 
 
 def resolve_agent(text: str, timeout: float = DEFAULT_TIMEOUT) -> MakeAgent:
-    """Makes agents for ``run_episode`` from ``module:function`` or an http(s) URL; a module is imported at once. ``timeout`` is in seconds
-    and holds for one turn of an endpoint; a function is waited for.
+    """A factory of agents for ``run_episode``, from ``module:function`` or an http(s) URL. A module is imported at once. ``timeout`` is in
+    seconds and limits one turn of an endpoint; a function has no limit.
 
     Raises:
-        ConfigError: the text has neither form, or there is no such function: see ``load_callable`` and ``UrlAgent``.
+        ConfigError: the text has neither form, or the function does not exist (see ``load_callable`` and ``UrlAgent``).
     """
     if "://" in text:
         UrlAgent(text, timeout)

@@ -1,4 +1,4 @@
-"""What a director decides for one turn, and what it hears back of how the turn was said."""
+"""Turns as plans and in words, facts in text, and understanding of the agent's text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MoveKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One thing to say: ``name`` and ``value`` of the fact that it is about, as this user writes it, and the words that it may take."""
+    """One dialogue move: ``name`` and ``value`` of its fact, as this user writes it, and ``room``, the number of words that it may take."""
 
     kind: MoveKind
     room: int
@@ -22,8 +22,8 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """One turn before it is worded: its length in words, the moves in order, and the behaviors that it is to show (names of features, the
-    one that takes most room first). ``leaves`` tells that it is the user's last turn."""
+    """One turn before it is worded: its length in words, the moves in order, and the behaviors to show (names of features, the longest
+    first). ``leaves``: it is the user's last turn."""
 
     words: int
     moves: tuple[Move, ...] = ()
@@ -32,7 +32,7 @@ class TurnPlan:
 
     @property
     def bare(self) -> bool:
-        """Whether the turn is an acknowledgement and nothing else."""
+        """Whether the turn is a bare acknowledgement."""
         return bool(self.moves) and self.moves[0].kind == "ack"
 
     @property
@@ -42,8 +42,8 @@ class TurnPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A turn as it was said: its text, its number of words, the facts that it gave (a name for each time), whether it said the goal, the
+class Realization:
+    """A turn in words: its text, its number of words, the facts that it gave (one name for each time), whether it said the goal, the
     behaviors of the plan that it could not show, and the points in which it broke its plan."""
 
     text: str

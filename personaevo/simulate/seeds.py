@@ -1,4 +1,4 @@
-"""Seeds that depend on what they are for, never on order or time."""
+"""Seeds derived from their purpose, independent of order and time."""
 
 from __future__ import annotations
 

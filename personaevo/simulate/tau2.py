@@ -1,11 +1,11 @@
-"""Personas in τ²-bench (text mode): laid into a task's persona field, or over the prompt of a registered user class.
+"""Personas in τ²-bench (text mode): in a task's persona field, or added to the prompt of a registered user class.
 
-τ²-bench is not imported here, and not from the package index: ``tau2`` there is something else (see ``registry``). Tasks are as in its
-``tasks.json``; results come back by ``readers.read_dialogues``. τ² takes up an interrupted run by (trial, task id, seed): a persona's runs
-must differ from those of others in the task's id (``with_persona``) or in where they are saved (``user_class``).
+τ²-bench must be installed from its repository: ``tau2`` on the package index is another project (see ``registry``). Tasks are as in its
+``tasks.json``; read results with ``readers.read_dialogues``. τ² resumes an interrupted run by (trial, task id, seed), so runs of different
+personas must differ in the task's id (``with_persona``) or in the path of the results (``user_class``).
 
-The persona field takes text only. A registered user class is directed as well: each message of the agent comes with a stage direction, and
-the dialogue ends when the director has the user leave.
+The persona field takes text only. A registered user class is also directed: each message of the agent comes with a stage direction, and the
+dialogue ends when the director lets the user leave.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def with_persona(task: Mapping[str, Any], persona: Persona) -> dict[str, Any]:
-    """A copy of a τ² task whose user is this persona: its text stands in ``user_scenario.persona``, after what stood there.
+    """A copy of a τ² task whose user is this persona: its text is appended to ``user_scenario.persona``.
 
-    Goal, facts and evaluation stay as they are. The id becomes "TASK@LABEL" (see ``label``, ``ids_of``), so that no two personas collide.
+    Goal, facts and evaluation stay. The id becomes "TASK@LABEL" (see ``label``, ``ids_of``), unique for each persona.
 
     Raises:
         InputError: it has no id or no user scenario: not a task of τ²-bench.
@@ -48,23 +48,23 @@ def with_persona(task: Mapping[str, Any], persona: Persona) -> dict[str, Any]:
 
 
 def label(persona: Persona) -> str:
-    """A persona's id and a digest of all that it is, fit for names of files: personas that differ in anything have different ones."""
+    """A persona's id and a digest of all its fields, valid in file names: personas that differ in any field have different labels."""
     digest = hashlib.blake2b(Persona(**dict(persona)).model_dump_json().encode("utf-8", "replace"), digest_size=4).hexdigest()
     return f"{_UNFIT.sub('_', persona.id)[:60]}-{digest}"
 
 
 def ids_of(task_id: str) -> tuple[str, str | None]:
-    """The task's id and the persona's label from an id that ``with_persona`` made; the label is None for a task without a persona."""
+    """Split an id of ``with_persona`` into the task's id and the persona's label; None for a task without a persona."""
     task, between, last = task_id.rpartition(_BETWEEN)
     return (task, last) if between else (task_id, None)
 
 
 class DirectedTurns:
-    """Lays a director's stage directions under the agent's messages; goes before τ²'s ``UserSimulator`` among the bases of a class.
+    """A mixin, before τ²'s ``UserSimulator`` in the bases of a class: adds a director's stage directions to the agent's messages.
 
-    One director plays one dialogue, seeded by τ²'s own seed, the persona and the instructions. What the user's tools say gets no direction:
-    it belongs to the turn under way. A marker that the model sends itself ends the dialogue as ever; ``###STOP###`` is added to the turn
-    with which the user leaves.
+    One director plays one dialogue, seeded by τ²'s seed, the persona and the instructions. Results of the user's tools get no direction,
+    since they belong to the current turn. An end marker of the model ends the dialogue as usual; ``###STOP###`` is added to the turn with
+    which the user leaves.
     """
 
     persona: Persona
@@ -73,12 +73,12 @@ class DirectedTurns:
     _directing: UserDirector | None = None
 
     def set_seed(self, seed: int) -> None:
-        """Seeds model and director."""
+        """Seed model and director."""
         super().set_seed(seed)  # type: ignore[misc]
         self._seed, self._directing = seed, None
 
     def get_init_state(self, *args: Any, **options: Any) -> Any:
-        """Begins a dialogue."""
+        """Start a dialogue."""
         self._directing = None
         return super().get_init_state(*args, **options)  # type: ignore[misc]
 
@@ -106,8 +106,8 @@ class DirectedTurns:
 
 
 def user_class(base: type, persona: Persona, *, directed: bool = True) -> type:
-    """A subclass of τ²'s ``UserSimulator`` whose system prompt has the persona laid over it, and whose turns are directed (which the
-    prompt says) unless it is to go by the text alone. It is made with the same arguments, whatever they are in the installed version."""
+    """A subclass of τ²'s ``UserSimulator`` with the persona in its system prompt. If ``directed``, its turns get stage directions, which
+    the prompt explains. Its constructor takes the same arguments as that of the installed version."""
 
     def system_prompt(self: Any) -> str:
         prompt = persona.overlay(base.system_prompt.fget(self))  # type: ignore[attr-defined]
@@ -119,9 +119,9 @@ def user_class(base: type, persona: Persona, *, directed: bool = True) -> type:
 
 
 def register_user(persona: Persona, *, directed: bool = True) -> str:
-    """Makes the persona's user class known to τ²-bench in this process, and returns its name there; one known already stays.
+    """Register the persona's user class with τ²-bench in this process, unless it is registered already; returns its name.
 
-    Save each persona's run under a path of its own. Run with threads, not with workers: other processes do not know the class.
+    Save each persona's run under a separate path. Run with threads, not with workers: other processes do not have the class.
 
     Raises:
         ConfigError: τ²-bench is not installed, or what is called ``tau2`` is something else.

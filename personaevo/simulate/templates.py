@@ -1,4 +1,4 @@
-"""Wording a plan from templates: the embedded engine's users. Wording is neutral unless a behavior is due."""
+"""Words plans from templates, for the users of the embedded engine. Wording is neutral unless a behavior is due."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from personaevo import definitions
 from personaevo.definitions import Domain, Phrase
 from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
-from personaevo.simulate.director import ACK_CAN_SHOW
 from personaevo.simulate.facts import facts_of, spell_out, telegraphic
 from personaevo.simulate.lengths import SHORT
-from personaevo.simulate.plans import Move, Said, TurnPlan
+from personaevo.simulate.plans import Move, Realization, TurnPlan
+from personaevo.simulate.strokes import swapped
+from personaevo.simulate.tones import ACK_CAN_SHOW
 from personaevo.simulate.wording import filled, wording
 
-_LEAST_FILLER = 2  # a turn that is not to be short gets at least so much, should the rest of it be short
-_SLACK = 5  # words that a marker may go beyond a turn's length
+_LEAST_FILLER = 2  # words of filler, at least, for a long turn whose other parts are short
+_SLACK = 5  # words by which a marker may exceed a turn's length
 _STOPS = ".?!,"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of the turn being built, with its number of words."""
+    """A part of a turn, with its number of words."""
 
     text: str
     words: int
 
 
 class Templates:
-    """Words the plans of one dialogue from the domain's phrases, so that nothing is said twice in the same form.
+    """Words the plans of one dialogue from the domain's phrases, without saying anything twice in the same form.
 
-    ``slips`` are typing slips per 100 words; ``echoes`` tells that this user may give a bare acknowledgement a second time, ``verbatim``
-    that it repeats whole sentences of its own.
+    ``slips`` are typing slips per 100 words; ``echoes``: this user may repeat a bare acknowledgement; ``verbatim``: it repeats whole
+    sentences.
     """
 
     def __init__(
@@ -52,16 +53,16 @@ class Templates:
         self.goal_said = self.goal_known = False
         self.slack = 0
 
-    def say(self, plan: TurnPlan, heard: str | None) -> Said:
-        """The plan in words; ``heard`` does not matter to templates."""
-        self.goal_known = self.goal_said  # only what an earlier turn said can be repeated
+    def say(self, plan: TurnPlan, heard: str | None) -> Realization:
+        """The plan in words; templates ignore ``heard``."""
+        self.goal_known = self.goal_said  # only text of an earlier turn can be repeated
         self.unshown, self.slack = [], 0 if plan.words <= SHORT else _SLACK
         parts = self._acknowledge(plan) if plan.bare else self._dressed(list(map(self._worded, plan.moves)), plan)
         parts = [part for part in parts if part.text.strip()] or [self._phrase("go_on", SHORT)]
         goal = any(move.kind == "goal" for move in plan.moves)
         self.goal_said |= goal
         words = sum(part.words for part in parts)
-        return Said(self._joined(parts), words, plan.facts, goal, tuple(self.unshown))
+        return Realization(self._joined(parts), words, plan.facts, goal, tuple(self.unshown))
 
     def _worded(self, move: Move) -> Part:
         if move.kind == "goal":
@@ -74,7 +75,7 @@ class Templates:
         return self._phrase(move.kind, move.room)
 
     def _dressed(self, parts: list[Part], plan: TurnPlan) -> list[Part]:
-        """The parts, the behaviors that are due, and filler up to the length."""
+        """The parts, the due behaviors, and filler up to the length."""
         for name in plan.shows:
             parts += self._show(name, plan.words - sum(part.words for part in parts))
         words = sum(part.words for part in parts)
@@ -83,7 +84,7 @@ class Templates:
     # -- behaviors that are due -----------------------------------------------------------------------------------------
 
     def _show(self, name: str, room: int) -> list[Part]:
-        """The piece of text that shows the behavior, or nothing (then it stays owed) when even the shortest is far too long."""
+        """A text that shows the behavior, or nothing (it stays owed) if even the shortest is far too long."""
         if name == "repetition_rate":
             return self._repeat(room)
         bank = self.wording[f"marker.{name}"]
@@ -96,7 +97,7 @@ class Templates:
         return [Part(phrase.text, phrase.words)]
 
     def _repeat(self, room: int) -> list[Part]:
-        """Says again what was said: the goal in other words around it, or, of a user who is to repeat a lot, an earlier sentence."""
+        """A repetition: the goal in a different phrase, or, for a user who repeats often, an earlier sentence."""
         goal_words, most = len(self.goal.split()), room + self.slack
         if self.goal_known and most >= goal_words >= REPEAT_RUN_WORDS:
             return [self._goal("restate", room)]
@@ -108,7 +109,7 @@ class Templates:
         return [Part(text, len(text.split()))]
 
     def _acknowledge(self, plan: TurnPlan) -> list[Part]:
-        """A bare acknowledgement, with the courtesy or feeling that is due if there is a form of it; what else is due stays owed."""
+        """A bare acknowledgement, with a due courtesy or feeling if it has such a form; other due behaviors stay owed."""
         shows = ACK_CAN_SHOW.intersection(plan.shows)
         bank, plain = self.wording.ack(shows), self.wording.ack(frozenset())
         phrase = bank.pick(self.rng, plan.words, plan.words, self.used)
@@ -123,12 +124,12 @@ class Templates:
     # -- pieces of text ---------------------------------------------------------------------------------------------------
 
     def _phrase(self, purpose: str, room: int) -> Part:
-        least = room if room <= SHORT else room // 4  # a short turn is as long as planned: filler cannot make up for a word
+        least = room if room <= SHORT else room // 4  # a short turn must match its length: there is no filler of one word
         phrase = self.wording[purpose].pick(self.rng, max(1, least), max(room, 1), self.used)
         return Part(phrase.text, phrase.words)
 
     def _goal(self, purpose: str, room: int) -> Part:
-        """The goal in words; who has no room for all of them at first leaves out the small ones, from then on."""
+        """The goal in words; if the first statement has no room for all of them, function words are dropped from then on."""
         if purpose == "goal" and room < len(self.goal.split()):
             self.goal = telegraphic(self.goal)
         words = len(self.goal.split())
@@ -136,10 +137,10 @@ class Templates:
         return Part(filled(phrase.text, goal=self.goal), phrase.words + words)
 
     def _filled(self, move: Move) -> Part:
-        """A phrase of the purpose with the fact's value, and its name where there is room for it; a bare value is not said twice."""
+        """A phrase with the fact's value, and with its name if there is room; a bare value is not said twice."""
         bank, least = self.wording[move.kind], int(self.given[move.name] > 1)
         slots = len(move.value.split())
-        if move.room <= slots and not least:  # any form that has room for more may have the name in it
+        if move.room <= slots and not least:  # longer forms may have the name in them
             return Part(move.value, slots)
         phrase = bank.pick(self.rng, least, max(move.room - slots, least), self.used)
         if "{name}" in phrase.text:
@@ -160,13 +161,14 @@ class Templates:
         return parts
 
     def _joined(self, parts: list[Part]) -> str:
-        """The pieces as one turn, slips included."""
+        """The parts as one turn, with slips."""
         *first, last = [part.text for part in parts]
-        text = " ".join([*(one if one[-1] in _STOPS else one + ("." if len(one) > 12 else ",") for one in first), _ended(last)])
+        last = last if last[-1] in _STOPS else f"{last}."
+        text = " ".join([*(one if one[-1] in _STOPS else one + ("." if len(one) > 12 else ",") for one in first), last])
         return self._slip(text) if self.slips else text
 
     def _slip(self, text: str) -> str:
-        """Swaps two inner letters of some plain words; what the task is about is never misspelled."""
+        """Swap two inner letters of some plain words, never in words of the task."""
         words = text.split(" ")
         plain = [index for index, word in enumerate(words) if len(word) > 3 and word.isalpha() and word not in self.spared]
         chance = self.slips / 100.0 * len(words) / max(len(plain), 1)
@@ -174,17 +176,12 @@ class Templates:
             if self.rng.random() < chance:
                 word = words[index]
                 at = 1 + int(self.rng.random() * (len(word) - 2))
-                words[index] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+                words[index] = swapped(word, at)
         return " ".join(words)
 
 
 def templates_for(task: Task, domain: Domain, rng: random.Random, dials: Mapping[str, float], slips: float) -> Templates:
-    """The templates of a user with these dials; ``slips`` is what the dial came to in this dialogue."""
+    """The templates of a user with these dials; ``slips`` is the level of that dial in this dialogue."""
     dial = definitions.dials()["repetition_rate"]
     verbatim = dials.get(dial.name, dial.default) > dial.default
     return Templates(task, domain, rng, slips=slips, verbatim=verbatim, echoes=dial.name in dials)
-
-
-def _ended(text: str) -> str:
-    """The text with a full stop, unless it ends with a mark of its own."""
-    return text if text[-1] in _STOPS else f"{text}."

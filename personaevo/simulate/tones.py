@@ -1,8 +1,8 @@
-"""Which behaviors a turn shows: each by a chance per turn, with a memory from turn to turn.
+"""The behaviors that a turn shows: each with a chance per turn, autocorrelated between turns.
 
-The memory is a discrete autoregression (Jacobs and Lewis 1978): with the chance ``persistence`` a behavior's draw is the last turn's,
-else a new one. So every turn has the dial's chance, and two neighboring turns agree by that correlation. Nothing drawn by chance is
-paid back; only what was due and could not be shown stays owed.
+The process is a discrete autoregression (Jacobs and Lewis 1978): with the probability ``persistence`` a behavior keeps the last turn's
+draw, else it gets a new one. So every turn has the dial's chance, and ``persistence`` is the correlation of neighboring turns. Random
+deviations are not compensated; only behaviors that were due and could not be shown stay owed.
 """
 
 from __future__ import annotations
@@ -10,38 +10,32 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Mapping
 
-from personaevo.measure.fingerprint import EXCLUSIVE
+from personaevo import definitions
+from personaevo.definitions import ACK
 
-FREE = (
-    "politeness_rate", "formality_rate", "identity_confusion_rate", "uncertainty_rate", "certainty_rate", "emotion_rate", "accusatory_rate",
-    "pivot_rate", "repetition_rate",
-)  # fmt: skip
-REACTIVE = frozenset({"pushback_rate", "emotion_rate", "accusatory_rate", "pivot_rate"})
-ACK = "ack_only_rate"
-BEHAVIORS = (*FREE, *EXCLUSIVE, ACK)
-_AFTER_A_MISTAKE = 3.0
-_DRAWS = (*FREE, "exclusive", ACK)
+ACK_CAN_SHOW = frozenset({"politeness_rate", "emotion_rate", "certainty_rate"})  # behaviors with forms of a bare acknowledgement
+_AFTER_A_MISTAKE = 3.0  # times its rate
 
 
-class Tone:
-    """The behaviors of one dialogue. ``rates`` are their chances per turn, ``owed`` what was due and not shown."""
+class BehaviorDraws:
+    """The behavior draws of one dialogue. ``rates`` are their chances per turn, ``owed`` counts those due and not shown."""
 
     def __init__(self, rates: Mapping[str, float], persistence: float) -> None:
-        self.rates, self.persistence = dict(rates), persistence
+        self.rates, self.persistence, self.behaviors = dict(rates), persistence, definitions.behaviors()
         self.owed = dict.fromkeys(self.rates, 0.0)
         self.draws: dict[str, float] = {}
 
     def move(self, rng: random.Random) -> None:
-        """Goes on to the next turn."""
+        """Draw for the next turn."""
         last, keep, draw = self.draws, self.persistence, rng.random
-        self.draws = {name: last[name] if last and draw() < keep else draw() for name in _DRAWS}
+        self.draws = {name: last[name] if last and draw() < keep else draw() for name in (*self.behaviors.free, "exclusive", ACK)}
 
     def due(self, mistake: bool, weight: float = 1.0) -> set[str]:
-        """The behaviors of this turn but for the bare acknowledgement. ``weight`` multiplies their chances; what a mistake brings forward
-        is settled later."""
-        due = {name for name in FREE if self.draws[name] < self.chance(name, mistake, weight=weight)}
+        """The due behaviors of this turn, without the bare acknowledgement. ``weight`` multiplies their chances; the higher chance after a
+        ``mistake`` of the agent is compensated later."""
+        due = {name for name in self.behaviors.free if self.draws[name] < self.chance(name, mistake, weight=weight)}
         draw, taken = self.draws["exclusive"], 0.0
-        for name in EXCLUSIVE:  # a turn shows at most one of them
+        for name in self.behaviors.exclusive:  # a turn shows at most one of them
             chance = self.chance(name, mistake, 1.0 - taken, weight)
             if taken <= draw < taken + chance:
                 due.add(name)
@@ -49,16 +43,16 @@ class Tone:
         return due
 
     def chance(self, name: str, mistake: bool = False, most: float = 1.0, weight: float = 1.0) -> float:
-        """The behavior's chance in this turn, by which what is owed goes down."""
+        """The behavior's chance in this turn, which reduces the amount owed."""
         rate, owed = self.rates[name] * weight, self.owed[name]
         if not mistake and not owed and rate <= most:
             return rate
-        wanted = rate * _AFTER_A_MISTAKE if mistake and name in REACTIVE else rate + owed
+        wanted = rate * _AFTER_A_MISTAKE if mistake and name in self.behaviors.reactive else rate + owed
         chance = min(max(wanted, 0.0), most)
         self.owed[name] = owed + rate - chance
         return chance
 
     def defer(self, names: Collection[str]) -> None:
-        """Keeps behaviors that were due and not shown for a later turn."""
+        """Postpone behaviors that were due and not shown."""
         for name in names:
             self.owed[name] += 1.0

@@ -1,4 +1,4 @@
-"""The dialogues of a calibration: dials that fill the plausible space evenly, each set played once, on a task of its own."""
+"""The dialogues of a calibration: a space-filling design of dials, each point played once on a separate task."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from personaevo.simulate.measuring import measured
 from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.seeds import seed_of
 
-# What people may plausibly do, set by reason and not from any corpus. Rates are shares of turns; what stands here holds for people who
-# write eight words a turn or more: in shorter turns there is less room for each.
+# Plausible ranges, set a priori and not from any corpus. Rates are shares of turns, for people who write eight words a turn or more; in
+# shorter turns they are reduced.
 _RATES: Mapping[str, tuple[float, float]] = {
     "politeness_rate": (0.0, 0.6), "formality_rate": (0.0, 0.5), "uncertainty_rate": (0.0, 0.5), "certainty_rate": (0.0, 0.5),
     "pushback_rate": (0.0, 0.4), "clarification_rate": (0.0, 0.3), "info_seeking_rate": (0.0, 0.4), "emotion_rate": (0.0, 0.4),
@@ -45,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A trial as it is to be played: how a model words it, and through which inverse the director asks."""
+    """A trial with the wording of the model, and the calibration whose inverse corrects the director's requests."""
 
     trial: Trial
     wording: Wording
@@ -53,8 +53,8 @@ class Job:
 
 
 def trials(tasks: Sequence[Task], count: int, domain: Domain, seed: int, purpose: str) -> list[Trial]:
-    """``count`` trials over the tasks in turn; equal arguments give equal ones, and fewer are a prefix of more. ``purpose`` tells designs
-    of one seed apart."""
+    """``count`` trials that cycle through the tasks; equal arguments give equal trials, and fewer trials are a prefix of more. ``purpose``
+    gives different designs for one seed."""
     order = sorted(tasks, key=lambda task: seed_of(seed, purpose, task.id))
     designs = design(count, domain, seed_of(seed, purpose, "dials"))
     found = []
@@ -65,18 +65,18 @@ def trials(tasks: Sequence[Task], count: int, domain: Domain, seed: int, purpose
 
 
 def design(count: int, domain: Domain, seed: int) -> list[dict[str, float]]:
-    """``count`` sets of dials: one for each feature, evenly over the plausible joint ranges, without swings of mood."""
+    """``count`` sets of dials, one dial for each feature, spread evenly over the plausible joint ranges, with ``mood_swing`` 0."""
     names = definitions.features().names
     turns = max(float(domain.script.get("expected_turns", 8.0)), 4.0)
     return [_dials(dict(zip(names, map(float, row), strict=True)), turns) for row in sobol(count, len(names), seed)]
 
 
 def _dials(at: Mapping[str, float], turns: float) -> dict[str, float]:
-    """The dials at a point of the unit cube: those of length follow from the words of a turn."""
-    words = _log_between(_WORDS, at["words_per_turn"])
+    """The dials at a point of the unit cube; the dials of length depend on the words of a turn."""
+    words = _between(_WORDS, at["words_per_turn"], log=True)
     least = max(0.0, (_SHORT - words) / (_SHORT - _SHORT_MEAN))
     short = least + at["short_rate"] * (1.0 - least) * 0.8 * min(1.0, _SHORT / words)
-    opening = min(max(words * _log_between(_OPENING, at["opening_words"]), 1.0), _MOST_OPENING)
+    opening = min(max(words * _between(_OPENING, at["opening_words"], log=True), 1.0), _MOST_OPENING)
     second = _between(_SECOND, at["front_loading"])
     lengths = {
         "words_per_turn": words, "short_rate": short, "ack_only_rate": at["ack_only_rate"] * _ACKS * short,
@@ -90,21 +90,20 @@ def _dials(at: Mapping[str, float], turns: float) -> dict[str, float]:
     return {**lengths, **rates, **others, "mood_swing": 0.0}
 
 
-def _between(ends: tuple[float, float], place: float) -> float:
-    return ends[0] + (ends[1] - ends[0]) * place
-
-
-def _log_between(ends: tuple[float, float], place: float) -> float:
-    return math.exp(_between((math.log(ends[0]), math.log(ends[1])), place))
+def _between(ends: tuple[float, float], place: float, *, log: bool = False) -> float:
+    """The point at ``place`` (0 to 1) of a range, on its logarithms if ``log``."""
+    low, high = map(math.log, ends) if log else ends
+    value = low + (high - low) * place
+    return math.exp(value) if log else value
 
 
 def play(job: Job, domain: Domain, user: ChatModel | None, make_agent: MakeAgent | None = None) -> Episode:
-    """The dialogue of a job, measured; ``user`` None is the embedded engine, without ``make_agent`` the agent is the scripted one.
+    """Play and measure the dialogue of a job; ``user`` None is the embedded engine, ``make_agent`` None the scripted agent.
 
-    A refusal makes a failed episode; other errors of a model are raised as they are.
+    An unusable reply gives a failed episode; other errors of a model are raised unchanged.
     """
     trial = job.trial
-    persona = Persona(id=f"trial {trial.item.slot}", description="", dials=dict(trial.dials), policy=_policy(trial.dials))
+    persona = Persona(id=f"trial {trial.item.slot}", description="", dials=dict(trial.dials), policy=compose_policy({}, trial.dials))
     if user is None and job.calibration is not None:
         persona = persona.model_copy(update={"dials": job.calibration.invert(trial.dials)})
     make_user = None if user is None else model_user(user, job.wording, calibration=job.calibration)
@@ -113,8 +112,3 @@ def play(job: Job, domain: Domain, user: ChatModel | None, make_agent: MakeAgent
     except ReplyError as error:
         return Episode(item=trial.item, state="failed", persona=persona, reason=str(error), fault="infrastructure")
     return measured([replace(episode, persona=persona)], ())[0]
-
-
-def _policy(dials: Mapping[str, float]) -> str:
-    """The text of a persona that has none of its own."""
-    return compose_policy({}, dials)

@@ -1,9 +1,9 @@
-"""The typing surface: one seeded step after wording, the same for templates and models, that types a turn as its dials say.
+"""The typing surface: a seeded step after wording, the same for templates and models, that types a turn according to the typing dials.
 
-Typing changes how something is written and not what is said. What the task is about (facts, codes, names, numbers) is veiled before and
-unveiled after; a habit without a dial stays as the wording has it. Each habit is decided occasion by occasion, by draws that depend on the
-seed, the turn, the line and the occasion alone, so that a text typed twice is the text typed once. How typing changes a line is in
-``strokes``, what it must not reach in ``veils``; here is what a person and a dialogue bring along.
+Typing changes the writing and not the meaning. Content of the task (facts, codes, names, numbers) is masked before and restored after; a
+habit without a dial stays as worded. Each occasion of a habit is decided by a draw that depends on the seed, the turn, the line and the
+occasion alone, so that typing a text twice equals typing it once. The edits are in ``strokes``, the masks in ``veils``; this module has
+the levels of a person and a dialogue.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from personaevo import content, definitions
 from personaevo.records import Task
 from personaevo.simulate.facts import facts_of, spell_out
 from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.strokes import SLIPS, Draws, Hand
-from personaevo.simulate.veils import veiler
+from personaevo.simulate.strokes import SLIPS, Draws, TypingStyle
+from personaevo.simulate.veils import masker
 
 SWING = "typing_swing"
 _FORMS = ("first_words", "laughter", "own_smileys", "casual_yes", "casual_no", "yes", "no", "okay", "ok")
-_LATER = 0.2  # how often later sentences begin with a protected text, for each time that turns do
-_SETTLES = 8  # passes within which a line comes to rest; one that does not stays as it was
+_LATER = 0.2  # rate at which later sentences begin with a protected text, relative to turns
+_MOST_PASSES = 8  # until a line is stable; a line that is not stays as it was
 _WORD = re.compile(r"(?<![\w'{-])[a-z]+(?![\w'}-])")
 _BREAK = re.compile(r"(\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])")
 
@@ -33,13 +33,12 @@ class Typist:
     """Types the turns of one dialogue. Equal dials, seeds, protected texts and turns give equal results.
 
     Args:
-        dials: those of typing count (``definitions.typing_dials``), and typing slips per 100 words. The level of each habit is drawn once,
-            around its dial, by the dial ``typing_swing``.
+        dials: only those of typing (``definitions.typing_dials``) and slips per 100 words count. The level of each habit is drawn once
+            around its dial, with the spread of the dial ``typing_swing``.
         seed: of the dialogue.
-        protected: texts that stay as they are wherever they stand (see ``protected_by``). Codes, addresses, file names and whatever holds
-            a digit do anyway.
-        values_first: the share of turns that begin with a protected text. They keep their case, and the others make up for it (later
-            sentences, of which fewer do, too).
+        protected: texts that stay unchanged (see ``protected_by``). Codes, addresses, file names and words with a digit always do.
+        values_first: the share of turns that begin with a protected text. They keep their case, and the other turns compensate for it (so
+            do later sentences, of which fewer begin so).
     """
 
     def __init__(self, dials: Mapping[str, float], seed: int, protected: Sequence[str] = (), *, values_first: float = 0.0) -> None:
@@ -47,24 +46,26 @@ class Typist:
         asked = {name: dials[name] for name in definitions.typing_dials() if name in dials and name != SWING}
         levels = {name: _drawn(value, swing, seed_of(seed, SWING, name)) for name, value in asked.items()}
         for name, share in (("lower_start", values_first), ("lower_sentence", _LATER * values_first)):
-            if name in levels and protected:
-                levels[name] = _of_the_others(levels[name], protected, share)
+            if name in levels and protected:  # compensate for turns that begin with a protected text, which keeps its case
+                firsts = [text[:1] for text in protected]
+                lower, upper = (share * sum(map(has, firsts)) / len(protected) for has in (str.islower, str.isupper))
+                levels[name] = min(max((levels[name] - lower) / (1.0 - lower - upper), 0.0), 1.0)
         spared = frozenset(" ".join(protected).lower().split())
-        self._hand = Hand(levels, dials.get(SLIPS, 0.0), _favorites(dials), definitions.typing().patterns, ordinary(), spared)
-        self._veil = veiler(tuple(protected))
+        self._style = TypingStyle(levels, dials.get(SLIPS, 0.0), _favorites(dials), definitions.typing().patterns, ordinary(), spared)
+        self._mask = masker(tuple(protected))
         self._keys = {name: seed_of(seed, "typing", name) for name in (*levels, SLIPS)}
 
     @property
     def levels(self) -> Mapping[str, float]:
         """The level of each habit in this dialogue."""
-        return self._hand.levels
+        return self._style.levels
 
     def type(self, text: str, turn: int) -> str:
-        """The text of a turn (numbered by the caller) as this user types it; each of its lines is typed like a message of its own.
+        """The text of a turn (numbered by the caller) as this user types it; each line is typed like a separate message.
 
-        Typed again for the same turn, it stays as it is. What has no word, and a line that does not come to rest, is left alone.
+        A second pass for the same turn changes nothing. A line without a word, or one that is not stable after several passes, stays.
         """
-        if not (self.levels or self._hand.slips):
+        if not (self.levels or self._style.slips):
             return text
         pieces = _BREAK.split(text)
         return "".join(piece if at % 2 else self._typed(piece, turn, at // 2) for at, piece in enumerate(pieces))
@@ -72,11 +73,11 @@ class Typist:
     def _typed(self, text: str, turn: int, number: int) -> str:
         draws = Draws(self._keys, seed_of(turn, number))
         typed = text
-        for _ in range(_SETTLES):
-            line = self._veil(typed)
+        for _ in range(_MOST_PASSES):
+            line = self._mask(typed)
             if line is None:
                 return text
-            before, typed = typed, line.shown(self._hand.typed(line.text, draws))
+            before, typed = typed, line.shown(self._style.typed(line.text, draws))
             if typed == before:
                 return typed
         return text
@@ -88,13 +89,13 @@ def types(dials: Mapping[str, float]) -> bool:
 
 
 def typist_for(dials: Mapping[str, float], seed: int, task: Task | None, *, values_first: float = 0.0) -> Typist | None:
-    """The typist of a user's dialogue, or None if no typing dial is set, in which case the text stays as it was worded."""
+    """The typist of a user's dialogue; None if no typing dial is set: the text then stays as worded."""
     return Typist(dials, seed, protected_by(task), values_first=values_first) if types(dials) else None
 
 
 def protected_by(task: Task | None) -> tuple[str, ...]:
-    """What of a task nobody types in another way: the values of its facts, spelled out too, and the names and codes in its goal and
-    context (words with a capital that are no ordinary words)."""
+    """The texts of a task that typing must not change: the values of its facts, also spelled out, and the names and codes in its goal and
+    context (capitalized words that are not ordinary words)."""
     if task is None:
         return ()
     values = facts_of(task).values()
@@ -105,42 +106,32 @@ def protected_by(task: Task | None) -> tuple[str, ...]:
 
 
 def _drawn(mean: float, swing: float, seed: int) -> float:
-    """A share with that mean; two occasions in a dialogue correlate by ``swing`` (beta-binomial)."""
+    """A beta-binomial share with that mean, where two occasions in a dialogue correlate by ``swing``."""
     if not (0.0 < mean < 1.0) or swing <= 0.0:
         return mean
     total = 1.0 / swing - 1.0
     return random.Random(seed).betavariate(mean * total, (1.0 - mean) * total)
 
 
-def _of_the_others(level: float, protected: Sequence[str], share: float) -> float:
-    """How much of a level other turns must show where a share of all begins with a protected text, which keeps its case."""
-    lower, upper = (share * sum(map(has, (text[:1] for text in protected))) / len(protected) for has in (str.islower, str.isupper))
-    return min(max((level - lower) / (1.0 - lower - upper), 0.0), 1.0)
-
-
 def _favorites(dials: Mapping[str, float]) -> Mapping[str, str]:
-    """The forms that this person prefers, by what they stand for: they follow from the dials, and so are the same in all dialogues."""
+    """The forms that this person prefers, by what they replace; they follow from the dials, so that all dialogues share them."""
     known = definitions.typing_dials()
     return _forms_of(json.dumps(sorted((name, value) for name, value in dials.items() if name in known)))
 
 
 @lru_cache(maxsize=1_024)
 def _forms_of(person: str) -> Mapping[str, str]:
-    table = definitions.typing().lexicon
-    forms = {key: table[key] for key in _FORMS} | table["abbreviations"]
-    return {key: _one_of(entries, random.Random(seed_of(person, key))) for key, entries in forms.items()}
-
-
-def _one_of(entries: Sequence[str], rng: random.Random) -> str:
-    """One of the entries, the first ones more often than the last."""
-    return entries[int(rng.random() ** 2 * len(entries))]
+    """A random form of each kind, earlier ones in the lexicon more often."""
+    table, forms = definitions.typing().lexicon, {}
+    for key, entries in ({key: table[key] for key in _FORMS} | table["abbreviations"]).items():
+        forms[key] = entries[int(random.Random(seed_of(person, key)).random() ** 2 * len(entries))]
+    return forms
 
 
 @cache
 def ordinary() -> frozenset[str]:
-    """Words that are no names: those that the installed domains and lexicons write in lower case."""
+    """Words that are not names: those that the installed domains and lexicons write in lower case."""
     domains = sorted((content.root("fitness") / "domains").glob("*.toml"))
     texts = [*(path.read_text(encoding="utf-8") for path in domains), json.dumps(content.toml("fitness", "typing.toml")["lexicon"])]
     texts += [phrase for feature in definitions.features().features for phrase in feature.lexicon]
     return frozenset(word for text in texts for word in _WORD.findall(text))
-

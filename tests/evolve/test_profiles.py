@@ -346,7 +346,7 @@ def test_without_them_the_cells_are_those_of_dialogues(tmp_path: Path) -> None:
 
 
 def test_the_archive_to_write_is_another_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="the archive to write is the one that profiles are taken from"):
+    with pytest.raises(ConfigError, match="the archive to write is also that of the profiles"):
         make_config({"archive": tmp_path / "a.duckdb", "profiles": tmp_path / "a.duckdb"})
 
 

@@ -184,6 +184,6 @@ def test_files_that_cannot_be_talked_to_are_not_ready_and_come_last(tmp_path: Pa
     first, *others = at_hand({}, ports={}).models
     assert (first.model, first.ready) == (f"local:{tmp_path}/whole.gguf", True)
     assert {Path(one.model).stem: one.where.partition(": ")[2] for one in others} == {
-        "base": "it has no chat template", "cut": "it ends within its header", "none": "it is no GGUF file",
+        "base": "it has no chat template", "cut": "it ends within its header", "none": "it is not a GGUF file",
     }  # fmt: skip
     assert not any(one.ready for one in others)

@@ -29,7 +29,7 @@ from personaevo.simulate.model_users import (
     without_markers,
 )
 from personaevo.simulate.model_voice import model_user
-from personaevo.simulate.stated import GoalHeard, spoken_numbers, states
+from personaevo.simulate.stated import GoalTracker, spoken_numbers, states
 from personaevo.text import split_blocks
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -344,7 +344,7 @@ def test_numbers_bare_of_dress() -> None:
     ],
 )
 def test_goals_in_free_words(turns: list[str], said: bool) -> None:
-    goal = GoalHeard("change the date of a flight")
+    goal = GoalTracker("change the date of a flight")
     assert [goal.after(turn) for turn in turns][-1] is said
 
 
@@ -401,6 +401,6 @@ def test_a_turn_without_an_end_is_no_turn() -> None:
     model = Endless()
     assert ask(model, [Message("user", "x")], "user", 4).text == "bye. bye. bye."
     assert model.asked == [4, 5]
-    with pytest.raises(EpisodeError, match="the user model came to no end within its limit of tokens"):
+    with pytest.raises(EpisodeError, match="the user model reached its token limit"):
         ask(model, [Message("user", "x")], "user", 6)
     assert ask(model, [Message("user", "x")], "assistant", 6).text == "bye."  # an agent may go on

@@ -14,7 +14,7 @@ from personaevo import definitions
 from personaevo.records import Task
 from personaevo.simulate.director import resolve
 from personaevo.simulate.facts import count_numbers, facts_of, mentions, number_of, numbers_in, spell_out
-from personaevo.simulate.hearing import Hearing
+from personaevo.simulate.hearing import Understanding
 from personaevo.simulate.lengths import SHORT, LengthPlan
 from personaevo.simulate.users import embedded_user
 from personaevo.simulate.wording import filled, wording
@@ -29,7 +29,7 @@ each_domain = pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("rightly", [True, False])
 def test_what_is_read_back_is_checked(domain: str, rightly: bool) -> None:
     for task in tasks(domain):
-        hearing, given = Hearing(task, definitions.domain(domain)), dict.fromkeys(task.facts, 1)
+        hearing, given = Understanding(task, definitions.domain(domain)), dict.fromkeys(task.facts, 1)
         for name, value in task.facts.items():
             for phrase in definitions.domain(domain).agent["readback"]:
                 text = filled(phrase.text, name=name, value=value if rightly else "Qwx")
@@ -41,7 +41,7 @@ def test_what_is_read_back_is_checked(domain: str, rightly: bool) -> None:
 def test_every_question_is_heard(domain: str) -> None:
     agent = definitions.domain(domain).agent
     for task in tasks(domain):
-        hearing, given = Hearing(task, definitions.domain(domain)), dict.fromkeys(task.facts, 0)
+        hearing, given = Understanding(task, definitions.domain(domain)), dict.fromkeys(task.facts, 0)
         for name in task.facts:
             for phrase in (*agent[f"ask.{name}" if f"ask.{name}" in agent else "ask"], *agent["again"]):
                 assert hearing.understand(filled(phrase.text, name=name), given).asked == (name,), phrase.text
@@ -51,7 +51,7 @@ def test_every_question_is_heard(domain: str) -> None:
 def test_what_asks_for_no_fact_is_not_taken_so(domain: str) -> None:
     agent = definitions.domain(domain).agent
     for task in tasks(domain):
-        hearing, given = Hearing(task, definitions.domain(domain)), dict.fromkeys(task.facts, 1)
+        hearing, given = Understanding(task, definitions.domain(domain)), dict.fromkeys(task.facts, 1)
         for key in ("inform", "answer", "sorry", "confirm", "resolve", "bye"):
             for phrase in agent[key]:
                 heard = hearing.understand(filled(phrase.text, goal=task.goal), given)
@@ -62,7 +62,7 @@ def test_what_asks_for_no_fact_is_not_taken_so(domain: str) -> None:
 
 def test_a_name_inside_another_name_is_not_heard() -> None:
     task = Task(id="t", goal="move a trip", facts={"date": "May 3", "new date": "June 9"})
-    hearing = Hearing(task, definitions.domain("service"))
+    hearing = Understanding(task, definitions.domain("service"))
     given = {"date": 1, "new date": 1}
     assert hearing.understand("Your new date is June 9, is that correct?", given).misread is None
     assert hearing.understand("Your new date is June 7, is that correct?", given).misread == "new date"

@@ -20,9 +20,9 @@ from personaevo.records import Floats, Persona
 from personaevo.simulate.agents import ScriptedAgent
 from personaevo.simulate.director import resolve
 from personaevo.simulate.lengths import SHORT, LengthPlan
-from personaevo.simulate.moods import AMOUNTS, of_one_dialogue
+from personaevo.simulate.moods import AMOUNTS, dialogue_levels
 from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.tones import BEHAVIORS, Tone
+from personaevo.simulate.tones import BehaviorDraws
 
 each_domain = pytest.mark.parametrize("domain", DOMAINS)
 RATES = ("politeness_rate", "formality_rate", "uncertainty_rate", "certainty_rate", "pushback_rate", "info_seeking_rate", "emotion_rate")
@@ -120,7 +120,7 @@ def test_a_swing_of_mood_hides_who_it_is() -> None:
 
 def test_dials_are_drawn_around_their_values() -> None:
     rng, asked_for = random.Random(1), resolve(PERSONA | {"mood_swing": 0.4})
-    drawn = [of_one_dialogue(asked_for, rng) for _ in range(4000)]
+    drawn = [dialogue_levels(asked_for, rng) for _ in range(4000)]
     for name in ("words_per_turn", "identifiers_per_turn", "verbosity_cv", "short_rate", *RATES):
         values = np.array([dials[name] for dials in drawn], dtype=float)
         assert values.mean() == pytest.approx(asked_for[name], rel=0.06), name
@@ -132,11 +132,11 @@ def test_dials_are_drawn_around_their_values() -> None:
 
 def test_without_swings_the_dials_are_as_they_were_set() -> None:
     rng = random.Random(1)
-    assert of_one_dialogue(steady := resolve(PERSONA | {"mood_swing": 0.0}), rng) == steady
+    assert dialogue_levels(steady := resolve(PERSONA | {"mood_swing": 0.0}), rng) == steady
     ends = resolve({name: dial.low for name, dial in definitions.dials().items()} | {"mood_swing": 1.0})
     zeros = [name for name, value in ends.items() if value == 0.0]
     for _ in range(100):
-        drawn = of_one_dialogue(ends, rng)
+        drawn = dialogue_levels(ends, rng)
         assert all(drawn[name] == 0.0 for name in zeros)
         assert all(definitions.dials()[name].low <= (drawn[name] or 0.0) <= definitions.dials()[name].high for name in AMOUNTS)
 
@@ -152,7 +152,7 @@ def lag_one(series: Sequence[Sequence[float]]) -> float:
 def test_behaviors_persist(persistence: float) -> None:
     rng, shown = random.Random(2), []
     for _ in range(400):
-        tone, row = Tone(dict.fromkeys(BEHAVIORS, 0.3), persistence), []
+        tone, row = BehaviorDraws(dict.fromkeys(definitions.behaviors().names, 0.3), persistence), []
         for _ in range(12):
             tone.move(rng)
             row.append("politeness_rate" in tone.due(mistake=False))
@@ -265,7 +265,7 @@ def test_who_says_more_in_a_dialogue_shows_more_of_everything() -> None:
     """From dialogue to dialogue of one person; rates keep their means."""
     level = {**resolve({"words_per_turn": 10.0}), "politeness_rate": 0.2, "emotion_rate": 0.1, "mood_swing": 0.5}
     rng = random.Random(1)
-    drawn = [of_one_dialogue(level, rng) for _ in range(6000)]
+    drawn = [dialogue_levels(level, rng) for _ in range(6000)]
     words, polite, emotion = (np.array([one[name] for one in drawn]) for name in ("words_per_turn", "politeness_rate", "emotion_rate"))
     assert np.corrcoef(np.log(words), polite)[0, 1] > 0.4
     assert np.corrcoef(polite, emotion)[0, 1] > 0.15
