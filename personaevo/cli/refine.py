@@ -15,8 +15,8 @@ from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
     from personaevo.refine.behavior import Behavior
-    from personaevo.refine.person import Start
     from personaevo.refine.run import Refinement
+    from personaevo.refine.starts import Start
 
 NOTE = "Role-plays are the embedded engine's; they say nothing about people played by language models."
 _COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
@@ -61,7 +61,7 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
     person; at the end the profile is scored on behavior that was not looked at before.
     """
     if out is not None:
-        from personaevo.refine.run import open_folder
+        from personaevo.refine.implicit import open_folder
 
         open_folder(out)  # what cannot be written in the end is better known now
     with Interrupts() as interrupts:
@@ -74,7 +74,7 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
             say(_how_to_go_on(f"Stopped: {error}", given))
             context.exit(1)
     if out is not None:
-        from personaevo.refine.run import write_profiles
+        from personaevo.refine.implicit import write_profiles
 
         written = write_profiles(done.results, out, given["domain"])
         say(f"{len(written)} profile{'s are' if len(written) != 1 else ' is'} in {out}")
@@ -128,8 +128,7 @@ def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavio
 
 
 def _start(context: click.Context, given: dict[str, Any]) -> Start:
-    from personaevo.refine.run import start_of
-    from personaevo.refine.starts import from_text, read
+    from personaevo.refine.starts import from_text, read, start_of
 
     profile, text = given["profile"], given["text"]
     if profile is not None and text is not None:
@@ -178,7 +177,7 @@ def _as_object(done: Refinement) -> dict[str, Any]:
             "scores": {name: outcome.value for name, outcome in one.outcomes.items()},
             "leak": one.outcomes["refined"].leak if one.outcomes else None,
             "recognized": one.outcomes["refined"].recognized if one.outcomes else None,
-            "profile": None if one.profile is None else {"id": one.profile.id, **one.profile.told()},
+            "profile": None if one.profile is None else {"id": one.profile.id, **one.profile.to_dict()},
         }
         for one in done.results
     ]  # fmt: skip

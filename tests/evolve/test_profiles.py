@@ -30,11 +30,10 @@ from personaevo.programs import Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.records import Dialogue, Floats, Task
 from personaevo.refine import implicit, starts
-from personaevo.refine.implicit import ImplicitProfile
-from personaevo.refine.people import stored
+from personaevo.refine.implicit import ImplicitProfile, stored, write_profiles
 from personaevo.refine.population import as_dials
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.run import refine_people, write_profiles
+from personaevo.refine.run import refine_people
 from personaevo.verify import verify
 from personaevo.workers import Workers
 from tests.refine.refine_cases import QUICK, crowd
