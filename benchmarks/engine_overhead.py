@@ -1,17 +1,17 @@
-"""What the engine costs beside its evaluations.
+"""Overhead of the engine over its evaluations.
 
     python -m benchmarks.engine_overhead --candidates 100 --in-flight 16 --latency 0.2 [--json] [--embedded] [--profile FILE]
         [--openevolve PYTHON]
     python -m benchmarks.engine_overhead --default [--json]
 
-A search of trivial evaluations (four dialogues a candidate) whose programs a mutator writes that answers after ``--latency`` seconds: the
-example's server in a process of its own, asked with the real client. Start and final table are included; ``start`` is the time until the
-first candidate is asked for. The cache of starts is left as it is, so run it twice. ``--embedded`` breeds on the syntax tree instead.
-``ideal`` is what the latency alone takes. Memory is the largest sum of the proportional set sizes (PSS) of the search and its workers.
-``--default`` runs the default search, and then plays all of its dialogues once more in one process (the rows that every search shares
-left out, as they are kept): ``work`` is the processor time of that, sandboxes included, and ``allowed`` is 3 s and 1.2 times the work
-divided by the processors. Run it twice. ``--openevolve`` runs OpenEvolve, installed for that Python, on the same latency and an evaluation
-that returns at once.
+A search of trivial evaluations (four dialogues per candidate) with a mutator that answers after ``--latency`` seconds: the example's server
+in a process of its own, called with the real client. Start and final table are included; ``start`` is the time until the first candidate
+is requested. The cache of starts is not cleared, so run it twice. ``--embedded`` breeds on the syntax tree instead. ``ideal`` is the
+time of the latency alone. Memory is the peak of the summed proportional set sizes (PSS) of the search and its workers.
+``--default`` runs the default search, and then plays all of its dialogues once more in one process (without the rows that all searches share,
+which are cached): ``work`` is the processor time of that, sandboxes included, and ``allowed`` is 3 s plus 1.2 times the work divided by
+the processors. Run it twice. ``--openevolve`` runs OpenEvolve, installed for that Python, with the same latency and an evaluation that
+returns at once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _TINY: dict[str, Any] = {
 
 
 def main() -> None:
-    """Runs one search, and prints what it took."""
+    """Run one search and print its figures."""
     options = _options()
     if options.default:
         found = _default(options)
@@ -94,14 +94,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--default", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--profile", type=Path, help="where cProfile's figures of the main thread go")
+    parser.add_argument("--profile", type=Path, help="file for cProfile's statistics of the main thread")
     parser.add_argument("--openevolve", metavar="PYTHON")
     return parser.parse_args()
 
 
 @contextmanager
 def _profiled(file: Path | None) -> Iterator[None]:
-    """Writes cProfile's figures of what this thread does meanwhile, in its own processor time."""
+    """Write cProfile's statistics of this thread's processor time while the block runs."""
     if file is None:
         yield
         return
@@ -113,7 +113,7 @@ def _profiled(file: Path | None) -> Iterator[None]:
 
 
 def _default(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds of the default search, and what its dialogues and sandboxes take by themselves."""
+    """Seconds of the default search, and of its dialogues and sandboxes alone."""
     with tempfile.TemporaryDirectory() as folder:
         config = SearchConfig(archive=Path(folder) / "a.duckdb", jobs=options.jobs)
         begun = time.perf_counter()
@@ -137,7 +137,7 @@ def _default(options: argparse.Namespace) -> dict[str, float]:
 
 
 def _processor_seconds() -> float:
-    """Processor time of this process and of those that it started, the ended ones too."""
+    """Processor time of this process and its children, ended ones included."""
     ticks = 0
     for process in _family(os.getpid()):
         fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
@@ -146,7 +146,7 @@ def _processor_seconds() -> float:
 
 
 def _openevolve(options: argparse.Namespace, ours: float) -> dict[str, float]:
-    """The seconds of OpenEvolve's run, without imports, and how many times as long ours took."""
+    """Seconds of OpenEvolve's run, without imports, and the ratio of our time to it."""
     script, program = ROOT / "benchmarks" / "outside" / "run_openevolve.py", ROOT / "seeds" / "program.py"
     with tempfile.TemporaryDirectory() as folder, _server(options) as url:
         command = [options.openevolve, str(script), str(url), str(options.candidates), str(options.in_flight), str(program)]
@@ -157,7 +157,7 @@ def _openevolve(options: argparse.Namespace, ours: float) -> dict[str, float]:
 
 @contextmanager
 def _server(options: argparse.Namespace) -> Iterator[str | None]:
-    """The address of the model, for as long as the block runs."""
+    """The address of the model while the block runs."""
     if options.embedded:
         yield None
         return
@@ -174,7 +174,7 @@ def _server(options: argparse.Namespace) -> Iterator[str | None]:
 
 @contextmanager
 def _memory() -> Iterator[list[float]]:
-    """The largest summed PSS, in MiB, of this process and its descendants while the block runs, without the model's server."""
+    """Peak summed PSS, in MiB, of this process and its descendants while the block runs, without the model's server."""
     peak, over = [0.0], threading.Event()
 
     def look() -> None:

@@ -1,8 +1,8 @@
-"""How busy a search keeps a model's server, and what that takes: ``python -m benchmarks.models [--calls 2000] [--latency 0.2]``.
+"""Utilization of a model's server by a search: ``python -m benchmarks.models [--calls 2000] [--latency 0.2]``.
 
-The loopback server of ``examples/model_server.py`` waits a fixed time before it answers, in a process of its own. Reported are the calls
-as a share of those that so many at a time could have in that time if nothing but the wait took any; how many requests the server had at
-a time on average, beginning and end included; and the memory of this process and all below it (PSS, summed).
+The loopback server of ``examples/model_server.py`` waits a fixed time before each answer, in a process of its own. Reported are the
+calls as a share of the maximum for this number of slots and latency; the mean number of concurrent requests, start and end included; and
+the memory of this process and its descendants (PSS, summed).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CALLS_OF_A_PLAN = 490  # about: 50 dialogues
 
 @contextmanager
 def server(latency: float) -> Iterator[tuple[str, int]]:
-    """Its address and process; it ends with the block."""
+    """The server's address and process; it ends with the block."""
     command = [sys.executable, str(ROOT / "examples" / "model_server.py"), "--port", "0", "--latency", str(latency)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -51,34 +51,33 @@ def server(latency: float) -> Iterator[tuple[str, int]]:
 
 
 class Watch:
-    """Notes the end of every call, and the memory every half second."""
+    """Records the end of every call, and the memory every half second."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.ends: list[float] = []  # when calls ended
+        self.ends: list[float] = []  # end times of calls
         self.memory: list[float] = []
-        self.server = 0  # its process, which is not ours to count
+        self.server = 0  # its process, which is not counted
 
     @property
     def answered(self) -> int:
-        """Calls that ended."""
+        """Number of finished calls."""
         return len(self.ends)
 
     def note(self) -> None:
-        """A call ended."""
+        """Record the end of a call."""
         with self.lock:
             self.ends.append(time.monotonic())
 
     def utilization(self, latency: float) -> float:
-        """Of what ``AT_ONCE`` places could have answered, from the moment when all were taken first to the last 5 % of the calls, when work
-        runs out."""
+        """Share of the maximum throughput of ``AT_ONCE`` slots, from when all are first in use until the last 5 % of the calls."""
         start, stop = self.ends[AT_ONCE], self.ends[int(len(self.ends) * 0.95)]
         answers = int(len(self.ends) * 0.95) - AT_ONCE
         return answers * latency / (stop - start) / AT_ONCE
 
 
 def below(pid: int) -> list[int]:
-    """A process and all below it."""
+    """A process and its descendants."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
@@ -88,7 +87,7 @@ def below(pid: int) -> list[int]:
 
 
 def main() -> None:
-    """Plays dialogues of the seed program with users and agent by a model: about so many calls."""
+    """Play dialogues of the seed program with users and agent by a model: about the given number of calls."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds of an answer")

@@ -1,13 +1,12 @@
-"""Are personas that a real model plays like people? Text, direction and calibration beside persona-free users of the same model.
+"""How human-like are personas played by a real model? Text, direction and calibration against persona-free users of the same model.
 
     python -m benchmarks.played_by_a_model --model user=local:FILE.gguf --keep FOLDER [--domain service] [--personas 20] [--rows …]
         [--wording draft] [--calibration FILE] [--data FOLDER] [--seed 1] [--json]
 
-Rows: persona-free users, the average person, packaged personas that are given as text, the same directed, the same directed through the
-model's calibration (``personaevo calibrate``). All talk to the embedded agent about the same held-out tasks, two personas about each task,
-each persona in two dialogues.
-The judge is trained on people kept aside against this model's persona-free users only. Answers are kept in ``--keep``: a benchmark that was
-stopped goes on where it was, and asks nothing twice. ``--data`` has people's texts, for the share of 4-grams that dialogues share.
+Rows: persona-free users, the average person, packaged personas given as text, the same directed, the same directed through the model's
+calibration (``personaevo calibrate``). All talk to the embedded agent about the same held-out tasks, two personas per task, each persona in
+two dialogues. The judge is trained on held-out people against this model's persona-free users only. Answers are stored in ``--keep``: an
+interrupted benchmark resumes without repeated calls. ``--data`` has people's texts, for the share of 4-grams that dialogues share.
 """
 
 from __future__ import annotations
@@ -60,14 +59,14 @@ ROWS = (FREE, "average_person", "text", "directed", "calibrated")
 AVERAGE, TEXT, DIRECTED, CALIBRATED = ROWS[1:]
 GAIN, HUMAN, KEPT, AS_AGENT, ENDS, SHARED = 0.30, 0.8, 0.95, 0.02, 0.90, 2.0  # targets
 _WORLDS = 20
-_LEAST_SPREAD = 0.05  # of a behavior that people hardly show: a gap is not to be without end
-_EACH = 2  # personas for each task: on fewer consistency cannot be seen
+_LEAST_SPREAD = 0.05  # lower bound of a behavior's spread, so that gaps stay bounded
+_EACH = 2  # personas per task: the minimum for measuring consistency
 _OTHERS = 1_000  # between the seeds of two personas of one task
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Who plays what: the domain, the plan, people's two halves, and the personas of each row by place (None is persona-free)."""
+    """The set-up: the domain, the plan, people's two halves, and the personas of each row by place (None is persona-free)."""
 
     domain: str
     plan: Plan
@@ -78,7 +77,7 @@ class Stage:
 
 
 def main() -> None:
-    """Plays the rows that are asked for, prints a table, and what holds of the targets."""
+    """Play the requested rows, print a table, and the targets met."""
     options = _options()
     config = SearchConfig(domain=options.domain, seed=options.seed)
     stage = _stage(config, options.personas)
@@ -122,7 +121,7 @@ def _stage(config: SearchConfig, count: int) -> Stage:
 
 
 def _played(stage: Stage, options: argparse.Namespace) -> dict[str, tuple[Episode, ...]]:
-    """Each row's dialogues, from kept answers where there are any."""
+    """Each row's dialogues, from stored answers where available."""
     options.keep.mkdir(parents=True, exist_ok=True)
     role, _, name = options.model.partition("=")
     rows = [row for row in options.rows.split(",") if row != CALIBRATED or options.calibration]
@@ -171,7 +170,7 @@ def _dialogue(stage: Stage, row: str, make_user: MakeUser, item: PlanItem) -> Ep
 
 
 def _judged(config: SearchConfig, stage: Stage, rows: Mapping[str, Sequence[Episode]], workers: Workers) -> dict[str, Any]:
-    """Shares of what people get with intervals, P(human), the auditor, and directed less text, paired."""
+    """Scores as shares of people's with intervals, P(human), the auditor, and directed less text, paired."""
     setting = _setting(config, stage, rows[FREE])
     shares, _ = point(setting, rows, len(stage.plan.items))
     draws = joined(workers.map(partial(world, setting, rows, len(stage.plan.items)), range(_WORLDS)))
@@ -189,7 +188,7 @@ def _judged(config: SearchConfig, stage: Stage, rows: Mapping[str, Sequence[Epis
 
 
 def _setting(config: SearchConfig, stage: Stage, free: Sequence[Episode]) -> Setting:
-    """As a search makes it for its final table, but with this model's persona-free users as the judge's only negatives."""
+    """The setting of a search's final table, but with this model's persona-free users as the judge's only negatives."""
     done = [one for one in free if one.state == "completed"]
     found = {FREE: Negatives(np.array([one.fingerprint for one in done]), tuple(one.item.task_id for one in done))}
     kept = stage.kept
@@ -217,7 +216,7 @@ def _audit(stage: Stage, episodes: Sequence[Episode]) -> list[float]:
 
 
 def _plainly(stage: Stage, rows: Mapping[str, Sequence[Episode]], options: argparse.Namespace) -> dict[str, Any]:
-    """Per row: task preservation, ends, words a turn, as agent, broken plans, shared 4-grams, and the five worst behaviors."""
+    """Per row: task preservation, ends, words per turn, agent-like turns, broken plans, shared 4-grams, and the five worst behaviors."""
     names = definitions.features().names
     scale = np.maximum(stage.kept.values.std(axis=0), _LEAST_SPREAD)
     found: dict[str, Any] = {}
@@ -259,7 +258,7 @@ def _people_texts(stage: Stage, options: argparse.Namespace) -> list[list[str]]:
 
 
 def _shared(texts: Sequence[Sequence[str]], owners: Sequence[str] | None) -> float:
-    """Share of runs of four words that other personas' dialogues have too."""
+    """Share of runs of four words that dialogues of other personas have too."""
     found: Floats = dynamics.measure(texts, definitions.features(), owners, others=len(texts) - 2)
     return float(found[:, dynamics.NAMES.index("shared_runs")].mean())
 

@@ -182,7 +182,7 @@ def test_the_analyst_sees_the_truth_as_data_and_bounded() -> None:
     assert len(dict(blocks)["person 1"]) <= 1_200 + 10
 
 
-def test_with_a_yardstick_the_analyst_is_told_what_was_measured() -> None:
+def test_with_a_feature_space_the_analyst_is_told_what_was_measured() -> None:
     """Also where a whole dialogue was played, so that there are no moments to compare."""
     model = says(json.dumps(ANSWERS["free"]))
     space = FeatureSpace(of_reference(people()), Parts((DIALOGUE, SESSION)), whole=False)
@@ -197,7 +197,7 @@ def test_with_a_yardstick_the_analyst_is_told_what_was_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "performance", "reason"),
+    ("answer", "role_play", "reason"),
     [
         (ReplyError("analyst x: the model refuses"), FAR, "refuses"),
         ('{"divergences": [{"person": "", "actor": "\\n"}]}', FAR, "says nothing"),
