@@ -8,10 +8,10 @@ A search of trivial evaluations (four dialogues per candidate) with a mutator th
 in a process of its own, called with the real client. Start and final table are included; ``start`` is the time until the first candidate
 is requested. The cache of starts is not cleared, so run it twice. ``--embedded`` breeds on the syntax tree instead. ``ideal`` is the
 time of the latency alone. Memory is the peak of the summed proportional set sizes (PSS) of the search and its workers.
-``--default`` runs the default search, and then plays all of its dialogues once more in one process (without the rows that all searches share,
-which are cached): ``work`` is the processor time of that, sandboxes included, and ``allowed`` is 3 s plus 1.2 times the work divided by
-the processors. Run it twice. ``--openevolve`` runs OpenEvolve, installed for that Python, with the same latency and an evaluation that
-returns at once.
+``--default`` runs the default search, and then plays all of its dialogues once more in one process (without the rows that all searches
+share, which are cached): ``work`` is the processor time of that, sandboxes included, and ``allowed`` is 3 s plus 1.2 times the work
+divided by the processors. Run it twice. ``--openevolve`` runs OpenEvolve, installed for that Python, with the same latency and an
+evaluation that returns at once.
 """
 
 from __future__ import annotations
@@ -161,8 +161,8 @@ def _server(options: argparse.Namespace) -> Iterator[str | None]:
     if options.embedded:
         yield None
         return
-    command = [sys.executable, str(ROOT / "examples" / "model_server.py"), "--port", "0", "--latency", str(options.latency)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+    command = [sys.executable, "-m", "examples.model_server", "--port", "0", "--latency", str(options.latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as server:
         try:
             assert server.stdout is not None
             found = next(match for line in server.stdout if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
@@ -197,7 +197,7 @@ def _family(process: int) -> list[int]:
         command = Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return []
-    if b"model_server.py" in command:
+    if b"examples.model_server" in command:
         return []
     for child in children:
         found += _family(int(child))

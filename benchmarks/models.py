@@ -1,6 +1,6 @@
 """Utilization of a model's server by a search: ``python -m benchmarks.models [--calls 2000] [--latency 0.2]``.
 
-The loopback server of ``examples/model_server.py`` waits a fixed time before each answer, in a process of its own. Reported are the
+The loopback server of ``examples.model_server`` waits a fixed time before each answer, in a process of its own. Reported are the
 calls as a share of the maximum for this number of slots and latency; the mean number of concurrent requests, start and end included; and
 the memory of this process and its descendants (PSS, summed).
 """
@@ -38,8 +38,8 @@ _CALLS_OF_A_PLAN = 490  # about: 50 dialogues
 @contextmanager
 def server(latency: float) -> Iterator[tuple[str, int]]:
     """The server's address and process; it ends with the block."""
-    command = [sys.executable, str(ROOT / "examples" / "model_server.py"), "--port", "0", "--latency", str(latency)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "examples.model_server", "--port", "0", "--latency", str(latency)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
