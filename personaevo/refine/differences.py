@@ -1,9 +1,4 @@
-"""Measured analysis: feature differences between role-plays of a profile and the person, and the roles without a model.
-
-The agenda-based simulator plays, the analysis is measured, and the refiner moves dials. One dialogue is weak evidence on a person, and
-copying it is worse than the population's mean. Targets are therefore posterior expectations (``estimate``), and dials are moved by the
-shortfall of the role-plays, which do not show exactly the values of the dials.
-"""
+"""Measured differences between role-plays of a profile and the person."""
 
 from __future__ import annotations
 

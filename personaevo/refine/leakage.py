@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from personaevo import content
 from personaevo.errors import ConfigError
-from personaevo.refine.traces import Evidence, Trace, traces
-from personaevo.refine.words import Background, Text
+from personaevo.refine.traces import Trace, traces
+from personaevo.refine.words import Background, Evidence, Text
 from personaevo.text import one_line
 
 Part = Literal["train", "dev", "test"]

@@ -13,19 +13,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from personaevo import definitions, reference
 from personaevo.archive import Refinements
 from personaevo.crew import Crew
-from personaevo.errors import BudgetError, ModelSetupError, ModelUnavailableError, PersonaevoError, WorkerError
+from personaevo.errors import BudgetError, WorkerError
 from personaevo.records import Role
 from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem
 from personaevo.refine.common import PlayerBias, estimate_bias
 from personaevo.refine.implicit import stored, to_row
-from personaevo.refine.person import Engine, RefinementTask, refine_person
-from personaevo.refine.population import MIN_DIALOGUES, Corpus, Population, of_reference
+from personaevo.refine.person import Engine, RefinementTask, attempt, reference_population
+from personaevo.refine.population import Corpus, Population
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.scoring import kind_of
@@ -70,7 +67,7 @@ def refinement_tasks(cohort: Cohort, engine: Engine, settings: Settings) -> list
     for behavior, role in sides:
         held[behavior.person, role] = frozenset(item.id for item in split(behavior, settings.seed, role=role, dev=False).test)
     corpus = Corpus(known, engine.losses, held)
-    return with_bias(tasks_among(cohort, corpus, _reference(engine)), corpus, engine, settings)
+    return with_bias(tasks_among(cohort, corpus, reference_population(engine)), corpus, engine, settings)
 
 
 def with_bias(tasks: Sequence[RefinementTask], corpus: Corpus, engine: Engine, settings: Settings) -> list[RefinementTask]:
@@ -113,19 +110,6 @@ def _roles(behavior: Behavior) -> list[Role | None]:
         return [None]
     larger: Role = "assistant" if counts["assistant"] > counts["user"] else "user"
     return [role for role in ROLES if counts[role] > 1] or [larger]
-
-
-def _reference(engine: Engine) -> Population | None:
-    path = definitions.domain_files(engine.domain).reference
-    if not path.exists():
-        return None
-    known = reference.load(path)
-    if len(known) < MIN_DIALOGUES:
-        return None
-    habits = np.full((len(known), len(definitions.typing().names)), np.nan)
-    if known.typing is not None:
-        habits[:, [definitions.typing().names.index(name) for name in known.typing_names]] = known.typing
-    return of_reference(np.hstack([known.values, habits]), np.unique(known.people, return_inverse=True)[1])
 
 
 # --- running
@@ -192,16 +176,3 @@ def _as_done(
                     raise WorkerError(LOST_TWICE) from None
                 lost.add(work.key)
                 left.append(work)
-
-
-def attempt(engine: Engine, settings: Settings, work: RefinementTask) -> PersonResult:
-    """The person's result; an error concerning only this person gives a failed one. Errors of models and budgets are raised."""
-    try:
-        return refine_person(engine, settings, work)
-    except (BudgetError, ModelSetupError, ModelUnavailableError):
-        raise
-    except PersonaevoError as error:
-        person, role = work.key
-        return PersonResult(person=person, role=role, state="failed", reason=str(error))
-
-

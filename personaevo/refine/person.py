@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from personaevo import definitions, readers
-from personaevo.errors import ConfigError
+import numpy as np
+
+from personaevo import definitions, readers, reference
+from personaevo.errors import BudgetError, ConfigError, ModelSetupError, ModelUnavailableError, PersonaevoError
 from personaevo.measure.fingerprint import words_of
 from personaevo.records import ChatModel, Role
 from personaevo.reference import rounded
@@ -21,7 +23,7 @@ from personaevo.refine.loop import Case, Roles, refined
 from personaevo.refine.model_analyst import ModelAnalyst
 from personaevo.refine.model_player import ModelPlayer
 from personaevo.refine.model_refiner import ModelRefiner
-from personaevo.refine.population import FeatureSpace, Population
+from personaevo.refine.population import MIN_DIALOGUES, FeatureSpace, Population, of_reference
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.scoring import PRIMARY, kind_of
@@ -159,3 +161,28 @@ def seen(work: RefinementTask) -> tuple[tuple[float, ...], ...]:
     said = [item.texts() for item in work.behavior.items if isinstance(item, DialogueItem) and item.role == work.role]
     spoken = [texts for texts in said if any(words_of(texts))]
     return tuple(map(rounded, definitions.features().measure(spoken).values))
+
+
+def attempt(engine: Engine, settings: Settings, work: RefinementTask) -> PersonResult:
+    """The person's result; an error concerning only this person gives a failed one. Errors of models and budgets are raised."""
+    try:
+        return refine_person(engine, settings, work)
+    except (BudgetError, ModelSetupError, ModelUnavailableError):
+        raise
+    except PersonaevoError as error:
+        person, role = work.key
+        return PersonResult(person=person, role=role, state="failed", reason=str(error))
+
+
+def reference_population(engine: Engine) -> Population | None:
+    """The users of the domain's reference; None if there is none, or it is too small."""
+    path = definitions.domain_files(engine.domain).reference
+    if not path.exists():
+        return None
+    known = reference.load(path)
+    if len(known) < MIN_DIALOGUES:
+        return None
+    habits = np.full((len(known), len(definitions.typing().names)), np.nan)
+    if known.typing is not None:
+        habits[:, [definitions.typing().names.index(name) for name in known.typing_names]] = known.typing
+    return of_reference(np.hstack([known.values, habits]), np.unique(known.people, return_inverse=True)[1])

@@ -1,7 +1,9 @@
-"""Records of a refinement: what passes between the roles, the versions of a profile, and the result of one person.
+"""The roles of a refinement: their interfaces and records, and their embedded implementation, which needs no model.
 
-Three roles take part: a player acts out a profile, an analyst says where it differs from the person, and a refiner rewrites it. Each is
-the embedded engine's or a model's (``--model user=… analyst=… refiner=…``); the loop treats both alike.
+A player acts out a profile, an analyst says where it differs from the person, and a refiner rewrites it. Each is embedded or a model's
+(``--model user=… analyst=… refiner=…``); the loop treats both alike. Embedded, the agenda-based simulator plays, the analysis is measured,
+and the refiner moves dials. One dialogue is weak evidence on a person, and copying it is worse than the population's mean. Targets are
+therefore posterior expectations, and dials are moved by the shortfall of the role-plays, which do not show exactly the values of the dials.
 """
 
 from __future__ import annotations

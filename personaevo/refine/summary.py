@@ -1,5 +1,4 @@
-"""Summary of a refinement of many people: the refined profiles against each control, with confidence intervals over people; and its
-report."""
+"""Summary of a refinement of many people: refined profiles against each control, with confidence intervals over people; and its report."""
 
 from __future__ import annotations
 

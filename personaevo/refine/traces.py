@@ -13,50 +13,16 @@ of many people. A low score is therefore no proof of absence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from personaevo.refine.words import Background, Places, Stems, Text, Word, common_signs, common_stems, function_stems, stem
+from personaevo.refine.words import BIG, RARE, Evidence, Places, Stems, Text, Word, stem
 
-_RARE, _COMMON, _NOTHING = 3, 1, 0  # weight of a word as evidence that one text was taken from another
 _WINDOW = 14  # content words: longer sentences are compared in windows of this size
 _PLACES = 20  # most positions at which a run is extended
 _SHORTEST = 4  # letters of a rare word
-_BIG = 10  # smaller numbers are evidence only with their unit
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Weights of words as evidence.
-
-    0 for function words, for words of ``known`` and for words of nearly all others, 1 for common words, 3 for rare ones. ``table`` is
-    ``fitness/refine/leakage.toml``.
-    """
-
-    known: Text
-    background: Background
-    table: Mapping[str, Any]
-    _worth: dict[str, int] = field(default_factory=dict, compare=False)
-
-    def share(self, key: str) -> float:
-        """As in the background; 0 if that has too few texts for an estimate."""
-        return self.background.share(key) if self.background.texts >= self.table["background"]["texts"] else 0.0
-
-    def worth(self, key: str) -> int:
-        """Weight of a stem, or of a number with its unit."""
-        if key not in self._worth:
-            share = self.share(key)
-            small = key.startswith("#") and " " not in key and float(key[1:]) < _BIG
-            common = share >= self.table["background"]["familiar"] or key in common_stems() or key in common_signs() or small
-            nothing = key in self.known.keys or key in function_stems() or share >= self.table["background"]["nothing"]
-            self._worth[key] = _NOTHING if nothing else _COMMON if common else _RARE
-        return self._worth[key]
-
-    def total(self, keys: Iterable[str]) -> int:
-        """Total weight of the distinct keys."""
-        return sum(map(self.worth, set(keys)))
 
 
 @dataclass(frozen=True)
@@ -209,14 +175,14 @@ def names(profile: Text, item: Text, evidence: Evidence) -> Iterator[Trace]:
     stems = frozenset(item.stems)
     for key in sorted(stems & frozenset(profile.stems)):
         worth, marks = evidence.worth(key), (key in item.capitals) + (key in profile.capitals)
-        if worth and not key.startswith("#") and marks and (worth == _RARE or marks == 2):
-            yield _of_word("name", key, profile, familiar=worth < _RARE)
+        if worth and not key.startswith("#") and marks and (worth == RARE or marks == 2):
+            yield _of_word("name", key, profile, familiar=worth < RARE)
 
 
 def rare_words(profile: Text, item: Text, evidence: Evidence, covered: Stems) -> Iterator[Trace]:
     """Words that few people use."""
     for key in sorted((frozenset(item.stems) & frozenset(profile.stems)) - covered):
-        if not key.startswith("#") and len(key) >= _SHORTEST and evidence.worth(key) == _RARE:
+        if not key.startswith("#") and len(key) >= _SHORTEST and evidence.worth(key) == RARE:
             yield _of_word("rare", key, profile, familiar=False)
 
 
@@ -225,7 +191,7 @@ def signs(profile: Text, item: Text, evidence: Evidence) -> Iterator[Trace]:
     for sign, places in profile.signs.items():
         worth = evidence.worth(sign)
         if worth and sign in item.signs:
-            yield Trace("habit", (sign,), sign[1:], places, familiar=worth < _RARE)
+            yield Trace("habit", (sign,), sign[1:], places, familiar=worth < RARE)
 
 
 def _of_word(kind: str, key: str, profile: Text, *, familiar: bool) -> Trace:
@@ -241,16 +207,16 @@ def numbers(profile: Text, item: Text, evidence: Evidence) -> Iterator[Trace]:
     for number, word in profile.flat:
         if word.value is None or word.unit in manner:
             continue
-        key = word.stem if word.value >= _BIG or word.value % 1 else f"{word.stem} {word.unit}"
+        key = word.stem if word.value >= BIG or word.value % 1 else f"{word.stem} {word.unit}"
         if key in seen or key in evidence.known.keys or not any(_same_number(word, other, money) for other in theirs):
             continue
         seen.add(key)
-        yield Trace("number", (word.stem,), f"{word.text} {word.unit}".strip(), (number,), familiar=0 < evidence.worth(key) < _RARE)
+        yield Trace("number", (word.stem,), f"{word.text} {word.unit}".strip(), (number,), familiar=0 < evidence.worth(key) < RARE)
 
 
 def _same_number(one: Word, other: Word, money: Stems) -> bool:
     if one.value != other.value or one.value is None:
         return False
-    if one.value < _BIG and not one.value % 1:
+    if one.value < BIG and not one.value % 1:
         return bool(one.unit) and one.unit == other.unit and (one.value > 1 or one.unit in money)
     return not one.unit or not other.unit or (one.unit in money) == (other.unit in money)

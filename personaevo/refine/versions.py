@@ -1,4 +1,4 @@
-"""The versions of a profile in the order they were made, and the difference between two profiles."""
+"""Records of a refinement: the versions of a profile in the order they were made, and the result of one person."""
 
 from __future__ import annotations
 

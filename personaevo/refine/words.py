@@ -24,6 +24,8 @@ _SIGNS = {"$": "dollar", "\u20ac": "euro", "\u00a3": "pound", "%": "percent"}
 _TIMES = {"k": 1e3, "m": 1e6}
 _ENDINGS = {"ied": "y", "ily": "y", "tion": "t", "ing": "", "ed": "", "ly": ""}
 _EACH = frozenset({"a", "an", "each", "every", "per"})
+RARE, _COMMON, _NOTHING = 3, 1, 0  # weight of a word as evidence that one text was taken from another
+BIG = 10  # smaller numbers are evidence only with their unit
 _LONGEST = 12  # digits of an amount; longer ones are codes
 _LONGEST_SIGN = 20
 _SIGN_PREFIX = "~"  # marks a sign such as a smiley among words
@@ -281,3 +283,35 @@ def common_signs() -> Stems:
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = content.toml("fitness", "refine/leakage.toml")["words"]
     return table
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Weights of words as evidence.
+
+    0 for function words, for words of ``known`` and for words of nearly all others, 1 for common words, 3 for rare ones. ``table`` is
+    ``fitness/refine/leakage.toml``.
+    """
+
+    known: Text
+    background: Background
+    table: Mapping[str, Any]
+    _worth: dict[str, int] = field(default_factory=dict, compare=False)
+
+    def share(self, key: str) -> float:
+        """As in the background; 0 if that has too few texts for an estimate."""
+        return self.background.share(key) if self.background.texts >= self.table["background"]["texts"] else 0.0
+
+    def worth(self, key: str) -> int:
+        """Weight of a stem, or of a number with its unit."""
+        if key not in self._worth:
+            share = self.share(key)
+            small = key.startswith("#") and " " not in key and float(key[1:]) < BIG
+            common = share >= self.table["background"]["familiar"] or key in common_stems() or key in common_signs() or small
+            nothing = key in self.known.keys or key in function_stems() or share >= self.table["background"]["nothing"]
+            self._worth[key] = _NOTHING if nothing else _COMMON if common else RARE
+        return self._worth[key]
+
+    def total(self, keys: Iterable[str]) -> int:
+        """Total weight of the distinct keys."""
+        return sum(map(self.worth, set(keys)))
