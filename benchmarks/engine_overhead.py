@@ -36,6 +36,7 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.prepare import prepare
+from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
 from personaevo.workers import Workers, processors
@@ -61,20 +62,11 @@ def main() -> None:
             archive=place, candidates=options.candidates, lag=options.in_flight, at_once=options.in_flight, models=models,
             jobs=options.jobs, **_TINY,
         )  # fmt: skip
-        started, loop = [0.0], SearchLoop.loop
-
-        def looping(running: SearchLoop) -> None:
-            started[0] = time.perf_counter() - begun
-            loop(running)
-
-        setattr(SearchLoop, "loop", looping)  # noqa: B010 - for the checker of types
-        begun = time.perf_counter()
         with _profiled(options.profile):
-            result = search(config)
-        seconds = time.perf_counter() - begun
+            result, seconds, start = _timed_search(config)
         size = place.stat().st_size / 2**20
     ideal = 0.0 if url is None else math.ceil(options.candidates / options.in_flight) * options.latency
-    found = {"seconds": round(seconds, 2), "ideal": round(ideal, 2), "start": round(started[0], 2), "memory_mb": round(peak[0])}
+    found = {"seconds": round(seconds, 2), "ideal": round(ideal, 2), "start": round(start, 2), "memory_mb": round(peak[0])}
     found["archive_mb"] = round(size, 1)
     if options.openevolve:
         found |= _openevolve(options, seconds)
@@ -83,6 +75,20 @@ def main() -> None:
         return
     print("  ".join(f"{name} {value}" for name, value in found.items()))
     print(f"{(seconds - ideal) / options.candidates * 1000:.1f} ms a candidate beside the ideal; digest {result.digest}")
+
+
+def _timed_search(config: SearchConfig) -> tuple[SearchResult, float, float]:
+    """The result, and the seconds of the search and of its start."""
+    started, loop = [0.0], SearchLoop.loop
+
+    def looping(running: SearchLoop) -> None:
+        started[0] = time.perf_counter() - begun
+        loop(running)
+
+    setattr(SearchLoop, "loop", looping)  # noqa: B010 - mypy rejects an assignment
+    begun = time.perf_counter()
+    result = search(config)
+    return result, time.perf_counter() - begun, started[0]
 
 
 def _options() -> argparse.Namespace:

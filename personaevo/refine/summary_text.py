@@ -16,7 +16,7 @@ _BAR = 40  # characters of a full bar
 
 def summary_text(summary: Summary) -> str:
     """The report: headline, tables, and further figures."""
-    where = "IN-SAMPLE, on what they were made from" if summary.in_sample else "on items that were held out"
+    where = "IN-SAMPLE, on the items they were made from" if summary.in_sample else "on held-out items"
     counted = summary.held_out or summary.people - summary.failed
     head = f"{summary.people - summary.failed} refined, {summary.failed} failed; scored {where}: {counted}"
     if not counted:
@@ -24,14 +24,14 @@ def summary_text(summary: Summary) -> str:
     better = "higher" if summary.higher else "lower"
     lines = [head, *_headline(summary), ""]
     if summary.standings:
-        lines += [f"{summary.measure} ({better} is better), and what it gains over the population", ""]
+        lines += [f"{summary.measure} ({better} is better), and its gain over the population", ""]
         lines.append(f"{'':18}{'score':>8}{'gain':>8}  {'95 % interval':18}{'room':>6}{'worse':>7}{'recognized':>13}")
         scores = {one.name: one.change.after for one in summary.standings}
         same = scores.get("start") == scores.get("shrinkage")
         lines += [_standing_line(one) for one in summary.standings if one.name != "start" or not same]
         lines.append("")
-    lines += [f"{summary.measure} ({better} is better); gain of the refined, 95 % interval over people", ""]
-    lines.append(f"{'beside':18}{'it':>8}{'refined':>9}{'gain':>8}  {'interval':18}{'worse':>6}{'leak':>6}{'n':>5}")
+    lines += [f"{summary.measure} ({better} is better); gain of the refined profiles, 95 % interval over people", ""]
+    lines.append(f"{'control':18}{'score':>8}{'refined':>9}{'gain':>8}  {'interval':18}{'worse':>6}{'leak':>6}{'n':>5}")
     lines += map(_control_line, summary.rows)
     return "\n".join([*lines, "", *_further_figures(summary), *_curve_table(summary)])
 
@@ -40,9 +40,9 @@ def _headline(summary: Summary) -> list[str]:
     found = summary.re_identification
     if found.mean is None:
         return []
-    lines = [f"re-identification: told from {_share(found)} of other people (chance is 50%)"]
+    lines = [f"re-identification: distinguished from {_share(found)} of other people (chance is 50%)"]
     room = summary.share_of_room
-    return lines + ([f"share of the room up to own other dialogues: {_share(room)}"] if room.mean is not None else [])
+    return lines + ([f"share of the gain of own other dialogues: {_share(room)}"] if room.mean is not None else [])
 
 
 def _share(found: Interval) -> str:
@@ -77,10 +77,10 @@ def _further_figures(summary: Summary) -> list[str]:
     unchanged = [] if summary.unchanged is None else [f"unchanged, equal to the population's: {summary.unchanged:.0%}"]
     leak = "-" if summary.leak is None else f"{summary.leak:.2f}"
     stops = ", ".join(f"{name} {count}" for name, count in sorted(summary.stops.items()))
-    lines = [f"updated: {updated}", *unchanged, f"leak score of the refined: {leak}; stopped by: {stops}"]
+    lines = [f"updated: {updated}", *unchanged, f"leak score of refined profiles: {leak}; stopped by: {stops}"]
     if summary.rank[0] is not None:
         beside = "" if summary.rank[1] is None else f" (population: {summary.rank[1]:.0%})"
-        lines.append(f"by distance alone nearer to its person than to {summary.rank[0]:.0%} of others{beside}")
+        lines.append(f"by distance alone, closer to its person than to {summary.rank[0]:.0%} of others{beside}")
     return lines + [
         f"{name}: could not be measured" if means is None else f"{name}: {means[0]:.3f} at the start, {means[1]:.3f} refined"
         for name, means in summary.beside.items()
@@ -91,7 +91,7 @@ def _curve_table(summary: Summary) -> list[str]:
     """The learning curve of shrinkage alone: a table, and re-identification as bars."""
     if not summary.curve:
         return []
-    lines = ["", "by items of a person (shrinkage alone; each over those who have as many)", ""]
+    lines = ["", "by number of items (shrinkage alone; over the people with so many)", ""]
     lines.append(f"{'items':>5}{'people':>8}{'gain':>9}  {'95 % interval':18}{'room':>6}{'recognized':>13}")
     lines += map(_curve_line, summary.curve)
     bars = []
@@ -117,7 +117,7 @@ def person_text(one: PersonResult) -> str:
         return f"{name}: failed: {one_line(one.reason)}"
     lines = [f"{name}: stopped by {one.stop}; {one.accepted} of {len(one.history.versions) - 1} versions accepted"]
     known = one.outcomes[REFINED].recognized
-    lines += [f"  told from {known:.0%} of other people"] if known is not None else []
+    lines += [f"  distinguished from {known:.0%} of other people"] if known is not None else []
     lines += [f"  note: {one_line(note)}" for note in one.notes]
     lines += [f"  version {version.number}, {version.state}: {one_line(version.reason)}" for version in one.history.versions[1:]]
     dials = ", ".join(f"{dial} {value:.3g}" for dial, value in one.profile.dials.items())

@@ -93,7 +93,7 @@ def test_an_archive_of_another_making_is_told_of(tmp_path: Path) -> None:
     refine_people(crowd(21)[:1], others_known=crowd(21), settings=QUICK, archive=path)
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE refinement SET settings = json_object('domain', repeat('x', 300))")
-    with pytest.raises(InputError, match=r"a refinement is not what one writes \(ImplicitProfile: field 'domain'"):
+    with pytest.raises(InputError, match=r"a refinement has an invalid form \(ImplicitProfile: field 'domain'"):
         implicit.read(path)
 
 

@@ -119,7 +119,7 @@ def test_a_resumed_refinement_has_the_settings_it_had(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("change", "told"), [
     ("UPDATE refined SET record = replace(record, 'rounds', 'patience')", "was changed since it was written"),
-    ("UPDATE refined SET record = '{}'", "is not what one writes"),
+    ("UPDATE refined SET record = '{}'", "has an invalid form"),
     ("UPDATE refined SET person = 'somebody'", "was changed since it was written"),
     ("UPDATE refined SET profile = '0123456789abcdef'", "was changed since it was written"),
     ("UPDATE refined SET record = '[]'", "holds a value of 'record'"),
