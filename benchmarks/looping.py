@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from benchmarks.models import below
 from personaevo.archive import Archive
@@ -122,24 +123,18 @@ def _searched(programs: Sequence[Program], options: argparse.Namespace) -> Found
         times[:] = times or [(time.monotonic(), _processor())]
         return Proposal(programs[number], (), "fixed"), ()
 
-    asked, looped = SearchLoop._proposal, SearchLoop.loop
+    looped = SearchLoop.loop
 
     def loop(running: SearchLoop) -> None:
         looped(running)
         times.append((time.monotonic(), _processor()))
 
-    setattr(SearchLoop, "_proposal", proposal)  # noqa: B010 - for the checker of types
-    setattr(SearchLoop, "loop", loop)  # noqa: B010
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.object(SearchLoop, "_proposal", proposal), patch.object(SearchLoop, "loop", loop):
         path = Path(folder) / "a.duckdb"
-        try:
-            search(SearchConfig(
-                archive=path, candidates=len(programs), jobs=options.jobs, lag=options.lag, task_count=tasks, personas=personas,
-                finalists=1, test_tasks=2, test_personas=1, people_draws=2,
-            ))  # fmt: skip
-        finally:
-            setattr(SearchLoop, "_proposal", asked)  # noqa: B010
-            setattr(SearchLoop, "loop", looped)  # noqa: B010
+        search(SearchConfig(
+            archive=path, candidates=len(programs), jobs=options.jobs, lag=options.lag, task_count=tasks, personas=personas,
+            finalists=1, test_tasks=2, test_personas=1, people_draws=2,
+        ))  # fmt: skip
         return _read(path, times[1][0] - times[0][0], times[1][1] - times[0][1])
 
 

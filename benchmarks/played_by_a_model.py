@@ -237,9 +237,8 @@ def _plainly(stage: Stage, rows: Mapping[str, Sequence[Episode]], options: argpa
             "shared_4grams": _shared([_said(one, stage) for one in done], [f"{one.item.task_id} {one.item.slot}" for one in done]),
             "worst": [[names[at], round(float(gaps[at]), 2)] for at in worst],
         }  # fmt: skip
-    people = _people_texts(stage, options)
+    people, n = _people_texts(stage, options), len(stage.plan.items)
     if people:
-        n = len(stage.plan.items)
         starts = range(0, len(people) - n, n)
         found["people plainly"] = {"shared_4grams": float(np.mean([_shared(people[at : at + n], None) for at in starts]))}
     return found

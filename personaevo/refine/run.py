@@ -85,11 +85,7 @@ def refine_people(
     cohort = Cohort(tuple(behaviors), start, tuple(others_known))
     place = make_config({"domain": domain}).domain_place
     definitions.domain(place)
-    if not cohort.behaviors:
-        raise InputError("expected at least one person to refine, got none")
-    _check_archive(archive, resume)
-    _check_start(start, settings)
-    _check_measures(settings, chosen)
+    _check(cohort, settings, chosen, archive, resume=resume)
     with ExitStack() as stack:
         if archive is not None and not resume:
             stack.callback(Archive.remove_if_empty, archive)
@@ -186,30 +182,31 @@ def _models(given: Mapping[str, str]) -> dict[str, str]:
     return {role: text for role, text in sorted(given.items()) if text != "embedded"}
 
 
-def _check_start(start: Start, settings: Settings) -> None:
-    """Raises ConfigError: the shared initial profile cannot be used."""
-    if isinstance(start, Profile) and (start.claims or start.dials):
-        problems = start.problems(settings.budget)
-        if problems:
-            raise ConfigError(f"the profile to start from: {problems[0]}")
+def _check(
+    cohort: Cohort, settings: Settings, models: Mapping[str, str], archive: str | os.PathLike[str] | None, *, resume: bool
+) -> None:
+    """Check the arguments of ``refine_people`` before any role-play.
 
-
-def _check_measures(settings: Settings, models: Mapping[str, str]) -> None:
-    """Raises ConfigError: an optional measure is not available; checked before any role-play."""
-    if settings.measures and "user" not in models:
-        raise ConfigError("measures: cosine and bert_score compare answer by answer, which only a model as user gives (--model user=…)")
-    for name in settings.measures:
-        why = measures.missing(name)
-        if why:
-            raise ConfigError(f"measure {name}: {why}")
-
-
-def _check_archive(archive: str | os.PathLike[str] | None, resume: bool) -> None:
-    """Raises ConfigError: there is no archive to resume."""
+    Raises:
+        InputError: there are no people.
+        ConfigError: there is no archive to resume, the initial profile cannot be used, or an optional measure is not available.
+    """
+    if not cohort.behaviors:
+        raise InputError("expected at least one person to refine, got none")
     if resume and archive is None:
         raise ConfigError("resume: expected the archive of the refinement to resume, got none")
     if resume and not Path(archive or "").exists():
         raise ConfigError(f"resume: archive {archive} does not exist; leave out resume to begin a refinement")
+    start = cohort.start
+    problems = start.problems(settings.budget) if isinstance(start, Profile) and (start.claims or start.dials) else []
+    if problems:
+        raise ConfigError(f"the profile to start from: {problems[0]}")
+    if settings.measures and "user" not in models:
+        raise ConfigError("measures: cosine and bert_score compare answer by answer, which needs a model as user (--model user=…)")
+    for name in settings.measures:
+        why = measures.missing(name)
+        if why:
+            raise ConfigError(f"measure {name}: {why}")
 
 
 @contextmanager

@@ -133,26 +133,19 @@ def summarize(results: Sequence[PersonResult], other: Others) -> Summary:
     standings = _standings(shown, other)
     of_refined = next((one for one in standings if one.name == REFINED), None)
     return Summary(
-        measure=measure,
-        higher=bool(same and same[0].higher),
-        people=len(results),
-        failed=len(results) - len(done),
-        held_out=len(held),
-        in_sample=bool(same) and not held,
+        measure=measure, higher=bool(same and same[0].higher), people=len(results), failed=len(results) - len(done),
+        held_out=len(held), in_sample=bool(same) and not held,
         re_identification=_recognized(shown, REFINED, other),
         share_of_room=of_refined.room if of_refined is not None else _NONE,
-        updated=fmean(one.accepted > 0 for one in shown) if shown else None,
-        updated_worse=_updated_worse(shown),
+        updated=fmean(one.accepted > 0 for one in shown) if shown else None, updated_worse=_updated_worse(shown),
         unchanged=fmean(refined == population for refined, population in pairs) if pairs else None,
         leak=fmean(leaks) if leaks else None,
         rank=tuple(_recognized(shown, name, other, nearer=True).mean for name in (REFINED, "population")),
-        stops=dict(Counter(one.stop for one in done)),
-        standings=standings,
+        stops=dict(Counter(one.stop for one in done)), standings=standings,
         rows=tuple(_row(name, shown, other) for name in CONTROLS),
         curve=tuple(point for count in CURVE if (point := _curve_point(count, shown)) is not None),
-        beside=_beside(shown),
-        features=next((one.features for one in same), ""),
-    )
+        beside=_beside(shown), features=next((one.features for one in same), ""),
+    )  # fmt: skip
 
 
 _NONE = Interval(None, None, None, 0)

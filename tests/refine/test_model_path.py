@@ -91,7 +91,7 @@ def test_optional_measures_stand_beside_and_what_fails_is_missing(monkeypatch: p
 
 def test_optional_measures_are_looked_for_before_anything_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = SETTINGS.model_copy(update={"measures": ("cosine",)})
-    with pytest.raises(ConfigError, match="only a model as user gives"):
+    with pytest.raises(ConfigError, match="needs a model as user"):
         refine_people([BEHAVIOR], settings=settings)
     monkeypatch.setattr(measures, "missing", lambda name: f"{name} is not installed: pip install 'personaevo[embeddings]'")
     with pytest.raises(ConfigError, match="measure cosine: cosine is not installed: pip install"):
