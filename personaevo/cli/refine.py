@@ -128,7 +128,7 @@ def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavio
 
 
 def _start(context: click.Context, given: dict[str, Any]) -> Start:
-    from personaevo.refine.starts import from_text, read, start_of
+    from personaevo.refine.starts import from_text, read_profile, start_of
 
     profile, text = given["profile"], given["text"]
     if profile is not None and text is not None:
@@ -139,7 +139,7 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
         if not text.strip():
             raise click.UsageError("--text: expected words, got none; the word nothing as PROFILE starts from nothing", context)
         return from_text(text)
-    return start_of(profile) if profile in _WORDS else read(profile)
+    return start_of(profile) if profile in _WORDS else read_profile(profile)
 
 
 def _show(done: Refinement, *, domain: str, embedded: bool) -> None:

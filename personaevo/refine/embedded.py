@@ -35,7 +35,7 @@ class EmbeddedPlayer:
         self._known: dict[tuple[tuple[tuple[str, float], ...], int, int], list[Floats | None]] = {}
 
     def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[RolePlay]:
-        """See ``roles.Player``.
+        """See ``Player``.
 
         Raises:
             ConfigError: an item is not a dialogue.
@@ -92,7 +92,7 @@ class EmbeddedRefiner:
         self._population, self._shares = population, tuple(shares)
 
     def refine(self, profile: Profile, analysis: Analysis, count: int, advice: str = "") -> list[Profile | Refused]:
-        """See ``roles.Refiner``; at most as many candidates as there are shares. Advice concerns wording and changes nothing."""
+        """See ``Refiner``; at most as many candidates as there are shares. Advice concerns wording and changes nothing."""
         if not analysis.targets:
             return [Refused("the analysis names no targets: only a model can refine from words")]
         described = _with_claims(profile, analysis)

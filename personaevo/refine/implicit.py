@@ -24,7 +24,7 @@ from personaevo.records import Floats, Record
 from personaevo.refine.features import as_dials
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import Finite, PersonResult, Settings
-from personaevo.refine.starts import read_whole, write
+from personaevo.refine.starts import read_whole, write_profile
 from personaevo.text import one_line
 
 _DUCKDB = b"DUCK"  # at byte 8 of its files
@@ -163,6 +163,15 @@ def _usable(one: ImplicitProfile, path: Path, person: str = "") -> ImplicitProfi
     return one
 
 
+def write(path: Path, one: ImplicitProfile) -> None:
+    """Write the profile as JSON, in the form of ``read``.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    write_profile(path, one.profile, one.model_dump(mode="json", exclude={"profile"}))
+
+
 def open_folder(folder: Path) -> Path:
     """Create the folder for profiles if it is missing.
 
@@ -201,8 +210,7 @@ def write_profiles(results: Sequence[PersonResult], folder: Path, domain: str = 
         if len(people[name.casefold()]) > 1:
             name += f"-{hashlib.blake2b(one.person.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
         written.append(folder / f"{'.'.join(filter(None, (name, one.role)))}.json")
-        implicit = ImplicitProfile.of(one, domain)
-        write(written[-1], implicit.profile, implicit.model_dump(mode="json", exclude={"profile"}))
+        write(written[-1], ImplicitProfile.of(one, domain))
     return written
 
 

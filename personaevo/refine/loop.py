@@ -44,7 +44,7 @@ class Case:
     """All that stays the same while one person is refined.
 
     Attributes:
-        kind: the kind of item that decides (``scoring.kind_of``).
+        kind: the kind of item that decides (``kind_of``).
         space: features of the person's dialogues; None if dialogues do not decide.
         check: leaks of an update, from any item, beyond the initial profile.
         exposed: all leaks of a profile.

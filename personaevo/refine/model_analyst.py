@@ -155,7 +155,7 @@ def _contrast(responses: Iterable[Response]) -> Contrast | None:
 
 
 def difference(truth: str | Action, did: str | Action) -> float:
-    """Distance of an answer from the truth, 0..1: for texts 1 - ROUGE-L F1, for actions 1 - the share of points earned (``actions``)."""
+    """Distance of an answer from the truth, 0..1: for texts 1 - ROUGE-L F1, for actions 1 - the share of points earned."""
     if isinstance(truth, Action):
         earned, most = action_points(truth, did if isinstance(did, Action) else None)
         return 1 - earned / most

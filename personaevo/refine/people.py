@@ -54,12 +54,13 @@ class Cohort:
         return {"people": len(self.behaviors), "behavior": mark.hexdigest(), "start": start, "features": features.version()}
 
 
-def refinement_tasks(cohort: Cohort, engine: Engine, settings: Settings) -> list[RefinementTask]:
+def refinement_tasks(cohort: Cohort, engine: Engine, settings: Settings | None = None) -> list[RefinementTask]:
     """One task for each person and each side with at least two dialogues, else the side with more of them.
 
     The population of a person is the rest of the cohort; if that is too small and the person is the user, the people of the domain's
     reference. The seed of the settings decides which items are held out.
     """
+    settings = settings or Settings()
     own = {behavior.person for behavior in cohort.behaviors}
     known = (*cohort.behaviors, *(other for other in cohort.others if other.person not in own))
     sides = [(behavior, role) for behavior in known for role in _roles(behavior) if role is not None]

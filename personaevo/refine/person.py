@@ -103,7 +103,7 @@ def case_of(engine: Engine, settings: Settings, work: RefinementTask) -> tuple[C
 
     Raises:
         ConfigError: there are too few other people, a role cannot be embedded, or the initial profile cannot be used.
-        InputError: see ``split.split``.
+        InputError: see ``split``.
     """
     # Measured updates are made from and judged by the posterior of the person, so they need no dev items.
     measured = engine.user is None and engine.refiner is None

@@ -1,6 +1,6 @@
 """The profile of one person: claims in typed sections, and dials of the embedded simulator.
 
-Each claim names the training items that support it. ``starts`` makes initial profiles and reads and writes files.
+Each claim names the training items that support it.
 """
 
 from __future__ import annotations

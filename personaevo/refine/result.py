@@ -26,7 +26,7 @@ class Settings(Record):
         samples: role-plays per item (dialogues, with the embedded player) for one score.
         candidates: candidate updates per round.
         patience: rounds without an accepted update after which the refinement stops.
-        leaks: policy on text copied from the person's items (``leakage.apply_policy``).
+        leaks: policy on text copied from the person's items (``apply_policy``).
         budget: maximum number of words of a profile.
         paper: the published protocol: scored on the training items, every version taken, the last returned. In-sample.
         measures: optional secondary text measures ("cosine" of embeddings, "bert_score").
@@ -51,11 +51,11 @@ class Outcome(Record):
 
     Attributes:
         values: primary measure of each item (None: could not be measured).
-        beside: secondary measures (see ``scoring.secondary_measures``).
+        beside: secondary measures (see ``secondary_measures``).
         leak: leak score of the profile (0..1).
         shown: mean fingerprint of its role-plays, where there is one.
         rows: features of each role-play (``features``); only kept for the refined profile.
-        recognized, nearer: share of other people that it fits less than its own person (``recognition``).
+        recognized, nearer: share of other people that it fits less than its own person (``Lineup``).
         reason: why there are no values.
     """
 
@@ -93,7 +93,7 @@ class PersonResult(Record):
     Attributes:
         stop: why the refinement ended.
         in_sample: True if there were no held-out items to score on.
-        profile: the refined profile, exactly as scored in ``outcomes["refined"]``; the other outcomes are controls (``controls``).
+        profile: the refined profile, exactly as scored in ``outcomes["refined"]``; the other outcomes are controls.
         targets: feature rows of the scored items, where they have one.
         seen: fingerprints of the person's dialogues on that side, as a reference holds them; used to match the person with a reference.
         features: version of the feature set ("" in results from before typing was measured).

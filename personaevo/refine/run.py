@@ -140,10 +140,10 @@ def refine_profile(
     """Refine one profile against one person's behavior.
 
     Args:
-        profile: a profile, a profile's file (see ``starts.read``), a text, or "shrinkage", "population", "attributes", "nothing".
-        behavior: records, or a file of them (see ``reading.read``).
+        profile: a profile, a profile's file (see ``read_profile``), a text, or "shrinkage", "population", "attributes", "nothing".
+        behavior: records, or a file of them (see ``read``).
         others_known: other people's behavior, for means and deviations; by default the people of the domain's reference (user's side only).
-        settings: settings or a mapping, such as {"rounds": 2, "samples": 10} (see ``result.Settings``).
+        settings: settings or a mapping, such as {"rounds": 2, "samples": 10} (see ``Settings``).
 
     The other arguments, and errors, are those of ``refine_people``. For a person with dialogues on both sides, the result of the side with
     more of them is returned.

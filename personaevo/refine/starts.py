@@ -91,7 +91,7 @@ def start_of(given: Profile | str | os.PathLike[str]) -> Start:
     if text in get_args(StartWord):
         return cast(StartWord, text)
     if isinstance(given, os.PathLike) or _FILE.fullmatch(text):
-        return read(text)
+        return read_profile(text)
     if not text.strip():
         raise ConfigError('the profile to start from: expected words, got none; give "nothing" to start from nothing')
     return from_text(text)
@@ -129,11 +129,11 @@ def _headings() -> dict[str, str]:
 # --- in files
 
 
-def read(path: str | Path) -> Profile:
+def read_profile(path: str | Path) -> Profile:
     """Read the profile in a file.
 
-    The file holds one of: a profile as ``write`` writes it (``{"sections": {"goals": ["You want …"]}, "dials": {…}}``), the attributes of a
-    person (``{"attributes": {…}}``, with ``scales`` where needed), one persona (as ``sample --json`` prints it), or text.
+    The file holds one of: a profile as ``write_profile`` writes it (``{"sections": {"goals": ["You want …"]}, "dials": {…}}``), the
+    attributes of a person (``{"attributes": {…}}``, with ``scales`` where needed), one persona (as ``sample --json`` prints it), or text.
 
     Raises:
         InputError: the file cannot be read, or holds none of these.
@@ -142,7 +142,7 @@ def read(path: str | Path) -> Profile:
 
 
 def read_whole(path: str | Path) -> tuple[Profile, Mapping[str, Any]]:
-    """Read a profile as ``read`` does, with all fields of its file (none if it is text). Raises as ``read``."""
+    """Read a profile as ``read_profile`` does, with all fields of its file (none if it is text). Raises as ``read_profile``."""
     path = Path(path)
     data = files.read_bytes(path)
     try:
@@ -176,8 +176,8 @@ def _from_json(row: Row, path: Path) -> Profile:
     raise files.fault(path, "", f"{expected}, got the keys {files.short(sorted(values)[:8])}")
 
 
-def write(path: str | Path, profile: Profile, fields: Mapping[str, Any] | None = None) -> None:
-    """Write the profile as JSON, with further ``fields``; ``read`` returns an equal profile.
+def write_profile(path: str | Path, profile: Profile, fields: Mapping[str, Any] | None = None) -> None:
+    """Write the profile as JSON, with further ``fields``; ``read_profile`` returns an equal profile.
 
     Raises:
         InputError: the file cannot be written.

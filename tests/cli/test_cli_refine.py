@@ -9,7 +9,7 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run
-from personaevo.refine.starts import read
+from personaevo.refine.starts import read_profile
 from tests.cli.cli_cases import Capture, fails
 from tests.refine.refine_cases import crowd
 
@@ -33,7 +33,7 @@ def test_many_people_become_a_table_profiles_and_an_archive(capsys: Capture) -> 
     assert "11 refined, 0 failed; scored on held-out items: 11" in said.out
     assert "shrinkage alone" in said.out and "they say nothing about people played by language models" in said.out
     assert "11/11 people" in said.err and "11 profiles are in profiles" in said.err
-    assert min(path.name for path in Path("profiles").iterdir()) == "p00.user.json" and read("profiles/p00.user.json").dials
+    assert min(path.name for path in Path("profiles").iterdir()) == "p00.user.json" and read_profile("profiles/p00.user.json").dials
     with Archive.read("a.duckdb") as archive:
         assert len(archive.refinements().people()) == 11
         rows = archive.query("SELECT person, number, state FROM refined_versions WHERE number = 0")[1]

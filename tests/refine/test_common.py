@@ -80,7 +80,7 @@ def test_nobody_is_in_the_half_that_tells_of_them() -> None:
 def test_it_stands_in_the_history_with_its_reason() -> None:
     found = refinement_tasks(Cohort(crowd(22)), ENGINE, QUICK)
     moves = PlayerBias({"words_per_turn": -0.5}, {}, 0.2, 0.1)
-    (one,) = refine_all(ENGINE, QUICK, [replace(found[0], common=moves)], None, 1)
+    (one,) = refine_all(ENGINE, QUICK, [replace(found[0], bias=moves)], None, 1)
     assert one.history is not None
     version = one.history.versions[1]
     assert version.why == "what the engine shows other than asked, with everybody"

@@ -23,7 +23,7 @@ from personaevo.refine.profile import Profile
 from personaevo.refine.reading import read_people
 from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.run import refine_people, refine_profile
-from personaevo.refine.starts import read, start_of
+from personaevo.refine.starts import read_profile, start_of
 from personaevo.verify import verify
 from tests.refine.refine_cases import ENGINE, QUICK, crowd, person
 
@@ -278,7 +278,7 @@ def test_profiles_are_written_one_a_person(tmp_path: Path) -> None:
     done = refine_people(PEOPLE[:2], others_known=PEOPLE, settings=FEW)
     files = write_profiles(done.results, tmp_path / "out")
     assert [path.name for path in files] == ["p00.user.json", "p01.user.json"]
-    assert [read(path) for path in files] == [one.profile for one in done.results]
+    assert [read_profile(path) for path in files] == [one.profile for one in done.results]
     sly = done.results[0].model_copy(update={"person": "../p/00"})
     assert write_profiles([sly], tmp_path / "out") == [tmp_path / "out" / "___p_00.user.json"]
     alike = write_profiles([sly, sly.model_copy(update={"person": "../P.00"})], tmp_path / "out")  # one file where case does not count

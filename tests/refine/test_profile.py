@@ -16,7 +16,7 @@ from personaevo.programs.personas import compose_policy
 from personaevo.records import Persona
 from personaevo.refine.address import in_second_person, second_person_problem
 from personaevo.refine.profile import BUDGET, SECTIONS, Claim, Profile
-from personaevo.refine.starts import claims_of, from_attributes, from_persona, from_text, read, write
+from personaevo.refine.starts import claims_of, from_attributes, from_persona, from_text, read_profile, write_profile
 from personaevo.refine.versions import Change, History, Score, diff, text_diff
 
 NAMES = ("background", "beliefs", "goals", "intentions", "emotions", "knowledge", "communication")
@@ -268,11 +268,11 @@ def test_a_persona_keeps_its_dials_as_dials() -> None:
 def test_profiles_come_back_from_files(tmp_path: Path) -> None:
     path = tmp_path / "profile.json"
     made = profile({"words_per_turn": 5.25}, goals=[Claim(text="You want péace.", sources=("a", "b"), since=2)])
-    write(path, made)
-    assert read(path) == made and read(path).id == made.id == json.loads(path.read_text("utf-8"))["id"]
+    write_profile(path, made)
+    assert read_profile(path) == made and read_profile(path).id == made.id == json.loads(path.read_text("utf-8"))["id"]
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(InputError, match="cannot be written"):
-        write(tmp_path / "no" / "where.json", made)
+        write_profile(tmp_path / "no" / "where.json", made)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_profiles_come_back_from_files(tmp_path: Path) -> None:
 def test_what_a_file_may_hold(tmp_path: Path, text: str, expected: Profile) -> None:
     path = tmp_path / "given"
     path.write_text(text, "utf-8")
-    assert read(path) == expected
+    assert read_profile(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_files_that_hold_no_profile(tmp_path: Path, text: str, words: str) -> No
     path = tmp_path / "given.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(InputError) as caught:
-        read(path)
+        read_profile(path)
     assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value) and "\n" not in str(caught.value)
 
 
