@@ -49,7 +49,7 @@ PARTS: dict[str, tuple[Any, str]] = {
 PREPARED = 40  # recorded roll-outs
 
 
-class _Over(Exception):  # noqa: N818 - not an error
+class _LoopEnded(Exception):  # noqa: N818 - not an error
     """The loop has ended; stops the search before the final table."""
 
 
@@ -79,7 +79,7 @@ class Clock:
         return run
 
 
-class Sleepers(Executor):
+class SimulatedWorkers(Executor):
     """An executor of ``count`` simulated workers that take ``seconds`` for each task; one thread runs them all.
 
     Until ``sleeps`` is set, tasks run at once.
@@ -194,7 +194,7 @@ def _memory() -> float:
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
     """Figures of one search: rates, the coordinator's milliseconds per candidate by part, bytes per candidate, growth of the archive."""
-    given, clock, found = Sleepers(options.workers, options.seconds), Clock(), dict[str, Any]()
+    given, clock, found = SimulatedWorkers(options.workers, options.seconds), Clock(), dict[str, Any]()
 
     def looping(running: SearchLoop) -> None:
         given.answers = _prepared(running)
@@ -204,14 +204,14 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
             loop(running)
         found.update(wall=time.perf_counter() - begun, used=time.process_time() - used, memory_mb=_memory() - found["half_mb"])
         found["dialogues"] = running.state.episodes
-        raise _Over
+        raise _LoopEnded
 
     def half_way(progress: Progress) -> None:
         if progress.done == progress.planned // 2:  # earlier growth is from results in flight
             found["half_mb"] = _memory()
 
     loop = SearchLoop.loop
-    with tempfile.TemporaryDirectory() as folder, patch.object(SearchLoop, "loop", looping), suppress(_Over):
+    with tempfile.TemporaryDirectory() as folder, patch.object(SearchLoop, "loop", looping), suppress(_LoopEnded):
         path = Path(folder) / "a.duckdb"
         with _grown(path, found):
             config = SearchConfig(domain=options.domain, archive=path, candidates=options.candidates, lag=options.lag, jobs=1)
@@ -230,7 +230,7 @@ def _grown(path: Path, found: dict[str, Any]) -> Iterator[None]:
             archive.verify_digest()
 
 
-def _figures(options: argparse.Namespace, given: Sleepers, clock: Clock, found: dict[str, Any]) -> dict[str, Any]:
+def _figures(options: argparse.Namespace, given: SimulatedWorkers, clock: Clock, found: dict[str, Any]) -> dict[str, Any]:
     count = options.candidates
     wall = _parts(clock.wall, count)
     own = _parts(clock.own, count)

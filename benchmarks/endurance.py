@@ -69,7 +69,7 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
 
 
 @dataclass(frozen=True)
-class Held:
+class Resources:
     """Resources of the host and its servers. Memory in MB: the host's resident size, and the servers' proportional size."""
 
     processes: int
@@ -81,9 +81,9 @@ class Held:
     semaphores: int
 
     @staticmethod
-    def now(box: Sandbox, folder: str) -> Held:
+    def now(box: Sandbox, folder: str) -> Resources:
         servers, host = box.server_pids(), os.getpid()
-        return Held(
+        return Resources(
             processes=_settled(len(servers)),
             host_files=_files(host),
             server_files=sum(map(_files, servers)),
@@ -95,10 +95,10 @@ class Held:
 
 
 @dataclass
-class Life:
+class RunLog:
     """Resources before, after the warm-up, at the end and once closed; failures by program and kind."""
 
-    held: list[Held] = field(default_factory=list)
+    held: list[Resources] = field(default_factory=list)
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -113,21 +113,21 @@ class Life:
             self.failures[name, kind] += 1
 
 
-def live(runs: int, tier: Tier) -> Life:
+def live(runs: int, tier: Tier) -> RunLog:
     """Run ``runs`` programs in one sandbox."""
-    life, start = Life(), time.monotonic()
+    life, start = RunLog(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="endurance-") as folder:
         before, tempfile.tempdir = tempfile.tempdir, folder
         try:
             box = Sandbox(tier=tier, wall_seconds=WALL_SECONDS, memory_mb=MEMORY_MB)
-            life.held.append(Held.now(box, folder))
+            life.held.append(Resources.now(box, folder))
             with box:
                 for number, (name, source) in enumerate(_programs(runs)):
                     life.note(name, box.run(source, TASK, 5, number))
                     if number == _warm(runs):
-                        life.held.append(Held.now(box, folder))
-                life.held.append(Held.now(box, folder))
-            life.held.append(Held.now(box, folder))
+                        life.held.append(Resources.now(box, folder))
+                life.held.append(Resources.now(box, folder))
+            life.held.append(Resources.now(box, folder))
         finally:
             tempfile.tempdir = before
     life.seconds = time.monotonic() - start
@@ -152,7 +152,7 @@ def kind_of(reason: str) -> str:
     return next((kind for kind, pattern in KINDS.items() if re.match(pattern, reason)), "without a reason")
 
 
-def problems(life: Life) -> list[str]:
+def problems(life: RunLog) -> list[str]:
     """Limits that were exceeded."""
     before, warm, after, closed = life.held
     found = list(life.wrong)
@@ -211,10 +211,10 @@ def _semaphores() -> int:
     return len(mine) + sum(len(Path(f"/proc/sysvipc/{kind}").read_text().splitlines()) - 1 for kind in ("sem", "shm", "msg"))
 
 
-def _show(life: Life, runs: int, found: Sequence[str]) -> None:
+def _show(life: RunLog, runs: int, found: Sequence[str]) -> None:
     print(f"{runs:,} runs in {life.seconds:.0f} s, {runs // EVERY:,} hostile")
     print(f"{'':16}{'before':>10}{'warm':>10}{'end':>10}{'closed':>10}")
-    for name in Held.__dataclass_fields__:
+    for name in Resources.__dataclass_fields__:
         print(f"{name:16}" + "".join(f"{getattr(held, name):10.1f}".replace(".0", "  ") for held in life.held))
     print(f"{'failures':40}{'kind':24}{'times':>6}")
     for (name, kind), times in sorted(life.failures.items()):

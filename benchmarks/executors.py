@@ -227,7 +227,7 @@ def wrong_addresses(names: list[str]) -> dict[str, dict[str, Any]]:
 # --- wire sizes
 
 
-class Weighed(Executor):
+class PicklingExecutor(Executor):
     """An executor of one thread that pickles as a process would."""
 
     def __init__(self) -> None:
@@ -245,7 +245,7 @@ class Weighed(Executor):
 
 def wire(candidates: int) -> dict[str, float]:
     """Bytes of a default search's tasks, and the time of packing them."""
-    given, submit = Weighed(), Workers.submit
+    given, submit = PicklingExecutor(), Workers.submit
     whole, packing, count = [0, 0.0], [0.0], [0]
 
     def submitted(workers: Workers, function: Callable[[Any], Any], work: Any) -> Future[Any]:

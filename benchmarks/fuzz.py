@@ -31,7 +31,7 @@ FINDINGS = 10
 
 
 @dataclass(frozen=True)
-class Held:
+class Resources:
     """Resources of a process."""
 
     files: int
@@ -39,12 +39,12 @@ class Held:
     memory: int
 
     @staticmethod
-    def now() -> Held:
+    def now() -> Resources:
         pages = int(open("/proc/self/statm").read().split()[1])  # noqa: SIM115 - closed by its destructor
-        return Held(len(os.listdir("/proc/self/fd")), threading.active_count(), pages * mmap.PAGESIZE)
+        return Resources(len(os.listdir("/proc/self/fd")), threading.active_count(), pages * mmap.PAGESIZE)
 
 
-class Note:
+class CaseRecord:
     """Stores the current case outside the process, for a crash."""
 
     def __init__(self, path: str) -> None:
@@ -64,13 +64,13 @@ class Note:
 def inside(name: str, seconds: float, seed: int, note: str) -> int:
     """Fuzz one target in this process."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    fuzzer = Fuzzer(importlib.import_module(f"benchmarks.fuzzing.{name}").TARGET, seed, Note(note))
+    fuzzer = Fuzzer(importlib.import_module(f"benchmarks.fuzzing.{name}").TARGET, seed, CaseRecord(note))
     start = time.monotonic()
     _round(fuzzer)
-    before = Held.now()
+    before = Resources.now()
     while time.monotonic() - start < seconds and len(fuzzer.findings) < FINDINGS:
         _round(fuzzer)
-    after = Held.now()
+    after = Resources.now()
     spent = time.monotonic() - start
     leaks = _leaks(before, after)
     rate, lines = fuzzer.cases / spent, f"{fuzzer.reached} of {len(fuzzer.lines.all)} lines"
@@ -89,7 +89,7 @@ def _round(fuzzer: Fuzzer) -> None:
         fuzzer.mutated(20)
 
 
-def _leaks(before: Held, after: Held) -> list[str]:
+def _leaks(before: Resources, after: Resources) -> list[str]:
     grown = [two - one for one, two in zip(astuple(before), astuple(after), strict=True)]
     limits = zip(("files", "threads", "bytes of memory"), grown, (0, 0, GROWTH), strict=True)
     return [f"--- {count:,} {what} left over" for what, count, most in limits if count > most]
@@ -106,7 +106,7 @@ def outside(name: str, seconds: float, seed: int) -> int:
             code = -1
         if code not in (0, 1):
             how = "did not end" if code == -1 else f"ended with {code}"
-            print(f"{name}: {how}; the last case was\n{Note.read(note.name):.3000}")
+            print(f"{name}: {how}; the last case was\n{CaseRecord.read(note.name):.3000}")
     return code
 
 

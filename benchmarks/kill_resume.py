@@ -44,7 +44,7 @@ def main() -> None:
         path = Path(folder) / "0.duckdb"
         while kills < options.kills or path.exists():
             before = _safe(path)
-            moment = _Moment.drawn(chance, before, options.candidates) if kills < options.kills else None
+            moment = _KillTime.drawn(chance, before, options.candidates) if kills < options.kills else None
             said, digest = _run({**settings, "archive": str(path), "resume": path.exists()}, moment)
             if digest is None:
                 kills += 1
@@ -62,14 +62,14 @@ def main() -> None:
 
 
 @dataclass(frozen=True)
-class _Moment:
+class _KillTime:
     """Some seconds after a number of candidates is reported as safe (0: after the start)."""
 
     candidates: int
     seconds: float
 
     @classmethod
-    def drawn(cls, chance: random.Random, before: int, planned: int) -> _Moment:
+    def drawn(cls, chance: random.Random, before: int, planned: int) -> _KillTime:
         """Mostly within the next half of the remaining candidates, sometimes during the start or the finals."""
         if before >= planned or chance.random() < 0.2:
             return cls(0, chance.uniform(0.0, 6.0))
@@ -88,7 +88,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(settings: dict[str, Any], moment: _Moment | None) -> tuple[list[int], str | None]:
+def _run(settings: dict[str, Any], moment: _KillTime | None) -> tuple[list[int], str | None]:
     """Run a search, killed at a moment; return the number reported as safe, and the digest if it finished."""
     command = [sys.executable, "-W", "ignore", "-c", _SCRIPT, json.dumps(settings)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})

@@ -42,7 +42,7 @@ _TINY: dict[str, Any] = {"finalists": 1, "test_tasks": 2, "test_personas": 1, "p
 _BESIDE = (1, 4)
 
 
-class Times:
+class AnswerTimes:
     """Draws each answer's time, as the server's fault rule (it never fails), and records when each began."""
 
     def __init__(self, seed: int, median: float, sigma: float) -> None:
@@ -73,7 +73,7 @@ class Times:
 
 def serve(options: argparse.Namespace) -> None:
     """Run a server until told to end, then report how busy it was."""
-    times = Times(options.serve, options.median, options.sigma)
+    times = AnswerTimes(options.serve, options.median, options.sigma)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with ModelServer(fault=times) as times.server:
@@ -118,7 +118,7 @@ def _options() -> argparse.Namespace:
 def _schedule(lag: int, options: argparse.Namespace) -> float:
     """Share of slots in use if a candidate is one answer: it begins when a slot is free and all candidates at least ``lag`` before it
     are done."""
-    times, count = Times(0, 1.0, options.sigma), 20_000
+    times, count = AnswerTimes(0, 1.0, options.sigma), 20_000
     free, told, started = [0.0] * options.in_flight, [0.0] * count, 0.0
     for number in range(count):
         started = max(heapq.heappop(free), told[number - lag] if number >= lag else 0.0)

@@ -50,7 +50,7 @@ def server(latency: float) -> Iterator[tuple[str, int]]:
         print(f"the server: {process.communicate()[0].strip()}")
 
 
-class Watch:
+class CallMonitor:
     """Records the end of every call, and the memory every half second."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds of an answer")
     given = parser.parse_args()
-    watch = Watch()
+    watch = CallMonitor()
     asked = adapter.Adapter.reply
 
     def counted(self: adapter.Adapter, *messages: object, **named: object) -> object:
@@ -106,7 +106,7 @@ def main() -> None:
         _play(url, Path(folder), given, watch)
 
 
-def _play(url: str, folder: Path, given: argparse.Namespace, watch: Watch) -> None:
+def _play(url: str, folder: Path, given: argparse.Namespace, watch: CallMonitor) -> None:
     models = {"user": f"openai:a@{url}", "agent": f"openai:b@{url}"}
     config = make_config({"models": models, "archive": folder / "a.duckdb", "at_once": AT_ONCE})
     program, tasks = load_program(config), load_tasks(config)["train"]
@@ -132,7 +132,7 @@ def _work(cast: Cast, source: str, plan: object) -> Rollout:
     return Rollout(source, plan, "service", (), "kernel", cast)  # type: ignore[arg-type]
 
 
-def _watch_memory(watch: Watch, done: threading.Event) -> None:
+def _watch_memory(watch: CallMonitor, done: threading.Event) -> None:
     while not done.wait(0.5):
         watch.memory.append(sum(_held(pid) for pid in below(os.getpid()) if pid != watch.server))
 

@@ -65,7 +65,7 @@ _OTHERS = 1_000  # between the seeds of two personas of one task
 
 
 @dataclass(frozen=True)
-class Stage:
+class Setup:
     """The set-up: the domain, the plan, people's two halves, and the personas of each row by place (None is persona-free)."""
 
     domain: str
@@ -103,7 +103,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _stage(config: SearchConfig, count: int) -> Stage:
+def _stage(config: SearchConfig, count: int) -> Setup:
     people, _ = with_agreement(load_people(config))
     steered, kept = reference.split(people, config.seed)
     tasks = load_tasks(config)["test"]
@@ -114,13 +114,13 @@ def _stage(config: SearchConfig, count: int) -> Stage:
             for number, task in enumerate(plan.tasks) for slot in range(plan.personas)
         }  # fmt: skip
     average = controls.personas(AVERAGE, steered.values, plan)
-    return Stage(config.domain, plan, steered, kept, personas, average)
+    return Setup(config.domain, plan, steered, kept, personas, average)
 
 
 # -- playing -------------------------------------------------------------------------------------------------------------------
 
 
-def _played(stage: Stage, options: argparse.Namespace) -> dict[str, tuple[Episode, ...]]:
+def _played(stage: Setup, options: argparse.Namespace) -> dict[str, tuple[Episode, ...]]:
     """Each row's dialogues, from stored answers where available."""
     options.keep.mkdir(parents=True, exist_ok=True)
     role, _, name = options.model.partition("=")
@@ -159,7 +159,7 @@ def _calibration(options: argparse.Namespace) -> Calibration:
     return known(options.calibration, str(parse(name)), options.wording)
 
 
-def _dialogue(stage: Stage, row: str, make_user: MakeUser, item: PlanItem) -> Episode:
+def _dialogue(stage: Setup, row: str, make_user: MakeUser, item: PlanItem) -> Episode:
     place = item.task_id, item.slot
     persona = None if row == FREE else stage.average[place] if row == AVERAGE else stage.personas[place]
     task = next(task for task in stage.plan.tasks if task.id == item.task_id)
@@ -169,7 +169,7 @@ def _dialogue(stage: Stage, row: str, make_user: MakeUser, item: PlanItem) -> Ep
 # -- judging -------------------------------------------------------------------------------------------------------------------
 
 
-def _judged(config: SearchConfig, stage: Stage, rows: Mapping[str, Sequence[Episode]], workers: Workers) -> dict[str, Any]:
+def _judged(config: SearchConfig, stage: Setup, rows: Mapping[str, Sequence[Episode]], workers: Workers) -> dict[str, Any]:
     """Scores as shares of people's with intervals, P(human), the auditor, and directed less text, paired."""
     setting = _setting(config, stage, rows[FREE])
     shares, _ = point(setting, rows, len(stage.plan.items))
@@ -187,7 +187,7 @@ def _judged(config: SearchConfig, stage: Stage, rows: Mapping[str, Sequence[Epis
     return found
 
 
-def _setting(config: SearchConfig, stage: Stage, free: Sequence[Episode]) -> Setting:
+def _setting(config: SearchConfig, stage: Setup, free: Sequence[Episode]) -> Setting:
     """The setting of a search's final table, but with this model's persona-free users as the judge's only negatives."""
     done = [one for one in free if one.state == "completed"]
     found = {FREE: Negatives(np.array([one.fingerprint for one in done]), tuple(one.item.task_id for one in done))}
@@ -206,7 +206,7 @@ def _mean_p(setting: Setting, episodes: Sequence[Episode]) -> float:
     return float(np.mean([one.p_human or 0.0 for one in judged]))
 
 
-def _audit(stage: Stage, episodes: Sequence[Episode]) -> list[float]:
+def _audit(stage: Setup, episodes: Sequence[Episode]) -> list[float]:
     kept, row = people_sample(stage.kept), played_sample(episodes, stage.kept.losses, typing=stage.kept.typing is not None)
     n = min(len(kept.owners), len(row.owners))
     return list(tell_apart(kept.at_most(n, stage.plan.seed), row.at_most(n, stage.plan.seed), stage.plan.seed))
@@ -215,7 +215,7 @@ def _audit(stage: Stage, episodes: Sequence[Episode]) -> list[float]:
 # -- what can be counted ---------------------------------------------------------------------------------------------------------
 
 
-def _plainly(stage: Stage, rows: Mapping[str, Sequence[Episode]], options: argparse.Namespace) -> dict[str, Any]:
+def _plainly(stage: Setup, rows: Mapping[str, Sequence[Episode]], options: argparse.Namespace) -> dict[str, Any]:
     """Per row: task preservation, ends, words per turn, agent-like turns, broken plans, shared 4-grams, and the five worst behaviors."""
     names = definitions.features().names
     scale = np.maximum(stage.kept.values.std(axis=0), _LEAST_SPREAD)
@@ -244,11 +244,11 @@ def _plainly(stage: Stage, rows: Mapping[str, Sequence[Episode]], options: argpa
     return found
 
 
-def _said(episode: Episode, stage: Stage) -> list[str]:
+def _said(episode: Episode, stage: Setup) -> list[str]:
     return [apply_losses(text, stage.kept.losses) for role, text in episode.turns if role == "user"]
 
 
-def _people_texts(stage: Stage, options: argparse.Namespace) -> list[list[str]]:
+def _people_texts(stage: Setup, options: argparse.Namespace) -> list[list[str]]:
     file = next((options.data / source.file for source in SOURCES if source.name == stage.domain), None)
     if file is None or not file.exists():
         return []

@@ -121,7 +121,7 @@ def shuffled(behaviors: Sequence[Behavior], seed: int) -> tuple[Behavior, ...]:
 
 
 @dataclass(frozen=True)
-class Wrong:
+class WrongAnalyst:
     """An analyst with wrong targets."""
 
     kind: str
@@ -161,7 +161,7 @@ def _one(task: tuple[str, Engine, Settings, RefinementTask]) -> tuple[str, float
     case, start = case_of(engine, settings, work)
     if not case.parts.test:
         return None
-    analyst = Wrong(kind, case.roles.analyst, f"{settings.seed} {work.key}")
+    analyst = WrongAnalyst(kind, case.roles.analyst, f"{settings.seed} {work.key}")
     history, _, _ = refined(replace(case, roles=replace(case.roles, analyst=analyst)), start)
     scores = [outcome(case, profile, case.judged).value for profile in (start, history.current.profile)]
     return None if scores[0] is None or scores[1] is None else (work.behavior.person, scores[0], scores[1])
