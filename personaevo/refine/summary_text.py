@@ -30,7 +30,7 @@ def summary_text(summary: Summary) -> str:
         same = scores.get("start") == scores.get("shrinkage")
         lines += [_standing_line(one) for one in summary.standings if one.name != "start" or not same]
         lines.append("")
-    lines += [f"{summary.measure} ({better} is better); gain of the refined profiles, 95 % interval over people", ""]
+    lines += [f"{summary.measure} ({better} is better); gain of refined profiles, 95 % interval over people", ""]
     lines.append(f"{'control':18}{'score':>8}{'refined':>9}{'gain':>8}  {'interval':18}{'worse':>6}{'leak':>6}{'n':>5}")
     lines += map(_control_line, summary.rows)
     return "\n".join([*lines, "", *_further_figures(summary), *_curve_table(summary)])
@@ -40,7 +40,7 @@ def _headline(summary: Summary) -> list[str]:
     found = summary.re_identification
     if found.mean is None:
         return []
-    lines = [f"re-identification: distinguished from {_share(found)} of other people (chance is 50%)"]
+    lines = [f"re-identification: {_share(found)} of other people told apart (chance is 50%)"]
     room = summary.share_of_room
     return lines + ([f"share of the gain of own other dialogues: {_share(room)}"] if room.mean is not None else [])
 
@@ -117,7 +117,7 @@ def person_text(one: PersonResult) -> str:
         return f"{name}: failed: {one_line(one.reason)}"
     lines = [f"{name}: stopped by {one.stop}; {one.accepted} of {len(one.history.versions) - 1} versions accepted"]
     known = one.outcomes[REFINED].recognized
-    lines += [f"  distinguished from {known:.0%} of other people"] if known is not None else []
+    lines += [f"  {known:.0%} of other people told apart"] if known is not None else []
     lines += [f"  note: {one_line(note)}" for note in one.notes]
     lines += [f"  version {version.number}, {version.state}: {one_line(version.reason)}" for version in one.history.versions[1:]]
     dials = ", ".join(f"{dial} {value:.3g}" for dial, value in one.profile.dials.items())
