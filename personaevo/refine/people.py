@@ -164,16 +164,16 @@ def _as_done(
     most = _MODEL_PEOPLE if isinstance(crew, Crew) else crew.jobs + (crew.jobs > 1)  # one more than workers, so that none is idle
     while left or under_way:
         while left and len(under_way) < most:
-            work = left.popleft()
-            under_way[crew.submit(refine, work)] = work
+            task = left.popleft()
+            under_way[crew.submit(refine, task)] = task
         ready = wait(under_way, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED).done
         meanwhile()
         for future in ready:
-            work = under_way.pop(future)
+            task = under_way.pop(future)
             try:
                 yield crew.result(future)
             except LostError:
-                if work.key in lost:
+                if task.key in lost:
                     raise WorkerError(LOST_TWICE) from None
-                lost.add(work.key)
-                left.append(work)
+                lost.add(task.key)
+                left.append(task)

@@ -98,7 +98,7 @@ class RefinementTask:
         return self.behavior.person, self.role or ""
 
 
-def case_of(engine: Engine, settings: Settings, work: RefinementTask) -> tuple[Case, Profile]:
+def case_of(engine: Engine, settings: Settings, task: RefinementTask) -> tuple[Case, Profile]:
     """The case of a task, and the initial profile.
 
     Raises:
@@ -107,41 +107,41 @@ def case_of(engine: Engine, settings: Settings, work: RefinementTask) -> tuple[C
     """
     # Measured updates are made from and judged by the posterior of the person, so they need no dev items.
     measured = engine.user is None and engine.refiner is None
-    parts = work.parts or split(work.behavior, settings.seed, role=work.role, dev=not measured)
+    parts = task.parts or split(task.behavior, settings.seed, role=task.role, dev=not measured)
     if settings.paper:
         parts = Parts(parts.train, fit_only=parts.fit_only, notes=(*parts.notes, "the published protocol: all scores are in-sample"))
     kind = kind_of(parts.train, parts.dev, parts.test)
     space = None
     if kind == "dialogue":
-        if work.population is None:
-            raise ConfigError(f"too few dialogues of other people as {work.role}: expected at least 20; give more people (--people)")
-        space = FeatureSpace(work.population, parts, engine.losses, whole=engine.user is None)
-    start = _start(work, space, parts, settings)
+        if task.population is None:
+            raise ConfigError(f"too few dialogues of other people as {task.role}: expected at least 20; give more people (--people)")
+        space = FeatureSpace(task.population, parts, engine.losses, whole=engine.user is None)
+    start = _start(task, space, parts, settings)
     contexts = "\n".join(item.context for part in (parts.train, parts.dev, parts.test) for item in part)
     texts: ItemTexts = {part: parts.texts()[part] for part in PARTS}
-    exposed = partial(find_leaks, items=texts, known=contexts, background=work.background)
-    check = partial(find_leaks, items=texts, known=f"{start.text()}\n{contexts}", background=work.background)
-    return Case(parts, kind, space, engine.roles(settings, space), settings, check, exposed, work.bias), start
+    exposed = partial(find_leaks, items=texts, known=contexts, background=task.background)
+    check = partial(find_leaks, items=texts, known=f"{start.text()}\n{contexts}", background=task.background)
+    return Case(parts, kind, space, engine.roles(settings, space), settings, check, exposed, task.bias), start
 
 
-def _start(work: RefinementTask, space: FeatureSpace | None, parts: Parts, settings: Settings) -> Profile:
-    if isinstance(work.start, Profile):
-        return work.start
-    if work.start == "attributes":
-        return from_attributes(work.behavior.attributes).within(settings.budget)[0]
-    if space is None or work.start == "nothing":
+def _start(task: RefinementTask, space: FeatureSpace | None, parts: Parts, settings: Settings) -> Profile:
+    if isinstance(task.start, Profile):
+        return task.start
+    if task.start == "attributes":
+        return from_attributes(task.behavior.attributes).within(settings.budget)[0]
+    if space is None or task.start == "nothing":
         return Profile()
-    return shrunk(space.population, space.rows(parts.train if work.start == "shrinkage" else ()))
+    return shrunk(space.population, space.rows(parts.train if task.start == "shrinkage" else ()))
 
 
-def refine_person(engine: Engine, settings: Settings, work: RefinementTask) -> PersonResult:
+def refine_person(engine: Engine, settings: Settings, task: RefinementTask) -> PersonResult:
     """Refine the profile of one person; equal arguments (and model answers) give equal results.
 
     Raises:
         ConfigError, InputError: see ``case_of``.
         ModelError, BudgetError: a model cannot be called; a budget that runs out during the loop only ends the loop.
     """
-    case, start = case_of(engine, settings, work)
+    case, start = case_of(engine, settings, task)
     history, stop, reason = refined(case, start)
     why = (reason,) if reason else ()
     profile, items = history.current.profile, case.judged
@@ -149,28 +149,28 @@ def refine_person(engine: Engine, settings: Settings, work: RefinementTask) -> P
     rows = case.space.rows(items) if case.space is not None else ()
     found = outcomes(case, start, profile, items)
     return PersonResult(
-        person=work.behavior.person, role=work.role or "", stop=stop, fit_only=case.parts.fit_only, in_sample=not case.parts.test,
-        measure=measure, higher=higher, items=tuple(item.id for item in items), notes=(*case.parts.notes, *work.behavior.notes, *why),
-        profile=profile, history=history, outcomes=found, targets=tuple(map(rounded_row, rows)), seen=seen(work),
+        person=task.behavior.person, role=task.role or "", stop=stop, fit_only=case.parts.fit_only, in_sample=not case.parts.test,
+        measure=measure, higher=higher, items=tuple(item.id for item in items), notes=(*case.parts.notes, *task.behavior.notes, *why),
+        profile=profile, history=history, outcomes=found, targets=tuple(map(rounded_row, rows)), seen=seen(task),
         features=features.version() if case.kind == "dialogue" else "", curve=curve(case),
     )  # fmt: skip
 
 
-def seen(work: RefinementTask) -> tuple[tuple[float, ...], ...]:
+def seen(task: RefinementTask) -> tuple[tuple[float, ...], ...]:
     """Fingerprints of the person's whole dialogues on that side, rounded as in a reference."""
-    said = [item.texts() for item in work.behavior.items if isinstance(item, DialogueItem) and item.role == work.role]
+    said = [item.texts() for item in task.behavior.items if isinstance(item, DialogueItem) and item.role == task.role]
     spoken = [texts for texts in said if any(words_of(texts))]
     return tuple(map(rounded, definitions.features().measure(spoken).values))
 
 
-def attempt(engine: Engine, settings: Settings, work: RefinementTask) -> PersonResult:
+def attempt(engine: Engine, settings: Settings, task: RefinementTask) -> PersonResult:
     """The person's result; an error concerning only this person gives a failed one. Errors of models and budgets are raised."""
     try:
-        return refine_person(engine, settings, work)
+        return refine_person(engine, settings, task)
     except (BudgetError, ModelSetupError, ModelUnavailableError):
         raise
     except PersonaevoError as error:
-        person, role = work.key
+        person, role = task.key
         return PersonResult(person=person, role=role, state="failed", reason=str(error))
 
 
