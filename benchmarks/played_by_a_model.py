@@ -212,7 +212,7 @@ def _audit(stage: Setup, episodes: Sequence[Episode]) -> list[float]:
     return list(tell_apart(kept.at_most(n, stage.plan.seed), row.at_most(n, stage.plan.seed), stage.plan.seed))
 
 
-# -- what can be counted ---------------------------------------------------------------------------------------------------------
+# -- counts --------------------------------------------------------------------------------------------------------------------
 
 
 def _plainly(stage: Setup, rows: Mapping[str, Sequence[Episode]], options: argparse.Namespace) -> dict[str, Any]:

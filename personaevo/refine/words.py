@@ -235,7 +235,7 @@ def _numbers(words: Sequence[Word]) -> list[Word]:
 
 
 def _spelled(words: Sequence[str]) -> tuple[int, float]:
-    """How many of the first words spell one number, and its value: "two hundred and fifty people" gives (4, 250)."""
+    """Number of leading words that spell one number, and its value: "two hundred and fifty people" gives (4, 250)."""
     total, part, used, below = 0.0, 0.0, 0, 100.0  # below: bound of the next word, so that 5 may follow 20, but not 20 a 5
     for index, word in enumerate(words):
         if word in _SMALL and _SMALL[word] < below:
