@@ -1,12 +1,11 @@
-"""How often do the 95 % intervals of the final table hold the long-run mean, over people and ``generate`` calls together?
+"""Coverage of the final table's 95 % intervals of the long-run mean, over people and ``generate`` calls together.
 
     python -m benchmarks.aa [--domain service] [--archive FILE] [--splits 20] [--seeds 20] [--jobs 2]
 
-One program is scored over many splits of the people in two halves (each with a judge, cells and levels of its own), and in each with many
-seeds of generation and episodes. The long-run mean is that of all. How consistent people are is one figure of the corpus, the same in all
-splits, so its error, which the table's intervals hold as well, is left out here (``--whole`` keeps it). Intervals are those of the final
-table (``judge.uncertainty``). Seeds of one split share its people, so the rate at which intervals hold has an interval of its own that is
-clustered by split (Student over splits).
+One program is scored over many splits of the people in two halves (each with its own judge, cells and levels), and in each with many
+seeds of generation and episodes. The long-run mean is the mean of all. People's consistency is one figure of the corpus, the same in all
+splits, so its error, which the table's intervals include, is left out (``--whole`` keeps it). Intervals are those of the final table
+(``judge.uncertainty``). Seeds of one split share its people, so the interval of the coverage is clustered by split (Student over splits).
 The program is the archive's best, by default that of the packaged archive.
 """
 
@@ -38,14 +37,14 @@ Found = tuple[float, float, float]  # value, low, high
 
 
 def main() -> None:
-    """Prints a line for each objective."""
+    """Print a line for each objective."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domain", default="service")
     parser.add_argument("--archive", type=Path)
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--whole", action="store_true", help="with the error of people's consistency")
+    parser.add_argument("--whole", action="store_true", help="include the error of people's consistency")
     options = parser.parse_args()
     program = evolved_program(SearchConfig(), options.archive or content.archives()[options.domain])
     found: dict[str, list[list[Found]]] = {name: [] for name in NAMES}
@@ -60,7 +59,7 @@ def main() -> None:
 
 
 def _without_its_error(bench: Bench) -> Bench:
-    """The same with people's consistency as if it were known."""
+    """The same with people's consistency treated as known."""
     known = bench.test.agreement
     if known is None:
         return bench
@@ -82,18 +81,18 @@ def scored(bench: Bench, workers: Workers, program: Program, seeds: int) -> dict
 
 
 def fresh(plan: Plan, number: int) -> Plan:
-    """The same tasks and slots with other seeds of generation and episodes; the dialogues of a persona keep together."""
+    """The same tasks and slots with other seeds of generation and episodes; the dialogues of a persona stay together."""
     items = (PlanItem(item.task_id, item.slot, seed_of("aa", number, item.seed)) for item in plan.items)
     return replace(plan, seed=seed_of("aa", number), items=tuple(items))
 
 
 def without_text(work: Rollout) -> tuple[Episode, ...]:
-    """Episodes without what scoring does not need, which would only travel between processes."""
+    """Episodes without the data that scoring does not need, to reduce transfer between processes."""
     return tuple(replace(episode, turns=(), persona=None) for episode in roll_out(work))
 
 
 def report(domain: str, found: Mapping[str, Sequence[Sequence[Found]]]) -> None:
-    """The rate at which intervals hold the mean of all, with its interval over splits."""
+    """The coverage of the mean of all, with its interval over splits."""
     print(f"{domain:10}{'mean':>16}{'sd':>8}{'half width':>12}{'held':>8}   95 % interval of the rate, clustered by split")
     for name, splits in found.items():
         table = np.array(splits)  # [splits, seeds, value/low/high]

@@ -1,20 +1,24 @@
-"""The archive at scale: what inserting, looking and resuming take, from a thousand stored evaluations to a million.
+"""The archive at scale: times of inserting, reading and resuming, from a thousand stored evaluations to a million.
 
     python -m benchmarks.archive_scale --evaluations 1000,10000,100000,1000000 [--episodes] [--json] [--pyribs PYTHON] [--folder FOLDER]
 
 Programs are bred from the seed program by the search's own operators and made distinct by one constant each; evaluations have the
 objectives, cells, remarks and replicates of a search. ``--episodes`` adds four dialogues and personas to each.
 
-For each size, of an archive of so many evaluations: ``summary_s`` and ``elites_s`` are whole commands in a process of their own,
-``command_s`` the same of ``archive --help``. ``merge_per_s``: an archive of 20,000 others is merged with it into a new file; all
-evaluations that are written, over all the seconds (opening both, every check of values and digests, programs kept once, the checkpoint).
-As a merge writes everything anew, the 20,000 alone come at a rate that falls with what is stored. ``open_s`` is ``Archive.create_or_open``,
-``outcomes_s`` what a resumed search reads. ``commit_per_s``: 2,000 commits through ``Archive.add``, written as a search does (64 together,
-or what came in a quarter of a second) until the last is safe from ``kill -9``; one in twenty proposes a program that is stored already.
-``unflushed_per_s``: the same without the writing, so that the difference is what durability costs. ``bytes`` are those of the file for an
-evaluation, ``memory_mb`` the largest resident size of this process so far. ``--pyribs`` names a Python that has pyribs, whose
-``GridArchive`` takes solutions of one number in memory, in batches of 64, and keeps no texts, and nothing when the process ends.
-The archives are made in bulk, with digests that hold.
+For each size, with an archive of that many evaluations:
+
+- ``summary_s``, ``elites_s``: whole commands in a process of their own; ``command_s`` the same of ``archive --help``
+- ``merge_per_s``: an archive of 20,000 others is merged with it into a new file; all written evaluations over all the seconds (opening
+  both, checks of values and digests, deduplication of programs, the checkpoint). A merge writes everything again, so the rate of
+  the 20,000 alone falls with the size
+- ``open_s``: ``Archive.create_or_open``; ``outcomes_s``: the data that a resumed search reads
+- ``commit_per_s``: 2,000 commits through ``Archive.add``, grouped as in a search (64 together, or those of a quarter of a second) until the
+  last is safe from ``kill -9``; one in twenty proposes a program that is stored already
+- ``unflushed_per_s``: the same without the writing; the difference is the cost of durability
+- ``bytes``: file size per evaluation; ``memory_mb``: peak resident size of this process so far
+
+``--pyribs`` names a Python with pyribs, whose ``GridArchive`` takes solutions of one number in memory, in batches of 64, without texts or
+persistence. The archives are built in bulk, with valid digests.
 """
 
 from __future__ import annotations
@@ -36,8 +40,8 @@ from benchmarks.scale import Maker, build
 from personaevo.archive import Archive, merge
 from personaevo.records import Commit, Program
 
-_ADDED, _MERGED = 2_000, 20_000  # evaluations that are timed
-_LONGEST_SECONDS = 0.25  # that a search lets what was told wait, as evolve.search does
+_ADDED, _MERGED = 2_000, 20_000  # timed evaluations
+_LONGEST_SECONDS = 0.25  # longest time that a search delays writing, as in evolve.search
 _PYRIBS = """
 import sys, time
 import numpy as np
@@ -54,7 +58,7 @@ print(count / (time.perf_counter() - begun))
 
 
 def main() -> None:
-    """Measures each size, and prints a line for each."""
+    """Measure each size and print a line for each."""
     options = _options()
     sizes = [int(size) for size in options.evaluations.split(",")]
     maker = Maker(episodes=options.episodes)
@@ -69,11 +73,11 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--evaluations", default="1000,10000,100000", help="sizes, with commas between them")
-    parser.add_argument("--episodes", action="store_true", help="four dialogues an evaluation")
+    parser.add_argument("--evaluations", default="1000,10000,100000", help="sizes, separated by commas")
+    parser.add_argument("--episodes", action="store_true", help="four dialogues per evaluation")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--pyribs", metavar="PYTHON")
-    parser.add_argument("--folder", type=Path, help="where the archives are made (default: the system's)")
+    parser.add_argument("--folder", type=Path, help="folder for the archives (default: the system's)")
     return parser.parse_args()
 
 
@@ -91,7 +95,7 @@ def _measured(folder: Path, size: int, maker: Maker) -> dict[str, Any]:
 
 
 def _written(path: Path, maker: Maker, count: int) -> dict[str, Any]:
-    """What a writer takes: to open, to resume, to commit."""
+    """Times of a writer: opening, resuming, committing."""
     begun = time.perf_counter()
     with Archive.create_or_open(path) as archive:
         found: dict[str, Any] = {"open_s": round(time.perf_counter() - begun, 3)}
@@ -129,7 +133,7 @@ def _committed(archive: Archive, run: int, commits: Sequence[Commit]) -> None:
 
 
 def _prepared(archive: Archive, run: int, commits: Sequence[Commit]) -> None:
-    """Everything but the writing."""
+    """All work of a commit except the writing."""
     for some in _parts(commits, 63):
         for commit in some:
             archive.add(run, commit)

@@ -1,12 +1,12 @@
-"""What tricks score, beside the evolved program: a score that a constant, a copy or a salad can reach would be a defect of the score.
+"""Scores of adversarial programs against the evolved program: constants, copies and scrambled text must not reach a high score.
 
     python -m benchmarks.attacks_on_fitness [--domains service,charity,camping] [--seed 1] [--candidates N] [--archive FILE] [--jobs 2]
 
-Attacks are persona programs where a program can do it, else changes of the text of dialogues. Each is played on the final table's plan and
-scored by the people kept aside. Those below half of the evolved program's score are seen; of the others it is said whether the auditor sees
-them (its AUC). Three attacks are tuned for consistency on the train tasks, by the people that steer; they are compared with the evolved
-program by paired intervals, as rows of the final table are. What is made from people (their rows as dials, sixteen of them, columns drawn
-apart, a Gaussian with their covariance) is a reference for what the engine reaches, not an attack: a program sees no people.
+Attacks are persona programs, or changes of the text of dialogues where no program can make them. Each is played on the final table's plan
+and scored against held-out people. An attack below half of the evolved program's score counts as detected by the score; the AUC shows
+whether the auditor detects it. Three attacks are tuned for consistency on the train tasks and steering people; they are compared with the
+evolved program by paired intervals, like rows of the final table. Rows made from people (their rows as dials, sixteen of them,
+independent columns, a Gaussian with their covariance) are references for what the engine can reach, not attacks: a program sees no people.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def generate(task, n, rng, model=None):
 
 
 def bodies() -> dict[str, str]:
-    """The body of ``person(rng)`` of each attack that needs to know no single person; MEANS are people's means."""
+    """The body of ``person(rng)`` of each attack that uses no single person; MEANS are people's means."""
     return {
         "average person": "    return dict(MEANS)",
         "one constant": '    return {"words_per_turn": MEANS["words_per_turn"]}',
@@ -81,7 +81,7 @@ def bodies() -> dict[str, str]:
 
 
 def tuned(size: float) -> dict[str, str]:
-    """Attacks that a size of persistent noise makes consistent."""
+    """Attacks that persistent noise of this size makes consistent."""
     return {
         "average person, one persistent dial": (
             f'    return {{**MEANS, "words_per_turn": MEANS["words_per_turn"] * 2.718 ** rng.gauss(0.0, {2 * size})}}'
@@ -104,7 +104,7 @@ def program(title: str, body: str, people: Floats) -> Program:
 
 
 def gibberish(turns: Turns, rng: random.Random) -> Turns:
-    """Every word that no lexicon knows becomes letters."""
+    """Replace every word that is in no lexicon by random letters."""
     known = {word for feature in definitions.features().features for phrase in feature.lexicon for word in phrase.split()}
 
     def mangled(word: str) -> str:
@@ -117,7 +117,7 @@ def gibberish(turns: Turns, rng: random.Random) -> Turns:
 
 
 def salad(turns: Turns, rng: random.Random) -> Turns:
-    """The words of each turn in any order."""
+    """Shuffle the words of each turn."""
     return _of_user(turns, lambda text: " ".join(rng.sample(text.split(), len(text.split()))))
 
 
@@ -129,7 +129,7 @@ TEXTS: Mapping[str, Callable[[Turns, random.Random], Turns]] = {"gibberish with 
 
 
 def mixed(episodes: Sequence[Episode], rng: random.Random) -> list[Episode]:
-    """Each dialogue's user turns drawn from those of other dialogues, position by position."""
+    """Draw each dialogue's user turns from those of other dialogues, position by position."""
     at: dict[int, list[str]] = {}
     for one in episodes:
         for place, text in enumerate(text for role, text in one.turns if role == "user"):
@@ -198,7 +198,7 @@ def rows_of(bench: Bench, workers: Workers, best: Program) -> list[Row]:
 
 
 def _tuned(bench: Bench, workers: Workers) -> dict[str, Program]:
-    """The attacks tuned for consistency: of each the size that scores best in the search."""
+    """The attacks tuned for consistency: of each the size with the best search score."""
     found = {}
     for title in tuned(0.1):
         tried = [program(title, tuned(size)[title], bench.steering.values) for size in _TUNED]
@@ -209,7 +209,7 @@ def _tuned(bench: Bench, workers: Workers) -> dict[str, Program]:
 
 
 def report(domain: str, bench: Bench, workers: Workers, best: Program) -> None:
-    """Prints the table of a domain."""
+    """Print the table of a domain."""
     rows = rows_of(bench, workers, best)
     evolved = bench.test.score("evolved", rows[0].episodes)[0].objectives[SCORE].value
     print(f"== {domain}: evolved {evolved:.3f}; seen: below half of it. AUC: the auditor's, .5 is people")
@@ -224,7 +224,7 @@ def report(domain: str, bench: Bench, workers: Workers, best: Program) -> None:
 
 
 def _compare(bench: Bench, workers: Workers, rows: Mapping[str, Sequence[Episode]]) -> None:
-    """Evolved less every tuned attack and reference, paired."""
+    """Paired differences of the evolved program to every tuned attack and reference."""
     shares, _ = point(bench.setting, rows, len(bench.test_plan.items))
     draws = joined(workers.map(partial(world, bench.setting, rows, len(bench.test_plan.items)), range(bench.people_draws)))
     for title in rows:
@@ -235,8 +235,10 @@ def _compare(bench: Bench, workers: Workers, rows: Mapping[str, Sequence[Episode
 
 
 def correlations_seen(bench: Bench, workers: Workers) -> None:
-    """Does coverage tell copied people from independent marginals? 300 dialogues of 300 personas each, ten pairs; one dialogue a persona,
-    so that consistency plays no part."""
+    """Does coverage distinguish copied people from independent marginals?
+
+    300 dialogues of 300 personas each, ten pairs; one dialogue per persona, so that consistency has no effect.
+    """
     gaps = []
     for draw in range(_PAIRS):
         plan = make_plan(bench.test_plan.tasks, at_most=_TASKS, personas=300 // _TASKS, seed=draw, purpose="correlations", dialogues=1)
@@ -249,7 +251,7 @@ def correlations_seen(bench: Bench, workers: Workers) -> None:
 
 
 def evolved_program(config: SearchConfig, archive: Path | None) -> Program:
-    """The best program of an archive, or of a search made for this."""
+    """The best program of an archive, or of a new search."""
     if archive is None:
         with tempfile.TemporaryDirectory() as folder:
             return search(config.model_copy(update={"archive": Path(folder) / "a.duckdb"})).best
@@ -259,7 +261,7 @@ def evolved_program(config: SearchConfig, archive: Path | None) -> Program:
 
 
 def main() -> None:
-    """Prints a table for each domain."""
+    """Print a table for each domain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domains", default="service,charity,camping")
     parser.add_argument("--seed", type=int, default=1)

@@ -1,8 +1,8 @@
-"""Builds the packaged references anew: ``python -m benchmarks.build_references [--data FOLDER] [--out FOLDER]``.
+"""Build the packaged references: ``python -m benchmarks.build_references [--data FOLDER] [--out FOLDER]``.
 
-To be run after every change of ``fitness/features.toml``. The corpora are not part of the project (see
-``fitness/references/README.md``). First come the two ratios of retest to odd-even agreement (``agreement.toml``), with which the
-agreement of corpora that have nobody twice is estimated.
+Run it after every change of ``fitness/features.toml``. The corpora are not part of the project (see ``fitness/references/README.md``). It
+begins with the two ratios of retest to odd-even agreement (``agreement.toml``), which estimate the agreement of corpora in which each
+person has only one dialogue.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OUT = ROOT / "fitness" / "references"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One packaged reference and what it is built from."""
+    """One packaged reference and its corpus."""
 
     name: str
     file: str
@@ -43,7 +43,7 @@ SOURCES = (
     Source("camping", "casino_human.jsonl.gz", "CaSiNo", "CC-BY-4.0"),
     Source("taubench_llm", "taubench_llm.jsonl.gz", "tau-bench (historical trajectories and few-shot data)", "MIT"),
 )
-# The corpora in which many people have several dialogues, of five user turns and more: both agreements can be measured.
+# The corpora in which many people have several dialogues of at least five user turns, so that both agreements can be measured.
 SEVERAL = (
     SOURCES[1],
     Source("support", "irc_support_human.jsonl.gz", "Ubuntu IRC, disentangled (Kummerfeld et al. 2019)", "CC-BY-4.0"),
@@ -72,7 +72,8 @@ class Both:
 
     @property
     def ratio_se(self) -> float:
-        """Its standard error (delta method; that the two come from the same people is not used, which errs on the large side)."""
+        """Its standard error (delta method; treating both as independent although they come from the same people errs on the large
+        side)."""
         return abs(self.ratio) * float(
             np.hypot(self.retest.se / self.retest.mean, self.odd_even.se / self.odd_even.mean)
         )
@@ -89,7 +90,7 @@ class Both:
 
 
 def both(source: Source, texts: Sequence[Sequence[str]], people: Sequence[str]) -> Both:
-    """Measures the user's turns of dialogues, each of a person."""
+    """Measure the user's turns of dialogues, each of a person."""
     features = definitions.features()
     values = features.measure(texts).values
     return Both(
@@ -101,7 +102,7 @@ def both(source: Source, texts: Sequence[Sequence[str]], people: Sequence[str]) 
 
 
 def read_long(source: Source, data: Path = DATA) -> tuple[list[list[str]], list[str]]:
-    """User turns and person of the dialogues that have halves."""
+    """User turns and person of the dialogues that can be halved."""
     dialogues = read_dialogues(data / source.file)
     kept = agreement.halves([dialogue.user_texts() for dialogue in dialogues])[0]
     chosen = [dialogues[index] for index in kept]
@@ -109,7 +110,7 @@ def read_long(source: Source, data: Path = DATA) -> tuple[list[list[str]], list[
 
 
 def over_halves(source: Source, texts: Sequence[Sequence[str]], people: Sequence[str], draws: int = 20) -> list[float]:
-    """The ratio in random halves of the people, sorted: is it stable?"""
+    """The ratio in random halves of the people, sorted: a check of its stability."""
     rng = np.random.default_rng(0)
     names, ratios = sorted(set(people)), []
     for _ in range(draws):
@@ -141,7 +142,7 @@ def build(source: Source, data: Path = DATA, ratios: Ratios | None = None) -> re
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Builds and writes all references; 1 when a corpus is missing or does not fit."""
+    """Build and write all references; 1 if a corpus is missing or invalid."""
     parser = argparse.ArgumentParser(description="Build the packaged references from the corpora.")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the corpora (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder to write to (default: %(default)s)")

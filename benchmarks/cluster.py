@@ -1,15 +1,16 @@
-"""One coordinator in front of a cluster whose workers sleep.
+"""Capacity of one coordinator, measured with a simulated cluster.
 
     python -m benchmarks.cluster [--workers 200] [--seconds 2] [--lag 400] [--candidates 2000] [--domain service] [--json]
 
-The search is the real one: it breeds, packs, scores and commits. Only its executor is not: each of its workers takes ``--seconds`` for a
-candidate and answers with a roll-out that was played before, pickled as it would travel; a worker that lacks what work names says so.
-``busy`` is the share of the workers' time in which they had work, from the first answer until the last candidate was asked for.
+The search is real: it breeds, packs, scores and commits. Only the executor is simulated: each of its workers takes ``--seconds`` per
+candidate and returns a recorded roll-out, pickled as on the wire; a worker without a required shared object says so. ``busy`` is the share
+of the workers' time with work, from the first answer until the last candidate was submitted.
 
-The table says what a candidate costs the coordinator's main thread, in milliseconds. ``wall`` is what passes; ``own`` is what the thread
-computes, which a busy machine changes less. From the wall times it tells what ``--target-workers`` and ``--target-dialogues`` would need,
-and what breaks first: the need that is the largest multiple of what there is (one coordinator, a network of ``--gbit``, memory and disk of
-``--memory-gb`` and ``--disk-gb``). Sizes a candidate fall with ``--candidates``: what each worker is sent once is among them.
+The table shows the cost of a candidate in the coordinator's main thread, in milliseconds: ``wall`` is elapsed time, ``own`` the thread's
+processor time, which depends less on other load. From the wall times it estimates the needs of ``--target-workers`` and
+``--target-dialogues``, and the first bottleneck: the need that is the largest multiple of what is available (one coordinator, a network
+of ``--gbit``, memory and disk of ``--memory-gb`` and ``--disk-gb``). Sizes per candidate fall with ``--candidates``, as they include
+objects that each worker is sent once.
 """
 
 from __future__ import annotations
@@ -40,28 +41,28 @@ from personaevo.evolve.search import search
 from personaevo.shipping import Answer, Lacking, Parcel
 from personaevo.workers import Workers
 
-# The coordinator's parts: what holds the function, and its name. A part's time is without that of parts inside it.
+# The coordinator's parts: owner and name of the function. Times are exclusive of nested parts.
 PARTS: dict[str, tuple[Any, str]] = {
     "ask": (SearchLoop, "ask"), "pickle": (Workers, "submit"), "score": (Bench, "score"), "commit": (SearchLoop, "tell"),
     "unpickle": (Answer, "value"),
 }  # fmt: skip
-PREPARED = 40  # roll-outs played before, of the seed program on the plan, which differ by their seeds
+PREPARED = 40  # recorded roll-outs
 
 
-class _Over(Exception):  # noqa: N818 - no error
-    """The loop has ended: there is no final table here."""
+class _LoopEnded(Exception):  # noqa: N818 - not an error
+    """The loop has ended; stops the search before the final table."""
 
 
 @dataclass
 class Clock:
-    """Seconds of each part of the thread that uses it: those that pass, and those it computes."""
+    """Seconds of each part of the thread that uses it: elapsed, and processor time."""
 
     wall: dict[str, float] = field(default_factory=dict)
     own: dict[str, float] = field(default_factory=dict)
     _inner: list[tuple[float, float]] = field(default_factory=lambda: [(0.0, 0.0)])
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, on the clock."""
+        """The function, timed."""
 
         def run(*args: Any, **named: Any) -> Any:
             self._inner.append((0.0, 0.0))
@@ -78,9 +79,11 @@ class Clock:
         return run
 
 
-class Sleepers(Executor):
-    """``count`` workers that take ``seconds`` for each piece of work; one thread plays them all, and brings their answers. Until ``sleeps``
-    is set, work is done at once."""
+class SimulatedWorkers(Executor):
+    """An executor of ``count`` simulated workers that take ``seconds`` for each task; one thread runs them all.
+
+    Until ``sleeps`` is set, tasks run at once.
+    """
 
     def __init__(self, count: int, seconds: float) -> None:
         self.count, self.seconds, self.sleeps = count, seconds, False
@@ -110,19 +113,19 @@ class Sleepers(Executor):
         return outcome
 
     def start(self) -> None:
-        """From now on workers sleep."""
+        """Start to simulate workers."""
         self.sleeps = True
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread."""
+        """End the thread."""
         with self._changed:
             self._over = True
             self._changed.notify()
         self._thread.join()
 
     def share_busy(self) -> float:
-        """The share of the workers' time in which they had work, from the first answer to the last piece of work."""
+        """Share of the workers' time with work, from the first answer to the last task."""
         spent = sum(max(0.0, min(end, self.last) - max(begin, self.first)) for begin, end in self._spans)
         return spent / max(1e-9, (self.last - self.first) * self.count)
 
@@ -142,7 +145,7 @@ class Sleepers(Executor):
             self._bring(worker, outcome, lacks=lacks)
 
     def _begin(self) -> None:
-        """Workers that are free take what waits."""
+        """Assign waiting tasks to free workers."""
         while self._free and self._waiting:
             worker, (parcel, outcome) = self._free.pop(), self._waiting.popleft()
             lacks = any(data is None and digest not in self._kept[worker] for digest, data in parcel.shared.items())
@@ -165,7 +168,7 @@ class Sleepers(Executor):
 
 
 def _prepared(running: SearchLoop) -> list[bytes]:
-    """Roll-outs of programs of this search's own breeding, as they travel."""
+    """Recorded roll-outs of programs bred by this search, as sent."""
     found, known = [], dict(running.state.asked)
     for number in range(1, PREPARED + 1):
         proposal, _ = running._proposal(number)
@@ -190,8 +193,8 @@ def _memory() -> float:
 
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
-    """One search's figures: rates, the coordinator's milliseconds a candidate by part, bytes a candidate, the archive's growth."""
-    given, clock, found = Sleepers(options.workers, options.seconds), Clock(), dict[str, Any]()
+    """Figures of one search: rates, the coordinator's milliseconds per candidate by part, bytes per candidate, growth of the archive."""
+    given, clock, found = SimulatedWorkers(options.workers, options.seconds), Clock(), dict[str, Any]()
 
     def looping(running: SearchLoop) -> None:
         given.answers = _prepared(running)
@@ -201,14 +204,14 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
             loop(running)
         found.update(wall=time.perf_counter() - begun, used=time.process_time() - used, memory_mb=_memory() - found["half_mb"])
         found["dialogues"] = running.state.episodes
-        raise _Over
+        raise _LoopEnded
 
     def half_way(progress: Progress) -> None:
-        if progress.done == progress.planned // 2:  # before, the results under way fill up
+        if progress.done == progress.planned // 2:  # earlier growth is from results in flight
             found["half_mb"] = _memory()
 
     loop = SearchLoop.loop
-    with tempfile.TemporaryDirectory() as folder, patch.object(SearchLoop, "loop", looping), suppress(_Over):
+    with tempfile.TemporaryDirectory() as folder, patch.object(SearchLoop, "loop", looping), suppress(_LoopEnded):
         path = Path(folder) / "a.duckdb"
         with _grown(path, found):
             config = SearchConfig(domain=options.domain, archive=path, candidates=options.candidates, lag=options.lag, jobs=1)
@@ -227,7 +230,7 @@ def _grown(path: Path, found: dict[str, Any]) -> Iterator[None]:
             archive.verify_digest()
 
 
-def _figures(options: argparse.Namespace, given: Sleepers, clock: Clock, found: dict[str, Any]) -> dict[str, Any]:
+def _figures(options: argparse.Namespace, given: SimulatedWorkers, clock: Clock, found: dict[str, Any]) -> dict[str, Any]:
     count = options.candidates
     wall = _parts(clock.wall, count)
     own = _parts(clock.own, count)
@@ -244,14 +247,14 @@ def _figures(options: argparse.Namespace, given: Sleepers, clock: Clock, found: 
 
 
 def _parts(seconds: dict[str, float], count: int) -> dict[str, float]:
-    """Milliseconds a candidate by part, and their sum."""
+    """Milliseconds per candidate by part, and their sum."""
     parts = {name: 1000 * one / count for name, one in seconds.items()}
     return {**parts, "sum": sum(parts.values())}
 
 
 def needs(options: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
-    """What the target would need: of each resource how much, and how many times what there is."""
-    rate = options.target_workers / options.seconds  # candidates a second that keep all workers busy
+    """The needs of the target: the amount of each resource, and its multiple of what is available."""
+    rate = options.target_workers / options.seconds  # candidates per second that keep all workers busy
     count = options.target_dialogues / found["dialogues_a_candidate"]
     sizes, cost = found["kb_a_candidate"], found["ms_a_candidate"]["sum"] / 1000
     gbit = rate * (sizes["sent"] + sizes["back"]) * 8 / 1e6
@@ -268,7 +271,7 @@ def needs(options: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures, and prints what it found."""
+    """Measure, and print the figures."""
     options = _options()
     found = measured(options)
     target = needs(options, found)
@@ -293,13 +296,13 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=2.0, help="that a worker takes for a candidate")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a worker per candidate")
     parser.add_argument("--lag", type=int, default=400)
     parser.add_argument("--candidates", type=int, default=2000)
     parser.add_argument("--domain", default="service")
     parser.add_argument("--target-workers", type=int, default=1000)
     parser.add_argument("--target-dialogues", type=int, default=10_000_000)
-    parser.add_argument("--gbit", type=float, default=10.0, help="the network, in Gbit/s")
+    parser.add_argument("--gbit", type=float, default=10.0, help="network bandwidth in Gbit/s")
     parser.add_argument("--memory-gb", type=float, default=32.0)
     parser.add_argument("--disk-gb", type=float, default=1000.0)
     parser.add_argument("--json", action="store_true")

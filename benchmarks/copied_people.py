@@ -1,10 +1,10 @@
-"""How well does the embedded engine play what it is told? ``python -m benchmarks.copied_people [--domains …] [--seeds 1,2] [--jobs 2]``.
+"""How closely the embedded engine follows the dials: ``python -m benchmarks.copied_people [--domains …] [--seeds 1,2] [--jobs 2]``.
 
-The control "copied people" (``evolve.controls``), held out; no search is needed. Per domain: the score and each objective with its 95 %
-interval, beside the same rows taken as they are, and the average person; what was asked and shown of each behavior beside people; and
-whether these are still different persons: the share of the variance that lies between them, behavior by behavior, and how often a
-dialogue is nearer to the other one of its own persona than that of another persona on the same task is (chance: .5; people's with
-several dialogues where there are any). Odd-even agreement and the number of turns stand beside people's intervals.
+Plays the control "copied people" (``evolve.controls``), held out; no search is needed. Per domain: the score and each objective with its
+95 % interval, also for the same rows without shrinkage and for the average person; the requested and shown values of each behavior against
+people; and whether personas remain distinct: the share of variance between them for each behavior, and how often a dialogue is closer to
+its own persona's other dialogue than to one of another persona on the same task (chance: .5; people's figure where people have several
+dialogues). Odd-even agreement and the number of turns are compared with people's intervals.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from personaevo.reference import Reference
 from personaevo.workers import Workers
 
 LEAST_EACH, LEAST_MEAN = 0.65, 0.80
-DOMAINS_OWN = "copied, domain's agreement"  # drawn toward the mean by what the domain stores, not by what other corpora show
+DOMAINS_OWN = "copied, domain's agreement"  # shrunk by the agreement that the domain stores, not by that of other corpora
 _WIDE = 1.96
-_WORLDS = 10  # draws of people: half of a final table's, so that all is printed in three minutes
+_WORLDS = 10  # draws of people: half of a final table's, to finish within three minutes
 Personas = dict[tuple[str, int], Persona]
 Played = Mapping[str, Sequence[Episode]]
 
 
 def main() -> None:
-    """Prints the tables of each domain and what of the targets holds."""
+    """Print the tables of each domain, and which targets are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domains", default="service,charity,camping")
     parser.add_argument("--seeds", default="1,2")
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _played(bench: Bench, workers: Workers) -> tuple[Played, Personas]:
-    """The rows, and what the copied people were asked for."""
+    """The rows, and the personas of the copied people."""
     people, plan = bench.steering.values, bench.test_plan
     known = bench.test.agreement
     made = {
@@ -95,7 +95,7 @@ def _scores(bench: Bench, workers: Workers, played: Played) -> str:
 
 
 def _report(domain: str, found: Sequence[tuple[Bench, Played, Personas]]) -> float:
-    """Prints means over the seeds and the other tables; the mean score of copied people."""
+    """Print means over the seeds and the other tables; return the mean score of copied people."""
     means: dict[str, dict[str, float]] = {}
     for row in found[0][1]:
         values = [bench.test.score(row, played[row])[0].objectives for bench, played, _ in found]
@@ -111,7 +111,7 @@ def _report(domain: str, found: Sequence[tuple[Bench, Played, Personas]]) -> flo
 
 
 def _behaviors(found: Sequence[tuple[Bench, Played, Personas]]) -> None:
-    """Asked and shown, mean and standard deviation, the slope of shown against asked, and the share of the variance between personas."""
+    """Requested and shown values, mean and standard deviation, slope of shown on requested, and the share of variance between personas."""
     names = definitions.features().names
     told = [asked[one.item.task_id, one.item.slot].dials for _, played, asked in found for one in played["copied people"]]
     asked = np.array([[dials[name] for name in names] for dials in told])
@@ -136,7 +136,7 @@ def _values(episodes: Sequence[Episode]) -> Floats:
 
 
 def _agreements(found: Sequence[tuple[Bench, Played, Personas]], row: str) -> Floats:
-    """Intraclass correlation over both dialogues of each persona, by behavior, within tasks; ``[d]``."""
+    """Intraclass correlation over the two dialogues of each persona, by behavior, within tasks; ``[d]``."""
     values = np.concatenate([_values(played[row]).reshape(-1, 2, len(bench.test.names)) for bench, played, _ in found])
     tasks = [f"{number} {one.item.task_id}" for number, (_, played, _) in enumerate(found) for one in played[row][::2]]
     by_feature: Floats = agreement.intraclass(values, tasks).by_feature
@@ -144,7 +144,7 @@ def _agreements(found: Sequence[tuple[Bench, Played, Personas]], row: str) -> Fl
 
 
 def _turns_and_halves(row: str, found: Sequence[tuple[Bench, Played, Personas]]) -> None:
-    """Number of user turns and odd-even agreement beside people's intervals."""
+    """Number of user turns and odd-even agreement, against people's intervals."""
     bench = found[0][0]
     episodes = [(f"{number} {one.item.task_id}", one) for number, (_, played, _) in enumerate(found) for one in played[row]]
     texts = [[apply_losses(text, bench.losses) for role, text in one.turns if role == "user"] for _, one in episodes]
@@ -171,9 +171,9 @@ def _mean_interval(values: Floats) -> tuple[float, float]:
 def people_odd_even(people: Reference) -> tuple[float, float]:
     """Odd-even agreement of people and its standard error.
 
-    Where consistency was estimated from it, value and lower end say both: ``value = mean · ratio``, ``low = mean · r - 1.96 ·
-    hypot(se · r, mean · se_r)`` with the smaller ratio r (``agreement.estimated``). Else it is that of charity, by
-    its retest agreement and ratio.
+    If consistency was estimated from it, both follow from value and lower end: ``value = mean · ratio``, ``low = mean · r - 1.96 ·
+    hypot(se · r, mean · se_r)`` with the smaller ratio r (``agreement.estimated``). Else it is that of charity, from its retest agreement
+    and ratio.
     """
     ratios, known = reference.installed_ratios(), people.agreement
     if known is None or known.kind != "odd_even":
@@ -184,7 +184,7 @@ def people_odd_even(people: Reference) -> tuple[float, float]:
 
 
 def _same_person(found: Sequence[tuple[Bench, Played, Personas]]) -> None:
-    """How often a persona's other dialogue is nearer than that of another persona on the same task."""
+    """How often a persona's other dialogue is closer than that of another persona on the same task."""
     for row in ("copied people", "average person"):
         shares = []
         for bench, played, _ in found:
@@ -204,7 +204,7 @@ def _same_person(found: Sequence[tuple[Bench, Played, Personas]]) -> None:
 
 
 def _pairs_of(people: Reference) -> Floats:
-    """Two dialogues of everybody who has as many, ``[p, 2, d]``."""
+    """Two dialogues of everyone who has at least two, ``[p, 2, d]``."""
     at: dict[str, list[int]] = {}
     for row, who in enumerate(people.people):
         at.setdefault(who, []).append(row)
@@ -212,7 +212,7 @@ def _pairs_of(people: Reference) -> Floats:
 
 
 def _nearer(pairs: Floats) -> float:
-    """Of ``pairs[p, 2, d]``: how often the own second dialogue is nearer to the first than somebody else's second; equals count half."""
+    """Of ``pairs[p, 2, d]``: how often the own second dialogue is closer to the first than another's second; ties count half."""
     apart = np.abs(pairs[:, None, 0] - pairs[None, :, 1]).mean(axis=2)
     others = ~np.eye(len(pairs), dtype=bool)
     own = np.diag(apart)[:, None]

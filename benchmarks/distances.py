@@ -1,8 +1,8 @@
-"""Which distance between populations has no blind side? ``python -m benchmarks.distances [--size 100] [--draws 60]``.
+"""Sensitivity of distances between populations: ``python -m benchmarks.distances [--size 100] [--draws 60]``.
 
 Rows of fingerprints (nothing is played) against people: other people, independent columns, a Gaussian with people's covariance, deviations
-doubled and halved, all at the mean. For each distance: the mean energy distance of draws of that size, and how many standard deviations of
-people's own draws it lies above theirs. Three scales: rank-normal scores, the same whitened (``measure.energy``), the same with products.
+doubled and halved, all at the mean. For each distance: the mean energy distance of draws of that size, and its excess over people's own
+draws in standard deviations of these. Three scales: rank-normal scores, the same whitened (``measure.energy``), the same with products.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Scale = Callable[[Floats], Floats]
 
 
 def rows(people: Floats, rng: np.random.Generator) -> dict[str, Floats]:
-    """What is compared."""
+    """The populations to compare."""
     mean = people.mean(axis=0)
     return {
         "people": people,
@@ -48,7 +48,7 @@ def scales(people: Floats) -> Mapping[str, Scale]:
 
 
 def main() -> None:
-    """Prints a table for each domain."""
+    """Print a table for each domain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=100)
     parser.add_argument("--draws", type=int, default=60)

@@ -1,7 +1,7 @@
-"""A long life of one sandbox: ``python -m benchmarks.endurance [--runs 10000] [--tier kernel]``.
+"""Leak test of one sandbox over many runs: ``python -m benchmarks.endurance [--runs 10000] [--tier kernel]``.
 
-Every twentieth program is hostile. At the end nothing may be left over: no process, file descriptor, temporary file or semaphore, and
-no more than 5 MB of memory, each compared with the time after a warm-up; and every failure must say why. Exit code 1 otherwise.
+Every twentieth program is hostile. At the end there may be no additional process, file descriptor, temporary file or semaphore, and at most
+5 MB more memory, each compared with the state after a warm-up; and every failure must have a known reason. Exit code 1 otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEMORY_MB = 128
 EVERY = 20
 TASK = {"goal": "book a table", "facts": {"people": "2"}, "context": "", "domain": "service"}
 
-# The kind of a failure is what its reason begins with.
+# Kinds of failures by the beginning of their reason.
 KINDS = {
     "rule": r"rule: ",
     "time": r"(processor )?time limit of ",
@@ -69,8 +69,8 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
 
 
 @dataclass(frozen=True)
-class Held:
-    """What the host and its servers hold. Memory in MB: the host's resident pages, and the servers' share of pages."""
+class Resources:
+    """Resources of the host and its servers. Memory in MB: the host's resident size, and the servers' proportional size."""
 
     processes: int
     host_files: int
@@ -81,9 +81,9 @@ class Held:
     semaphores: int
 
     @staticmethod
-    def now(box: Sandbox, folder: str) -> Held:
+    def now(box: Sandbox, folder: str) -> Resources:
         servers, host = box.server_pids(), os.getpid()
-        return Held(
+        return Resources(
             processes=_settled(len(servers)),
             host_files=_files(host),
             server_files=sum(map(_files, servers)),
@@ -95,16 +95,16 @@ class Held:
 
 
 @dataclass
-class Life:
-    """What happened: what was held before, after the warm-up, at the end and once closed; failures by program and kind."""
+class RunLog:
+    """Resources before, after the warm-up, at the end and once closed; failures by program and kind."""
 
-    held: list[Held] = field(default_factory=list)
+    held: list[Resources] = field(default_factory=list)
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def note(self, name: str, result: RunResult) -> None:
-        """A result is wrong if it is not what this program should come to."""
+        """Record a result; it is wrong if its kind is not expected of this program."""
         expected = HOSTILE[name][1] if name in HOSTILE else {"ok"}
         kind = "ok" if result.ok else kind_of(result.reason or "")
         if kind not in expected:
@@ -113,21 +113,21 @@ class Life:
             self.failures[name, kind] += 1
 
 
-def live(runs: int, tier: Tier) -> Life:
-    """``runs`` programs in one sandbox."""
-    life, start = Life(), time.monotonic()
+def live(runs: int, tier: Tier) -> RunLog:
+    """Run ``runs`` programs in one sandbox."""
+    life, start = RunLog(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="endurance-") as folder:
         before, tempfile.tempdir = tempfile.tempdir, folder
         try:
             box = Sandbox(tier=tier, wall_seconds=WALL_SECONDS, memory_mb=MEMORY_MB)
-            life.held.append(Held.now(box, folder))
+            life.held.append(Resources.now(box, folder))
             with box:
                 for number, (name, source) in enumerate(_programs(runs)):
                     life.note(name, box.run(source, TASK, 5, number))
                     if number == _warm(runs):
-                        life.held.append(Held.now(box, folder))
-                life.held.append(Held.now(box, folder))
-            life.held.append(Held.now(box, folder))
+                        life.held.append(Resources.now(box, folder))
+                life.held.append(Resources.now(box, folder))
+            life.held.append(Resources.now(box, folder))
         finally:
             tempfile.tempdir = before
     life.seconds = time.monotonic() - start
@@ -143,17 +143,17 @@ def _programs(runs: int) -> Iterator[tuple[str, str]]:
 
 
 def _warm(runs: int) -> int:
-    """Every program has run, and servers have been replaced where that happens at all."""
+    """Number of runs after which every program has run and servers have been replaced."""
     return min(runs // 2, 2 * EVERY * len(HOSTILE) + 500)
 
 
 def kind_of(reason: str) -> str:
-    """The kind of a failure; "without a reason" if it says nothing known."""
+    """The kind of a failure; "without a reason" if none matches."""
     return next((kind for kind, pattern in KINDS.items() if re.match(pattern, reason)), "without a reason")
 
 
-def problems(life: Life) -> list[str]:
-    """What broke a limit."""
+def problems(life: RunLog) -> list[str]:
+    """Limits that were exceeded."""
     before, warm, after, closed = life.held
     found = list(life.wrong)
     for name in ("processes", "host_files", "server_files", "temporary", "semaphores"):
@@ -169,7 +169,7 @@ def problems(life: Life) -> list[str]:
 
 
 def descendants(pid: int) -> set[int]:
-    """All processes below one."""
+    """All descendants of a process."""
     found: set[int] = set()
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, task.read_text().split()):
@@ -178,7 +178,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def _settled(servers: int) -> int:
-    """Living processes below this one, once the latest children have ended."""
+    """Number of living descendants of this process, once the latest children have ended."""
     for _ in range(200):
         alive = [pid for pid in descendants(os.getpid()) if _state(pid) not in "ZX"]
         if len(alive) <= servers:
@@ -205,16 +205,16 @@ def _files(pid: int) -> int:
 
 
 def _semaphores() -> int:
-    """Named ones and shared memory of this user and of nobody, and those of System V; not those of joblib, which no sandbox uses."""
+    """Named semaphores and shared memory of this user and of the user nobody, and those of System V; joblib's are left out."""
     mine = [path for path in Path("/dev/shm").glob("*") if "loky" not in path.name and path.exists()]
     mine = [path for path in mine if path.stat().st_uid in (os.getuid(), 65534)]
     return len(mine) + sum(len(Path(f"/proc/sysvipc/{kind}").read_text().splitlines()) - 1 for kind in ("sem", "shm", "msg"))
 
 
-def _show(life: Life, runs: int, found: Sequence[str]) -> None:
+def _show(life: RunLog, runs: int, found: Sequence[str]) -> None:
     print(f"{runs:,} runs in {life.seconds:.0f} s, {runs // EVERY:,} hostile")
     print(f"{'':16}{'before':>10}{'warm':>10}{'end':>10}{'closed':>10}")
-    for name in Held.__dataclass_fields__:
+    for name in Resources.__dataclass_fields__:
         print(f"{name:16}" + "".join(f"{getattr(held, name):10.1f}".replace(".0", "  ") for held in life.held))
     print(f"{'failures':40}{'kind':24}{'times':>6}")
     for (name, kind), times in sorted(life.failures.items()):
@@ -223,7 +223,7 @@ def _show(life: Life, runs: int, found: Sequence[str]) -> None:
 
 
 def main() -> int:
-    """Runs and shows it."""
+    """Run the test and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--tier", choices=["kernel", "weak"], default="kernel")

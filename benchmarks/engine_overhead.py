@@ -1,17 +1,17 @@
-"""What the engine costs beside its evaluations.
+"""Overhead of the engine over its evaluations.
 
     python -m benchmarks.engine_overhead --candidates 100 --in-flight 16 --latency 0.2 [--json] [--embedded] [--profile FILE]
         [--openevolve PYTHON]
     python -m benchmarks.engine_overhead --default [--json]
 
-A search of trivial evaluations (four dialogues a candidate) whose programs a mutator writes that answers after ``--latency`` seconds: the
-example's server in a process of its own, asked with the real client. Start and final table are included; ``start`` is the time until the
-first candidate is asked for. The cache of starts is left as it is, so run it twice. ``--embedded`` breeds on the syntax tree instead.
-``ideal`` is what the latency alone takes. Memory is the largest sum of the proportional set sizes (PSS) of the search and its workers.
-``--default`` runs the default search, and then plays all of its dialogues once more in one process (the rows that every search shares
-left out, as they are kept): ``work`` is the processor time of that, sandboxes included, and ``allowed`` is 3 s and 1.2 times the work
-divided by the processors. Run it twice. ``--openevolve`` runs OpenEvolve, installed for that Python, on the same latency and an evaluation
-that returns at once.
+A search of trivial evaluations (four dialogues per candidate) with a mutator that answers after ``--latency`` seconds: the example's server
+in a process of its own, called with the real client. Start and final table are included; ``start`` is the time until the first candidate
+is requested. The cache of starts is not cleared, so run it twice. ``--embedded`` breeds on the syntax tree instead. ``ideal`` is the
+time of the latency alone. Memory is the peak of the summed proportional set sizes (PSS) of the search and its workers.
+``--default`` runs the default search, and then plays all of its dialogues once more in one process (without the rows that all searches
+share, which are cached): ``work`` is the processor time of that, sandboxes included, and ``allowed`` is 3 s plus 1.2 times the work
+divided by the processors. Run it twice. ``--openevolve`` runs OpenEvolve, installed for that Python, with the same latency and an
+evaluation that returns at once.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.prepare import prepare
+from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
 from personaevo.workers import Workers, processors
@@ -48,7 +49,7 @@ _TINY: dict[str, Any] = {
 
 
 def main() -> None:
-    """Runs one search, and prints what it took."""
+    """Run one search and print its figures."""
     options = _options()
     if options.default:
         found = _default(options)
@@ -61,20 +62,11 @@ def main() -> None:
             archive=place, candidates=options.candidates, lag=options.in_flight, at_once=options.in_flight, models=models,
             jobs=options.jobs, **_TINY,
         )  # fmt: skip
-        started, loop = [0.0], SearchLoop.loop
-
-        def looping(running: SearchLoop) -> None:
-            started[0] = time.perf_counter() - begun
-            loop(running)
-
-        setattr(SearchLoop, "loop", looping)  # noqa: B010 - for the checker of types
-        begun = time.perf_counter()
         with _profiled(options.profile):
-            result = search(config)
-        seconds = time.perf_counter() - begun
+            result, seconds, start = _timed_search(config)
         size = place.stat().st_size / 2**20
     ideal = 0.0 if url is None else math.ceil(options.candidates / options.in_flight) * options.latency
-    found = {"seconds": round(seconds, 2), "ideal": round(ideal, 2), "start": round(started[0], 2), "memory_mb": round(peak[0])}
+    found = {"seconds": round(seconds, 2), "ideal": round(ideal, 2), "start": round(start, 2), "memory_mb": round(peak[0])}
     found["archive_mb"] = round(size, 1)
     if options.openevolve:
         found |= _openevolve(options, seconds)
@@ -83,6 +75,20 @@ def main() -> None:
         return
     print("  ".join(f"{name} {value}" for name, value in found.items()))
     print(f"{(seconds - ideal) / options.candidates * 1000:.1f} ms a candidate beside the ideal; digest {result.digest}")
+
+
+def _timed_search(config: SearchConfig) -> tuple[SearchResult, float, float]:
+    """The result, and the seconds of the search and of its start."""
+    started, loop = [0.0], SearchLoop.loop
+
+    def looping(running: SearchLoop) -> None:
+        started[0] = time.perf_counter() - begun
+        loop(running)
+
+    setattr(SearchLoop, "loop", looping)  # noqa: B010 - mypy rejects an assignment
+    begun = time.perf_counter()
+    result = search(config)
+    return result, time.perf_counter() - begun, started[0]
 
 
 def _options() -> argparse.Namespace:
@@ -94,14 +100,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--default", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--profile", type=Path, help="where cProfile's figures of the main thread go")
+    parser.add_argument("--profile", type=Path, help="file for cProfile's statistics of the main thread")
     parser.add_argument("--openevolve", metavar="PYTHON")
     return parser.parse_args()
 
 
 @contextmanager
 def _profiled(file: Path | None) -> Iterator[None]:
-    """Writes cProfile's figures of what this thread does meanwhile, in its own processor time."""
+    """Write cProfile's statistics of this thread's processor time while the block runs."""
     if file is None:
         yield
         return
@@ -113,7 +119,7 @@ def _profiled(file: Path | None) -> Iterator[None]:
 
 
 def _default(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds of the default search, and what its dialogues and sandboxes take by themselves."""
+    """Seconds of the default search, and of its dialogues and sandboxes alone."""
     with tempfile.TemporaryDirectory() as folder:
         config = SearchConfig(archive=Path(folder) / "a.duckdb", jobs=options.jobs)
         begun = time.perf_counter()
@@ -137,7 +143,7 @@ def _default(options: argparse.Namespace) -> dict[str, float]:
 
 
 def _processor_seconds() -> float:
-    """Processor time of this process and of those that it started, the ended ones too."""
+    """Processor time of this process and its children, ended ones included."""
     ticks = 0
     for process in _family(os.getpid()):
         fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
@@ -146,7 +152,7 @@ def _processor_seconds() -> float:
 
 
 def _openevolve(options: argparse.Namespace, ours: float) -> dict[str, float]:
-    """The seconds of OpenEvolve's run, without imports, and how many times as long ours took."""
+    """Seconds of OpenEvolve's run, without imports, and the ratio of our time to it."""
     script, program = ROOT / "benchmarks" / "outside" / "run_openevolve.py", ROOT / "seeds" / "program.py"
     with tempfile.TemporaryDirectory() as folder, _server(options) as url:
         command = [options.openevolve, str(script), str(url), str(options.candidates), str(options.in_flight), str(program)]
@@ -157,12 +163,12 @@ def _openevolve(options: argparse.Namespace, ours: float) -> dict[str, float]:
 
 @contextmanager
 def _server(options: argparse.Namespace) -> Iterator[str | None]:
-    """The address of the model, for as long as the block runs."""
+    """The address of the model while the block runs."""
     if options.embedded:
         yield None
         return
-    command = [sys.executable, str(ROOT / "examples" / "model_server.py"), "--port", "0", "--latency", str(options.latency)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+    command = [sys.executable, "-m", "examples.model_server", "--port", "0", "--latency", str(options.latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as server:
         try:
             assert server.stdout is not None
             found = next(match for line in server.stdout if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
@@ -174,7 +180,7 @@ def _server(options: argparse.Namespace) -> Iterator[str | None]:
 
 @contextmanager
 def _memory() -> Iterator[list[float]]:
-    """The largest summed PSS, in MiB, of this process and its descendants while the block runs, without the model's server."""
+    """Peak summed PSS, in MiB, of this process and its descendants while the block runs, without the model's server."""
     peak, over = [0.0], threading.Event()
 
     def look() -> None:
@@ -197,7 +203,7 @@ def _family(process: int) -> list[int]:
         command = Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return []
-    if b"model_server.py" in command:
+    if b"examples.model_server" in command:
         return []
     for child in children:
         found += _family(int(child))

@@ -1,4 +1,4 @@
-"""How fast one core plays and measures: ``python -m benchmarks.episodes``. Episodes per second, and per fixed pure-Python loop."""
+"""Speed of playing and measuring on one core: ``python -m benchmarks.episodes``. Episodes per second, and per fixed pure-Python loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PERSONA = Persona(id="p", description="", dials=DIALS)
 
 
 def loop_seconds() -> float:
-    """Wall time of a fixed pure-Python loop, by which machines compare."""
+    """Wall time of a fixed pure-Python loop, for comparing machines."""
     begun = time.perf_counter()
     total = 0
     for number in range(LOOPS):
@@ -39,11 +39,11 @@ def episode_seconds(domain: str, persona: Persona | None) -> float:
 
 
 def main() -> None:
-    """Best of several runs, the loop measured beside each."""
+    """Best of several runs, with the loop measured next to each."""
     print(f"{'domain':12}{'user':16}{'episodes/s':>12}{'per loop':>12}")
     for domain in definitions.domain_names():
         for name, persona in (("persona-free", None), ("persona", PERSONA)):
-            episode_seconds(domain, persona)  # the content is read once
+            episode_seconds(domain, persona)  # warm-up: reads the content
             loop, each = (min(run) for run in zip(*((loop_seconds(), episode_seconds(domain, persona)) for _ in range(RUNS)), strict=True))
             print(f"{domain:12}{name:16}{1 / each:12.0f}{loop / each:12.0f}")
     print(f"at least {TARGET} episodes/s are wanted; 'per loop' counts episodes in the time of {LOOPS:,} turns of a plain loop")

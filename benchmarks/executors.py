@@ -1,17 +1,17 @@
-"""One search on the executors that people already run.
+"""The same search on several executors: scaling, fault tolerance, errors and wire sizes.
 
     python -m benchmarks.executors [--backends loky dask ray] [--dialogue 0.05] [--spend processor|sleep]
         [--candidates 24] [--repeats 3] [--json]
 
-- ``cores``: dialogues a second with two jobs over those with one, beside the same for a pure function of the processor in the same
-  processes (the control). Runs alternate; medians are told. ``of_control`` is the share of the control's gain that dialogues have.
-- ``backends``: the digest, dialogues a second where each takes ``--dialogue`` seconds more (of processor time; asleep, as one that waits
-  for a model, on a machine that is busy), and that beside loky's; two workers each, from the fifth commit on, so that starting them does
-  not count. Then the same search once more in the same process, while a worker is killed in its middle, and how much longer it took.
-- ``wrong_address``: what is said where nobody answers, and after how many seconds.
-- ``wire``: bytes and milliseconds of packing a piece of work, as all of it would be pickled each time (``whole``) and as it is sent.
+- ``cores``: dialogues per second with two jobs over those with one, and the same for a pure function of the processor in the same
+  processes (the control). Runs alternate; medians are reported. ``of_control`` is the dialogues' share of the control's gain.
+- ``backends``: the digest, and dialogues per second where each takes ``--dialogue`` seconds longer (of processor time, or asleep as when
+  waiting for a model), also relative to loky's; two workers each, from the fifth commit on, to exclude start-up. Then the same search
+  once more in the same process with a worker killed midway, and the additional time.
+- ``wrong_address``: the error for an address without a server, and the seconds until it appears.
+- ``wire``: bytes and milliseconds of packing a task, pickled as a whole each time (``whole``) and as it is sent.
 
-A backend that is not installed is left out. Digests of all are the same, or the benchmark fails.
+Backends that are not installed are left out. The benchmark fails if digests differ.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from personaevo.simulate.episodes import run_episode
 from personaevo.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
-WORKERS, SKIPPED = 2, 5  # workers of every backend; commits before the clock starts
+WORKERS, SKIPPED = 2, 5  # workers of every backend; commits before timing starts
 _TINY: dict[str, Any] = {
     "task_count": 3, "personas": 2, "finalists": 1, "test_tasks": 2, "test_personas": 2, "people_draws": 2, "control_dialogues": 20,
     "lag": 6,
@@ -66,7 +66,7 @@ def spin(rounds: int) -> int:
 
 
 def longer(seconds: float, sleeps: bool, work: Rollout) -> tuple[Episode, ...]:
-    """A roll-out whose dialogues take so many seconds of processor time, or of sleep, more. What worker processes do."""
+    """A roll-out whose dialogues take additional seconds of processor time, or of sleep; runs in worker processes."""
 
     def played(*args: Any, **named: Any) -> Episode:
         if sleeps:
@@ -81,7 +81,7 @@ def longer(seconds: float, sleeps: bool, work: Rollout) -> tuple[Episode, ...]:
 
 
 class Rate:
-    """Dialogues a second from a commit on; observes a search."""
+    """Dialogues per second from a commit on; observes a search."""
 
     def __init__(self, at: int = SKIPPED, then: Callable[[], None] = lambda: None) -> None:
         self._at, self._then = at, then
@@ -130,7 +130,7 @@ def cores(candidates: int, repeats: int) -> dict[str, float]:
 
 
 def _control(jobs: int) -> float:
-    """Calls of ``spin`` a second, the workers' start not counted."""
+    """Calls of ``spin`` per second, without the workers' start."""
     here = import_module("benchmarks.executors")
     with Workers(jobs) as workers:
         workers.map(here.spin, [10] * 8)
@@ -143,7 +143,7 @@ def _control(jobs: int) -> float:
 
 
 def compared(options: argparse.Namespace, names: list[str]) -> dict[str, dict[str, Any]]:
-    """Every backend's digest and rate, undisturbed and with a worker killed. All stand ready while they take turns."""
+    """Every backend's digest and rate, undisturbed and with a worker killed; all are started first and take turns."""
     here = import_module("benchmarks.executors")
     slow = partial(here.longer, options.dialogue, options.spend == "sleep")
     settings = {**_TINY, "candidates": options.candidates, "jobs": WORKERS}
@@ -161,7 +161,7 @@ def compared(options: argparse.Namespace, names: list[str]) -> dict[str, dict[st
 
 
 def _twice(given: Executor | None, settings: dict[str, Any]) -> dict[str, Any]:
-    """A search undisturbed, and one whose worker is killed in the middle."""
+    """One search undisturbed, and one with a worker killed midway."""
     rate = Rate()
     whole, took = _searched(given, rate, **settings)
     killed, took_killed = _searched(given, Rate(settings["candidates"] // 2, partial(_kill, given)), **settings)
@@ -199,7 +199,7 @@ class _cluster:  # noqa: N801 - used like a function
 
 
 def _kill(given: Executor | None) -> None:
-    """Ends one worker of the executor, or one that the search started."""
+    """Kill one worker of the executor, or one that the search started."""
     os.kill(given.submit(os.getpid).result() if given is not None else _loky_workers()[0], signal.SIGKILL)
 
 
@@ -212,7 +212,7 @@ def _loky_workers() -> list[int]:
 
 
 def wrong_addresses(names: list[str]) -> dict[str, dict[str, Any]]:
-    """What is said of an address where nobody answers."""
+    """The error for an address without a server."""
     found: dict[str, dict[str, Any]] = {}
     for name in set(names) & set(_WRONG):
         begun = time.perf_counter()
@@ -224,11 +224,11 @@ def wrong_addresses(names: list[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-# --- what travels
+# --- wire sizes
 
 
-class Weighed(Executor):
-    """One thread that is sent, and sends back, what a process would be."""
+class PicklingExecutor(Executor):
+    """An executor of one thread that pickles as a process would."""
 
     def __init__(self) -> None:
         self.inner, self.sent, self.back = ThreadPoolExecutor(1), 0, 0
@@ -244,8 +244,8 @@ class Weighed(Executor):
 
 
 def wire(candidates: int) -> dict[str, float]:
-    """Bytes of a default search's work, and the time of packing it."""
-    given, submit = Weighed(), Workers.submit
+    """Bytes of a default search's tasks, and the time of packing them."""
+    given, submit = PicklingExecutor(), Workers.submit
     whole, packing, count = [0, 0.0], [0.0], [0]
 
     def submitted(workers: Workers, function: Callable[[Any], Any], work: Any) -> Future[Any]:
@@ -268,7 +268,7 @@ def wire(candidates: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures, and prints what it found."""
+    """Measure, and print the figures."""
     options = _options()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])  # for workers
     names = [name for name in options.backends if find_spec({"loky": "joblib", "dask": "distributed"}.get(name, name))]
@@ -297,8 +297,8 @@ def _told(value: Any) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backends", nargs="+", default=["loky", "dask", "ray"], choices=["loky", "dask", "ray"])
-    parser.add_argument("--dialogue", type=float, default=0.05, help="seconds that each dialogue takes more")
-    parser.add_argument("--spend", choices=["processor", "sleep"], default="processor", help="what those seconds are spent on")
+    parser.add_argument("--dialogue", type=float, default=0.05, help="additional seconds per dialogue")
+    parser.add_argument("--spend", choices=["processor", "sleep"], default="processor", help="how these seconds are spent")
     parser.add_argument("--candidates", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true")

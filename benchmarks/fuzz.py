@@ -1,9 +1,9 @@
-"""Fuzzes what reads untrusted input: ``python -m benchmarks.fuzz [TARGET …] [--minutes 10] [--seed N]``.
+"""Fuzz the code that reads untrusted input: ``python -m benchmarks.fuzz [TARGET …] [--minutes 10] [--seed N]``.
 
-Targets: protocol (what children write to the parent), validator (AXES and personas), edits (source of programs), where, config. Each
-runs in a process of its own, half of the time on cases made by hypothesis and half on mutated ones, which the lines reached guide. What
-ends with anything but a value or an error of the project is a finding: it is printed with the case that shows it, and the exit code is
-1. So is a crash of the interpreter, a case of more than five seconds of processor time, and a file, thread or 100 MB left over.
+Targets: protocol (children's output to the parent), validator (AXES and personas), edits (source of programs), where, config. Each runs
+in a process of its own, half of the time on cases made by hypothesis and half on mutated ones, guided by line coverage. Any result other
+than a value or an error of the project is a finding: it is printed with its case, and the exit code is 1. A crash of the interpreter, a
+case of more than five seconds of processor time, and a leaked file, thread or 100 MB of memory are findings too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import astuple, dataclass
 from benchmarks.fuzzing.engine import Fuzzer, shown
 
 TARGETS = ("protocol", "validator", "edits", "where", "config")
-MEMORY = 3 * 2**30  # a case that wants more is a finding, not the end of the machine
+MEMORY = 3 * 2**30  # a limit, so that a case that needs more is a finding and does not exhaust the machine
 GROWTH = 100 * 2**20
 NOTE = 1 << 20
 PATIENCE = 120.0
@@ -31,21 +31,21 @@ FINDINGS = 10
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a process holds."""
+class Resources:
+    """Resources of a process."""
 
     files: int
     threads: int
     memory: int
 
     @staticmethod
-    def now() -> Held:
+    def now() -> Resources:
         pages = int(open("/proc/self/statm").read().split()[1])  # noqa: SIM115 - closed by its destructor
-        return Held(len(os.listdir("/proc/self/fd")), threading.active_count(), pages * mmap.PAGESIZE)
+        return Resources(len(os.listdir("/proc/self/fd")), threading.active_count(), pages * mmap.PAGESIZE)
 
 
-class Note:
-    """Remembers the case that is being tried where it outlives the process."""
+class CaseRecord:
+    """Stores the current case outside the process, for a crash."""
 
     def __init__(self, path: str) -> None:
         with open(path, "r+b") as file:
@@ -64,13 +64,13 @@ class Note:
 def inside(name: str, seconds: float, seed: int, note: str) -> int:
     """Fuzz one target in this process."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    fuzzer = Fuzzer(importlib.import_module(f"benchmarks.fuzzing.{name}").TARGET, seed, Note(note))
+    fuzzer = Fuzzer(importlib.import_module(f"benchmarks.fuzzing.{name}").TARGET, seed, CaseRecord(note))
     start = time.monotonic()
     _round(fuzzer)
-    before = Held.now()
+    before = Resources.now()
     while time.monotonic() - start < seconds and len(fuzzer.findings) < FINDINGS:
         _round(fuzzer)
-    after = Held.now()
+    after = Resources.now()
     spent = time.monotonic() - start
     leaks = _leaks(before, after)
     rate, lines = fuzzer.cases / spent, f"{fuzzer.reached} of {len(fuzzer.lines.all)} lines"
@@ -84,19 +84,19 @@ def inside(name: str, seconds: float, seed: int, note: str) -> int:
 def _round(fuzzer: Fuzzer) -> None:
     start = time.monotonic()
     fuzzer.structured(100)
-    end = 2 * time.monotonic() - start  # as long again
+    end = 2 * time.monotonic() - start  # the second half
     while time.monotonic() < end:
         fuzzer.mutated(20)
 
 
-def _leaks(before: Held, after: Held) -> list[str]:
+def _leaks(before: Resources, after: Resources) -> list[str]:
     grown = [two - one for one, two in zip(astuple(before), astuple(after), strict=True)]
     limits = zip(("files", "threads", "bytes of memory"), grown, (0, 0, GROWTH), strict=True)
     return [f"--- {count:,} {what} left over" for what, count, most in limits if count > most]
 
 
 def outside(name: str, seconds: float, seed: int) -> int:
-    """Fuzz one target in another process, and tell how that ended."""
+    """Fuzz one target in another process, and report how that ended."""
     with tempfile.NamedTemporaryFile() as note:
         note.truncate(NOTE)
         command = [sys.executable, "-m", "benchmarks.fuzz", name, "--inside", note.name, f"--minutes={seconds / 60}", f"--seed={seed}"]
@@ -106,12 +106,12 @@ def outside(name: str, seconds: float, seed: int) -> int:
             code = -1
         if code not in (0, 1):
             how = "did not end" if code == -1 else f"ended with {code}"
-            print(f"{name}: {how}; the last case was\n{Note.read(note.name):.3000}")
+            print(f"{name}: {how}; the last case was\n{CaseRecord.read(note.name):.3000}")
     return code
 
 
 def main() -> int:
-    """Fuzzes the targets in turn."""
+    """Fuzz the targets in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--minutes", type=float, default=10.0, help="for each target")

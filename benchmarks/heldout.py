@@ -1,10 +1,10 @@
-"""Do evolved programs beat the average person, the seed program and random search, on held-out tasks and people?
+"""Evolved programs against the average person, the seed program and random search, on held-out tasks and people.
 
     python -m benchmarks.heldout [--domains service,charity,camping] [--seeds 1,2,3,4,5] [--candidates N] [--jobs 2] [--keep FOLDER]
 
-Random search is the control: the same operators without the judge's remarks, parents by chance, and the same finals. Differences are paired
-over the seeds (Student); within one search the final table has its own interval for the difference to the average person. ``--keep`` keeps
-the archives, for the other benchmarks.
+Random search is the control: the same operators without the judge's remarks, random parents, and the same finals. Differences are paired
+over the seeds (Student); within one search the final table has its own interval for the difference to the average person. ``--keep`` stores
+the archives for other benchmarks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Scores = Mapping[str, Mapping[str, float]]
 
 
 def main() -> None:
-    """Prints each pair of searches, and per domain the means and paired differences with what holds of the targets."""
+    """Print each pair of searches, and per domain the means, paired differences and targets met."""
     options = _options()
     means = []
     for domain in options.domains.split(","):
@@ -76,7 +76,7 @@ def _line(domain: str, seed: int, found: SearchResult, scores: Scores) -> str:
 
 
 def _verdict(domain: str, found: Sequence[Scores]) -> float:
-    """Prints means by row and objective, and what of the targets holds; the mean of the evolved programs."""
+    """Print means by row and objective, and the targets met; return the mean of the evolved programs."""
     print(f"== {domain}: means of {len(found)} seeds, held out")
     for row in found[0]:
         names = [name for name in (SCORE, *steering(), "task_preservation", "overlap", "chamfer", "auditor") if name in found[0][row]]

@@ -1,10 +1,10 @@
-"""Does what a search finds hold for behaviors that it never saw?
+"""Does the result of a search generalize to behaviors that it did not measure?
 
     python -m benchmarks.hidden_half [--domains service,charity,camping] [--seed 1] [--candidates N]
 
-The search sees ten of the nineteen features: judge, cells, distance, consistency and remarks are made of them alone. Its best program is
-then scored on held-out tasks and people by the other nine, beside the average person, the seed program, and the best program of a search
-that saw all nineteen. Which ten is drawn by the seed. Everything runs in this process.
+The search uses ten of the nineteen features for judge, cells, distance, consistency and remarks. Its best program is then scored on
+held-out tasks and people by the other nine, with the average person, the seed program, and the best program of a search with all
+nineteen. The seed selects the ten. Everything runs in this process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SEEN = 10
 
 @contextmanager
 def only(names: Sequence[str]) -> Iterator[None]:
-    """Measures and compares these features alone while the block runs."""
+    """Measure and compare these features alone while the block runs."""
     whole, load = definitions.features(), preparing.load_people
     part = replace(whole, features=tuple(one for one in whole.features if one.name in names))
 
@@ -53,7 +53,7 @@ def only(names: Sequence[str]) -> Iterator[None]:
 
 
 def main() -> None:
-    """Prints a table for each domain."""
+    """Print a table for each domain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domains", default="service,charity,camping")
     parser.add_argument("--seed", type=int, default=1)
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _best(config: SearchConfig) -> str:
-    """The source of the winner of the finals; the final table, whose auditor needs all features, is not made."""
+    """The source of the finals' winner; the final table is not made, as its auditor needs all features."""
 
     def table(running: SearchLoop) -> FinalTable:
         best = [running.state.asked[one.program_id] for one in running.state.held.top(running.config.finalists)]
@@ -83,7 +83,7 @@ def _best(config: SearchConfig) -> str:
 
 
 def report(domain: str, config: SearchConfig, hidden: Sequence[str], found: dict[str, str]) -> None:
-    """Scores on the hidden features; the average person is the average in all of them."""
+    """Scores on the hidden features; the average person is average in all of them."""
     steering_half = reference.split(preparing.load_people(config), config.seed)[0].values
     plan = make_plan(
         preparing.load_tasks(config)["test"], at_most=config.test_tasks, personas=config.test_personas, seed=config.seed, purpose="test"

@@ -1,7 +1,7 @@
-"""Does the judge of ``service`` know people, or merely the kind of business? ``python -m benchmarks.judge_control [SEED]``.
+"""Does the judge of ``service`` detect people or only the kind of business? ``python -m benchmarks.judge_control [SEED]``.
 
-For each kind of business a judge that was trained without its people scores them and the persona-free simulator on its tasks. And of the
-variance of people's out-of-fold P(human), the share that the kind of business explains (eta squared) is measured: it should be small.
+For each kind of business, a judge trained without its people scores them and the persona-free simulator on its tasks. Also measured: the
+share of the variance of people's out-of-fold P(human) that the kind of business explains (eta squared), which should be small.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def explained_variance(values: Floats, groups: Sequence[str]) -> float:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     people = reference.packaged(DOMAIN)
     against, group_of = negatives(people, seed)

@@ -1,9 +1,9 @@
-"""kill -9 at random moments, then resume: nothing committed is lost, and the end is that of the undisturbed search.
+"""Crash test: kill -9 at random moments, then resume. No commit may be lost, and the result must equal that of an undisturbed search.
 
     python -m benchmarks.kill_resume [--kills 20] [--candidates 40] [--jobs 2] [--seed 1]
 
-One search is killed again and again, at a random moment of its life each time, and resumed; when it ends, the next one begins, until
-there were enough kills. A line per kill: when, how many candidates were reported as safe before, and how many the archive has.
+One search is repeatedly killed at a random moment and resumed; when it ends, the next one begins, until there are enough kills. A line per
+kill: the moment, the number of candidates reported as safe before, and the number in the archive.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ print("digest", result.digest, flush=True)
 
 
 def main() -> None:
-    """Prints a line per kill, and at the end whether all digests are equal."""
+    """Print a line per kill, and at the end whether all digests are equal."""
     options = _options()
     chance = random.Random(options.seed)
     settings: dict[str, Any] = {"candidates": options.candidates, "jobs": options.jobs, "seed": options.seed}
@@ -44,7 +44,7 @@ def main() -> None:
         path = Path(folder) / "0.duckdb"
         while kills < options.kills or path.exists():
             before = _safe(path)
-            moment = _Moment.drawn(chance, before, options.candidates) if kills < options.kills else None
+            moment = _KillTime.drawn(chance, before, options.candidates) if kills < options.kills else None
             said, digest = _run({**settings, "archive": str(path), "resume": path.exists()}, moment)
             if digest is None:
                 kills += 1
@@ -62,15 +62,15 @@ def main() -> None:
 
 
 @dataclass(frozen=True)
-class _Moment:
-    """So many seconds after so many candidates are reported as safe (0: after the start)."""
+class _KillTime:
+    """Some seconds after a number of candidates is reported as safe (0: after the start)."""
 
     candidates: int
     seconds: float
 
     @classmethod
-    def drawn(cls, chance: random.Random, before: int, planned: int) -> _Moment:
-        """Mostly in the next half of what is left to do, now and then while it starts, or in the finals."""
+    def drawn(cls, chance: random.Random, before: int, planned: int) -> _KillTime:
+        """Mostly within the next half of the remaining candidates, sometimes during the start or the finals."""
         if before >= planned or chance.random() < 0.2:
             return cls(0, chance.uniform(0.0, 6.0))
         return cls(chance.randint(before + 1, (before + planned + 1) // 2 + 1), chance.uniform(0.0, 0.1))
@@ -88,8 +88,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(settings: dict[str, Any], moment: _Moment | None) -> tuple[list[int], str | None]:
-    """Runs a search, killed at a moment; returns what it said was safe, and its digest if it came to its end."""
+def _run(settings: dict[str, Any], moment: _KillTime | None) -> tuple[list[int], str | None]:
+    """Run a search, killed at a moment; return the number reported as safe, and the digest if it finished."""
     command = [sys.executable, "-W", "ignore", "-c", _SCRIPT, json.dumps(settings)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
     assert process.stdout is not None
@@ -112,7 +112,7 @@ def _run(settings: dict[str, Any], moment: _Moment | None) -> tuple[list[int], s
 
 
 def _safe(path: Path) -> int:
-    """Candidates in the archive, after checking every digest in it."""
+    """Number of candidates in the archive, after checking every digest."""
     if not path.exists():
         return 0
     with Archive.read(path) as archive:

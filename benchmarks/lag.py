@@ -1,16 +1,16 @@
-"""What a lag costs: idle calls if it is short, stale parents if it is long: ``python -m benchmarks.lag [--in-flight 16] [--json]``.
+"""The cost of the lag: idle calls if it is short, stale parents if it is long: ``python -m benchmarks.lag [--in-flight 16] [--json]``.
 
-Candidate k is bred from the results of candidates up to k - lag, and at most ``lag`` are under way. Answers come when they come, results
-are taken in the order of asking; so with a lag no longer than the calls in flight, those that are ready wait for the slowest, and their
-places with them. For a lag of so many times the calls in flight (``--times``) are told
+Candidate k is bred from the results of candidates up to k - lag, and at most ``lag`` are in flight. Answers arrive in any order, but
+results are used in the order of requests; so if the lag is no longer than the number of calls in flight, finished ones wait for the
+slowest and their slots are idle. Reported for lags of several multiples (``--times``) of the calls in flight:
 
-- ``busy``: of ``--in-flight`` places at a model's server, the share that is taken on average from the first request until the last begins.
-  A search whose programs a mutator writes, dialogues by the embedded engine; answers take times drawn from a log-normal distribution with
+- ``busy``: mean share of the ``--in-flight`` slots of a model's server in use, from the first request until the last begins. The search has
+  a mutator that writes programs and the embedded engine for dialogues; answer times are drawn from a log-normal distribution with
   ``--median`` seconds and ``--sigma``, seeded, by a server in a process of its own.
-- ``schedule``: the same by arithmetic, with an engine that costs nothing; what ``busy`` lacks of it is the engine's and the machine's.
-- ``score``: the best program's score to be expected on fresh dialogues, after so many candidates (``--after``), by the embedded engine's
-  own operators; mean over ``--seeds`` searches of small plans, and its difference to that of the first lag, paired, with its standard
-  error. It needs no server; a lag of 1 and of 4 stand beside.
+- ``schedule``: the same computed for an engine without cost; the gap to ``busy`` is due to the engine and the machine.
+- ``score``: the expected score of the best program on new dialogues after ``--after`` candidates, with the embedded engine's own operators;
+  mean over ``--seeds`` searches of small plans, and the paired difference to the first lag with its standard error. It needs no server;
+  lags of 1 and 4 are included.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _TINY: dict[str, Any] = {"finalists": 1, "test_tasks": 2, "test_personas": 1, "p
 _BESIDE = (1, 4)
 
 
-class Times:
-    """Draws how long each answer takes, as the server's rule for faults (it never fails), and remembers when each was begun."""
+class AnswerTimes:
+    """Draws each answer's time, as the server's fault rule (it never fails), and records when each began."""
 
     def __init__(self, seed: int, median: float, sigma: float) -> None:
         self.begun: list[float] = []
@@ -52,7 +52,7 @@ class Times:
         self.server: ModelServer | None = None
 
     def __call__(self, _request: object, _attempt: int) -> None:
-        """Sets what is waited for right after, in the same thread."""
+        """Set the delay, which the same thread waits for next."""
         assert self.server is not None, "set as it begins"
         self.begun.append(time.monotonic())
         self.server.latency_seconds = self.draw()
@@ -63,7 +63,7 @@ class Times:
         return self.drawn[-1]
 
     def busy(self, places: int) -> float:
-        """The share of so many places that was taken on average until the last answer was begun."""
+        """Mean share of the slots in use until the last answer began."""
         if len(self.begun) < 2:
             return 0.0
         first, last = self.begun[0], self.begun[-1]
@@ -72,8 +72,8 @@ class Times:
 
 
 def serve(options: argparse.Namespace) -> None:
-    """A server until it is told to end; then it says how busy it was."""
-    times = Times(options.serve, options.median, options.sigma)
+    """Run a server until told to end, then report how busy it was."""
+    times = AnswerTimes(options.serve, options.median, options.sigma)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with ModelServer(fault=times) as times.server:
@@ -104,10 +104,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--in-flight", type=int, default=16)
     parser.add_argument("--times", type=float, nargs="+", default=[1, 1.5, 2, 3])
-    parser.add_argument("--median", type=float, default=2.0, help="seconds of an answer; 0 leaves the first measure out")
+    parser.add_argument("--median", type=float, default=2.0, help="seconds of an answer; 0 skips the first measure")
     parser.add_argument("--sigma", type=float, default=0.6, help="standard deviation of the logarithm")
     parser.add_argument("--candidates", type=int, default=128, help="of the first measure")
-    parser.add_argument("--seeds", type=int, default=5, help="0 leaves the second measure out")
+    parser.add_argument("--seeds", type=int, default=5, help="0 skips the second measure")
     parser.add_argument("--after", type=int, nargs="+", default=[60, 100])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", action="store_true")
@@ -116,9 +116,9 @@ def _options() -> argparse.Namespace:
 
 
 def _schedule(lag: int, options: argparse.Namespace) -> float:
-    """The share of places that is taken where a candidate is one answer: it begins when a place is free, and all are told that are ``lag``
-    before it."""
-    times, count = Times(0, 1.0, options.sigma), 20_000
+    """Share of slots in use if a candidate is one answer: it begins when a slot is free and all candidates at least ``lag`` before it
+    are done."""
+    times, count = AnswerTimes(0, 1.0, options.sigma), 20_000
     free, told, started = [0.0] * options.in_flight, [0.0] * count, 0.0
     for number in range(count):
         started = max(heapq.heappop(free), told[number - lag] if number >= lag else 0.0)
@@ -146,7 +146,7 @@ def _busy(lag: int, options: argparse.Namespace) -> float:
 
 
 def _scores(lag: int, options: argparse.Namespace) -> dict[int, list[float]]:
-    """After so many candidates the expected score of the best one, in each of the searches."""
+    """The expected score of the best candidate after ``--after`` candidates, in each search."""
     found: dict[int, list[float]] = {after: [] for after in options.after}
     for seed in range(1, options.seeds + 1):
 

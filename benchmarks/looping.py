@@ -1,11 +1,11 @@
-"""What programs that never end cost the others: ``python -m benchmarks.looping [--candidates 64] [--jobs 2] [--share 8] [--json]``.
+"""Effect of programs that do not terminate on others: ``python -m benchmarks.looping [--candidates 64] [--jobs 2] [--share 8] [--json]``.
 
-Two searches over the same healthy programs, bred from none, in which every candidate is a different text of the seed program; in the second
-one candidate in ``--share`` comes between them that never ends: it loops while it is loaded, in every call, or in some, or sleeps
-(``--stuck``). Reported are healthy candidates a second from when the first is asked for until the last one is told, and their ratio; the
-same ratio by the processor time of all processes, which other work on the machine does not change; how many that do not end are marked as
-such, and how many healthy ones are marked although they do end. ``--plan`` are tasks × personas, ``--rounds`` how often both are made, one
-after the other; medians are told.
+Two searches over the same healthy programs, in which every candidate is a different text of the seed program without breeding; in the
+second one, every ``--share``-th candidate does not terminate: it loops while it is loaded, in every call, or in some, or sleeps
+(``--stuck``). Reported are healthy candidates per second, from the first request to the last result, and their ratio; the same ratio by
+the processor time of all processes, which does not depend on other load; how many non-terminating programs are marked as such, and how
+many healthy ones are marked wrongly. ``--plan`` is tasks × personas, ``--rounds`` the number of repetitions of both in turn; medians are
+reported.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from benchmarks.models import below
 from personaevo.archive import Archive
@@ -37,7 +38,7 @@ _TOLD = ("processor time limit", "sleep limit", "time limit")
 
 @dataclass(frozen=True)
 class Found:
-    """One search: healthy candidates and their seconds, those that do not end, and how many of either are marked as if they did not."""
+    """One search: healthy candidates and their seconds, those that do not terminate, and how many of each are marked as not terminating."""
 
     healthy: int
     seconds: float
@@ -48,12 +49,12 @@ class Found:
 
     @property
     def rate(self) -> float:
-        """Healthy candidates a second."""
+        """Healthy candidates per second."""
         return self.healthy / self.seconds
 
 
 def main() -> None:
-    """Both searches, and what they say beside each other."""
+    """Run both searches and print the comparison."""
     options = _options()
     programs = [_healthy(number) for number in range(options.candidates)]
     mixed = _mixed(programs, options.share, _SLEEP if options.stuck else _LOOP)
@@ -71,13 +72,13 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--candidates", type=int, default=64, help="healthy ones")
+    parser.add_argument("--candidates", type=int, default=64, help="healthy candidates")
     parser.add_argument("--share", type=int, default=8)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--lag", type=int, default=4)
     parser.add_argument("--plan", default="10x5", help="TASKSxPERSONAS")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--stuck", action="store_true", help="they sleep, in place of looping")
+    parser.add_argument("--stuck", action="store_true", help="programs sleep instead of looping")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -105,7 +106,7 @@ def generate(task, n, rng, model=None):
 
 
 def _mixed(programs: Sequence[Program], share: int, wait: str) -> list[Program]:
-    """One in ``share`` does not end; the first is the seed program's place."""
+    """One in ``share`` does not terminate; the first place is the seed program's."""
     found: list[Program] = []
     for number, program in enumerate(programs):
         found.append(program)
@@ -122,29 +123,23 @@ def _searched(programs: Sequence[Program], options: argparse.Namespace) -> Found
         times[:] = times or [(time.monotonic(), _processor())]
         return Proposal(programs[number], (), "fixed"), ()
 
-    asked, looped = SearchLoop._proposal, SearchLoop.loop
+    looped = SearchLoop.loop
 
     def loop(running: SearchLoop) -> None:
         looped(running)
         times.append((time.monotonic(), _processor()))
 
-    setattr(SearchLoop, "_proposal", proposal)  # noqa: B010 - for the checker of types
-    setattr(SearchLoop, "loop", loop)  # noqa: B010
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.object(SearchLoop, "_proposal", proposal), patch.object(SearchLoop, "loop", loop):
         path = Path(folder) / "a.duckdb"
-        try:
-            search(SearchConfig(
-                archive=path, candidates=len(programs), jobs=options.jobs, lag=options.lag, task_count=tasks, personas=personas,
-                finalists=1, test_tasks=2, test_personas=1, people_draws=2,
-            ))  # fmt: skip
-        finally:
-            setattr(SearchLoop, "_proposal", asked)  # noqa: B010
-            setattr(SearchLoop, "loop", looped)  # noqa: B010
+        search(SearchConfig(
+            archive=path, candidates=len(programs), jobs=options.jobs, lag=options.lag, task_count=tasks, personas=personas,
+            finalists=1, test_tasks=2, test_personas=1, people_draws=2,
+        ))  # fmt: skip
         return _read(path, times[1][0] - times[0][0], times[1][1] - times[0][1])
 
 
 def _processor() -> float:
-    """Seconds that this process and all below it have used, those included that have ended and were waited for."""
+    """Processor seconds of this process and its descendants, reaped children included."""
     sums = 0
     for process in below(os.getpid()):
         with suppress(OSError):

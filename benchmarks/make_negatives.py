@@ -1,8 +1,8 @@
-"""Makes the negative programs anew: ``python -m benchmarks.make_negatives [--domains service charity camping] [--jobs 2]``.
+"""Build the negative programs: ``python -m benchmarks.make_negatives [--domains service charity camping] [--jobs 2]``.
 
-The judge of every search is trained against them (``fitness/negatives``): each is the best program of a short search of its own, with a
-seed that no default search has, by a judge that knew no negative programs. They are what a search finds first; a search that is judged
-against them has to find more. They are content: make them anew only when engine or score changes, and say so in the changelog.
+The judge of every search is trained against them (``fitness/negatives``). Each is the best program of a short search with a seed that no
+default search has, and a judge without negative programs: a typical early result, which a search has to surpass. They are content:
+rebuild them only when engine or score changes, and note it in the changelog.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def made(domain: str, seed: int, jobs: int) -> str:
     """The source of the best program of a short search."""
 
     def table(running: SearchLoop) -> FinalTable:
-        """The best by search score: no finals, no table."""
+        """The best by search score, without finals and table."""
         best = running.state.held.top(1)[0].program_id
         return FinalTable((TableRow("evolved", best, {}),))
 
@@ -38,7 +38,7 @@ def made(domain: str, seed: int, jobs: int) -> str:
 
 
 def main() -> None:
-    """Writes ten programs for each domain."""
+    """Write ten programs for each domain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domains", nargs="+", default=domain_names())
     parser.add_argument("--jobs", type=int, default=2)

@@ -1,14 +1,14 @@
-"""A search whose users a real model plays: what its best program is worth, and what screening saves.
+"""A search with users played by a real model: the score of its best program, and the savings of screening.
 
     python -m benchmarks.model_search --model MODEL --keep FOLDER [--domain service] [--calibration FILE] [--seed 1] [--unscreened]
         [--candidates 10] [--tasks 4] [--personas 3] [--test-tasks 9] [--test-personas 3]
 
 The default is 240 dialogues of candidates and 236 of the judge and the final table. The best program's row and its paired differences come
 from the search's own final table, on held-out tasks and people. With ``--unscreened`` the same search runs once more with every first
-proposal played; what the judge is trained against is the same dialogues, so it starts from their answers. The dialogues of one candidate
-do not tell its consistency (their error is as large as people's figure), so that the two courses are compared by the harmonic mean of the
-other objectives that steer: that of each candidate, of all of a search together, and the dialogues until the other's best was reached.
-Archives in ``--keep`` have all answers: a benchmark that was stopped goes on where it was.
+proposal played; the judge's training dialogues are the same, so it reuses their answers. The dialogues of one candidate cannot
+measure its consistency (the error is as large as people's figure), so the two searches are compared by the harmonic mean of the other
+steering objectives: of each candidate, of all candidates together, and the dialogues until the other search's best was reached.
+Archives in ``--keep`` have all answers: an interrupted benchmark resumes from there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ AGAINST = ("average_person", "seed_program", "persona_free")
 
 
 def main() -> None:
-    """Runs the search or both, and prints what they found."""
+    """Run one or both searches and print the results."""
     options = _options()
     options.keep.mkdir(parents=True, exist_ok=True)
     place = options.keep / f"screened-{options.domain}-{options.seed}.duckdb"
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 
 
 def _searched(options: argparse.Namespace, place: Path, screen: int) -> tuple[SearchResult, list[tuple[int, float]]]:
-    """The result, and of each candidate that was played the dialogues until then and ``_without_consistency``."""
+    """The result, and for each played candidate the dialogues so far and ``_without_consistency``."""
     config = SearchConfig(
         domain=options.domain, seed=options.seed, models={"user": options.model}, archive=place, resume=place.exists(), screen=screen,
         calibration=options.calibration, model_seconds=600.0, candidates=options.candidates, task_count=options.tasks,
@@ -101,11 +101,11 @@ def _without_consistency(evaluation: Evaluation) -> float:
 
 
 def _begin_with_answers(place: Path, other: Path) -> None:
-    """An archive without a run that has the answers of another one."""
+    """Create an archive without a run that has the answers of another one."""
     part = other.with_suffix(".part")
     Archive.create_or_open(part).close()
     source = other.with_suffix(".source")
-    shutil.copy(place, source)  # nobody waits for the lock of the first
+    shutil.copy(place, source)  # a copy, as the first is locked
     with duckdb.connect(str(part)) as database:
         database.execute(f"ATTACH '{source}' AS source (READ_ONLY)")
         database.execute("INSERT INTO model_calls BY NAME SELECT * FROM source.model_calls")

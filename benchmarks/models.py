@@ -1,8 +1,8 @@
-"""How busy a search keeps a model's server, and what that takes: ``python -m benchmarks.models [--calls 2000] [--latency 0.2]``.
+"""Utilization of a model's server by a search: ``python -m benchmarks.models [--calls 2000] [--latency 0.2]``.
 
-The loopback server of ``examples/model_server.py`` waits a fixed time before it answers, in a process of its own. Reported are the calls
-as a share of those that so many at a time could have in that time if nothing but the wait took any; how many requests the server had at
-a time on average, beginning and end included; and the memory of this process and all below it (PSS, summed).
+The loopback server of ``examples.model_server`` waits a fixed time before each answer, in a process of its own. Reported are the
+calls as a share of the maximum for this number of slots and latency; the mean number of concurrent requests, start and end included; and
+the memory of this process and its descendants (PSS, summed).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _CALLS_OF_A_PLAN = 490  # about: 50 dialogues
 
 @contextmanager
 def server(latency: float) -> Iterator[tuple[str, int]]:
-    """Its address and process; it ends with the block."""
-    command = [sys.executable, str(ROOT / "examples" / "model_server.py"), "--port", "0", "--latency", str(latency)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    """The server's address and process; it ends with the block."""
+    command = [sys.executable, "-m", "examples.model_server", "--port", "0", "--latency", str(latency)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
@@ -50,35 +50,34 @@ def server(latency: float) -> Iterator[tuple[str, int]]:
         print(f"the server: {process.communicate()[0].strip()}")
 
 
-class Watch:
-    """Notes the end of every call, and the memory every half second."""
+class CallMonitor:
+    """Records the end of every call, and the memory every half second."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.ends: list[float] = []  # when calls ended
+        self.ends: list[float] = []  # end times of calls
         self.memory: list[float] = []
-        self.server = 0  # its process, which is not ours to count
+        self.server = 0  # its process, which is not counted
 
     @property
     def answered(self) -> int:
-        """Calls that ended."""
+        """Number of finished calls."""
         return len(self.ends)
 
     def note(self) -> None:
-        """A call ended."""
+        """Record the end of a call."""
         with self.lock:
             self.ends.append(time.monotonic())
 
     def utilization(self, latency: float) -> float:
-        """Of what ``AT_ONCE`` places could have answered, from the moment when all were taken first to the last 5 % of the calls, when work
-        runs out."""
+        """Share of the maximum throughput of ``AT_ONCE`` slots, from when all are first in use until the last 5 % of the calls."""
         start, stop = self.ends[AT_ONCE], self.ends[int(len(self.ends) * 0.95)]
         answers = int(len(self.ends) * 0.95) - AT_ONCE
         return answers * latency / (stop - start) / AT_ONCE
 
 
 def below(pid: int) -> list[int]:
-    """A process and all below it."""
+    """A process and its descendants."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
@@ -88,12 +87,12 @@ def below(pid: int) -> list[int]:
 
 
 def main() -> None:
-    """Plays dialogues of the seed program with users and agent by a model: about so many calls."""
+    """Play dialogues of the seed program with users and agent by a model: about the given number of calls."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds of an answer")
     given = parser.parse_args()
-    watch = Watch()
+    watch = CallMonitor()
     asked = adapter.Adapter.reply
 
     def counted(self: adapter.Adapter, *messages: object, **named: object) -> object:
@@ -107,7 +106,7 @@ def main() -> None:
         _play(url, Path(folder), given, watch)
 
 
-def _play(url: str, folder: Path, given: argparse.Namespace, watch: Watch) -> None:
+def _play(url: str, folder: Path, given: argparse.Namespace, watch: CallMonitor) -> None:
     models = {"user": f"openai:a@{url}", "agent": f"openai:b@{url}"}
     config = make_config({"models": models, "archive": folder / "a.duckdb", "at_once": AT_ONCE})
     program, tasks = load_program(config), load_tasks(config)["train"]
@@ -133,7 +132,7 @@ def _work(cast: Cast, source: str, plan: object) -> Rollout:
     return Rollout(source, plan, "service", (), "kernel", cast)  # type: ignore[arg-type]
 
 
-def _watch_memory(watch: Watch, done: threading.Event) -> None:
+def _watch_memory(watch: CallMonitor, done: threading.Event) -> None:
     while not done.wait(0.5):
         watch.memory.append(sum(_held(pid) for pid in below(os.getpid()) if pid != watch.server))
 

@@ -1,9 +1,9 @@
-"""How much does the score that a search shows for its best program promise too much?
+"""Optimism of the search score that is shown for the best program.
 
     python -m benchmarks.optimism [--domain service] [--seeds 1,...,10] [--candidates N] [--fresh 10] [--jobs 2]
 
-For each search the winner of the finals is played again on the same tasks with fresh seeds. Compared with the mean there: the search score
-of the best program as it is, the finals' score as it is, and the expected scores that are shown (``ranking.expected``).
+For each search the winner of the finals is played again on the same tasks with new seeds. Compared with the mean there: the raw search
+score of the best program, the raw finals' score, and the expected scores that are shown (``ranking.expected``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COLUMNS = ("search", "search, expected", "finals", "finals, expected")
 
 
 def main() -> None:
-    """Prints a line for each search, and the mean optimism of each shown score with its interval."""
+    """Print a line for each search, and the mean optimism of each shown score with its interval."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domain", default="service")
     parser.add_argument("--seeds", default=",".join(map(str, range(1, 11))))
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def one(config: SearchConfig, count: int) -> list[float]:
-    """What each shown score of a search promises beyond the mean on fresh seeds."""
+    """The difference of each shown score to the mean on new seeds."""
     with tempfile.TemporaryDirectory() as folder, Workers(config.jobs) as workers:
         made = config.model_copy(update={"archive": Path(folder) / "a.duckdb"})
         result = search(made)
@@ -73,7 +73,7 @@ def one(config: SearchConfig, count: int) -> list[float]:
 
 
 def _mean(bench: Bench, workers: Workers, source: str, count: int) -> float:
-    """Mean score of a program over fresh seeds of the finals' plan."""
+    """Mean score of a program over new seeds of the finals' plan."""
     works = [bench.rollout(source, fresh(bench.final_plan, number)) for number in range(count)]
     return float(np.mean([bench.score("", episodes)[0].objectives[SCORE].value for episodes in workers.map(without_text, works)]))
 

@@ -1,16 +1,16 @@
-"""What do measures say that share no code with the score?
+"""Results of measures that share no code with the score.
 
     python -m benchmarks.outside_measures --data FOLDER [--domains service,charity,camping] [--archives FOLDER] [--seed 1] [--jobs 2]
 
-Of the evolved program, the seed program, the average person, copied people and the persona-free simulator, 100 dialogues each on held-out
-tasks (one dialogue a persona) against people who were kept aside:
+For the evolved program, the seed program, the average person, copied people and the persona-free simulator, 100 dialogues each on held-out
+tasks (one dialogue per persona) against held-out people:
 
-- PPol's own forest and Chamfer coverage, by the package ``ppol`` in an environment made for it (trained on people's texts against the
+- PPol's own forest and Chamfer coverage, by the package ``ppol`` in an environment of its own (trained on people's texts against the
   persona-free simulator's; the corpora in ``--data`` are not part of the project);
-- the two-sample AUC of a forest on the nineteen features, 100 against 100, cross-validated, the mean of several draws of people;
+- the two-sample AUC of a forest on the nineteen features, 100 against 100, cross-validated, averaged over several draws of people;
 - the correlation of the population's correlation matrix with people's (entries above the diagonal).
 
-``--archives`` holds archives NAME-DOMAIN-SEED.duckdb of ``benchmarks.heldout --keep``; without it the packaged archives are used.
+``--archives`` has archives NAME-DOMAIN-SEED.duckdb of ``benchmarks.heldout --keep``; without it the packaged archives are used.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Dialogue = list[list[str]]
 
 
 def main() -> None:
-    """Prints a table for each domain."""
+    """Print a table for each domain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--domains", default="service,charity,camping")
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _environment(folder: Path) -> Path:
-    """A Python with PPol, made when first needed."""
+    """A Python with PPol, installed on first use."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
@@ -93,7 +93,7 @@ def played(bench: Bench, workers: Workers, evolved: str) -> dict[str, tuple[Epis
 def outside(
     python: Path, domain: str, rows: Mapping[str, Sequence[Episode]], data: Path, losses: tuple[str, ...]
 ) -> Mapping[str, Mapping[str, float]]:
-    """PPol's measures, on texts that lost what people's lost."""
+    """PPol's measures, on texts with the losses of people's texts applied."""
 
     def told(turns: Sequence[tuple[str, str]]) -> Dialogue:
         return [[role, apply_losses(text, losses)] for role, text in turns]

@@ -1,7 +1,7 @@
-"""Makes the packaged archives: ``python -m benchmarks.package_archives [--domains service charity camping] [--check]``.
+"""Build the packaged archives: ``python -m benchmarks.package_archives [--domains service charity camping] [--check]``.
 
-Each is a search of 100 candidates with seed 1, without the dialogues of candidates that hold no cell. ``--check`` makes them elsewhere
-and compares their digests with those that are packaged.
+Each is a search of 100 candidates with seed 1, without the dialogues of candidates that hold no cell. ``--check`` builds them in a
+temporary place and compares their digests with the packaged ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CANDIDATES, SEED = 100, 1
 
 
 def make(target: Path, config: SearchConfig) -> str:
-    """Searches as ``config`` says and writes what is packaged of it to the new file ``target``; returns its digest."""
+    """Search with ``config`` and write the packaged part to the new file ``target``; return its digest."""
     with tempfile.TemporaryDirectory() as folder:
         found = search(config.model_copy(update={"archive": Path(folder) / target.name}))
         compact(found.archive, target, elites=True)
@@ -29,7 +29,7 @@ def make(target: Path, config: SearchConfig) -> str:
 
 
 def remake(packaged: Path, target: Path) -> str:
-    """Makes a packaged archive again from the settings that it holds; returns the digest of what came out."""
+    """Build a packaged archive again from its own settings; return the digest."""
     with Archive.read(packaged) as archive:
         run = archive.run()
         candidates = len(archive.commits(run.id))
@@ -44,7 +44,7 @@ def digest(path: Path) -> str:
 
 
 def main() -> None:
-    """Makes or checks them."""
+    """Build or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domains", nargs="+", default=domain_names())
     parser.add_argument("--check", action="store_true")

@@ -1,13 +1,12 @@
-"""Are personas that a real model plays like people? Text, direction and calibration beside persona-free users of the same model.
+"""How human-like are personas played by a real model? Text, direction and calibration against persona-free users of the same model.
 
     python -m benchmarks.played_by_a_model --model user=local:FILE.gguf --keep FOLDER [--domain service] [--personas 20] [--rows …]
         [--wording draft] [--calibration FILE] [--data FOLDER] [--seed 1] [--json]
 
-Rows: persona-free users, the average person, packaged personas that are given as text, the same directed, the same directed through the
-model's calibration (``personaevo calibrate``). All talk to the embedded agent about the same held-out tasks, two personas about each task,
-each persona in two dialogues.
-The judge is trained on people kept aside against this model's persona-free users only. Answers are kept in ``--keep``: a benchmark that was
-stopped goes on where it was, and asks nothing twice. ``--data`` has people's texts, for the share of 4-grams that dialogues share.
+Rows: persona-free users, the average person, packaged personas given as text, the same directed, the same directed through the model's
+calibration (``personaevo calibrate``). All talk to the embedded agent about the same held-out tasks, two personas per task, each persona in
+two dialogues. The judge is trained on held-out people against this model's persona-free users only. Answers are stored in ``--keep``: an
+interrupted benchmark resumes without repeated calls. ``--data`` has people's texts, for the share of 4-grams that dialogues share.
 """
 
 from __future__ import annotations
@@ -60,14 +59,14 @@ ROWS = (FREE, "average_person", "text", "directed", "calibrated")
 AVERAGE, TEXT, DIRECTED, CALIBRATED = ROWS[1:]
 GAIN, HUMAN, KEPT, AS_AGENT, ENDS, SHARED = 0.30, 0.8, 0.95, 0.02, 0.90, 2.0  # targets
 _WORLDS = 20
-_LEAST_SPREAD = 0.05  # of a behavior that people hardly show: a gap is not to be without end
-_EACH = 2  # personas for each task: on fewer consistency cannot be seen
+_LEAST_SPREAD = 0.05  # lower bound of a behavior's spread, so that gaps stay bounded
+_EACH = 2  # personas per task: the minimum for measuring consistency
 _OTHERS = 1_000  # between the seeds of two personas of one task
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Who plays what: the domain, the plan, people's two halves, and the personas of each row by place (None is persona-free)."""
+class Setup:
+    """The set-up: the domain, the plan, people's two halves, and the personas of each row by place (None is persona-free)."""
 
     domain: str
     plan: Plan
@@ -78,7 +77,7 @@ class Stage:
 
 
 def main() -> None:
-    """Plays the rows that are asked for, prints a table, and what holds of the targets."""
+    """Play the requested rows, print a table, and the targets met."""
     options = _options()
     config = SearchConfig(domain=options.domain, seed=options.seed)
     stage = _stage(config, options.personas)
@@ -104,7 +103,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _stage(config: SearchConfig, count: int) -> Stage:
+def _stage(config: SearchConfig, count: int) -> Setup:
     people, _ = with_agreement(load_people(config))
     steered, kept = reference.split(people, config.seed)
     tasks = load_tasks(config)["test"]
@@ -115,14 +114,14 @@ def _stage(config: SearchConfig, count: int) -> Stage:
             for number, task in enumerate(plan.tasks) for slot in range(plan.personas)
         }  # fmt: skip
     average = controls.personas(AVERAGE, steered.values, plan)
-    return Stage(config.domain, plan, steered, kept, personas, average)
+    return Setup(config.domain, plan, steered, kept, personas, average)
 
 
 # -- playing -------------------------------------------------------------------------------------------------------------------
 
 
-def _played(stage: Stage, options: argparse.Namespace) -> dict[str, tuple[Episode, ...]]:
-    """Each row's dialogues, from kept answers where there are any."""
+def _played(stage: Setup, options: argparse.Namespace) -> dict[str, tuple[Episode, ...]]:
+    """Each row's dialogues, from stored answers where available."""
     options.keep.mkdir(parents=True, exist_ok=True)
     role, _, name = options.model.partition("=")
     rows = [row for row in options.rows.split(",") if row != CALIBRATED or options.calibration]
@@ -160,7 +159,7 @@ def _calibration(options: argparse.Namespace) -> Calibration:
     return known(options.calibration, str(parse(name)), options.wording)
 
 
-def _dialogue(stage: Stage, row: str, make_user: MakeUser, item: PlanItem) -> Episode:
+def _dialogue(stage: Setup, row: str, make_user: MakeUser, item: PlanItem) -> Episode:
     place = item.task_id, item.slot
     persona = None if row == FREE else stage.average[place] if row == AVERAGE else stage.personas[place]
     task = next(task for task in stage.plan.tasks if task.id == item.task_id)
@@ -170,8 +169,8 @@ def _dialogue(stage: Stage, row: str, make_user: MakeUser, item: PlanItem) -> Ep
 # -- judging -------------------------------------------------------------------------------------------------------------------
 
 
-def _judged(config: SearchConfig, stage: Stage, rows: Mapping[str, Sequence[Episode]], workers: Workers) -> dict[str, Any]:
-    """Shares of what people get with intervals, P(human), the auditor, and directed less text, paired."""
+def _judged(config: SearchConfig, stage: Setup, rows: Mapping[str, Sequence[Episode]], workers: Workers) -> dict[str, Any]:
+    """Scores as shares of people's with intervals, P(human), the auditor, and directed less text, paired."""
     setting = _setting(config, stage, rows[FREE])
     shares, _ = point(setting, rows, len(stage.plan.items))
     draws = joined(workers.map(partial(world, setting, rows, len(stage.plan.items)), range(_WORLDS)))
@@ -188,8 +187,8 @@ def _judged(config: SearchConfig, stage: Stage, rows: Mapping[str, Sequence[Epis
     return found
 
 
-def _setting(config: SearchConfig, stage: Stage, free: Sequence[Episode]) -> Setting:
-    """As a search makes it for its final table, but with this model's persona-free users as the judge's only negatives."""
+def _setting(config: SearchConfig, stage: Setup, free: Sequence[Episode]) -> Setting:
+    """The setting of a search's final table, but with this model's persona-free users as the judge's only negatives."""
     done = [one for one in free if one.state == "completed"]
     found = {FREE: Negatives(np.array([one.fingerprint for one in done]), tuple(one.item.task_id for one in done))}
     kept = stage.kept
@@ -207,17 +206,17 @@ def _mean_p(setting: Setting, episodes: Sequence[Episode]) -> float:
     return float(np.mean([one.p_human or 0.0 for one in judged]))
 
 
-def _audit(stage: Stage, episodes: Sequence[Episode]) -> list[float]:
+def _audit(stage: Setup, episodes: Sequence[Episode]) -> list[float]:
     kept, row = people_sample(stage.kept), played_sample(episodes, stage.kept.losses, typing=stage.kept.typing is not None)
     n = min(len(kept.owners), len(row.owners))
     return list(tell_apart(kept.at_most(n, stage.plan.seed), row.at_most(n, stage.plan.seed), stage.plan.seed))
 
 
-# -- what can be counted ---------------------------------------------------------------------------------------------------------
+# -- counts --------------------------------------------------------------------------------------------------------------------
 
 
-def _plainly(stage: Stage, rows: Mapping[str, Sequence[Episode]], options: argparse.Namespace) -> dict[str, Any]:
-    """Per row: task preservation, ends, words a turn, as agent, broken plans, shared 4-grams, and the five worst behaviors."""
+def _plainly(stage: Setup, rows: Mapping[str, Sequence[Episode]], options: argparse.Namespace) -> dict[str, Any]:
+    """Per row: task preservation, ends, words per turn, agent-like turns, broken plans, shared 4-grams, and the five worst behaviors."""
     names = definitions.features().names
     scale = np.maximum(stage.kept.values.std(axis=0), _LEAST_SPREAD)
     found: dict[str, Any] = {}
@@ -238,19 +237,18 @@ def _plainly(stage: Stage, rows: Mapping[str, Sequence[Episode]], options: argpa
             "shared_4grams": _shared([_said(one, stage) for one in done], [f"{one.item.task_id} {one.item.slot}" for one in done]),
             "worst": [[names[at], round(float(gaps[at]), 2)] for at in worst],
         }  # fmt: skip
-    people = _people_texts(stage, options)
+    people, n = _people_texts(stage, options), len(stage.plan.items)
     if people:
-        n = len(stage.plan.items)
         starts = range(0, len(people) - n, n)
         found["people plainly"] = {"shared_4grams": float(np.mean([_shared(people[at : at + n], None) for at in starts]))}
     return found
 
 
-def _said(episode: Episode, stage: Stage) -> list[str]:
+def _said(episode: Episode, stage: Setup) -> list[str]:
     return [apply_losses(text, stage.kept.losses) for role, text in episode.turns if role == "user"]
 
 
-def _people_texts(stage: Stage, options: argparse.Namespace) -> list[list[str]]:
+def _people_texts(stage: Setup, options: argparse.Namespace) -> list[list[str]]:
     file = next((options.data / source.file for source in SOURCES if source.name == stage.domain), None)
     if file is None or not file.exists():
         return []
@@ -259,7 +257,7 @@ def _people_texts(stage: Stage, options: argparse.Namespace) -> list[list[str]]:
 
 
 def _shared(texts: Sequence[Sequence[str]], owners: Sequence[str] | None) -> float:
-    """Share of runs of four words that other personas' dialogues have too."""
+    """Share of runs of four words that dialogues of other personas have too."""
     found: Floats = dynamics.measure(texts, definitions.features(), owners, others=len(texts) - 2)
     return float(found[:, dynamics.NAMES.index("shared_runs")].mean())
 

@@ -1,11 +1,11 @@
-"""What do refined profiles give a search? The same search from the domain's seed program, from profiles, and from averages alone.
+"""The benefit of refined profiles to a search: from the domain's seed program, from profiles, and from averages.
 
     python -m benchmarks.profiles --profiles ARCHIVE|FOLDER [--domain charity] [--seeds 1,2,3,4,5] [--candidates 100] [--jobs 2]
 
-All are measured on the same cells, those of the reference's dialogues, by the same judge, on held-out tasks and people; profiles of people
-who are held out are left out. Two controls tell what is owed to nobody's own profile: the average of the same profiles, and the mean of
-the reference's people who steer, each as one kind of people all alike. The last one is ``search --profiles`` as it is, with the cells made
-around the profiles as well.
+All searches use the same cells, those of the reference's dialogues, and the same judge, on held-out tasks and people; profiles of held-out
+people are left out. Two controls separate the effect of single profiles: the average of the same profiles, and the mean of the reference's
+people used for steering, each as a single kind of people. The last search is ``search --profiles`` as it is, with cells around the
+profiles.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ROWS = ("seed_program", "evolved")
 
 
 def main() -> None:
-    """Prints each seed's held-out scores, and the means and paired differences over the seeds."""
+    """Print each seed's held-out scores, and means and paired differences over the seeds."""
     options = _options()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     found: dict[str, list[SearchResult]] = {}
@@ -63,12 +63,12 @@ def _options() -> argparse.Namespace:
 
 
 def _configs(config: SearchConfig, path: Path, folder: Path) -> dict[str, SearchConfig]:
-    """The searches, by what they start from."""
+    """The searches by their start."""
     steering, held_out = reference.split(load_people(config), config.seed)
     usable = profiles.not_held_out(implicit.read(path), held_out)
     average = Profile(dials=profiles.center([one.profile for one in usable]))
-    nobody = Profile(dials=as_dials(steering.values.mean(axis=0)))
-    starts = {"mean of people": [_one(nobody)], "average": [_one(average)], "profiles": usable}
+    mean = Profile(dials=as_dials(steering.values.mean(axis=0)))
+    starts = {"mean of people": [_one(mean)], "average": [_one(average)], "profiles": usable}
     for name, given in starts.items():
         (folder / f"{name}.py").write_text(profiles.seed_source(given, steering.values, config.seed), encoding="utf-8")
     own = {name: config.model_copy(update={"program": folder / f"{name}.py"}) for name in starts}
@@ -76,7 +76,7 @@ def _configs(config: SearchConfig, path: Path, folder: Path) -> dict[str, Search
 
 
 def _one(profile: Profile) -> implicit.ImplicitProfile:
-    """One kind of people, all at this profile."""
+    """A single kind of people, all with this profile."""
     return implicit.ImplicitProfile(profile=profile, personal=False)
 
 

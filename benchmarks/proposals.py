@@ -1,10 +1,10 @@
-"""What share of a model's proposals is usable?
+"""Share of a model's proposals that are usable.
 
     python -m benchmarks.proposals --model MODEL --keep FILE [--proposals 30] [--domain service] [--seed 1] [--json]
 
-A search with the embedded engine for everything but the mutator. A proposal is usable if its program is new (by its normalized digest), if
-it differs from its parent in more than one literal, if it passed the rules and the sandbox, and if all of its dialogues completed. The
-archive in ``--keep`` has the answers: a benchmark that was stopped goes on where it was.
+A search with the embedded engine for everything but the mutator. A proposal is usable if its program is new (by its normalized digest),
+differs from its parent in more than one literal, passes the rules and the sandbox, and all of its dialogues complete. The archive in
+``--keep`` has the answers: an interrupted benchmark resumes from there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ USABLE = 0.60  # target
 
 
 def main() -> None:
-    """Prints the usable share with its interval, what became of the others, and what each operator did."""
+    """Print the usable share with its interval, the results of the others, and figures for each operator."""
     options = _options()
     _search(options)
     with Archive.read(options.keep) as archive:
@@ -66,7 +66,7 @@ def _options() -> argparse.Namespace:
 
 
 def _search(options: argparse.Namespace) -> None:
-    """The search, begun or gone on with."""
+    """The search, new or resumed."""
 
     def told(now: Progress) -> None:
         print(f"{now.done}/{now.planned} candidates, {now.seconds:.0f} s", flush=True)
@@ -79,7 +79,7 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _kind(commit: Commit, sources: Mapping[str, str]) -> str:
-    """Usable, or why not."""
+    """"usable", or why not."""
     candidate, evaluation = commit.candidate, commit.evaluation
     if candidate.state == "duplicate":
         return "known already"
@@ -93,7 +93,7 @@ def _kind(commit: Commit, sources: Mapping[str, str]) -> str:
 
 
 def _changed(parent: str, child: str) -> int:
-    """How many literals the child has that its parent has not."""
+    """Number of literals of the child that its parent does not have."""
     return (_literals(child) - _literals(parent)).total()
 
 

@@ -1,17 +1,16 @@
-"""Does refinement find people again, and does it not where it must not?
+"""Does refinement make people identifiable, and does it stay neutral on control data?
 
     python -m benchmarks.refine --people INDEX.json [--data FOLDER] [--items 1|3] [--json]
                                 [--shuffled] [--analysts noisy adversarial constant] [--runs 200]
 
-The last item of each person in the index is held out, the profile is made from the first so many (``--items``; default: all) of the others,
-and everybody's dialogues are told apart by what the profile's simulated dialogues show. The table has the refined profile and every control
-beside the population: the energy score, what it gains, which share of the room up to the person's own other dialogues that is, who is
-worse, and the re-identification. ``--json`` prints the same as one object.
+The last item of each person in the index is held out and the profile is made from the first ``--items`` others (default: all). The table
+has the refined profile and every control against the population: the energy score, its gain, the gain as a share of the room up to the
+person's own other dialogues, the share of people for whom it is worse, and re-identification. ``--json`` prints the same as one object.
 
-``--shuffled`` deals the dialogues of each side out anew, so that a person's items and the one held out are mostly of two people: nothing
-may be gained over the population. ``--analysts`` refines so many people (with other seeds once all had their turn) from targets that are
-noise (drawn from all people's range), adversarial (as far on the other side of the mean as the person is on this one) or constant (the same
-for everybody): the mean change on what is held out must not be below 0 by more than its interval.
+``--shuffled`` reassigns the dialogues of each side at random, so that a person's items and the held-out one are mostly of two people:
+there must be no gain over the population. ``--analysts`` refines people (with other seeds once each had a turn) from targets that are
+noise (drawn from all people's range), adversarial (mirrored at the mean) or constant (the same for all): the interval of the mean change
+on held-out items must not be below 0.
 """
 
 from __future__ import annotations
@@ -25,18 +24,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from personaevo.refine import controls, features, person
+from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem, Item
 from personaevo.refine.compare import Change, change
+from personaevo.refine.controls import outcome
 from personaevo.refine.loop import refined
-from personaevo.refine.peers import others
-from personaevo.refine.people import ROLES, Crowd, among, in_common, refine_all
-from personaevo.refine.person import Engine, Work
-from personaevo.refine.population import People
+from personaevo.refine.peers import peer_outcomes
+from personaevo.refine.people import ROLES, Cohort, refine_all, tasks_among, with_bias
+from personaevo.refine.person import Engine, RefinementTask, case_of
+from personaevo.refine.population import Corpus
 from personaevo.refine.profile import Profile
 from personaevo.refine.reading import read_people
 from personaevo.refine.result import Settings
-from personaevo.refine.roles import Analysis, Analyst, Performance
+from personaevo.refine.roles import Analysis, Analyst, RolePlay
 from personaevo.refine.split import Parts
 from personaevo.refine.summary import summarize
 from personaevo.refine.summary_text import summary_text
@@ -46,7 +46,7 @@ KINDS = ("noisy", "adversarial", "constant")
 
 
 def main() -> None:
-    """Prints the report, or a line for each wrong analyst."""
+    """Print the report, or one line for each wrong analyst."""
     options = _options()
     began = time.monotonic()
     behaviors = tuple(read_people(options.people, dialogues_of(options.people, options.data)))
@@ -56,19 +56,19 @@ def main() -> None:
     found = last_held_out(behaviors, engine, settings, options.items)
     if not options.analysts:
         results = refine_all(engine, settings, found, None, options.jobs)
-        summary = summarize(results, others(results, found))
+        summary = summarize(results, peer_outcomes(results, found))
         seconds = time.monotonic() - began
         told = {"people": str(options.people), "items": options.items, "seconds": round(seconds, 1), "summary": summary.to_dict()}
         print(json.dumps(told) if options.json else f"{summary_text(summary)}\n\n{seconds:.0f} s")
     for kind in options.analysts:
-        print(_said(kind, wrong(kind, engine, settings, found, options.runs, options.jobs)), flush=True)
+        print(_line(kind, wrong(kind, engine, settings, found, options.runs, options.jobs)), flush=True)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=Path, required=True)
-    parser.add_argument("--data", type=Path, help="the folder of the dialogues, where they are not beside the index")
-    parser.add_argument("--items", type=int, help="of each person, that a profile is made from (default: all but the last)")
+    parser.add_argument("--data", type=Path, help="the folder of the dialogues, if not that of the index")
+    parser.add_argument("--items", type=int, help="items of each person from which a profile is made (default: all but the last)")
     parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("--analysts", nargs="*", choices=KINDS, default=[])
     parser.add_argument("--runs", type=int, default=200)
@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
 
 
 def dialogues_of(people: Path, folder: Path | None) -> Path | None:
-    """The file of an index's dialogues in another folder, by the beginning of its name."""
+    """The file of an index's dialogues in another folder, found by the beginning of its name."""
     if folder is None or folder.resolve() == people.parent.resolve():
         return None
     start = people.name.removesuffix(".json").removesuffix("_people")
@@ -89,21 +89,21 @@ def dialogues_of(people: Path, folder: Path | None) -> Path | None:
     return found
 
 
-def last_held_out(behaviors: Sequence[Behavior], engine: Engine, settings: Settings, items: int | None) -> list[Work]:
-    """Everybody on each side with two dialogues or more: the last one is test, the first so many of the others are train."""
+def last_held_out(behaviors: Sequence[Behavior], engine: Engine, settings: Settings, items: int | None) -> list[RefinementTask]:
+    """All people on each side with at least two dialogues: the last one is test, the first ``items`` of the others are train."""
     sides: dict[tuple[str, str], tuple[DialogueItem, ...]] = {
         (one.person, role): own
         for one in behaviors for role in ROLES
         if len(own := tuple(item for item in one.items if isinstance(item, DialogueItem) and item.role == role)) > 1
     }  # fmt: skip
-    people = People(behaviors, engine.losses, {key: frozenset({own[-1].id}) for key, own in sides.items()})
-    found = in_common(among(Crowd(tuple(behaviors)), people, None), people, engine, settings)
+    corpus = Corpus(behaviors, engine.losses, {key: frozenset({own[-1].id}) for key, own in sides.items()})
+    found = with_bias(tasks_among(Cohort(tuple(behaviors)), corpus, None), corpus, engine, settings)
     usable = [work for work in found if work.key in sides and work.population is not None]
     return [replace(work, parts=Parts(sides[work.key][:-1][:items], test=sides[work.key][-1:])) for work in usable]
 
 
 def shuffled(behaviors: Sequence[Behavior], seed: int) -> tuple[Behavior, ...]:
-    """The dialogues of each side dealt out anew; everybody has as many on each side as before."""
+    """The dialogues of each side reassigned at random; the number of dialogues per person and side stays."""
     rng = random.Random(seed)
     piles: dict[str, list[Item]] = {"user": [], "assistant": []}
     for behavior in behaviors:
@@ -115,22 +115,22 @@ def shuffled(behaviors: Sequence[Behavior], seed: int) -> tuple[Behavior, ...]:
     dealt = []
     for behavior in behaviors:
         items = [piles[item.role].pop() for item in behavior.items if isinstance(item, DialogueItem)]
-        unlike = {item.id: item for item in items}  # both sides of one dialogue cannot be one person's
+        unlike = {item.id: item for item in items}  # a person cannot be on both sides of one dialogue
         dealt.append(behavior.model_copy(update={"items": tuple(unlike.values())}))
     return tuple(dealt)
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """An analyst that is wrong in its own way."""
+class WrongAnalyst:
+    """An analyst with wrong targets."""
 
     kind: str
     right: Analyst
     seed: str
 
-    def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
-        """What the right one says, with other targets."""
-        analysis = self.right.analyze(profile, items, performances)
+    def analyze(self, profile: Profile, items: Sequence[Item], role_plays: Sequence[RolePlay]) -> Analysis:
+        """The analysis of the right analyst, with other targets."""
+        analysis = self.right.analyze(profile, items, role_plays)
         rng, dials, center = random.Random(self.seed), features.dials(), profile.dials
         targets = {}
         for name, value in analysis.targets.items():
@@ -144,8 +144,10 @@ class Wrong:
         return replace(analysis, targets=targets)
 
 
-def wrong(kind: str, engine: Engine, settings: Settings, found: Sequence[Work], runs: int, jobs: int) -> list[tuple[str, float, float]]:
-    """(person, energy score at the start, energy score refined) on test of each run."""
+def wrong(
+    kind: str, engine: Engine, settings: Settings, found: Sequence[RefinementTask], runs: int, jobs: int
+) -> list[tuple[str, float, float]]:
+    """Of each run the person, and the energy scores on test at the start and refined."""
     tasks = [
         (kind, engine, settings.model_copy(update={"seed": settings.seed + run // len(found)}), found[run % len(found)])
         for run in range(runs)
@@ -154,18 +156,18 @@ def wrong(kind: str, engine: Engine, settings: Settings, found: Sequence[Work], 
         return [one for one in workers.map(_one, tasks) if one is not None]
 
 
-def _one(task: tuple[str, Engine, Settings, Work]) -> tuple[str, float, float] | None:
+def _one(task: tuple[str, Engine, Settings, RefinementTask]) -> tuple[str, float, float] | None:
     kind, engine, settings, work = task
-    case, start = person.case_of(engine, settings, work)
+    case, start = case_of(engine, settings, work)
     if not case.parts.test:
         return None
-    analyst = Wrong(kind, case.roles.analyst, f"{settings.seed} {work.key}")
+    analyst = WrongAnalyst(kind, case.roles.analyst, f"{settings.seed} {work.key}")
     history, _, _ = refined(replace(case, roles=replace(case.roles, analyst=analyst)), start)
-    scores = [controls.outcome(case, profile, case.judged).value for profile in (start, history.current.profile)]
+    scores = [outcome(case, profile, case.judged).value for profile in (start, history.current.profile)]
     return None if scores[0] is None or scores[1] is None else (work.behavior.person, scores[0], scores[1])
 
 
-def _said(kind: str, found: Sequence[tuple[str, float, float]]) -> str:
+def _line(kind: str, found: Sequence[tuple[str, float, float]]) -> str:
     made: Change = change(
         "energy", [before for _, before, _ in found], [after for _, _, after in found], higher_is_better=False,
         units=[name for name, _, _ in found],

@@ -1,17 +1,17 @@
-"""Are people found again when a real model analyzes, refines and plays them? Text, dials and both, beside one another.
+"""Re-identification with a real model as analyst, refiner and user: text, dials and both compared.
 
     python -m benchmarks.refine_by_a_model --model MODEL --people INDEX.json --keep FILE [--data FOLDER] [--count 10] [--items 3] [--json]
 
-One round for each person: the profile that statistics expect (``shrinkage``) is played by the embedded engine, the model analyzes where it
-differs from the person and rewrites the claims. Then the model plays the profile in two dialogues each, with the domain's scripted agent:
+One round for each person: the embedded engine plays the statistical estimate (``shrinkage``), the model analyzes the differences from the
+person and rewrites the claims. Then the model plays the profile in two dialogues per wording, with the domain's scripted agent:
 
-- ``text``: the profile's text alone, claims and what the dials say in words, given once;
+- ``text``: the profile's text alone, claims and dials in words, given once;
 - ``dials``: the director plans each turn by the dials, the model words it, and the typing surface types it;
 - ``both``: the same with the profile's text in the prompt, and stage directions in place of drafts.
 
-Each is scored by the energy score against the person's last dialogue, which was held out, and by how well it is recognized. Differences are
-paired, with 95 % intervals over people; where they hold 0 it says "not decided". Answers are kept in ``--keep``: a benchmark that was
-stopped goes on where it was.
+Each is scored by the energy score against the person's last dialogue, which was held out, and by re-identification. Differences are paired,
+with 95 % intervals over people; if an interval contains 0, the verdict is "not decided". Answers are stored in ``--keep``: an
+interrupted benchmark resumes from there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from personaevo.refine.compare import change
 from personaevo.refine.loop import Case
 from personaevo.refine.model_analyst import ModelAnalyst
 from personaevo.refine.model_refiner import ModelRefiner
-from personaevo.refine.person import Engine, Work, case_of
+from personaevo.refine.person import Engine, RefinementTask, case_of
 from personaevo.refine.profile import Profile
 from personaevo.refine.reading import read_people
 from personaevo.refine.result import Settings
@@ -52,7 +52,7 @@ ROLES = ("analyst", "refiner", "user")
 
 
 def main() -> None:
-    """Prints a table and the paired differences."""
+    """Print a table and the paired differences."""
     options = _options()
     engine, settings = Engine(options.domain), Settings(rounds=1)
     behaviors = tuple(read_people(options.people, dialogues_of(options.people, options.data)))
@@ -74,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--people", type=Path, required=True)
-    parser.add_argument("--data", type=Path, help="the folder of the dialogues, where they are not beside the index")
+    parser.add_argument("--data", type=Path, help="the folder of the dialogues, if not that of the index")
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--items", type=int, default=3)
@@ -84,17 +84,20 @@ def _options() -> argparse.Namespace:
 
 
 def _person(
-    work: Work, engine: Engine, settings: Settings, models: Models, calls: Calls, tasks: Sequence[Task], domain: str
+    work: RefinementTask, engine: Engine, settings: Settings, models: Models, calls: Calls, tasks: Sequence[Task], domain: str
 ) -> dict[str, Any]:
-    """Energy score and recognition of each way of playing the person's profile, and the number of its claims."""
+    """Energy score and re-identification of each wording, and the number of claims."""
     case, start = case_of(engine, settings, work)
     profile = _refined(case, start, models)
     calls.flush(1)
     user = models.role("user")
-    assert user is not None, "it was given"
+    assert user is not None
     found: dict[str, Any] = {"person": work.behavior.person, "claims": len(profile.claims)}
     for name, wording in WORDINGS.items():
-        play = partial(_dialogue, _as_played(profile, name), wording, user, domain)
+        persona = profile.persona()
+        if name == "text":  # the policy states the dials in words
+            persona = persona.model_copy(update={"dials": {}})
+        play = partial(_dialogue, persona, wording, user, domain)
         with ThreadPoolExecutor(DIALOGUES) as pool:
             episodes = list(pool.map(play, range(DIALOGUES), tasks[:DIALOGUES]))
         calls.flush(1)
@@ -103,13 +106,13 @@ def _person(
 
 
 def _refined(case: Case, start: Profile, models: Models) -> Profile:
-    """The start with the claims of the model's first candidate; without them where it refuses or none can be used."""
+    """The initial profile with the claims of the model's first candidate; unchanged if that is refused."""
     analyst, refiner = models.role("analyst"), models.role("refiner")
     assert analyst is not None
     assert refiner is not None
     played = case.played(start, case.parts.train, "train")
     try:
-        analysis = ModelAnalyst(analyst, yardstick=case.yardstick).analyze(start, case.parts.train, played)
+        analysis = ModelAnalyst(analyst, space=case.space).analyze(start, case.parts.train, played)
         made = ModelRefiner(refiner).refine(start, analysis, 1)[0]
     except ReplyError as error:
         print(f"no claims: {error}", file=sys.stderr)
@@ -120,30 +123,25 @@ def _refined(case: Case, start: Profile, models: Models) -> Profile:
     return start
 
 
-def _as_played(profile: Profile, name: str) -> Persona:
-    persona = profile.persona()
-    return persona.model_copy(update={"dials": {}}) if name == "text" else persona  # its policy says the dials in words
-
-
 def _dialogue(persona: Persona, wording: Wording, user: ChatModel, domain: str, number: int, task: Task) -> Episode:
     item = PlanItem(task.id, number, seed_of(number, "refined by a model"))
     return run_episode(task, persona, item, definitions.domain(domain), make_user=model_user(user, wording))
 
 
 def _scored(case: Case, engine: Engine, done: Sequence[Episode]) -> dict[str, float] | None:
-    """Against the held-out dialogue; None if no dialogue came to its end."""
-    if not done or case.yardstick is None:
+    """Scores against the held-out dialogue; None if no dialogue was completed."""
+    if not done or case.space is None:
         return None
-    points = case.yardstick.points(features.measured([[text for role, text in one.turns if role == "user"] for one in done], engine.losses))
-    energy = float(energy_scores(points, case.yardstick.points(case.yardstick.rows(case.parts.test))).mean())
+    points = case.space.points(features.measured([[text for role, text in one.turns if role == "user"] for one in done], engine.losses))
+    energy = float(energy_scores(points, case.space.points(case.space.rows(case.parts.test))).mean())
     return {"energy": energy, "recognized": float("nan") if case.lineup is None else case.lineup.recognized(points)}
 
 
 def _show(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> None:
-    told = {name: [row[name] for row in rows if row[name] is not None] for name in WORDINGS}
+    scored = {name: [row[name] for row in rows if row[name] is not None] for name in WORDINGS}
     found: dict[str, Any] = {
         name: {key: fmean(one[key] for one in some) for key in ("energy", "recognized")} | {"n": len(some)}
-        for name, some in told.items() if some
+        for name, some in scored.items() if some
     }  # fmt: skip
     for better, worse in (("dials", "text"), ("both", "text"), ("both", "dials")):
         pairs = [(row[worse]["energy"], row[better]["energy"]) for row in rows if row[worse] and row[better]]

@@ -1,7 +1,7 @@
-"""What drawing personas costs: ``python -m benchmarks.sampler [--personas 100000]``.
+"""Time of drawing personas: ``python -m benchmarks.sampler [--personas 100000]``.
 
-Opening each packaged archive (in a process of its own, and again in the same one), and sampling from a warm sampler of a made-up archive:
-all its personas stored, those of 20 programs, each the elite of a cell, so that all may be drawn. Best of several, as machines are shared.
+Opening each packaged archive (in a process of its own, and again in the same one), and sampling from a warm sampler of a generated archive:
+20 programs with all personas stored, each the elite of a cell, so that all may be drawn. Best of several, as machines are shared.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COLD = (
 
 
 def best(function: Callable[[], object], runs: int = RUNS) -> float:
-    """The least wall time of several calls, in seconds."""
+    """Minimum wall time of several calls, in seconds."""
     found = []
     for _ in range(runs):
         begun = time.perf_counter()
@@ -42,7 +42,7 @@ def best(function: Callable[[], object], runs: int = RUNS) -> float:
 
 
 def cold(name: str) -> tuple[float, float]:
-    """Importing and opening in a new process, in seconds: of the run with the least sum."""
+    """Importing and opening in a new process, in seconds, of the run with the smallest sum."""
     runs = []
     for _ in range(RUNS):
         done = subprocess.run([sys.executable, "-c", COLD.format(name=name)], check=True, capture_output=True, text=True)
@@ -52,7 +52,7 @@ def cold(name: str) -> tuple[float, float]:
 
 
 def write(path: Path, personas: int) -> None:
-    """The made-up archive."""
+    """Write the generated archive."""
     each = personas // PROGRAMS
     with Archive.create_or_open(path) as archive:
         cells = [{"cell": cell, "name": f"cell {cell}", "mass": 1 / PROGRAMS} for cell in range(PROGRAMS)]
@@ -84,7 +84,7 @@ def _episode(rng: random.Random, index: int) -> Episode:
 
 
 def main() -> None:
-    """Prints the figures."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--personas", type=int, default=100_000)
     options = parser.parse_args()

@@ -1,7 +1,7 @@
-"""What running a program costs: ``python -m benchmarks.sandbox [--tier kernel] [--runs 300] [--seconds 4]``.
+"""Time of running a program: ``python -m benchmarks.sandbox [--tier kernel] [--runs 300] [--seconds 4]``.
 
-Beside the figures stand two of the same machine at the same moment, so that figures of two machines can be compared: the start of
-``python -I -S -c pass``, and a fork with the end of the child in such a process. One core: everything is pinned to it.
+Two reference figures of the same machine at the same moment allow comparison between machines: the start of ``python -I -S -c pass``, and a
+fork and exit in such a process. All on one core: everything is pinned to it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ print(sorted(once() for _ in range(200))[100])
 
 
 def program(number: int) -> str:
-    """The seed program, filled up to 3.5 kB and unlike every other one."""
+    """The seed program, padded to 3.5 kB and unique."""
     text = f"{_seed()}\nNUMBER = {number}\n"
     return text + "#" * (SIZE - len(text.encode()))
 
@@ -52,7 +52,7 @@ def _seed() -> str:
 
 
 def timed(function: Callable[[], object]) -> float:
-    """Its wall time in milliseconds."""
+    """Wall time in milliseconds."""
     begun = time.perf_counter()
     function()
     return (time.perf_counter() - begun) * 1000
@@ -60,7 +60,7 @@ def timed(function: Callable[[], object]) -> float:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """This process and those it starts share one processor."""
+    """Pin this process and its children to one processor."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(before)})
     try:
@@ -70,14 +70,14 @@ def one_core() -> Iterator[None]:
 
 
 def reference() -> tuple[float, float]:
-    """Milliseconds that an interpreter takes to start, and a fork."""
+    """Milliseconds of an interpreter's start, and of a fork."""
     bare = [sys.executable, "-I", "-S", "-c"]
     start = statistics.median(timed(lambda: subprocess.run([*bare, "pass"], check=True)) for _ in range(20))
     return start, float(subprocess.run([*bare, _FORKS], check=True, capture_output=True).stdout) * 1000
 
 
 def latency(tier: Tier, runs: int) -> None:
-    """The first run, warm runs of ever new programs, warm runs of one, and memory."""
+    """The first run, warm runs of new programs, warm runs of one program, and memory."""
     box = Sandbox(tier=tier)
     start = timed(box.__enter__)
     with box:
@@ -93,7 +93,7 @@ def latency(tier: Tier, runs: int) -> None:
 
 
 def spent(box: Sandbox) -> float:
-    """Milliseconds of processor time of this process, the servers and their ended children: what a busy machine does not change much."""
+    """Milliseconds of processor time of this process, the servers and their ended children, which depends little on other load."""
     stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in box.server_pids()]
     ticks = sum(int(value) for stat in stats for value in stat[11:15])
     return (time.process_time() + ticks / os.sysconf("SC_CLK_TCK")) * 1000
@@ -106,7 +106,7 @@ def _run(box: Sandbox, number: int) -> None:
 
 
 def throughput(tier: Tier, seconds: float) -> None:
-    """Programs per second with one sandbox in each of as many processes as there are processors."""
+    """Programs per second with one sandbox process per processor."""
     cores = len(os.sched_getaffinity(0))
     with get_context("spawn").Pool(cores) as pool:
         rates = pool.starmap(_rate, [(tier, seconds, worker) for worker in range(cores)])
@@ -125,7 +125,7 @@ def _rate(tier: Tier, seconds: float, worker: int) -> float:
 
 
 def main() -> None:
-    """Measures both tiers."""
+    """Measure both tiers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tier", choices=sorted(walls.TIERS), action="append", help="default: kernel and weak")
     parser.add_argument("--runs", type=int, default=300)

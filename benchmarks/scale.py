@@ -1,5 +1,7 @@
-"""Archives of any size for ``benchmarks.archive_scale``: a few hundred commits through the archive itself, the rest copied in bulk with
-other numbers, texts and ids, and digests that hold."""
+"""Archives of any size for ``benchmarks.archive_scale``.
+
+A few hundred commits are made through the archive itself; the rest are bulk copies with other numbers, texts and ids, and valid digests.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ from personaevo.records import (
     Scoring,
 )
 
-_BRED = 200  # programs, one from another
+_BRED = 200  # programs, each bred from another
 _TEMPLATES = 500  # commits that are made one by one
 _AT_ONCE = 40  # copies of the templates in one statement
 _CELLS, _REMARKS, _TASKS, _TURNS = 16, 20, 10, 12
@@ -69,7 +71,7 @@ class Maker:
         self._objectives = [one.name for one in objectives()] + ["score"]
 
     def commits(self, count: int, name: str) -> Iterator[Commit]:
-        """So many, numbered from 0; the programs of another ``name`` are others, but for the seed program."""
+        """Commits numbered from 0; another ``name`` gives other programs, except the seed program."""
         for number in range(count):
             mark = f"\nMADE = '{name}', {number}\n# " if number else ""
             yield self._commit(number, self._sources[number % _BRED] + mark, random.Random(f"{name} {number}"))
@@ -100,7 +102,7 @@ class Maker:
 
 
 def build(path: Path, count: int, maker: Maker, seed: int) -> None:
-    """An archive with one run of so many evaluations (rounded up to whole copies of the templates)."""
+    """Build an archive with one run of at least ``evaluations`` evaluations (rounded up to whole copies of the templates)."""
     templates = min(count, _TEMPLATES)
     with Archive.create_or_open(path) as archive:
         run = archive.begin_run(_SETTINGS | {"seed": seed}, _CELL_NAMES, Scoring({}, ()))
@@ -128,7 +130,7 @@ def _copy(database: Database, templates: int, copies: int) -> None:
 
 
 def _digest(database: Database) -> None:
-    """Stores the digests that the rows have."""
+    """Store the digests of the rows."""
     found, total = sums.added(database), 0
     for rows in database.pieces("SELECT seq FROM candidates ORDER BY seq", 100_000):
         texts = []

@@ -1,6 +1,6 @@
-"""The picture of the report in README: ``python -m benchmarks.screenshot [--archive FILE] [--out docs/report.png]``.
+"""The screenshot of the report in README: ``python -m benchmarks.screenshot [--archive FILE] [--out docs/report.png]``.
 
-Writes the report of the packaged archive of ``service`` (or another) and takes its picture with Chromium.
+Writes the report of the packaged archive of ``service`` (or another) and renders it with Chromium.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from personaevo.cli.app import run
 
 ROOT = Path(__file__).resolve().parents[1]
 _SIZE = "1280,1180"
-_DRAWN_MS = 10_000  # of the page's own time, within which its plots are drawn
+_DRAWN_MS = 10_000  # of the page's virtual time, enough to draw its plots
 
 
 def main() -> None:
-    """Takes it."""
+    """Take the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archive", type=Path, default=content.archives()["service"])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "report.png")

@@ -1,9 +1,9 @@
-"""Personas in the simulators of others, run for real: ... simulators deepeval|scenario|inspect|tau2|usersim|mirrorbench
+"""Personas in other simulators, run for real: ``python -m benchmarks.simulators deepeval|scenario|inspect|tau2|usersim|mirrorbench``.
 
-Each runs in an environment of its own below ``--envs``, which is made once (they are large), and asks a model server on this machine that
-needs no key and whose answers are made up. It fails unless every persona's text reached the user's model and dialogues came back that
-``pe.fingerprint`` measures. For "tau2" and "mirrorbench" name a checkout of the repository with ``--checkout``. In MirrorBench, and in
-usersim, whose people have to be downloaded first, the rows of ``personaevo sample`` go through the real loader, and no dialogue is played.
+Each runs in an environment of its own below ``--envs``, which is installed once (they are large), and calls a local model server that needs
+no key and invents its answers. The benchmark fails unless every persona's text reached the user's model and dialogues came back that
+``pe.fingerprint`` measures. For "tau2" and "mirrorbench" give a checkout of the repository with ``--checkout``. For MirrorBench, and for
+usersim, whose people have to be downloaded first, rows of ``personaevo sample`` go through the real loader and no dialogue is played.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
     "deepeval": "deepeval", "scenario": "langwatch-scenario", "inspect": "inspect-ai", "usersim": "usersim", "mirrorbench": "", "tau2": "",
 }  # fmt: skip
-# What the loader needs of all that MirrorBench does, on Python 3.11 too.
+# The requirements of MirrorBench's loader, on Python 3.11 too.
 LOADER_OF_MIRRORBENCH = ("pydantic", "pyyaml", "platformdirs", "structlog", "python-dotenv", "rich", "tenacity")
 QUIET = {
     "DEEPEVAL_TELEMETRY_OPT_OUT": "YES", "DEEPEVAL_RESULTS_FOLDER": "", "LANGWATCH_API_KEY": "", "SCENARIO_HEADLESS": "1",
@@ -59,21 +59,21 @@ for episode in dataset.episodes(spec=spec, split="default"):
 
 
 def made_up(request: Request) -> str | Json:
-    """What the model of a user says, in the form that is asked for: a few words, more of them the longer the persona's text is."""
+    """The answer of a user's model in the requested form: a few words, more for a longer persona text."""
     words = "well I want to move my flight to the evening please and thanks a lot QK7L2".split()
     text = " ".join(words[: 3 + sum(map(ord, request.digest)) % 12])
     return {"simulated_input": text} if "simulated_input" in request.whole else text
 
 
 def environment(folder: Path, name: str, checkout: Path | None) -> Path:
-    """The Python of an environment with the simulator, and with personaevo where a recipe needs it."""
+    """The Python of an environment with the simulator, and with personaevo if a recipe needs it."""
     python = folder / name / "bin" / "python"
     if not python.exists():
         print(f"making the environment {folder / name}", file=sys.stderr)
         venv.create(folder / name, with_pip=True)
-    # Loaders are asked without personaevo: usersim wants other versions of what it needs.
+    # Loaders run without personaevo: usersim requires other versions of its dependencies.
     wanted = {"mirrorbench": [*LOADER_OF_MIRRORBENCH], "usersim": ["usersim"]}
-    if name == "tau2" and checkout is not None:  # itself it is imported from the checkout, where its data are
+    if name == "tau2" and checkout is not None:  # tau2 itself is imported from the checkout, which has its data
         needs = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
         wanted["tau2"] = [*needs, "-e", str(ROOT)]
     steps = [wanted.get(name, [PACKAGES[name], "-e", str(ROOT)])]
@@ -86,7 +86,7 @@ def environment(folder: Path, name: str, checkout: Path | None) -> Path:
 
 
 def played(name: str, python: Path) -> None:
-    """Runs a recipe of ``examples/eval_libraries.py``."""
+    """Run a recipe of ``examples/eval_libraries.py``."""
     personas = pe.PersonaSampler("service").sample(TASK, n=2, seed=1)
     with ModelServer(made_up) as server, tempfile.TemporaryDirectory() as folder:
         variables = {**os.environ, **QUIET, "OPENAI_BASE_URL": server.openai_url, "OPENAI_API_BASE": server.openai_url}
@@ -106,7 +106,7 @@ def played(name: str, python: Path) -> None:
 
 
 def played_by_tau2(python: Path, checkout: Path) -> None:
-    """Runs ``examples/tau2_personas.py`` on two tasks of the domain mock, and reads what came of it."""
+    """Run ``examples/tau2_personas.py`` on two tasks of the domain mock, and read the result."""
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "tau2").symlink_to((checkout / "data" / "tau2").resolve())
         paths = {"PYTHONPATH": str((checkout / "src").resolve()), "TAU2_DATA_DIR": folder}
@@ -126,7 +126,7 @@ def played_by_tau2(python: Path, checkout: Path) -> None:
 
 
 def loaded(name: Format, python: Path) -> None:
-    """Puts rows through the simulator's own loader."""
+    """Pass rows through the simulator's own loader."""
     with pe.PersonaSampler("service") as sampler, tempfile.TemporaryDirectory() as folder:
         made = rows(sampler.sample(n=40, seed=1), name, sampler.known_tasks())
         file = Path(folder) / "rows.jsonl"
@@ -140,7 +140,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Personas in other people's simulators.")
     parser.add_argument("names", nargs="+", choices=PACKAGES)
     parser.add_argument("--envs", type=Path, default=Path(tempfile.gettempdir()) / "personaevo-simulators")
-    parser.add_argument("--checkout", type=Path, help="of the repository of tau2-bench or MirrorBench")
+    parser.add_argument("--checkout", type=Path, help="checkout of the repository of tau2-bench or MirrorBench")
     given = parser.parse_args()
     if {"mirrorbench", "tau2"} & {*given.names} and given.checkout is None:
         parser.error("tau2-bench and MirrorBench are not in the index: name a checkout of the repository with --checkout")

@@ -1,7 +1,7 @@
-"""Where the time of a search goes: ``python -m benchmarks.speed [--domain service] [--candidates 100] [--jobs 2]``.
+"""Time profile of a search: ``python -m benchmarks.speed [--domain service] [--candidates 100] [--jobs 2]``.
 
-The default search twice: with worker processes for seconds and episodes per second; then in this one process with the parts timed.
-Shares are of the second one's time, so that a slow machine does not change them much.
+The default search twice: with worker processes for seconds and episodes per second; then in this one process with the parts timed. Shares
+are of the second run's time, so they depend little on the machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from personaevo.evolve import search as search_module
 from personaevo.evolve.result import SearchResult
 from personaevo.judge.scorer import Scorer
 
-# Where a part begins: what holds the function, and its name. Preparing plays and measures dialogues too: its own time is what is left.
+# Entry points of the parts: owner and name of the function. Preparation includes dialogues; its exclusive time is the rest.
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("prepare (rest: judge, cells)", search_module, "prepare"),
     ("breed", loop_module, "_bred"),
@@ -38,7 +38,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
 
 
 class Clock:
-    """Time spent in each part, without that of parts called by it."""
+    """Exclusive time of each part."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys((name for name, _, _ in PARTS), 0.0)
@@ -46,7 +46,7 @@ class Clock:
         self._inner = [0.0]
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, on the clock."""
+        """The function, timed."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
             self._inner.append(0.0)
@@ -78,7 +78,7 @@ def _search(options: argparse.Namespace, jobs: int) -> SearchResult:
 
 
 def main() -> None:
-    """Prints both."""
+    """Print both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domain", default="service")
     parser.add_argument("--candidates", type=int, default=100)

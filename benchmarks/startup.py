@@ -1,4 +1,4 @@
-"""What starting costs: ``python -m benchmarks.startup``. Best of several, as ratios to ``import numpy`` on the same machine."""
+"""Start-up times: ``python -m benchmarks.startup``. Best of several, as ratios to ``import numpy`` on the same machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def seconds(arguments: list[str]) -> float:
 
 
 def main() -> None:
-    """Measures the cases in turns, so that a busy moment hits all alike."""
+    """Measure the cases in turn, so that other load affects all alike."""
     best = dict.fromkeys(CASES, float("inf"))
     for _ in range(RUNS):
         for name, arguments in CASES.items():

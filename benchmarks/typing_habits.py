@@ -1,11 +1,11 @@
-"""What do habits of typing say of a person? ``python -m benchmarks.typing_habits --data FOLDER [--draws 5] [--json]``.
+"""How well typing habits identify a person: ``python -m benchmarks.typing_habits --data FOLDER [--draws 5] [--json]``.
 
-FOLDER holds the corpora (see fitness/references/README.md). For each corpus with people who have several dialogues: the intraclass
-correlation of each habit (one-way, over people with two or more values), its mean over dialogues, and the share of dialogues that give an
-occasion for it. Then re-identification: a person's mean over k dialogues, against one held-out dialogue of everybody; the share of other
+FOLDER has the corpora (see fitness/references/README.md). For each corpus with people who have several dialogues: the intraclass
+correlation of each habit (one-way, over people with two or more values), its mean over dialogues, and the share of dialogues with an
+occasion for it. Then re-identification: a person's mean over k dialogues against one held-out dialogue of everyone; the share of other
 people whose held-out dialogue is farther than one's own, with a 95 % interval over people. The distance is the root mean square over the
 columns that both have, on rank-normal scores, weighted by intraclass correlations; scores and correlations come from other people (four
-folds). The habits stand beside the features of the fingerprint, and both together.
+folds). Reported for the habits, for the features of the fingerprint, and for both together.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from personaevo.records import Floats
 
 FOLDS = 4
 ITEMS = (1, 3, 5)
-LEAST_TURNS = 4  # of one's own, where a whole corpus is read
+LEAST_TURNS = 4  # of the person, in a corpus that is read in full
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Dialogues of people: ``values[n, d]`` by what measures them, and whose each dialogue is."""
+    """Dialogues of people: ``values[n, d]`` by feature set, and the person of each dialogue."""
 
     name: str
     values: dict[str, Floats]
@@ -42,7 +42,7 @@ class Corpus:
 
 
 def read(data: Path) -> list[Corpus]:
-    """The corpora in which many people have several dialogues: one whole, and two as an index of people has it."""
+    """The corpora in which many people have several dialogues: one in full, and two by an index of people."""
     whole = [(one.user_id, one.user_texts()) for one in read_dialogues(data / "irc_support_human.jsonl.gz")]
     kept = [(who, texts) for who, texts in whole if who and len(texts) >= LEAST_TURNS]
     found = [_measured("irc_support_human", [texts for _, texts in kept], [who for who, _ in kept])]
@@ -84,7 +84,7 @@ def _placed(order: Floats, column: Floats) -> Floats:
 
 
 def nearer_to_self(values: Floats, people: Sequence[str], items: int, seed: int) -> dict[str, float]:
-    """By person with more than ``items`` dialogues: the share of others (of the same fold) whose held-out dialogue is farther."""
+    """For each person with more than ``items`` dialogues, the share of others (of the same fold) whose held-out dialogue is farther."""
     rng, names = np.random.default_rng(seed), sorted(set(people))
     fold = dict(zip(names, (rng.permutation(len(names)) % FOLDS).tolist(), strict=True))
     owner = np.array(people)
@@ -122,7 +122,7 @@ def _shares(distances: Floats) -> Floats:
 
 
 def told_apart(corpus: Corpus, columns: str, items: int, draws: int) -> tuple[float, float, float, int] | None:
-    """Re-identification with its 95 % interval over people, and how many there are; None where too few have that many dialogues."""
+    """Re-identification with its 95 % interval over people, and their number; None if too few have that many dialogues."""
     runs = [nearer_to_self(corpus.values[columns], corpus.people, items, seed) for seed in range(draws)]
     shares = np.array([np.mean([run[who] for run in runs]) for who in runs[0]])
     if len(shares) < 2 * FOLDS:
@@ -142,7 +142,7 @@ def table(corpus: Corpus) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints both tables for each corpus."""
+    """Print both tables for each corpus."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--draws", type=int, default=5)

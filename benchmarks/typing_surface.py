@@ -1,11 +1,11 @@
-"""Does each dial of typing move its habit, and nothing else? ``python -m benchmarks.typing_surface [--data FOLDER] [--dialogues 120]``.
+"""Does each typing dial move its own habit only? ``python -m benchmarks.typing_surface [--data FOLDER] [--dialogues 120]``.
 
 For each domain: dialogues of embedded users, half of them persona-free, typed with the dials at people's means and one of them swept over
-0.1 … 0.9. ``slope`` is that of the habit shown on what was asked; ``others`` the steepest slope of any other habit on it (shares; letters
-for the length of words), of those that at least ten dialogues show. Then, for domains whose people's text kept case and punctuation: each
-habit of typed dialogues with all dials at people's means, beside people's mean, the interval of a random half of people, and whether it
-lies within. With ``--data`` (the folder with the corpora, see fitness/references/README.md) people's habits are measured anew, else they
-are those of the installed references.
+0.1 … 0.9. ``slope`` is that of the habit shown on the dial; ``others`` the steepest slope of any other habit on it (shares; letters for the
+length of words), of those that at least ten dialogues show. Then, for domains whose people's text kept case and punctuation: each habit of
+typed dialogues with all dials at people's means, people's mean, the interval of a random half of people, and whether it contains the habit.
+With ``--data`` (the folder with the corpora, see fitness/references/README.md) people's habits are measured from text, else they are
+those of the installed references.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from personaevo.simulate.typist import SWING, Typist, protected_by
 from personaevo.simulate.users import VALUES_FIRST
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
-FIXED = 0.5  # where people's text does not show a habit
+FIXED = 0.5  # for habits that people's text does not show
 _DRAWS = 400
 _LEAST = 10  # dialogues, for a mean
 _SEEDS = 5
@@ -36,8 +36,10 @@ _SEEDS = 5
 
 @cache
 def worded(domain: str, dialogues: int, free: int) -> tuple[tuple[Task, tuple[str, ...]], ...]:
-    """What embedded users of the domain say before it is typed, with their tasks: one of ``free`` is persona-free (0: none), the others are
-    at people's means of the other dials."""
+    """Texts of embedded users of the domain before typing, with their tasks.
+
+    One of ``free`` users is persona-free (0: none); the others are at people's means of the other dials.
+    """
     tasks = list(readers.read_tasks(definitions.domain_files(domain).tasks))
     people = reference.packaged(domain)
     known, means = definitions.dials(), zip(people.names, people.values.mean(axis=0).tolist(), strict=True)
@@ -52,7 +54,7 @@ def worded(domain: str, dialogues: int, free: int) -> tuple[tuple[Task, tuple[st
 
 
 def shown(domain: str, dialogues: int, dials: Mapping[str, float], free: int = 0, seeds: int = 1) -> Floats:
-    """The habits of the dialogues, each typed with so many seeds, ``[n, k]``."""
+    """The habits of the dialogues, each typed with several seeds, ``[n, k]``."""
     typed, first = [], VALUES_FIRST[definitions.domain(domain).opens]
     for number, (task, texts) in enumerate(worded(domain, dialogues, free)):
         for seed in range(seeds):
@@ -62,14 +64,14 @@ def shown(domain: str, dialogues: int, dials: Mapping[str, float], free: int = 0
 
 
 def slopes(domain: str, dialogues: int, middle: Mapping[str, float], habit: str) -> Floats:
-    """Of every habit on the levels that are asked of this one, ``[k]``; NaN where there is no occasion."""
+    """Slopes of every habit on the levels of one dial, ``[k]``; NaN without an occasion."""
     means = np.array([mean_of(shown(domain, dialogues, {**middle, habit: level}, 2)) for level in LEVELS])
     away = np.array(LEVELS) - np.mean(LEVELS)
     return np.asarray(away @ (means - means.mean(axis=0)) / (away @ away))
 
 
 def mean_of(values: Floats) -> Floats:
-    """Mean of each column over the dialogues that have the habit; NaN where hardly any has."""
+    """Mean of each column over the dialogues that have the habit; NaN if too few have."""
     counts = (~np.isnan(values)).sum(axis=0)
     found = np.full(values.shape[1], np.nan)
     np.divide(np.nansum(values, axis=0), counts, out=found, where=counts >= _LEAST)
@@ -77,7 +79,7 @@ def mean_of(values: Floats) -> Floats:
 
 
 def people_of(domain: str, data: str | None) -> tuple[Floats, tuple[str, ...]] | None:
-    """People's habits, ``[n, k]``, and what their text lost."""
+    """People's habits, ``[n, k]``, and the losses of their text."""
     if data is None:
         found = reference.packaged(domain)
         if found.typing is None:
@@ -93,7 +95,7 @@ def people_of(domain: str, data: str | None) -> tuple[Floats, tuple[str, ...]] |
 
 
 def interval(values: Floats) -> tuple[Floats, Floats]:
-    """Between which values the mean of a random half of people lies, 95 % of the time."""
+    """95 % interval of the mean of a random half of people."""
     rng = np.random.default_rng(0)
     means = [mean_of(values[rng.permutation(len(values))[: len(values) // 2]]) for _ in range(_DRAWS)]
     low, high = np.nanquantile(means, [0.025, 0.975], axis=0)
@@ -101,7 +103,7 @@ def interval(values: Floats) -> tuple[Floats, Floats]:
 
 
 def middle_of(people: tuple[Floats, tuple[str, ...]] | None) -> dict[str, float]:
-    """The dials at people's means; ``FIXED`` for what their text does not show."""
+    """The dials at people's means; ``FIXED`` for habits that their text does not show."""
     found = {name: FIXED for name in typing_dials() if name != SWING}
     if people is not None:
         usable = typing().usable(people[1])
@@ -135,7 +137,7 @@ def compared(domain: str, dialogues: int, people: tuple[Floats, tuple[str, ...]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints both tables; 1 where a slope is below .8."""
+    """Print both tables; 1 if a slope is below .8."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder with the corpora")
     parser.add_argument("--dialogues", type=int, default=120)
@@ -153,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({"slopes": swept, "means": beside}))
     else:
         _print(swept, beside)
-    return int(any(row["slope"] < 0.8 for row in swept))  # NaN: nobody in this domain gives an occasion
+    return int(any(row["slope"] < 0.8 for row in swept))  # NaN: no occasion in this domain
 
 
 def _print(swept: Sequence[Mapping[str, Any]], beside: Sequence[Mapping[str, Any]]) -> None:

@@ -15,9 +15,9 @@ Effects = Mapping[str, Sequence[str]]  # attack → what it did
 
 
 def main() -> None:
-    """Print a matrix: categories against arrangements, entries the attacks with an effect; then what each wall stops."""
+    """Print a matrix: categories by arrangements, entries the attacks with an effect; then the attacks that each wall stops."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.walls", description=__doc__)
-    parser.add_argument("--list", action="store_true", help="name the attacks with an effect, and what they did")
+    parser.add_argument("--list", action="store_true", help="list the attacks with an effect")
     parser.add_argument("--user", type=int, help="run as this user (needs root)")
     parser.add_argument("arrangements", nargs="*", metavar="ARRANGEMENT", help=f"default: all of {', '.join(ARRANGEMENTS)}")
     given = parser.parse_args()
@@ -46,7 +46,7 @@ def matrix(found: Mapping[str, Effects]) -> None:
 
 
 def stopped(found: Mapping[str, Effects]) -> None:
-    """For each wall, how many attacks get through without it that do not with it."""
+    """For each wall, the number of attacks with an effect only without it."""
     for wall, (with_it, without) in PAIRS.items():
         if {with_it, without} <= found.keys():
             names = [name for name, effects in found[without].items() if effects and not found[with_it][name]]

@@ -1,7 +1,7 @@
-"""Personas talk to any callable agent: no key, no network: ``python examples/callable_agent.py [ARCHIVE]``.
+"""Personas talk to any callable agent, without key or network: ``python examples/callable_agent.py [ARCHIVE]``.
 
-The agent is a function of the dialogue so far. A director plans each turn of the user by the persona and what the agent said; here the
-drafts are said as they stand. With a model as user, let it say each draft in other words, or follow ``director.direction(heard)``.
+The agent is a function of the dialogue so far. A director plans each turn of the user from the persona and the agent's messages; here its
+drafts are used as they are. With a model as user, let it reword each draft, or follow ``director.direction(heard)``.
 """
 
 import sys
@@ -12,7 +12,7 @@ TASK = pe.Task(id="move", goal="move my flight to the evening", facts={"booking 
 
 
 def answer(messages: list[dict[str, str]]) -> str:
-    """Put yours here: ``messages`` are {"role": "user" | "assistant", "content": text}, and what is returned is said next."""
+    """Your agent: ``messages`` are {"role": "user" | "assistant", "content": text}, and it returns the next message."""
     heard = " ".join(message["content"] for message in messages if message["role"] == "user")
     return "It is done. Is there anything else?" if "QK7L2" in heard else "What is your booking reference, please?"
 

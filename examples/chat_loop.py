@@ -1,10 +1,10 @@
-"""A plain chat loop: a model plays the user, directed turn by turn by a persona, another the agent.
+"""A plain chat loop: one model plays the user, directed turn by turn by a persona, another the agent.
 
-    python examples/model_server.py --port 8000 &      # or any server that speaks OpenAI's protocol
+    python -m examples.model_server --port 8000 &      # or any server that speaks OpenAI's protocol
     python examples/chat_loop.py [ARCHIVE] --base-url http://127.0.0.1:8000/v1 [--model NAME] [-n 2] [--text-only]
 
-Without --base-url it is OpenAI itself, with the key from OPENAI_API_KEY. With --text-only the user's model gets the persona's text and no
-directions, and decides itself when it is done.
+Without --base-url it calls OpenAI, with the key from OPENAI_API_KEY. With --text-only the user's model gets the persona's text and no
+directions, and decides itself when to leave.
 """
 
 import argparse
@@ -26,9 +26,11 @@ AGENT = "You are the agent in a conversation with a user. You serve the customer
 LONGEST = 20  # turns
 
 
-def said(client: openai.OpenAI, model: str, system: str, turns: list[tuple[str, str]], speaker: str, direction: str = "") -> str:
-    """The speaker's next turn: to a model its own turns are the assistant's, those of the other side the user's. The stage direction
-    stands below the last of them."""
+def next_turn(client: openai.OpenAI, model: str, system: str, turns: list[tuple[str, str]], speaker: str, direction: str = "") -> str:
+    """The speaker's next turn; a model's own turns have the role "assistant", those of the other side "user".
+
+    The stage direction is appended to the last message.
+    """
     messages = [{"role": "assistant" if who == speaker else "user", "content": text} for who, text in turns]
     messages = messages or [{"role": "user", "content": "(the agent is listening)"}]
     messages[-1]["content"] += f"\n\n{direction}" if direction else ""
@@ -37,17 +39,17 @@ def said(client: openai.OpenAI, model: str, system: str, turns: list[tuple[str, 
 
 
 def talk(client: openai.OpenAI, model: str, persona: pe.Persona) -> list[tuple[str, str]]:
-    """One directed dialogue: (who, text) in order. It is over when the director has the user leave, or the agent ends it."""
+    """One directed dialogue: (who, text) in order. It ends when the director lets the user leave, or the agent ends it."""
     turns: list[tuple[str, str]] = []
     director, heard = persona.director(seed=1, task=TASK), None
     prompt = f"{persona.overlay(USER)}\n{director.note}"
     while len(turns) < LONGEST:
-        text = said(client, model, prompt, turns, "user", director.direction(heard)).replace("[DONE]", "").strip()
+        text = next_turn(client, model, prompt, turns, "user", director.direction(heard)).replace("[DONE]", "").strip()
         director.said(text)
-        turns.append(("user", director.type(text)))  # as this user types: no capitals, a smiley, …
+        turns.append(("user", director.type(text)))  # with this user's typing habits: no capitals, a smiley, …
         if director.left:
             break
-        heard = said(client, model, AGENT, turns, "agent")
+        heard = next_turn(client, model, AGENT, turns, "agent")
         turns.append(("agent", heard.replace("[DONE]", "").strip()))
         if "[DONE]" in heard:
             break
@@ -55,12 +57,12 @@ def talk(client: openai.OpenAI, model: str, persona: pe.Persona) -> list[tuple[s
 
 
 def talk_by_text(client: openai.OpenAI, model: str, persona: pe.Persona) -> list[tuple[str, str]]:
-    """The same by the persona's text alone: each side ends with [DONE]."""
+    """The same with the persona's text alone: each side ends with [DONE]."""
     turns: list[tuple[str, str]] = []
     prompts = {"user": persona.overlay(USER + LEAVING), "agent": AGENT}
     while len(turns) < LONGEST and not (turns and "[DONE]" in turns[-1][1]):
         speaker = "agent" if len(turns) % 2 else "user"
-        turns.append((speaker, said(client, model, prompts[speaker], turns, speaker)))
+        turns.append((speaker, next_turn(client, model, prompts[speaker], turns, speaker)))
     return [(who, text.replace("[DONE]", "").strip()) for who, text in turns]
 
 

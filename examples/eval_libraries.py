@@ -1,10 +1,10 @@
-"""Personas in libraries that bring a user simulator of their own: one short recipe each, from personas to fingerprints.
+"""Personas in libraries with a user simulator of their own: one short recipe each, from personas to fingerprints.
 
     pip install deepeval | langwatch-scenario | inspect-ai
     python examples/eval_libraries.py deepeval|scenario|inspect [--model gpt-4o-mini] [-n 2]    # key and address from OPENAI_API_KEY, …
 
-Everywhere ``persona.text`` is what is laid over the user's prompt, and ``described(task)`` what the user wants and knows. The agent is a
-stub: put yours in its place. ``python -m benchmarks.simulators NAME`` runs a recipe in an environment of its own, without a key.
+In all of them ``persona.text`` is added to the user's prompt, and ``described(task)`` is the user's goal and facts. The agent is a stub:
+replace it with yours. ``python -m benchmarks.simulators NAME`` runs a recipe in an environment of its own, without a key.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def agent(messages: Sequence[Any]) -> str:
 
 
 def deepeval(personas: Personas, model: str) -> list[Any]:
-    """Its own template asks for one to three sentences; its controller wants to be told when to stop."""
+    """Its own template asks for one to three sentences; its controller needs a stopping rule."""
     from deepeval.dataset import ConversationalGolden, Persona  # noqa: PLC0415
     from deepeval.simulator import ConversationSimulator  # noqa: PLC0415
     from deepeval.simulator.controller import proceed  # noqa: PLC0415
@@ -41,7 +41,7 @@ def deepeval(personas: Personas, model: str) -> list[Any]:
 
 
 def scenario(personas: Personas, model: str) -> list[Any]:
-    """``persona=`` alone stands below a template that asks for "very short inputs, all lowercase": the prompt takes its place."""
+    """With ``persona=`` alone, a template asks for "very short inputs, all lowercase"; a system prompt replaces the template."""
     import asyncio  # noqa: PLC0415
 
     import scenario as langwatch  # noqa: PLC0415
@@ -62,7 +62,7 @@ def scenario(personas: Personas, model: str) -> list[Any]:
 
 
 def inspect(personas: Personas, model: str) -> list[Any]:
-    """The user is a model in the role "user"; the samples are those of ``personaevo sample --format inspect``."""
+    """The user is a model in the role "user"; samples are those of ``personaevo sample --format inspect``."""
     from inspect_ai import Task, eval  # noqa: PLC0415
     from inspect_ai.dataset import Sample  # noqa: PLC0415
     from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, get_model  # noqa: PLC0415
@@ -85,7 +85,7 @@ def inspect(personas: Personas, model: str) -> list[Any]:
     samples = [Sample(id=one.id, input=described(TASK), metadata={"persona": one.text}) for one in personas]
     with tempfile.TemporaryDirectory() as folder:
         (log,) = eval(Task(dataset=samples, solver=dialogue()), model=f"openai/{model}", log_dir=folder, display="none")
-        return [list(sample.messages) for sample in log.samples or ()]  # read from the log's file when asked for
+        return [list(sample.messages) for sample in log.samples or ()]  # lazily read from the log's file
 
 
 RECIPES: dict[str, Callable[[Personas, str], list[Any]]] = {"deepeval": deepeval, "scenario": scenario, "inspect": inspect}

@@ -1,4 +1,4 @@
-"""Looks into an archive from Python: cells, elites, and how one of them sounds: ``python examples/inspect_archive.py ARCHIVE``."""
+"""Inspect an archive from Python: cells, elites, and a dialogue of one of them: ``python examples/inspect_archive.py ARCHIVE``."""
 
 import sys
 

@@ -1,13 +1,13 @@
-"""Dialogues of personas as rows for MirrorBench, and as plain JSON lines; and a user proxy that is directed turn by turn.
+"""Export dialogues of personas for MirrorBench, and as plain JSON lines; and a user proxy that is directed turn by turn.
 
     python examples/mirrorbench_export.py [ARCHIVE] [FOLDER]      writes FOLDER/mirrorbench.jsonl and FOLDER/dialogues.jsonl
 
 A row of MirrorBench's JSON lines is a conversation (id, dataset, description, turns) with metadata, by the rules of its loader (see
-``mirrorbench_row`` in ``personaevo.sampler.formats``). Here the turns are those of the embedded user and the domain's scripted agent; put
-dialogues of your own simulator in their place. Name the file in a job as the ``path`` of one of its JSONL datasets, such as
-``dataset:jsonl/chatbot_arena_mirror``. ``mirrorbench run`` ends with 0 although every episode failed: look into its report.
+``mirrorbench_row`` in ``personaevo.sampler.formats``). Here the turns are those of the embedded user and the domain's scripted agent; use
+dialogues of your own simulator instead. Name the file in a job as the ``path`` of one of its JSONL datasets, such as
+``dataset:jsonl/chatbot_arena_mirror``. ``mirrorbench run`` exits with 0 even if every episode failed: check its report.
 
-MirrorBench's own proxies read ``metadata.persona``, a text. One that is directed reads ``metadata.directed`` too; register it before
+MirrorBench's own proxies read the text in ``metadata.persona``. A directed proxy also reads ``metadata.directed``; register it before
 MirrorBench runs:
 
     from mirrorbench.adapters.llm import LLM_ADAPTER_INFO, LLMAdapter
@@ -36,15 +36,17 @@ from personaevo.simulate.seeds import seed_of
 
 
 def mirrorbench_row(task: pe.Task, persona: SampledPersona, episode: Episode, taken: Counter[str]) -> dict[str, object]:
-    """One conversation; in its metadata the persona's text, and what a directed proxy needs."""
+    """One conversation; its metadata has the persona's text, and the data for a directed proxy."""
     row = formats.mirrorbench_row(persona, task, episode.turns, taken)
     directed = {"dials": persona.dials, "task": task.model_dump(), "seed": episode.item.seed, "domain": persona.domain}
     return {**row, "metadata": {**row["metadata"], "behaviors": persona.behaviors, "directed": directed}}
 
 
 class DirectedSession:
-    """A session of MirrorBench's proxy whose system prompt ends with a stage direction for the turn. One session plays many conversations,
-    and MirrorBench sets the number of turns: the director goes through the conversation so far anew each time."""
+    """A session of MirrorBench's proxy that appends a stage direction for the turn to the system prompt.
+
+    One session plays many conversations, and MirrorBench sets the number of turns, so the director replays the conversation each time.
+    """
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -53,17 +55,17 @@ class DirectedSession:
         return getattr(self.session, name)
 
     def generate(self, *, turn: Any, **options: Any) -> Any:
-        """The user's next turn, in what MirrorBench calls a result."""
+        """The user's next turn, as a MirrorBench result."""
         return self.session.generate(turn=with_direction(turn), **options)
 
     async def generate_async(self, *, turn: Any, **options: Any) -> Any:
-        """The same where MirrorBench runs many conversations at once."""
+        """The same for concurrent conversations."""
         return await self.session.generate_async(turn=with_direction(turn), **options)
 
 
 def with_direction(turn: Any) -> Any:
     """MirrorBench's turn (``chat_history`` of messages with role and content, ``metadata`` of the row), with the direction after its system
-    message. Unchanged where the row has no director, or the user has left."""
+    message. Unchanged if the row has no director, or the user has left."""
     made, (first, *history) = turn.metadata.get("directed"), turn.chat_history
     if made is None or first.role != "system":
         return turn
@@ -75,12 +77,12 @@ def with_direction(turn: Any) -> Any:
             director.said(message.content)
         heard = message.content
     direction = director.direction(heard)
-    told = "\n\n".join(part for part in (first.content, director.note, direction) if part)
-    return replace(turn, chat_history=[replace(first, content=told), *history])
+    prompt = "\n\n".join(part for part in (first.content, director.note, direction) if part)
+    return replace(turn, chat_history=[replace(first, content=prompt), *history])
 
 
 def dialogue_row(task: pe.Task, persona: SampledPersona, episode: Episode) -> dict[str, object]:
-    """The same as a ``Dialogue``, as ``--human`` and ``read_dialogues`` take it."""
+    """The same as a ``Dialogue``, for ``--human`` and ``read_dialogues``."""
     turns = [{"role": role, "content": text} for role, text in episode.turns]
     who = {"user_kind": "simulated", "user_id": f"{task.id}/{persona.id}"}
     return {"id": f"{task.id}/{persona.id}", "turns": turns, "task": task.id, "domain": task.domain, **who, "persona": persona.to_dict()}

@@ -1,19 +1,19 @@
-"""Personas in τ²-bench, in both ways that work in its text mode.
+"""Personas in τ²-bench's text mode, in two ways.
 
     python examples/tau2_personas.py tasks TASKS OUT [ARCHIVE] [-n 3]
-        Writes every task once for each of n personas, their text in the task's persona field. TASKS is a domain's tasks.json (airline,
-        retail, telecom, mock), or its folder with a file for each task (banking_knowledge/tasks); OUT is of the same kind. The ids say
-        who: "7@PERSONA", also in the split file beside OUT, where TASKS has one. Both take the place of the domain's own in a copy of
+        Writes every task once for each of n personas, with their text in the task's persona field. TASKS is a domain's tasks.json (airline,
+        retail, telecom, mock), or its folder with one file per task (banking_knowledge/tasks); OUT is of the same kind. The ids name
+        the persona: "7@PERSONA", also in the split file in OUT's folder if TASKS has one. Both replace the domain's own in a copy of
         τ²'s data folder (TAU2_DATA_DIR).
 
     python examples/tau2_personas.py run [ARCHIVE] [-n 3] [--text-only] -- --domain retail --agent-llm … --user-llm …
-        Registers a user class for each of n personas, and runs τ² with each: what follows "--" goes to ``tau2 run`` in this process, with
-        --user and a --save-to of its own ("personaevo-persona-…-DOMAIN"). The user's model gets a stage direction with each message of
-        the agent, and the user leaves when the director says so; with --text-only it gets the persona's text alone. Needs τ²-bench,
-        installed from its repository. Ends with 1 if no simulation went through.
+        Registers a user class for each of n personas, and runs τ² with each: the options after "--" go to ``tau2 run`` in this process,
+        with --user and a --save-to for each ("personaevo-persona-…-DOMAIN"). The user's model gets a stage direction with each message
+        of the agent, and the user leaves when the director says so; with --text-only it gets the persona's text alone. Needs τ²-bench,
+        installed from its repository. Exits with 1 if no simulation succeeded.
 
     python examples/tau2_personas.py read RESULTS …
-        What came of it, from files or folders: the fingerprints of the users' side, the mean of each persona's.
+        Reads results from files or folders: the fingerprints of the users' side, averaged for each persona.
 """
 
 import argparse
@@ -34,11 +34,11 @@ SET_HERE = ("--user", "--save-to")
 FAILED = ("infrastructure_error", "unexpected_error", "agent_error", "user_error")
 
 
-def told(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-# --- injection 1: the task's persona field, which takes text
+# --- way 1: the task's persona field, with text
 
 
 def write_tasks(source: Path, out: Path, archive: str, n: int) -> None:
@@ -57,7 +57,7 @@ def write_tasks(source: Path, out: Path, archive: str, n: int) -> None:
         for number, task in enumerate(tasks, start=1):
             made += [with_persona(rows[task.id], persona) for persona in sampler.sample(task, n=n, seed=1)]
             if number % 10 == 0 or number == len(tasks):
-                told(f"{number}/{len(tasks)} tasks")
+                log(f"{number}/{len(tasks)} tasks")
     if apart:
         out.mkdir(exist_ok=True)
         for row in made:  # τ² reads task_*.json
@@ -70,7 +70,7 @@ def write_tasks(source: Path, out: Path, archive: str, n: int) -> None:
 
 
 def write_split(source: Path, out: Path, ids: Sequence[str]) -> None:
-    """The split of the new ids, under the name by which τ² looks for it."""
+    """The split of the new ids, under the name that τ² expects."""
     near = (source.with_name(f"split_{source.stem}.json"), source.with_name("split_tasks.json"))
     splits = next((file for file in near if file.exists()), None)
     if splits is not None:
@@ -79,11 +79,11 @@ def write_split(source: Path, out: Path, ids: Sequence[str]) -> None:
         out.with_name(f"split_{out.stem}.json").write_text(json.dumps(ours, indent=2), "utf-8")
 
 
-# --- injection 2: a registered user class, which takes directions too
+# --- way 2: a registered user class, with directions
 
 
 def checked(options: Sequence[str]) -> str:
-    """The domain that the options for τ² name; what cannot work is said before anything is sampled or paid for."""
+    """The domain in the options for τ²; invalid options are reported before anything is sampled or paid for."""
     plain = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     plain.add_argument("--domain", "-d")
     plain.add_argument("--workers", type=int, default=0)
@@ -103,7 +103,7 @@ def checked(options: Sequence[str]) -> str:
 
 
 def run(archive: str, n: int, options: Sequence[str], *, directed: bool) -> None:
-    """Names are registered before τ²'s command line looks for them, and each run is saved apart."""
+    """Register all users before τ²'s command line looks for them, and save each run separately."""
     domain = checked(options)
     personas = pe.PersonaSampler(archive).sample(n=n, seed=1)
     names = [register_user(persona, directed=directed) for persona in personas]
@@ -111,7 +111,7 @@ def run(archive: str, n: int, options: Sequence[str], *, directed: bool) -> None
     reasons: Counter[str] = Counter()
     for number, (name, persona) in enumerate(zip(names, personas, strict=True), start=1):
         place = f"personaevo-{name}-{domain}"
-        told(f"{number}/{n} {name}: {persona.description}")
+        log(f"{number}/{n} {name}: {persona.description}")
         sys.argv = ["tau2", "run", *options, "--user", name, "--save-to", place]
         main()
         saved = saved_at(place)
@@ -124,7 +124,7 @@ def run(archive: str, n: int, options: Sequence[str], *, directed: bool) -> None
 
 
 def saved_at(place: str) -> Path | None:
-    """Where τ² saved a run: in a folder of its own, or, before version 1, as a file."""
+    """The file where τ² saved a run: in a folder of its own, or, before version 1, as a file."""
     try:
         folder = Path(import_module("tau2.utils.utils").DATA_DIR) / "simulations"
     except (ImportError, AttributeError):
@@ -138,11 +138,11 @@ def ended(simulation: dict[str, object]) -> str:
     return reason if reason in FAILED else "" if simulation.get("messages") else "no messages"
 
 
-# --- what came of it
+# --- results
 
 
 def read(results: Sequence[Path]) -> None:
-    """Dialogues without τ²'s stop markers, and how each persona behaved in them."""
+    """Read dialogues, without τ²'s stop markers, and print each persona's fingerprint."""
     by_persona, problems = defaultdict(list), []
     for run in (source.path for source in sources(results)):
         try:
@@ -150,7 +150,7 @@ def read(results: Sequence[Path]) -> None:
         except pe.PersonaevoError as error:
             problems.append(str(error))
             continue
-        name = (run.parent if run.name == "results.json" else run).name.removesuffix(".json")  # says which registered user played
+        name = (run.parent if run.name == "results.json" else run).name.removesuffix(".json")  # names the registered user
         for dialogue in dialogues:
             by_persona[ids_of(dialogue.task or "")[1] or name].append(dialogue)
     for persona, dialogues in sorted(by_persona.items()):
@@ -159,13 +159,13 @@ def read(results: Sequence[Path]) -> None:
         means = zip(found.names, found.values.mean(axis=0), strict=True) if spoken else ()
         print(f"{persona}: {len(spoken)} of {len(dialogues)} dialogues; {', '.join(f'{name} {value:.2f}' for name, value in means)}")
     for problem in problems:
-        told(f"left out: {problem}")
+        log(f"left out: {problem}")
     if not by_persona:
         raise pe.PersonaevoError("no dialogues to read: expected results of τ²-bench in text mode")
 
 
 if __name__ == "__main__":
-    warnings.showwarning = lambda message, *_: told(f"Warning: {message}")
+    warnings.showwarning = lambda message, *_: log(f"Warning: {message}")
     split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     parser = argparse.ArgumentParser(description="Personas in tau2-bench.")
     ways = parser.add_subparsers(dest="way", required=True)

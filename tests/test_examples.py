@@ -85,7 +85,7 @@ def test_refine_person(tmp_path: Path) -> None:
     items = [{"id": item.id, "turns": [turn.model_dump() for turn in item.turns]} for item in someone.items]  # type: ignore[union-attr]
     (tmp_path / "kim.json").write_text(json.dumps({"person": "kim", "items": items}), encoding="utf-8")
     said = example("refine_person", tmp_path / "kim.json")
-    assert "updates kept; distance on behavior that was held out: " in said
+    assert "updates kept; score on held-out behavior: " in said
     assert "You call a charity because of a letter it sent you.\n\nManner: " in said
 
 

@@ -1,4 +1,4 @@
-"""Fuzzing the settings: any TOML file, any values from Python and any words on the command line are settings or one line."""
+"""Fuzzing the settings: any TOML file, Python values or command-line words are valid settings or give a one-line error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILE = Path(FOLDER.name) / "settings.toml"
 
 
 def attempt(data: bytes) -> None:
-    """Any bytes: as a file, and as the words of a command line that names it."""
+    """Any bytes, as a file, and as the words of a command line that names it."""
     FILE.write_bytes(data)
     try:
         _is_sound(make_config(config.read_config(FILE)))

@@ -1,8 +1,8 @@
-"""Fuzzing what reads and edits programs: any text is refused or read; edits change what they mean to; the normal form does the same.
+"""Fuzzing the code that reads and edits programs.
 
-Any text is also taken for a model's reply: it changes a program as it says, or is refused in one line.
-
-Generated programs are also run, as they are and normalized, and must do the same: they call ``emit``, a name that they do not bind.
+Any text is refused or read; edits change exactly their target; the normal form behaves like the program. Any text is also used as a model's
+reply: it edits a program as specified, or is refused in one line. Generated programs are also run, as they are and normalized, and must
+behave the same: they call ``emit``, a name that they do not bind.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def attempt(data: bytes) -> None:
 
 
 def _replies(text: str) -> None:
-    """As a reply, as a program that a reply edits, and both."""
+    """As a reply, as the program that a reply edits, and both."""
     for program in (SHORT, text):
         edited = _refused_or(patch.apply, program, text)
         assert edited is None or (edited != program and len(edited.encode(errors="surrogatepass")) <= source.MAX_BYTES), edited
@@ -60,7 +60,7 @@ def _replies(text: str) -> None:
 
 
 def _edits(lines: list[str], begin: int, end: int) -> None:
-    """Some lines get another one after them: there and nowhere else, or they are refused."""
+    """Some lines get another line after them: exactly there, or the edit is refused."""
     search = "".join(f"{line}\n" for line in "".join(lines[begin:end]).splitlines())
     edited = _refused_or(patch.apply, "".join(lines), f"<<<<<<< SEARCH\n{search}=======\n{search}# new\n>>>>>>> REPLACE\n")
     before = [line.splitlines()[0] for line in lines]
@@ -100,7 +100,7 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> set[str]:
 
 
 def _rest_stays(text: str, edited: str, node: ast.expr) -> None:
-    """What is before and after the old value is still there, and nothing else but the new one."""
+    """The text before and after the old value is unchanged, and the rest is the new value."""
     segment = ast.get_source_segment(text, node)
     assert segment is not None
     places = [match.start() for match in re.finditer(re.escape(segment), text)] or [0]
@@ -120,7 +120,7 @@ def _replaces_function(text: str, tree: ast.Module) -> None:
 
 
 class Reply(str):
-    """A reply of a model, and no program."""
+    """A reply of a model, rather than a program."""
 
 
 # --- generated programs
@@ -181,7 +181,7 @@ END = "".join(f"try:\n    emit({name})\n    emit({name}())\nexcept Exception:\n 
 
 
 def _whole(start: str, lines: list[str], guarded: bool) -> str:
-    """The lines, and what became of the variables; ``guarded``: also if one of the lines raises."""
+    """The lines, followed by output of the variables; ``guarded``: also if one of the lines raises."""
     indented = ["try:", *("    " + line for line in lines), "except Exception:", "    emit('raised')"]
     return start + "\n".join(indented if guarded else lines) + "\n" + END
 
@@ -216,7 +216,7 @@ def check(text: str) -> None:
 
 
 def _behavior(text: str) -> tuple[list[str], str]:
-    """What a program says, and how it ends. Names that differ are no difference."""
+    """A program's output, and how it ends. Different names count as equal."""
     said: list[str] = []
 
     def emit(value: object) -> object:

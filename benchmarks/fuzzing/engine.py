@@ -1,7 +1,7 @@
-"""The fuzzer: one target, cases made by hypothesis and by mutation, and what became of them.
+"""The fuzzer: one target, cases made by hypothesis and by mutation, and the results.
 
-A finding is a case whose check raises: the project's own errors are values to a target, so whatever comes out of it is a defect. So is a
-case that takes more than five seconds of processor time. Mutation keeps inputs that reach lines not reached before and mutates those too.
+A finding is a case whose check raises (the target handles the project's own errors as values), or that takes over five seconds of
+processor time. Mutation keeps inputs that reach new lines and mutates those too.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SHRINKING = 300
 
 @dataclass(frozen=True)
 class Target:
-    """What is fuzzed.
+    """A fuzzing target.
 
-    ``attempt`` is given any bytes, mutated from ``corpus`` with ``words`` thrown in; ``check`` what ``cases`` makes. Both raise if
-    something is wrong. The lines of ``modules`` are counted and guide the mutation. A mutated input has up to ``longest`` bytes.
+    ``attempt`` takes any bytes, mutated from ``corpus`` with ``words`` inserted; ``check`` takes values from ``cases``. Both raise if
+    something is wrong. The lines of ``modules`` are counted and guide the mutation. A mutated input has at most ``longest`` bytes.
     """
 
     modules: Sequence[ModuleType]
@@ -48,18 +48,18 @@ class Target:
 
 @dataclass(frozen=True)
 class Finding:
-    """A case that went wrong, made as short as it could be, and how."""
+    """A failing case, reduced, and its failure."""
 
     case: object
     trace: str
 
 
 class HangError(BaseException):
-    """A case takes too long. No ``Exception``: the code under test must not catch it."""
+    """A case takes too long. Not an ``Exception``, so that the code under test does not catch it."""
 
 
 class Lines:
-    """The lines inside functions of some modules, and those that ran while this was entered."""
+    """The lines inside functions of some modules, and those that ran while this context was active."""
 
     def __init__(self, modules: Sequence[ModuleType]) -> None:
         files = [str(module.__file__) for module in modules]
@@ -69,7 +69,8 @@ class Lines:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """No garbage collection: hypothesis has a callback there, and CPython 3.11 crashes if that is traced at the recursion limit."""
+        """Disables garbage collection: hypothesis has a callback there, and CPython 3.11 crashes if that is traced at the recursion
+        limit."""
         before = sys.gettrace()
         gc.disable()
         sys.settrace(self._called)
@@ -89,25 +90,25 @@ class Lines:
 
 
 class Fuzzer:
-    """One target being fuzzed. Equal seeds and calls make equal cases."""
+    """The fuzzing of one target. Equal seeds and calls make equal cases."""
 
     def __init__(self, target: Target, seed: int, note: Callable[[object], None] = lambda case: None) -> None:
         self.target, self.seed = target, seed
         self.lines = Lines(target.modules)
         self.cases = 0
         self.findings: dict[str, Finding] = {}
-        self._note = note  # is told every case before it is tried: it may be the last one
+        self._note = note  # called with every case before it is tried, in case it ends the process
         self._rng = random.Random(seed)
         self._corpus, self._fresh = list(target.corpus), list(target.corpus)
         self._last: object = None
 
     @property
     def reached(self) -> int:
-        """How many of ``lines.all`` ran."""
+        """Number of lines of ``lines.all`` that ran."""
         return len(self.lines.seen & self.lines.all)
 
     def structured(self, examples: int) -> None:
-        """Cases made by hypothesis, which shrinks what fails."""
+        """Cases made by hypothesis, which reduces failures."""
         self.seed += 1
 
         @seeded(self.seed)
@@ -125,7 +126,7 @@ class Fuzzer:
             self._found(error, self._last)
 
     def mutated(self, cases: int) -> None:
-        """The corpus, once, and cases made from it; it grows by those that reach something new."""
+        """The corpus, once, and mutated cases; those that reach new lines are added to it."""
         fresh, self._fresh = self._fresh, []
         for case in chain(fresh, (self._mutant() for _ in range(cases))):
             before = len(self.lines.seen)
@@ -143,7 +144,7 @@ class Fuzzer:
         try:
             with self.lines.watched():
                 _within(check, case)
-        except HangError:  # watching is slow: what counts is the time without it
+        except HangError:  # tracing is slow: measured again without it
             _within(check, case)
 
     def _found(self, error: BaseException, case: object) -> None:
@@ -183,7 +184,7 @@ class Fuzzer:
 
 
 def shown(case: object) -> str:
-    """``repr``, of long integers too."""
+    """``repr``, also for very long integers."""
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -231,7 +232,7 @@ _MUTATIONS = (_flip, _cut, _repeat, _insert, _insert, _replace, _splice)
 
 
 def _places(code: CodeType) -> Iterator[tuple[str, int]]:
-    if code.co_flags & CO_OPTIMIZED:  # a function, and no module or class body, which ran at import
+    if code.co_flags & CO_OPTIMIZED:  # a function; module and class bodies ran at import
         yield from ((code.co_filename, line) for _, _, line in code.co_lines() if line and line != code.co_firstlineno)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -239,7 +240,7 @@ def _places(code: CodeType) -> Iterator[tuple[str, int]]:
 
 
 def _kind(error: BaseException) -> str:
-    """Findings are told apart by the type and the last place in the code under test or the target."""
+    """Findings are distinguished by the type and the innermost place in the code under test or the target."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "personaevo" in frame.filename or "fuzzing" in frame.filename]
     last = frames[-1] if frames else None
     return f"{type(error).__name__} {Path(last.filename).name}:{last.lineno}" if last else type(error).__name__
@@ -249,7 +250,7 @@ def _within(check: Callable[[Any], object], case: object) -> None:
     timers = ((signal.ITIMER_PROF, signal.SIGPROF, CASE_SECONDS), (signal.ITIMER_REAL, signal.SIGALRM, WAITING_SECONDS))
     for timer, number, seconds in timers:
         signal.signal(number, _hang)
-        signal.setitimer(timer, seconds, 1.0)  # again: in a destructor, say, the exception would be lost
+        signal.setitimer(timer, seconds, 1.0)  # repeated, as an exception inside a destructor is lost
     try:
         check(case)
     finally:

@@ -1,6 +1,6 @@
-"""Fuzzing the parent's side of the sandbox: whatever both children write, every call gets a result, and frames are read as they are.
+"""Fuzzing the parent's side of the sandbox: whatever both children write, every call gets a result, and frames are read unchanged.
 
-The children are pairs of connected sockets: one end is the parent's, the other writes a prepared stream, cut into pieces anywhere. In a
+The children are pairs of connected sockets: one end is the parent's, the other writes a prepared stream, cut at arbitrary places. In a
 stream TOKEN stands for the token of the run, which a hostile program can find in its own memory.
 """
 
@@ -23,16 +23,16 @@ from personaevo.records import Message, Reply, RunResult
 
 TOKEN = b"@the token here@"
 NEXT = b"|the other child|"
-SILENT = b"|silent|"  # at the end of a stream: the child goes on living and writes nothing
+SILENT = b"|silent|"  # at the end of a stream: the child stays alive and writes nothing more
 MOST_MB = 0.01
-SHORT, LONG = 0.02, 4.0  # seconds until a silent child is given up, and longer than any other takes
+SHORT, LONG = 0.02, 4.0  # timeouts in seconds for a silent child, and for all others
 LATE = f"time limit of {SHORT:g} s"
 CALLS = (Call({"goal": "book"}, 1, 0), Call({"goal": "book"}, 2, 1))
 TABLE = DialTable({"words_per_turn": (1.0, 60.0)})
 
 
 class Pieces(socket.socket):
-    """The parent's end: what the child would write is written when the parent reads, a piece at a time."""
+    """The parent's end: the child's stream is written when the parent reads, a piece at a time."""
 
     def __init__(self, stream: bytes) -> None:
         ours, self.peer = socket.socketpair()
@@ -42,7 +42,7 @@ class Pieces(socket.socket):
         self.known = False
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """What the parent gets."""
+        """Bytes for the parent."""
         if not self.known:  # the request came with the token
             self.known = True
             self.stream = self.stream.removesuffix(SILENT).replace(TOKEN, _token(self.peer.recv(1 << 16)))
@@ -61,7 +61,7 @@ class Pieces(socket.socket):
 
 
 def _silent(stream: bytes) -> bool:
-    return stream.startswith(b"!") and stream.endswith(SILENT)  # before the first byte it is the trusted part of the child that speaks
+    return stream.startswith(b"!") and stream.endswith(SILENT)  # before the first byte, the trusted part of the child writes
 
 
 def _token(request: bytes) -> bytes:
@@ -89,7 +89,7 @@ class Children:
 
 
 class Faked(Sandbox):
-    """The parent's side alone."""
+    """The parent's side with faked children."""
 
     streams: Sequence[bytes] = ()
 
@@ -98,14 +98,14 @@ class Faked(Sandbox):
 
 
 class Echo:
-    """A model."""
+    """A model that echoes."""
 
     def reply(self, messages: Sequence[Message], *, schema: Any = None, sample: int = 0) -> Reply:
         return Reply(text=f"{sample} {messages[-1].content}")
 
 
 def frame(kind: bytes, body: bytes) -> bytes:
-    """As ``worker/run.py`` writes it."""
+    """A frame as ``worker/run.py`` writes it."""
     return struct.pack(">I", len(TOKEN) + 1 + len(body)) + TOKEN + kind + body
 
 
@@ -123,13 +123,13 @@ def attempt(data: bytes) -> None:
 
 
 def _is_reason(result: RunResult) -> bool:
-    """The program's failures are told in one line; what the trusted part of a child says is not checked."""
+    """Failures of a program have a one-line reason; those of the trusted part of a child are not checked."""
     text = result.reason or ""
     return text.isprintable() and 0 < len(text) < 5_000 if result.fault == "program" else bool(text)
 
 
 def _read(stream: bytes) -> None:
-    """The channel reads the frames that are there, in order, and stops where and why it should."""
+    """The channel reads all frames in order, and stops at the right place for the right reason."""
     with Channel(Pieces(stream), SHORT if _silent(stream) else LONG, int(MOST_MB * 1e6)) as reader:
         found: list[object] = []
         try:
@@ -148,7 +148,7 @@ def _read(stream: bytes) -> None:
 
 
 def _frames(stream: bytes, token: bytes) -> Iterator[tuple[bytes, bytes] | str]:
-    """What a stream says, read by other means than the code under test."""
+    """The frames of a stream, read by an independent implementation."""
     silent, rest = _silent(stream), stream.removesuffix(SILENT).replace(TOKEN, token)
     if rest[:1] != b"!":
         yield "not ready"
@@ -195,7 +195,7 @@ def streams(drawn: tuple[bytes, bytes]) -> None:
 
 
 def check_good() -> None:
-    """The harness itself: children that behave give personas, and a question is answered only where there is a model."""
+    """A check of the harness: well-behaved children give personas, and a question is answered only if there is a model."""
     with Faked(TABLE, tier="weak", output_mb=MOST_MB) as box:
         box.streams = (GOOD, AGAIN)
         results = {bool(model): all(result.ok for result in box.run_many("x = 1", CALLS, model)) for model in (None, Echo())}

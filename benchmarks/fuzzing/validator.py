@@ -1,4 +1,4 @@
-"""Fuzzing what stands between a program's JSON and personas: anything is refused in one line or is a population as promised."""
+"""Fuzzing the validation of a program's JSON: anything is refused in one line or is a valid population."""
 
 from __future__ import annotations
 

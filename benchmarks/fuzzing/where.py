@@ -1,4 +1,4 @@
-"""Fuzzing the ``where`` parser: any text is read or refused; what the grammar makes is read and means what it should."""
+"""Fuzzing the ``where`` parser: any text is read or refused; generated expressions are read with the right meaning."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from personaevo.errors import ConfigError
 KINDS = {"x": float, "words_per_turn": float, "cell": int, "name": str, "größe": float, "inner": float, "not_set": float, "t": str}
 SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne}
 Values = dict[str, Any]
-# Kleene's logic in numbers, another way than that of the code under test: 0 is false, 1/2 unknown, 1 true; "and" is min, "or" is max.
+# An independent implementation of Kleene's logic in numbers: 0 is false, 1/2 unknown, 1 true; "and" is min, "or" is max.
 Meaning = Callable[[Values], float]
 Part = tuple[list[str], Meaning]
 
@@ -119,7 +119,7 @@ SPACES = st.lists(st.sampled_from([" ", " ", "\t", " \n ", "\u3000"]), min_size=
 
 
 def check(case: tuple[Part, list[Values], list[str]]) -> None:
-    """What the grammar makes."""
+    """Generated expressions."""
     (tokens, meaning), cases, spaces = case
     text = "".join(token + spaces[place % len(spaces)] for place, token in enumerate(tokens))
     if len(text) > where.LONGEST:

@@ -2,7 +2,7 @@
 
     PYTHON run_openevolve.py SERVER CANDIDATES IN_FLIGHT PROGRAM
 
-The evaluation returns at once. Prints the seconds of the run without imports, and how many programs it made.
+The evaluation returns at once. Prints the seconds of the run without imports, and the number of programs.
 """
 
 from __future__ import annotations

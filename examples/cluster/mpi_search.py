@@ -1,9 +1,9 @@
-"""One search on the ranks of an MPI job: rank 0 breeds, scores and keeps the archive, all others play dialogues.
+"""One search on the ranks of an MPI job: rank 0 breeds, scores and writes the archive, all others play dialogues.
 
     mpiexec -n 65 python -m mpi4py.futures examples/cluster/mpi_search.py service.duckdb --candidates 5000 --lag 128
 
-Every rank needs this version of personaevo and a sandbox that holds there; only rank 0 needs files. A lag of twice the ranks keeps them
-busy. MPI ends the whole job when a rank dies: start it again with ``--resume``, and it ends as if nothing had happened.
+Every rank needs this version of personaevo and a working sandbox; only rank 0 needs files. A lag of twice the ranks keeps them busy. MPI
+ends the whole job when a rank dies: start it again with ``--resume``, and the result is the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import personaevo as pe
 
 
 def searched(config: pe.SearchConfig, executor: Executor) -> str:
-    """What a search on the executor found, in a line."""
+    """The result of a search on the executor, in one line."""
     result = pe.search(config, executor=executor)
     return f"{result.candidates} candidates, {result.episodes} dialogues in {result.archive}, digest {result.digest}"
 

@@ -5,7 +5,7 @@
 #   job=$(sbatch --parsable examples/cluster/slurm_seeds.sh runs --domain service --candidates 2000)
 #   sbatch --dependency=afterok:$job examples/cluster/slurm_merge.sh runs all.duckdb
 #
-# Puts the searches of FOLDER into one new archive, and shows them.
+# Merges the searches in FOLDER into a new archive and prints its summary.
 
 set -eu
 folder=$1 merged=$2

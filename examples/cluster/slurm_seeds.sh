@@ -3,12 +3,12 @@
 #SBATCH --array=1-20                # one search for each seed
 #SBATCH --cpus-per-task=16
 #SBATCH --time=04:00:00
-#SBATCH --requeue                   # one that is preempted goes on where it was
+#SBATCH --requeue                   # a preempted task resumes
 #SBATCH --output=seed_%a.log
 #
 #   sbatch examples/cluster/slurm_seeds.sh runs --domain service --candidates 2000
 #
-# Each task of the array searches with its own seed into FOLDER/seed_N.duckdb. Then merge: see slurm_merge.sh.
+# Each task of the array runs a search with its own seed into FOLDER/seed_N.duckdb. Then merge: see slurm_merge.sh.
 
 set -eu
 folder=$1

@@ -1,7 +1,7 @@
-"""An agent of one's own in a search: ``python examples/own_parts/agents.py [ARCHIVE]``.
+"""Your own agent in a search: ``python examples/own_parts/agents.py [ARCHIVE]``.
 
-Any object with an ``id`` and ``start(task, seed)`` will do; what it starts answers one dialogue. (A function of the messages will do as
-well, where an agent remembers nothing.) This one asks for everything at once, and loses patience.
+Any object with an ``id`` and ``start(task, seed)`` works; ``start`` returns an agent for one dialogue. (A stateless agent may be a function
+of the messages.) This one asks for all facts at once and ends early.
 """
 
 import sys
@@ -25,7 +25,7 @@ class Hasty:
 
 
 class HastyAgents:
-    """Starts an agent for each dialogue."""
+    """Starts one agent per dialogue."""
 
     id = "hasty agents 1"
 

@@ -1,7 +1,7 @@
-"""A search whose dialogues are played elsewhere: ``python examples/own_parts/ask_and_tell.py [ARCHIVE]``.
+"""A search with dialogues played elsewhere: ``python examples/own_parts/ask_and_tell.py [ARCHIVE]``.
 
-The search asks for dialogues, and is told how they went. Here they are played in a subprocess that reads tasks and dials as JSON lines and
-writes the turns; in its place may stand a queue, a cluster, or a simulator's own runner.
+The search requests dialogues (ask) and receives their turns (tell). Here they are played in a subprocess that reads tasks and dials as JSON
+lines and writes the turns; a queue, a cluster, or a simulator's own runner works the same way.
 """
 
 import json

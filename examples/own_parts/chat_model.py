@@ -1,7 +1,7 @@
-"""A chat model of one's own in a search: ``python examples/own_parts/chat_model.py [ARCHIVE]``.
+"""Your own chat model in a search: ``python examples/own_parts/chat_model.py [ARCHIVE]``.
 
-Any object with ``reply(messages, schema=None, sample=0)`` will do; it returns text (or a Reply, which counts tokens). Answers are kept in
-the archive by its ``id``. This one plays the users: it says what it is told to say, in lower case.
+Any object with ``reply(messages, schema=None, sample=0)`` works; it returns text (or a Reply, which counts tokens). Answers are stored
+in the archive by its ``id``. This one plays the users: it repeats its stage direction in lower case.
 """
 
 import sys
@@ -10,7 +10,7 @@ import personaevo as pe
 
 
 class Echo:
-    """Says again what the last message holds."""
+    """Repeats the last line of the last message."""
 
     id = "echo-1"
 

@@ -1,7 +1,7 @@
-"""Descriptors of one's own in a search: ``python examples/own_parts/descriptors.py [ARCHIVE]``.
+"""Your own descriptors in a search: ``python examples/own_parts/descriptors.py [ARCHIVE]``.
 
-They are what the cells of the archive are made of, in place of all nineteen behaviors. Any object with an ``id``, ``names`` and
-``measure(values)`` will do. Here cells differ in how much users say, and in how much they resist.
+Descriptors define the cells of the archive, in place of all nineteen behaviors. Any object with an ``id``, ``names`` and
+``measure(values)`` works. Here cells differ in how much users say, and in how much they resist.
 """
 
 import sys

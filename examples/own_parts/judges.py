@@ -1,7 +1,7 @@
-"""A judge of one's own in a search: ``python examples/own_parts/judges.py [ARCHIVE]``.
+"""Your own judge in a search: ``python examples/own_parts/judges.py [ARCHIVE]``.
 
-Any object with an ``id`` and ``train(values, people, weights, seed)`` will do; what it trains has ``score(values)``, numbers from 0 to 1.
-It is cross-fitted and calibrated as our forest is. This one is a logistic regression.
+Any object with an ``id`` and ``train(values, people, weights, seed)`` works; the trained object has ``score(values)``, numbers from 0 to 1.
+It is cross-fitted and calibrated like the built-in forest. This one is a logistic regression.
 """
 
 import sys
@@ -15,13 +15,13 @@ import personaevo as pe
 
 
 class Trained:
-    """A judge that was trained."""
+    """A trained judge."""
 
     def __init__(self, model: object) -> None:
         self.model = model
 
     def score(self, values: np.ndarray) -> np.ndarray:
-        """How much each row looks like people's, 0 to 1."""
+        """How human-like each row is, 0 to 1."""
         return self.model.predict_proba(values)[:, 1]
 
 

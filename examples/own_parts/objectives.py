@@ -1,7 +1,7 @@
-"""An objective of one's own in a search: ``python examples/own_parts/objectives.py [ARCHIVE]``.
+"""Your own objective in a search: ``python examples/own_parts/objectives.py [ARCHIVE]``.
 
-It is a statistic of the dialogues that a program's users had. ``role`` says whether it steers the search, holds a floor, or stands beside,
-as this one does: how many turns a user takes.
+An objective is a statistic of the dialogues of a program's users. Its ``role`` says whether it steers the search, is a lower bound, or is
+only reported, like this one: the number of the user's turns.
 """
 
 import sys
@@ -12,7 +12,7 @@ import personaevo as pe
 
 
 def turns(played, scorer) -> np.ndarray:
-    """The mean number of the user's turns, under each weighting of the ``generate`` calls."""
+    """The mean number of the user's turns, for each weighting of the ``generate`` calls."""
     return played.means(np.array([sum(role == "user" for role, _ in one.turns) for one in played.episodes], dtype=float))
 
 

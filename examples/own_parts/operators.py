@@ -1,7 +1,7 @@
-"""An operator of one's own in a search: ``python examples/own_parts/operators.py [ARCHIVE]``.
+"""Your own operator in a search: ``python examples/own_parts/operators.py [ARCHIVE]``.
 
-Any function of the parents and a generator of random numbers will do; it returns the source of a child, or None where it does not apply.
-This one makes one number of the program's AXES a tenth larger or smaller.
+Any function of the parents and a random number generator works; it returns the source of a child, or None if it does not apply. This one
+makes one number of the program's AXES a tenth larger or smaller.
 """
 
 import random
@@ -26,7 +26,7 @@ if __name__ == "__main__":
         archive=sys.argv[1] if len(sys.argv) > 1 else None, candidates=12, task_count=4, personas=2, test_tasks=4, test_personas=2,
         control_dialogues=40, people_draws=2,
     )  # fmt: skip
-    result = pe.search(settings, operators={"nudge": (nudge, 20.0)})    # with its weight beside ours
+    result = pe.search(settings, operators={"nudge": (nudge, 20.0)})    # with its weight, added to the built-in ones
     with pe.Archive.read(result.archive) as archive:
         print([one.candidate.operator for one in archive.commits(1)])
     print(result.archive, result.digest)

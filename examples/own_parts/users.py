@@ -1,7 +1,7 @@
-"""A user simulator of one's own in a search: ``python examples/own_parts/users.py [ARCHIVE]``.
+"""Your own user simulator in a search: ``python examples/own_parts/users.py [ARCHIVE]``.
 
-Any object with an ``id`` and ``start(task, persona, seed)`` will do; what it starts has one method. This one says the goal, then what it is
-asked for, and is as wordy as the persona's dial says.
+Any object with an ``id`` and ``start(task, persona, seed)`` works; ``start`` returns an object with one method. This one states the goal,
+then answers questions, and is as wordy as the persona's dial says.
 """
 
 import random
@@ -32,7 +32,7 @@ class User:
 
 
 class Plain:
-    """Starts a user for each dialogue."""
+    """Starts one user per dialogue."""
 
     id = "plain users 1"
 

@@ -15,8 +15,8 @@ from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
     from personaevo.refine.behavior import Behavior
-    from personaevo.refine.person import Start
     from personaevo.refine.run import Refinement
+    from personaevo.refine.starts import Start
 
 NOTE = "Role-plays are those of the embedded engine; they say nothing about people played by language models."
 _COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
@@ -60,7 +60,7 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
     nothing. An update is accepted only if it improves by more than chance, either on behavior that it was not made from or on the estimate
     of the person. At the end the profile is scored on held-out behavior.
     """
-    from personaevo.refine.run import open_folder, write_profiles
+    from personaevo.refine.implicit import open_folder, write_profiles
 
     if out is not None:
         open_folder(out)  # report a folder that cannot be written before the work
@@ -124,8 +124,7 @@ def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavio
 
 
 def _start(context: click.Context, given: dict[str, Any]) -> Start:
-    from personaevo.refine.run import start_of
-    from personaevo.refine.starts import from_text, read
+    from personaevo.refine.starts import from_text, read_profile, start_of
 
     profile, text = given["profile"], given["text"]
     if profile is not None and text is not None:
@@ -136,7 +135,7 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
         if not text.strip():
             raise click.UsageError("--text: expected words, got none; to start from an empty profile give PROFILE nothing", context)
         return from_text(text)
-    return start_of(profile) if profile in _WORDS else read(profile)
+    return start_of(profile) if profile in _WORDS else read_profile(profile)
 
 
 def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
@@ -174,7 +173,7 @@ def _as_object(done: Refinement) -> dict[str, Any]:
             "scores": {name: outcome.value for name, outcome in one.outcomes.items()},
             "leak": one.outcomes["refined"].leak if one.outcomes else None,
             "recognized": one.outcomes["refined"].recognized if one.outcomes else None,
-            "profile": None if one.profile is None else {"id": one.profile.id, **one.profile.told()},
+            "profile": None if one.profile is None else {"id": one.profile.id, **one.profile.to_dict()},
         }
         for one in done.results
     ]  # fmt: skip

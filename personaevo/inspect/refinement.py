@@ -12,8 +12,8 @@ from rich.text import Text
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
 from personaevo.inspect import layout
-from personaevo.refine.people import stored
-from personaevo.refine.result import PersonResult
+from personaevo.refine.implicit import stored
+from personaevo.refine.result import Outcome, PersonResult
 from personaevo.refine.versions import DIALS, Change, Version
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -51,7 +51,7 @@ def refined_object(results: Sequence[PersonResult]) -> dict[str, Any]:
             for number, version in enumerate(record["history"]["versions"]):
                 version["changes"] = [change.model_dump(mode="json") for change in one.history.changes(number)]
         if one.profile is not None:
-            record["profile"] = one.profile.told()
+            record["profile"] = one.profile.to_dict()
         people.append(record)
     return {"people": people}
 
@@ -100,7 +100,7 @@ def person_view(one: PersonResult) -> RenderableType:
         ("notes", layout.lines("\n".join(one.notes) or "none")),
     ])  # fmt: skip
     versions = [_version(version, one.history.changes(number)) for number, version in enumerate(one.history.versions)]
-    profile = layout.lines("\n".join(part for part in (one.profile.said(), one.profile.dial_text()) if part) or "(nothing)")
+    profile = layout.lines("\n".join(part for part in (one.profile.annotated_text(), one.profile.dial_text()) if part) or "(nothing)")
     return layout.page([
         layout.section(title, facts), layout.section(f"{one.measure}, and leak score", _outcomes(one)),
         *versions, layout.section(f"refined profile {one.profile.id}", profile),

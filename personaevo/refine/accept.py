@@ -1,5 +1,8 @@
-"""Whether a candidate takes the place of the current profile: only if it is nearer to behavior that it was not made from, and by more than
-chance would bring: other role-plays of the two profiles, and other items of the same person."""
+"""Acceptance test of an update.
+
+A candidate replaces the current profile only if it is closer to behavior that it was not made from, by more than the variation between
+role-plays and between items of the person explains.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from personaevo.records import Floats
-from personaevo.refine.scoring import Sheet
+from personaevo.refine.scoring import ScoreSheet
 
-LEVEL = 0.9  # of drawings take less from a gain than what it must exceed
+LEVEL = 0.9  # quantile of the bootstrap that a gain must exceed
 _DRAWS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one profile scored: on the items that decide, and on ``others``, each of which is what as many other items of the same person
-    may be (None where nothing says what these are like: then the items that decide are drawn anew)."""
+    """Scores of one profile on the deciding items, and on ``others``: simulated groups of as many other items of the same person (None
+    if these cannot be simulated; the deciding items are then resampled)."""
 
-    sheet: Sheet
-    others: Sheet | None = None
+    sheet: ScoreSheet
+    others: ScoreSheet | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``best`` is the index of the best candidate (None if none has a score), ``gain`` its gain over the current profile, ``noise`` what
-    it had to exceed; ``accepted`` tells whether it did."""
+    """The decision on some candidates.
+
+    Attributes:
+        best: index of the best candidate (None if none has a score).
+        gain: its gain over the current profile.
+        noise: the bound that the gain had to exceed.
+        accepted: whether it did.
+    """
 
     best: int | None
     gain: float | None
@@ -35,39 +44,41 @@ class Decision:
     accepted: bool
 
     def reason(self, part: str) -> str:
-        """What was found of the best candidate on that part of the person's behavior."""
+        """The decision in words; ``part`` names the items that decided."""
         if self.gain is None:
             return f"nothing could be measured on {part}"
         how = "more than" if self.accepted else "not more than"
         return f"gain on {part} {self.gain:.3f}, {how} {self.noise:.3f} that other items and role-plays may bring"
 
 
-def gains(current: Sheet, candidate: Sheet) -> Floats:
-    """How much nearer the candidate is on each item that both have a score on; positive is better."""
+def gains(current: ScoreSheet, candidate: ScoreSheet) -> Floats:
+    """Gain of the candidate on each item that both have a score on; positive is better."""
     pairs = [(a, b) for a, b in zip(current.values(), candidate.values(), strict=True) if a is not None and b is not None]
     found = np.array([b - a for a, b in pairs])
     return found if current.higher else -found
 
 
-def gain(current: Sheet, candidate: Sheet) -> float | None:
-    """The mean of the gains; None without one. Role-plays have the same seeds."""
+def gain(current: ScoreSheet, candidate: ScoreSheet) -> float | None:
+    """Mean gain; None without one. Role-plays of both have the same seeds."""
     found = gains(current, candidate)
     return float(found.mean()) if len(found) else None
 
 
 def noise(current: Trial, candidate: Trial, seed: int) -> float:
-    """By how much the gain may be too high, in 90 % of cases at most: role-plays are drawn anew with replacement, the same ones for both,
-    and so are the items of the person."""
+    """Upper bound of the error of the gain in 90 % of bootstrap draws.
+
+    Role-plays are resampled with replacement, the same ones for both profiles, and so are the person's items.
+    """
     found = gains(current.sheet, candidate.sheet)
     if not len(found):
         return 0.0
     rng = np.random.default_rng(seed)
-    again = _of_role_plays(current.sheet, candidate.sheet, rng) + _of_items(current, candidate, found, rng)
-    return max(0.0, float(np.quantile(again, LEVEL)))
+    errors = _role_play_errors(current.sheet, candidate.sheet, rng) + _item_errors(current, candidate, found, rng)
+    return max(0.0, float(np.quantile(errors, LEVEL)))
 
 
-def _of_role_plays(current: Sheet, candidate: Sheet, rng: np.random.Generator) -> Floats:
-    """Deviations of the gain when role-plays are others."""
+def _role_play_errors(current: ScoreSheet, candidate: ScoreSheet, rng: np.random.Generator) -> Floats:
+    """Deviations of the gain under resampled role-plays."""
     size = max((len(row) for row in (*current.played, *candidate.played)), default=0)
     numbers = rng.random((_DRAWS, size))
     drawn = candidate.resampled(numbers) - current.resampled(numbers)
@@ -75,8 +86,8 @@ def _of_role_plays(current: Sheet, candidate: Sheet, rng: np.random.Generator) -
     return off
 
 
-def _of_items(current: Trial, candidate: Trial, found: Floats, rng: np.random.Generator) -> Floats:
-    """Deviations of the gain when the person's items are others."""
+def _item_errors(current: Trial, candidate: Trial, found: Floats, rng: np.random.Generator) -> Floats:
+    """Deviations of the gain under resampled items of the person."""
     if current.others is None or candidate.others is None:
         off: Floats = found[rng.integers(len(found), size=(_DRAWS, len(found)))].mean(axis=1) - found.mean()
         return off
@@ -85,7 +96,7 @@ def _of_items(current: Trial, candidate: Trial, found: Floats, rng: np.random.Ge
 
 
 def decide(current: Trial, candidates: Sequence[Trial], seed: int) -> Decision:
-    """Judges candidates that were played with the seeds of the current profile; of equal ones the first is the best."""
+    """Judge candidates that were played with the seeds of the current profile; the first of equal ones is the best."""
     found = [gain(current.sheet, one.sheet) for one in candidates]
     known = [(value, -index) for index, value in enumerate(found) if value is not None]
     if not known:

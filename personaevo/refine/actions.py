@@ -1,8 +1,8 @@
-"""Predicted actions against real ones, step by step: exact match alone hides a predictor that always does the same, so the rest stands
-beside it (OPeRA, Shop-R1 and Customer-R1 report these).
+"""Predicted against real actions, step by step.
 
-A prediction is an ``Action``, or None where the answer was none (refused, unreadable, of an unknown type): it counts as wrong everywhere
-and is told apart. Texts are compared without regard to case and blanks.
+Exact match alone does not reveal a predictor that always gives the same action, so further scores are computed (OPeRA, Shop-R1 and
+Customer-R1 report these). A prediction is an ``Action``, or None if there was none (refused, unreadable, unknown type): it counts as wrong
+in all scores and is counted separately. Texts are compared ignoring case and white space.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from typing import Any, get_args
 
 from personaevo import content
 from personaevo.refine.behavior import Action, ActionType
-from personaevo.refine.measures import rouge_l
-from personaevo.refine.words import plain_words
+from personaevo.refine.measures import plain_words, rouge_l
 
 INVALID = "invalid"
 TYPES: tuple[str, ...] = get_args(ActionType)
 _FIELDS = ("name", "text")
 
-Step = tuple[Action, Action | None]
+ActionPair = tuple[Action, Action | None]  # real and predicted
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class among ``support`` real and ``predicted`` predicted ones; all shares 0..1. ``precision`` is None if it was never predicted,
-    ``recall`` if it never occurred. ``f1`` = 2 hits / (support + predicted)."""
+    """Scores of one class with ``support`` real and ``predicted`` predicted occurrences; shares 0..1.
+
+    ``precision`` is None if the class was never predicted, ``recall`` if it never occurred. ``f1`` = 2 hits / (support + predicted).
+    """
 
     name: str
     precision: float | None
@@ -40,15 +41,15 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class ActionScores:
-    """Figures over all steps, 0..1, higher is better; None where there was nothing to count.
+    """Scores over all steps, 0..1, higher is better; None if there was nothing to count.
 
     - ``exact``: share of steps with the same type, name and text
     - ``type_accuracy``: share of steps with the same type
-    - ``macro_f1``: mean F1 of the types that occur, in truth or prediction (as scikit-learn does; invalid is no type): a predictor that
-      collapses to one type is near 1 / types
-    - ``weighted``: what was earned of what could be, by difficulty (``fitness/refine/actions.toml``)
+    - ``macro_f1``: mean F1 of the types that occur as real or predicted ones (as in scikit-learn; invalid is not a type): about 1 / types
+      for a predictor that always gives one type
+    - ``weighted``: points earned of points possible, weighted by difficulty (``fitness/refine/actions.toml``)
     - ``outcome_f1``: mean F1 of "terminate" and "purchase" over the ``ended`` sessions whose real last action is one of them
-    - ``types`` and ``outcomes``: the classes one by one; ``confusion[real][predicted]`` counts steps, predictions of "invalid" included
+    - ``types`` and ``outcomes``: scores of each class; ``confusion[real][predicted]`` counts steps, with "invalid" predictions
     """
 
     steps: int
@@ -64,18 +65,19 @@ class ActionScores:
     confusion: Mapping[str, Mapping[str, int]]
 
 
-def score(sessions: Sequence[Sequence[Step]]) -> ActionScores:
-    """The figures of sessions, each a sequence of (real action, predicted action or None), in order."""
+def score_actions(sessions: Sequence[Sequence[ActionPair]]) -> ActionScores:
+    """The scores of sessions, each a sequence of (real action, predicted action or None), in order."""
     steps = [step for session in sessions for step in session]
     pairs = [(real.type, predicted.type if predicted else INVALID) for real, predicted in steps]
     types = _classes(pairs, TYPES)
     ends = [_outcomes(*session[-1]) for session in sessions if session]
     ended = [pair for pair in ends if pair[0]]
     outcomes = _classes(ended, ("terminate", "purchase"))
+    counts: Counter[tuple[str, str]] = Counter(pairs)
     return ActionScores(
         steps=len(steps),
         invalid=sum(predicted is None for _, predicted in steps),
-        exact=_mean([predicted is not None and same(real, predicted) for real, predicted in steps]),
+        exact=_mean([predicted is not None and same_action(real, predicted) for real, predicted in steps]),
         type_accuracy=_mean([real == predicted for real, predicted in pairs]),
         macro_f1=_mean([one.f1 for one in types]),
         weighted=_weighted(steps),
@@ -83,21 +85,21 @@ def score(sessions: Sequence[Sequence[Step]]) -> ActionScores:
         ended=len(ended),
         types=types,
         outcomes=outcomes,
-        confusion=_confusion(pairs),
+        confusion={real: {guess: counts[real, guess] for guess in (*TYPES, INVALID)} for real in TYPES},
     )
 
 
-def same(real: Action, predicted: Action) -> bool:
-    """Whether two actions match exactly: type, name and text, without regard to case and blanks."""
+def same_action(real: Action, predicted: Action) -> bool:
+    """Whether two actions match exactly: type, name and text, ignoring case and white space."""
     return real.type == predicted.type and all(_same(getattr(real, field), getattr(predicted, field)) for field in _FIELDS)
 
 
-def points(real: Action, predicted: Action | None) -> tuple[float, float]:
-    """What a prediction earns, and what it could: (points, most), 0 <= points <= most.
+def action_points(real: Action, predicted: Action | None) -> tuple[float, float]:
+    """Points that a prediction earns, and the most possible: (points, most), 0 <= points <= most.
 
     With the weights w of the real action's type: w.type, and for each field that the real action has w.field.given if the prediction
     fills it and w.field.like · s, s being 1 for equal texts and otherwise their ROUGE-L F1 if that is at least ``similar``, else 0.
-    Nothing without the right type.
+    A prediction of another type earns nothing.
     """
     weights = _table()[real.type]
     fields = [field for field in _FIELDS if field in weights and getattr(real, field).strip()]
@@ -109,8 +111,8 @@ def points(real: Action, predicted: Action | None) -> tuple[float, float]:
     return weights["type"] + earned, most
 
 
-def _weighted(steps: Sequence[Step]) -> float | None:
-    made = [points(real, predicted) for real, predicted in steps]
+def _weighted(steps: Sequence[ActionPair]) -> float | None:
+    made = [action_points(real, predicted) for real, predicted in steps]
     most = sum(limit for _, limit in made)
     return sum(earned for earned, _ in made) / most if made else None
 
@@ -127,7 +129,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _classes(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> tuple[ClassScore, ...]:
-    """The classes that occur on either side of (real, predicted) pairs, in the order of ``names``."""
+    """Scores of the classes that occur on either side of (real, predicted) pairs, in the order of ``names``."""
     support, predicted = Counter(real for real, _ in pairs), Counter(guess for _, guess in pairs)
     hits = Counter(real for real, guess in pairs if real == guess)
     return tuple(
@@ -144,18 +146,15 @@ def _classes(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> tuple[Cl
     )
 
 
-def _confusion(pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    counts = Counter(pairs)
-    return {real: {guess: counts[real, guess] for guess in (*TYPES, INVALID)} for real in TYPES}
-
-
 def _outcomes(real: Action, predicted: Action | None) -> tuple[str, str]:
-    """How a session ended and was predicted to: "terminate", "purchase", or "" for neither. What people bought by is a purchase for the
-    prediction too, whatever it is called."""
+    """Real and predicted end of a session: "terminate", "purchase", or "" for neither.
+
+    If the prediction equals a real action that was a purchase, it is a purchase too, whatever its name.
+    """
     truth = _outcome(real)
     if predicted is None:
         return truth, ""
-    return truth, truth if same(real, predicted) else _outcome(predicted)
+    return truth, truth if same_action(real, predicted) else _outcome(predicted)
 
 
 def _outcome(action: Action) -> str:

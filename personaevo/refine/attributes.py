@@ -1,5 +1,7 @@
-"""Attributes of a person (age, Big Five, values, …) said in sentences to the one who plays them; the wording is content
-(``fitness/refine/attributes.toml``)."""
+"""Initial profiles: from attributes of a person (age, Big Five, values, …), text or a persona; and profiles in files.
+
+The wording of attributes is content (``fitness/refine/attributes.toml``).
+"""
 
 from __future__ import annotations
 
@@ -17,31 +19,37 @@ MAX_ATTRIBUTES = 200
 _BANDS = 5
 _SHOWN = 60
 
-Scale = tuple[float, float]
+_Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One attribute that content knows: where it is said, on which kind of scale ("" for facts), and the sentences from lowest to highest
-    level; of a fact the sentence of each known value, ``say`` for others, and the range that numbers must have."""
+    """One attribute that the content knows.
+
+    Attributes:
+        scale: the kind of scale; "" for facts.
+        levels: sentences from the lowest to the highest level.
+        values: of a fact the sentence of each known value; ``say`` is the sentence for other values.
+        range: the range that numbers of a fact must have.
+    """
 
     section: str
     scale: str = ""
     levels: tuple[str, ...] = ()
     say: str = ""
     values: Mapping[str, str] | None = None
-    range: Scale | None = None
+    range: _Range | None = None
 
 
-def sentences(attributes: Mapping[str, Any], scales: Mapping[str, Sequence[float]] | None = None) -> list[tuple[str, str]]:
-    """What the attributes say, as (section, sentence): known ones in the order of the content, then the others as they come.
+def attribute_sentences(attributes: Mapping[str, Any], scales: Mapping[str, Sequence[float]] | None = None) -> list[tuple[str, str]]:
+    """Attributes as (section, sentence) pairs: known ones in the order of the content, then the others as given.
 
-    Values may be numbers, texts, lists of those, true or false; objects are looked into (``{"big_five": {"open": 4}}``); null and "" say
-    nothing, and neither does the middle of a value's scale. Traits and values take a number, or a word such as "low" or "very high".
-    ``scales`` tells the ends of a kind's scale (``{"traits": (1, 7)}``); see the content for what is assumed without.
+    Values may be numbers, texts, lists of those, or booleans; objects are flattened (``{"big_five": {"open": 4}}``). null and "" give no
+    sentence, and neither does the middle of a value's scale. Traits and values take a number, or a word such as "low" or "very high".
+    ``scales`` gives the ends of a kind's scale (``{"traits": (1, 7)}``); the content has the defaults.
 
     Raises:
-        ConfigError: there are over 200 attributes, one is of another type, or the numbers of a kind fit no scale.
+        ConfigError: there are over 200 attributes, one has another type, or the numbers of a kind fit no scale.
     """
     given = list(_flat(attributes))
     if len(given) > MAX_ATTRIBUTES:
@@ -50,7 +58,7 @@ def sentences(attributes: Mapping[str, Any], scales: Mapping[str, Sequence[float
     known = _known()
     order = {name: index for index, name in enumerate(known)}
     given.sort(key=lambda pair: order.get(pair[0], len(order)))
-    said = [_said(name, value, known.get(name), ends) for name, value in given]
+    said = [_sentence(name, value, known.get(name), ends) for name, value in given]
     return list(dict.fromkeys((section, sentence) for section, sentence in said if sentence))
 
 
@@ -72,21 +80,21 @@ def _normal(name: str) -> str:
     return " ".join(re.sub(r"[_-]", " ", name).lower().split())
 
 
-def _scales(given: Sequence[tuple[str, Any]], told: Mapping[str, Sequence[float]]) -> dict[str, Scale]:
-    """The ends of each kind's scale."""
+def _scales(given: Sequence[tuple[str, Any]], chosen: Mapping[str, Sequence[float]]) -> dict[str, _Range]:
+    """The ends of each kind's scale: those given, else the first of the content's that the numbers fit."""
     known, found = _known(), {}
     offered = content.toml("fitness", "refine/attributes.toml")["scales"]
-    unknown = next((kind for kind in told if kind not in offered), None)
+    unknown = next((kind for kind in chosen if kind not in offered), None)
     if unknown is not None:
         raise ConfigError(f"scale '{one_line(unknown)[:_SHOWN]}': expected one of {', '.join(offered)}")
     for kind, options in offered.items():
         of_kind = [value for name, value in given if name in known and known[name].scale == kind]
         numbers = [number for number in map(_number, of_kind) if number is not None]
-        fitting = (told[kind],) if kind in told else [ends for ends in options if list(ends) != [0, 1] or min(numbers, default=1) < 1]
+        fitting = (chosen[kind],) if kind in chosen else [ends for ends in options if list(ends) != [0, 1] or min(numbers, default=1) < 1]
         scale = next((ends for ends in fitting if len(ends) == 2 and all(ends[0] <= number <= ends[1] for number in numbers)), None)
         if scale is None or not scale[0] < scale[1]:
             wanted = " or ".join(f"{ends[0]:g} to {ends[1]:g}" for ends in fitting if len(ends) == 2) or "two ends"
-            raise ConfigError(f"{kind}: expected numbers on one scale ({wanted}), got {min(numbers):g} to {max(numbers):g}; tell the scale"
+            raise ConfigError(f"{kind}: expected numbers on one scale ({wanted}), got {min(numbers):g} to {max(numbers):g}; give the scale"
                               if numbers else f"scale '{kind}': expected its two ends, the lower first")  # fmt: skip
         found[kind] = (float(scale[0]), float(scale[1]))
     return found
@@ -101,8 +109,8 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _said(name: str, value: Any, kind: _Kind | None, ends: Mapping[str, Scale]) -> tuple[str, str]:
-    """Section and sentence of one attribute; "" where there is nothing to say."""
+def _sentence(name: str, value: Any, kind: _Kind | None, ends: Mapping[str, _Range]) -> tuple[str, str]:
+    """Section and sentence of one attribute; the sentence is "" if there is none."""
     table = content.toml("fitness", "refine/attributes.toml")
     number = _number(value)
     if kind is None:
@@ -125,7 +133,7 @@ def _filled(template: str, name: str, value: Any) -> str:
 
 @cache
 def _known() -> dict[str, _Kind]:
-    """All names that content knows, in its order."""
+    """All attributes of the content by name, in its order."""
     table = content.toml("fitness", "refine/attributes.toml")
     known: dict[str, _Kind] = {}
     for row in table["fact"]:

@@ -1,7 +1,7 @@
-"""What one real person did: dialogues, single texts and sessions of actions, and what a role-player is asked of each.
+"""Behavior of one person: dialogues, single texts and sessions of actions, the moments a role-player answers, and the train/dev/test split.
 
-Records only: files are read in ``reading``. Whatever the corpus says of how things ended (outcomes, ratings) stays out: a profile may
-depend only on what is known beforehand and on what the person did.
+Records only: ``reading`` reads files. Outcomes and ratings in a corpus are not kept: a profile may depend only on what is known beforehand
+and on the behavior itself.
 """
 
 from __future__ import annotations
@@ -28,8 +28,13 @@ Name = Annotated[str, Field(max_length=MAX_NAME)]
 
 
 class Action(Record):
-    """One thing done on a page. ``name`` is the element that was clicked or typed into, ``text`` what was typed, ``kind`` what sort of
-    click it was where the log tells ("purchase", "search", …)."""
+    """One action on a page.
+
+    Attributes:
+        name: the element that was clicked or typed into.
+        text: the text typed.
+        kind: type of the click, where the log has it ("purchase", "search", …).
+    """
 
     type: ActionType
     name: Name = ""
@@ -38,7 +43,7 @@ class Action(Record):
 
 
 class Step(Record):
-    """One step of a session: what the person saw, why they did it (in their own words, "" if not asked) and what they did."""
+    """One step of a session: the page that the person saw, the reason they gave ("" if not asked), and the action."""
 
     action: Action
     observation: Annotated[str, Field(max_length=MAX_OBSERVATION)] = ""
@@ -46,11 +51,14 @@ class Step(Record):
 
 
 class Context(Record):
-    """One moment at which a person did something: what a role-player is given, and the truth.
+    """One moment at which a person acted: the input of a role-player, and the truth.
 
-    ``prompt`` is what the person was told before the item began. In ``turns`` the person is always the "user", whichever side they were
-    on; ``steps`` and ``observation`` are those of a session up to the moment. ``truth`` is what the person said, wrote or did next;
-    ``index`` numbers the turn or step in its item.
+    Attributes:
+        index: number of the turn or step in its item.
+        prompt: what the person was told before the item began.
+        truth: what the person said, wrote or did next.
+        turns: the dialogue so far; the person is always the "user", whichever side they were on.
+        steps, observation: the session so far.
     """
 
     item_id: str
@@ -63,8 +71,12 @@ class Context(Record):
 
 
 class DialogueItem(Record):
-    """A dialogue with the person on the side of ``role``; ``context`` is what they were told beforehand. Turns before number ``after``
-    are history only: they belong to another part of the split."""
+    """A dialogue with the person on the side of ``role``.
+
+    Attributes:
+        context: what the person was told beforehand.
+        after: number of the first turn that counts; earlier turns are history and belong to another part of the split.
+    """
 
     kind: Literal["dialogue"] = "dialogue"
     id: Id
@@ -74,14 +86,14 @@ class DialogueItem(Record):
     after: Annotated[int, Field(ge=0)] = 0
 
     def own(self) -> list[int]:
-        """Numbers of the person's turns with a word in them, those before ``after`` left out."""
+        """Numbers of the person's turns that have a word, from ``after`` on."""
         return [
             index for index, turn in enumerate(self.turns)
             if index >= self.after and turn.role == self.role and any(map(str.isalnum, turn.content))
         ]  # fmt: skip
 
     def texts(self) -> list[str]:
-        """What the person said, turn by turn."""
+        """The person's turns as texts."""
         return [self.turns[index].content for index in self.own()]
 
     def seen(self) -> tuple[Turn, ...]:
@@ -91,7 +103,7 @@ class DialogueItem(Record):
         return tuple(Turn(role="user" if turn.role == "assistant" else "assistant", content=turn.content) for turn in self.turns)
 
     def contexts(self) -> list[Context]:
-        """One for each of the person's turns that has a word in it."""
+        """One context for each of the person's turns that has a word."""
         turns = self.seen()
         return [
             Context(item_id=self.id, index=index, prompt=self.context, turns=turns[:index], truth=turns[index].content)
@@ -100,7 +112,7 @@ class DialogueItem(Record):
 
 
 class TextItem(Record):
-    """A single text (a post, a review, an answer) with what it was written in answer to."""
+    """A single text (a post, a review, an answer); ``context`` is what it answers."""
 
     kind: Literal["text"] = "text"
     id: Id
@@ -108,17 +120,21 @@ class TextItem(Record):
     context: Prose = ""
 
     def texts(self) -> list[str]:
-        """The one text."""
+        """The text, as a list."""
         return [self.text]
 
     def contexts(self) -> list[Context]:
-        """The one moment of writing it."""
+        """The single moment of writing the text."""
         return [Context(item_id=self.id, index=0, prompt=self.context, truth=self.text)]
 
 
 class SessionItem(Record):
-    """A session of actions; ``context`` is what the person set out to do, where known. Steps before number ``after`` are history only:
-    they belong to another part of the split."""
+    """A session of actions.
+
+    Attributes:
+        context: the person's goal, where known.
+        after: number of the first step that counts; earlier steps are history and belong to another part of the split.
+    """
 
     kind: Literal["actions"] = "actions"
     id: Id
@@ -127,12 +143,12 @@ class SessionItem(Record):
     after: Annotated[int, Field(ge=0)] = 0
 
     def texts(self) -> list[str]:
-        """What the person typed and the reasons they gave, step by step."""
+        """The person's typed texts and stated reasons, step by step."""
         own = self.steps[self.after :]
         return [text for step in own for text in (step.action.text, step.rationale) if any(map(str.isalnum, text))]
 
     def contexts(self) -> list[Context]:
-        """One for each step."""
+        """One context for each step."""
         return [
             Context(
                 item_id=self.id, index=index, prompt=self.context, steps=self.steps[:index],
@@ -146,7 +162,7 @@ Item = Annotated[DialogueItem | TextItem | SessionItem, Field(discriminator="kin
 
 
 class Behavior(Record):
-    """What is known of one person: items with ids of their own, attributes (age, Big Five, …) and notes on what was not taken over.
+    """One person: items with unique ids, attributes (age, Big Five, …), and notes on data that was left out.
 
     Raises:
         InputError: there is no item, there are over 2,000, or two have the same id.

@@ -1,7 +1,7 @@
-"""What a refinement changed: one measure before and after on the same items, whichever direction is better.
+"""Paired comparison: one measure before and after a refinement on the same items.
 
-A measure that is missing on one side of a pair says nothing of that pair: it is left out, and the count says so. Pairs of one unit (an item
-that was role-played several times, a person with several items) depend on one another, so units are drawn and tossed as a whole.
+A pair with a missing value is left out and counted. Pairs of one unit (an item with several role-plays, a person with several items) are
+dependent, so whole units are resampled and sign-flipped.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from personaevo.measure.paired import bootstrap_interval, holm, sign_flip_p, uni
 class Change:
     """One measure before and after.
 
-    ``before`` and ``after`` are means over units, in the measure's own unit; ``gain`` is the change toward the better, so that positive is
-    always good; ``low`` and ``high`` are its interval; ``p`` is two-sided. ``n`` units were compared, ``pairs`` of the ``planned`` pairs
-    had both values. ``better`` is True or False where the interval excludes 0, None where nothing can be said. Means are None without a
-    pair; interval and p with fewer than two units.
+    Attributes:
+        before, after: means over units, in the measure's unit; None without a pair.
+        gain: improvement; positive is better whichever direction the measure has.
+        low, high: confidence interval of the gain; None with fewer than two units.
+        p: two-sided p-value; None with fewer than two units.
+        n: units compared.
+        pairs: pairs with both values, of ``planned`` pairs.
+        better: True or False if the interval excludes 0, else None.
     """
 
     name: str
@@ -47,9 +51,9 @@ def change(
     seed: int = 0,
     level: float = 0.95,
 ) -> Change:
-    """The change of a measure from ``before[i]`` to ``after[i]``, i being one item (or role-play) scored both times; None is missing.
+    """Compare ``before[i]`` with ``after[i]``, i being one item (or role-play) scored both times; None is missing.
 
-    ``units[i]`` names what pair i belongs to; without it each pair is its own unit. Every unit counts the same.
+    ``units[i]`` is the unit of pair i; by default each pair is its own unit. All units have the same weight.
 
     Raises:
         ValueError: the sequences differ in length.
@@ -67,12 +71,12 @@ def change(
         return Change(name, *means, None, None, None, len(gains), len(kept), len(rows), None)
     low, high = bootstrap_interval(gains, seed, level=level)
     p = sign_flip_p(gains, seed)
-    return Change(name, *means, low, high, p, len(gains), len(kept), len(rows), _verdict(low, high))
+    better = True if low > 0 else False if high < 0 else None
+    return Change(name, *means, low, high, p, len(gains), len(kept), len(rows), better)
 
 
 def corrected(changes: Sequence[Change], alpha: float = 0.05) -> list[Change]:
-    """The same changes as one family: p-values adjusted by Holm's method over those that have one, and ``better`` withdrawn (None) where
-    the adjusted p is above ``alpha``."""
+    """Correct for multiple comparisons: p-values adjusted by Holm's method, and ``better`` None where the adjusted p is above ``alpha``."""
     tested = [index for index, one in enumerate(changes) if one.p is not None]
     adjusted = dict(zip(tested, holm([one.p for one in changes if one.p is not None]), strict=True))
     return [
@@ -87,7 +91,3 @@ def share_worse(before: Sequence[float | None], after: Sequence[float | None], *
     if not pairs:
         return None
     return float(np.mean([second < first if higher_is_better else second > first for first, second in pairs]))
-
-
-def _verdict(low: float, high: float) -> bool | None:
-    return True if low > 0 else False if high < 0 else None

@@ -1,14 +1,13 @@
-"""What a refined profile is measured beside.
+"""Controls of a refinement, and the refinement of one person from behavior to result.
 
-Played, each once, at the end, on the test items, with the same seeds: the start, shrinkage alone, the population, the average person, a
-one-call rewrite, padding, and the ground truth. Computed: one constant dialogue (the mean of the refined profile's, again and again), the
-others' own dialogues in place of a profile, and the person's own other dialogues, the ceiling. Other people's refined profiles are added
-when all people are done (``summary``).
+Played once, at the end, on the test items with the same seeds: the initial profile, shrinkage alone, the population, the average person, a
+one-call rewrite, padding, and the ground truth. Computed without playing: a constant dialogue (the mean of the refined profile's), other
+people's real dialogues, the person's own other dialogues (the ceiling), and other people's refined profiles (when all people are done).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
@@ -23,28 +22,28 @@ from personaevo.refine.behavior import Item
 from personaevo.refine.estimate import average, shrunk
 from personaevo.refine.features import as_dials
 from personaevo.refine.loop import Case
-from personaevo.refine.population import Yardstick
+from personaevo.refine.population import FeatureSpace
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.result import Outcome, Step
+from personaevo.refine.result import LearningCurvePoint, Outcome
 from personaevo.refine.roles import Refused
-from personaevo.refine.scoring import beside, distances_beside, rows_of, sheet
+from personaevo.refine.scoring import distance_measures, fingerprint_rows, score_items, secondary_measures
 from personaevo.simulate.seeds import seed_of
 
-CURVE = (1, 2, 3, 5)  # items of a person, for what so many tell
-_MOST_TRUTH = 20_000  # characters of a ground truth that is pasted in
-_CROWD = 300  # dialogues of others that stand for all of them
+CURVE = (1, 2, 3, 5)  # numbers of items in the learning curve
+_MOST_TRUTH = 20_000  # characters of ground truth in a profile
+_SAMPLED = 300  # dialogues that represent those of all others
 
 
 def outcomes(case: Case, start: Profile, profile: Profile, items: Sequence[Item]) -> dict[str, Outcome]:
-    """The refined profile and its controls on ``items``, by name."""
-    refined, rows = _played(case, profile, items)
-    found = {"refined": refined.model_copy(update={"rows": tuple(map(stored, rows))}), "start": outcome(case, start, items)}
-    if case.yardstick is not None:
-        population = case.yardstick.population
-        found["shrinkage"] = outcome(case, shrunk(population, case.yardstick.rows(case.parts.train)), items)
-        found["population"] = outcome(case, shrunk(population, case.yardstick.rows(())), items)
+    """Outcomes of the refined profile and its controls on ``items``, by name."""
+    refined, rows = _scored(case, profile, items)
+    found = {"refined": refined.model_copy(update={"rows": tuple(map(rounded_row, rows))}), "start": outcome(case, start, items)}
+    if case.space is not None:
+        population = case.space.population
+        found["shrinkage"] = outcome(case, shrunk(population, case.space.rows(case.parts.train)), items)
+        found["population"] = outcome(case, shrunk(population, case.space.rows(())), items)
         found["average"] = outcome(case, average(population), items)
-        found |= _computed(case, case.yardstick, rows, items)
+        found |= _computed(case, case.space, rows, items)
     found["rewrite"] = _rewritten(case, start, items)
     found["padding"] = outcome(case, padded(start, profile.words), items)
     found["truth"] = outcome(case, with_truth(case, start, items), items)
@@ -52,26 +51,26 @@ def outcomes(case: Case, start: Profile, profile: Profile, items: Sequence[Item]
 
 
 def outcome(case: Case, profile: Profile, items: Sequence[Item]) -> Outcome:
-    """One profile on the items it is judged by."""
-    return _played(case, profile, items)[0]
+    """Play and score one profile on ``items``."""
+    return _scored(case, profile, items)[0]
 
 
-def _played(case: Case, profile: Profile, items: Sequence[Item]) -> tuple[Outcome, Floats]:
-    """Its outcome, and what its dialogues showed ``[n, d]``."""
+def _scored(case: Case, profile: Profile, items: Sequence[Item]) -> tuple[Outcome, Floats]:
+    """The outcome of a profile, and the feature rows ``[n, d]`` of its dialogues."""
     leak = case.exposed(profile.text()).score
     none = np.empty((0, len(features.names())))
     try:
         played = case.played(profile, items, "judged")
     except BudgetError as error:
         return Outcome(profile=profile, leak=leak, reason=str(error)), none
-    found = sheet(case.kind, items, played, case.yardstick)
-    others = beside(case.kind, played, case.settings.measures)
-    rows = rows_of(played) if case.kind == "dialogue" else None
-    if rows is None or case.yardstick is None:
+    found = score_items(case.kind, items, played, case.space)
+    others = secondary_measures(case.kind, played, case.settings.measures)
+    rows = fingerprint_rows(played) if case.kind == "dialogue" else None
+    if rows is None or case.space is None:
         return Outcome(profile=profile, values=tuple(found.values()), beside=others, leak=leak), none
-    points = case.yardstick.points(rows)
-    shown = tuple(map(float, rows[:, : features.plain()].mean(axis=0)))
-    others |= distances_beside(points, case.yardstick.rows(items), case.yardstick)
+    points = case.space.points(rows)
+    shown = tuple(map(float, rows[:, : features.fingerprint_size()].mean(axis=0)))
+    others |= distance_measures(points, case.space.rows(items), case.space)
     known = _recognition(case, points)
     return Outcome(profile=profile, values=tuple(found.values()), beside=others, leak=leak, shown=shown, **known), rows
 
@@ -81,20 +80,20 @@ def _recognition(case: Case, points: Floats, *, real: bool = False) -> dict[str,
     return {} if found is None else {"recognized": found.recognized(points, real=real), "nearer": found.nearer(points)}
 
 
-def stored(row: Floats) -> tuple[float | None, ...]:
-    """A row [d] as results keep it: four digits, None for what is missing."""
+def rounded_row(row: Floats) -> tuple[float | None, ...]:
+    """A row [d] as results store it: four significant digits, None for missing values."""
     return tuple(None if np.isnan(value) else float(f"{value:.4g}") for value in row)
 
 
-def _computed(case: Case, yardstick: Yardstick, rows: Floats, items: Sequence[Item]) -> dict[str, Outcome]:
-    """The controls that are no profile: points ``[k, d]`` that stand for simulated dialogues."""
-    truths = yardstick.points(yardstick.rows(items))
-    own = yardstick.points(yardstick.rows([*case.parts.train, *case.parts.dev]))
-    whole = yardstick.population.whole
-    crowd = yardstick.points(whole[:: max(1, -(-len(whole) // _CROWD))])
-    found: dict[str, Outcome] = {"crowd": Outcome(values=tuple(map(float, scores.energy_scores(crowd, truths))))}
+def _computed(case: Case, space: FeatureSpace, rows: Floats, items: Sequence[Item]) -> dict[str, Outcome]:
+    """The controls that are not profiles, as points ``[k, d]`` in place of simulated dialogues."""
+    truths = space.points(space.rows(items))
+    own = space.points(space.rows([*case.parts.train, *case.parts.dev]))
+    whole = space.population.whole
+    sampled = space.points(whole[:: max(1, -(-len(whole) // _SAMPLED))])
+    found: dict[str, Outcome] = {"crowd": Outcome(values=tuple(map(float, scores.energy_scores(sampled, truths))))}
     if len(rows):
-        mean = yardstick.points(rows).mean(axis=0, keepdims=True)
+        mean = space.points(rows).mean(axis=0, keepdims=True)
         found["constant"] = Outcome(values=tuple(map(float, scores.energy_scores(mean, truths))), **_recognition(case, mean))
     if case.parts.test and len(own):
         found["own"] = Outcome(values=tuple(map(float, scores.own_score(own, truths))), **_recognition(case, own, real=True))
@@ -103,24 +102,24 @@ def _computed(case: Case, yardstick: Yardstick, rows: Floats, items: Sequence[It
     return found
 
 
-def curve(case: Case) -> tuple[Step, ...]:
-    """What shrinkage alone comes to from the first 1, 2, 3 and 5 items, as far as there are so many, where whole dialogues are played."""
-    yardstick = case.yardstick
-    if yardstick is None or not yardstick.whole or not case.parts.test:
+def curve(case: Case) -> tuple[LearningCurvePoint, ...]:
+    """Learning curve: shrinkage alone from the first 1, 2, 3 and 5 items, as far as there are so many, if whole dialogues are played."""
+    space = case.space
+    if space is None or not space.whole or not case.parts.test:
         return ()
-    rows = yardstick.rows(case.parts.train)
-    return tuple(_step(case, yardstick, rows, count) for count in CURVE if count <= len(rows))
+    rows = space.rows(case.parts.train)
+    return tuple(_curve_point(case, space, rows, count) for count in CURVE if count <= len(rows))
 
 
-def _step(case: Case, yardstick: Yardstick, rows: Floats, count: int) -> Step:
+def _curve_point(case: Case, space: FeatureSpace, rows: Floats, count: int) -> LearningCurvePoint:
     """From fewer items by half as many role-plays, which the score is no worse for on average."""
     whole, items = count == len(rows), case.judged
-    profile = shrunk(yardstick.population, rows[:count])
+    profile = shrunk(space.population, rows[:count])
     samples = case.settings.samples if whole else max(2, case.settings.samples // 2)
     played = case.roles.player.play(profile, items, samples, seed_of(case.settings.seed, "judged"))
-    shown = rows_of(played)
-    known = case.lineup.recognized(yardstick.points(shown)) if shown is not None and case.lineup is not None else None
-    return Step(items=count, value=sheet(case.kind, items, played, yardstick).value, recognized=known)
+    shown = fingerprint_rows(played)
+    known = case.lineup.recognized(space.points(shown)) if shown is not None and case.lineup is not None else None
+    return LearningCurvePoint(items=count, value=score_items(case.kind, items, played, space).value, recognized=known)
 
 
 def _rewritten(case: Case, start: Profile, items: Sequence[Item]) -> Outcome:
@@ -134,7 +133,7 @@ def _rewritten(case: Case, start: Profile, items: Sequence[Item]) -> Outcome:
 
 
 def padded(start: Profile, words: int) -> Profile:
-    """The start with sentences that say nothing, until it has about so many words."""
+    """The profile with sentences of no content appended up to about ``words`` words."""
     claims: list[Claim] = []
     for sentence in cycle(content.toml("fitness", "refine/padding.toml")["sentences"]):
         if start.words + sum(claim.words for claim in claims) >= words:
@@ -144,18 +143,15 @@ def padded(start: Profile, words: int) -> Profile:
 
 
 def with_truth(case: Case, start: Profile, items: Sequence[Item]) -> Profile:
-    """The start with what it will be scored on pasted in, in words and in dials: the ceiling."""
-    profile = start.updated("knowledge", *start.sections["knowledge"], *_pasted(items))
-    rows = case.yardstick.rows(items) if case.yardstick is not None else ()
+    """The profile with the test items themselves pasted in, as text and as dials: an upper bound."""
+    pasted, left = [], _MOST_TRUTH
+    for text in (text for item in items for text in item.texts()):
+        if left <= 0:
+            break
+        pasted.append(Claim(text=text[:left]))
+        left -= len(text)
+    profile = start.updated("knowledge", *start.sections["knowledge"], *pasted)
+    rows = case.space.rows(items) if case.space is not None else ()
     if isinstance(rows, tuple) or not len(rows):
         return profile
     return profile.with_dials(as_dials(features.mean_of(rows)))
-
-
-def _pasted(items: Sequence[Item]) -> Iterator[Claim]:
-    left = _MOST_TRUTH
-    for text in (text for item in items for text in item.texts()):
-        if left <= 0:
-            return
-        yield Claim(text=text[:left])
-        left -= len(text)

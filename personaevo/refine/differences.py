@@ -1,4 +1,4 @@
-"""What a profile does against what the person did, behavior by behavior of the fingerprint: what of an analysis needs no model."""
+"""Measured differences between role-plays of a profile and the person."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import numpy as np
 from personaevo.measure.cells import Standard
 from personaevo.records import Floats
 from personaevo.refine import features
-from personaevo.refine.roles import Performance
+from personaevo.refine.roles import RolePlay
 
-WORTH_SAYING = 0.25  # standard deviations of the population
-MUCH = 1.0
-MOST_SAID = 8
+REPORTED = 0.25  # least difference that is reported, in standard deviations of the population
+LARGE = 1.0
+MOST_REPORTED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One behavior: means of the person's own dialogues, of the role-plays and of the population, in the feature's unit; ``gap``
-    is person less role-plays in standard deviations of the population."""
+    """One feature: means of the person's dialogues, the role-plays and the population, in the feature's unit.
+
+    ``gap`` is person less role-plays, in standard deviations of the population.
+    """
 
     feature: str
     person: float
@@ -29,21 +31,18 @@ class Difference:
     gap: float
 
 
-def fingerprint(texts: Sequence[str], losses: Sequence[str] = ()) -> Floats | None:
-    """The row [d] (``features.measured``) of what one side says in one dialogue; None if there is no word."""
-    row: Floats = features.measured([texts], losses)[0]
-    return None if np.isnan(row[0]) else row
-
-
-def measured_differences(performances: Sequence[Performance], person: Floats, population: Standard) -> list[Difference]:
-    """All behaviors that vary in the population and that both sides had occasion for, the most different first.
+def measured_differences(role_plays: Sequence[RolePlay], person: Floats, population: Standard) -> list[Difference]:
+    """Differences in all features that vary in the population and are known on both sides, the largest first.
 
     Args:
-        performances: role-plays; those without a fingerprint do not count. With none, or nothing of the person, there is no difference.
-        person: rows ``[m, d]`` of the person's own dialogues.
+        role_plays: those without a fingerprint do not count.
+        person: rows ``[m, d]`` of the person's dialogues.
         population: mean and standard deviation of many people, see ``Standard.of``.
+
+    Returns:
+        The differences; empty if either side has no fingerprint.
     """
-    played = [one.fingerprint for one in performances if one.fingerprint is not None]
+    played = [one.fingerprint for one in role_plays if one.fingerprint is not None]
     if not played or not len(person):
         return []
     names = np.array(features.names()[: person.shape[1]])[population.kept]
@@ -55,16 +54,11 @@ def measured_differences(performances: Sequence[Performance], person: Floats, po
 
 
 def differences_text(differences: Sequence[Difference]) -> str:
-    """The greatest differences in words and numbers, a line each; those below a quarter of a standard deviation are not worth saying."""
+    """The largest differences in words and numbers, one line each; those below a quarter of a standard deviation are left out."""
     units = features.units()
-    worth = [one for one in differences if abs(one.gap) >= WORTH_SAYING][:MOST_SAID]
-    return "\n".join(
-        f"- {one.feature} ({units[one.feature]}): the person {one.person:.3g}, the role-play {one.played:.3g}, people on average "
-        f"{one.typical:.3g}: {_words(one.gap)}"
-        for one in worth
-    ) or "- nothing stands out"  # fmt: skip
-
-
-def _words(gap: float) -> str:
-    much = "much " if abs(gap) >= MUCH else ""
-    return f"the person shows {much}{'more' if gap > 0 else 'less'} of it than the role-play"
+    lines = []
+    for one in [one for one in differences if abs(one.gap) >= REPORTED][:MOST_REPORTED]:
+        figures = f"the person {one.person:.3g}, the role-play {one.played:.3g}, people on average {one.typical:.3g}"
+        much, more = "much " if abs(one.gap) >= LARGE else "", "more" if one.gap > 0 else "less"
+        lines.append(f"- {one.feature} ({units[one.feature]}): {figures}: the person shows {much}{more} of it than the role-play")
+    return "\n".join(lines) or "- nothing stands out"

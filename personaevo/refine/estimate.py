@@ -1,6 +1,6 @@
-"""What statistics alone can say of a person: dials from a few dialogues, shrunk toward all people, for means and for spread.
+"""Statistical estimate of a person's dials from a few dialogues, shrunk toward the population, for means and for spread.
 
-It is where a refinement starts. With no dialogue it is the population: anybody's mean, and everybody's spread.
+This is the usual initial profile. Without a dialogue it is the population's mean and spread.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from personaevo.refine.profile import Profile
 from personaevo.refine.scale import Scale
 from personaevo.simulate.moods import AMOUNTS
 
-_LEAST = 1e-3  # of an amount, where its logarithm is taken
+_LEAST = 1e-3  # lower bound of an amount before its logarithm
 _LENGTH = "words_per_turn"
-_OCCASIONS = 6.0  # of a habit in a dialogue, about: what a share of so many differs by is chance
+_OCCASIONS = 6.0  # typical number of a habit's occasions in a dialogue, for the chance variance of its share
 
 
 def shrunk(population: Population, rows: Floats) -> Profile:
-    """The profile that ``rows[m, d]`` of a person's dialogues give: every dial at the mean, and as much from dialogue to dialogue, as one
-    more dialogue of the person is expected to show."""
+    """The profile given ``rows[m, d]`` of a person's dialogues: each dial at the expected mean, and spread dials at the expected
+    variation, of one more dialogue of the person."""
     scale = population.scale
     posterior = scale.posterior(rows)
     row = np.full(len(features.names()), np.nan)
@@ -35,17 +35,17 @@ def shrunk(population: Population, rows: Floats) -> Profile:
 
 
 def average(population: Population) -> Profile:
-    """The average person: the means of all people, with no difference between dialogues."""
+    """The average person: the population's means, with no variation between dialogues."""
     return Profile(dials={**population.center, **dict.fromkeys(spread_dials(), 0.0)})
 
 
 def spread_dials() -> tuple[str, ...]:
-    """The dials of how much one person differs from dialogue to dialogue: in what is done, and in how it is typed."""
+    """The dials of variation between one person's dialogues: of behavior, and of typing."""
     return tuple(name for name in ("mood_swing", "typing_swing") if name in features.dials())
 
 
 def _spread(scale: Scale, posterior: Posterior) -> Mapping[str, float]:
-    """The swing of moods, by how much the length of turns varies (its logarithm, in the units of ``moods``), and that of typing."""
+    """Spread dials: of moods, from the variation of turn length (its logarithm, in the units of ``moods``), and of typing."""
     found, table = {}, features.dials()
     grid = scale.scores.back(posterior.mean + normal_grid()[:, None] * posterior.sd)
     if _LENGTH in scale.names:

@@ -1,46 +1,40 @@
-"""Does a profile carry over text of the items that it was made from, or, worse, of those that it will be scored on?
-
-Six kinds of traces are looked for, item by item (``traces``): runs of words, the words of a sentence in another order, names, numbers, rare
-words, and habits that name a person: signs that few others use (an unusual smiley), and rare words with which the person begins or ends
-what is said in several items (a signature). What stands in the task or the starting profile (``known``) does not count, and what many
-others say counts little or nothing.
-Case, punctuation, look-alike letters, endings, pronouns and numbers spelled out make no difference.
-
-What it cannot see, because no word is kept or too little of one: paraphrases without kept words, translations, synonyms, misspelled words,
-irregular forms in place of each other ("lost", "lose"), abbreviations and initials, words spelled backward, in letters apart or encoded,
-digits that were calculated with ("half of it"), years said in two ("nineteen eighty"), ordinals in words, numbers below ten that count
-something else, single rare words without a capital, and what is true of many people anyway. A low score is therefore no proof.
-"""
+"""Leaks of a person's text into a profile, and policies on them (see ``traces`` for what is detected)."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from personaevo import content
 from personaevo.errors import ConfigError
-from personaevo.refine.traces import Background, Evidence, Text, Trace, traces
+from personaevo.refine.traces import Trace, traces
+from personaevo.refine.words import Background, Evidence, Text
 from personaevo.text import one_line
 
 Part = Literal["train", "dev", "test"]
 Policy = Literal["warn", "redact", "reject"]
-Items = Mapping[Part, Mapping[str, str]]
+ItemTexts = Mapping[Part, Mapping[str, str]]  # the person's text by item id
 
-PARTS: tuple[Part, ...] = ("test", "dev", "train")  # the hardest first
+PARTS: tuple[Part, ...] = ("test", "dev", "train")  # the most serious first
 NO_BACKGROUND = Background()
 _SHOWN = 80
-_TOLD = 5
+_ADVISED = 5  # leaks named in an advice
 _HABIT = "habit"
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One thing carried over. ``kind`` is "run", "order", "name", "number", "rare" or "habit"; ``excerpt`` is how the *profile* puts it
-    (one line, at most 80 characters, safe to print); ``weight`` is 0..1; ``sentences`` are the profile's sentences that carry it, as they
-    stand."""
+    """One leak.
+
+    Attributes:
+        kind: "run", "order", "name", "number", "rare" or "habit".
+        excerpt: its wording in the *profile* (one line, at most 80 characters, safe to print).
+        weight: 0..1.
+        sentences: the profile's sentences that contain it, unchanged.
+    """
 
     kind: str
     excerpt: str
@@ -52,8 +46,11 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class LeakReport:
-    """The leaks of a profile, the heaviest first. ``score`` (0..1) is 1 - the product of (1 - weight): 0 if there is none. ``serious``
-    tells that it reaches the limit (``fitness/refine/leakage.toml``) from which a policy acts; below it a leak is only noted."""
+    """The leaks of a profile, the heaviest first.
+
+    ``score`` (0..1) is 1 - the product of (1 - weight): 0 if there is none. ``serious``: the score reaches the limit
+    (``fitness/refine/leakage.toml``) from which a policy acts; below it a leak is only noted.
+    """
 
     score: float
     leaks: tuple[Leak, ...]
@@ -62,9 +59,16 @@ class LeakReport:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a policy makes of a profile: whether it may be used, its ``statements`` that are left, those ``removed``, the report on what is
-    left, a ``note`` for the history, and ``advice`` for whoever writes the next one ("" if nothing was found; never says which item or
-    part a leak is from, so that nothing is learned about them)."""
+    """The result of a policy.
+
+    Attributes:
+        accepted: whether the profile may be used.
+        statements: those that are kept.
+        removed: those that were left out.
+        report: leaks of the kept statements.
+        note: for the history.
+        advice: for the writer of the next version; "" if nothing was found. It never names the item or part of a leak.
+    """
 
     accepted: bool
     statements: tuple[str, ...]
@@ -74,15 +78,15 @@ class Verdict:
     advice: str
 
 
-def find(profile_text: str, items: Items, known: str = "", background: Background = NO_BACKGROUND) -> LeakReport:
-    """What a profile carries over of ``items`` (part → item id → the person's text there).
+def find_leaks(profile_text: str, items: ItemTexts, known: str = "", background: Background = NO_BACKGROUND) -> LeakReport:
+    """Find text of ``items`` (part → item id → the person's text) in a profile.
 
     Args:
-        known: what everybody is told (task, context) and the starting profile: none of its words count.
-        background: words of *other* people on the same task, for what many say (made once: ``Background.of``). Without it, common
-            English words are the only measure of what is rare.
+        known: texts whose words do not count: task, context and the initial profile.
+        background: words of *other* people on the same task (built once with ``Background.of``). Without it, a list of common English
+            words decides what is rare.
 
-    What stands in several items is one leak, of the hardest part. Time grows with the length of the profile times that of the items.
+    Text of several items is one leak, of the most serious part. Time grows with the length of the profile times that of the items.
     """
     table = content.toml("fitness", "refine/leakage.toml")
     profile, evidence = Text.of(profile_text), Evidence(Text.of(known), background, table)
@@ -102,33 +106,29 @@ def find(profile_text: str, items: Items, known: str = "", background: Backgroun
 def _leak(trace: Trace, item_id: str, part: Part, profile: Text, table: Mapping[str, Any]) -> Leak:
     longer = table["longer"] * (trace.length - table["run"]["words"][part]) if trace.length else 0.0
     weight = (table["kind"][trace.kind] + longer) * table["part"][part] * (table["familiar"] if trace.familiar else 1.0)
-    excerpt = _short(trace.excerpt)
+    line = one_line(trace.excerpt)
+    excerpt = line if len(line) <= _SHOWN else f"{line[: _SHOWN - 2]} …"
     return Leak(trace.kind, excerpt, item_id, part, min(1.0, weight), tuple(profile.sentences[place] for place in trace.places))
-
-
-def _short(text: str) -> str:
-    line = one_line(text)
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 2]} …"
 
 
 # --- policies
 
 
-def apply(policy: Policy, statements: Sequence[str], check: Callable[[str], LeakReport]) -> Verdict:
-    """What to do with a profile of these statements (one claim each), ``check`` being ``find`` with everything but the text given.
+def apply_policy(policy: Policy, statements: Sequence[str], check: Callable[[str], LeakReport]) -> Verdict:
+    """Apply a policy to a profile of these statements (one claim each); ``check`` is ``find_leaks`` with all other arguments bound.
 
-    - warn: accept it; what was found is noted
-    - redact: leave out the statements that carry the heaviest leaks until nothing serious is left, each time checked again; accept what is
-      left, if anything
-    - reject: accept it only if nothing serious was found
+    - warn: accept; leaks are noted
+    - redact: remove the statements with the heaviest leaks until no serious leak is left, checking again each time; accept the rest, if any
+    - reject: accept only if there is no serious leak
 
     Raises:
-        ConfigError: there is no such policy.
+        ConfigError: the policy is unknown.
     """
     if policy not in ("warn", "redact", "reject"):
         raise ConfigError(f"leakage policy '{one_line(policy)}': expected warn, redact or reject")
     first = check("\n".join(statements))
-    advice = _advice(first)
+    excerpts = "; ".join(f"'{leak.excerpt}'" for leak in first.leaks[:_ADVISED]) if first.serious else ""
+    advice = f"Say how the person behaves, not what was said. Leave out: {excerpts}." if excerpts else ""
     if policy == "redact" and first.serious:
         kept, removed, report = _redacted(statements, first, check)
         accepted = bool(kept) and not report.serious
@@ -158,13 +158,3 @@ def _note(report: LeakReport, done: str) -> str:
     worst = report.leaks[0]
     more = f" and {len(report.leaks) - 1} more" if len(report.leaks) > 1 else ""
     return f"leak score {report.score:.2f} ({worst.kind} from {worst.part}: '{worst.excerpt}'{more}): {done}"
-
-
-def _advice(report: LeakReport) -> str:
-    told = list(_told(report.leaks)) if report.serious else []
-    return f"Say how the person behaves, not what was said. Leave out: {'; '.join(told)}." if told else ""
-
-
-def _told(leaks: Iterable[Leak]) -> Iterator[str]:
-    for _, leak in zip(range(_TOLD), leaks, strict=False):
-        yield f"'{leak.excerpt}'"

@@ -1,11 +1,4 @@
-"""The loop of one person.
-
-    play train → analyze → candidates → leakage guard → score → accept the best only if it holds on dev (and train) → again
-    and once, at the end: score what is returned, and its controls, on test
-
-This is DPRF (arXiv 2510.14205) with a leakage guard and acceptance on what an update was not made from. ``Settings.paper`` is DPRF as
-published: scored on what the profile is made from, every version taken, the last returned.
-"""
+"""The refinement loop of one person."""
 
 from __future__ import annotations
 
@@ -15,23 +8,22 @@ from functools import cached_property
 
 from personaevo.errors import BudgetError, ReplyError
 from personaevo.records import Floats
-from personaevo.refine import leakage
 from personaevo.refine.accept import Decision, Trial, decide
 from personaevo.refine.behavior import Item
-from personaevo.refine.common import Common
+from personaevo.refine.common import PlayerBias
 from personaevo.refine.estimate import shrunk
-from personaevo.refine.leakage import LeakReport
-from personaevo.refine.population import Yardstick
+from personaevo.refine.leakage import LeakReport, apply_policy
+from personaevo.refine.population import FeatureSpace
 from personaevo.refine.profile import Profile
 from personaevo.refine.recognition import Lineup
 from personaevo.refine.result import Settings, Stop
-from personaevo.refine.roles import Analysis, Analyst, Performance, Player, Refiner, Refused
-from personaevo.refine.scoring import Sheet, against, rows_of, sheet
+from personaevo.refine.roles import Analysis, Analyst, Player, Refiner, Refused, RolePlay
+from personaevo.refine.scoring import ScoreSheet, fingerprint_rows, score_groups, score_items
 from personaevo.refine.split import Parts
 from personaevo.refine.versions import History, Score
 from personaevo.simulate.seeds import seed_of
 
-_EXPECTED = 6  # dialogues in each group of what is expected of the person, where nothing was kept back
+_EXPECTED = 6  # dialogues in each simulated group, if there is no dev
 _TAKEN = "the published protocol takes every version"
 _COMMON = "what the engine shows other than asked, with everybody"
 _TRIED = "nothing new: the profile as it is, or one that was tried before"
@@ -39,7 +31,7 @@ _TRIED = "nothing new: the profile as it is, or one that was tried before"
 
 @dataclass(frozen=True)
 class Roles:
-    """Who plays, analyzes and refines; ``rewrite`` makes the one-call control (None: no model refines)."""
+    """The three roles; ``rewrite`` makes the one-call control (None without a model as refiner)."""
 
     player: Player
     analyst: Analyst
@@ -49,74 +41,82 @@ class Roles:
 
 @dataclass(frozen=True)
 class Case:
-    """One person, as far as it stays the same while their profile is refined. ``kind`` of item decides (``scoring.kind_of``); ``check``
-    finds what an update carries over from any of the person's items and the start did not have; ``exposed`` all that a profile does;
-    ``common`` is what the engine shows other than asked with everybody."""
+    """All that stays the same while one person is refined.
+
+    Attributes:
+        kind: the kind of item that decides (``kind_of``).
+        space: features of the person's dialogues; None if dialogues do not decide.
+        check: leaks of an update, from any item, beyond the initial profile.
+        exposed: all leaks of a profile.
+        bias: correction of dials that is the same for everyone.
+    """
 
     parts: Parts
     kind: str
-    yardstick: Yardstick | None
+    space: FeatureSpace | None
     roles: Roles
     settings: Settings
     check: Callable[[str], LeakReport]
     exposed: Callable[[str], LeakReport]
-    common: Common | None = None
+    bias: PlayerBias | None = None
 
     @property
     def expects(self) -> bool:
-        """Whether updates are judged by what is expected of the person: of whole dialogues, where nothing was kept back."""
-        return not self.parts.dev and self.yardstick is not None and self.yardstick.whole
+        """Whether updates are judged by simulated dialogues of the person: if whole dialogues are played and there is no dev."""
+        return not self.parts.dev and self.space is not None and self.space.whole
 
     @cached_property
     def others(self) -> list[Floats] | None:
-        """Groups of what other items of the person may be, as points; None where nothing says what these are like."""
-        if self.yardstick is None or not self.yardstick.whole:
+        """Simulated groups of other items of the person, as points; None if these cannot be simulated."""
+        if self.space is None or not self.space.whole:
             return None
         size = _EXPECTED if self.expects else len(self.parts.dev)
-        return self.yardstick.others(self.parts.train, size, seed_of(self.settings.seed, "others"))
+        return self.space.others(self.parts.train, size, seed_of(self.settings.seed, "others"))
 
     @property
     def judged(self) -> tuple[Item, ...]:
-        """The items that the result is scored on: test, or train where there is none."""
+        """The items that the result is scored on: test, or train if there is no test."""
         return tuple(item for item in self.parts.test or self.parts.train if item.kind == self.kind)
 
     @cached_property
     def lineup(self) -> Lineup | None:
-        """Those items among other people's; None where nobody else has any."""
-        if self.yardstick is None:
+        """The person's scored items among those of other people; None if other people have none."""
+        if self.space is None:
             return None
-        population, typical = self.yardstick.population, None
-        if self.yardstick.whole:
-            typical = rows_of(self.played(shrunk(population, self.yardstick.rows(())), self.judged, "judged"))
-        return Lineup.of(population, self.yardstick.rows(self.judged), typical)
+        population, typical = self.space.population, None
+        if self.space.whole:
+            typical = fingerprint_rows(self.played(shrunk(population, self.space.rows(())), self.judged, "judged"))
+        return Lineup.of(population, self.space.rows(self.judged), typical)
 
     @property
     def noise_seed(self) -> int:
-        """Of what re-sampling brings."""
+        """Seed of the bootstrap."""
         return seed_of(self.settings.seed, "noise")
 
-    def played(self, profile: Profile, items: Sequence[Item], purpose: str) -> list[Performance]:
-        """Role-plays, with seeds that depend on the purpose ("made" or "judged") alone: common random numbers for all profiles."""
+    def played(self, profile: Profile, items: Sequence[Item], purpose: str) -> list[RolePlay]:
+        """Role-plays whose seeds depend only on the purpose ("made" or "judged"): common random numbers for all profiles."""
         chosen = [item for item in items if item.kind == self.kind]
         return self.roles.player.play(profile, chosen, self.settings.samples, seed_of(self.settings.seed, purpose))
 
-    def scored(self, profile: Profile, items: Sequence[Item], purpose: str) -> Sheet:
-        """How near its role-plays come to the person."""
-        return sheet(self.kind, items, self.played(profile, items, purpose), self.yardstick)
+    def scored(self, profile: Profile, items: Sequence[Item], purpose: str) -> ScoreSheet:
+        """Scores of the profile's role-plays on the items."""
+        return score_items(self.kind, items, self.played(profile, items, purpose), self.space)
 
     def tried(self, profile: Profile) -> Trial:
-        """What decides on the profile: its score on dev, or on train where there is none; of whole dialogues, on those expected then."""
+        """The deciding scores of a profile: on dev, or on train if there is no dev; on simulated dialogues if ``expects``."""
         items = self.parts.dev or self.parts.train
         played = self.played(profile, items, "made")
-        others = against(rows_of(played), self.others, self.yardstick) if self.others is not None and self.yardstick is not None else None
-        if self.expects and others is not None:
-            return Trial(others, others)
-        return Trial(sheet(self.kind, items, played, self.yardstick), others)
+        others = None
+        if self.others is not None and self.space is not None:
+            others = score_groups(fingerprint_rows(played), self.others, self.space)
+            if self.expects:
+                return Trial(others, others)
+        return Trial(score_items(self.kind, items, played, self.space), others)
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A new version, or why it cannot be one: then ``profile`` is what it was made of as far as there is something."""
+    """A candidate version; if there is a ``problem`` it cannot be used, and ``profile`` is as far as it got."""
 
     profile: Profile
     problem: str = ""
@@ -125,14 +125,14 @@ class _Candidate:
 
 
 def refined(case: Case, start: Profile) -> tuple[History, Stop, str]:
-    """All versions from the start on, why it ended, and a note on that ("" if there is nothing to say). The last one kept is the result.
+    """Refine a profile: all versions from the initial one on, the reason for stopping, and a note on it ("" if there is none).
 
-    A refused answer stands in the history as a rejected version that is its parent unchanged, with the reason.
+    The last kept version is the result. A refused answer is in the history as a rejected version that equals its parent, with the reason.
     """
     history = History.begun(start)
     idle = 0
     try:
-        history = _in_common(case, history)
+        history = _without_bias(case, history)
         for _ in range(case.settings.rounds):
             before = len(history.kept)
             history, fresh = _round(case, history)
@@ -148,21 +148,23 @@ def refined(case: Case, start: Profile) -> tuple[History, Stop, str]:
     return history, "rounds", ""
 
 
-def _in_common(case: Case, history: History) -> History:
-    """With what holds for other people taken into account, unless it does this person harm beyond chance."""
+def _without_bias(case: Case, history: History) -> History:
+    """Apply the correction of the player's bias unless it makes this person's profile worse beyond chance."""
     start = history.current.profile
-    if case.common is None or case.settings.paper or not case.expects or case.common.applied(start).id == start.id:
+    if case.bias is None or case.settings.paper or not case.expects:
         return history
-    profile = case.common.applied(start)
+    profile = case.bias.corrected(start)
+    if profile.id == start.id:
+        return history
     verdict = decide(case.tried(start), [case.tried(profile)], case.noise_seed)
     accepted = verdict.gain is not None and verdict.gain > -verdict.noise
-    reason = f"gain on other people {case.common.gain:.3f}, more than {case.common.noise:.3f} that chance may bring"
+    reason = f"gain on other people {case.bias.gain:.3f}, more than {case.bias.noise:.3f} that chance may bring"
     reason += f"; {verdict.reason('what is expected of the person')}"
     return history.added(profile, accepted=accepted, why=_COMMON, reason=reason)
 
 
 def _round(case: Case, history: History) -> tuple[History, bool]:
-    """One round; and whether there was a candidate that had not been tried."""
+    """One round; also whether it had a candidate that was not tried before."""
     parent = history.current
     analysis = case.roles.analyst.analyze(parent.profile, case.parts.train, case.played(parent.profile, case.parts.train, "made"))
     candidates = _candidates(case, parent.profile, analysis, {version.profile.id for version in history.versions})
@@ -171,7 +173,7 @@ def _round(case: Case, history: History) -> tuple[History, bool]:
 
 
 def _judged(case: Case, history: History, candidates: Sequence[_Candidate], analysis: Analysis) -> History:
-    """Scores the usable candidates and takes the best if it holds."""
+    """Score the usable candidates and accept the best if it holds."""
     parent = history.current
     usable = [one for one in candidates if not one.problem]
     if not usable:
@@ -179,12 +181,12 @@ def _judged(case: Case, history: History, candidates: Sequence[_Candidate], anal
     before = case.tried(parent.profile)
     trials = [case.tried(one.profile) for one in usable]
     best, accepted, why = _best(case, parent.profile, usable, decide(before, trials, case.noise_seed))
-    now, scored = before.sheet, {id(one): trial.sheet for one, trial in zip(usable, trials, strict=True)}
+    current, scored = before.sheet, {id(one): trial.sheet for one, trial in zip(usable, trials, strict=True)}
     for one in candidates:
         if one.problem:
             history = _added(history, [one], analysis, parent.number)
             continue
-        found = {f"dev.{now.measure}": _score(scored[id(one)]), f"parent.dev.{now.measure}": _score(now)}
+        found = {f"dev.{current.measure}": _score(scored[id(one)]), f"parent.dev.{current.measure}": _score(current)}
         reason = "; ".join(filter(None, (why if one is best else "another candidate is nearer", one.note)))
         taken = accepted and one is best
         history = history.added(one.profile, accepted=taken, parent=parent.number, why=analysis.text, reason=reason, scores=found)
@@ -194,7 +196,7 @@ def _judged(case: Case, history: History, candidates: Sequence[_Candidate], anal
 def _best(case: Case, parent: Profile, usable: Sequence[_Candidate], decision: Decision) -> tuple[_Candidate | None, bool, str]:
     """The best candidate, whether it is accepted, and why.
 
-    It must hold on dev, and on what it was made from as well: an update that is nearer to dev alone came from a wrong analysis, by luck.
+    It must hold on dev and also on train: a gain on dev alone is likely to be luck.
     """
     expected = "what is expected of the person" if case.expects else "train, as there is no dev"
     why = decision.reason("dev" if case.parts.dev else expected)
@@ -209,7 +211,7 @@ def _best(case: Case, parent: Profile, usable: Sequence[_Candidate], decision: D
 
 
 def _taken(history: History, candidates: Sequence[_Candidate], analysis: Analysis) -> History:
-    """The first usable candidate, whatever it is worth."""
+    """Accept the first usable candidate, whatever its score (the published protocol)."""
     parent = history.current.number
     for one in candidates:
         if not one.problem:
@@ -220,14 +222,14 @@ def _taken(history: History, candidates: Sequence[_Candidate], analysis: Analysi
 
 
 def _added(history: History, refused: Sequence[_Candidate], analysis: Analysis, parent: int) -> History:
-    """With those that are refused; what was tried before does not stand there twice."""
+    """Add refused candidates to the history, except those that were tried before."""
     for one in refused:
         if one.problem != _TRIED:
             history = history.added(one.profile, accepted=False, parent=parent, why=analysis.text, reason=one.problem)
     return history
 
 
-def _score(found: Sheet) -> Score:
+def _score(found: ScoreSheet) -> Score:
     known = [value for value in found.values() if value is not None]
     return Score(value=found.value, n=len(known)) if known else Score(value=None, reason="nothing could be measured")
 
@@ -236,18 +238,18 @@ def _score(found: Sheet) -> Score:
 
 
 def _candidates(case: Case, profile: Profile, analysis: Analysis, tried: set[str]) -> list[_Candidate]:
-    """The refiner's answers, looked at; those that carry text over are asked for once more, with the advice to leave that out."""
+    """The refiner's candidates, checked; those with leaks are requested once more, with advice to leave these out."""
     count = 1 if case.settings.paper else case.settings.candidates
-    made = _looked_at(case, profile, case.roles.refiner.refine(profile, analysis, count), tried)
+    made = _checked(case, profile, case.roles.refiner.refine(profile, analysis, count), tried)
     advised = [one for one in made if one.advice]
     if advised and case.settings.leaks != "warn":
         again = case.roles.refiner.refine(profile, analysis, len(advised), advised[0].advice)
         known = tried | {one.profile.id for one in made}
-        made += [one for one in _looked_at(case, profile, again, known) if one.problem != _TRIED]
+        made += [one for one in _checked(case, profile, again, known) if one.problem != _TRIED]
     return made
 
 
-def _looked_at(case: Case, parent: Profile, answers: Sequence[Profile | Refused], tried: set[str]) -> list[_Candidate]:
+def _checked(case: Case, parent: Profile, answers: Sequence[Profile | Refused], tried: set[str]) -> list[_Candidate]:
     found: list[_Candidate] = []
     seen = set(tried)
     for answer in answers:
@@ -258,7 +260,7 @@ def _looked_at(case: Case, parent: Profile, answers: Sequence[Profile | Refused]
 
 
 def _guarded(case: Case, profile: Profile, tried: set[str]) -> _Candidate:
-    """Within its budget, without a problem, and without what the leakage guard removes."""
+    """Cut to the budget, checked for problems, and with leaks removed by the leakage guard."""
     profile, dropped = profile.within(case.settings.budget)
     if profile.id in tried:
         return _Candidate(profile, _TRIED)
@@ -266,20 +268,15 @@ def _guarded(case: Case, profile: Profile, tried: set[str]) -> _Candidate:
     if problems:
         return _Candidate(profile, f"refused: {problems[0]}")
     texts = [claim.text for claim in profile.claims]
-    verdict = leakage.apply(case.settings.leaks, texts, case.check) if texts else None
-    if verdict is None:
+    if not texts:
         return _Candidate(profile)
+    verdict = apply_policy(case.settings.leaks, texts, case.check)
     note = "; ".join(filter(None, (f"{len(dropped)} claims over the budget left out" if dropped else "", verdict.note)))
     if not verdict.accepted:
         return _Candidate(profile, f"refused: {note}", advice=verdict.advice)
-    kept = _without(profile, verdict.removed)
+    kept = profile
+    for name, claims in profile.sections.items():
+        kept = kept.updated(name, *(claim for claim in claims if claim.text not in verdict.removed))
     if verdict.removed and kept.id in tried:
         return _Candidate(kept, f"refused: {note}; nothing new is left", advice=verdict.advice)
     return _Candidate(kept, note=note, advice=verdict.advice)
-
-
-def _without(profile: Profile, texts: Sequence[str]) -> Profile:
-    gone = set(texts)
-    for name, claims in profile.sections.items():
-        profile = profile.updated(name, *(claim for claim in claims if claim.text not in gone))
-    return profile

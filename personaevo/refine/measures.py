@@ -1,12 +1,13 @@
-"""How near what was generated is to what the person really did.
+"""Similarity of generated to real behavior: of texts (ROUGE-L, chrF, embeddings, BERTScore) and of predicted actions.
 
-Every measure is a ``Measured``: a figure, or the reason why there is none. An empty text, a library that is not installed and a model that
-fails give a missing figure, never 0: 0 means that two texts were compared and have nothing in common.
+Every text measure returns a ``Measured``: a value, or the reason why there is none. An empty text, a missing library and a failing model
+give a missing value, never 0: 0 means that two texts were compared and have nothing in common.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,23 +16,28 @@ from typing import Any
 import numpy as np
 
 from personaevo.records import Floats
-from personaevo.refine.words import plain_words
 from personaevo.text import one_line
 
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # of DPRF (arXiv 2510.14205)
-BERT = "roberta-large"  # what bert-score takes for English
-_CHUNK_WORDS = 150  # below the 256 tokens after which the encoder reads no further
-_MOST_CELLS = 4_000_000  # of the table of a longest common subsequence: a second
+BERT = "roberta-large"  # default of bert-score for English
+_CHUNK_WORDS = 150  # stays below the encoder's limit of 256 tokens
+_MOST_CELLS = 4_000_000  # of the table of a longest common subsequence: about a second
+_PLAIN = re.compile(r"[^\W_]+")
 _SHOWN = 160
 _EXTRA = "pip install 'personaevo[embeddings]'"
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A figure, or None with the reason why it is missing. ``reason`` is "" exactly where there is a figure; one line, safe to print."""
+    """A value, or None with the reason. ``reason`` is "" exactly if there is a value; one line, safe to print."""
 
     value: float | None
     reason: str = ""
+
+
+def plain_words(text: str) -> list[str]:
+    """Runs of letters and digits, in lower case."""
+    return _PLAIN.findall(text.lower())
 
 
 # --- texts
@@ -40,29 +46,31 @@ class Measured:
 def rouge_l(generated: str, real: str) -> Measured:
     """ROUGE-L F1 (Lin 2004), 0..1, symmetric: 2 LCS / (words of both), LCS the longest common subsequence of words.
 
-    By ``rouge-score``, without stemming; words are runs of letters and digits of any script in lower case, which for English text is that
-    library's own rule. Missing when a text has no word, or both are so long (about 2,000 words each) that it would take minutes.
+    Computed by ``rouge-score`` without stemming. Words are runs of letters and digits of any script in lower case; for English this equals
+    the library's own rule. Missing if a text has no word, or both are so long (about 2,000 words each) that it would take minutes.
     """
     sizes = len(plain_words(generated)), len(plain_words(real))
     if not all(sizes):
-        return _without("word", "generated" if not sizes[0] else "real")
+        return Measured(None, f"the {'real' if sizes[0] else 'generated'} text has no word in it")
     if sizes[0] * sizes[1] > _MOST_CELLS:
         return Measured(None, f"texts of {sizes[0]:,} and {sizes[1]:,} words are too long for ROUGE-L")
     return Measured(float(_rouge().score(real, generated)["rougeL"].fmeasure))
 
 
 def chrf(generated: str, real: str) -> Measured:
-    """chrF (Popović 2015), 0..1: F2 of the character n-grams of orders 1 to 6, blanks left out; recall counts double, so it is not
-    symmetric. By ``sacrebleu`` (its chrF2 / 100). Missing when a text is blank."""
+    """chrF (Popović 2015), 0..1: F2 of the character n-grams of orders 1 to 6, white space removed.
+
+    Recall counts double, so it is not symmetric. Computed by ``sacrebleu`` (its chrF2 / 100). Missing if a text is blank.
+    """
     if not generated.strip() or not real.strip():
-        return _without("character", "generated" if not generated.strip() else "real")
+        return Measured(None, f"the {'real' if generated.strip() else 'generated'} text has no character in it")
     return Measured(float(_chrf().sentence_score(generated, [real]).score) / 100.0)
 
 
 def embedding_cosine(generated: str, real: str, model: str = ENCODER) -> Measured:
     """Cosine (-1..1, symmetric) of two texts' embeddings by a model of ``sentence-transformers``.
 
-    A long text is embedded in chunks of 150 words; its embedding is their mean, weighted by words. Missing when a text has no word, the
+    A long text is embedded in chunks of 150 words; its embedding is their mean, weighted by words. Missing if a text has no word, the
     extra is not installed, or the model cannot be loaded or fails.
     """
     return _in_chunks(generated, real, "embedding cosine", lambda: _encoder(model), _cosine)
@@ -71,18 +79,14 @@ def embedding_cosine(generated: str, real: str, model: str = ENCODER) -> Measure
 def bert_score(generated: str, real: str, model: str = BERT) -> Measured:
     """BERTScore F1 (Zhang et al. 2020; not rescaled, so values are near 1) by ``bert-score``.
 
-    A long text is read in chunks of 150 words: precision is the mean over the chunks generated (by words) of the best precision against any
-    real chunk, recall likewise the other way round. Missing as for ``embedding_cosine``.
+    Long texts are compared in chunks of 150 words: precision is the mean over generated chunks (weighted by words) of the best precision
+    against any real chunk; recall the other way round. Missing as for ``embedding_cosine``.
     """
     return _in_chunks(generated, real, "BERTScore", lambda: _bert(model), _bert_f1)
 
 
-def _without(what: str, side: str) -> Measured:
-    return Measured(None, f"the {side} text has no {what} in it")
-
-
 class _Words:
-    """Splits text for ``rouge-score``, whose own splitter drops all letters but those of English."""
+    """Tokenizer for ``rouge-score``, whose own drops all letters but those of English."""
 
     def tokenize(self, text: str) -> list[str]:
         return plain_words(text)
@@ -106,7 +110,7 @@ def _chrf() -> Any:
 
 
 def missing(name: str) -> str:
-    """Why the optional measure ("cosine", "bert_score") cannot be taken here, "" if it can: its library and model are loaded to see."""
+    """Why the optional measure ("cosine", "bert_score") is not available, "" if it is: tries to load its library and model."""
     return {"cosine": lambda: _encoder(ENCODER), "bert_score": lambda: _bert(BERT)}[name]()[1]
 
 
@@ -119,7 +123,7 @@ def _in_chunks(
 ) -> Measured:
     chunks = _chunks(generated), _chunks(real)
     if not all(chunks):
-        return _without("word", "real" if chunks[0] else "generated")
+        return Measured(None, f"the {'real' if chunks[0] else 'generated'} text has no word in it")
     model, reason = load()
     value, reason = (math.nan, reason) if reason else _tried(lambda: compute(model, *chunks))
     if reason:
@@ -128,7 +132,7 @@ def _in_chunks(
 
 
 def _tried(compute: Callable[[], Any]) -> tuple[Any, str]:
-    """What was computed, or None and why not: these libraries, and the models they load, fail in ways that cannot be listed."""
+    """The result, or None and the error: these libraries, and the models they load, raise exceptions that cannot be listed."""
     try:
         return compute(), ""
     except ImportError as error:
@@ -138,7 +142,7 @@ def _tried(compute: Callable[[], Any]) -> tuple[Any, str]:
 
 
 def _chunks(text: str) -> list[str]:
-    """The text in pieces of 150 words; none if there is no letter or digit in it."""
+    """The text in chunks of 150 words; none if it has no letter or digit."""
     words = text.split() if plain_words(text) else []
     return [" ".join(words[start : start + _CHUNK_WORDS]) for start in range(0, len(words), _CHUNK_WORDS)]
 
@@ -151,7 +155,7 @@ def _weights(chunks: Sequence[str]) -> Floats:
 
 @cache
 def _encoder(name: str) -> tuple[Any, str]:
-    """The model, or None and why not; kept, so that one that cannot be loaded is not tried again for every text."""
+    """The model, or None and the error; cached, so that a model that fails to load is not tried again for every text."""
 
     def load() -> Any:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - optional
@@ -163,7 +167,7 @@ def _encoder(name: str) -> tuple[Any, str]:
 
 @cache
 def _bert(name: str) -> tuple[Any, str]:
-    """As ``_encoder``."""
+    """The scorer, or None and the error; cached as in ``_encoder``."""
 
     def load() -> Any:
         from bert_score import BERTScorer  # noqa: PLC0415 - optional

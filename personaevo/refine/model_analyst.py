@@ -1,4 +1,8 @@
-"""Where a profile differs from its person, by a chat model: the one role that sees both what the profile did and what the person did."""
+"""Analyst and refiner played by a chat model.
+
+The analyst is the only role that is shown both the role-plays and the person's behavior. The refiner is shown only the analysis; its
+control ``rewrite_once`` rewrites a profile in one call from the behavior itself.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +16,24 @@ from pydantic import BaseModel, Field
 from personaevo.definitions import prompt
 from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message
-from personaevo.refine import shown
-from personaevo.refine.actions import points
-from personaevo.refine.aims import aims, evidence
+from personaevo.refine.actions import action_points
+from personaevo.refine.aims import dial_targets, supporting_items
 from personaevo.refine.behavior import Action, Context, DialogueItem, Item, SessionItem
 from personaevo.refine.differences import Difference, differences_text, measured_differences
 from personaevo.refine.measures import rouge_l
-from personaevo.refine.population import Yardstick
+from personaevo.refine.population import FeatureSpace
 from personaevo.refine.profile import Profile
-from personaevo.refine.roles import Analysis, Performance, Response
+from personaevo.refine.roles import Analysis, Response, RolePlay
+from personaevo.refine.shown import answer_text, situation_text, steps_text
 from personaevo.simulate.wording import filled
 from personaevo.text import one_line, quoted
 
 MOST_CONTRASTS = 8
 MOST_TEXT = 4_000  # characters of an analysis
-_SITUATION, _DONE, _PROFILE = 1_200, 1_200, 8_000
+_SITUATION, _DONE, _ANALYZED_PROFILE = 1_200, 1_200, 8_000  # characters in a prompt
 
 
-# The forms of an answer. Their fields are what the prompt's part of the same name asks for.
+# The forms of an answer: schemas for the prompt's part of the same name. Their docstrings and fields are sent to the model.
 
 
 class Divergence(BaseModel):
@@ -86,8 +90,10 @@ FORMS: Mapping[str, type[BaseModel]] = MappingProxyType({"free": Free, "states":
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """A moment of the person and what a role-play did there; ``difference`` (0..1) is the mean over all role-plays of the moment, and
-    ``did`` what the one in their middle did."""
+    """A moment of the person and a role-play of it.
+
+    ``difference`` (0..1) is the mean over all role-plays of the moment, ``did`` the answer of the median one.
+    """
 
     context: Context
     did: str | Action
@@ -95,25 +101,28 @@ class Contrast:
 
 
 class ModelAnalyst:
-    """Asks ``model`` for an analysis in one of ``FORMS``. With a ``yardstick`` it is told what was measured, too.
+    """Asks ``model`` for an analysis in one of ``FORMS``; with a ``space``, measured differences are in the prompt.
 
     Raises:
-        KeyError: there is no such form.
+        KeyError: the form is unknown.
     """
 
-    def __init__(self, model: ChatModel, form: str = "free", yardstick: Yardstick | None = None) -> None:
-        self.model, self.form, self.schema, self.yardstick = model, form, FORMS[form], yardstick
+    def __init__(self, model: ChatModel, form: str = "free", space: FeatureSpace | None = None) -> None:
+        self.model, self.form, self.schema, self.space = model, form, FORMS[form], space
 
-    def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
-        """What the model makes of the moments that differ most; the targets are what is expected of the person, where that is measured.
+    def analyze(self, profile: Profile, items: Sequence[Item], role_plays: Sequence[RolePlay]) -> Analysis:
+        """Analyze the moments with the largest differences; targets are posterior expectations of the person, where measured.
 
         Raises:
-            ReplyError: there is nothing to compare, the model refuses, or its answer says nothing.
+            ReplyError: there is nothing to compare, the model refuses, or its answer is empty.
         """
-        found = contrasts(performances)
-        measured = self._measured(items, performances)
+        found = contrasts(role_plays)
+        space = self.space
+        measured = (
+            measured_differences(role_plays, space.rows(items), space.population.standard) if space is not None else []
+        )
         if not found and not measured:
-            reasons = (response.reason for one in performances for response in one.responses if response.reason)
+            reasons = (response.reason for one in role_plays for response in one.responses if response.reason)
             raise ReplyError(f"analysis: no role-play of the training items came to anything ({next(reasons, 'there was none')})")
         answer = self.model.reply(question(self.form, profile, items, found, measured), schema=self.schema).parsed
         text = "\n".join(_lines(answer.model_dump()))[:MOST_TEXT]
@@ -121,23 +130,16 @@ class ModelAnalyst:
             raise ReplyError("analysis: the answer says nothing")
         used = {contrast.context.item_id for contrast in found}
         sources = (item.id for item in items if item.id in used or (measured and isinstance(item, DialogueItem)))
-        if self.yardstick is None:
+        if space is None:
             return Analysis(text, {}, tuple(sources))
-        targets, showing = aims(self.yardstick, self.yardstick.rows(items), performances, profile)
-        return Analysis(text, targets, tuple(sources), showing, evidence(self.yardstick, items))
+        targets, showing = dial_targets(space, space.rows(items), role_plays, profile)
+        return Analysis(text, targets, tuple(sources), showing, supporting_items(space, items))
 
-    def _measured(self, items: Sequence[Item], performances: Sequence[Performance]) -> list[Difference]:
-        """What differs by what was measured."""
-        if self.yardstick is None:
-            return []
-        return measured_differences(performances, self.yardstick.rows(items), self.yardstick.population.standard)
-
-
-def contrasts(performances: Sequence[Performance], most: int = MOST_CONTRASTS) -> list[Contrast]:
-    """The moments at which role-plays differ most from the person, the most different first, of equal ones the earlier; moments without a
-    usable response do not count."""
+def contrasts(role_plays: Sequence[RolePlay], most: int = MOST_CONTRASTS) -> list[Contrast]:
+    """The moments with the largest differences, the largest first, of equal ones the earlier; moments without a usable response do not
+    count."""
     moments: dict[tuple[str, int], list[Response]] = {}
-    for response in (response for one in performances for response in one.responses):
+    for response in (response for one in role_plays for response in one.responses):
         moments.setdefault((response.context.item_id, response.context.index), []).append(response)
     found = [contrast for responses in moments.values() if (contrast := _contrast(responses)) is not None]
     return sorted(found, key=lambda one: -one.difference)[:most]
@@ -153,20 +155,20 @@ def _contrast(responses: Iterable[Response]) -> Contrast | None:
 
 
 def difference(truth: str | Action, did: str | Action) -> float:
-    """How far an answer is from the truth, 0..1: of texts 1 less ROUGE-L F1, of actions 1 less the share of their points (``actions``)."""
+    """Distance of an answer from the truth, 0..1: for texts 1 - ROUGE-L F1, for actions 1 - the share of points earned."""
     if isinstance(truth, Action):
-        earned, most = points(truth, did if isinstance(did, Action) else None)
+        earned, most = action_points(truth, did if isinstance(did, Action) else None)
         return 1 - earned / most
-    return 1 - (rouge_l(shown.did(did), truth).value or 0.0)
+    return 1 - (rouge_l(answer_text(did), truth).value or 0.0)
 
 
 def question(
     form: str, profile: Profile, items: Sequence[Item], found: Sequence[Contrast], measured: Sequence[Difference]
 ) -> list[Message]:
-    """The messages: what is the same for all people first. From ``items`` come the reasons that the person gave for what they did."""
+    """The request, with the text that is the same for all people first. ``items`` provide the reasons that the person gave."""
     parts = prompt("analyst", "rules", "profile", "measured", "moment", *FORMS)
     persona = profile.persona()
-    asked = [filled(parts["profile"], profile=quoted("profile", persona.text, _PROFILE))]
+    asked = [filled(parts["profile"], profile=quoted("profile", persona.text, _ANALYZED_PROFILE))]
     if measured:
         asked.append(filled(parts["measured"], measured=differences_text(measured)))
     by_id = {item.id: item for item in items}
@@ -176,27 +178,24 @@ def question(
 
 def _moment(part: str, number: int, contrast: Contrast, item: Item) -> str:
     index = contrast.context.index
-    truth = shown.steps([item.steps[index]], index) if isinstance(item, SessionItem) else shown.did(contrast.context.truth)
+    truth = steps_text([item.steps[index]], index) if isinstance(item, SessionItem) else answer_text(contrast.context.truth)
     return filled(
         part,
         number=str(number),
-        situation=quoted(f"before {number}", shown.situation(contrast.context), _SITUATION),
+        situation=quoted(f"before {number}", situation_text(contrast.context), _SITUATION),
         person=quoted(f"person {number}", truth, _DONE),
-        actor=quoted(f"actor {number}", shown.did(contrast.did), _DONE),
+        actor=quoted(f"actor {number}", answer_text(contrast.did), _DONE),
     )
 
 
 def _lines(answer: Mapping[str, Any]) -> list[str]:
-    """The answer's texts, one a line under their fields' names: lists numbered, blank ones left out."""
+    """The answer's texts, one a line under their fields' names; lists are numbered, blank texts left out."""
     lines = []
     for name, value in answer.items():
         if isinstance(value, str):
-            lines += [f"{_named(name)}: {said}"] if (said := " ".join(value.split())) else []
+            field = one_line(name.replace("_", " ").capitalize())
+            lines += [f"{field}: {said}"] if (said := " ".join(value.split())) else []
         else:
             entries = [" ".join(_lines(entry)) for entry in value]
             lines += [f"{number}. {entry}" for number, entry in enumerate(filter(None, entries), 1)]
     return lines
-
-
-def _named(name: str) -> str:
-    return one_line(name.replace("_", " ").capitalize())

@@ -1,7 +1,4 @@
-"""A profile played by a chat model: at each moment of an item it is asked what the person does next, after what really happened before.
-
-The truth of a moment never stands in its prompt.
-"""
+"""A profile played by a chat model, moment by moment."""
 
 from __future__ import annotations
 
@@ -17,11 +14,11 @@ from personaevo import injection
 from personaevo.definitions import prompt
 from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message, Role, Turn
-from personaevo.refine import shown
 from personaevo.refine.behavior import MAX_NAME, Action, ActionType, Context, Item
-from personaevo.refine.differences import fingerprint
+from personaevo.refine.features import fingerprint
 from personaevo.refine.profile import Profile
-from personaevo.refine.roles import Performance, Response
+from personaevo.refine.roles import Response, RolePlay
+from personaevo.refine.shown import steps_text
 from personaevo.simulate.model_users import MAX_TURN, heard_text, one_turn
 from personaevo.simulate.wording import filled
 from personaevo.text import one_line, quoted
@@ -43,54 +40,53 @@ class NextAction(BaseModel):
 
 
 class ModelPlayer:
-    """Plays profiles by ``model``; ``losses`` are what the text of the corpus lost, ``at_once`` how many questions are under way."""
-
-    whole = False  # items are played as they stand, moment by moment
+    """Plays profiles with ``model``; ``losses`` are losses of the corpus's text, ``at_once`` the number of concurrent requests."""
 
     def __init__(self, model: ChatModel, losses: Sequence[str] = (), at_once: int = 8) -> None:
         self.model, self.losses, self.at_once = model, tuple(losses), at_once
 
-    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[Performance]:
-        """``samples`` role-plays of each item, by item, then by sample; each moment is a question of its own.
+    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[RolePlay]:
+        """Play each item ``samples`` times; ordered by item, then by sample. Each moment is a request of its own.
 
-        An answer that is none (refused, empty, over-long, not an action) is a response without ``did``. The fingerprint is that of the
-        turns or the text that came. Other errors of the model (budget, set-up, not available) go through.
+        An unusable answer (refused, empty, over-long, not an action) is a response without ``did``. The fingerprint is that of the
+        generated turns or text. Other errors of the model (budget, set-up, not available) are raised.
         """
         plays = [(item, sample) for item in items for sample in range(samples)]
         moments = [(item, context, sample_index(seed, sample)) for item, sample in plays for context in item.contexts()]
         with ThreadPoolExecutor(self.at_once) as pool:
-            # Each in a copy of the caller's context: it knows for whom calls are made.
+            # Each in a copy of the caller's context, which names the person that calls are booked on.
             asked = [pool.submit(copy_context().run, partial(self._respond, profile, *moment)) for moment in moments]
             try:
                 responses = iter([one.result() for one in asked])
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        return [self._performance(item, sample, [next(responses) for _ in item.contexts()]) for item, sample in plays]
-
-    def _performance(self, item: Item, sample: int, responses: Sequence[Response]) -> Performance:
-        texts = [one.did for one in responses if isinstance(one.did, str)]
-        return Performance(item.id, sample, tuple(responses), fingerprint(texts, self.losses))
+        made = []
+        for item, sample in plays:
+            answers = tuple(next(responses) for _ in item.contexts())
+            texts = [one.did for one in answers if isinstance(one.did, str)]
+            made.append(RolePlay(item.id, sample, answers, fingerprint(texts, self.losses)))
+        return made
 
     def _respond(self, profile: Profile, item: Item, context: Context, sample: int) -> Response:
         asked = messages(profile, item, context)
         try:
             if item.kind == "actions":
-                return _acted(context, self.model.reply(asked, schema=NextAction, sample=sample).parsed)
+                return _action_response(context, self.model.reply(asked, schema=NextAction, sample=sample).parsed)
             reply = self.model.reply(asked, sample=sample)
         except ReplyError as error:
             return Response(context, None, one_line(str(error)))
         if reply.cut:
             return Response(context, None, "over-long: the answer reached the limit of tokens")
-        return _said(context, one_turn(reply.text, "user", _READ).text, LONGEST[item.kind])
+        return _text_response(context, one_turn(reply.text, "user", _READ).text, LONGEST[item.kind])
 
 
 def sample_index(seed: int, sample: int) -> int:
-    """The index by which a model draws the answers of one role-play: equal for all profiles, independent for other seeds and samples."""
+    """The sample index of one role-play: equal for all profiles, independent for other seeds and samples."""
     return int.from_bytes(hashlib.blake2b(f"{seed} {sample}".encode(), digest_size=4).digest(), "big") >> 1
 
 
-def _said(context: Context, text: str, longest: int) -> Response:
+def _text_response(context: Context, text: str, longest: int) -> Response:
     if not any(map(str.isalnum, text)):
         return Response(context, None, "empty: the answer has no word")
     if len(text) > longest:
@@ -101,7 +97,7 @@ def _said(context: Context, text: str, longest: int) -> Response:
     return Response(context, text)
 
 
-def _acted(context: Context, answer: NextAction) -> Response:
+def _action_response(context: Context, answer: NextAction) -> Response:
     name, text = answer.name.strip(), answer.text.strip()
     if answer.type == "terminate":
         return Response(context, Action(type="terminate"))
@@ -112,11 +108,11 @@ def _acted(context: Context, answer: NextAction) -> Response:
     return Response(context, Action(type=answer.type, name=name, text=text if answer.type == "type_and_submit" else ""))
 
 
-# --- what the model is told
+# --- the request
 
 
 def messages(profile: Profile, item: Item, context: Context) -> list[Message]:
-    """The question: rules and person first, then what is of this item, then what is of this moment."""
+    """The request: rules and person first, then the item, then the moment (so that prefixes can be cached)."""
     parts = prompt("player", item.kind, "person", "situation", "opening", "silence", "before", "write", "write-on", "act")
     person = profile.persona().text
     blocks = [parts[item.kind], filled(parts["person"], person=quoted("person", person, _PERSON))]
@@ -126,13 +122,19 @@ def messages(profile: Profile, item: Item, context: Context) -> list[Message]:
         return [Message("system", "\n\n".join(blocks)), Message("user", ask)]
     if context.prompt.strip():
         blocks.append(filled(parts["situation"], situation=situation))
-    told = _history(context.turns) if item.kind == "dialogue" else [Message("user", _page(context, parts["act"]))]
-    return [Message("system", "\n\n".join(blocks)), *told]
+    if item.kind == "dialogue":
+        return [Message("system", "\n\n".join(blocks)), *_history(context.turns)]
+    done = steps_text(context.steps[-_LAST_STEPS:], max(0, len(context.steps) - _LAST_STEPS)) or _NOTHING
+    page = context.observation.strip() or _NOTHING
+    ask = filled(parts["act"], steps=quoted("steps", done), observation=quoted("page", page))
+    return [Message("system", "\n\n".join(blocks)), Message("user", ask)]
 
 
 def _history(turns: Sequence[Turn]) -> list[Message]:
-    """The turns with the roles flipped, the other side first and last: what it has not said is a stage direction; turns in a row are one
-    message. Of a long conversation the last turns."""
+    """The turns with the roles flipped; the other side is first and last, with a stage direction where it has not spoken.
+
+    Consecutive turns of one side are one message. Of a long conversation the last turns are kept.
+    """
     parts = prompt("player")
     said = [turn for turn in turns if turn.content.strip()]
     told: list[tuple[Role, str]] = [("user", parts["before"])] if len(said) > _LAST_TURNS else []
@@ -150,8 +152,3 @@ def _history(turns: Sequence[Turn]) -> list[Message]:
         else:
             joined.append(Message(role, text))
     return joined
-
-
-def _page(context: Context, ask: str) -> str:
-    done = shown.steps(context.steps[-_LAST_STEPS:], max(0, len(context.steps) - _LAST_STEPS))
-    return filled(ask, steps=quoted("steps", done or _NOTHING), observation=quoted("page", context.observation.strip() or _NOTHING))

@@ -1,7 +1,6 @@
-"""New versions of a profile by a chat model, and what makes an answer no profile.
+"""Candidate profiles by a chat model, and validation of its answers.
 
-``ModelRefiner.refine`` knows the person from an analysis only. ``rewrite_once`` is the control that it competes with: one call that is
-shown the behavior itself.
+``ModelRefiner.refine`` is shown only the analysis. Its control ``rewrite_once`` makes one call that is shown the behavior itself.
 """
 
 from __future__ import annotations
@@ -16,55 +15,57 @@ from pydantic import BaseModel, create_model
 from personaevo.definitions import prompt
 from personaevo.errors import ReplyError
 from personaevo.records import ChatModel, Message
-from personaevo.refine import shown
-from personaevo.refine.address import TO_NOBODY, addressed, problem
+from personaevo.refine.address import NO_ADDRESSEE, in_second_person, second_person_problem
 from personaevo.refine.behavior import Item
 from personaevo.refine.profile import BUDGET, CLAIM_WORDS, SECTIONS, Claim, Profile
 from personaevo.refine.roles import Analysis, Refused
+from personaevo.refine.shown import item_text
 from personaevo.refine.versions import diff
 from personaevo.simulate.wording import filled
 from personaevo.text import one_line, quoted
 
-MOST_BEHAVIOR = 24_000  # characters that a one-call rewrite is shown, shared out evenly
+MOST_BEHAVIOR = 24_000  # characters of behavior in a one-call rewrite, divided evenly among items
 _MOST_ITEMS = 24
 _ANALYSIS, _ADVICE, _PROFILE = 4_000, 2_000, 40_000
 _PROBLEMS = 3
 
 
 class ModelRefiner:
-    """Rewrites profiles by ``model``, within ``budget`` words."""
+    """Rewrites profiles with ``model``, within ``budget`` words."""
 
     def __init__(self, model: ChatModel, budget: int = BUDGET) -> None:
         self.model, self.budget = model, budget
 
     def refine(self, profile: Profile, analysis: Analysis, count: int, advice: str = "") -> list[Profile | Refused]:
-        """``count`` candidates, each drawn independently. See ``_candidate`` for what is refused; the second of two equal ones is, too."""
+        """Make ``count`` candidates, each sampled independently. ``_candidate`` lists what is refused; so is a repeated candidate."""
         asked = [filled(_parts()["analysis"], analysis=quoted("analysis", analysis.text, _ANALYSIS))]
         if advice:
             asked.append(filled(_parts()["advice"], advice=quoted("advice", advice, _ADVICE)))
         made: list[Profile | Refused] = []
         for sample in range(count):
             one = self._candidate(profile, asked, analysis.sources, sample)
-            made.append(Refused("equal to an earlier candidate") if isinstance(one, Profile) and one.id in _ids(made) else one)
+            known = {other.id for other in made if isinstance(other, Profile)}
+            made.append(Refused("equal to an earlier candidate") if isinstance(one, Profile) and one.id in known else one)
         return made
 
     def rewrite_once(self, profile: Profile, items: Sequence[Item]) -> Profile | Refused:
-        """The one-call rewrite: profile and behavior in one question, no role-play and no analysis. Of many items the first 24 are shown,
-        and of all together 24,000 characters."""
+        """Rewrite in one call: profile and behavior in one request, without role-play and analysis.
+
+        The first 24 items are shown, and 24,000 characters in all.
+        """
         some = items[:_MOST_ITEMS]
         share = MOST_BEHAVIOR // max(1, len(some))
-        behavior = "\n\n".join(quoted(f"behavior {number}", shown.item(item), share) for number, item in enumerate(some, 1))
+        behavior = "\n\n".join(quoted(f"behavior {number}", item_text(item), share) for number, item in enumerate(some, 1))
         return self._candidate(profile, [filled(_parts()["behavior"], behavior=behavior)], tuple(item.id for item in some), 0)
 
     def _candidate(self, profile: Profile, asked: Sequence[str], sources: tuple[str, ...], sample: int) -> Profile | Refused:
-        """The new profile; refused if the model refuses or does not give the form, if it is empty, has a problem (``Profile.problems``:
-        over budget, not in the second person, words to a model, …) or says the same as the old one."""
+        """One new profile; refused if the model refuses or breaks the schema, or if the profile is empty, has a problem
+        (``Profile.problems``: over budget, not in the second person, text to a model, …) or equals the old one."""
         try:
             answer = self.model.reply(_messages(profile, asked, self.budget), schema=answer_form(), sample=sample).parsed
         except ReplyError as error:
             return Refused(one_line(str(error)))
-        said = {name: [_to_somebody(text) for text in texts] for name, texts in answer.model_dump().items()}
-        made = revised(profile, said, sources)
+        made = revised(profile, {name: list(map(_addressed, texts)) for name, texts in answer.model_dump().items()}, sources)
         if not made.claims:
             return Refused("empty: the answer has no claim")
         problems = made.problems(self.budget)
@@ -74,16 +75,17 @@ class ModelRefiner:
         return Refused("the same as the profile it was made from") if not diff(profile, made) else made
 
 
-def _to_somebody(text: str) -> str:
-    """The claim put into the second person where it speaks to nobody, as small models like to ("A nurse who …", "The actor is …")."""
-    return addressed(text) if any(map(str.isalnum, text)) and problem(text) == TO_NOBODY else text
+def _addressed(text: str) -> str:
+    """The claim, put into the second person if it has no addressee, which is common with small models ("The actor is …")."""
+    lacks = any(map(str.isalnum, text)) and second_person_problem(text) == NO_ADDRESSEE
+    return in_second_person(text) if lacks else text
 
 
 def revised(profile: Profile, sections: Mapping[str, Sequence[str]], sources: tuple[str, ...]) -> Profile:
-    """The profile with these claims in place of its own; dials stay.
+    """A copy of the profile with these claims; dials stay.
 
-    Claims that it has keep where they came from; new ones come from ``sources``, with a ``since`` one above the latest of the profile
-    (whoever numbers versions may set it). Blank claims, and those said twice, are left out.
+    Claims that the profile has already keep their sources; new ones get ``sources``, and a ``since`` one above the profile's latest (the
+    caller may renumber versions). Blank and repeated claims are left out.
     """
     known = {claim.text: claim for claim in profile.claims}
     since = 1 + max((claim.since for claim in profile.claims), default=0)
@@ -99,17 +101,13 @@ def revised(profile: Profile, sections: Mapping[str, Sequence[str]], sources: tu
 
 @cache
 def answer_form() -> type[BaseModel]:
-    """The form of an answer: for each section the list of its claims."""
+    """The schema of an answer: for each section the list of its claims."""
     fields: dict[str, Any] = dict.fromkeys(SECTIONS, (list[str], ...))
     return create_model("NewProfile", __doc__="The claims of each section.", **fields)
 
 
-def _ids(made: Sequence[Profile | Refused]) -> set[str]:
-    return {one.id for one in made if isinstance(one, Profile)}
-
-
 def _messages(profile: Profile, asked: Sequence[str], budget: int) -> list[Message]:
-    """The question: what is the same for all people first."""
+    """The request, with the text that is the same for all people first."""
     sections = "\n".join(f'- "{section.name}" ({section.heading}): {section.definition}' for section in SECTIONS.values())
     rules = filled(_parts()["rules"], sections=sections, claim_words=str(CLAIM_WORDS), budget=str(budget))
     claims = {name: [claim.text for claim in claims] for name, claims in profile.sections.items()}

@@ -1,45 +1,45 @@
-"""One person from behavior to result: the split, who plays, the loop, and the scores at the end."""
+"""The refinement of one person, from behavior to result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
-from personaevo import definitions, readers
-from personaevo.errors import ConfigError
+import numpy as np
+
+from personaevo import definitions, readers, reference
+from personaevo.errors import BudgetError, ConfigError, ModelSetupError, ModelUnavailableError, PersonaevoError
 from personaevo.measure.fingerprint import words_of
 from personaevo.records import ChatModel, Role
 from personaevo.reference import rounded
-from personaevo.refine import controls, features, leakage
+from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem
-from personaevo.refine.common import Common
+from personaevo.refine.common import PlayerBias
+from personaevo.refine.controls import curve, outcomes, rounded_row
 from personaevo.refine.embedded import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
 from personaevo.refine.estimate import shrunk
+from personaevo.refine.leakage import PARTS, ItemTexts, find_leaks
 from personaevo.refine.loop import Case, Roles, refined
 from personaevo.refine.model_analyst import ModelAnalyst
 from personaevo.refine.model_player import ModelPlayer
 from personaevo.refine.model_refiner import ModelRefiner
-from personaevo.refine.population import Population, Yardstick
+from personaevo.refine.population import MIN_DIALOGUES, FeatureSpace, Population, of_reference
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import PersonResult, Settings
 from personaevo.refine.scoring import PRIMARY, kind_of
 from personaevo.refine.split import Parts, split
-from personaevo.refine.starts import from_attributes
-from personaevo.refine.traces import Background
-
-StartWord = Literal["shrinkage", "population", "attributes", "nothing"]
-Start = Profile | StartWord
+from personaevo.refine.starts import Start, from_attributes
+from personaevo.refine.words import Background
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Who plays the roles: each a model, or the embedded engine where that is None.
+    """The players of the roles: each a model, or the embedded engine where that is None.
 
     Attributes:
-        domain: whose tasks and wording the embedded player uses (``definitions.domain``).
-        losses: what the text of the people's corpus lost.
-        at_once: questions to the user's model at a time, for one person.
+        domain: tasks and wording of the embedded player (``definitions.domain``).
+        losses: losses of the corpus's text.
+        at_once: concurrent requests to the user's model, for one person.
     """
 
     domain: str = "charity"
@@ -50,38 +50,39 @@ class Engine:
     at_once: int = 8
 
     def embedded(self) -> EmbeddedPlayer:
-        """The player of whole dialogues."""
+        """The embedded player of whole dialogues."""
         tasks = readers.read_tasks(definitions.domain_files(self.domain).tasks)
         return EmbeddedPlayer(definitions.domain(self.domain), tasks, self.losses)
 
-    def roles(self, settings: Settings, yardstick: Yardstick | None) -> Roles:
+    def roles(self, settings: Settings, space: FeatureSpace | None) -> Roles:
         """The roles for one person.
 
         Raises:
-            ConfigError: an embedded role is wanted for what is no dialogue.
+            ConfigError: an embedded role is needed for items other than dialogues.
         """
         player = self.embedded() if self.user is None else ModelPlayer(self.user, self.losses, self.at_once)
-        refiner = ModelRefiner(self.refiner, settings.budget) if self.refiner is not None else None
-        if yardstick is None and (self.user is None or self.analyst is None or refiner is None):
+        by_model = ModelRefiner(self.refiner, settings.budget) if self.refiner is not None else None
+        rewrite = by_model.rewrite_once if by_model is not None else None
+        if space is not None:
+            refiner = by_model or EmbeddedRefiner(space.population)
+            if self.analyst is None:
+                return Roles(player, EmbeddedAnalyst(space), refiner, rewrite)
+            return Roles(player, ModelAnalyst(self.analyst, settings.form, space), refiner, rewrite)
+        if self.user is None or self.analyst is None or by_model is None:
             raise ConfigError("texts and sessions of actions need models: give user, analyst and refiner (--model user=openai:NAME …)")
-        analyst = ModelAnalyst(self.analyst, settings.form, yardstick) if self.analyst is not None else _measuring(yardstick)
-        return Roles(player, analyst, refiner or _moving(yardstick), refiner.rewrite_once if refiner is not None else None)
-
-
-def _measuring(yardstick: Yardstick | None) -> EmbeddedAnalyst:
-    assert yardstick is not None  # looked at before
-    return EmbeddedAnalyst(yardstick)
-
-
-def _moving(yardstick: Yardstick | None) -> EmbeddedRefiner:
-    assert yardstick is not None
-    return EmbeddedRefiner(yardstick.population)
+        return Roles(player, ModelAnalyst(self.analyst, settings.form), by_model, rewrite)
 
 
 @dataclass(frozen=True)
-class Work:
-    """One person to refine: what they did, on which side, from which start, among whom. ``population`` may be missing where there are no
-    dialogues. ``parts`` is the split, where it is not the usual one; ``common`` what is taken into account for everybody."""
+class RefinementTask:
+    """One person to refine, on one side of the dialogue.
+
+    Attributes:
+        population: other people on that side; may be missing if there are no dialogues.
+        background: word frequencies of other people.
+        parts: the split, if not the default one.
+        bias: correction of dials that is the same for everyone.
+    """
 
     behavior: Behavior
     role: Role | None
@@ -89,78 +90,99 @@ class Work:
     population: Population | None
     background: Background
     parts: Parts | None = None
-    common: Common | None = None
+    bias: PlayerBias | None = None
 
     @property
     def key(self) -> tuple[str, str]:
-        """As of its result."""
+        """Key of its result."""
         return self.behavior.person, self.role or ""
 
 
-def case_of(engine: Engine, settings: Settings, work: Work) -> tuple[Case, Profile]:
-    """What stays the same while the person is refined, and the start.
+def case_of(engine: Engine, settings: Settings, task: RefinementTask) -> tuple[Case, Profile]:
+    """The case of a task, and the initial profile.
 
     Raises:
-        ConfigError: other people are needed and there are too few, a role cannot be embedded, or the start is unusable.
-        InputError: see ``split.split``.
+        ConfigError: there are too few other people, a role cannot be embedded, or the initial profile cannot be used.
+        InputError: see ``split``.
     """
-    # Measured updates aim at what statistics expect of the person and are judged by it: nothing need be kept back from it.
+    # Measured updates are made from and judged by the posterior of the person, so they need no dev items.
     measured = engine.user is None and engine.refiner is None
-    parts = work.parts or split(work.behavior, settings.seed, role=work.role, dev=not measured)
+    parts = task.parts or split(task.behavior, settings.seed, role=task.role, dev=not measured)
     if settings.paper:
         parts = Parts(parts.train, fit_only=parts.fit_only, notes=(*parts.notes, "the published protocol: all scores are in-sample"))
     kind = kind_of(parts.train, parts.dev, parts.test)
-    yardstick = None
+    space = None
     if kind == "dialogue":
-        if work.population is None:
-            raise ConfigError(f"too few dialogues of other people as {work.role}: expected at least 20; give more people (--people)")
-        yardstick = Yardstick(work.population, parts, engine.losses, whole=engine.user is None)
-    start = _start(work, yardstick, parts, settings)
-    told = "\n".join(item.context for part in (parts.train, parts.dev, parts.test) for item in part)
-    exposed = partial(leakage.find, items=_texts(parts), known=told, background=work.background)
-    check = partial(leakage.find, items=_texts(parts), known=f"{start.text()}\n{told}", background=work.background)
-    return Case(parts, kind, yardstick, engine.roles(settings, yardstick), settings, check, exposed, work.common), start
+        if task.population is None:
+            raise ConfigError(f"too few dialogues of other people as {task.role}: expected at least 20; give more people (--people)")
+        space = FeatureSpace(task.population, parts, engine.losses, whole=engine.user is None)
+    start = _start(task, space, parts, settings)
+    contexts = "\n".join(item.context for part in (parts.train, parts.dev, parts.test) for item in part)
+    texts: ItemTexts = {part: parts.texts()[part] for part in PARTS}
+    exposed = partial(find_leaks, items=texts, known=contexts, background=task.background)
+    check = partial(find_leaks, items=texts, known=f"{start.text()}\n{contexts}", background=task.background)
+    return Case(parts, kind, space, engine.roles(settings, space), settings, check, exposed, task.bias), start
 
 
-def _texts(parts: Parts) -> leakage.Items:
-    return {part: parts.texts()[part] for part in leakage.PARTS}
-
-
-def _start(work: Work, yardstick: Yardstick | None, parts: Parts, settings: Settings) -> Profile:
-    if isinstance(work.start, Profile):
-        return work.start
-    if work.start == "attributes":
-        return from_attributes(work.behavior.attributes).within(settings.budget)[0]
-    if yardstick is None or work.start == "nothing":
+def _start(task: RefinementTask, space: FeatureSpace | None, parts: Parts, settings: Settings) -> Profile:
+    if isinstance(task.start, Profile):
+        return task.start
+    if task.start == "attributes":
+        return from_attributes(task.behavior.attributes).within(settings.budget)[0]
+    if space is None or task.start == "nothing":
         return Profile()
-    return shrunk(yardstick.population, yardstick.rows(parts.train if work.start == "shrinkage" else ()))
+    return shrunk(space.population, space.rows(parts.train if task.start == "shrinkage" else ()))
 
 
-def refine_person(engine: Engine, settings: Settings, work: Work) -> PersonResult:
-    """Refines the profile of one person; equal arguments (and answers of models) give equal results.
+def refine_person(engine: Engine, settings: Settings, task: RefinementTask) -> PersonResult:
+    """Refine the profile of one person; equal arguments (and model answers) give equal results.
 
     Raises:
         ConfigError, InputError: see ``case_of``.
-        ModelError, BudgetError: a model cannot be asked; a budget that ends in the loop ends only the loop.
+        ModelError, BudgetError: a model cannot be called; a budget that runs out during the loop only ends the loop.
     """
-    case, start = case_of(engine, settings, work)
+    case, start = case_of(engine, settings, task)
     history, stop, reason = refined(case, start)
     why = (reason,) if reason else ()
-    profile = history.current.profile
-    items = case.judged
+    profile, items = history.current.profile, case.judged
     measure, higher = PRIMARY[case.kind]
-    rows = case.yardstick.rows(items) if case.yardstick is not None else ()
-    found = controls.outcomes(case, start, profile, items)
+    rows = case.space.rows(items) if case.space is not None else ()
+    found = outcomes(case, start, profile, items)
     return PersonResult(
-        person=work.behavior.person, role=work.role or "", stop=stop, fit_only=case.parts.fit_only, in_sample=not case.parts.test,
-        measure=measure, higher=higher, items=tuple(item.id for item in items), notes=(*case.parts.notes, *work.behavior.notes, *why),
-        profile=profile, history=history, outcomes=found, targets=tuple(map(controls.stored, rows)), seen=seen(work),
-        features=features.version() if case.kind == "dialogue" else "", curve=controls.curve(case),
+        person=task.behavior.person, role=task.role or "", stop=stop, fit_only=case.parts.fit_only, in_sample=not case.parts.test,
+        measure=measure, higher=higher, items=tuple(item.id for item in items), notes=(*case.parts.notes, *task.behavior.notes, *why),
+        profile=profile, history=history, outcomes=found, targets=tuple(map(rounded_row, rows)), seen=seen(task),
+        features=features.version() if case.kind == "dialogue" else "", curve=curve(case),
     )  # fmt: skip
 
 
-def seen(work: Work) -> tuple[tuple[float, ...], ...]:
-    """Fingerprints of the person's whole dialogues on that side, rounded as a reference holds them."""
-    said = [item.texts() for item in work.behavior.items if isinstance(item, DialogueItem) and item.role == work.role]
+def seen(task: RefinementTask) -> tuple[tuple[float, ...], ...]:
+    """Fingerprints of the person's whole dialogues on that side, rounded as in a reference."""
+    said = [item.texts() for item in task.behavior.items if isinstance(item, DialogueItem) and item.role == task.role]
     spoken = [texts for texts in said if any(words_of(texts))]
     return tuple(map(rounded, definitions.features().measure(spoken).values))
+
+
+def attempt(engine: Engine, settings: Settings, task: RefinementTask) -> PersonResult:
+    """The person's result; an error concerning only this person gives a failed one. Errors of models and budgets are raised."""
+    try:
+        return refine_person(engine, settings, task)
+    except (BudgetError, ModelSetupError, ModelUnavailableError):
+        raise
+    except PersonaevoError as error:
+        person, role = task.key
+        return PersonResult(person=person, role=role, state="failed", reason=str(error))
+
+
+def reference_population(engine: Engine) -> Population | None:
+    """The users of the domain's reference; None if there is none, or it is too small."""
+    path = definitions.domain_files(engine.domain).reference
+    if not path.exists():
+        return None
+    known = reference.load(path)
+    if len(known) < MIN_DIALOGUES:
+        return None
+    habits = np.full((len(known), len(definitions.typing().names)), np.nan)
+    if known.typing is not None:
+        habits[:, [definitions.typing().names.index(name) for name in known.typing_names]] = known.typing
+    return of_reference(np.hstack([known.values, habits]), np.unique(known.people, return_inverse=True)[1])

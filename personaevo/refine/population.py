@@ -1,10 +1,10 @@
-"""Other people: what a person's dialogues are compared with, and what refinement shrinks toward.
+"""Other people: the population that a person is compared with, and toward which refinement shrinks.
 
-A person never counts among the others: scale, weights, means and deviations are those of everybody else's dialogues on the same side.
+A person is never part of their own population: scale, weights, means and deviations are those of other people's dialogues on the same side.
 
-The beginning of a dialogue does not look like a whole one, nor does its end (people say goodbye there). Where the split keeps the end of
-the one training dialogue back, each of the two pieces is therefore seen against the same piece of others' dialogues, and stated on the
-scale of whole ones: as many deviations above or below the average.
+The beginning of a dialogue differs from a whole dialogue, and so does its end (people say goodbye there). If the split takes dev from the
+end of the one training dialogue, each piece is therefore standardized against the same piece of others' dialogues, and converted to the
+scale of whole dialogues: as many deviations above or below the mean.
 """
 
 from __future__ import annotations
@@ -26,18 +26,23 @@ from personaevo.refine.behavior import Behavior, DialogueItem, Item
 from personaevo.refine.features import as_dials
 from personaevo.refine.scale import Scale
 from personaevo.refine.split import KEPT_BACK, Parts
-from personaevo.refine.traces import Background, Known, Text
+from personaevo.refine.words import Background, Stems, Text
 
-MIN_DIALOGUES = 20  # of others: with fewer, neither a mean nor a deviation means much
-GROUPS = 40  # of what the person's items may be, when others were drawn
+MIN_DIALOGUES = 20  # of others, for a usable mean and deviation
+GROUPS = 40  # simulated groups of a person's items
 Piece = Literal["whole", "first", "last"]
 
 
 @dataclass(frozen=True)
 class Population:
-    """Rows ``[n, d]`` (``features.measured``; fingerprints alone will do) of others' whole dialogues, and of the first and last pieces of
-    those that can be parted. ``people`` (integers ``[n]``) tells whose each whole one is, ``held`` which are held out to score on; by
-    default each is of somebody else, and none is held out."""
+    """Feature rows of other people's dialogues.
+
+    Attributes:
+        whole: rows ``[n, d]`` (``features.measured``; fingerprints alone are padded) of whole dialogues.
+        first, last: rows of the first and last pieces of the dialogues that are long enough.
+        people: integers ``[n]``, the person of each whole dialogue (default: all different).
+        held: ``[n]``, which whole dialogues are held out for scoring (default: none).
+    """
 
     whole: Floats
     first: Floats
@@ -55,12 +60,12 @@ class Population:
 
     @cached_property
     def scale(self) -> Scale:
-        """The scale of distances and scores."""
+        """The scale for distances and scores."""
         return Scale.of(self.whole, self.people)
 
     @cached_property
     def standard(self) -> Standard:
-        """Mean and standard deviation of each feature that varies, in its own unit; what is missing does not count."""
+        """Mean and standard deviation of each feature that varies, in its own unit; missing values do not count."""
         kept = self.scale.scores.kept
         return Standard(features.mean_of(self.whole[:, kept]), self.scale.scores.sd, kept)
 
@@ -70,7 +75,7 @@ class Population:
         return as_dials(features.mean_of(self.whole))
 
     def as_whole(self, row: Floats, piece: Piece) -> Floats:
-        """The row [d] of a piece of a dialogue on the scale of whole ones."""
+        """The row [d] of a piece of a dialogue, converted to the scale of whole ones."""
         others: Floats = {"whole": self.whole, "first": self.first, "last": self.last}[piece]
         if piece == "whole" or len(others) < MIN_DIALOGUES:
             return row
@@ -81,22 +86,24 @@ class Population:
 
 
 def _moments(rows: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each column over what is known; 0 where nothing is."""
+    """Mean and standard deviation of each column over known values; 0 without one."""
     known = ~np.isnan(rows)
     counts = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, rows, 0.0).sum(axis=0) / counts
     return mean, np.sqrt(np.where(known, (rows - mean) ** 2, 0.0).sum(axis=0) / counts)
 
 
-class People:
-    """The dialogues of many people, measured once. ``losses`` are what the text of the corpus lost, ``held`` the ids of each person's items
-    that are held out, by person and side."""
+class Corpus:
+    """The dialogues of many people, measured once.
+
+    ``losses`` are losses of the corpus's text; ``held`` the ids of each person's held-out items, by person and side.
+    """
 
     def __init__(
         self, behaviors: Iterable[Behavior], losses: Sequence[str] = (), held: Mapping[tuple[str, str], frozenset[str]] | None = None
     ) -> None:
-        self._words: Counter[str] = Counter()  # in how many texts each is
-        self._own: dict[str, list[Known]] = {}
+        self._words: Counter[str] = Counter()  # number of texts with each word
+        self._own: dict[str, list[Stems]] = {}
         spoken: dict[str, list[tuple[str, DialogueItem]]] = {"user": [], "assistant": []}
         for behavior in behaviors:
             for item in behavior.items:
@@ -108,24 +115,24 @@ class People:
         self._sides = {role: _Side.of(pairs, losses, held or {}) for role, pairs in spoken.items()}
 
     def others(self, person: str, role: str) -> Population | None:
-        """Everybody else on that side; None if there are fewer than 20 dialogues of them."""
-        side = self._sides.get(role)
-        return side.without(person) if side is not None else None
+        """All other people on that side; None if they have fewer than 20 dialogues."""
+        side = self._sides[role]
+        return side.chosen(side.all.people != side.number(person))
 
     def other_half(self, person: str, role: str) -> Population | None:
-        """Of everybody on that side the half that the person is not in; None if it has fewer than 20 dialogues."""
-        side = self._sides.get(role)
-        return side.other_half(person) if side is not None else None
+        """The half of the people on that side without the person; None if it has fewer than 20 dialogues."""
+        side = self._sides[role]
+        return side.chosen(side.all.people % 2 != side.number(person) % 2)
 
     def background(self, person: str) -> Background:
-        """The words of everybody else, for what many say."""
+        """Document frequencies of words in the texts of all other people."""
         own = self._own.get(person, [])
         return Background(sum(map(len, self._own.values())) - len(own), self._words - Counter(key for keys in own for key in keys))
 
 
 @dataclass(frozen=True)
 class _Side:
-    """Everybody on one side; ``parted`` of the pieces tells which dialogues have them."""
+    """All people on one side; ``parted`` marks the dialogues that have pieces."""
 
     all: Population
     parted: Any
@@ -135,7 +142,7 @@ class _Side:
     def of(
         cls, pairs: Sequence[tuple[str, DialogueItem]], losses: Sequence[str], held: Mapping[tuple[str, str], frozenset[str]]
     ) -> _Side:
-        """Of people and their dialogues; those without a word do not count."""
+        """Measure the dialogues of people; those without a word do not count."""
         rows = features.measured([item.texts() for _, item in pairs], losses)
         spoken = ~np.isnan(rows[:, 0])
         pairs = [pair for pair, kept in zip(pairs, spoken, strict=True) if kept]
@@ -149,18 +156,12 @@ class _Side:
         whole = Population(rows[spoken], first, last, np.array([known[person] for person, _ in pairs], dtype=int), kept_out)
         return cls(whole, np.array(back, dtype=bool), names)
 
-    def without(self, person: str) -> Population | None:
-        """All others."""
-        return self._of(self.all.people != self._number(person))
-
-    def other_half(self, person: str) -> Population | None:
-        """Every second one, beginning with another than the person."""
-        return self._of(self.all.people % 2 != self._number(person) % 2)
-
-    def _number(self, person: str) -> int:
+    def number(self, person: str) -> int:
+        """The person's number; -1 if there is none."""
         return self.names.index(person) if person in self.names else -1
 
-    def _of(self, others: Any) -> Population | None:
+    def chosen(self, others: Any) -> Population | None:
+        """The population of the dialogues in the mask ``others[n]``; None if there are too few."""
         if others.sum() < MIN_DIALOGUES:
             return None
         whole, parted = self.all, others[self.parted]
@@ -171,10 +172,10 @@ class _Side:
 
 
 def of_reference(values: Floats, people: Any = None) -> Population:
-    """The ``people`` of a reference (integers), of whose dialogues only whole ones were measured: rows, or fingerprints alone.
+    """The population of a reference: rows, or fingerprints alone, of whole dialogues of ``people`` (integers).
 
     Raises:
-        ReferenceDataError: they are too few.
+        ReferenceDataError: there are too few.
     """
     if len(values) < MIN_DIALOGUES:
         raise ReferenceDataError(f"{len(values)} people are too few to refine against: expected at least {MIN_DIALOGUES} dialogues")
@@ -182,11 +183,11 @@ def of_reference(values: Floats, people: Any = None) -> Population:
     return Population(values, none, none, people)
 
 
-class Yardstick:
-    """Rows of one person's items as they are compared with role-plays.
+class FeatureSpace:
+    """Feature rows of one person's items as they are compared with role-plays, and the scale of that comparison.
 
-    With ``whole``, role-plays are whole dialogues, and pieces of dialogues are put on their scale; without, each item is played as it
-    stands and compared as it stands.
+    With ``whole``, role-plays are whole dialogues, and pieces of dialogues are converted to their scale. Without, each item is played and
+    compared as it is.
     """
 
     def __init__(self, population: Population, parts: Parts, losses: Sequence[str] = (), *, whole: bool) -> None:
@@ -196,11 +197,11 @@ class Yardstick:
         self._pieces: Mapping[tuple[str, int], Piece] = _pieces(parts) if whole else {}
 
     def of(self, item: Item) -> Floats | None:
-        """The item's row [d]; None for all but dialogues, and where no word is said."""
+        """The item's row [d]; None for items other than dialogues, and without a word."""
         return self._measured([item])[0] if isinstance(item, DialogueItem) else None
 
     def _measured(self, items: Sequence[DialogueItem]) -> list[Floats | None]:
-        """Each item's row; an item is measured once."""
+        """Each item's row; cached."""
         keys = [(item.id, item.after, len(item.turns)) for item in items]
         fresh = {key: item for key, item in zip(keys, items, strict=True) if key not in self._rows}
         rows = features.measured([item.texts() for item in fresh.values()], self._losses)
@@ -210,29 +211,30 @@ class Yardstick:
         return [self._rows[key] for key in keys]
 
     def rows(self, items: Sequence[Item]) -> Floats:
-        """Those of all items that have one, ``[m, d]``."""
+        """The rows ``[m, d]`` of all items that have one."""
         found = [row for row in self._measured([item for item in items if isinstance(item, DialogueItem)]) if row is not None]
         return np.array(found).reshape(len(found), self.population.whole.shape[1])
 
-
     def points(self, rows: Floats) -> Floats:
-        """Rows ``[n, d]`` as points on the scale of the others."""
+        """Rows ``[n, d]`` as points on the population's scale."""
         return self.population.scale.points(rows)
 
     def posterior(self, items: Sequence[Item]) -> Posterior:
-        """What some of the person's items tell of the person."""
+        """Posterior of the person given some of their items."""
         return self.population.scale.posterior(self.rows(items))
 
     def others(self, items: Sequence[Item], size: int, seed: int, groups: int = GROUPS) -> list[Floats]:
-        """Groups of ``size`` other dialogues of the person as points, as they are expected after these items. What is not known of the
-        person is drawn once for each group."""
+        """Simulate ``groups`` groups of ``size`` other dialogues of the person, as points, given these items.
+
+        The uncertainty of the person's mean is drawn once for each group.
+        """
         rng, posterior = np.random.default_rng(seed), self.posterior(items)
         doubt = np.repeat(rng.normal(size=(groups, len(posterior.mean))), size, axis=0)
         return np.split(self.population.scale.draws(posterior, doubt, rng), groups)
 
 
 def _pieces(parts: Parts) -> dict[tuple[str, int], Piece]:
-    """Which items are pieces of one dialogue, by id and first turn."""
+    """The items that are pieces of one dialogue, by id and first turn."""
     cut = {item.id: item.after for item in parts.dev if isinstance(item, DialogueItem) and item.after}
     first: dict[tuple[str, int], Piece] = {(name, 0): "first" for name in cut}
     return first | dict.fromkeys(cut.items(), "last")

@@ -1,6 +1,6 @@
-"""The profile of one person: claims to the reader in typed sections, and dials of the embedded simulator.
+"""The profile of one person: claims in typed sections, and dials of the embedded simulator.
 
-Each claim knows which training items it came from. Where a profile starts from, and how it is kept in a file, is in ``starts``.
+Each claim names the training items that support it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from personaevo.errors import ConfigError
 from personaevo.notebook import table
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Record
-from personaevo.refine import address, features
+from personaevo.refine import features
+from personaevo.refine.address import second_person_problem
 from personaevo.simulate.persona import Persona
 from personaevo.text import one_line, plain
 
@@ -27,7 +28,7 @@ _SOURCES = 5
 
 
 class Section(Record):
-    """One section: how it is headed in a prompt, what belongs there, and other headings that mean it."""
+    """One section: its heading in a prompt, its definition, and other headings with the same meaning."""
 
     name: str
     heading: str
@@ -39,15 +40,16 @@ _TABLE: Mapping[str, Any] = content.toml("fitness", "refine/profile.toml")
 SECTIONS: Mapping[str, Section] = {row["name"]: Section.model_validate(row) for row in _TABLE["section"]}
 BUDGET: int = _TABLE["budget"]  # words of all claims
 CLAIM_WORDS: int = _TABLE["claim_words"]  # of one claim
-SUPPORTED = 2  # items from which on a claim about the person is more than a guess
-_TOLD = ("support", "guess")  # of a claim in a file: for readers, and made anew
+SUPPORTED = 2  # a claim with fewer supporting items is a guess
+_DERIVED = ("support", "guess")  # fields of a claim in a file that are computed and ignored on reading
 
 
 class Claim(Record):
-    """One sentence to the reader ("You answer in a few words."), also made of its bare text; white space counts as one blank.
+    """One sentence addressed to the role-player ("You answer in a few words."); a bare string is accepted. White space is collapsed.
 
-    ``sources`` are the ids of the training items that support it (none: it was there at the start), ``since`` is the number of the version
-    in which it came.
+    Attributes:
+        sources: ids of the training items that support it (none: it was in the initial profile).
+        since: number of the version that introduced it.
     """
 
     text: str
@@ -58,7 +60,7 @@ class Claim(Record):
     @classmethod
     def _bare(cls, given: Any) -> Any:
         if isinstance(given, dict):
-            return {name: value for name, value in given.items() if name not in _TOLD}
+            return {name: value for name, value in given.items() if name not in _DERIVED}
         return {"text": given} if isinstance(given, str) else given
 
     @field_validator("text")
@@ -68,38 +70,38 @@ class Claim(Record):
 
     @property
     def words(self) -> int:
-        """How many words it has."""
+        """Number of words."""
         return len(self.text.split())
 
     @property
     def support(self) -> int:
-        """How many items support it."""
+        """Number of items that support it."""
         return len(set(self.sources))
 
     @property
     def guess(self) -> bool:
-        """Whether it is new and no second item supports it: what a person did once may be chance."""
+        """Whether it is new and supported by fewer than two items: behavior seen once may be chance."""
         return self.since > 0 and self.support < SUPPORTED
 
     @property
     def evidence(self) -> str:
-        """What it rests on, in a few words; "" for what was there at the start."""
+        """The supporting items in a few words; "" for a claim of the initial profile."""
         if not self.since:
             return ""
         named = ", ".join(one_line(item)[:_SHOWN] for item in self.sources[:_SOURCES]) + (", …" if len(self.sources) > _SOURCES else "")
         items = f"{self.support} item{'' if self.support == 1 else 's'}"
         return f"{'a guess, ' if self.guess else ''}{items}{f': {named}' if named else ''}"
 
-    def told(self) -> dict[str, Any]:
-        """The claim as a file holds it: with its support, and whether it is a guess."""
+    def to_dict(self) -> dict[str, Any]:
+        """The claim as it is written to a file, with ``support`` and ``guess``."""
         return {**self.model_dump(mode="json"), "support": self.support, "guess": self.guess}
 
     def problem(self) -> str | None:
-        """What makes the claim unusable, None if nothing does."""
+        """Why the claim cannot be used; None if it can."""
         if not any(map(str.isalnum, self.text)):
             return "has no word"
         if self.words < 2:
-            return "is one word, which says nothing of a person"
+            return "is one word, which does not describe a person"
         if self.words > CLAIM_WORDS or len(self.text) > _TABLE["claim_chars"]:
             most = f"at most {CLAIM_WORDS} words and {_TABLE['claim_chars']} characters"
             return f"has {self.words} words and {len(self.text):,} characters, expected {most}"
@@ -108,12 +110,12 @@ class Claim(Record):
         flag = injection.find(self.text)
         if flag is not None:
             return f"is not about a person ('{flag.excerpt}': {flag.why})"
-        away = address.problem(self.text)
-        return f"is not in the second person: it {away}; write 'You …'" if away else None
+        wrong = second_person_problem(self.text)
+        return f"is not in the second person: it {wrong}; write 'You …'" if wrong else None
 
 
 class Profile(Record):
-    """A description of one person. Every section of ``SECTIONS`` is there, in that order; ``dials`` are targets in the fingerprint's units.
+    """A description of one person: all sections of ``SECTIONS`` in that order, and ``dials``, targets in the fingerprint's units.
 
     Raises:
         ConfigError: a section or dial is unknown, or a dial is out of its range.
@@ -148,7 +150,7 @@ class Profile(Record):
 
     @property
     def id(self) -> str:
-        """16 hex digits of what the profile says; where it came from does not count."""
+        """16 hex digits of a hash of claims and dials; sources do not count."""
         said = {name: [claim.text for claim in claims] for name, claims in self.sections.items()}
         text = json.dumps([said, self.dials], ensure_ascii=False, separators=(",", ":"))
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
@@ -160,22 +162,22 @@ class Profile(Record):
 
     @property
     def words(self) -> int:
-        """Words of all claims; headings and dials do not count."""
+        """Number of words of all claims; headings and dials do not count."""
         return sum(claim.words for claim in self.claims)
 
     def text(self) -> str:
-        """The claims as they are laid over a prompt: under their headings, one a line, sections without a claim left out."""
+        """The claims as they stand in a prompt: one a line under their headings; empty sections are left out."""
         blocks = ("\n".join([f"{SECTIONS[name].heading}:", *(f"- {claim.text}" for claim in claims)])
                   for name, claims in self.sections.items() if claims)  # fmt: skip
         return "\n".join(blocks)
 
-    def told(self) -> dict[str, Any]:
-        """The profile as a file holds it."""
-        sections = {name: [claim.told() for claim in claims] for name, claims in self.sections.items()}
+    def to_dict(self) -> dict[str, Any]:
+        """The profile as it is written to a file."""
+        sections = {name: [claim.to_dict() for claim in claims] for name, claims in self.sections.items()}
         return {"sections": sections, "dials": dict(self.dials)}
 
-    def said(self) -> str:
-        """As ``text``, with what each claim rests on behind it: for readers, not for a prompt."""
+    def annotated_text(self) -> str:
+        """The claims as in ``text``, each followed by its supporting items: for a report, not for a prompt."""
         lines = []
         for name, claims in self.sections.items():
             lines += [f"{SECTIONS[name].heading}:"] * bool(claims)
@@ -183,25 +185,27 @@ class Profile(Record):
         return "\n".join(lines)
 
     def dial_text(self) -> str:
-        """What stands out in the dials, in a paragraph of plain words."""
+        """The notable dials in a paragraph of plain words."""
         return compose_policy({}, self.dials)
 
     def persona(self) -> Persona:
-        """The simulated user that the profile makes: its policy is the text followed by what the dials say."""
+        """The simulated user of this profile: its policy is ``text`` followed by ``dial_text``."""
         policy = "\n".join(part for part in (self.text(), self.dial_text()) if part)
         return Persona(id=self.id, description=_TABLE["description" if self.claims else "bare"], dials=self.dials, policy=policy)
 
     def updated(self, section: str, *claims: Claim) -> Profile:
-        """The profile with these claims in place of the section's own."""
+        """A copy with these claims in place of the section's own."""
         return Profile(sections={**self.sections, section: claims}, dials=self.dials)
 
     def with_dials(self, dials: Mapping[str, float]) -> Profile:
-        """The profile with these dials; those not named stay."""
+        """A copy with these dials set; others stay."""
         return Profile(sections=self.sections, dials={**self.dials, **dials})
 
     def within(self, budget: int = BUDGET) -> tuple[Profile, tuple[Claim, ...]]:
-        """The profile with at most ``budget`` words, and the claims that had to go, in the order of going: the latest first (by ``since``),
-        of those of one version the last of the last section."""
+        """A copy with at most ``budget`` words, and the dropped claims in the order of dropping.
+
+        Claims of the latest version (``since``) go first, of one version the last of the last section.
+        """
         order = sorted(
             (claim.since, row, place)
             for row, claims in enumerate(self.sections.values()) for place, claim in enumerate(claims)
@@ -219,9 +223,11 @@ class Profile(Record):
         return Profile(sections=sections, dials=self.dials), tuple(gone)
 
     def problems(self, budget: int = BUDGET) -> list[str]:
-        """What makes the profile unusable, a line for each point: it says nothing at all, has over ``budget`` words, or has a claim without
-        a word, over-long, with control characters, with words to a judge or model (``injection``), or not in the second person
-        (``address``)."""
+        """Why the profile cannot be used, one line for each problem; empty if it can.
+
+        Checked: that there is a claim or a dial, the budget of words, and each claim (words, length, control characters, ``injection``, the
+        second person); last, whether the claims together read as text addressed to a judge or model.
+        """
         found = []
         if not self.claims and not self.dials:
             found.append("the profile is empty: expected a claim or a dial")

@@ -1,16 +1,6 @@
-"""Reads the behavior of people: a file of one person, a folder with a file for each, or an index of who took part in which dialogue.
+"""Reading the behavior of people: one file per person, a folder of such files, or an index of the people in a file of dialogues.
 
-A file is JSON lines (plain or gzipped), a list, or ``{"person", "attributes", "items": […]}``; of JSON lines the first may hold person and
-attributes alone. What a row is shows in its keys:
-
-| keys | item |
-|---|---|
-| ``turns`` | a dialogue as ``readers.read_dialogues`` takes it; the person is who ``role`` says, ``user_id`` or ``partner.user_id`` |
-| ``steps`` | a session of actions |
-| ``action_type``, or an object under ``action`` or ``answer`` | one step of a session (see ``sessions``) |
-| ``text`` | a single text, with ``context`` |
-
-Results of τ²-bench and runs of tau-usi are read as well: all their dialogues are of one person, on the user's side.
+``sessions`` lists the forms of rows.
 """
 
 from __future__ import annotations
@@ -24,8 +14,8 @@ from personaevo.errors import InputError
 from personaevo.readers import files, read_dialogues
 from personaevo.readers.dialogues import MAX_TURN_CHARS, MAX_TURNS
 from personaevo.readers.files import Row
-from personaevo.refine import sessions
 from personaevo.refine.behavior import Behavior, DialogueItem, Item, TextItem
+from personaevo.refine.sessions import Omissions, gathered, is_step, session
 from personaevo.text import one_line
 
 MAX_ROWS = 200_000
@@ -36,24 +26,26 @@ _ITEM_KEYS = ("turns", "steps", "text")
 
 
 def read(path: str | Path, person: str = "") -> Behavior:
-    """The behavior in a file (see the module for what it may hold).
+    """Read the behavior of one person from a file (the module's docstring lists its forms).
 
-    ``person`` chooses one of several; else the file names it, or all dialogues have the same ``user_id``, or it is the file's name. Rows of
-    other people are left out, which a note says. Attributes are those of the file, or of the person's first dialogue that has any.
+    The person is ``person`` if given, else the one the file names, else the ``user_id`` that all dialogues share, else the file's name.
+    Rows of other people are left out and counted in a note. Attributes are those of the file, or of the person's first dialogue that has
+    any.
 
     Raises:
-        InputError: the file cannot be read, a row is not of the expected form, it is of several people and none was chosen, or nothing
-            is left; ids must differ, and there may be 2,000 items.
+        InputError: the file cannot be read, a row has an unexpected form, it has several people and none was chosen, nothing is left, ids
+            repeat, or there are over 2,000 items.
     """
     path = Path(path)
     head, rows = _rows(path)
-    person = person or files.text(Row(head, ""), "person", path) or _only_person(rows, path) or _stem(path)
+    person = person or files.text(Row(head, ""), "person", path) or _only_person(rows, path)
+    person = person or path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
     theirs = [row for row in rows if _side(row.value, person) is not None]
-    losses = sessions.Losses()
-    items = list(_items(theirs, person, path, losses))
+    omitted = Omissions()
+    items = list(_items(theirs, person, path, omitted))
     files.distinct(((item.id, where) for item, where in items), path)
     others = len(rows) - len(theirs)
-    notes = (*losses.notes(), *((f"rows of other people, left out: {others:,}",) if others else ()))
+    notes = (*omitted.notes(), *((f"rows of other people, left out: {others:,}",) if others else ()))
     attributes = head.get("attributes") or _first_attributes([(row, _side(row.value, person) or "user") for row in theirs])
     if not isinstance(attributes, dict):
         raise files.fault(path, "", f"field 'attributes': expected an object, got {files.short(attributes)}")
@@ -61,17 +53,17 @@ def read(path: str | Path, person: str = "") -> Behavior:
 
 
 def read_people(source: str | Path, dialogues: str | Path | None = None, unread: dict[str, str] | None = None) -> Iterator[Behavior]:
-    """The behavior of many people, one after the other, in the order of their names.
+    """Read the behavior of many people, one after the other, in the order of their names.
 
-    ``source`` is a folder with one file for each (see ``read``; files whose names begin with "." or end otherwise are passed over), or an
-    index ``{person: [[dialogue id, "user" | "assistant"], …]}`` in JSON. The dialogues of an index are in the file ``dialogues``, or in the
-    one beside it whose name begins alike (``p4g_people.json``: ``p4g….jsonl`` or ``.jsonl.gz``).
+    ``source`` is a folder with one file per person (see ``read``; hidden files and other extensions are skipped), or a JSON index
+    ``{person: [[dialogue id, "user" | "assistant"], …]}``. The dialogues of an index are in the file ``dialogues``, or in the file in
+    the same folder that begins with the same name (``p4g_people.json``: ``p4g….jsonl`` or ``.jsonl.gz``).
 
-    If ``unread`` is given, a file of a folder that cannot be read is noted there, its name with the reason, and the others are read.
+    If ``unread`` is given, files of a folder that cannot be read are recorded there (name and reason), and the others are read.
 
     Raises:
-        InputError: as ``read`` does; there is no file or index, no file can be read, two files are of the same person, or the index names a
-            dialogue that is not there. A folder is read while it is asked for; an index is checked before the first person.
+        InputError: as ``read``; there is no file or index, no file can be read, two files have the same person, or the index names a
+            missing dialogue. A folder is read lazily; an index is checked before the first person.
     """
     source = Path(source)
     return _folder(source, unread) if source.is_dir() else _index(source, dialogues)
@@ -102,13 +94,16 @@ def _index(path: Path, dialogues: str | Path | None) -> Iterator[Behavior]:
     if not isinstance(listed, dict) or not listed or len(listed) > MAX_PEOPLE:
         expected = f"expected {{person: [[dialogue id, role], …]}} of 1 to {MAX_PEOPLE:,} people"
         raise files.fault(path, "", f"{expected}, got {files.short(listed)}")
-    source = Path(dialogues) if dialogues is not None else _beside(path)
+    source = Path(dialogues) if dialogues is not None else _dialogues_of(path)
     rows = {str(row.value.get("id")): row for row in _dialogue_rows(source)}
-    taken = {person: _taken(Row(pairs, f"'{one_line(person)[:_SHOWN]}'"), path, source, rows) for person, pairs in listed.items()}
-    return (_from_index(path, person, pairs, source) for person, pairs in sorted(taken.items()))
+    found = {name: _indexed(Row(pairs, f"'{one_line(name)[:_SHOWN]}'"), path, source, rows) for name, pairs in listed.items()}
+    return (
+        _behavior(path, person, [_dialogue(row, role, source) for row, role in pairs], _first_attributes(pairs), ())
+        for person, pairs in sorted(found.items())
+    )
 
 
-def _taken(row: Row, path: Path, source: Path, rows: Mapping[str, Row]) -> list[tuple[Row, str]]:
+def _indexed(row: Row, path: Path, source: Path, rows: Mapping[str, Row]) -> list[tuple[Row, str]]:
     """The dialogues of one person in an index, each with the person's role."""
     found = []
     for pair in files.entries(row, "", path):
@@ -121,17 +116,13 @@ def _taken(row: Row, path: Path, source: Path, rows: Mapping[str, Row]) -> list[
     return found
 
 
-def _from_index(path: Path, person: str, pairs: list[tuple[Row, str]], source: Path) -> Behavior:
-    items: list[Item] = [_dialogue(row, role, source) for row, role in pairs]
-    return _behavior(path, person, items, _first_attributes(pairs), ())
-
-
-def _beside(path: Path) -> Path:
+def _dialogues_of(path: Path) -> Path:
     start = path.name.removesuffix(".json").removesuffix("_people")
     near = [other for other in sorted(path.parent.glob("*.jsonl*")) if other.name.startswith(start) and other.name.endswith(_ENDINGS)]
     if len(near) != 1:
+        expected = f"expected one file of its dialogues in its folder ({start}….jsonl or .jsonl.gz)"
         got = ", ".join(other.name for other in near[:3]) or "none"
-        raise files.fault(path, "", f"expected one file with its dialogues beside it ({start}….jsonl or .jsonl.gz), got {got}; name one")
+        raise files.fault(path, "", f"{expected}, got {got}; name one")
     return near[0]
 
 
@@ -148,7 +139,7 @@ def _behavior(path: Path, person: str, items: list[Item], attributes: Mapping[st
 
 
 def _rows(path: Path) -> tuple[Mapping[str, Any], list[Row]]:
-    """What the file says of the person, and its rows."""
+    """The file's fields on the person, and its rows."""
     loaded = files.load(path)
     if not isinstance(loaded, Row):
         rows = list(islice(loaded, MAX_ROWS + 1))
@@ -170,7 +161,7 @@ def _bounded(rows: list[Row], path: Path) -> list[Row]:
 
 
 def _dialogue_rows(path: Path) -> list[Row]:
-    """The dialogues of a file in any layout that ``readers`` takes; those of lines and lists with all their keys."""
+    """The dialogues of a file in any layout that ``readers`` reads; rows of lines and lists keep all their keys."""
     loaded = files.load(path) if not path.is_dir() else Row({}, "")
     if not isinstance(loaded, Row):
         return _bounded(list(islice(loaded, MAX_ROWS + 1)), path)
@@ -181,7 +172,7 @@ def _dialogue_rows(path: Path) -> list[Row]:
 
 
 def _is_item(values: Mapping[str, Any]) -> bool:
-    return any(key in values for key in _ITEM_KEYS) or sessions.is_step(values)
+    return any(key in values for key in _ITEM_KEYS) or is_step(values)
 
 
 def _only_person(rows: list[Row], path: Path) -> str:
@@ -194,7 +185,7 @@ def _only_person(rows: list[Row], path: Path) -> str:
 
 
 def _side(values: Mapping[str, Any], person: str) -> str | None:
-    """On which side of the row the person is; None if it is somebody else's."""
+    """The person's side of the row; None if the row is of another person."""
     given = _role(values.get("role"))
     if given or _user(values) in ("", person):
         return given or "user"
@@ -203,7 +194,7 @@ def _side(values: Mapping[str, Any], person: str) -> str | None:
 
 
 def _role(value: object) -> str:
-    """A role as it is given; "" if it is none."""
+    """The value if it is a role, else ""."""
     return value if isinstance(value, str) and value in ("user", "assistant") else ""
 
 
@@ -220,41 +211,37 @@ def _own(values: Mapping[str, Any], role: str, key: str) -> Any:
 
 
 def _first_attributes(rows: Iterable[tuple[Row, str]]) -> Mapping[str, Any]:
-    """The attributes of the person in the first of the rows, each with the person's role, that has any."""
+    """The person's attributes in the first row that has any; rows come with the person's role."""
     found = (_own(row.value, role, "attributes") for row, role in rows)
     return next((attributes for attributes in found if isinstance(attributes, dict) and attributes), {})
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
 
 
 # --- items
 
 
-def _items(rows: list[Row], person: str, path: Path, losses: sessions.Losses) -> Iterator[tuple[Item, str]]:
-    """Items and where they stood; steps that stand alone are gathered at the end."""
+def _items(rows: list[Row], person: str, path: Path, omitted: Omissions) -> Iterator[tuple[Item, str]]:
+    """Items and their places in the file; single steps are grouped into sessions at the end."""
     makers: Mapping[str, Callable[[Row], Item | None]] = {
         "turns": lambda row: _dialogue(row, _side(row.value, person) or "user", path),
-        "steps": lambda row: sessions.session(row, path, losses),
+        "steps": lambda row: session(row, path, omitted),
         "text": lambda row: files.record(TextItem, {**row.value, "kind": "text"}, row, path),
     }
     steps = []
     for row in rows:
         key = next((key for key in makers if key in row.value), None)
-        if sessions.is_step(row.value) and key in (None, "text"):
+        if is_step(row.value) and key in (None, "text"):
             steps.append(row)
         elif key is None:
             keys = files.short(sorted(row.value)[:8])
             raise files.fault(path, row.where, f"expected turns, steps, text or an action, got the keys {keys}")
         elif (item := makers[key](row)) is not None:
             yield item, row.where
-    for item in sessions.gathered(steps, path, losses):
+    for item in gathered(steps, path, omitted):
         yield item, f"session '{one_line(item.id)[:_SHOWN]}'"
 
 
 def _dialogue(row: Row, role: str, path: Path) -> DialogueItem:
-    """The dialogue of a row, with the person's own task for context."""
+    """The dialogue of a row; its context is the person's own task."""
     turns = files.entries(row, "turns", path, MAX_TURNS)
     for turn in turns:
         if len(files.text(turn, "content", path)) > MAX_TURN_CHARS:

@@ -1,4 +1,4 @@
-"""What a refinement came to, of one person: records that the archive keeps and reports are made of."""
+"""The result of refining one person: records that the archive stores and reports are made from."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from personaevo.refine.versions import History
 Stop = Literal["rounds", "patience", "converged", "budget", "analysis"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
-_SINCE = ("rows", "recognized", "nearer")  # of an outcome, kept since typing is measured
+_ADDED_FIELDS = ("rows", "recognized", "nearer")  # of an outcome; not in archives from before typing was measured
 
 
 class Settings(Record):
-    """How to refine.
+    """Settings of a refinement.
 
     Attributes:
-        rounds: at most so many updates are tried one after the other.
-        samples: role-plays of each item (or dialogues, with the embedded player) that a score is made of.
-        candidates: refinements tried in a round.
-        patience: so many rounds without an accepted one end it.
-        leaks: what is done about text carried over from the person's items (``leakage.apply``).
-        budget: words that a profile may have.
-        paper: the published protocol: scored on what it was made from, every version taken, the last returned. In-sample.
-        measures: optional measures of texts that are to stand beside the others ("cosine" of embeddings, "bert_score").
-        form: how a model analyzes ("free", "states", "partner", "latent", "measured").
+        rounds: maximum number of updates, one after the other.
+        samples: role-plays per item (dialogues, with the embedded player) for one score.
+        candidates: candidate updates per round.
+        patience: rounds without an accepted update after which the refinement stops.
+        leaks: policy on text copied from the person's items (``apply_policy``).
+        budget: maximum number of words of a profile.
+        paper: the published protocol: scored on the training items, every version taken, the last returned. In-sample.
+        measures: optional secondary text measures ("cosine" of embeddings, "bert_score").
+        form: form of a model's analysis ("free", "states", "partner", "latent", "measured").
         seed: of everything random, the split included.
     """
 
@@ -47,12 +47,16 @@ class Settings(Record):
 
 
 class Outcome(Record):
-    """One profile on the items it is judged by in the end.
+    """One profile scored on the final items.
 
-    ``values`` are the primary measure of each item (None: could not be measured), ``beside`` the other measures (see ``scoring.beside``),
-    ``leak`` the leak score of the profile (0..1), ``shown`` the mean fingerprint of its role-plays where there is one, ``rows`` what each
-    of them showed (``features``; only kept of the refined). ``recognized`` and ``nearer`` are the shares of other people that it fits less
-    than its own person (``recognition``). Without values, ``reason`` says why.
+    Attributes:
+        values: primary measure of each item (None: could not be measured).
+        beside: secondary measures (see ``secondary_measures``).
+        leak: leak score of the profile (0..1).
+        shown: mean fingerprint of its role-plays, where there is one.
+        rows: features of each role-play (``features``); only kept for the refined profile.
+        recognized, nearer: share of other people that it fits less than its own person (``Lineup``).
+        reason: why there are no values.
     """
 
     profile: Profile | None = None
@@ -67,13 +71,13 @@ class Outcome(Record):
 
     @property
     def value(self) -> float | None:
-        """Mean of the values that are there."""
+        """Mean of the values that are not missing."""
         known = [value for value in self.values if value is not None]
         return sum(known) / len(known) if known else None
 
 
-class Step(Record):
-    """What shrinkage alone comes to from so many of the person's ``items``: the primary measure, and the share of others recognized."""
+class LearningCurvePoint(Record):
+    """Shrinkage alone from the first ``items`` items of a person: the primary measure, and the share of other people told apart."""
 
     items: Annotated[int, Field(ge=1)]
     value: Finite | None = None
@@ -81,14 +85,19 @@ class Step(Record):
 
 
 class PersonResult(Record):
-    """One person's refinement on one side of the dialogue (``role``, "" where there are no dialogues).
+    """The refinement of one person on one side of the dialogue (``role``; "" if there are no dialogues).
 
-    ``profile`` is the refined one, exactly as it was scored in ``outcomes["refined"]``; the other outcomes are controls (``controls``).
-    ``in_sample`` tells that there was nothing held out to score on. ``targets`` are the rows of the items judged by, where they have one,
-    measured by ``features`` (the version; "" in results of before typing was measured); ``seen`` the fingerprints of all dialogues on that
-    side, whole and as a reference holds them: by these the person is known again among people. ``curve`` is what fewer items would have
-    come to. ``stop`` is why it ended. One that is done has a profile, a history and the
-    outcomes "refined" and "start" with their profiles; a failed one has a ``reason`` and nothing else.
+    A result that is done has a profile, a history and the outcomes "refined" and "start" with their profiles; a failed one has only a
+    ``reason``.
+
+    Attributes:
+        stop: why the refinement ended.
+        in_sample: True if there were no held-out items to score on.
+        profile: the refined profile, exactly as scored in ``outcomes["refined"]``; the other outcomes are controls.
+        targets: feature rows of the scored items, where they have one.
+        seen: fingerprints of the person's dialogues on that side, as a reference holds them; used to match the person with a reference.
+        features: version of the feature set ("" in results from before typing was measured).
+        curve: scores with fewer items.
     """
 
     person: str
@@ -108,7 +117,7 @@ class PersonResult(Record):
     targets: tuple[tuple[Finite | None, ...], ...] = ()
     seen: tuple[tuple[Finite, ...], ...] = ()
     features: str = ""
-    curve: tuple[Step, ...] = ()
+    curve: tuple[LearningCurvePoint, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> PersonResult:
@@ -119,21 +128,21 @@ class PersonResult(Record):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from the others of a run."""
+        """Unique key within a run."""
         return self.person, self.role
 
     @property
     def accepted(self) -> int:
-        """How many updates were accepted."""
+        """Number of accepted updates."""
         return len(self.history.kept) - 1 if self.history else 0
 
     @property
     def digest(self) -> str:
-        """32 hex digits of all that was found, numbers at 9 digits: equal for equal results."""
-        since = {name for name in ("seen", "features", "curve") if not getattr(self, name)}  # archives of before they were kept stay good
-        record = self.model_dump(mode="json", exclude=since)
+        """32 hex digits over the whole result, numbers at 9 significant digits: equal for equal results."""
+        missing = {name for name in ("seen", "features", "curve") if not getattr(self, name)}  # older archives do not have these fields
+        record = self.model_dump(mode="json", exclude=missing)
         for outcome in record["outcomes"].values():
-            for name in [name for name in _SINCE if not outcome[name] and outcome[name] != 0]:
+            for name in [name for name in _ADDED_FIELDS if not outcome[name] and outcome[name] != 0]:
                 del outcome[name]
         text = json.dumps(_rounded(record), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()

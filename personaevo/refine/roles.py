@@ -1,6 +1,9 @@
-"""The three roles of a refinement and what passes between them: who plays a profile, who says where it differs, who rewrites it.
+"""The roles of a refinement: their interfaces and records, and their embedded implementation, which needs no model.
 
-Each role is the embedded engine's or a model's (``--model user=… analyst=… refiner=…``); the loop does not know which.
+A player acts out a profile, an analyst says where it differs from the person, and a refiner rewrites it. Each is embedded or a model's
+(``--model user=… analyst=… refiner=…``); the loop treats both alike. Embedded, the agenda-based simulator plays, the analysis is measured,
+and the refiner moves dials. One dialogue is weak evidence on a person, and copying it is worse than the population's mean. Targets are
+therefore posterior expectations, and dials are moved by the shortfall of the role-plays, which do not show exactly the values of the dials.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from personaevo.refine.profile import Profile
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a profile was made to do at one moment; ``did`` is None, with the ``reason``, where nothing usable came."""
+    """The role-player's answer at one moment; ``did`` is None, with the ``reason``, if there was no usable one."""
 
     context: Context
     did: str | Action | None
@@ -24,9 +27,12 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Performance:
-    """One role-play of one item. ``responses`` answer the item's contexts one by one (none where a whole dialogue of its own was played);
-    ``fingerprint`` [d] is the row of what was said (``features.measured``), None where nothing was."""
+class RolePlay:
+    """One role-play of one item.
+
+    ``responses`` answer the item's contexts one by one (empty if a whole dialogue of its own was played). ``fingerprint`` [d] is the
+    feature row of the text (``features.measured``), None if there was no text.
+    """
 
     item_id: str
     sample: int
@@ -36,10 +42,15 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Where what a profile does differs from what the person did. ``text`` is for the refiner and for people; ``targets`` are dials with
-    the value that is expected of the person, and ``shown`` what the profile's role-plays show of them, where that was measured;
-    ``sources`` are the ids of the training items it was made from, ``evidence`` those that show a behavior more (+) or less (-) than
-    people, by the behavior's name with that sign in front."""
+    """The differences between role-plays of a profile and the person.
+
+    Attributes:
+        text: the analysis, for the refiner and for reports.
+        targets: dials with the value that is expected of the person.
+        sources: ids of the training items that it was made from.
+        shown: dials with the value that the role-plays show, where measured.
+        evidence: ids of the items that show a behavior more (+) or less (-) than people do, by the behavior's name with that sign in front.
+    """
 
     text: str
     targets: dict[str, float]
@@ -50,31 +61,33 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An answer of the refiner that is no profile, and why."""
+    """An answer of the refiner that is not a usable profile, with the reason."""
 
     reason: str
 
 
 class Player(Protocol):
-    """Plays a profile. Equal arguments give equal performances; the same ``seed`` for two profiles makes them comparable (common random
-    numbers)."""
+    """Acts out a profile.
 
-    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[Performance]:
-        """``samples`` role-plays of each item, by item, then by sample. What fails is a response without ``did``."""
+    Equal arguments give equal role-plays; with the same ``seed``, two profiles are compared on common random numbers.
+    """
+
+    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[RolePlay]:
+        """Play each item ``samples`` times; ordered by item, then by sample. A failed answer is a response without ``did``."""
         ...
 
 
 class Analyst(Protocol):
     """Compares role-plays of the training items with what the person did there."""
 
-    def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
-        """Where they differ. Raises ReplyError if a model gives nothing usable."""
+    def analyze(self, profile: Profile, items: Sequence[Item], role_plays: Sequence[RolePlay]) -> Analysis:
+        """Describe the differences. Raises ReplyError if a model's answer is unusable."""
         ...
 
 
 class Refiner(Protocol):
-    """Rewrites a profile from the analysis alone: it never sees the person's behavior."""
+    """Rewrites a profile from the analysis alone: the person's behavior is never shown to it."""
 
     def refine(self, profile: Profile, analysis: Analysis, count: int, advice: str = "") -> list[Profile | Refused]:
-        """``count`` candidates; ``advice`` says what was wrong with earlier ones (a leak, say)."""
+        """Make ``count`` candidates; ``advice`` names the fault of earlier ones (such as a leak)."""
         ...

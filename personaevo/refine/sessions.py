@@ -1,8 +1,20 @@
-"""Sessions of actions as logs spell them: this project's steps, rows of OPeRA, rows of Shop-R1 (arXiv 2507.17842).
+"""Reading the behavior of people: one file per person, a folder of such files, or an index of the people in a file of dialogues.
 
-Read of each step, the first spelling that is there:
+A file is JSON lines (plain or gzipped), a list, or ``{"person", "attributes", "items": […]}``; the first of JSON lines may hold only person
+and attributes. The keys of a row determine its kind:
 
-| | |
+| keys | item |
+|---|---|
+| ``turns`` | a dialogue as in ``readers.read_dialogues``; the person is the one named by ``role``, ``user_id`` or ``partner.user_id`` |
+| ``steps`` | a session of actions |
+| ``action_type``, or an object under ``action`` or ``answer`` | one step of a session |
+| ``text`` | a single text, with ``context`` |
+
+Results of τ²-bench and runs of tau-usi are read as well: all their dialogues belong to one person, on the user's side.
+
+Steps may be this project's own, rows of OPeRA, or rows of Shop-R1 (arXiv 2507.17842). Each field is taken from the first key present:
+
+| field | keys |
 |---|---|
 | action | the object under ``action`` or ``answer``, else the step itself |
 | type | ``type``, ``action_type``, ``action``: click; type_and_submit, input or type; terminate |
@@ -12,7 +24,7 @@ Read of each step, the first spelling that is there:
 | rationale | ``rationale`` |
 | observation | ``observation``, ``context``, ``simplified_html``, ``html``, ``prompt`` (a text, or messages with ``content``) |
 
-Steps of other types (scroll, navigate, …) are left out, and of a long observation the beginning is kept; both are counted in notes.
+Steps of other types (scroll, navigate, …) are left out, and long observations are cut at the end; notes count both.
 """
 
 from __future__ import annotations
@@ -36,19 +48,19 @@ _TYPES: Mapping[str, ActionType] = {
 _NAMES = ("name", "semantic_id", "element")
 _TEXTS = ("text", "input_text")
 _KINDS = ("kind", "click_type")
-_SEEN = ("observation", "context", "simplified_html", "html", "prompt")
+_OBSERVATIONS = ("observation", "context", "simplified_html", "html", "prompt")
 _LISTED = 8
 
 
 @dataclass
-class Losses:
-    """What reading left out: steps by their type, and observations that were cut."""
+class Omissions:
+    """Data that reading left out: steps by their type, and observations that were cut."""
 
     types: Counter[str] = field(default_factory=Counter)
     cut: int = 0
 
     def notes(self) -> tuple[str, ...]:
-        """In words, a line for each kind; nothing if nothing was left out."""
+        """One line for each kind of omission; empty if nothing was left out."""
         listed = ", ".join(f"{one_line(name)[:40]} {count:,}" for name, count in self.types.most_common(_LISTED))
         others = f"steps of other types, left out: {self.types.total():,} ({listed})" if self.types else ""
         cut = f"observations cut to their first {MAX_OBSERVATION:,} characters: {self.cut:,}" if self.cut else ""
@@ -56,53 +68,48 @@ class Losses:
 
 
 def is_step(values: Mapping[str, Any]) -> bool:
-    """Whether a row of a file is one step of a session on its own."""
+    """Whether a row is a single step of a session."""
     return "action_type" in values or any(isinstance(values.get(key), dict) for key in ("action", "answer"))
 
 
-def session(row: Row, path: Path, losses: Losses) -> SessionItem | None:
-    """The session of ``{"id", "steps": […]}``, with ``context`` (what the person set out to do); None if no step is left.
+def session(row: Row, path: Path, omitted: Omissions) -> SessionItem | None:
+    """The session of a row ``{"id", "steps": […]}``, with ``context`` (the person's goal); None if no step is left.
 
     Raises:
-        InputError: a step is not of the expected form.
+        InputError: a step has an unexpected form.
     """
-    steps = _steps(files.entries(row, "steps", path, MAX_STEPS), path, losses)
+    steps = [step for one in files.entries(row, "steps", path, MAX_STEPS) if (step := _step(one, path, omitted)) is not None]
     values = {"id": files.text(row, "id", path, needed=True), "context": files.text(row, "context", path), "steps": steps}
     return files.record(SessionItem, values, row, path) if steps else None
 
 
-def gathered(rows: Iterable[Row], path: Path, losses: Losses) -> Iterator[SessionItem]:
-    """Sessions from rows of single steps: those of one ``session_id``, by ``timestamp`` if all have one, else as they stand. A row without
-    a session is one of its own, named by its ``id`` or a hash of its content.
+def gathered(rows: Iterable[Row], path: Path, omitted: Omissions) -> Iterator[SessionItem]:
+    """Sessions from rows of single steps.
+
+    Steps with the same ``session_id`` form a session, ordered by ``timestamp`` if all have one, else as in the file. A row without a
+    session is a session of its own, named by its ``id`` or a hash of its content.
 
     Raises:
-        InputError: a step is not of the expected form, or a session has over 2,000.
+        InputError: a step has an unexpected form, or a session has over 2,000.
     """
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(_session_of(row, path), []).append(row)
+        known = files.text(row, "session_id", path) or files.text(row, "id", path)
+        content = json.dumps(row.value, sort_keys=True).encode()
+        groups.setdefault(known or hashlib.blake2b(content, digest_size=8).hexdigest(), []).append(row)
     for identity, members in groups.items():
         if len(members) > MAX_STEPS:
             raise files.fault(path, members[0].where, f"session {files.short(identity)}: expected at most {MAX_STEPS:,} steps, got more")
         times = [row.value.get("timestamp") for row in members]
         if all(isinstance(time, str) and time for time in times):
             members.sort(key=lambda row: str(row.value["timestamp"]))
-        steps = _steps(members, path, losses)
+        steps = [step for row in members if (step := _step(row, path, omitted)) is not None]
         if steps:
             yield files.record(SessionItem, {"id": identity, "steps": steps}, members[0], path)
 
 
-def _session_of(row: Row, path: Path) -> str:
-    known = files.text(row, "session_id", path) or files.text(row, "id", path)
-    return known or hashlib.blake2b(json.dumps(row.value, sort_keys=True).encode(), digest_size=8).hexdigest()
-
-
-def _steps(rows: Sequence[Row], path: Path, losses: Losses) -> list[dict[str, Any]]:
-    return [step for row in rows if (step := _step(row, path, losses)) is not None]
-
-
-def _step(row: Row, path: Path, losses: Losses) -> dict[str, Any] | None:
-    """The step's fields; None if its type is none of ours."""
+def _step(row: Row, path: Path, omitted: Omissions) -> dict[str, Any] | None:
+    """The step's fields; None if its type is not supported."""
     values = files.fields(row, path)
     inner = next((key for key in ("action", "answer") if isinstance(values.get(key), dict)), None)
     action = Row(values[inner], f"{row.where} {inner}".strip()) if inner else row
@@ -111,10 +118,10 @@ def _step(row: Row, path: Path, losses: Losses) -> dict[str, Any] | None:
         raise files.fault(path, action.where, f"field 'type': expected {', '.join(_TYPES)}, got nothing")
     kind = _TYPES.get(given.lower())
     if kind is None:
-        losses.types[given] += 1
+        omitted.types[given] += 1
         return None
     observation = _observation(row, path)
-    losses.cut += len(observation) > MAX_OBSERVATION
+    omitted.cut += len(observation) > MAX_OBSERVATION
     done = {} if kind == "terminate" else {"name": _first(action, _NAMES, path), "kind": _first(action, _KINDS, path)}
     done |= {"text": _first(action, _TEXTS, path)} if kind == "type_and_submit" else {}
     reason = _first(row, ("rationale",), path) or _first(action, ("rationale",), path)
@@ -126,7 +133,7 @@ def _first(row: Row, keys: Sequence[str], path: Path) -> str:
 
 
 def _observation(row: Row, path: Path) -> str:
-    for key in _SEEN:
+    for key in _OBSERVATIONS:
         if isinstance(row.value.get(key), list):
             return "\n".join(files.text(message, "content", path) for message in files.entries(row, key, path, MAX_STEPS))
         if text := files.text(row, key, path):

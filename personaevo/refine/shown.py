@@ -1,4 +1,8 @@
-"""Behavior in words, as prompts show it: plain lines, to be put into blocks of data."""
+"""A profile played by a chat model, and behavior as text for prompts.
+
+At each moment of an item the model is asked for the person's next action, after the real history. The truth of a moment is never in its
+prompt.
+"""
 
 from __future__ import annotations
 
@@ -9,46 +13,47 @@ from personaevo.records import Role, Turn
 from personaevo.refine.behavior import Action, Context, DialogueItem, Item, Step, TextItem
 
 _SIDES: dict[Role, str] = {"user": "person", "assistant": "other side"}
-_LAST_TURNS, _LAST_STEPS = 4, 5
+_SITUATION_TURNS, _SITUATION_STEPS = 4, 5  # the last ones, in a short description of a moment
 
 
-def action(done: Action) -> str:
-    """An action as JSON, in the words of the form that is asked for."""
+def action_text(done: Action) -> str:
+    """An action as JSON, with the keys of the requested answer."""
     values = {"type": done.type, "name": done.name, "text": done.text}
     return json.dumps({name: value for name, value in values.items() if value}, ensure_ascii=False)
 
 
-def did(what: str | Action) -> str:
-    """What was said, written or done."""
-    return what if isinstance(what, str) else action(what)
+def answer_text(answer: str | Action) -> str:
+    """A text as it is, an action as JSON."""
+    return answer if isinstance(answer, str) else action_text(answer)
 
 
-def turns(told: Iterable[Turn]) -> str:
-    """A line for each turn; the person is the "user" of them."""
-    return "\n".join(f"{_SIDES[turn.role]}: {_flat(turn.content)}" for turn in told)
+def turns_text(turns: Iterable[Turn]) -> str:
+    """One line for each turn; the person is the "user"."""
+    return "\n".join(f"{_SIDES[turn.role]}: {_flat(turn.content)}" for turn in turns)
 
 
-def steps(taken: Sequence[Step], first: int = 0) -> str:
-    """A line for each step: its number (``first`` is that of the first one), the action, and why it was done where that is known."""
+def steps_text(steps: Sequence[Step], before: int = 0) -> str:
+    """One line for each step: its number (after ``before`` earlier ones), the action, and the reason where known."""
     return "\n".join(
-        f"{number}. {action(step.action)}" + (f" because: {_flat(step.rationale)}" if step.rationale.strip() else "")
-        for number, step in enumerate(taken, first + 1)
+        f"{number}. {action_text(step.action)}" + (f" because: {_flat(step.rationale)}" if step.rationale.strip() else "")
+        for number, step in enumerate(steps, before + 1)
     )
 
 
-def situation(context: Context) -> str:
-    """The moment before somebody does something: what they were told, the last turns or steps, what they see."""
-    parts = [_flat(context.prompt), turns(context.turns[-_LAST_TURNS:])]
-    parts += [steps(context.steps[-_LAST_STEPS:], max(0, len(context.steps) - _LAST_STEPS)), context.observation.strip()]
+def situation_text(context: Context) -> str:
+    """The moment before an action: the person's task, the last turns or steps, and the page."""
+    earlier = max(0, len(context.steps) - _SITUATION_STEPS)
+    parts = [_flat(context.prompt), turns_text(context.turns[-_SITUATION_TURNS:])]
+    parts += [steps_text(context.steps[-_SITUATION_STEPS:], earlier), context.observation.strip()]
     return "\n".join(part for part in parts if part) or "(nothing has happened yet)"
 
 
-def item(one: Item) -> str:
-    """All that the person did in one item, with what it answers."""
-    lead = f"situation: {_flat(one.context)}\n" if one.context.strip() else ""
-    if isinstance(one, DialogueItem):
-        return lead + turns(one.seen())
-    return lead + (f"person: {_flat(one.text)}" if isinstance(one, TextItem) else steps(one.steps))
+def item_text(item: Item) -> str:
+    """All behavior of the person in one item, with its context."""
+    lead = f"situation: {_flat(item.context)}\n" if item.context.strip() else ""
+    if isinstance(item, DialogueItem):
+        return lead + turns_text(item.seen())
+    return lead + (f"person: {_flat(item.text)}" if isinstance(item, TextItem) else steps_text(item.steps))
 
 
 def _flat(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Which of a person's items a profile is made from (train), which decide on updates (dev), and which it is scored on (test).
+"""Train, dev and test split of one person's items.
 
-The order of the items is that of hashes of (seed, person, item id): it is settled before anything is read, and does not change for the
-others when an item comes or goes. Items that overlap are one unit and stay in one part.
+The order of items is that of hashes of (seed, person, item id), so it does not depend on content, and adding or removing an item does not
+reorder the others. Overlapping items form one unit and stay in one part.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from personaevo.records import Role
 from personaevo.refine.behavior import Behavior, DialogueItem, Item, SessionItem, TextItem
 from personaevo.text import one_line
 
-RUN = 12  # words in a row that two items share by overlap only
-GRAM = 8  # words; the share of an item's runs of so many that may be another's
-CONTAINED = 0.5
+RUN = 12  # two items that share so many words in a row overlap
+GRAM = 8  # words of a short run
+CONTAINED = 0.5  # two items overlap if one has more than this share of its short runs in common with the other
 STEP_RUN, STEP_GRAM = 4, 2  # the same in steps of a session
-KEPT_BACK = 3  # the last of so many equal shares of the one training item is dev
-HELD_OUT = 4  # one of so many items is dev, and one is test
+KEPT_BACK = 3  # with one training item, the last third of it is dev
+HELD_OUT = 4  # a quarter of the items is dev, and a quarter is test
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Train, dev and test as items, in the order of the split; with ``fit_only`` there is only train, so nothing can be said of people as
-    they are elsewhere. ``notes`` say in words whatever a reader of results must know."""
+    """Train, dev and test items in the order of the split.
+
+    With ``fit_only`` there is only train, so scores are in-sample. ``notes`` are remarks for readers of the results.
+    """
 
     train: tuple[Item, ...]
     dev: tuple[Item, ...] = ()
@@ -39,26 +41,29 @@ class Parts:
     notes: tuple[str, ...] = ()
 
     def texts(self) -> dict[str, dict[str, str]]:
-        """What the person wrote, by part ("train", "dev", "test") and item id."""
+        """The person's texts by part ("train", "dev", "test") and item id."""
         parts = {"train": self.train, "dev": self.dev, "test": self.test}
         return {part: {item.id: "\n".join(item.texts()) for item in items} for part, items in parts.items()}
 
 
 def split(behavior: Behavior, seed: int, *, same_role: bool = True, role: Role | None = None, dev: bool = True) -> Parts:
-    """Train, dev and test of one person's behavior.
+    """Split one person's behavior.
 
-    Of one unit (an item, or items that overlap) all is train: fit only. Of two, one is train and one test; dev is the last third of what
-    the person did in the train item, which is taken from it (nothing if that is a single text or fewer than three turns or steps, or if
-    the unit has several items). Of more, a quarter each, at least one unit, is test and dev.
+    A unit is an item, or a group of items that overlap. One unit: all is train (``fit_only``). Two units: one is train, one test; dev is
+    the last third of the person's turns or steps in the train item, which are removed from it (no dev if the item is a single text, has
+    fewer than three turns or steps, or if the unit has several items). More units: a quarter each, at least one unit, is test and dev.
 
     Args:
-        same_role: of dialogues only those on one side are taken: on that of ``role``, else on the side with more of them (of equally many
-            the user's).
-        role: which side; given, it holds in any case.
-        dev: whether anything is kept back for dev; else it is train. Test is the same.
+        same_role: use dialogues on one side only: that of ``role``, else the side with more of them (the user's, of equally many).
+        role: the side; applies even without ``same_role``.
+        dev: whether to keep items back for dev; otherwise these are train. Test is the same.
+
+    Raises:
+        InputError: there is no dialogue on the side of ``role`` and nothing else.
     """
     items, notes = _of_role(behavior.items, same_role, role)
-    order = {item.id: _order(seed, behavior.person, item.id) for item in items}
+    keys = {item.id: json.dumps([seed, behavior.person, item.id]) for item in items}
+    order = {name: hashlib.blake2b(key.encode(), digest_size=16).digest() for name, key in keys.items()}
     units = _units(sorted(items, key=lambda item: order[item.id]))
     for unit in units:
         if len(unit) > 1:
@@ -68,25 +73,17 @@ def split(behavior: Behavior, seed: int, *, same_role: bool = True, role: Role |
         notes.append("fit only: there is one item, or all overlap, so nothing is held out and scores are in-sample")
         return Parts(tuple(units[0]), fit_only=True, notes=tuple(notes))
     if len(units) == 2 and dev:
-        train, kept_back, note = _kept_back(units[1])
+        train, kept_back, note = _train_and_dev(units[1])
         return Parts(train, kept_back, tuple(units[0]), notes=(*notes, note))
     count = max(1, len(units) // HELD_OUT)
-    if not dev:
-        return Parts(_flat(units[count:]), (), _flat(units[:count]), notes=tuple(notes))
-    test, dev_units, train_units = units[:count], units[count : 2 * count], units[2 * count :]
-    return Parts(_flat(train_units), _flat(dev_units), _flat(test), notes=tuple(notes))
-
-
-def _flat(units: Sequence[Sequence[Item]]) -> tuple[Item, ...]:
-    return tuple(item for unit in units for item in unit)
-
-
-def _order(seed: int, person: str, identity: str) -> bytes:
-    return hashlib.blake2b(json.dumps([seed, person, identity]).encode(), digest_size=16).digest()
+    first = 2 * count if dev else count  # unit of train
+    parts = (units[first:], units[count:first], units[:count])
+    train_items, dev_items, test_items = (tuple(item for unit in part for item in unit) for part in parts)
+    return Parts(train_items, dev_items, test_items, notes=tuple(notes))
 
 
 def _of_role(items: Sequence[Item], same_role: bool, role: Role | None) -> tuple[list[Item], list[str]]:
-    """The items of one role (those without one stay), and a note on what is left out."""
+    """The items of one role (items without a role stay), and a note on what is left out."""
     counts = Counter(item.role for item in items if isinstance(item, DialogueItem))
     if role is None and (not same_role or len(counts) < 2):
         return list(items), []
@@ -98,8 +95,8 @@ def _of_role(items: Sequence[Item], same_role: bool, role: Role | None) -> tuple
     return kept, [f"only the role '{chosen}' is used; dialogues on the other side, left out: {left:,}"] if left else []
 
 
-def _kept_back(unit: Sequence[Item]) -> tuple[tuple[Item, ...], tuple[Item, ...], str]:
-    """Train, dev and a note from the one unit that is there for both."""
+def _train_and_dev(unit: Sequence[Item]) -> tuple[tuple[Item, ...], tuple[Item, ...], str]:
+    """Train, dev and a note from a single unit."""
     (item, *others) = unit
     if others:
         return tuple(unit), (), "no dev: the train items overlap, so no turns can be kept back from one of them"
@@ -124,21 +121,15 @@ def _kept_back(unit: Sequence[Item]) -> tuple[tuple[Item, ...], tuple[Item, ...]
 
 
 def _units(items: Sequence[Item]) -> list[list[Item]]:
-    """The items in their order, those that overlap (also by way of others) together at the place of the first."""
-    parent = list(range(len(items)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
+    """Items grouped by overlap (transitively), in order of each group's first item."""
+    group = list(range(len(items)))  # of each item the number of its group's first item
     for a, b in _overlaps(items):
-        first, second = sorted((root(a), root(b)))
-        parent[second] = first
+        first, second = sorted((group[a], group[b]))
+        if first != second:
+            group = [first if number == second else number for number in group]
     units: dict[int, list[Item]] = {}
-    for index, item in enumerate(items):
-        units.setdefault(root(index), []).append(item)
+    for number, item in zip(group, items, strict=True):
+        units.setdefault(number, []).append(item)
     return list(units.values())
 
 
@@ -146,43 +137,37 @@ def _overlaps(items: Sequence[Item]) -> set[tuple[int, int]]:
     """Pairs of items that share a long run, or of which one has most of its short runs in common with the other."""
     texts = [index for index, item in enumerate(items) if not isinstance(item, SessionItem)]
     own = {index: [word for words in words_of(items[index].texts()) for word in words] for index in texts}
-    steps = {index: _step_tokens(item) for index, item in enumerate(items) if isinstance(item, SessionItem)}
-    turns = {index: _turn_tokens(item) for index, item in enumerate(items) if isinstance(item, DialogueItem)}
+    steps: dict[int, list[Hashable]] = {
+        index: [(step.action, step.observation) for step in item.steps] for index, item in enumerate(items) if isinstance(item, SessionItem)
+    }
+    turns = {index: _runs_across_turns(item) for index, item in enumerate(items) if isinstance(item, DialogueItem)}
     return {
         *_sharing({index: _runs(words, RUN) for index, words in own.items()}),
         *_sharing({index: _runs(tokens, STEP_RUN) for index, tokens in steps.items()}),
-        *_sharing({index: _across(tokens) for index, tokens in turns.items()}),
+        *_sharing(turns),
         *_contained({index: _runs(words, GRAM, whole=True) for index, words in own.items()}),
         *_contained({index: _runs(tokens, STEP_GRAM, whole=True) for index, tokens in steps.items()}),
     }
 
 
-def _step_tokens(item: SessionItem) -> list[Hashable]:
-    return [(step.action, step.observation) for step in item.steps]
-
-
-def _turn_tokens(item: DialogueItem) -> list[Hashable]:
-    """The words of both sides, with a mark before each turn."""
-    words = words_of([turn.content for turn in item.turns])
-    return [token for turn, said in zip(item.turns, words, strict=True) for token in ((turn.role,), *said)]
-
-
 def _runs(tokens: Sequence[Hashable], size: int, *, whole: bool = False) -> frozenset[int]:
-    """Hashes of all runs of ``size`` tokens; ``whole``: of all tokens, if there are fewer."""
+    """Hashes of all runs of ``size`` tokens; with ``whole``, of the full sequence if it is shorter."""
     if whole and 0 < len(tokens) < size:
         return frozenset({hash(tuple(tokens))})
     return frozenset(hash(tuple(tokens[start : start + size])) for start in range(len(tokens) - size + 1))
 
 
-def _across(tokens: Sequence[Hashable]) -> frozenset[int]:
-    """Hashes of the runs of words that go on from one turn into the next: two dialogues share one only if they are parts of one."""
-    marks = [index for index, token in enumerate(tokens) if isinstance(token, tuple)]
+def _runs_across_turns(item: DialogueItem) -> frozenset[int]:
+    """Hashes of the runs of words that cross a turn boundary: two dialogues share one only if they are parts of one dialogue."""
+    words = words_of([turn.content for turn in item.turns])
+    tokens: list[Hashable] = [token for turn, said in zip(item.turns, words, strict=True) for token in ((turn.role,), *said)]
+    marks = [index for index, token in enumerate(tokens) if isinstance(token, tuple)]  # each turn begins with its role
     starts = {start for mark in marks for start in range(max(0, mark - RUN + 1), mark) if start + RUN < len(tokens)}
     return frozenset(hash(tuple(tokens[start : start + RUN + 1])) for start in starts)
 
 
 def _sharing(runs: Mapping[int, frozenset[int]]) -> set[tuple[int, int]]:
-    """Pairs that have a run in common: for each run the first item with it, and each other."""
+    """Pairs that have a run in common: the first item with the run, and each other one."""
     first: dict[int, int] = {}
     return {(first[run], index) for index, found in runs.items() for run in found if first.setdefault(run, index) != index}
 

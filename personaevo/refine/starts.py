@@ -1,25 +1,31 @@
-"""Where a profile starts from: nothing, text, attributes or a persona; and profiles in files."""
+"""Initial profiles from text, attributes or a persona; profiles in files."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from personaevo.errors import ConfigError, InputError
-from personaevo.programs.persona_text import sentences
+from personaevo.programs.persona_text import sentences as dial_sentences
 from personaevo.readers import files
 from personaevo.readers.files import Row
 from personaevo.records import Persona
-from personaevo.refine import address, attributes
+from personaevo.refine.address import in_second_person, second_person_problem
+from personaevo.refine.attributes import attribute_sentences
 from personaevo.refine.profile import SECTIONS, Claim, Profile
 
+StartWord = Literal["shrinkage", "population", "attributes", "nothing"]
+Start = Profile | StartWord
+
 MAX_CHARS = 100_000
+_FILE = re.compile(r"\S+\.(?:json|md|txt)|[./~]\S*/\S+")  # a path, not a text
 _TITLE = 60  # characters
-_FIRST = next(iter(SECTIONS))  # where text without a heading goes
+_FIRST = next(iter(SECTIONS))  # section of text without a heading
 _BULLET = re.compile(r"^\s*(?:[-*\u2022\u2013]|\(?\d{1,2}[.)])\s+")
 _MARKS = re.compile(r"^#{1,6}\s+|\*\*")
 _TITLED = re.compile(r"#{1,6}\s.*|\*\*[^*]+\*\*:?")
@@ -29,62 +35,73 @@ _SENTENCES = re.compile(
 )
 
 
-def from_nothing() -> Profile:
-    """A profile that says nothing."""
-    return Profile()
+def claims_of(text: str) -> Profile:
+    """Split a text into claims, one for each sentence, unchanged.
 
-
-def parsed(text: str) -> Profile:
-    """The sentences of a text as claims, as they stand.
-
-    A line that is a heading ("## Goals", "Goals:", "How you talk:") says to which section the sentences after it belong; without one, and
-    after a heading that no section has, they are background. Marks of lists are left out.
+    A heading line ("## Goals", "Goals:", "How you talk:") sets the section of the sentences after it. Sentences without a heading, and
+    after a heading that matches no section, are background. List markers are removed.
 
     Raises:
         ConfigError: the text has over 100,000 characters.
     """
     if len(text) > MAX_CHARS:
         raise ConfigError(f"the text of a profile: expected at most {MAX_CHARS:,} characters, got {len(text):,}; shorten it")
-    found: dict[str, list[Claim]] = {name: [] for name in SECTIONS}
-    for section, sentence in _sentences(text):
-        found[section].append(Claim(text=sentence))
-    return _profile(found)
+    return _profile(_sentences(text))
 
 
 def from_text(text: str) -> Profile:
-    """As ``parsed``, with each sentence put into the second person (see ``address.addressed``)."""
-    sections = parsed(text).sections
-    return _profile({name: [Claim(text=address.addressed(claim.text)) for claim in claims] for name, claims in sections.items()})
+    """Split a text into claims as ``claims_of`` does, each put into the second person."""
+    sections = claims_of(text).sections
+    return Profile(
+        sections={name: tuple(Claim(text=in_second_person(claim.text)) for claim in claims) for name, claims in sections.items()}
+    )
 
 
 def from_attributes(given: Mapping[str, Any], scales: Mapping[str, Sequence[float]] | None = None) -> Profile:
-    """What is known of a person beforehand (see ``attributes.sentences``).
+    """Initial profile from known attributes of a person (see ``attribute_sentences``).
 
     Raises:
-        ConfigError: an attribute is of the wrong type or fits no scale.
+        ConfigError: an attribute has the wrong type or fits no scale.
     """
-    found: dict[str, list[Claim]] = {name: [] for name in SECTIONS}
-    for section, sentence in attributes.sentences(given, scales):
-        found[section].append(Claim(text=sentence))
-    return _profile(found)
+    return _profile(attribute_sentences(given, scales))
 
 
 def from_persona(persona: Persona) -> Profile:
-    """A persona of an archive: its description is background, its policy communication (where it has no headings of its own), its dials
-    stay dials: sentences that only say them are left out.
+    """Initial profile from a persona of an archive.
+
+    Its description becomes background and its policy communication, unless they have headings of their own. Dials are kept; sentences that
+    only state a dial are left out.
 
     Raises:
         ConfigError: a dial is unknown or out of range, or a text has over 100,000 characters.
     """
     bare = Profile(dials=persona.dials)
     policy = persona.policy
-    for sentence in sentences():
+    for sentence in dial_sentences():
         policy = policy.replace(sentence, "")
     said = from_text(f"{persona.description}\n{SECTIONS['communication'].heading}:\n{policy}")
     return said.with_dials(bare.dials)
 
 
-def _profile(found: Mapping[str, Sequence[Claim]]) -> Profile:
+def start_of(given: Profile | str | os.PathLike[str]) -> Start:
+    """The initial profile that a caller means: a profile, one of the words of ``StartWord``, a file's name, or a text."""
+    if isinstance(given, Profile):
+        return given
+    text = os.fspath(given)
+    if text in get_args(StartWord):
+        return cast(StartWord, text)
+    if isinstance(given, os.PathLike) or _FILE.fullmatch(text):
+        return read_profile(text)
+    if not text.strip():
+        raise ConfigError('the profile to start from: expected words, got none; give "nothing" to start from nothing')
+    return from_text(text)
+
+
+def _profile(said: Iterable[tuple[str, str]]) -> Profile:
+    """The profile of (section, sentence) pairs."""
+    found: dict[str, list[Claim]] = {name: [] for name in SECTIONS}
+    for section, sentence in said:
+        found[section].append(Claim(text=sentence))
     return Profile(sections={name: tuple(claims) for name, claims in found.items()})
 
 
@@ -95,7 +112,7 @@ def _sentences(text: str) -> Iterator[tuple[str, str]]:
         bare = _MARKS.sub("", rest).strip()
         name, colon, after = bare.partition(":")
         named = _headings().get(" ".join(name.lower().split()))
-        titled = not after.strip() and len(bare) <= _TITLE and (_TITLED.fullmatch(rest) or (colon and address.problem(name)))
+        titled = not after.strip() and len(bare) <= _TITLE and (_TITLED.fullmatch(rest) or (colon and second_person_problem(name)))
         if titled or (named and (colon or not after)):
             section, bare = named or _FIRST, after.strip()
         yield from ((section, part) for part in _SENTENCES.split(bare) if any(map(str.isalnum, part)))
@@ -103,7 +120,7 @@ def _sentences(text: str) -> Iterator[tuple[str, str]]:
 
 @cache
 def _headings() -> dict[str, str]:
-    """What a heading may say, in lower case, and the section that it means."""
+    """Headings in lower case, with the section that each stands for."""
     return {
         name.lower(): section.name for section in SECTIONS.values() for name in (section.name, section.heading, *section.also)
     }
@@ -112,18 +129,20 @@ def _headings() -> dict[str, str]:
 # --- in files
 
 
-def read(path: str | Path) -> Profile:
-    """The profile in a file: one that ``write`` wrote (or a hand wrote: ``{"sections": {"goals": ["You want …"]}, "dials": {…}}``), the
-    attributes of a person (``{"attributes": {…}}``, with ``scales`` if need be), one persona (as ``sample --json`` prints them), or text.
+def read_profile(path: str | Path) -> Profile:
+    """Read the profile in a file.
+
+    The file holds one of: a profile as ``write_profile`` writes it (``{"sections": {"goals": ["You want …"]}, "dials": {…}}``), the
+    attributes of a person (``{"attributes": {…}}``, with ``scales`` where needed), one persona (as ``sample --json`` prints it), or text.
 
     Raises:
-        InputError: the file cannot be read, or holds nothing of the kind.
+        InputError: the file cannot be read, or holds none of these.
     """
     return read_whole(path)[0]
 
 
 def read_whole(path: str | Path) -> tuple[Profile, Mapping[str, Any]]:
-    """The profile as ``read`` finds it, and all fields of its file (none if it is text). Raises as ``read``."""
+    """Read a profile as ``read_profile`` does, with all fields of its file (none if it is text). Raises as ``read_profile``."""
     path = Path(path)
     data = files.read_bytes(path)
     try:
@@ -143,7 +162,8 @@ def _from_json(row: Row, path: Path) -> Profile:
         return files.record(Profile, values, row, path)
     if isinstance(values.get("attributes"), dict):
         scales = values.get("scales") or {}
-        if not isinstance(scales, dict) or not all(_ends(ends) for ends in scales.values()):
+        pairs = isinstance(scales, dict) and all(isinstance(ends, list) and len(ends) == 2 for ends in scales.values())
+        if not pairs or not all(type(end) in (int, float) for ends in scales.values() for end in ends):
             raise files.fault(path, "", f"field 'scales': expected {{\"traits\": [1, 5]}} or the like, got {files.short(scales)}")
         return from_attributes(values["attributes"], scales)
     if "description" in values or "policy" in values:
@@ -156,18 +176,14 @@ def _from_json(row: Row, path: Path) -> Profile:
     raise files.fault(path, "", f"{expected}, got the keys {files.short(sorted(values)[:8])}")
 
 
-def _ends(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(type(end) in (int, float) for end in value)
-
-
-def write(path: str | Path, profile: Profile, beside: Mapping[str, Any] | None = None) -> None:
-    """Writes the profile as JSON, with what else is to stand ``beside`` it; ``read`` gives an equal profile back.
+def write_profile(path: str | Path, profile: Profile, fields: Mapping[str, Any] | None = None) -> None:
+    """Write the profile as JSON, with further ``fields``; ``read_profile`` returns an equal profile.
 
     Raises:
         InputError: the file cannot be written.
     """
-    text = json.dumps({"id": profile.id, **(beside or {}), **profile.told()}, ensure_ascii=False, indent=1)
-    draft = Path(f"{path}.new")  # a full disk must not cost the file that was there
+    text = json.dumps({"id": profile.id, **(fields or {}), **profile.to_dict()}, ensure_ascii=False, indent=1)
+    draft = Path(f"{path}.new")  # if the disk is full, the existing file stays
     try:
         draft.write_text(f"{text}\n", encoding="utf-8")
         draft.replace(path)

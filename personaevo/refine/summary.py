@@ -1,4 +1,4 @@
-"""What a refinement of many people came to: the refined profile beside each control, with intervals over people."""
+"""Summary of a refinement of many people: refined profiles against each control, with confidence intervals over people; and its report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Others = Mapping[Key, Mapping[str, Outcome]]
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over ``n`` people with its interval (95 %); None where there are none, or too few."""
+    """A mean over ``n`` people with its 95 % interval; None if there are none, or too few."""
 
     mean: float | None
     low: float | None
@@ -35,9 +35,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Row:
-    """The refined profiles beside one control: ``change`` is from the control to the refined profile (a positive ``gain``: refined is
-    better), ``worse`` the share of results for which refined is worse, ``leak`` the control's mean leak score. Without a change, ``reason``
-    says why."""
+    """The refined profiles against one control.
+
+    Attributes:
+        change: from the control to the refined profile (positive ``gain``: refined is better); None, with the ``reason``, without scores.
+        worse: share of results in which refined is worse.
+        leak: the control's mean leak score.
+    """
 
     control: str
     change: Change | None
@@ -48,10 +52,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Standing:
-    """One row of the table beside the population: the ``change`` from the population to it (a positive ``gain``: nearer to the person), the
-    share of results for which it is ``worse`` than the population, the gain as a share of the ``room`` between the population (0) and the
-    person's own other dialogues (1), and the mean share of other people who are told apart (``recognized``; ``nearer``: by distance
-    alone)."""
+    """The refined profiles or one control against the population.
+
+    Attributes:
+        change: from the population to it (positive ``gain``: closer to the person).
+        worse: share of results in which it is worse than the population.
+        room: its gain as a share of the gain of the person's own other dialogues over the population (0: population, 1: own dialogues).
+        recognized: mean share of other people told apart.
+        nearer: the same by distance alone.
+    """
 
     name: str
     change: Change
@@ -62,8 +71,8 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Point:
-    """What shrinkage alone comes to from so many ``items`` of each person who has that many."""
+class CurvePoint:
+    """Shrinkage alone from ``items`` items, over the people with so many."""
 
     items: int
     gain: Interval
@@ -73,11 +82,19 @@ class Point:
 
 @dataclass(frozen=True)
 class Summary:
-    """``people`` counts results, ``held_out`` those scored on what they were not made from: rows are over these, or, where there are none,
-    over all (``in_sample``). ``re_identification`` is the mean share (0..1) of other people whose held-out dialogue the refined profile
-    fits less than its own person's (``recognition``); .5 is chance. ``share_of_room`` is what the refined gain of what the person's own
-    other dialogues gain over the population. ``unchanged`` profiles are those that equal the population's. ``rank`` is the
-    re-identification of refined and population by distance from the mean alone."""
+    """Summary of all results of one measure.
+
+    Attributes:
+        people: number of results.
+        held_out: results scored on held-out items; tables are over these, or over all if there are none (``in_sample``).
+        re_identification: mean share (0..1) of other people whose held-out dialogue the refined profile fits less than its own person's
+            (``Lineup``); .5 is chance.
+        share_of_room: gain of the refined profiles as a share of that of the person's own other dialogues, over the population.
+        updated, updated_worse: share of people with an accepted update, and of these the share that it made worse.
+        unchanged: share of profiles that equal the population's.
+        rank: re-identification by distance alone, of the refined profiles and the population's.
+        beside: secondary measures, mean at the start and refined.
+    """
 
     measure: str
     higher: bool
@@ -91,50 +108,44 @@ class Summary:
     updated_worse: float | None
     unchanged: float | None
     leak: float | None
-    rank: tuple[float | None, float | None]
+    rank: tuple[float | None, ...]
     stops: Mapping[str, int]
     standings: tuple[Standing, ...]
     rows: tuple[Row, ...]
-    curve: tuple[Point, ...]
+    curve: tuple[CurvePoint, ...]
     beside: Mapping[str, tuple[float, float] | None]
     features: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for ``--json``."""
+        """Plain values, for ``--json``."""
         return asdict(self)
 
 
 def summarize(results: Sequence[PersonResult], other: Others) -> Summary:
-    """The report on all results of one measure: that of most of them. ``other`` is what others' profiles score (``peers.others``)."""
+    """Summarize the results of the most common measure; ``other`` are the outcomes of other people's profiles (``peer_outcomes``)."""
     done = [one for one in results if one.state == "done"]
     measure = Counter(one.measure for one in done).most_common(1)[0][0] if done else ""
     same = [one for one in done if one.measure == measure]
     held = [one for one in same if not one.in_sample]
     shown = held or same
     leaks = [leak for one in shown if (leak := one.outcomes[REFINED].leak) is not None]
+    pairs = [(one.profile, one.outcomes["population"].profile) for one in shown if "population" in one.outcomes]
     standings = _standings(shown, other)
-    refined = next((one for one in standings if one.name == REFINED), None)
+    of_refined = next((one for one in standings if one.name == REFINED), None)
     return Summary(
-        measure=measure,
-        higher=bool(same and same[0].higher),
-        people=len(results),
-        failed=len(results) - len(done),
-        held_out=len(held),
-        in_sample=bool(same) and not held,
+        measure=measure, higher=bool(same and same[0].higher), people=len(results), failed=len(results) - len(done),
+        held_out=len(held), in_sample=bool(same) and not held,
         re_identification=_recognized(shown, REFINED, other),
-        share_of_room=refined.room if refined is not None else _NONE,
-        updated=fmean(one.accepted > 0 for one in shown) if shown else None,
-        updated_worse=_updated_worse(shown),
-        unchanged=_unchanged(shown),
+        share_of_room=of_refined.room if of_refined is not None else _NONE,
+        updated=fmean(one.accepted > 0 for one in shown) if shown else None, updated_worse=_updated_worse(shown),
+        unchanged=fmean(refined == population for refined, population in pairs) if pairs else None,
         leak=fmean(leaks) if leaks else None,
-        rank=(_nearer(shown, REFINED, other), _nearer(shown, "population", other)),
-        stops=dict(Counter(one.stop for one in done)),
-        standings=standings,
+        rank=tuple(_recognized(shown, name, other, nearer=True).mean for name in (REFINED, "population")),
+        stops=dict(Counter(one.stop for one in done)), standings=standings,
         rows=tuple(_row(name, shown, other) for name in CONTROLS),
-        curve=tuple(point for count in CURVE if (point := _point(count, shown)) is not None),
-        beside=_beside(shown),
-        features=next((one.features for one in same), ""),
-    )
+        curve=tuple(point for count in CURVE if (point := _curve_point(count, shown)) is not None),
+        beside=_beside(shown), features=next((one.features for one in same), ""),
+    )  # fmt: skip
 
 
 _NONE = Interval(None, None, None, 0)
@@ -149,19 +160,15 @@ def _values(results: Sequence[PersonResult], name: str, other: Others) -> list[f
     return [outcome.value if outcome is not None else None for outcome in found]
 
 
-def _people(results: Sequence[PersonResult]) -> list[str]:
-    return [one.person for one in results]
-
-
-# --- beside the population
+# --- against the population
 
 
 def _standings(results: Sequence[PersonResult], other: Others) -> tuple[Standing, ...]:
-    """The refined and each control that has a score, beside the population; nothing where the population has none."""
+    """The refined profiles and each scored control against the population; empty if the population has no score."""
     population = _values(results, "population", other)
     if not any(value is not None for value in population):
         return ()
-    own, people, higher = _values(results, "own", other), _people(results), results[0].higher
+    own, people, higher = _values(results, "own", other), [one.person for one in results], results[0].higher
     made = []
     for name in (REFINED, *CONTROLS):
         values = _values(results, name, other)
@@ -169,14 +176,15 @@ def _standings(results: Sequence[PersonResult], other: Others) -> tuple[Standing
             found = change(name, population, values, higher_is_better=higher, units=people)
             room = _room(population, values, own, people, higher=higher)
             worse = share_worse(population, values, higher_is_better=higher)
-            made.append(Standing(name, found, worse, room, _recognized(results, name, other), _nearer(results, name, other)))
+            nearer = _recognized(results, name, other, nearer=True).mean
+            made.append(Standing(name, found, worse, room, _recognized(results, name, other), nearer))
     return tuple(made)
 
 
 def _room(
     population: Sequence[float | None], values: Sequence[float | None], own: Sequence[float | None], people: Sequence[str], *, higher: bool
 ) -> Interval:
-    """Mean gain over mean room, people drawn as a whole."""
+    """Mean gain over mean room; people are resampled as a whole."""
     rows = [(b, v, o, name) for b, v, o, name in zip(population, values, own, people, strict=True) if None not in (b, v, o)]
     if not rows:
         return _NONE
@@ -186,11 +194,12 @@ def _room(
     mean = float(gains.mean() / rooms.mean()) if rooms.mean() > 0 else None
     if mean is None or len(gains) < 2:
         return Interval(mean, None, None, len(gains))
-    half = bootstrap_interval(gains - mean * rooms, 0)  # of a ratio: where what is left of the gain may be 0 (Fieller)
+    half = bootstrap_interval(gains - mean * rooms, 0)  # interval of a ratio, after Fieller
     return Interval(mean, mean + half[0] / float(rooms.mean()), mean + half[1] / float(rooms.mean()), len(gains))
 
 
 def _over_people(values: Sequence[float | None], people: Sequence[str]) -> Interval:
+    """Mean over people of the values that are not missing, with its interval."""
     pairs = [(value, name) for value, name in zip(values, people, strict=True) if value is not None]
     if not pairs:
         return _NONE
@@ -199,44 +208,35 @@ def _over_people(values: Sequence[float | None], people: Sequence[str]) -> Inter
     return Interval(float(means.mean()), low, high, len(means))
 
 
-def _recognized(results: Sequence[PersonResult], name: str, other: Others) -> Interval:
+def _recognized(results: Sequence[PersonResult], name: str, other: Others, *, nearer: bool = False) -> Interval:
+    """Mean share of other people told apart from the profiles; ``nearer``: by distance alone."""
     found = [_outcome(one, name, other) for one in results]
-    return _over_people([outcome.recognized if outcome is not None else None for outcome in found], _people(results))
+    shares = [None if one is None else one.nearer if nearer else one.recognized for one in found]
+    return _over_people(shares, [one.person for one in results])
 
 
-def _nearer(results: Sequence[PersonResult], name: str, other: Others) -> float | None:
-    found = [_outcome(one, name, other) for one in results]
-    return _over_people([outcome.nearer if outcome is not None else None for outcome in found], _people(results)).mean
-
-
-def _point(count: int, results: Sequence[PersonResult]) -> Point | None:
-    """Over those who have so many items."""
+def _curve_point(count: int, results: Sequence[PersonResult]) -> CurvePoint | None:
+    """The point of the people with so many items; None if there are none."""
     pairs = [(one, step) for one in results for step in one.curve if step.items == count]
     if not pairs:
         return None
     some, values = [one for one, _ in pairs], [step.value for _, step in pairs]
-    population, own, people = _values(some, "population", {}), _values(some, "own", {}), _people(some)
+    population, own, people = _values(some, "population", {}), _values(some, "own", {}), [one.person for one in some]
     higher = some[0].higher
     gain = change(str(count), population, values, higher_is_better=higher, units=people)
     room = _room(population, values, own, people, higher=higher)
     recognized = _over_people([step.recognized for _, step in pairs], people)
-    return Point(count, Interval(gain.gain, gain.low, gain.high, gain.n), room, recognized)
+    return CurvePoint(count, Interval(gain.gain, gain.low, gain.high, gain.n), room, recognized)
 
 
-# --- beside each control
+# --- against each control
 
 
 def _updated_worse(results: Sequence[PersonResult]) -> float | None:
-    """Of those that were updated, the share whose update made it worse: of all people, most that did not get worse did not change."""
+    """Share of the updated profiles that are worse than their start. Unchanged profiles are left out, as they cannot get worse."""
     pairs = [(one.outcomes["start"].value, one.outcomes[REFINED].value, one.higher) for one in results if one.accepted]
     known = [(before, after, higher) for before, after, higher in pairs if before is not None and after is not None]
     return fmean((after < before) == higher and after != before for before, after, higher in known) if known else None
-
-
-def _unchanged(results: Sequence[PersonResult]) -> float | None:
-    """The share of profiles that equal the population's; None where there is none of the population."""
-    pairs = [(one.profile, one.outcomes["population"].profile) for one in results if "population" in one.outcomes]
-    return fmean(refined == population for refined, population in pairs) if pairs else None
 
 
 def _row(name: str, results: Sequence[PersonResult], other: Others) -> Row:
@@ -247,12 +247,12 @@ def _row(name: str, results: Sequence[PersonResult], other: Others) -> Row:
         reasons = Counter(control.reason for control in controls if control is not None and control.reason)
         return Row(name, None, None, None, reasons.most_common(1)[0][0] if reasons else "not measured")
     higher = results[0].higher
-    found = change(name, before, after, higher_is_better=higher, units=_people(results))
+    found = change(name, before, after, higher_is_better=higher, units=[one.person for one in results])
     return Row(name, found, share_worse(before, after, higher_is_better=higher), fmean(leaks) if leaks else None)
 
 
 def _beside(results: Sequence[PersonResult]) -> dict[str, tuple[float, float] | None]:
-    """Means at the start and refined of the other measures, over the people that have both; None where nobody has."""
+    """Secondary measures, mean at the start and refined, over the people with both; None if there are none."""
     names = sorted({name for one in results for name in one.outcomes[REFINED].beside})
     found: dict[str, tuple[float, float] | None] = {}
     for name in names:

@@ -1,150 +1,41 @@
-"""Traces of one text in another: runs of words, sentences in another order, names, numbers, rare words, rare signs."""
+"""Leakage guard: text of a person's items in a profile, in particular of the items that it will be scored on.
+
+Six kinds of traces are searched, item by item: runs of words, the words of a sentence in another order, names, numbers, rare words, and
+habits: signs that few others use (an unusual smiley), and rare words with which the person begins or ends several items (a signature).
+Words of the task or the initial profile (``known``) do not count; words that many others use count little or nothing. Case, punctuation,
+look-alike letters, endings, pronouns and spelled-out numbers make no difference.
+
+Not detected, as too few words are kept: paraphrases, translations, synonyms, misspellings, irregular forms ("lost" for "lose"),
+abbreviations and initials, words reversed, spaced out or encoded, numbers derived by calculation ("half of it"), years in two parts
+("nineteen eighty"), ordinals in words, numbers below ten with another unit, single rare words without a capital, and facts that are true
+of many people. A low score is therefore no proof of absence.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import NamedTuple
 
-from personaevo import definitions
-from personaevo.refine.words import Word, common_stems, function_stems, read, sentences, stem
+from personaevo.refine.words import BIG, RARE, Evidence, Places, Stems, Text, Word, stem
 
-Known = frozenset[str]
-Places = tuple[int, ...]  # numbers of sentences
-
-_RARE, _COMMON, _NOTHING = 3, 1, 0  # what a word is worth as evidence that one text was taken from another
-_WINDOW = 14  # words that say something: longer sentences are looked at in pieces of so many
-_PLACES = 20  # at which a run is tried to be continued
+_WINDOW = 14  # content words: longer sentences are compared in windows of this size
+_PLACES = 20  # most positions at which a run is extended
 _SHORTEST = 4  # letters of a rare word
-_BIG = 10  # from here on a number says something without what it counts
-_MARK = "~"  # before a sign such as a smiley, among words
-_LONGEST_MARK = 20
-_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
-_PUNCTUATION = frozenset(".,;:!?-\u2013\u2014\u2026*/_()<>[]&+=#")
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text taken apart: its sentences as they stand, and the words of each."""
-
-    sentences: tuple[str, ...]
-    words: tuple[tuple[Word, ...], ...]
-
-    @staticmethod
-    @lru_cache(maxsize=256)
-    def of(text: str) -> Text:
-        """Any text; an empty one has no sentences. The items of a person are looked at for one profile after another: the last are kept."""
-        parts = tuple(sentences(text))
-        return Text(parts, tuple(tuple(read(part)) for part in parts))
-
-    @cached_property
-    def flat(self) -> list[tuple[int, Word]]:
-        """All words, with the number of the sentence of each."""
-        return [(number, word) for number, words in enumerate(self.words) for word in words]
-
-    @cached_property
-    def stems(self) -> list[str]:
-        """The stems of all words, in order."""
-        return [word.stem for _, word in self.flat]
-
-    @cached_property
-    def keys(self) -> Known:
-        """The different stems, and numbers with what they count."""
-        return frozenset(self.stems) | {_counted(word) for _, word in self.flat if word.value is not None} | frozenset(self.marks)
-
-    @cached_property
-    def marks(self) -> Mapping[str, Places]:
-        """Signs as they stand, such as smileys, and the numbers of the sentences that hold them."""
-        found: dict[str, list[int]] = defaultdict(list)
-        for number, sentence in enumerate(self.sentences):
-            for mark in dict.fromkeys(_marks(sentence)):
-                found[mark].append(number)
-        return {mark: tuple(numbers) for mark, numbers in found.items()}
-
-    @cached_property
-    def edges(self) -> Known:
-        """Stems of the words that a sentence begins or ends with: where people put what they always say."""
-        return frozenset(word.stem for words in self.words if words for word in (words[0], words[-1]))
-
-    @cached_property
-    def capitals(self) -> Known:
-        """Stems of the words with a capital inside a sentence."""
-        return frozenset(word.stem for _, word in self.flat if word.capital)
-
-    @cached_property
-    def grams(self) -> dict[int, dict[tuple[str, ...], list[int]]]:
-        """Places of runs of words, by their number of words: filled when asked for."""
-        return {}
-
-    def places(self, size: int) -> Mapping[tuple[str, ...], list[int]]:
-        """Where each run of ``size`` stems begins."""
-        if size not in self.grams:
-            found: dict[tuple[str, ...], list[int]] = defaultdict(list)
-            for start in range(len(self.stems) - size + 1):
-                found[tuple(self.stems[start : start + size])].append(start)
-            self.grams[size] = found
-        return self.grams[size]
-
-
-@dataclass(frozen=True)
-class Background:
-    """How many of some ``texts`` of *other* people hold each word: what many say is no trace of one."""
-
-    texts: int = 0
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, texts: Iterable[str]) -> Background:
-        """Count the words of texts, one text a dialogue (or post, or session)."""
-        counts: Counter[str] = Counter()
-        number = 0
-        for number, text in enumerate(texts, 1):  # noqa: B007 - how many there were
-            counts.update(Text.of(text).keys)
-        return cls(number, counts)
-
-    def share(self, key: str) -> float:
-        """Share (0..1) of the texts that hold a stem, or a number with what it counts."""
-        return self.counts.get(key, 0) / self.texts if self.texts else 0.0
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a word is worth as evidence: 0 for function words, for what everybody knows and for what nearly all say, 1 for common words, 3
-    for rare ones. ``table`` is that of ``fitness/refine/leakage.toml``."""
-
-    known: Text
-    background: Background
-    table: Mapping[str, Any]
-    _worth: dict[str, int] = field(default_factory=dict, compare=False)
-
-    def share(self, key: str) -> float:
-        """As in the background, 0 if that has too few texts to tell."""
-        return self.background.share(key) if self.background.texts >= self.table["background"]["texts"] else 0.0
-
-    def worth(self, key: str) -> int:
-        """Of a stem, or of a number with what it counts."""
-        if key not in self._worth:
-            self._worth[key] = self._weigh(key)
-        return self._worth[key]
-
-    def _weigh(self, key: str) -> int:
-        share = self.share(key)
-        if key in self.known.keys or key in function_stems() or share >= self.table["background"]["nothing"]:
-            return _NOTHING
-        known = key in common_stems() or key in _common_marks() or _small(key)
-        return _COMMON if share >= self.table["background"]["familiar"] or known else _RARE
-
-    def total(self, keys: Iterable[str]) -> int:
-        """The worth of different words together."""
-        return sum(map(self.worth, set(keys)))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Something of an item in a profile: the kind, its words (stems), how the profile puts it, the numbers of the profile's sentences that
-    carry it, and the length of a run. ``familiar``: others say it too."""
+    """Text of an item found in a profile.
+
+    Attributes:
+        stems: its words.
+        excerpt: its wording in the profile.
+        places: numbers of the profile's sentences that contain it.
+        length: words of a run.
+        familiar: others use it too.
+    """
 
     kind: str
     stems: tuple[str, ...]
@@ -155,8 +46,10 @@ class Trace:
 
 
 def traces(profile: Text, item: Text, evidence: Evidence, part: str) -> Iterator[Trace]:
-    """All traces of an item of a part of the split ("train", "dev", "test") in a profile; no word is counted both in a run (or sentence)
-    and as a rare word."""
+    """All traces of an item of a part of the split ("train", "dev", "test") in a profile.
+
+    A word counted in a run, sentence or name is not counted again as a rare word.
+    """
     covered: set[str] = set()
     for trace in runs(profile, item, evidence, part):
         covered |= set(trace.stems)
@@ -173,8 +66,10 @@ def traces(profile: Text, item: Text, evidence: Evidence, part: str) -> Iterator
 
 
 def runs(profile: Text, item: Text, evidence: Evidence, part: str) -> Iterator[Trace]:
-    """Longest runs of words in the same order, none overlapping another. Each word beyond the fewest is worth 1 too: long runs are no
-    accident, whatever their words."""
+    """Longest runs of words in the same order, without overlap.
+
+    Each word beyond the minimum adds 1 to the weight: long runs are no coincidence, whatever their words.
+    """
     size, least = evidence.table["run"]["words"][part], evidence.table["run"]["worth"][part]
     start = 0
     while start <= len(profile.stems) - size:
@@ -191,23 +86,23 @@ def runs(profile: Text, item: Text, evidence: Evidence, part: str) -> Iterator[T
 
 
 def _longest(ours: Text, start: int, theirs: Text, size: int) -> int:
-    """How many words from ``start`` on stand somewhere in the other text in the same order; 0 if fewer than ``size``."""
-    places = theirs.places(size).get(tuple(ours.stems[start : start + size]), [])
-    return max((_common_length(ours.stems, start, theirs.stems, place) for place in places[:_PLACES]), default=0)
+    """Length of the longest run from ``start`` on that the other text contains; 0 if it is shorter than ``size``."""
+    longest = 0
+    for place in theirs.places(size).get(tuple(ours.stems[start : start + size]), [])[:_PLACES]:
+        pairs = zip(ours.stems[start:], theirs.stems[place:], strict=False)
+        longest = max(longest, sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    return longest
 
 
-def _common_length(ours: Sequence[str], start: int, theirs: Sequence[str], place: int) -> int:
-    limit = min(len(ours) - start, len(theirs) - place)
-    return next((length for length in range(limit) if ours[start + length] != theirs[place + length]), limit)
+def orders(profile: Text, item: Text, evidence: Evidence, part: str, covered: Stems) -> Iterator[Trace]:
+    """Sentences of the item whose words stand in one or two sentences of the profile, or anywhere in it, in any order.
 
-
-def orders(profile: Text, item: Text, evidence: Evidence, part: str, covered: Known) -> Iterator[Trace]:
-    """Sentences of the item whose words are together in one or two sentences of the profile, or over all of it, in whatever order: nearly
-    all of its words, or most of those that say something."""
-    places = _places(profile, evidence)
+    A trace has nearly all words of the sentence, or most of its content words.
+    """
+    places = _passages(profile, evidence)
     for words in item.words:
         stems = frozenset(word.stem for word in words)
-        found = _all_words(stems, places, evidence, covered) or _telling_words(words, places, evidence, part, covered)
+        found = _all_words(stems, places, evidence, covered) or _content_words(words, places, evidence, part, covered)
         if found:
             carried = frozenset(word.stem for number in found for word in profile.words[number])
             shared = (stems & carried) - covered
@@ -215,23 +110,23 @@ def orders(profile: Text, item: Text, evidence: Evidence, part: str, covered: Kn
             yield Trace("order", tuple(sorted(shared)), " … ".join(profile.sentences[number] for number in found), found)
 
 
-class _Place(NamedTuple):
-    """One or two neighboring sentences of a profile: their numbers, their different words, and how many of these say something."""
+class _Passage(NamedTuple):
+    """One or two neighboring sentences of a profile: their numbers, distinct words, and the number of content words."""
 
     numbers: Places
-    words: Known
+    words: Stems
     telling: int
 
 
-def _places(profile: Text, evidence: Evidence) -> list[_Place]:
+def _passages(profile: Text, evidence: Evidence) -> list[_Passage]:
     units = [frozenset(word.stem for word in words) for words in profile.words]
     pairs = [((number, number + 1), units[number] | units[number + 1]) for number in range(len(units) - 1)]
-    single: list[tuple[Places, Known]] = [((number,), unit) for number, unit in enumerate(units)]
-    return [_Place(numbers, words, sum(map(bool, map(evidence.worth, words)))) for numbers, words in (*single, *pairs)]
+    single: list[tuple[Places, Stems]] = [((number,), unit) for number, unit in enumerate(units)]
+    return [_Passage(numbers, words, sum(map(bool, map(evidence.worth, words)))) for numbers, words in (*single, *pairs)]
 
 
-def _all_words(stems: Known, places: Sequence[_Place], evidence: Evidence, covered: Known) -> Places:
-    """Where a sentence stands with nearly all of its words, function words too, or where nearly all words are from it."""
+def _all_words(stems: Stems, places: Sequence[_Passage], evidence: Evidence, covered: Stems) -> Places:
+    """The passage that has nearly all words of a sentence, function words included, or that consists almost entirely of them."""
     table = evidence.table["order"]["whole"]
     if len(stems - covered) < table["words"]:
         return ()
@@ -244,10 +139,10 @@ def _all_words(stems: Known, places: Sequence[_Place], evidence: Evidence, cover
     return ()
 
 
-def _telling_words(words: Sequence[Word], places: Sequence[_Place], evidence: Evidence, part: str, covered: Known) -> Places:
-    """Where most of those words of a sentence, or of a piece of a long one, stand that say something."""
+def _content_words(words: Sequence[Word], places: Sequence[_Passage], evidence: Evidence, part: str, covered: Stems) -> Places:
+    """The passage that has most content words of a sentence, or of a window of a long one."""
     table = evidence.table["order"]
-    near, across = _Asked(table["words"][part], table["worth"][part], table["share"]), _Asked(**table["across"])
+    near, across = _Threshold(table["words"][part], table["worth"][part], table["share"]), _Threshold(**table["across"])
     everything = frozenset().union(*(place.words for place in places))
     stems = [key for key in dict.fromkeys(word.stem for word in words) if evidence.worth(key)]
     for start in range(0, max(len(stems) - _WINDOW // 2, 1), _WINDOW // 2):
@@ -263,54 +158,40 @@ def _telling_words(words: Sequence[Word], places: Sequence[_Place], evidence: Ev
     return ()
 
 
-class _Asked(NamedTuple):
-    """From how many words on, worth how much, and being which share of a sentence, words in common are a trace."""
+class _Threshold(NamedTuple):
+    """Minimum number, total weight and share of common words for a trace."""
 
     words: int
     worth: int
     share: float
 
-    def holds(self, both: Known, size: int, evidence: Evidence, covered: Known) -> bool:
+    def holds(self, both: Stems, size: int, evidence: Evidence, covered: Stems) -> bool:
         shared = both - covered
         return len(shared) >= self.words and len(both) >= self.share * size and evidence.total(shared) >= self.worth
 
 
 def names(profile: Text, item: Text, evidence: Evidence) -> Iterator[Trace]:
-    """Words with a capital inside a sentence, here or there; common words only if they have it on both sides."""
+    """Words with a capital inside a sentence, in the item or the profile; common words only if in both."""
     stems = frozenset(item.stems)
     for key in sorted(stems & frozenset(profile.stems)):
         worth, marks = evidence.worth(key), (key in item.capitals) + (key in profile.capitals)
-        if worth and not key.startswith("#") and marks and (worth == _RARE or marks == 2):
-            yield _of_word("name", key, profile, familiar=worth < _RARE)
+        if worth and not key.startswith("#") and marks and (worth == RARE or marks == 2):
+            yield _of_word("name", key, profile, familiar=worth < RARE)
 
 
-def rare_words(profile: Text, item: Text, evidence: Evidence, covered: Known) -> Iterator[Trace]:
-    """Words that few use."""
+def rare_words(profile: Text, item: Text, evidence: Evidence, covered: Stems) -> Iterator[Trace]:
+    """Words that few people use."""
     for key in sorted((frozenset(item.stems) & frozenset(profile.stems)) - covered):
-        if not key.startswith("#") and len(key) >= _SHORTEST and evidence.worth(key) == _RARE:
+        if not key.startswith("#") and len(key) >= _SHORTEST and evidence.worth(key) == RARE:
             yield _of_word("rare", key, profile, familiar=False)
 
 
 def signs(profile: Text, item: Text, evidence: Evidence) -> Iterator[Trace]:
-    """Smileys and the like that few others use, as they stand: habits that name a person."""
-    for mark, places in profile.marks.items():
-        worth = evidence.worth(mark)
-        if worth and mark in item.marks:
-            yield Trace("habit", (mark,), mark.removeprefix(_MARK), places, familiar=worth < _RARE)
-
-
-def _marks(sentence: str) -> Iterator[str]:
-    """Pieces between blanks that are more signs than letters, without mere punctuation."""
-    for piece in sentence.split():
-        token = piece.strip(_QUOTES)
-        signs_of = [char for char in token if not char.isalnum()]
-        if 2 <= len(token) <= _LONGEST_MARK and 2 * len(signs_of) >= len(token) and not set(token) <= _PUNCTUATION - set("()<>[]=/*_"):
-            yield f"{_MARK}{token}"
-
-
-@cache
-def _common_marks() -> Known:
-    return frozenset(f"{_MARK}{smiley}" for smiley in definitions.typing().lexicon["smileys"])
+    """Smileys and the like that few others use, unchanged."""
+    for sign, places in profile.signs.items():
+        worth = evidence.worth(sign)
+        if worth and sign in item.signs:
+            yield Trace("habit", (sign,), sign[1:], places, familiar=worth < RARE)
 
 
 def _of_word(kind: str, key: str, profile: Text, *, familiar: bool) -> Trace:
@@ -319,31 +200,23 @@ def _of_word(kind: str, key: str, profile: Text, *, familiar: bool) -> Trace:
 
 
 def numbers(profile: Text, item: Text, evidence: Evidence) -> Iterator[Trace]:
-    """Equal numbers, in digits or spelled out. Those below ten only with what they count; those that describe manner ("five words") not."""
+    """Equal numbers, in digits or words: those below ten only with their unit; those that describe manner ("five words") not."""
     manner, money = (frozenset(map(stem, evidence.table["words"][name].split())) for name in ("units", "money"))
     theirs = [word for _, word in item.flat if word.value is not None]
     seen: set[str] = set()
     for number, word in profile.flat:
         if word.value is None or word.unit in manner:
             continue
-        key = word.stem if word.value >= _BIG or word.value % 1 else _counted(word)
+        key = word.stem if word.value >= BIG or word.value % 1 else f"{word.stem} {word.unit}"
         if key in seen or key in evidence.known.keys or not any(_same_number(word, other, money) for other in theirs):
             continue
         seen.add(key)
-        yield Trace("number", (word.stem,), f"{word.text} {word.unit}".strip(), (number,), familiar=0 < evidence.worth(key) < _RARE)
+        yield Trace("number", (word.stem,), f"{word.text} {word.unit}".strip(), (number,), familiar=0 < evidence.worth(key) < RARE)
 
 
-def _same_number(one: Word, other: Word, money: Known) -> bool:
+def _same_number(one: Word, other: Word, money: Stems) -> bool:
     if one.value != other.value or one.value is None:
         return False
-    if one.value < _BIG and not one.value % 1:
+    if one.value < BIG and not one.value % 1:
         return bool(one.unit) and one.unit == other.unit and (one.value > 1 or one.unit in money)
     return not one.unit or not other.unit or (one.unit in money) == (other.unit in money)
-
-
-def _counted(word: Word) -> str:
-    return f"{word.stem} {word.unit}"
-
-
-def _small(key: str) -> bool:
-    return key.startswith("#") and " " not in key and float(key[1:]) < _BIG

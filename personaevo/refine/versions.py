@@ -1,4 +1,4 @@
-"""The versions of a profile in the order of their making, what became of each, and what differs between two."""
+"""Records of a refinement: the versions of a profile in the order they were made, and the result of one person."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from personaevo.errors import InputError
 from personaevo.records import Record
 from personaevo.refine.profile import Claim, Profile
 
-ALIKE = 0.5  # from which likeness on (difflib's ratio, 0 to 1) one claim is another one changed
+ALIKE = 0.5  # least similarity (difflib's ratio, 0 to 1) at which a removed and an added claim count as one changed claim
 DIALS = "dials"
 
 State = Literal["start", "accepted", "rejected"]
 
 
 class Score(Record):
-    """A measured quantity of one version: the mean of ``n`` values and its standard error; ``value`` is None, with the reason, where it
-    could not be measured."""
+    """A measured quantity of one version: mean of ``n`` values and standard error; ``value`` is None, with the reason, if it could not be
+    measured."""
 
     value: Annotated[float, Field(allow_inf_nan=False)] | None
     se: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -28,8 +28,14 @@ class Score(Record):
 
 
 class Version(Record):
-    """One version: ``parent`` is the number of the one that it was made from (None: the start), ``why`` the analysis that led to it,
-    ``reason`` why it was accepted or rejected, ``scores`` what was measured of exactly this profile."""
+    """One version.
+
+    Attributes:
+        parent: number of the version that it was made from (None: the initial profile).
+        why: the analysis that led to it.
+        reason: why it was accepted or rejected.
+        scores: measurements of exactly this profile.
+    """
 
     number: Annotated[int, Field(ge=0)]
     profile: Profile
@@ -41,8 +47,10 @@ class Version(Record):
 
 
 class Change(Record):
-    """One difference of two profiles: a claim of ``section``, or, where that is "dials", the dial ``name`` with its numbers. ``before`` is
-    None for what was added, ``after`` for what was removed."""
+    """One difference between two profiles: a claim of ``section``, or, if that is "dials", the dial ``name`` with its values.
+
+    ``before`` is None for what was added, ``after`` for what was removed.
+    """
 
     section: str
     kind: Literal["added", "removed", "changed"]
@@ -52,10 +60,10 @@ class Change(Record):
 
 
 class History(Record):
-    """All versions of one person's profile, numbered 0, 1, … in the order of their making; the first is the start.
+    """All versions of one person's profile, numbered 0, 1, … in the order they were made; the first is the initial profile.
 
     Raises:
-        InputError: the versions do not form a history: numbers, states or parents are not as they must be.
+        InputError: numbers, states or parents of the versions are inconsistent.
     """
 
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
@@ -72,14 +80,14 @@ class History(Record):
 
     @classmethod
     def begun(cls, profile: Profile, scores: dict[str, Score] | None = None) -> History:
-        """A history with its start only."""
+        """A history of the initial profile only."""
         return cls(versions=(Version(number=0, profile=profile, state="start", scores=scores or {}),))
 
     def added(
         self, profile: Profile, *, accepted: bool, parent: int | None = None, why: str = "", reason: str = "",
         scores: dict[str, Score] | None = None,
     ) -> History:  # fmt: skip
-        """The history with one more version, made from ``parent`` (default: the current one)."""
+        """A copy with one more version, made from ``parent`` (default: the current one)."""
         version = Version(
             number=len(self.versions), profile=profile, state="accepted" if accepted else "rejected",
             parent=self.current.number if parent is None else parent, why=why, reason=reason, scores=scores or {},
@@ -88,23 +96,25 @@ class History(Record):
 
     @property
     def kept(self) -> tuple[Version, ...]:
-        """The start and all that were accepted."""
+        """The initial profile and the accepted versions."""
         return tuple(version for version in self.versions if version.state != "rejected")
 
     @property
     def current(self) -> Version:
-        """The latest that was accepted, else the start: what the next one is made from."""
+        """The latest accepted version, else the initial profile: the parent of the next one."""
         return self.kept[-1]
 
     def best(self, score: str, *, higher: bool = True) -> Version:
-        """Of the start and the accepted, the one with the best value of a score; of equal ones the earliest. Versions without a value do
-        not count; if none has one, it is the start."""
+        """The kept version with the best value of a score; the earliest of equal ones.
+
+        Versions without a value do not count; if no version has one, the initial profile is returned.
+        """
         scored = {version.number: version.scores[score].value for version in self.kept if score in version.scores}
         known = {number: value for number, value in scored.items() if value is not None}
         return self.versions[(max if higher else min)(known, key=lambda number: known[number], default=0)]
 
     def line(self, number: int) -> tuple[Version, ...]:
-        """A version and those that it descends from, the start first."""
+        """A version and its ancestors, the initial profile first."""
         found: list[Version] = []
         place: int | None = number
         while place is not None:
@@ -113,14 +123,16 @@ class History(Record):
         return tuple(reversed(found))
 
     def changes(self, number: int) -> list[Change]:
-        """What a version changed on its parent; nothing for the start."""
+        """Changes of a version against its parent; none for the initial profile."""
         version = self.versions[number]
         return [] if version.parent is None else diff(self.versions[version.parent].profile, version.profile)
 
 
 def diff(a: Profile, b: Profile) -> list[Change]:
-    """What changes from ``a`` to ``b``: section by section in their order, in each first what was changed or removed, in the order of
-    ``a``, then what was added; dials last. Only the words of claims count, not their order within a section."""
+    """Changes from ``a`` to ``b``: section by section, changed and removed claims in the order of ``a``, then added ones; dials last.
+
+    Only the words of claims count, not their order within a section.
+    """
     found = [change for name in a.sections for change in _claims(name, a.sections[name], b.sections[name])]
     for name in dict.fromkeys([*a.dials, *b.dials]):
         before, after = a.dials.get(name), b.dials.get(name)
@@ -131,12 +143,15 @@ def diff(a: Profile, b: Profile) -> list[Change]:
 
 
 def _claims(section: str, before: tuple[Claim, ...], after: tuple[Claim, ...]) -> list[Change]:
-    gone = _beyond(before, after)
-    new = _beyond(after, before)
-    found = []
+    """Changes of one section: a removed claim is paired with the most similar added one if they are similar enough."""
+    gone, new, found = _difference(before, after), _difference(after, before), []
     for text in gone:
-        near = max(new, key=lambda other: _likeness(text, other), default=None)
-        if near is not None and _likeness(text, near) >= ALIKE:
+        words = text.lower().split()
+        likeness = {
+            other: difflib.SequenceMatcher(None, words, other.lower().split(), autojunk=False).ratio() for other in dict.fromkeys(new)
+        }
+        near = max(likeness, key=lambda other: likeness[other], default=None)
+        if near is not None and likeness[near] >= ALIKE:
             new.remove(near)
             found.append(Change(section=section, kind="changed", before=text, after=near))
         else:
@@ -144,8 +159,8 @@ def _claims(section: str, before: tuple[Claim, ...], after: tuple[Claim, ...]) -
     return found + [Change(section=section, kind="added", after=text) for text in new]
 
 
-def _beyond(claims: tuple[Claim, ...], others: tuple[Claim, ...]) -> list[str]:
-    """The texts of claims that the others do not have, as often as they do not have them."""
+def _difference(claims: tuple[Claim, ...], others: tuple[Claim, ...]) -> list[str]:
+    """The texts of ``claims`` that ``others`` lack, counting repetitions."""
     left = [claim.text for claim in others]
     found = []
     for claim in claims:
@@ -156,15 +171,11 @@ def _beyond(claims: tuple[Claim, ...], others: tuple[Claim, ...]) -> list[str]:
     return found
 
 
-def _likeness(a: str, b: str) -> float:
-    return difflib.SequenceMatcher(None, a.lower().split(), b.lower().split(), autojunk=False).ratio()
-
-
 def text_diff(a: Profile, b: Profile) -> str:
-    """The change from ``a`` to ``b`` as a unified diff of all lines of the two profiles, dials among them; "" if they say the same."""
-    before, after = ([*profile.text().splitlines(), *_numbers(profile)] for profile in (a, b))
-    return "\n".join(difflib.unified_diff(before, after, a.id, b.id, n=len(before) + len(after), lineterm="")) if a.id != b.id else ""
-
-
-def _numbers(profile: Profile) -> list[str]:
-    return [f"{name} = {value:g}" for name, value in profile.dials.items()]
+    """The change from ``a`` to ``b`` as a unified diff of all lines, dials included; "" if the profiles are equal."""
+    if a.id == b.id:
+        return ""
+    before, after = (
+        [*profile.text().splitlines(), *(f"{name} = {value:g}" for name, value in profile.dials.items())] for profile in (a, b)
+    )
+    return "\n".join(difflib.unified_diff(before, after, a.id, b.id, n=len(before) + len(after), lineterm=""))

@@ -14,7 +14,7 @@ from personaevo.judge.objectives import using
 from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
 from personaevo.programs import program_id
-from personaevo.refine.people import result
+from personaevo.refine.implicit import result
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator
 from personaevo.simulate.partners import AgentFunction
 from personaevo.verify.report import Report, Verification

@@ -9,7 +9,7 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run
-from personaevo.refine.starts import read
+from personaevo.refine.starts import read_profile
 from tests.cli.cli_cases import Capture, fails
 from tests.refine.refine_cases import crowd
 
@@ -30,10 +30,10 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_many_people_become_a_table_profiles_and_an_archive(capsys: Capture) -> None:
     assert run(["refine", "--people", "people", *QUICK, "--archive", "a.duckdb", "--out", "profiles"]) == 0
     said = capsys.readouterr()
-    assert "11 refined, 0 failed; scored on items that were held out: 11" in said.out
+    assert "11 refined, 0 failed; scored on held-out items: 11" in said.out
     assert "shrinkage alone" in said.out and "they say nothing about people played by language models" in said.out
     assert "11/11 people" in said.err and "11 profiles are in profiles" in said.err
-    assert min(path.name for path in Path("profiles").iterdir()) == "p00.user.json" and read("profiles/p00.user.json").dials
+    assert min(path.name for path in Path("profiles").iterdir()) == "p00.user.json" and read_profile("profiles/p00.user.json").dials
     with Archive.read("a.duckdb") as archive:
         assert len(archive.refinements().people()) == 11
         rows = archive.query("SELECT person, number, state FROM refined_versions WHERE number = 0")[1]

@@ -30,11 +30,10 @@ from personaevo.programs import Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.records import Dialogue, Floats, Task
 from personaevo.refine import implicit, starts
-from personaevo.refine.implicit import ImplicitProfile
-from personaevo.refine.people import stored
+from personaevo.refine.implicit import ImplicitProfile, stored, write_profiles
 from personaevo.refine.population import as_dials
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.run import refine_people, write_profiles
+from personaevo.refine.run import refine_people
 from personaevo.verify import verify
 from personaevo.workers import Workers
 from tests.refine.refine_cases import QUICK, crowd
@@ -94,7 +93,7 @@ def test_an_archive_of_another_making_is_told_of(tmp_path: Path) -> None:
     refine_people(crowd(21)[:1], others_known=crowd(21), settings=QUICK, archive=path)
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE refinement SET settings = json_object('domain', repeat('x', 300))")
-    with pytest.raises(InputError, match=r"a refinement is not what one writes \(ImplicitProfile: field 'domain'"):
+    with pytest.raises(InputError, match=r"a refinement has an invalid form \(ImplicitProfile: field 'domain'"):
         implicit.read(path)
 
 

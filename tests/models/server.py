@@ -9,7 +9,7 @@ from typing import Any
 import anthropic
 import openai
 
-from examples.model_server import Brain, Fault, FaultRule, ModelServer, Request, person_or_agent
+from examples.model_server import Fault, FaultRule, ModelServer, ReplyFunction, Request, person_or_agent
 
 KEY = "planted-key-4711"
 USER = "You are the user in a conversation with an agent."
@@ -18,9 +18,9 @@ _SECONDS = 10.0
 
 
 @contextmanager
-def serving(brain: Brain = person_or_agent, **options: Any) -> Iterator[ModelServer]:
+def serving(reply: ReplyFunction = person_or_agent, **options: Any) -> Iterator[ModelServer]:
     """A server for the time of the block; the options are those of ModelServer."""
-    server = ModelServer(brain, **options)
+    server = ModelServer(reply, **options)
     try:
         yield server.start()
     finally:

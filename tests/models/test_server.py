@@ -21,8 +21,8 @@ import openai
 import pytest
 from pydantic import BaseModel, Field
 
-from examples import model_server
 from examples.model_server import KINDS, Counters, Faults, filled, fitted, person_or_agent
+from examples.model_server.__main__ import main
 from personaevo.text import quoted
 from tests.models.server import (
     AGENT,
@@ -745,8 +745,8 @@ def test_any_prompt_gets_words(text: str) -> None:
 
 
 def test_runs_as_a_script() -> None:
-    command = [sys.executable, str(ROOT / "examples" / "model_server.py"), "--port", "0", "--faults", "500=1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "examples.model_server", "--port", "0", "--faults", "500=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         said = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:(\d+)/v1", said)
@@ -761,9 +761,9 @@ def test_runs_as_a_script() -> None:
 
 
 def test_the_script_says_what_is_wrong(plain: ModelServer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert model_server.main(["--port", str(plain.port)]) == 1
+    assert main(["--port", str(plain.port)]) == 1
     assert "choose another with --port" in capsys.readouterr().out
     for bad in ("418=0.1", "429=lots", "429"):
         with pytest.raises(SystemExit):
-            model_server.main(["--faults", bad])
+            main(["--faults", bad])
         assert "expected KIND=RATE" in capsys.readouterr().err

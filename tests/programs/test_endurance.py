@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import endurance
-from benchmarks.endurance import Held, Life, kind_of, live, problems
+from benchmarks.endurance import Resources, RunLog, kind_of, live, problems
 from personaevo.programs import walls
 from personaevo.records import RunResult, Tier
 
@@ -23,7 +23,7 @@ def test_a_short_life(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(life.failures.values()) == 100 // 5
 
 
-HELD = Held(processes=3, host_files=8, server_files=12, host_mb=45.0, servers_mb=15.0, temporary=0, semaphores=0)
+HELD = Resources(processes=3, host_files=8, server_files=12, host_mb=45.0, servers_mb=15.0, temporary=0, semaphores=0)
 
 
 CHANGES = {"processes": 4, "host_files": 9, "server_files": 13, "host_mb": 50.1, "servers_mb": 20.1, "temporary": 1, "semaphores": 1}
@@ -31,12 +31,12 @@ CHANGES = {"processes": 4, "host_files": 9, "server_files": 13, "host_mb": 50.1,
 
 @pytest.mark.parametrize("change", [{name: value} for name, value in CHANGES.items()], ids=str)
 def test_what_is_left_over_is_a_problem(change: dict[str, int]) -> None:
-    assert problems(Life([HELD, HELD, HELD, HELD])) == []
-    assert len(problems(Life([HELD, HELD, replace(HELD, **change), HELD]))) == 1  # type: ignore[arg-type]
+    assert problems(RunLog([HELD, HELD, HELD, HELD])) == []
+    assert len(problems(RunLog([HELD, HELD, replace(HELD, **change), HELD]))) == 1  # type: ignore[arg-type]
 
 
 def test_what_is_not_as_expected_is_a_problem() -> None:
-    life = Life([HELD, HELD, HELD, HELD])
+    life = RunLog([HELD, HELD, HELD, HELD])
     life.note("loops", RunResult(ok=False, reason="time limit of 1 s", fault="program"))
     assert problems(life) == []
     life.note("loops", RunResult(ok=True))

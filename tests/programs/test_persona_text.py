@@ -22,7 +22,7 @@ from personaevo.programs import persona_text
 from personaevo.programs.persona_text import describe_dials, rules, select_sayings, sentences
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Axis, Persona
-from personaevo.refine import address
+from personaevo.refine.address import second_person_problem
 
 ARCHIVES = ("service", "charity", "camping")
 JARGON = ("bursty", "front-load", "dial", "axis", "axes", "level", "feature", "rate", "share", "percent", "verbosity")
@@ -90,7 +90,7 @@ def test_sentences_are_plain_and_speak_to_the_person() -> None:
     for sentence in sentences():
         assert re.fullmatch(r"[A-Z][^.!?%_\d]+\.", sentence), sentence
         assert not [word for word in JARGON if word in sentence.lower().split() or f"{word}s" in sentence.lower().split()], sentence
-        assert len(sentence.split()) <= 15 and address.problem(sentence) is None, sentence
+        assert len(sentence.split()) <= 15 and second_person_problem(sentence) is None, sentence
         assert not [name for name in (*dials(), *features().names) if name in sentence]
     assert not [pair for pair in itertools.permutations(sentences(), 2) if pair[0] in pair[1]]
 

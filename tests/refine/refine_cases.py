@@ -15,11 +15,11 @@ from personaevo.records import Persona, PlanItem, Turn
 from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem, Item
 from personaevo.refine.leakage import NO_BACKGROUND
-from personaevo.refine.person import Engine, Work
-from personaevo.refine.population import People, Population
+from personaevo.refine.person import Engine, RefinementTask
+from personaevo.refine.population import Corpus, Population
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.result import Settings
-from personaevo.refine.roles import Analysis, Performance, Refused
+from personaevo.refine.roles import Analysis, Refused, RolePlay
 from personaevo.refine.split import split
 from personaevo.simulate.episodes import run_episode
 
@@ -66,7 +66,7 @@ def simulated(name: str, count: int = 2) -> Behavior:
 
 
 def crowd(people: int = 12, count: int = 2) -> tuple[Behavior, ...]:
-    """People with different manners."""
+    """Corpus with different manners."""
     return tuple(simulated(f"p{number:02}", count) for number in range(people))
 
 
@@ -78,10 +78,10 @@ def population(values: int = 40) -> Population:
     return Population(rows, rows, rows)
 
 
-def work(behavior: Behavior, people: Sequence[Behavior] = (), start: Profile | str = "shrinkage") -> Work:
+def work(behavior: Behavior, people: Sequence[Behavior] = (), start: Profile | str = "shrinkage") -> RefinementTask:
     """Somebody among others."""
-    others = People(people).others(behavior.person, "user") if people else population()
-    return Work(behavior, "user", start, others, NO_BACKGROUND)  # type: ignore[arg-type]
+    others = Corpus(people).others(behavior.person, "user") if people else population()
+    return RefinementTask(behavior, "user", start, others, NO_BACKGROUND)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Plays:
     spread: float = 0.05
     asked: list[tuple[str, int]] = field(default_factory=list)
 
-    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[Performance]:
+    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[RolePlay]:
         self.asked.append((profile.id, seed))
         names, dials = features.names(), features.dials()
         default = [dials[name].default if name in dials else np.nan for name in names]
@@ -100,7 +100,7 @@ class Plays:
         for item in items:
             for sample in range(samples):
                 noise = np.random.default_rng([seed % 2**32, sample]).normal(size=len(names)) * self.spread
-                found.append(Performance(item.id, sample, fingerprint=shown + noise))
+                found.append(RolePlay(item.id, sample, fingerprint=shown + noise))
         return found
 
 
@@ -111,7 +111,7 @@ class Says:
     text: str = "- it writes too much"
     targets: dict[str, float] = field(default_factory=dict)
 
-    def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
+    def analyze(self, profile: Profile, items: Sequence[Item], role_plays: Sequence[RolePlay]) -> Analysis:
         return Analysis(self.text, self.targets, tuple(item.id for item in items))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaevo.refine.actions import ActionScores, Step, points, same, score
+from personaevo.refine.actions import ActionPair, ActionScores, action_points, same_action, score_actions
 from personaevo.refine.behavior import Action
 
 
@@ -21,7 +21,7 @@ def typed(text: str, name: str = "search box") -> Action:
 END = Action(type="terminate")
 RED, BLUE, BUY = click("red mug"), click("blue mug"), click("Buy Now", kind="purchase")
 
-WORKED: list[list[Step]] = [
+WORKED: list[list[ActionPair]] = [
     [
         (typed("red coffee mug"), typed("red coffee mug")),  # exact
         (RED, BLUE),  # the type alone
@@ -36,7 +36,7 @@ WORKED: list[list[Step]] = [
 
 
 def test_the_worked_example() -> None:
-    found = score(WORKED)
+    found = score_actions(WORKED)
     assert (found.steps, found.invalid) == (6, 1)
     assert found.exact == pytest.approx(2 / 6)
     assert found.type_accuracy == pytest.approx(3 / 6)
@@ -61,7 +61,7 @@ def test_collapse_to_one_type_shows() -> None:
     real = [RED, BLUE, RED, BLUE, typed("a"), typed("b"), typed("c"), END]
     varied = [RED, RED, BLUE, BLUE, typed("a"), typed("x"), typed("c"), click("help")]
     collapsed = [RED, BLUE, RED, BLUE, RED, RED, BLUE, RED]
-    one, other = (score([list(zip(real, guess, strict=True))]) for guess in (varied, collapsed))
+    one, other = (score_actions([list(zip(real, guess, strict=True))]) for guess in (varied, collapsed))
     assert one.exact == other.exact == 4 / 8
     assert one.macro_f1 == pytest.approx((8 / 9 + 1 + 0) / 3)
     assert other.macro_f1 == pytest.approx((8 / 12) / 3)
@@ -90,30 +90,30 @@ def test_collapse_to_one_type_shows() -> None:
     ],
 )
 def test_points_by_difficulty(real: Action, guess: Action | None, earned: float, most: float) -> None:
-    assert points(real, guess) == (pytest.approx(earned), pytest.approx(most))
+    assert action_points(real, guess) == (pytest.approx(earned), pytest.approx(most))
 
 
 @pytest.mark.parametrize("name", ["Buy Now", "buy_now", "checkout-button", "Place your order"])
 def test_a_purchase_is_known_by_its_kind_or_its_name(name: str) -> None:
-    named, kind = score([[(click(name), click(name))]]), score([[(click("btn 7", kind="purchase"), click("btn 7"))]])
+    named, kind = score_actions([[(click(name), click(name))]]), score_actions([[(click("btn 7", kind="purchase"), click("btn 7"))]])
     assert named.outcome_f1 == kind.outcome_f1 == 1.0
 
 
 def test_sessions_that_end_otherwise_have_no_outcome() -> None:
-    found = score([[(RED, END)], [(BUY, RED)], []])
+    found = score_actions([[(RED, END)], [(BUY, RED)], []])
     assert found.ended == 1
     assert [(one.name, one.recall) for one in found.outcomes] == [("purchase", 0.0)]
-    assert score([[(click("cashbuy nowhere"), RED)]]).outcome_f1 is None
+    assert score_actions([[(click("cashbuy nowhere"), RED)]]).outcome_f1 is None
 
 
 def test_no_step_gives_no_figure() -> None:
     for empty in ([], [[]]):
-        found: ActionScores = score(empty)
+        found: ActionScores = score_actions(empty)
         assert (found.steps, found.exact, found.macro_f1, found.weighted, found.outcome_f1) == (0, None, None, None, None)
 
 
 def test_only_invalid_answers_are_wrong_everywhere() -> None:
-    found = score([[(RED, None), (END, None)]])
+    found = score_actions([[(RED, None), (END, None)]])
     assert (found.invalid, found.exact, found.type_accuracy, found.macro_f1, found.weighted) == (2, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -123,14 +123,14 @@ actions = st.one_of(
 
 
 @given(st.lists(st.tuples(actions, st.none() | actions), min_size=1, max_size=12))
-def test_bounds_and_identity(steps: list[Step]) -> None:
-    found = score([steps])
+def test_bounds_and_identity(steps: list[ActionPair]) -> None:
+    found = score_actions([steps])
     for value in (found.exact, found.type_accuracy, found.macro_f1, found.weighted):
         assert value is not None
         assert 0.0 <= value <= 1.0
     assert (found.exact or 0) <= (found.type_accuracy or 0)
     assert sum(sum(row.values()) for row in found.confusion.values()) == found.steps
-    right = score([[(real, real) for real, _ in steps]])
+    right = score_actions([[(real, real) for real, _ in steps]])
     assert right.exact == right.type_accuracy == right.macro_f1 == 1.0
     assert right.weighted == pytest.approx(1.0)
-    assert all(same(real, real) for real, _ in steps)
+    assert all(same_action(real, real) for real, _ in steps)

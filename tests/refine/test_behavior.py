@@ -265,7 +265,7 @@ def test_an_index_says_who_was_where(tmp_path: Path) -> None:
     assert (y.person, y.items[0].texts(), y.attributes) == ("y", ["Hi."], {"age": 4})
     assert list(read_people(index, tmp_path / "p_human.jsonl")) == [x, y]
     put(tmp_path / "p_more.jsonl", *rows)
-    with pytest.raises(InputError, match=r"expected one file with its dialogues beside it \(p….jsonl or .jsonl.gz\), got p_human"):
+    with pytest.raises(InputError, match=r"expected one file of its dialogues in its folder \(p….jsonl or .jsonl.gz\), got p_human"):
         read_people(index)
 
 

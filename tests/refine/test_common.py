@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from personaevo.refine import common, features
+from personaevo.refine import features
 from personaevo.refine.behavior import Item
-from personaevo.refine.common import Common
-from personaevo.refine.people import Crowd, refine_all, works
-from personaevo.refine.population import People
+from personaevo.refine.common import PlayerBias, estimate_bias
+from personaevo.refine.people import Cohort, refine_all, refinement_tasks
+from personaevo.refine.population import Corpus
 from personaevo.refine.profile import Profile
-from personaevo.refine.roles import Performance
+from personaevo.refine.roles import RolePlay
 from tests.refine.refine_cases import ENGINE, QUICK, Plays, crowd, population
 
 LENGTH = features.names().index("words_per_turn")
@@ -26,7 +26,7 @@ class Longer(Plays):
 
     by: float = 0.0
 
-    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[Performance]:
+    def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[RolePlay]:
         found = super().play(profile, items, samples, seed)
         for one in found:
             assert one.fingerprint is not None
@@ -35,10 +35,10 @@ class Longer(Plays):
 
 
 def test_what_is_shown_too_much_with_everybody_is_asked_less() -> None:
-    found = common.found(Longer(spread=0.1, by=0.5), population(200), 20, 1)
+    found = estimate_bias(Longer(spread=0.1, by=0.5), population(200), 20, 1)
     assert found is not None and found.gain > found.noise and found.offsets["words_per_turn"] < -0.1
     asked = Profile(dials={"words_per_turn": 8.0, "mood_swing": 0.2})
-    made = found.applied(asked)
+    made = found.corrected(asked)
     assert made.dials["words_per_turn"] == pytest.approx(8 + found.offsets["words_per_turn"]) and set(made.dials) == set(asked.dials)
 
 
@@ -48,39 +48,39 @@ def test_where_nothing_is_to_be_gained_nothing_is_moved() -> None:
     rng, rows = np.random.default_rng(0), some.whole
 
     class Truth:
-        def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[Performance]:
-            return [Performance("p", number, fingerprint=rows[rng.integers(len(rows))]) for number in range(samples)]
+        def play(self, profile: Profile, items: Sequence[Item], samples: int, seed: int) -> list[RolePlay]:
+            return [RolePlay("p", number, fingerprint=rows[rng.integers(len(rows))]) for number in range(samples)]
 
-    assert common.found(Truth(), some, 20, 1) is None
+    assert estimate_bias(Truth(), some, 20, 1) is None
 
 
 def test_dials_stay_in_range_and_a_text_stays_as_it_is() -> None:
-    moves = Common({"short_rate": -5.0, "words_per_turn": 1e6}, {"mood_swing": 100.0}, 0.1, 0.0)
-    made = moves.applied(Profile(dials={"short_rate": 0.5, "words_per_turn": 5.0, "mood_swing": 0.5})).dials
+    moves = PlayerBias({"short_rate": -5.0, "words_per_turn": 1e6}, {"mood_swing": 100.0}, 0.1, 0.0)
+    made = moves.corrected(Profile(dials={"short_rate": 0.5, "words_per_turn": 5.0, "mood_swing": 0.5})).dials
     table = features.dials()
     assert made == {"words_per_turn": table["words_per_turn"].high, "short_rate": 0.0, "mood_swing": 1.0}
     said = Profile(sections={"goals": ("You want to go home.",)})
-    assert moves.applied(said) == said
+    assert moves.corrected(said) == said
 
 
 def test_nobody_is_in_the_half_that_tells_of_them() -> None:
     behaviors = crowd(24)
-    people = People(behaviors)
+    people = Corpus(behaviors)
     for one in behaviors[:4]:
         half = people.other_half(one.person, "user")
         assert half is not None and len(half.whole) == 24
-        own = People([one]).others("nobody", "user")
-        rows = People(behaviors).others("nobody", "user")
+        own = Corpus([one]).others("nobody", "user")
+        rows = Corpus(behaviors).others("nobody", "user")
         assert own is None and rows is not None
         mine = rows.whole[rows.people == [other.person for other in behaviors].index(one.person)]
         assert not any((half.whole[:, :19] == row[:19]).all(axis=1).any() for row in mine)
-    assert People(behaviors[:12]).other_half("p00", "user") is None  # 12 dialogues are too few
+    assert Corpus(behaviors[:12]).other_half("p00", "user") is None  # 12 dialogues are too few
 
 
 def test_it_stands_in_the_history_with_its_reason() -> None:
-    found = works(Crowd(crowd(22)), ENGINE, QUICK)
-    moves = Common({"words_per_turn": -0.5}, {}, 0.2, 0.1)
-    (one,) = refine_all(ENGINE, QUICK, [replace(found[0], common=moves)], None, 1)
+    found = refinement_tasks(Cohort(crowd(22)), ENGINE, QUICK)
+    moves = PlayerBias({"words_per_turn": -0.5}, {}, 0.2, 0.1)
+    (one,) = refine_all(ENGINE, QUICK, [replace(found[0], bias=moves)], None, 1)
     assert one.history is not None
     version = one.history.versions[1]
     assert version.why == "what the engine shows other than asked, with everybody"

@@ -7,9 +7,9 @@ import pytest
 
 from personaevo.measure.scores import energy_scores
 from personaevo.refine.controls import padded, with_truth
-from personaevo.refine.peers import others
-from personaevo.refine.people import Crowd, refine_all, works
-from personaevo.refine.person import Work, case_of
+from personaevo.refine.peers import peer_outcomes
+from personaevo.refine.people import Cohort, refine_all, refinement_tasks
+from personaevo.refine.person import RefinementTask, case_of
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.result import Outcome, PersonResult
 from personaevo.refine.summary import CONTROLS, summarize
@@ -21,7 +21,7 @@ PEOPLE = crowd(11)
 
 @pytest.fixture(scope="module")
 def results() -> list[PersonResult]:
-    return refine_all(ENGINE, QUICK, works(Crowd(PEOPLE), ENGINE), None, 1)
+    return refine_all(ENGINE, QUICK, refinement_tasks(Cohort(PEOPLE), ENGINE), None, 1)
 
 
 def test_padding_has_the_length_and_nothing_else() -> None:
@@ -40,8 +40,8 @@ def test_the_truth_is_pasted_in_and_the_guard_sees_it() -> None:
 
 
 def test_anothers_profile_is_scored_by_what_it_showed(results: list[PersonResult]) -> None:
-    found = works(Crowd(PEOPLE), ENGINE)
-    other = others(results, found)
+    found = refinement_tasks(Cohort(PEOPLE), ENGINE)
+    other = peer_outcomes(results, found)
     one, population = results[0], found[0].population
     assert population is not None
     truths = population.scale.points(np.array(one.targets, dtype=float))
@@ -49,43 +49,43 @@ def test_anothers_profile_is_scored_by_what_it_showed(results: list[PersonResult
     expected = [energy_scores(points, truths).mean() for points in plays]
     assert other[one.key]["other"].value == pytest.approx(np.mean(expected))
     assert any(other[one.key]["shuffled"].value == pytest.approx(value) for value in expected)
-    assert others(results[:1], found)[one.key]["other"].reason.startswith("another person's profile needs a second person")
+    assert peer_outcomes(results[:1], found)[one.key]["other"].reason.startswith("another person's profile needs a second person")
 
 
 def test_shuffled_everybody_gets_somebody_elses(results: list[PersonResult]) -> None:
     asked: dict[str, str] = {}
 
-    def play(work: Work, peer: PersonResult) -> Outcome:
+    def play(work: RefinementTask, peer: PersonResult) -> Outcome:
         asked[work.behavior.person] = peer.person
         return Outcome(values=(1.0,))
 
-    found = others(results[:5], works(Crowd(PEOPLE), ENGINE), play)
+    found = peer_outcomes(results[:5], refinement_tasks(Cohort(PEOPLE), ENGINE), play)
     assert {one["other"].value for one in found.values()} == {1.0}
     assert set(asked) == set(asked.values()) and all(own != peer for own, peer in asked.items())
 
 
 def test_controls_that_are_no_profile(results: list[PersonResult]) -> None:
     """A constant dialogue has no spread; the ceiling is half the distance of two of one's own."""
-    found = works(Crowd(PEOPLE), ENGINE)
+    found = refinement_tasks(Cohort(PEOPLE), ENGINE)
     one, population = results[0], found[0].population
     assert population is not None
     case, _ = case_of(ENGINE, QUICK, found[0])
     scale, truths = population.scale, np.array(one.targets, dtype=float)
     points, truth = scale.points(np.array(one.outcomes["refined"].rows, dtype=float)), scale.points(truths)
     assert one.outcomes["constant"].value == pytest.approx(np.linalg.norm(points.mean(axis=0) - truth, axis=1).mean(), abs=1e-3)
-    own = scale.points(case.yardstick.rows(case.parts.train))  # type: ignore[union-attr]
+    own = scale.points(case.space.rows(case.parts.train))  # type: ignore[union-attr]
     assert one.outcomes["own"].value == pytest.approx(np.linalg.norm(own[:, None] - truth[None], axis=2).mean() / 2)
     assert all(0 <= one.outcomes[name].recognized <= 1 for name in ("refined", "start", "population", "own", "constant"))  # type: ignore[operator]
 
 
 def test_the_curve_is_shrinkage_from_so_many(results: list[PersonResult]) -> None:
-    many = refine_all(ENGINE, QUICK, works(Crowd((person("q", 5, count=6), *PEOPLE)), ENGINE)[:1], None, 1)[0]
+    many = refine_all(ENGINE, QUICK, refinement_tasks(Cohort((person("q", 5, count=6), *PEOPLE)), ENGINE)[:1], None, 1)[0]
     assert [step.items for step in many.curve] == [1, 2, 3, 5]
     assert many.curve[-1].value == many.outcomes["shrinkage"].value and [step.items for step in results[0].curve] == [1]
 
 
 def test_the_summary_compares_with_every_control(results: list[PersonResult]) -> None:
-    summary = summarize(results, others(results, works(Crowd(PEOPLE), ENGINE)))
+    summary = summarize(results, peer_outcomes(results, refinement_tasks(Cohort(PEOPLE), ENGINE)))
     rows = {row.control: row for row in summary.rows}
     assert tuple(rows) == CONTROLS and (summary.people, summary.held_out, summary.failed, summary.in_sample) == (11, 11, 0, False)
     change = rows["population"].change
@@ -108,15 +108,15 @@ def test_the_summary_compares_with_every_control(results: list[PersonResult]) ->
 
 def test_the_text_fits_a_terminal_and_names_the_refused(results: list[PersonResult]) -> None:
     failed = PersonResult(person="x\x1b[31m", role="user", state="failed", reason="no\nway")
-    text = summary_text(summarize([*results, failed], others(results, works(Crowd(PEOPLE), ENGINE))))
+    text = summary_text(summarize([*results, failed], peer_outcomes(results, refinement_tasks(Cohort(PEOPLE), ENGINE))))
     assert max(map(len, text.splitlines())) <= 80
-    assert "11 refined, 1 failed" in text and "population" in text and "one-call rewrite" in text and "re-identification: told from" in text
+    assert all(part in text for part in ("11 refined, 1 failed", "population", "one-call rewrite", "re-identification: "))
     assert "\x1b" not in person_text(failed) and person_text(failed).count("\n") == 0
     assert "gain on what is expected of the person" in person_text(results[0]) and "Dials: words_per_turn" in person_text(results[0])
 
 
 def test_in_sample_is_said(results: list[PersonResult]) -> None:
-    found = works(Crowd(PEOPLE), ENGINE)
+    found = refinement_tasks(Cohort(PEOPLE), ENGINE)
     paper = refine_all(ENGINE, QUICK.model_copy(update={"paper": True}), found[:2], None, 1)
     summary = summarize(paper, {})
     assert summary.in_sample and summary.held_out == 0 and "IN-SAMPLE" in summary_text(summary)

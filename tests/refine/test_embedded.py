@@ -12,13 +12,13 @@ from personaevo import content, definitions
 from personaevo.errors import ConfigError, ReferenceDataError, ReplyError
 from personaevo.readers import read_tasks
 from personaevo.refine import features
-from personaevo.refine.aims import aims, evidence
+from personaevo.refine.aims import dial_targets, supporting_items
 from personaevo.refine.behavior import Behavior, TextItem
 from personaevo.refine.embedded import SHARES, EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
 from personaevo.refine.estimate import shrunk
-from personaevo.refine.population import People, Population, Yardstick, of_reference
+from personaevo.refine.population import Corpus, FeatureSpace, Population, of_reference
 from personaevo.refine.profile import Profile
-from personaevo.refine.roles import Analysis, Performance
+from personaevo.refine.roles import Analysis, RolePlay
 from personaevo.refine.split import Parts, split
 from tests.refine.refine_cases import crowd, dialogue, person, population
 
@@ -63,14 +63,14 @@ def test_what_is_no_dialogue_needs_a_model() -> None:
 
 def test_nobody_is_among_their_own_others() -> None:
     people = crowd(14)
-    known = People(people)
+    known = Corpus(people)
     others = known.others("p00", "user")
     assert others is not None and len(others.whole) == 26
-    without = People(one for one in people if one.person != "p00").others("somebody", "user")
+    without = Corpus(one for one in people if one.person != "p00").others("somebody", "user")
     assert without is not None
     np.testing.assert_array_equal(others.whole, without.whole)
     assert known.others("p00", "assistant") is None  # nobody was
-    assert People(people[:10]).others("p00", "user") is None  # 18 dialogues are too few
+    assert Corpus(people[:10]).others("p00", "user") is None  # 18 dialogues are too few
     shared, own = known.background("p00"), known.background("nobody")
     assert (shared.texts, own.texts) == (26, 28) and all(shared.share(key) <= 1 for key in shared.counts)
 
@@ -104,10 +104,10 @@ def test_a_piece_is_as_far_from_other_pieces_as_its_whole_would_be() -> None:
 
 def test_pieces_are_known_from_the_split() -> None:
     people = crowd(14)
-    others = People(people).others("p01", "user")
+    others = Corpus(people).others("p01", "user")
     assert others is not None
     parts = split(people[1], 0)
-    pieces, plain = (Yardstick(others, parts, whole=whole) for whole in (True, False))
+    pieces, plain = (FeatureSpace(others, parts, whole=whole) for whole in (True, False))
     assert not np.array_equal(pieces.of(parts.train[0]), plain.of(parts.train[0]))
     assert not np.array_equal(pieces.of(parts.dev[0]), plain.of(parts.dev[0]))
     np.testing.assert_array_equal(pieces.of(parts.test[0]), plain.of(parts.test[0]))
@@ -119,19 +119,19 @@ def test_pieces_are_known_from_the_split() -> None:
 
 def test_the_analysis_names_what_differs_and_the_targets() -> None:
     people = crowd(14)
-    others = People(people).others("p01", "user")
+    others = Corpus(people).others("p01", "user")
     assert others is not None
     parts = split(people[1], 0)
-    yardstick = Yardstick(others, parts, whole=True)
+    space = FeatureSpace(others, parts, whole=True)
     played = player().play(Profile(dials={"words_per_turn": 40.0}), parts.train, 3, 1)
-    found = EmbeddedAnalyst(yardstick).analyze(Profile(), parts.train, played)
+    found = EmbeddedAnalyst(space).analyze(Profile(), parts.train, played)
     assert "words_per_turn" in found.text and found.sources == (parts.train[0].id,)
     aimed, shown = found.targets["words_per_turn"], found.shown["words_per_turn"]
     assert shown == pytest.approx(np.mean([one.fingerprint[LENGTH] for one in played]))  # type: ignore[index]
     assert aimed < shown  # 40 words a turn were asked for
     assert all(set(items) <= {parts.train[0].id} for items in found.evidence.values())
     with pytest.raises(ReplyError, match="no fingerprints"):
-        EmbeddedAnalyst(yardstick).analyze(Profile(), [TextItem(id="t", text="Well.")], played)
+        EmbeddedAnalyst(space).analyze(Profile(), [TextItem(id="t", text="Well.")], played)
 
 
 def test_dials_move_by_what_role_plays_fall_short_of() -> None:
@@ -151,25 +151,25 @@ def test_dials_move_by_what_role_plays_fall_short_of() -> None:
 def test_what_chance_may_have_brought_moves_nothing() -> None:
     """Three role-plays that differ widely around what is expected leave their dial about where it is."""
     others = population()
-    yardstick = Yardstick(others, Parts((ITEM,)), whole=True)
+    space = FeatureSpace(others, Parts((ITEM,)), whole=True)
     typical = others.whole.mean(axis=0)
     rows = np.tile(typical, (4, 1))
     rows[:, LENGTH] += np.array([-2.0, 2.0, -2.0, 2.1])
-    plays = [Performance("a", number, fingerprint=row) for number, row in enumerate(rows)]
-    targets, shown = aims(yardstick, typical[None], plays, Profile())
+    plays = [RolePlay("a", number, fingerprint=row) for number, row in enumerate(rows)]
+    targets, shown = dial_targets(space, typical[None], plays, Profile())
     assert targets["words_per_turn"] == pytest.approx(shown["words_per_turn"], abs=0.05)
-    assert aims(yardstick, typical[None], [], Profile()) == ({}, {}) == aims(yardstick, typical[None][:0], plays, Profile())
+    assert dial_targets(space, typical[None], [], Profile()) == ({}, {}) == dial_targets(space, typical[None][:0], plays, Profile())
 
 
 def test_spread_is_aimed_at_where_dialogues_are_too_much_alike() -> None:
     others = population()
-    yardstick = Yardstick(others, Parts((ITEM,)), whole=True)
+    space = FeatureSpace(others, Parts((ITEM,)), whole=True)
     rng, profile = np.random.default_rng(2), Profile(dials={"mood_swing": 0.2})
     for factor, side in ((0.2, 1), (4.0, -1)):
         rows = others.whole[rng.integers(len(others.whole), size=30)]
         rows = rows.mean(axis=0) + factor * (rows - rows.mean(axis=0))
-        plays = [Performance("a", number, fingerprint=row) for number, row in enumerate(rows)]
-        targets, shown = aims(yardstick, others.whole[:1], plays, profile)
+        plays = [RolePlay("a", number, fingerprint=row) for number, row in enumerate(rows)]
+        targets, shown = dial_targets(space, others.whole[:1], plays, profile)
         assert shown["mood_swing"] == 0.2 and (targets["mood_swing"] - 0.2) * side > 0.02
 
 
@@ -187,21 +187,21 @@ def test_what_stands_out_is_said_in_words_with_its_evidence_and_replaced_the_nex
     assert (first.claims[1].sources, first.claims[1].since) == (("a", "b"), 1)
     assert [(claim.support, claim.guess) for claim in first.claims] == [(0, False), (2, False)]
     assert (second.claims[1].support, second.claims[1].guess) == (1, True)
-    assert "[a guess, 1 item: a]" in second.said() and "guess" not in second.text()
+    assert "[a guess, 1 item: a]" in second.annotated_text() and "guess" not in second.text()
 
 
 def test_evidence_is_what_items_show_themselves() -> None:
     people = crowd(14)
-    others = People(people).others("p01", "user")
+    others = Corpus(people).others("p01", "user")
     assert others is not None
-    yardstick = Yardstick(others, Parts(people[1].items), whole=True)
-    found = evidence(yardstick, people[1].items)
+    space = FeatureSpace(others, Parts(people[1].items), whole=True)
+    found = supporting_items(space, people[1].items)
     scale, worth = others.scale, content.toml("fitness", "refine/manner.toml")["worth"]
     assert found
     for name, items in found.items():
         place = scale.names.index(name[1:])
         for item in people[1].items:
-            row = yardstick.of(item)
+            row = space.of(item)
             assert row is not None
             score = scale.scores(row[None])[0, place]
             assert (item.id in items) == ((score if name[0] == "+" else -score) >= worth)
@@ -221,4 +221,4 @@ def test_without_targets_only_a_model_can_refine() -> None:
 
 def test_people_without_words_do_not_count() -> None:
     silent = Behavior(person="s", items=(dialogue("s1", 3, random.Random(0), turns=1),))
-    assert People([silent, *(person(f"q{number}", 5) for number in range(10))]).others("q0", "user") is None
+    assert Corpus([silent, *(person(f"q{number}", 5) for number in range(10))]).others("q0", "user") is None

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaevo.errors import ConfigError
-from personaevo.refine.leakage import NO_BACKGROUND, Background, Items, LeakReport, apply, find
+from personaevo.refine.leakage import NO_BACKGROUND, ItemTexts, LeakReport, apply_policy, find_leaks
+from personaevo.refine.words import Background
 
 KNOWN = "Chat with a stranger who will try to persuade you to give part of your payment to the charity Save the Children."
 TRAIN = """Hello, how are you doing today?
@@ -28,8 +29,8 @@ Vet bills ate 1,850 dollars, so my wallet is thinner than usual.
 I could part with 40 cents, but please do not sign me up for any newsletter.
 My choir sings Brahms at the hospice every second Thursday.
 People who shout about how generous they are make me suspicious of everything they say."""
-ITEMS: Items = {"train": {"t1": TRAIN}, "dev": {"d1": DEV}, "test": {"x1": TEST}}
-check = partial(find, items=ITEMS, known=KNOWN)
+ITEMS: ItemTexts = {"train": {"t1": TRAIN}, "dev": {"d1": DEV}, "test": {"x1": TEST}}
+check = partial(find_leaks, items=ITEMS, known=KNOWN)
 
 PLANTED = [
     # word by word
@@ -190,12 +191,12 @@ def test_what_it_cannot_see_is_not_found(profile: str) -> None:
 
 def test_what_it_is_scored_on_weighs_more_than_what_it_was_made_from() -> None:
     profile = "You live in Toledo."
-    scores = [find(profile, {part: {"i": TRAIN}}).score for part in ("train", "dev", "test")]
+    scores = [find_leaks(profile, {part: {"i": TRAIN}}).score for part in ("train", "dev", "test")]
     assert 0 < scores[0] < scores[1] == scores[2]
 
 
 def test_an_item_in_two_parts_is_a_leak_of_the_harder_one() -> None:
-    report = find("You live in Toledo.", {"train": {"a": TRAIN}, "test": {"b": TRAIN}})
+    report = find_leaks("You live in Toledo.", {"train": {"a": TRAIN}, "test": {"b": TRAIN}})
     assert [(leak.part, leak.item_id) for leak in report.leaks] == [("test", "b")]
 
 
@@ -209,31 +210,31 @@ def test_longer_runs_weigh_more() -> None:
 @pytest.mark.parametrize(("_kind", "_part", "profile"), PLANTED)
 def test_what_is_known_does_not_count(_kind: str, _part: str, profile: str) -> None:
     """The task and the starting profile may be said again."""
-    assert find(profile, ITEMS, known=f"{KNOWN}\n{profile}").leaks == ()
+    assert find_leaks(profile, ITEMS, known=f"{KNOWN}\n{profile}").leaks == ()
 
 
 def test_what_many_say_counts_little_or_nothing() -> None:
     profile = "You mention the shelter and the flood and Toledo."
-    items: Items = {"test": {"x": TRAIN}}
+    items: ItemTexts = {"test": {"x": TRAIN}}
     all_say = Background.of([f"I gave to the shelter in Toledo after the flood {number}" for number in range(40)])
     some_say = Background.of(["I gave to the shelter in Toledo after the flood"] * 4 + ["no thanks"] * 36)
     few_texts = Background.of(["I gave to the shelter in Toledo after the flood"] * 5)
-    scores = [find(profile, items, background=one).score for one in (all_say, some_say, few_texts, NO_BACKGROUND)]
+    scores = [find_leaks(profile, items, background=one).score for one in (all_say, some_say, few_texts, NO_BACKGROUND)]
     assert scores[0] == 0 < scores[1] < scores[2] == scores[3]
 
 
 def test_numbers_of_manner_and_other_units_are_no_leaks() -> None:
-    items: Items = {"test": {"x": "I have 3 kids, 12 goats and 20 dollars."}}
-    assert find("You write 12 words a turn, in 3 sentences.", items).leaks == ()
-    assert find("You are one of 20 people.", items).leaks == ()
-    assert [leak.excerpt for leak in find("You raise three kids.", items).leaks] == ["three kid"]
-    assert find("You ask three questions.", items).leaks == ()
+    items: ItemTexts = {"test": {"x": "I have 3 kids, 12 goats and 20 dollars."}}
+    assert find_leaks("You write 12 words a turn, in 3 sentences.", items).leaks == ()
+    assert find_leaks("You are one of 20 people.", items).leaks == ()
+    assert [leak.excerpt for leak in find_leaks("You raise three kids.", items).leaks] == ["three kid"]
+    assert find_leaks("You ask three questions.", items).leaks == ()
 
 
 @pytest.mark.parametrize("text", ["", "   ", "…!?", "\n\n"])
 def test_nothing_leaks_into_or_from_nothing(text: str) -> None:
     assert check(text) == LeakReport(0.0, (), False)
-    assert find("You live in Toledo.", {"test": {"x": text}}) == LeakReport(0.0, (), False)
+    assert find_leaks("You live in Toledo.", {"test": {"x": text}}) == LeakReport(0.0, (), False)
 
 
 def test_excerpts_are_the_profiles_own_and_safe_to_print() -> None:
@@ -247,7 +248,7 @@ def test_excerpts_are_the_profiles_own_and_safe_to_print() -> None:
 @given(st.text(max_size=200), st.text(max_size=200))
 @settings(max_examples=60)
 def test_any_text_is_scored(profile: str, item: str) -> None:
-    report = find(profile, {"train": {"a": item}, "test": {"b": profile}})
+    report = find_leaks(profile, {"train": {"a": item}, "test": {"b": profile}})
     assert 0.0 <= report.score <= 1.0
     assert (report.score > 0.0) == bool(report.leaks)
 
@@ -260,13 +261,13 @@ LEAKY = ("You live in Toledo.", "You adopted a three-legged greyhound called Bis
 
 @pytest.mark.parametrize("policy", ["warn", "redact", "reject"])
 def test_a_clean_profile_passes_unchanged(policy: str) -> None:
-    verdict = apply(policy, CLEAN, check)  # type: ignore[arg-type]
+    verdict = apply_policy(policy, CLEAN, check)  # type: ignore[arg-type]
     assert verdict.accepted
     assert (verdict.statements, verdict.removed, verdict.note, verdict.advice) == (CLEAN, (), "", "")
 
 
 def test_warn_accepts_and_notes() -> None:
-    verdict = apply("warn", (*CLEAN, *LEAKY), check)
+    verdict = apply_policy("warn", (*CLEAN, *LEAKY), check)
     assert verdict.accepted
     assert verdict.statements == (*CLEAN, *LEAKY)
     assert verdict.report.serious
@@ -275,14 +276,14 @@ def test_warn_accepts_and_notes() -> None:
 
 
 def test_reject_refuses_what_is_serious_and_only_that() -> None:
-    assert not apply("reject", (*CLEAN, LEAKY[1]), check).accepted
-    noted = apply("reject", (*CLEAN, "You have an old greyhound."), check)
+    assert not apply_policy("reject", (*CLEAN, LEAKY[1]), check).accepted
+    noted = apply_policy("reject", (*CLEAN, "You have an old greyhound."), check)
     assert noted.accepted
     assert [leak.kind for leak in noted.report.leaks] == ["rare"]
 
 
 def test_redact_leaves_out_what_leaks_and_checks_again() -> None:
-    verdict = apply("redact", (CLEAN[0], *LEAKY, CLEAN[1]), check)
+    verdict = apply_policy("redact", (CLEAN[0], *LEAKY, CLEAN[1]), check)
     assert verdict.accepted
     assert verdict.statements == CLEAN
     assert set(verdict.removed) == set(LEAKY)
@@ -293,7 +294,7 @@ def test_redact_leaves_out_what_leaks_and_checks_again() -> None:
 
 @pytest.mark.parametrize(("_kind", "_part", "profile"), PLANTED)
 def test_redact_never_returns_a_serious_leak(_kind: str, _part: str, profile: str) -> None:
-    verdict = apply("redact", (*CLEAN, *profile.split("\n")), check)
+    verdict = apply_policy("redact", (*CLEAN, *profile.split("\n")), check)
     assert not verdict.report.serious
     assert set(CLEAN) <= set(verdict.statements)
 
@@ -301,26 +302,26 @@ def test_redact_never_returns_a_serious_leak(_kind: str, _part: str, profile: st
 @given(st.lists(st.sampled_from([*TEST.split("\n"), *CLEAN, 'You say "Toledo!"', "Dr. Ahmed. \n(Biscuit.)", "", "…"]), max_size=6))
 @settings(max_examples=40)
 def test_redact_takes_statements_apart_as_the_check_does(statements: list[str]) -> None:
-    verdict = apply("redact", statements, check)
+    verdict = apply_policy("redact", statements, check)
     assert not verdict.report.serious
     assert sorted((*verdict.statements, *verdict.removed)) == sorted(statements)
     assert verdict.accepted or not verdict.statements
 
 
 def test_a_profile_that_is_all_leaks_is_refused() -> None:
-    verdict = apply("redact", LEAKY, check)
+    verdict = apply_policy("redact", LEAKY, check)
     assert (verdict.accepted, verdict.statements) == (False, ())
 
 
 def test_advice_names_the_profiles_words_and_no_part_or_item() -> None:
-    advice = apply("reject", (*CLEAN, *LEAKY), check).advice
+    advice = apply_policy("reject", (*CLEAN, *LEAKY), check).advice
     assert "Toledo" in advice
     assert not any(word in advice for word in ("test", "train", "dev", "x1", "t1"))
 
 
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected warn, redact or reject"):
-        apply("ignore", CLEAN, check)  # type: ignore[arg-type]
+        apply_policy("ignore", CLEAN, check)  # type: ignore[arg-type]
 
 
 # --- habits that name a person
@@ -335,23 +336,24 @@ def kinds(report: LeakReport) -> set[str]:
 
 @pytest.mark.parametrize("sign", ["d=(^_^)=b", "\\o/", ">:3", "(>'')>"])
 def test_an_unusual_smiley_is_a_leak(sign: str) -> None:
-    found = find(f"You end with {sign} when you are glad.", {"train": {"a": f"that works {sign} thanks"}}, background=OTHERS)
+    found = find_leaks(f"You end with {sign} when you are glad.", {"train": {"a": f"that works {sign} thanks"}}, background=OTHERS)
     assert kinds(found) == {"habit"} and found.serious and found.leaks[0].excerpt == sign
-    assert not find("You end with a smiley when you are glad.", {"train": {"a": f"that works {sign} thanks"}}, background=OTHERS).leaks
+    items: ItemTexts = {"train": {"a": f"that works {sign} thanks"}}
+    assert not find_leaks("You end with a smiley when you are glad.", items, background=OTHERS).leaks
 
 
 def test_what_others_use_too_names_nobody() -> None:
-    items: Items = {"train": {"a": "that works :) thanks ... and -- well"}}
-    assert not find("You write :) often.", items, background=OTHERS).serious
+    items: ItemTexts = {"train": {"a": "that works :) thanks ... and -- well"}}
+    assert not find_leaks("You write :) often.", items, background=OTHERS).serious
     smiling = Background.of([f"hello d=b {number}" for number in range(40)])
-    assert not find("You write d=b often.", {"train": {"a": "yes d=b"}}, background=smiling).leaks
-    assert not find("You trail off ... and so -- on.", items, background=OTHERS).leaks
+    assert not find_leaks("You write d=b often.", {"train": {"a": "yes d=b"}}, background=smiling).leaks
+    assert not find_leaks("You trail off ... and so -- on.", items, background=OTHERS).leaks
 
 
 def test_a_signature_in_several_items_weighs_more_than_a_rare_word() -> None:
     told = "You say zwoobly at the end."
-    once = find(told, {"train": {"a": "thanks zwoobly"}}, background=OTHERS)
-    often = find(told, {"train": {"a": "thanks zwoobly", "b": "bye zwoobly"}}, background=OTHERS)
-    inside = find(told, {"train": {"a": "the zwoobly thing", "b": "a zwoobly again"}}, background=OTHERS)
+    once = find_leaks(told, {"train": {"a": "thanks zwoobly"}}, background=OTHERS)
+    often = find_leaks(told, {"train": {"a": "thanks zwoobly", "b": "bye zwoobly"}}, background=OTHERS)
+    inside = find_leaks(told, {"train": {"a": "the zwoobly thing", "b": "a zwoobly again"}}, background=OTHERS)
     assert kinds(once) == kinds(inside) == {"rare"} and not once.serious
     assert kinds(often) == {"habit"} and often.serious and often.score > inside.score

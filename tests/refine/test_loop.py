@@ -19,18 +19,18 @@ from personaevo.refine.embedded import EmbeddedRefiner
 from personaevo.refine.estimate import shrunk
 from personaevo.refine.loop import Case, Roles, refined
 from personaevo.refine.person import refine_person
-from personaevo.refine.population import Yardstick
+from personaevo.refine.population import FeatureSpace
 from personaevo.refine.profile import Profile
 from personaevo.refine.result import Settings
-from personaevo.refine.roles import Analysis, Performance, Refused
+from personaevo.refine.roles import Analysis, Refused, RolePlay
 from personaevo.refine.run import refine_people
-from personaevo.refine.scoring import Sheet
+from personaevo.refine.scoring import ScoreSheet
 from personaevo.refine.split import split
 from tests.refine.refine_cases import ENGINE, QUICK, Offers, Plays, Says, claiming, crowd, person, population, work
 
 BEHAVIOR = person("x", 25)
 PARTS = split(BEHAVIOR, QUICK.seed)
-YARDSTICK = Yardstick(population(), PARTS, whole=False)
+YARDSTICK = FeatureSpace(population(), PARTS, whole=False)
 TRUE = float(YARDSTICK.rows(PARTS.dev)[0][features.names().index("words_per_turn")])
 START = claiming("You talk.", words_per_turn=5.0)
 NEAR, NEARER = claiming("You talk on.", words_per_turn=15.0), claiming("You go on.", words_per_turn=TRUE)
@@ -41,7 +41,7 @@ Make = Callable[..., Case]
 @pytest.fixture
 def case() -> Make:
     def make(offers: Offers, settings: Settings = QUICK, analyst: Says | None = None, player: Plays | None = None) -> Case:
-        check = partial(leakage.find, items=PARTS.texts())  # type: ignore[arg-type]
+        check = partial(leakage.find_leaks, items=PARTS.texts())  # type: ignore[arg-type]
         roles = Roles(player or Plays(), analyst or Says(), offers)
         return Case(PARTS, "dialogue", YARDSTICK, roles, settings, check, check)
 
@@ -51,11 +51,11 @@ def case() -> Make:
 # --- acceptance
 
 
-def sheet(*rows: Sequence[float]) -> Sheet:
+def sheet(*rows: Sequence[float]) -> ScoreSheet:
     """A sheet of one feature, with a row for each item: distances of role-plays from the person, and 0 from one another."""
     names = tuple(map(str, range(len(rows))))
     apart = tuple(np.zeros((len(row), len(row))) for row in rows)
-    return Sheet("energy", False, names, tuple(np.array(row, dtype=float) for row in rows), apart)
+    return ScoreSheet("energy", False, names, tuple(np.array(row, dtype=float) for row in rows), apart)
 
 
 def test_the_gain_is_the_mean_of_the_items() -> None:
@@ -66,7 +66,7 @@ def test_the_gain_is_the_mean_of_the_items() -> None:
 
 def test_the_score_is_the_energy_score() -> None:
     """Two role-plays at 0 and 2 against a person at 1: 1 away each, 2 apart."""
-    one = Sheet("energy", False, ("a",), (np.array([1.0, 1.0]),), (np.array([[0.0, 2.0], [2.0, 0.0]]),))
+    one = ScoreSheet("energy", False, ("a",), (np.array([1.0, 1.0]),), (np.array([[0.0, 2.0], [2.0, 0.0]]),))
     assert one.value == 1 - 2 / 2
     again = one.resampled(np.array([[0.1, 0.9], [0.1, 0.2]]))  # each once; the first twice
     assert again.tolist() == [0.0, 1.0]
@@ -201,7 +201,7 @@ class _Fails(Says):
         super().__init__()
         self.error = error
 
-    def analyze(self, profile: Profile, items: Sequence[Item], performances: Sequence[Performance]) -> Analysis:
+    def analyze(self, profile: Profile, items: Sequence[Item], role_plays: Sequence[RolePlay]) -> Analysis:
         raise self.error
 
 

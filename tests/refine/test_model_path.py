@@ -17,13 +17,14 @@ from personaevo.records import Message
 from personaevo.refine import features, measures, scoring
 from personaevo.refine.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
 from personaevo.refine.estimate import shrunk
+from personaevo.refine.implicit import stored
 from personaevo.refine.leakage import NO_BACKGROUND
 from personaevo.refine.measures import Measured
-from personaevo.refine.people import attempt, refine_all, stored
-from personaevo.refine.person import Engine, Work, refine_person
+from personaevo.refine.people import attempt, refine_all
+from personaevo.refine.person import Engine, RefinementTask, refine_person
 from personaevo.refine.profile import SECTIONS, Profile
 from personaevo.refine.result import PersonResult, Settings
-from personaevo.refine.roles import Performance, Response
+from personaevo.refine.roles import Response, RolePlay
 from personaevo.refine.run import refine_people
 from personaevo.refine.starts import from_text
 from personaevo.refine.summary import summarize
@@ -58,8 +59,8 @@ def engine(*answers: str | Exception, user: Scripted | None = None) -> Engine:
     return Engine(user=user or Scripted(actor), analyst=analyst, refiner=StructuredModel(refiner, "refiner x"))
 
 
-def work(behavior: Behavior = BEHAVIOR, start: Profile = START) -> Work:
-    return Work(behavior, None, start, None, NO_BACKGROUND)
+def work(behavior: Behavior = BEHAVIOR, start: Profile = START) -> RefinementTask:
+    return RefinementTask(behavior, None, start, None, NO_BACKGROUND)
 
 
 GOOD = sections(background=["You review films."], communication=["You write a few words and stop."])
@@ -91,7 +92,7 @@ def test_optional_measures_stand_beside_and_what_fails_is_missing(monkeypatch: p
 
 def test_optional_measures_are_looked_for_before_anything_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = SETTINGS.model_copy(update={"measures": ("cosine",)})
-    with pytest.raises(ConfigError, match="only a model as user gives"):
+    with pytest.raises(ConfigError, match="needs a model as user"):
         refine_people([BEHAVIOR], settings=settings)
     monkeypatch.setattr(measures, "missing", lambda name: f"{name} is not installed: pip install 'personaevo[embeddings]'")
     with pytest.raises(ConfigError, match="measure cosine: cosine is not installed: pip install"):
@@ -103,7 +104,7 @@ def test_an_answer_without_a_word_earns_nothing_and_a_failed_measure_does_not_co
     said = [Response(item.contexts()[0], did) for did in ("Too long. Fell asleep twice.", "!!!", None, "word " * 3_000)]
     long = TextItem(id="long", text="word " * 3_000)
     said.append(Response(long.contexts()[0], "word " * 3_000))
-    found = scoring.beside("text", [Performance(item.id, 0, tuple(said))])
+    found = scoring.secondary_measures("text", [RolePlay(item.id, 0, tuple(said))])
     assert found["rouge_l"] == pytest.approx((1.0 + 0.0 + 0.0 + 0.0) / 4)  # the long pair is missing
 
 
@@ -188,7 +189,7 @@ def test_models_and_threads_give_the_same_as_one_after_the_other(tmp_path: Path)
 
 def test_a_model_plays_dialogues_turn_by_turn_and_fingerprints_are_compared_as_they_stand() -> None:
     someone = crowd(1, 3)[0]
-    job = Work(someone, "user", shrunk(population(), np.empty((0, len(features.names())))), population(), NO_BACKGROUND)
+    job = RefinementTask(someone, "user", shrunk(population(), np.empty((0, len(features.names())))), population(), NO_BACKGROUND)
     made = refine_person(Engine(user=Scripted(actor)), SETTINGS.model_copy(update={"samples": 2}), job)
     assert made.state == "done" and made.measure == "energy" and made.outcomes["refined"].beside["usable"] == 1
     assert made.outcomes["refined"].shown is not None

@@ -20,11 +20,11 @@ from personaevo.refine import features, model_player
 from personaevo.refine.behavior import Action, DialogueItem, Item, SessionItem, Step
 from personaevo.refine.model_player import ModelPlayer, sample_index
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.roles import Performance
+from personaevo.refine.roles import RolePlay
 from personaevo.text import split_blocks
 
 
-def played(*answers: str | Exception | Reply, item: Item = TEXT, losses: Sequence[str] = ()) -> Performance:
+def played(*answers: str | Exception | Reply, item: Item = TEXT, losses: Sequence[str] = ()) -> RolePlay:
     return ModelPlayer(formed(says(*answers)), losses, at_once=1).play(PROFILE, [item], 1, 1)[0]
 
 
@@ -110,7 +110,7 @@ def test_another_seed_is_another_question_for_the_cache() -> None:
     paid = CachedModel(model, "user", "openai:x", output_tokens=600, price=None, books=CallRecords(Ledger(), Kept()))
     player = ModelPlayer(paid, at_once=1)
     first, again, other = (player.play(PROFILE, [TEXT], 2, seed) for seed in (1, 1, 2))
-    said = [[one.responses[0].did for one in performances] for performances in (first, again, other)]
+    said = [[one.responses[0].did for one in role_plays] for role_plays in (first, again, other)]
     assert said == [["answer 0", "answer 1"], ["answer 0", "answer 1"], ["answer 2", "answer 3"]]
 
 
@@ -154,10 +154,10 @@ def test_calls_know_for_whom_they_are_made_and_errors_of_the_set_up_go_through()
     ],
 )
 def test_what_is_no_text_is_a_response_without_a_deed(answer: str | Exception | Reply, reason: str) -> None:
-    performance = played(answer)
-    assert performance.responses[0].did is None
-    assert performance.responses[0].reason.startswith(reason)
-    assert performance.fingerprint is None
+    role_play = played(answer)
+    assert role_play.responses[0].did is None
+    assert role_play.responses[0].reason.startswith(reason)
+    assert role_play.fingerprint is None
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,9 @@ def test_what_is_no_text_is_a_response_without_a_deed(answer: str | Exception | 
     ],
 )
 def test_what_is_no_action_is_a_response_without_a_deed(answer: str | dict[str, str], reason: str) -> None:
-    performance = played(answer if isinstance(answer, str) else json.dumps(answer), item=SESSION)
-    assert [response.did for response in performance.responses] == [None] * 3
-    assert performance.responses[0].reason.startswith(reason)
+    role_play = played(answer if isinstance(answer, str) else json.dumps(answer), item=SESSION)
+    assert [response.did for response in role_play.responses] == [None] * 3
+    assert role_play.responses[0].reason.startswith(reason)
 
 
 def test_actions_and_turns_are_taken() -> None:

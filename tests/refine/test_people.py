@@ -1,4 +1,4 @@
-"""Many people: failures stay alone, results do not depend on who works when, and a killed refinement goes on to the same end."""
+"""Many people: failures stay alone, results do not depend on who refinement_tasks when, and a killed refinement goes on to the same end."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from personaevo.archive import Archive, Refined, merge
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
 from personaevo.refine import people as module
 from personaevo.refine.behavior import Behavior, TextItem
-from personaevo.refine.people import Crowd, attempt, refine_all, stored, works
+from personaevo.refine.implicit import stored, to_row, write_profiles
+from personaevo.refine.people import Cohort, attempt, refine_all, refinement_tasks
 from personaevo.refine.profile import Profile
 from personaevo.refine.reading import read_people
 from personaevo.refine.result import PersonResult, Settings
-from personaevo.refine.run import refine_people, refine_profile, start_of, write_profiles
-from personaevo.refine.starts import read
+from personaevo.refine.run import refine_people, refine_profile
+from personaevo.refine.starts import read_profile, start_of
 from personaevo.verify import verify
 from tests.refine.refine_cases import ENGINE, QUICK, crowd, person
 
@@ -53,15 +54,15 @@ def test_everybody_is_refined_on_each_side_with_two_dialogues() -> None:
     both = PEOPLE[0].model_copy(update={"items": (*PEOPLE[0].items, *turned)})
     one = PEOPLE[2].model_copy(update={"items": PEOPLE[2].items[:1]})
     texts = Behavior(person="t", items=(TextItem(id="t1", text="Well."), TextItem(id="t2", text="No.")))
-    found = works(Crowd((both, one, texts, *PEOPLE[3:])), ENGINE)
+    found = refinement_tasks(Cohort((both, one, texts, *PEOPLE[3:])), ENGINE)
     assert [work.role for work in found[:4]] == ["user", "assistant", "user", None]
     assert found[0].population is not None and found[1].population is None  # nobody else was the assistant
 
 
 def test_of_too_few_the_reference_takes_the_place() -> None:
-    (alone,) = works(Crowd(PEOPLE[:1]), ENGINE)
+    (alone,) = refinement_tasks(Cohort(PEOPLE[:1]), ENGINE)
     assert alone.population is not None and len(alone.population.whole) > 100
-    among = works(Crowd(PEOPLE[:1], others=PEOPLE), ENGINE)[0].population
+    among = refinement_tasks(Cohort(PEOPLE[:1], others=PEOPLE), ENGINE)[0].population
     assert among is not None and len(among.whole) == 38  # not the person's own
 
 
@@ -69,7 +70,7 @@ def test_of_too_few_the_reference_takes_the_place() -> None:
 
 
 def test_results_do_not_depend_on_the_processes() -> None:
-    found = works(Crowd(PEOPLE), ENGINE)
+    found = refinement_tasks(Cohort(PEOPLE), ENGINE)
     one = refine_all(ENGINE, FEW, found[:6], None, 1)
     seen: list[tuple[int, int]] = []
     two = refine_all(ENGINE, FEW, found[5::-1], None, 2, lambda done, planned: seen.append((done, planned)))
@@ -118,7 +119,7 @@ def test_a_resumed_refinement_has_the_settings_it_had(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("change", "told"), [
     ("UPDATE refined SET record = replace(record, 'rounds', 'patience')", "was changed since it was written"),
-    ("UPDATE refined SET record = '{}'", "is not what one writes"),
+    ("UPDATE refined SET record = '{}'", "has an invalid form"),
     ("UPDATE refined SET person = 'somebody'", "was changed since it was written"),
     ("UPDATE refined SET profile = '0123456789abcdef'", "was changed since it was written"),
     ("UPDATE refined SET record = '[]'", "holds a value of 'record'"),
@@ -141,7 +142,7 @@ def test_a_profile_that_was_never_scored_is_found_out(tmp_path: Path) -> None:
     better = one.model_copy(update={"profile": one.profile.with_dials({"words_per_turn": 9.0})})
     with Archive.create_or_open(path) as archive:
         archive.refinements().begin({})
-        archive.refinements().add(module._row(better))
+        archive.refinements().add(to_row(better))
         with pytest.raises(ArchiveError, match="is not the one that was scored"):
             stored(archive.refinements())
     assert [finding.kind for finding in verify(path).findings] == ["refined"]
@@ -173,9 +174,9 @@ def test_from_python_with_what_is_at_hand(tmp_path: Path) -> None:
 def test_as_many_texts_as_dialogues_are_a_user() -> None:
     """What decides is the dialogue, so others are needed on that side."""
     mixed = Behavior(person="m", items=(PEOPLE[0].items[0], TextItem(id="t", text="A text."), TextItem(id="u", text="Another.")))
-    assert works(Crowd((mixed, *PEOPLE)), ENGINE)[0].role is None
+    assert refinement_tasks(Cohort((mixed, *PEOPLE)), ENGINE)[0].role is None
     even = Behavior(person="m", items=(PEOPLE[0].items[0], TextItem(id="t", text="A text.")))
-    assert works(Crowd((even, *PEOPLE)), ENGINE)[0].role == "user"
+    assert refinement_tasks(Cohort((even, *PEOPLE)), ENGINE)[0].role == "user"
 
 
 def test_the_archive_keeps_a_person_once(tmp_path: Path) -> None:
@@ -277,7 +278,7 @@ def test_profiles_are_written_one_a_person(tmp_path: Path) -> None:
     done = refine_people(PEOPLE[:2], others_known=PEOPLE, settings=FEW)
     files = write_profiles(done.results, tmp_path / "out")
     assert [path.name for path in files] == ["p00.user.json", "p01.user.json"]
-    assert [read(path) for path in files] == [one.profile for one in done.results]
+    assert [read_profile(path) for path in files] == [one.profile for one in done.results]
     sly = done.results[0].model_copy(update={"person": "../p/00"})
     assert write_profiles([sly], tmp_path / "out") == [tmp_path / "out" / "___p_00.user.json"]
     alike = write_profiles([sly, sly.model_copy(update={"person": "../P.00"})], tmp_path / "out")  # one file where case does not count
@@ -288,4 +289,4 @@ def test_profiles_are_written_one_a_person(tmp_path: Path) -> None:
 
 
 def test_a_person_without_a_mark_of_their_own_fails_alone() -> None:
-    assert attempt(ENGINE, Settings(samples=2), works(Crowd((person("solo", 5),)), ENGINE)[0]).state == "done"
+    assert attempt(ENGINE, Settings(samples=2), refinement_tasks(Cohort((person("solo", 5),)), ENGINE)[0]).state == "done"

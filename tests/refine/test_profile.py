@@ -14,9 +14,9 @@ from personaevo.errors import ConfigError, InputError
 from personaevo.programs.persona_text import sentences
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Persona
-from personaevo.refine import address
+from personaevo.refine.address import in_second_person, second_person_problem
 from personaevo.refine.profile import BUDGET, SECTIONS, Claim, Profile
-from personaevo.refine.starts import from_attributes, from_nothing, from_persona, from_text, parsed, read, write
+from personaevo.refine.starts import claims_of, from_attributes, from_persona, from_text, read_profile, write_profile
 from personaevo.refine.versions import Change, History, Score, diff, text_diff
 
 NAMES = ("background", "beliefs", "goals", "intentions", "emotions", "knowledge", "communication")
@@ -37,14 +37,14 @@ def test_text_follows_the_sections() -> None:
     assert tuple(SECTIONS) == tuple(made.sections) == NAMES
     assert made.text() == "Who you are:\n- You are a nurse.\n- You are 40.\nHow you talk:\n- You write little."
     assert made.words == 10
-    assert from_nothing().text() == "" and from_nothing().words == 0
+    assert Profile().text() == "" and Profile().words == 0
 
 
 def test_persona_has_the_text_and_the_dials_as_sentences() -> None:
     persona = profile({"words_per_turn": 5}, goals=["You want peace."]).persona()
     assert persona.policy == "What you want:\n- You want peace.\nKeep most messages to a handful of words."
     assert persona.dials == {"words_per_turn": 5.0} and persona.description.startswith("You are one particular person, described below.")
-    assert "below" not in from_nothing().persona().description
+    assert "below" not in Profile().persona().description
 
 
 def test_the_id_is_that_of_what_is_said() -> None:
@@ -97,11 +97,11 @@ def test_updating_touches_one_thing() -> None:
 @pytest.mark.parametrize(
     ("claim", "words"),
     [
-        ("The user likes long answers.", "not in the second person: it speaks of somebody else"),
-        ("She asks you often.", "speaks of somebody else ('she asks')"),
-        ("I am a nurse, as you know.", "speaks of itself ('i')"),
-        ("I'm sorry, but I can't help with that.", "speaks of itself"),
-        ("John is a nurse.", "speaks to nobody"),
+        ("The user likes long answers.", "not in the second person: it is in the third person"),
+        ("She asks you often.", "is in the third person ('she asks')"),
+        ("I am a nurse, as you know.", "is in the first person ('i')"),
+        ("I'm sorry, but I can't help with that.", "is in the first person"),
+        ("John is a nurse.", "has neither 'you' nor a known imperative"),
         ("…", "has no word"),
         ("You " + "very " * 60 + "much.", "has 62 words"),
         ("You " + "x" * 700, "has 2 words and 704 characters"),
@@ -116,7 +116,7 @@ def test_problems_of_a_claim(claim: str, words: str) -> None:
 
 
 def test_problems_of_a_whole_profile() -> None:
-    assert from_nothing().problems() == ["the profile is empty: expected a claim or a dial"]
+    assert Profile().problems() == ["the profile is empty: expected a claim or a dial"]
     assert profile({"words_per_turn": 5}).problems() == []
     assert profile(goals=["You want peace."]).problems(budget=2) == ["the profile has 3 words, expected at most 2"]
     assert profile(goals=["You want peace."] * (BUDGET // 3)).problems() == []
@@ -137,11 +137,11 @@ def test_problems_of_a_whole_profile() -> None:
     ],
 )  # fmt: skip
 def test_in_the_second_person(sentence: str) -> None:
-    assert address.problem(sentence) is None and address.addressed(sentence) == sentence
+    assert second_person_problem(sentence) is None and in_second_person(sentence) == sentence
 
 
 def test_every_dial_is_said_in_the_second_person() -> None:
-    assert [sentence for sentence in sentences() if address.problem(sentence)] == []
+    assert [sentence for sentence in sentences() if second_person_problem(sentence)] == []
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_every_dial_is_said_in_the_second_person() -> None:
     ],
 )
 def test_put_into_the_second_person(sentence: str, made: str) -> None:
-    assert address.problem(sentence) is not None
-    assert address.addressed(sentence) == made and address.problem(made) is None
+    assert second_person_problem(sentence) is not None
+    assert in_second_person(sentence) == made and second_person_problem(made) is None
 
 
 @settings(max_examples=200)
 @given(prose)
 def test_whatever_is_said_can_be_said_to_somebody(text: str) -> None:
-    assert address.problem(address.addressed(text)) is None
+    assert second_person_problem(in_second_person(text)) is None
 
 
 # --- where profiles start from
@@ -182,7 +182,7 @@ def test_text_with_headings() -> None:
         "communication": ["Keep it short.", "Never shout.", "You always say: wait."],
         "emotions": ["You worry."],
     }
-    assert [claim.text for claim in parsed("I am here. Goals: I go.").claims] == ["I am here.", "Goals: I go."]
+    assert [claim.text for claim in claims_of("I am here. Goals: I go.").claims] == ["I am here.", "Goals: I go."]
 
 
 def test_only_headings_are_left_out_of_text() -> None:
@@ -195,7 +195,7 @@ def test_only_headings_are_left_out_of_text() -> None:
 @given(st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(CLAIMS), max_size=3)))
 def test_the_text_of_a_profile_reads_as_the_profile(sections: dict[str, list[str]]) -> None:
     made = profile(**{name: list(said) for name, said in sections.items()})
-    assert from_text(made.text()) == parsed(made.text()) == made
+    assert from_text(made.text()) == claims_of(made.text()) == made
 
 
 def test_attributes_in_words() -> None:
@@ -268,11 +268,11 @@ def test_a_persona_keeps_its_dials_as_dials() -> None:
 def test_profiles_come_back_from_files(tmp_path: Path) -> None:
     path = tmp_path / "profile.json"
     made = profile({"words_per_turn": 5.25}, goals=[Claim(text="You want péace.", sources=("a", "b"), since=2)])
-    write(path, made)
-    assert read(path) == made and read(path).id == made.id == json.loads(path.read_text("utf-8"))["id"]
+    write_profile(path, made)
+    assert read_profile(path) == made and read_profile(path).id == made.id == json.loads(path.read_text("utf-8"))["id"]
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(InputError, match="cannot be written"):
-        write(tmp_path / "no" / "where.json", made)
+        write_profile(tmp_path / "no" / "where.json", made)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_profiles_come_back_from_files(tmp_path: Path) -> None:
 def test_what_a_file_may_hold(tmp_path: Path, text: str, expected: Profile) -> None:
     path = tmp_path / "given"
     path.write_text(text, "utf-8")
-    assert read(path) == expected
+    assert read_profile(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_files_that_hold_no_profile(tmp_path: Path, text: str, words: str) -> No
     path = tmp_path / "given.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(InputError) as caught:
-        read(path)
+        read_profile(path)
     assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -370,7 +370,7 @@ def test_a_history_keeps_what_was_tried() -> None:
     "fault", [{"number": 7}, {"state": "start"}, {"parent": None}, {"parent": 1}, {"parent": -1}]
 )  # fmt: skip
 def test_versions_that_form_no_history(fault: dict[str, Any]) -> None:
-    whole = History.begun(from_nothing()).added(profile(goals=["You want tea."]), accepted=True).model_dump()
+    whole = History.begun(Profile()).added(profile(goals=["You want tea."]), accepted=True).model_dump()
     assert History.model_validate(whole)
     whole["versions"][1].update(fault)
     with pytest.raises(InputError, match="history: expected version 1 with an earlier parent"):

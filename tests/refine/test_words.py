@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from personaevo.refine.words import common_stems, function_stems, plain_words, read, sentences, stem
+from personaevo.refine.measures import plain_words
+from personaevo.refine.words import common_stems, function_stems, read_words, split_sentences, stem
 
 
 @pytest.mark.parametrize(
@@ -28,17 +29,18 @@ from personaevo.refine.words import common_stems, function_stems, plain_words, r
     ],
 )
 def test_numbers_are_read(text: str, value: float, unit: str) -> None:
-    found = [word for word in read(text) if word.value is not None]
+    found = [word for word in read_words(text) if word.value is not None]
     assert [(word.value, word.unit) for word in found] == [(value, unit)]
 
 
 def test_lists_of_numbers_are_not_added_up() -> None:
-    assert [word.value for word in read("five twenty seventeen, two three and four") if word.value is not None] == [5, 20, 17, 2, 3, 4]
+    words = read_words("five twenty seventeen, two three and four")
+    assert [word.value for word in words if word.value is not None] == [5, 20, 17, 2, 3, 4]
 
 
 @pytest.mark.parametrize("code", ["12.05.2011", "1.2.3", "0800123456789", "AB12C"])
 def test_codes_are_words_not_amounts(code: str) -> None:
-    assert [word.value for word in read(code)] == [None]
+    assert [word.value for word in read_words(code)] == [None]
 
 
 @pytest.mark.parametrize(
@@ -56,19 +58,19 @@ def test_different_words_keep_different_stems() -> None:
 
 def test_persons_are_one() -> None:
     mine, yours = ("I'm sure my brother told me about myself", "you're sure your brother told you about yourself")
-    assert [word.stem for word in read(mine)] == [word.stem for word in read(yours)]
+    assert [word.stem for word in read_words(mine)] == [word.stem for word in read_words(yours)]
 
 
 def test_capitals_count_inside_a_sentence_and_not_when_shouted() -> None:
-    assert [word.text for word in read("Then I met Ahmed in Dayton") if word.capital] == ["I", "Ahmed", "Dayton"]
-    assert not [word for word in read("I LOVE MY DOG Rex") if word.capital]
+    assert [word.text for word in read_words("Then I met Ahmed in Dayton") if word.capital] == ["I", "Ahmed", "Dayton"]
+    assert not [word for word in read_words("I LOVE MY DOG Rex") if word.capital]
 
 
 def test_sentences_end_where_they_end() -> None:
-    assert sentences("Hi! I met Dr. No at St. Jude's. \"Really?\" Yes ... well\n\nbye") == [
+    assert split_sentences("Hi! I met Dr. No at St. Jude's. \"Really?\" Yes ... well\n\nbye") == [
         "Hi!", "I met Dr. No at St. Jude's.", '"Really?"', "Yes ... well", "bye",
     ]  # fmt: skip
-    assert sentences(" \n ") == []
+    assert split_sentences(" \n ") == []
 
 
 def test_word_lists_are_there_and_apart() -> None:
