@@ -13,7 +13,7 @@ from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
 from personaevo.inspect import layout
 from personaevo.refine.implicit import stored
-from personaevo.refine.result import Outcome, PersonResult
+from personaevo.refine.result import PersonResult
 from personaevo.refine.versions import DIALS, Change, Version
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
