@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from personaevo import cache
 from personaevo.archive import catalog
 from personaevo.archive.database import Database
 from personaevo.evolve import negatives
@@ -89,6 +90,8 @@ def install(patch: pytest.MonkeyPatch) -> None:
     """Put the shared ones in place of ours, in this process."""
     for function in (train, tell_apart):
         _replace(patch, function, _shared(function))
+    patch.setattr(cache, "_MOST", 1_000)  # what one process keeps, another must not throw away
+    patch.setattr(cache, "_ALL_BYTES", 2**33)
     patch.setattr(Making, "_negatives", _negatives(Making._negatives))
     patch.setattr(Database, "create", classmethod(_create(Database.create.__func__)))  # type: ignore[attr-defined]
 

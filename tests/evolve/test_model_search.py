@@ -49,8 +49,8 @@ def settings(server: ModelServer, **more: object) -> SearchConfig:
     """Every role by a model, on both providers; small."""
     openai, anthropic = f"openai:small@{server.openai_url}", f"anthropic:large@{server.url}"
     values: dict[str, object] = {
-        "archive": Path("here.duckdb"), "candidates": 6, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2,
-        "finalists": 1, "control_dialogues": 20, "people_draws": 2, "seed": 3, "model_seconds": 5.0, "lag": 4,
+        "archive": Path("here.duckdb"), "candidates": 4, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1,
+        "finalists": 1, "control_dialogues": 10, "people_draws": 2, "seed": 3, "model_seconds": 5.0, "lag": 4,
         "program": ROOT / "seeds" / "two_stage.py",
         "models": {"mutator": anthropic, "reflector": openai, "generator": anthropic, "user": openai, "agent": anthropic},
     }  # fmt: skip
@@ -80,10 +80,10 @@ def test_every_role_is_played_by_its_model(undisturbed: tuple[SearchResult, Path
         archive.verify_digest()
         commits = archive.commits(1)
         episodes = archive.episodes(1, 0)
-        assert archive.query("SELECT count(DISTINCT candidate) FROM model_calls WHERE \"role\" = 'mutator'")[1] == [(5,)]
-    assert len(commits) == 6
+        assert archive.query("SELECT count(DISTINCT candidate) FROM model_calls WHERE \"role\" = 'mutator'")[1] == [(3,)]
+    assert len(commits) == 4
     assert {commit.candidate.operator for commit in commits} - {"seed"} <= {"adjust", "edit", "rewrite", "crossover", "repair"}
-    assert sum(commit.candidate.state == "evaluated" for commit in commits) >= 4
+    assert sum(commit.candidate.state == "evaluated" for commit in commits) >= 3
     assert all(one.state == "completed" and 60 <= len(one.persona.policy.split()) <= 150 for one in episodes if one.persona)
     assert {role: one.spent.calls for role, one in result.spending.items()} == dict(calls(path))
     assert result.spending["user"].spent.cached_tokens > 0
@@ -192,14 +192,14 @@ def test_what_cannot_succeed_is_asked_once(server: ModelServer, kind: str, words
 
 def test_a_budget_is_never_exceeded_and_can_be_raised(undisturbed: tuple[SearchResult, Path], server: ModelServer) -> None:
     Path("prices.toml").write_text(PRICES)
-    with pytest.raises(BudgetError, match=r"the next call could exceed --max-usd 0.1: 0\.\d+ are spent"):
-        search(settings(server, prices=Path("prices.toml"), max_usd=0.1))
+    with pytest.raises(BudgetError, match=r"the next call could exceed --max-usd 0.05: 0\.\d+ are spent"):
+        search(settings(server, prices=Path("prices.toml"), max_usd=0.05))
     with Archive.read("here.duckdb") as archive:
         spent = archive.query("SELECT sum(cost) FROM model_calls")[1][0][0]
-    assert 0.04 < spent <= 0.1
+    assert 0.02 < spent <= 0.05
     raised = search(settings(server, prices=Path("prices.toml"), max_usd=100.0, resume=True))
     assert raised.digest == undisturbed[0].digest
-    assert sum(one.spent.usd for one in raised.spending.values()) > 0.1
+    assert sum(one.spent.usd for one in raised.spending.values()) > 0.05
 
 
 @pytest.mark.parametrize("limit", [{"max_calls": 60}, {"max_tokens": 30_000}])
