@@ -24,6 +24,16 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 
+# Files that take longest, by the end of their names. They are begun first, so that no process is left with one when others have ended.
+LONGEST = (
+    "evolve/test_model_search.py", "test_own_parts.py", "cli/test_cli.py", "evolve/test_screening.py", "evolve/test_search_loop.py",
+    "attacks/test_attacks.py", "attacks/test_walls.py", "evolve/test_unanswered.py", "evolve/test_executors.py", "evolve/test_profiles.py",
+    "test_verify.py", "programs/test_wasm.py", "programs/test_sandbox.py", "programs/test_endurance.py", "report/test_browser.py",
+    "test_examples.py", "models/test_local.py", "models/test_spread.py", "archive/test_processes.py", "cli/test_secrecy.py",
+    "injection/test_pipeline.py", "refine/test_people.py", "programs/test_sandbox_processes.py", "test_cluster_recipes.py",
+)  # fmt: skip
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """All processes of a run keep the starts of searches, and what is made once, in one new folder, never in the user's; and Ctrl-C reaches
     what they start, also where a shell in the background ignores it."""
@@ -43,6 +53,16 @@ def pytest_collection() -> Iterator[None]:
     yield
     gc.enable()
     gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+
+    def place(item: pytest.Item) -> int:
+        return min((places[end] for end in ("/".join(item.path.parts[-2:]), item.path.name) if end in places), default=len(places))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

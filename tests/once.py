@@ -30,6 +30,7 @@ from personaevo.evolve.start import Making
 from personaevo.judge.auditor import tell_apart
 from personaevo.judge.discriminator import train
 
+TRAINED = True  # set to False where it matters that equal judges are trained again
 VARIABLE = "PERSONAEVO_TESTS_SHARE"  # names the folder, in all processes of a run
 
 
@@ -110,7 +111,7 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
     def found(*given: Any, judge: Any = None, **named: Any) -> Any:
         if judge is None and len(given) == 5:  # the last argument of ``train``
             *given, judge = given  # type: ignore[assignment]
-        if judge is not None:
+        if judge is not None or not TRAINED:
             return function(*given, judge=judge, **named)
         return shelf().value(key_of(function.__name__, given, named), lambda: function(*given, **named))
 
