@@ -21,7 +21,7 @@ from personaevo.verify import verify
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "own_parts"
 TINY: Mapping[str, Any] = {
-    "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "control_dialogues": 10, "people_draws": 2, "finalists": 1,
+    "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "control_dialogues": 10, "people_draws": 2, "finalists": 1,
     "jobs": 1, "screen": 2,
 }  # fmt: skip
 

@@ -38,7 +38,7 @@ def unanswered(one_in: int) -> Callable[[Request, int], Fault | None]:
 
 def settings(address: str, roles: tuple[str, ...] = ROLES, **more: object) -> SearchConfig:
     values: dict[str, object] = {
-        "archive": Path("a.duckdb"), "candidates": 4, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "finalists": 1,
+        "archive": Path("a.duckdb"), "candidates": 3, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "finalists": 1,
         "control_dialogues": 10, "people_draws": 2, "seed": 3, "model_seconds": 5.0, "program": ROOT / "seeds" / "two_stage.py",
         "models": dict.fromkeys(roles, address),
     }  # fmt: skip
@@ -49,7 +49,7 @@ def settings(address: str, roles: tuple[str, ...] = ROLES, **more: object) -> Se
 def test_a_search_ends_all_the_same(api: str) -> None:
     with ModelServer(person_or_agent, fault=unanswered(25)) as server:
         address = f"{api}:small@{server.openai_url if api == 'openai' else server.url}"
-        result = search(settings(address, candidates=3))
+        result = search(settings(address, candidates=2))
         more = search(settings(address, resume=True))  # it does not stumble over the same questions
         again = search(settings(address, replay=Path("a.duckdb"), archive=Path("b.duckdb")))
     assert result.problem == more.problem == ""
