@@ -13,6 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --
 # The tests of one file stay together: some look at all that a file's processes leave behind.
 # One process more than there are processors, as some tests wait; each with one thread for its small matrices.
 PARALLEL := -n $(shell count=$$(nproc 2>/dev/null || echo 2); echo $$((count < 4 ? count + 1 : 4))) --dist loadfile --no-loadscope-reorder
+test slow: export OPENBLAS_NUM_THREADS := 1
+
+# Tests start hundreds of processes, and each needs the byte code of a thousand modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help search test slow lint browser bench clean
@@ -23,8 +27,12 @@ help:
 search: $(VENV)/runtime
 	$(BIN)/personaevo search $(ARGS)
 
-test: lint browser
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
+# mypy takes half a minute the first time: it runs beside the first tests, and its findings come last.
+test: browser $(VENV)/dev
+	$(BIN)/ruff check .
+	@$(BIN)/mypy >$(VENV)/mypy.txt 2>&1 & types=$$!; \
+	$(BIN)/python -m pytest -q --durations 10 $(PARALLEL) $(ARGS); tests=$$?; \
+	wait $$types; types=$$?; echo "mypy: $$(cat $(VENV)/mypy.txt)"; exit $$((tests + types))
 
 slow: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
@@ -49,7 +57,8 @@ bench:
 clean:
 	rm -rf $(VENV) build dist
 
-# --no-compile keeps the environment small: Python compiles what it uses.
+# --no-compile keeps the environment small: Python compiles what it uses. What tests use is compiled once, when the environment is set up,
+# and not by several processes at the same time.
 $(VENV)/runtime: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=..." >&2; exit 1; }
 	@echo "setting up $(VENV) with $(PYTHON) (once)" >&2
@@ -59,4 +68,5 @@ $(VENV)/runtime: pyproject.toml
 
 $(VENV)/dev: $(VENV)/runtime
 	@$(PIP) -e '.[dev]'
+	@$(BIN)/python -m pytest -q --collect-only >/dev/null 2>&1 || true
 	@touch $@

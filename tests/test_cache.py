@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +24,14 @@ PROGRAM = """AXES = [{'name': 'a', 'dials': {'words_per_turn': [4.0, 4.0]}}]
 def generate(task, n, rng, model=None):
     return [{'description': 'x', 'behaviors': {'a': 1.0}} for _ in range(n)]
 """
-TINY = {"task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "control_dialogues": 20}
+TINY = {"task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "control_dialogues": 10}
+MOST = cache._MOST  # of a user's, before the tests of a run keep more
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cache, "_MOST", MOST)
     return tmp_path / "personaevo" / "starts"
 
 
@@ -52,11 +55,23 @@ def test_a_kept_start_is_the_one_that_was_made(folder: Path, monkeypatch: pytest
     assert figures(prepared(candidates=7, lag=9, people_draws=3)) == made  # what does not matter for it
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"cells": 8}, {"control_dialogues": 21}, {"test_personas": 2}, {"domain": "camping"}])
-def test_what_matters_has_a_start_of_its_own(folder: Path, other: dict[str, object]) -> None:
+def test_what_matters_has_a_start_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[start_module.Start] = []
+    start = start_module.Making.start
+
+    def once(making: start_module.Making, sizes: Mapping[str, Sequence[int]]) -> start_module.Start:
+        """Which one it is does not matter: how many are kept does."""
+        found.append(found[0] if found else start(making, sizes))
+        return found[0]
+
+    monkeypatch.setattr(start_module.Making, "start", once)
     prepared()
-    prepared(**other)
-    assert cache.size()[0] == 2
+    others: list[dict[str, object]] = [
+        {"seed": 1}, {"cells": 8}, {"control_dialogues": 21}, {"test_personas": 2}, {"domain": "camping"},
+    ]  # fmt: skip
+    for count, other in enumerate(others, 2):
+        prepared(**other)
+        assert cache.size()[0] == len(found) == count
 
 
 def test_other_code_is_another_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "examples" / "cluster"
 FEW = ("--domain", "charity", "--candidates", "3")
 SMALL: dict[str, Any] = {
-    "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 1, "control_dialogues": 20, "people_draws": 2,
+    "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "finalists": 1, "control_dialogues": 10, "people_draws": 2,
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from personaevo.verify import verify
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "own_parts"
 TINY: Mapping[str, Any] = {
-    "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "control_dialogues": 10, "people_draws": 2, "finalists": 1,
+    "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "control_dialogues": 10, "people_draws": 2, "finalists": 1,
     "jobs": 1, "screen": 2,
 }  # fmt: skip
 
@@ -62,16 +62,16 @@ def parts() -> dict[str, dict[str, Any]]:
 def test_an_example_is_resumed_and_verified_with_its_part(name: str, tmp_path: Path) -> None:
     part, path = parts()[name], tmp_path / "a.duckdb"
     with pytest.raises(Stopped):
-        pe.search(pe.SearchConfig(archive=path, candidates=3, **TINY), **part, callbacks=[stops(2)])
+        pe.search(pe.SearchConfig(archive=path, candidates=2, **TINY), **part, callbacks=[stops(1)])
     with pytest.raises(PersonaevoError, match=r"made with|unknown operator|own:echo-1"):
-        pe.search(pe.SearchConfig(archive=path, candidates=3, resume=True, **TINY))
-    found = pe.search(pe.SearchConfig(archive=path, candidates=3, resume=True, **TINY), **part)
+        pe.search(pe.SearchConfig(archive=path, candidates=2, resume=True, **TINY))
+    found = pe.search(pe.SearchConfig(archive=path, candidates=2, resume=True, **TINY), **part)
     if name in ("users", "operators"):
-        assert pe.search(pe.SearchConfig(archive=tmp_path / "b.duckdb", candidates=3, **TINY), **part).digest == found.digest
+        assert pe.search(pe.SearchConfig(archive=tmp_path / "b.duckdb", candidates=2, **TINY), **part).digest == found.digest
     given = {key: value for key, value in part.items() if key not in ("operators", "models")}
     checked = verify(path, **given)
     assert not checked.findings
-    assert checked.checked["scores"] == 3
+    assert checked.checked["scores"] == 2
     if given:
         assert "custom parts" in " ".join(verify(path).unchecked)
 
@@ -171,7 +171,7 @@ def played(batch: Sequence[pe.Request]) -> dict[int, Any]:
 
 def test_asked_and_told(tmp_path: Path) -> None:
     """Whatever is told first, the end is the same; what failed is a failed dialogue; a closed search goes on."""
-    settings = {**TINY, "candidates": 3}
+    settings = {**TINY, "candidates": 2}
     with pe.Search(pe.SearchConfig(archive=tmp_path / "a.duckdb", **settings), id="mine") as search:
         while batch := search.ask():
             turns = played(batch)
@@ -182,7 +182,7 @@ def test_asked_and_told(tmp_path: Path) -> None:
     path = tmp_path / "b.duckdb"
     done: list[int] = []
     with pe.Search(pe.SearchConfig(archive=path, **settings), id="mine", callbacks=[lambda one: done.append(one.done)]) as search:
-        while (batch := search.ask()) and 2 not in done:
+        while (batch := search.ask()) and 1 not in done:
             search.tell(played(batch))
     with pytest.raises(ClosedError):
         search.result()

@@ -54,7 +54,7 @@ def test_help_and_version(capsys: Capture) -> None:
 
 
 def test_search_prints_a_table_and_what_to_do_next(capsys: Capture) -> None:
-    settings = 'domain = "camping"\ncandidates = 2\nseed = 9\ntest_tasks = 4\ncontrol_dialogues = 60\npeople_draws = 2\n'
+    settings = 'domain = "camping"\ncandidates = 2\nseed = 9\ntest_tasks = 4\ntest_personas = 2\ncontrol_dialogues = 20\npeople_draws = 2\n'
     Path("small.toml").write_text(settings, encoding="utf-8")
     assert run(["search", "small.toml", *SMALL[1:], "--candidates", "4"]) == 0
     said = capsys.readouterr()
@@ -77,8 +77,8 @@ def test_search_json(capsys: Capture) -> None:
     assert run(["search", *SMALL, "--candidates", "2", "--json", "--archive", "here.duckdb"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"archive", "seed", "candidates", "episodes", "seconds", "best", "table"} <= found.keys()
-    # 24 for each candidate, 40 for each of two finalists
-    assert (found["archive"], found["seed"], found["candidates"], found["episodes"]) == ("here.duckdb", 0, 2, 128)
+    # 24 for each candidate, 16 for each of two finalists
+    assert (found["archive"], found["seed"], found["candidates"], found["episodes"]) == ("here.duckdb", 0, 2, 80)
     rows = {row["row"]: row for row in found["table"]}
     assert list(rows) == ["humans", "persona_free", "average_person", "copied_people", "independent", "seed_program", "evolved"]
     assert rows["humans"]["task_preservation"] is None
@@ -284,7 +284,7 @@ def test_archives_that_cannot_be_used(capsys: Capture, finished_archive: Path) -
 def test_existing_archive_is_not_overwritten(capsys: Capture, finished_archive: Path) -> None:
     shutil.copy(finished_archive, "mine.duckdb")
     assert "mine.duckdb exists: add --resume" in fails(capsys, ["search", "--archive", "mine.duckdb"])
-    assert "was made with" in fails(capsys, ["search", "--archive", "mine.duckdb", "--resume", "--seed", "77", "--jobs", "1"])
+    assert "was made with" in fails(capsys, ["search", *SMALL, "--archive", "mine.duckdb", "--resume"])
     assert Path("mine.duckdb").read_bytes() == finished_archive.read_bytes()
 
 
@@ -293,7 +293,7 @@ def test_folder_that_cannot_be_written(capsys: Capture, tmp_path: Path) -> None:
     locked.mkdir(mode=0o555)
     if os.access(locked, os.W_OK):  # as root
         locked = Path("/proc")
-    message = fails(capsys, ["search", "--archive", str(locked / "x.duckdb"), "--jobs", "1", "--candidates", "2"])
+    message = fails(capsys, ["search", *SMALL, "--archive", str(locked / "x.duckdb"), "--candidates", "2"])
     assert f"cannot write in {locked}" in message
     assert run(["domain", "new", "desk", "--to", str(locked)]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -21,7 +21,7 @@ SECRETS = {
 }  # fmt: skip
 ENVIRONMENT = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "personaevo"]
-SMALL = [QUICK, "--task-count", "2", "--personas", "2", "--jobs", "1", "--archive", "here.duckdb"]
+SMALL = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "1", "--archive", "here.duckdb"]  # a start that other tests have made
 # Looks wherever a key might be found and puts what it sees into the personas.
 THIEF = '''
 import enum

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,9 +47,15 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def hostile() -> Iterator[Path]:
-    """An archive whose every text is hostile, under such a name."""
-    path = Path(f"{EVIL.translate({ord('/'): None, 92: None})[:60]}.duckdb")  # DuckDB takes a backslash for a slash
+def hostile(made: Path) -> Path:
+    """An archive whose every text is hostile, here, under such a name."""
+    return Path(shutil.copy(made, made.name))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    name = f"{EVIL.translate({ord('/'): None, 92: None})[:60]}.duckdb"  # DuckDB takes a backslash for a slash
+    path = tmp_path_factory.mktemp("hostile") / name
     program = Program("abc123", f"# {EVIL}\nAXES = []\n")
     persona = Persona(id=EVIL, description=EVIL, behaviors={EVIL: 0.5}, dials={EVIL: 1.0}, policy=f"{EVIL}\n{EVIL}")
     episode = Episode(
@@ -67,7 +73,7 @@ def hostile() -> Iterator[Path]:
         measures = {EVIL: Measure(1.0, 0.9, 1.0, 1.0, 1, 1)}
         rows = TableRow("evolved", program.id, measures), TableRow("average_person", None, measures)
         archive.write_table(run.id, FinalTable(rows, (Comparison("evolved", "average_person", EVIL, 0.0, -0.1, 0.1),)))
-    yield path
+    return path
 
 
 def said(capsys: Capture, arguments: list[str], code: int = 0) -> str:

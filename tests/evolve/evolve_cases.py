@@ -20,10 +20,12 @@ from personaevo.evolve import search as search_module
 from personaevo.evolve.parts import OURS, Parts
 from personaevo.evolve.prepare import Bench, prepare, try_program
 from personaevo.evolve.ranking import Scored
+from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.table import final_table
 from personaevo.judge.objectives import harmonic, steering
-from personaevo.records import CellScore, Estimate, Evaluation, FinalTable, Program
+from personaevo.records import CellScore, Episode, Estimate, Evaluation, FinalTable, Program
 from personaevo.workers import Workers
+from tests.once import key_of
 
 SMALL: Mapping[str, Any] = {
     "candidates": 12, "task_count": 3, "personas": 3, "test_tasks": 3, "test_personas": 3, "finalists": 3, "lag": 3, "jobs": 1, "seed": 5,
@@ -40,9 +42,11 @@ def small(path: Path, **changes: Any) -> SearchConfig:
 
 @contextmanager
 def prepared_once() -> Iterator[None]:
-    """While inside, searches that are measured on the same share what is prepared for them, and searches of equal jobs that end in the same
-    program share its final table: most of the time of a small search. That equal tables are made again tests of the table see to."""
+    """While inside, searches that are measured on the same share what is prepared for them and what is played, and searches of equal jobs
+    that end in the same program share its final table: most of the time of a small search. That equal tables are made again tests of the
+    table see to, and that equal dialogues are played again those that put the real ``roll_out`` back."""
     benches: dict[str, Bench] = {}
+    played: dict[str, tuple[Episode, ...]] = {}
     tables: dict[tuple[int, int, str], FinalTable] = {}
 
     def shared(config: SearchConfig, workers: Workers, *, tried: bool = True, parts: Parts = OURS) -> Bench:
@@ -61,7 +65,15 @@ def prepared_once() -> Iterator[None]:
             tables[key] = final_table(bench, workers, best)
         return tables[key]
 
+    def recalled(work: Rollout) -> tuple[Episode, ...]:
+        key = key_of(work.source, work.plan, work.domain, work.losses, work.tier)
+        assert work.cast is None and work.personas is None
+        if key not in played:
+            played[key] = roll_out(work)
+        return played[key]
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop_module, "roll_out", recalled)
         patch.setattr(search_module, "prepare", shared)
         patch.setattr(loop_module, "final_table", table)
         yield

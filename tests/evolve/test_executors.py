@@ -32,8 +32,8 @@ from personaevo.readers import read_tasks
 from personaevo.workers import Workers
 
 SMALL: dict[str, Any] = {
-    "candidates": 8, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 2, "control_dialogues": 20,
-    "people_draws": 2, "lag": 4,
+    "candidates": 6, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 2, "control_dialogues": 20,
+    "people_draws": 2, "lag": 3, "seed": 5,
 }  # fmt: skip
 
 SEED = Path(__file__).resolve().parents[2] / "seeds" / "program.py"

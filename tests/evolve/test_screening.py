@@ -18,7 +18,7 @@ from personaevo.evolve.result import SearchResult
 from personaevo.evolve.screening import screens
 from personaevo.evolve.search import search
 
-CANDIDATES, SCREEN = 4, 3
+CANDIDATES, SCREEN = 3, 3
 Seen = list[Progress]
 
 
@@ -37,7 +37,7 @@ def server() -> Iterator[ModelServer]:
 def settings(server: ModelServer, **more: object) -> SearchConfig:
     """A small search whose users the server plays."""
     values: dict[str, Any] = {
-        "archive": Path("a.duckdb"), "candidates": CANDIDATES, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2,
+        "archive": Path("a.duckdb"), "candidates": CANDIDATES, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1,
         "finalists": 2, "control_dialogues": 10, "people_draws": 2, "seed": 3, "screen": SCREEN,
         "models": {"user": f"openai:small@{server.openai_url}"},
     }  # fmt: skip

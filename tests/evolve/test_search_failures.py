@@ -63,7 +63,7 @@ def test_bad_programs_fail_and_the_search_goes_on(tmp_path: Path, monkeypatch: p
         return (waiting.pop(0), "misbehave") if waiting else breed(parents, weights, rng, table)
 
     monkeypatch.setattr(loop_module, "breed", misbehaving)
-    result = search(small(tmp_path / "a.duckdb", candidates=len(BAD) + 6))
+    result = search(small(tmp_path / "a.duckdb", candidates=len(BAD) + 3))
     with Archive.read(result.archive) as archive:
         commits = archive.commits(1)
         episodes = {number: archive.episodes(1, number) for number in range(len(commits))}

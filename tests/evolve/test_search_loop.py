@@ -73,7 +73,8 @@ def test_result_and_archive_agree(undisturbed: SearchResult) -> None:
         }  # fmt: skip
 
 
-def test_two_workers_give_the_same(undisturbed: SearchResult, tmp_path: Path) -> None:
+def test_two_workers_give_the_same(undisturbed: SearchResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "roll_out", roll_out)  # everything is played
     result = search(small(tmp_path / "a.duckdb", jobs=2))
     assert result.digest == undisturbed.digest
     assert result.table == undisturbed.table
@@ -112,7 +113,9 @@ def test_comments_gain_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 5, 12])
-def test_interrupted_and_resumed(undisturbed: SearchResult, tmp_path: Path, after: int) -> None:
+def test_interrupted_and_resumed(undisturbed: SearchResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    if after == 5:
+        monkeypatch.setattr(loop_module, "roll_out", roll_out)  # everything is played again
     config = small(tmp_path / "a.duckdb")
     interrupted(config, after)
     assert len(commits_of(tmp_path / "a.duckdb")) == after
@@ -125,12 +128,12 @@ def test_interrupted_and_resumed(undisturbed: SearchResult, tmp_path: Path, afte
 @pytest.mark.parametrize("selection", ["evolve", "random"])
 def test_resumed_from_columns_with_little_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selection: str) -> None:
     """As a search of many thousands is: it chooses as one that has read and held everything."""
-    whole = search(small(tmp_path / "whole.duckdb", candidates=16, selection=selection))
+    whole = search(small(tmp_path / "whole.duckdb", selection=selection))
     monkeypatch.setattr(state_module, "_READ_AT_ONCE", 3)
     monkeypatch.setattr(state_module, "_SOURCES", 1)
     monkeypatch.setattr(state_module, "_EVALUATIONS", 1)
-    for after in (8, 13):
-        config = small(tmp_path / f"{after}.duckdb", candidates=16, selection=selection)
+    for after in (7, 10):
+        config = small(tmp_path / f"{after}.duckdb", selection=selection)
         interrupted(config, after)
         assert search(config.model_copy(update={"resume": True})).digest == whole.digest
 
@@ -172,10 +175,10 @@ class _Slow:
     """A roll-out in which one program is stopped by the clock the first ``times`` times it is played."""
 
     def __init__(self, victim: str, times: int) -> None:
-        self.victim, self.times, self.played = victim, times, 0
+        self.victim, self.times, self.played, self.roll_out = victim, times, 0, loop_module.roll_out
 
     def __call__(self, work: Rollout) -> tuple[Episode, ...]:
-        episodes = roll_out(work)
+        episodes = self.roll_out(work)
         if work.source != self.victim:
             return episodes
         self.played += 1

@@ -38,8 +38,8 @@ def unanswered(one_in: int) -> Callable[[Request, int], Fault | None]:
 
 def settings(address: str, roles: tuple[str, ...] = ROLES, **more: object) -> SearchConfig:
     values: dict[str, object] = {
-        "archive": Path("a.duckdb"), "candidates": 8, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 1,
-        "control_dialogues": 20, "people_draws": 2, "seed": 3, "model_seconds": 5.0, "program": ROOT / "seeds" / "two_stage.py",
+        "archive": Path("a.duckdb"), "candidates": 3, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "finalists": 1,
+        "control_dialogues": 10, "people_draws": 2, "seed": 3, "model_seconds": 5.0, "program": ROOT / "seeds" / "two_stage.py",
         "models": dict.fromkeys(roles, address),
     }  # fmt: skip
     return make_config({**values, **more})
@@ -49,7 +49,7 @@ def settings(address: str, roles: tuple[str, ...] = ROLES, **more: object) -> Se
 def test_a_search_ends_all_the_same(api: str) -> None:
     with ModelServer(person_or_agent, fault=unanswered(25)) as server:
         address = f"{api}:small@{server.openai_url if api == 'openai' else server.url}"
-        result = search(settings(address, candidates=4))
+        result = search(settings(address, candidates=2))
         more = search(settings(address, resume=True))  # it does not stumble over the same questions
         again = search(settings(address, replay=Path("a.duckdb"), archive=Path("b.duckdb")))
     assert result.problem == more.problem == ""
@@ -75,7 +75,10 @@ def test_where_no_dialogue_can_be_played_the_reason_is_told(capsys: pytest.Captu
 
 
 def test_where_every_proposal_is_refused_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    small = {"candidates": 3, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 1, "people_draws": 2}
+    small = {
+        "candidates": 3, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 1, "people_draws": 2,
+        "control_dialogues": 20,
+    }  # fmt: skip
     Path("small.toml").write_text("".join(f"{name} = {value}\n" for name, value in small.items()), encoding="utf-8")
     with ModelServer(person_or_agent, fault=lambda _request, _attempt: Fault("content filter")) as server:
         assert run(["search", "small.toml", "--model", f"mutator=anthropic:small@{server.url}", "--archive", "d.duckdb"]) == 1

@@ -81,14 +81,14 @@ def answers(paste: Callable[[str], str], text: str) -> tuple[float, str]:
     return judge(judge_prompt(paste(text))), mutator(mutator_prompt(paste(text)))
 
 
-@pytest.mark.parametrize("base", [PERSONA, DIALOGUE], ids=["persona", "dialogue"])
 @pytest.mark.parametrize("name", ALL)
-def test_not_one_score_and_not_one_mutation_changes(base: str, name: str) -> None:
-    before = answers(as_data, base)
-    assert before[0] < 10
-    for evil in (ALL[name], ALL[name] + "\n" + ALL[name], ALL[name][::-1]):
-        assert answers(as_data, f"{base}\n{evil}") == before
-        assert answers(as_data, f"{base}{evil}")[1].count("\n") == 0
+def test_not_one_score_and_not_one_mutation_changes(name: str) -> None:
+    for base in (PERSONA, DIALOGUE):
+        before = answers(as_data, base)
+        assert before[0] < 10
+        for evil in (ALL[name], ALL[name] + "\n" + ALL[name], ALL[name][::-1]):
+            assert answers(as_data, f"{base}\n{evil}") == before
+            assert answers(as_data, f"{base}{evil}")[1].count("\n") == 0
 
 
 def test_pasted_as_they_stand_they_do_steer() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judge_cases import NAMES, negatives, people_of
-from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.judge_control import explained_variance
 from personaevo import content
@@ -91,6 +90,8 @@ def test_the_added_column_is_the_distance_in_peoples_space() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_walk_is_that_of_the_library(seed: int) -> None:
+    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415 - takes a second to load
+
     rng = np.random.default_rng(seed)
     values, truth = np.round(rng.normal(size=(300, 5)), 1), (rng.random(300) < 0.5).astype(float)
     fitted = RandomForestClassifier(7, min_samples_leaf=3, random_state=seed).fit(values, truth, rng.random(300))
@@ -99,6 +100,8 @@ def test_the_walk_is_that_of_the_library(seed: int) -> None:
 
 
 def test_trees_that_are_one_leaf_can_be_walked() -> None:
+    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
+
     fitted = RandomForestClassifier(3, min_samples_leaf=20, random_state=0).fit(np.zeros((30, 2)), np.arange(30) % 2)
     assert discriminator._Forest.of(fitted)(np.ones((4, 2))) == pytest.approx(fitted.predict_proba(np.ones((4, 2)))[:, 1])
 

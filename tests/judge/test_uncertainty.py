@@ -12,9 +12,15 @@ from personaevo.judge import uncertainty
 from personaevo.judge.objectives import steering
 from personaevo.judge.uncertainty import CALL_DRAWS, People, interval, joined, point, world
 from personaevo.records import Episode
+from tests import once
 
 N = 2 * PERSONAS
 TOLD = {"human_likeness", "coverage", "consistency", "score", "overlap", "chamfer"}  # of people; their tasks were others
+
+
+@pytest.fixture(autouse=True)
+def _trained_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "TRAINED", False)
 
 
 @cache

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rouge_score.rouge_scorer import RougeScorer
 
 from personaevo.records import Floats
 from personaevo.refine import measures
@@ -39,6 +38,8 @@ def test_rouge_l_by_hand(generated: str, real: str, value: float) -> None:
 
 
 def test_rouge_l_is_the_librarys_own_on_english() -> None:
+    from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415 - takes a second to load
+
     one, other = "I'd rather not, it's $5.50 - maybe later; ok?", "It's 5 dollars? I would rather not... maybe"
     assert rouge_l(one, other).value == pytest.approx(RougeScorer(["rougeL"]).score(other, one)["rougeL"].fmeasure)
 

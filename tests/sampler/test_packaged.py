@@ -18,7 +18,8 @@ from personaevo.sampler import PersonaSampler
 
 PACKAGED = content.archives()
 SMALL = SearchConfig(
-    candidates=3, task_count=2, personas=2, finalists=2, test_tasks=2, test_personas=2, control_dialogues=30, jobs=1, seed=SEED
+    candidates=3, task_count=2, personas=2, finalists=2, test_tasks=2, test_personas=2, control_dialogues=20, people_draws=2, jobs=1,
+    seed=SEED,
 )  # fmt: skip
 
 
