@@ -24,6 +24,7 @@ import numpy as np
 
 from personaevo import definitions
 from personaevo.archive import Archive
+from personaevo.chat import Role
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve.plan import Plan, make_plan
@@ -35,7 +36,7 @@ from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
 from personaevo.measure.stats import paired_difference
 from personaevo.programs.source import make_program
-from personaevo.records import Episode, Floats, Persona, Program, Role
+from personaevo.records import Episode, Floats, Persona, Program
 from personaevo.simulate.measuring import measured
 from personaevo.workers import Workers
 

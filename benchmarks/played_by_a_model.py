@@ -29,6 +29,7 @@ from benchmarks.build_references import DATA, SOURCES
 from personaevo import definitions, reference
 from personaevo.archive import Archive
 from personaevo.calibration import known
+from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve.names import FREE
@@ -46,7 +47,7 @@ from personaevo.measure.energy import Space
 from personaevo.measure.losses import apply_losses
 from personaevo.models import Budget, Conduct, Models, parse
 from personaevo.readers import read_dialogues
-from personaevo.records import ChatModel, Episode, Floats, Persona, PlanItem, Wording
+from personaevo.records import Episode, Floats, Persona, PlanItem, Wording
 from personaevo.reference import Reference
 from personaevo.sampler import PersonaSampler
 from personaevo.simulate.curves import Calibration

@@ -29,10 +29,11 @@ from typing import Any
 from benchmarks.refine import dialogues_of, last_held_out
 from personaevo import definitions, readers
 from personaevo.archive import Archive, Calls
+from personaevo.chat import ChatModel
 from personaevo.errors import ReplyError
 from personaevo.measure.scores import energy_scores
 from personaevo.models import Budget, Conduct, Models, parse
-from personaevo.records import ChatModel, Episode, Persona, PlanItem, Task, Wording
+from personaevo.records import Episode, Persona, PlanItem, Task, Wording
 from personaevo.refine import features
 from personaevo.refine.compare import change
 from personaevo.refine.loop import Case

@@ -14,23 +14,11 @@ from personaevo import content, definitions
 from personaevo.archive import Archive, sums
 from personaevo.archive.database import Database
 from personaevo.archive.digest import digest_text
+from personaevo.chat import Role
 from personaevo.config import DEFAULT_OPERATORS
 from personaevo.evolve.recombine import Parents, breed
 from personaevo.judge.objectives import objectives
-from personaevo.records import (
-    Candidate,
-    CellScore,
-    Commit,
-    Episode,
-    Estimate,
-    Evaluation,
-    Persona,
-    PlanItem,
-    Program,
-    Remark,
-    Role,
-    Scoring,
-)
+from personaevo.records import Candidate, CellScore, Commit, Episode, Estimate, Evaluation, Persona, PlanItem, Program, Remark, Scoring
 
 _BRED = 200  # programs, each bred from another
 _TEMPLATES = 500  # commits that are made one by one

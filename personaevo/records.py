@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from personaevo.chat import Agent, ChatModel, Message, ModelCall, Reply, Role, Store, Usage  # noqa: F401 - until imports are moved
+from personaevo.chat import Role
 from personaevo.errors import InputError
 from personaevo.notebook import table
 

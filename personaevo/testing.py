@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from personaevo import definitions, readers, reference
+from personaevo.chat import ChatModel, Message, Reply
 from personaevo.config import DEFAULT_DOMAIN
 from personaevo.content import root
 from personaevo.errors import PersonaevoError
@@ -32,7 +33,7 @@ from personaevo.measure.cells import Described, Descriptors, tessellate
 from personaevo.measure.energy import Space
 from personaevo.models import Kept, Models, parse
 from personaevo.programs.source import make_program
-from personaevo.records import ChatModel, Episode, Estimate, Evaluation, Floats, Message, Persona, PlanItem, Reply
+from personaevo.records import Episode, Estimate, Evaluation, Floats, Persona, PlanItem
 from personaevo.shipping import Carried
 from personaevo.simulate.episodes import MakeAgent, MakeUser, run_episode
 from personaevo.simulate.measuring import measured

@@ -14,9 +14,10 @@ import pytest
 
 import personaevo as pe
 from personaevo import testing
+from personaevo.chat import Reply
 from personaevo.errors import ConfigError, InputError, PersonaevoError
 from personaevo.evolve.outside import ClosedError
-from personaevo.records import Level, Reply
+from personaevo.records import Level
 from personaevo.verify import verify
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "own_parts"

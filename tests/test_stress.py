@@ -17,12 +17,13 @@ from click.testing import CliRunner
 
 from examples.model_server import ModelServer
 from personaevo import definitions
+from personaevo.chat import Agent
 from personaevo.cli.app import app
 from personaevo.errors import BudgetError, ConfigError, InputError
 from personaevo.measure.stats import student_factor
 from personaevo.models import Budget
 from personaevo.readers import read_dialogues, read_tasks
-from personaevo.records import Agent, Episode, PlanItem, Task
+from personaevo.records import Episode, PlanItem, Task
 from personaevo.sampler import PersonaSampler, SampledPersona
 from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.partners import CallableAgent

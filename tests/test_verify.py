@@ -15,7 +15,7 @@ from examples.model_server import ModelServer, person_or_agent
 from personaevo.archive import Archive, compact, sums
 from personaevo.archive.digest import digest_text
 from personaevo.config import SearchConfig
-from personaevo.crew import Crew
+from personaevo.crew import WorkerPool
 from personaevo.errors import ArchiveError
 from personaevo.evolve import search as search_module
 from personaevo.evolve.cast import Cast
@@ -24,7 +24,6 @@ from personaevo.evolve.prepare import Bench, prepare
 from personaevo.evolve.search import search
 from personaevo.verify import Verification, verify
 from personaevo.verify import run as run_module
-from personaevo.workers import Workers
 
 Plant = Callable[[str], Path]
 _TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not stored"
@@ -36,7 +35,7 @@ def _trained_once() -> Iterator[None]:
     benches: dict[str, Bench] = {}
 
     def shared(
-        config: SearchConfig, workers: Workers | Crew, cast: Cast | None = None, *_: object, tried: bool = True, parts: Parts = OURS
+        config: SearchConfig, workers: WorkerPool, cast: Cast | None = None, *_: object, tried: bool = True, parts: Parts = OURS
     ) -> Bench:
         assert parts == OURS
         key = repr(config.recorded())

@@ -17,9 +17,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from benchmarks.fuzzing.engine import Target
+from personaevo.chat import Message, Reply
 from personaevo.programs import Call, DialTable, Sandbox, answers, capability, channel, sandbox
 from personaevo.programs.channel import SPOOFED, Channel, NotReadyError, StoppedError
-from personaevo.records import Message, Reply, RunResult
+from personaevo.records import RunResult
 
 TOKEN = b"@the token here@"
 NEXT = b"|the other child|"

@@ -9,7 +9,7 @@ from typing import Any
 
 from personaevo.archive.database import Database
 from personaevo.archive.rows import Row
-from personaevo.records import ModelCall, Reply, Usage
+from personaevo.chat import ModelCall, Reply, Usage
 
 _ANSWER = (
     'SELECT "text", cut, refusal, estimated, input_tokens, output_tokens, cached_tokens, cost FROM model_calls WHERE "key" = ? LIMIT 1'

@@ -15,11 +15,12 @@ from typing import Self
 from personaevo import definitions, readers
 from personaevo.archive import Archive, KeptCalibration, Recording
 from personaevo.calibration.report import as_object
+from personaevo.chat import Store
 from personaevo.config import make_config
 from personaevo.crew import Crew
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
 from personaevo.models import EMBEDDED, Account, Budget, Conduct, Models, Spent, parse, read_prices
-from personaevo.records import Episode, Store, Task, Wording
+from personaevo.records import Episode, Task, Wording
 from personaevo.simulate import calibrate
 from personaevo.simulate.curves import FEWEST
 from personaevo.simulate.partners import model_agent

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError
 from personaevo.evolve.outside import ClosedError, DialogueQueue, Request
@@ -19,7 +20,6 @@ from personaevo.evolve.search import run
 from personaevo.judge.discriminator import Judge
 from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
-from personaevo.records import ChatModel
 
 
 class Search:

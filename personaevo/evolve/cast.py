@@ -10,9 +10,9 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import TypeVar
 
+from personaevo.chat import ChatModel
 from personaevo.evolve.outside import DialogueQueue
 from personaevo.programs import Sandbox
-from personaevo.records import ChatModel
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 
 Value = TypeVar("Value")

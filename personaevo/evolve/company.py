@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from personaevo.archive import Archive, Recording
+from personaevo.chat import ChatModel, Store
 from personaevo.config import SearchConfig
 from personaevo.crew import Crew
 from personaevo.errors import BudgetError
@@ -18,7 +19,6 @@ from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
 from personaevo.programs.capability import ModelLimits
 from personaevo.programs.dials import dial_table
-from personaevo.records import ChatModel, Store
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.own_users import own_agents, own_users

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from personaevo.archive import Archive
-from personaevo.crew import Crew
+from personaevo.chat import ChatModel, Message, Reply
+from personaevo.crew import WorkerPool
 from personaevo.errors import PersonaevoError, WorkerError
 from personaevo.evolve import adjust, rewrite
 from personaevo.evolve.company import Company
@@ -33,7 +34,7 @@ from personaevo.evolve.trial import TRIED, Examined, ModelProposal, examined, tr
 from personaevo.models import made_for
 from personaevo.programs import Call
 from personaevo.programs.shingles import Known, shingles
-from personaevo.records import ChatModel, Commit, Episode, Message, Program, Reply
+from personaevo.records import Commit, Episode, Program
 from personaevo.workers import Workers
 
 _SAME = "it does the same as the known program {}"
@@ -90,7 +91,7 @@ class ModelProposer:
     """Makes proposals with the mutator's model. ``known`` are all accepted programs; at most ``lag`` candidates are pending."""
 
     def __init__(
-        self, runtime: Company, setup: Bench, archive: Archive, run_id: int, known: Programs, workers: Workers | Crew, lag: int
+        self, runtime: Company, setup: Bench, archive: Archive, run_id: int, known: Programs, workers: WorkerPool, lag: int
     ) -> None:
         mutator = runtime.role("mutator")
         assert mutator is not None, "the caller checks this"

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
-from personaevo.crew import Crew
+from personaevo.crew import WorkerPool
 from personaevo.errors import ProgramError
 from personaevo.evolve.company import Company
 from personaevo.evolve.develop import ModelCandidate, ModelProposer
@@ -43,7 +43,7 @@ from personaevo.evolve.table import final_table
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Episode, FinalTable, Program, Remark, Screened
 from personaevo.simulate.seeds import seed_of
-from personaevo.workers import LOST_TWICE, LostError, Workers
+from personaevo.workers import LOST_TWICE, LostError
 
 _BREEDING_TRIES = 10
 _OF_PLAYED = 0.5  # share of parents of screened proposals that the model played, once there are any
@@ -90,7 +90,7 @@ class SearchLoop:
     """A running search."""
 
     def __init__(
-        self, config: SearchConfig, setup: Bench, workers: Workers | Crew, archive: Archive, run_id: int,
+        self, config: SearchConfig, setup: Bench, workers: WorkerPool, archive: Archive, run_id: int,
         watch: ProgressReporter, started: float, runtime: Company | None = None, parts: Parts = OURS,
     ) -> None:  # fmt: skip
         self.config, self.setup, self.workers, self.archive, self.run_id = config, setup, workers, archive, run_id

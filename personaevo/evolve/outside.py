@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from personaevo import records
+from personaevo.chat import Role
 from personaevo.definitions import Domain
 from personaevo.errors import ConfigError, InputError, PersonaevoError
 from personaevo.readers import layouts
-from personaevo.records import Dialogue, Episode, PlanItem, Role, Task
+from personaevo.records import Dialogue, Episode, PlanItem, Task
 from personaevo.simulate.own_users import played
 from personaevo.simulate.persona import Persona
 from personaevo.text import one_line, without_secrets

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import ConfigError
 from personaevo.evolve.outside import DialogueQueue
@@ -16,7 +17,6 @@ from personaevo.judge.objectives import objectives as known_objectives
 from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
 from personaevo.model_spec import OWN
-from personaevo.records import ChatModel
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator, part_id
 from personaevo.simulate.partners import AgentFunction
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from personaevo import cache, content, definitions, readers, reference
 from personaevo.config import SearchConfig
-from personaevo.crew import Crew
+from personaevo.crew import WorkerPool
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve import profiles
 from personaevo.evolve.calibrated import calibration_of
@@ -33,7 +33,6 @@ from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
 from personaevo.records import Control, Episode, Evaluation, Persona, Program, Scoring, Task, Tier
 from personaevo.reference import Reference
-from personaevo.workers import Workers
 
 SCREEN_TASKS, SCREEN_PERSONAS = 10, 3  # for the surrogate, whose dialogues take a millisecond each
 Response = Callable[[dict[str, float]], dict[str, float]]
@@ -121,7 +120,7 @@ class Bench:
 
 
 def prepare(
-    config: SearchConfig, workers: Workers | Crew, players: Cast | None = None,
+    config: SearchConfig, workers: WorkerPool, players: Cast | None = None,
     on_negatives: Callable[[list[Rollout]], None] = lambda _: None, *, tried: bool = True, parts: Parts = OURS,
 ) -> Bench:  # fmt: skip
     """Load and check the inputs, and train the judges. The people are split by person into two halves: one steers, one is held out.

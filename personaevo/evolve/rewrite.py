@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from personaevo import definitions
+from personaevo.chat import ChatModel, Message, Reply
 from personaevo.errors import ProgramError, ReplyError
 from personaevo.evolve import adjust
 from personaevo.evolve.trial import ModelProposal
@@ -22,7 +23,7 @@ from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
 from personaevo.programs import patch
 from personaevo.programs.personas import MAX_AXES
 from personaevo.programs.source import MAX_BYTES
-from personaevo.records import ChatModel, Episode, Evaluation, Message, Program, Reply
+from personaevo.records import Episode, Evaluation, Program
 from personaevo.simulate.wording import filled
 from personaevo.text import quoted
 

@@ -12,7 +12,7 @@ from functools import cache, cached_property, partial
 from typing import Any
 
 from personaevo import definitions
-from personaevo.crew import Crew
+from personaevo.crew import WorkerPool
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError, SandboxError, WorkerError
 from personaevo.evolve.cast import Cast
@@ -24,7 +24,6 @@ from personaevo.programs.dials import dial_table
 from personaevo.records import Episode, Persona, PlanItem, RunResult, Tier
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.measuring import measured, refused
-from personaevo.workers import Workers
 
 
 @cache
@@ -188,7 +187,7 @@ def worth_another_try(episodes: Sequence[Episode]) -> bool:
     return any(one.fault == "infrastructure" or (one.reason or "").startswith("time limit") for one in episodes)
 
 
-def play(workers: Workers | Crew, works: Sequence[Rollout]) -> list[tuple[Episode, ...]]:
+def play(workers: WorkerPool, works: Sequence[Rollout]) -> list[tuple[Episode, ...]]:
     """Play roll-outs and return the episodes of each. Large ones are split and played in parallel; a part that may have failed because of
     the machine is played once more, alone.
 

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from personaevo.archive import Archive
+from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig
-from personaevo.crew import Crew
+from personaevo.crew import WorkerPool
 from personaevo.errors import PeopleWarning, ProfilesWarning
 from personaevo.evolve.begin import begin, check_place, free_name
 from personaevo.evolve.calibrated import with_wording
@@ -29,7 +30,6 @@ from personaevo.judge.objectives import using
 from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
 from personaevo.programs.sandbox import require
-from personaevo.records import ChatModel
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator
 from personaevo.simulate.partners import AgentFunction
 from personaevo.workers import Workers
@@ -109,7 +109,7 @@ def _runtime(config: SearchConfig, path: Path, stack: ExitStack, watch: Progress
     return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
 
 
-def _setup(config: SearchConfig, runtime: Company | None, workers: Workers | Crew, watch: ProgressReporter, parts: Parts) -> Bench:
+def _setup(config: SearchConfig, runtime: Company | None, workers: WorkerPool, watch: ProgressReporter, parts: Parts) -> Bench:
     """Prepare the search, and warn about assumptions."""
     if runtime is None or not runtime.plays:
         setup = prepare(config, workers, tried=config.resume, parts=parts)

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from personaevo import cache, definitions, reference
-from personaevo.crew import Crew
+from personaevo.crew import WorkerPool
 from personaevo.evolve import controls
 from personaevo.evolve.names import FREE, PEOPLE, SEED
 from personaevo.evolve.prepare import Bench
@@ -20,7 +20,6 @@ from personaevo.measure import dynamics
 from personaevo.measure.losses import apply_losses
 from personaevo.records import Episode, Floats
 from personaevo.reference import Reference
-from personaevo.workers import Workers
 
 _UNTOLD = (1.0, 1.0, 1.0)
 Audits = Mapping[str, tuple[float, float, float]]
@@ -48,7 +47,7 @@ class SharedRows:
     audited: int
 
 
-def shared_rows(setup: Bench, workers: Workers | Crew) -> SharedRows:
+def shared_rows(setup: Bench, workers: WorkerPool) -> SharedRows:
     """The shared rows, from the cache if possible; rows that models play are not cached."""
     if not setup.start_key:
         return _made(setup, workers)
@@ -62,7 +61,7 @@ def row_of(setup: Bench, episodes: Sequence[Episode], draws: Shares) -> Row:
     return Row(completed, *point_of(setup.test, episodes), draws, _sample(setup, episodes))
 
 
-def audits_of(setup: Bench, workers: Workers | Crew, rows: Mapping[str, Row], n: int) -> Audits:
+def audits_of(setup: Bench, workers: WorkerPool, rows: Mapping[str, Row], n: int) -> Audits:
     """Audit every row against held-out people at n dialogues each. A row with too few dialogues counts as fully separable."""
     seed = setup.test_plan.seed
     kept = people_sample(setup.kept).at_most(n, seed)
@@ -98,7 +97,7 @@ def audit_of(setup: Bench, episodes: Sequence[Episode]) -> tuple[float, float, f
     return tell_apart(people_sample(setup.kept), _sample(setup, episodes), setup.test_plan.seed)
 
 
-def _made(setup: Bench, workers: Workers | Crew) -> SharedRows:
+def _made(setup: Bench, workers: WorkerPool) -> SharedRows:
     """Play and score the shared rows."""
     n = len(setup.test_plan.items)
     played = _played(setup, workers)
@@ -114,7 +113,7 @@ def _sample(setup: Bench, episodes: Sequence[Episode]) -> Sample:
     return played_sample(episodes, setup.losses, typing=setup.kept.typing is not None)
 
 
-def _played(setup: Bench, workers: Workers | Crew) -> dict[str, tuple[Episode, ...]]:
+def _played(setup: Bench, workers: WorkerPool) -> dict[str, tuple[Episode, ...]]:
     """Play the persona-free simulator, the controls and the seed program on the test plan."""
     plan = setup.test_plan
     work = {FREE: setup.rollout(None, plan)}

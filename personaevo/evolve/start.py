@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from personaevo import cache, reference
 from personaevo.config import SearchConfig
-from personaevo.crew import Crew
+from personaevo.crew import WorkerPool
 from personaevo.errors import ModelError
 from personaevo.evolve.cast import Cast
 from personaevo.evolve.names import FREE
@@ -25,7 +25,6 @@ from personaevo.programs import wasm
 from personaevo.records import Split, Task
 from personaevo.reference import Reference
 from personaevo.shipping import Carried
-from personaevo.workers import Workers
 
 
 def costs(players: Cast | None) -> bool:
@@ -61,7 +60,7 @@ class ScorerBuilder:
     kept: Reference
     cells: Cells
     tasks: Mapping[str, Sequence[Task]]
-    workers: Workers | Crew
+    workers: WorkerPool
     players: Cast | None
     on_negatives: Callable[[list[Rollout]], None]
     profiled: bool

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from personaevo.crew import Crew
+from personaevo.crew import WorkerPool
 from personaevo.evolve.names import AUDITOR, BEST, PEOPLE, SEED
 from personaevo.evolve.prepare import Bench
 from personaevo.evolve.rollout import play
 from personaevo.evolve.shared_rows import Audits, Row, audits_of, comparable, row_of, shared_rows
 from personaevo.judge.uncertainty import chained, interval
 from personaevo.records import Comparison, FinalTable, Measure, Program, TableRow
-from personaevo.workers import Workers
 
 
-def final_table(setup: Bench, workers: Workers | Crew, best: Program) -> FinalTable:
+def final_table(setup: Bench, workers: WorkerPool, best: Program) -> FinalTable:
     """All rows over the same number of held-out episodes, which did not steer the search."""
     shared = shared_rows(setup, workers)
     (episodes,) = play(workers, [setup.rollout(best.source, setup.test_plan)])

@@ -15,11 +15,11 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
+from personaevo.chat import Message, Reply, Usage
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ReplyError
 from personaevo.model_spec import ModelSpec
 from personaevo.models.limits import RateLimit
 from personaevo.models.refusals import ENDING, TransientError, UnclearError, local_fault, status_error, unreachable, words
-from personaevo.records import Message, Reply, Usage
 from personaevo.thoughts import parted
 
 Value = TypeVar("Value")

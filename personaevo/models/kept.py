@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from personaevo.records import ModelCall, Reply
+from personaevo.chat import ModelCall, Reply
 
 
 class Kept:

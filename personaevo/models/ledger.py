@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from personaevo.chat import Usage
 from personaevo.errors import BudgetError
 from personaevo.models.prices import Price
 from personaevo.models.refusals import ENDING
-from personaevo.records import Usage
 
 
 @dataclass(frozen=True, slots=True)

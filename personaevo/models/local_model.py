@@ -10,6 +10,7 @@ from typing import Any
 import openai
 from pydantic import BaseModel
 
+from personaevo.chat import Message, Reply
 from personaevo.errors import ModelSetupError
 from personaevo.model_spec import ModelSpec
 from personaevo.models.adapter import CallOptions, EventLoopThread, ProviderReply
@@ -17,7 +18,6 @@ from personaevo.models.limits import RateLimit
 from personaevo.models.local_server import LocalServer
 from personaevo.models.openai_model import OpenAIModel
 from personaevo.models.refusals import TransientError
-from personaevo.records import Message, Reply
 
 TEMPERATURE = 0.9
 

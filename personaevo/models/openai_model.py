@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import openai
 from pydantic import BaseModel
 
+from personaevo.chat import Message
 from personaevo.errors import ModelSetupError
 from personaevo.model_spec import OWN_ADDRESS, key_for
 from personaevo.models.adapter import NO_KEY, Adapter, ProviderReply, joined, text_of, user_first
 from personaevo.models.answers import strict_schema
 from personaevo.models.refusals import FILTER_REASONS, TransientError, body_error
-from personaevo.records import Message
 
 _NOT_ABLE = (400, 404, 422, 500, 501)
 _ABOUT_SCHEMAS = ("response_format", "json_schema", "schema", "guided", "grammar", "structured", "no endpoints found")

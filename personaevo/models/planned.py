@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from personaevo.chat import Usage
 from personaevo.model_spec import parse
 from personaevo.models.prices import price_of, read
-from personaevo.records import Usage
 
 CHARACTERS_PER_TOKEN = 4.0
 TURN_TOKENS, POLICY_TOKENS = 40, 300  # of one turn; of one persona's text in a prompt

@@ -10,9 +10,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from personaevo import content
+from personaevo.chat import Usage
 from personaevo.errors import ConfigError
 from personaevo.model_spec import ModelSpec
-from personaevo.records import Usage
 
 _Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from personaevo.chat import Usage
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
-from personaevo.records import Usage
 
 _LONGEST = 200  # characters of a server's message in our errors
 _READ = 20_000  # characters of a body that are searched

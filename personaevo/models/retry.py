@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from personaevo.chat import ChatModel, Message, Reply
 from personaevo.errors import ModelUnavailableError, ReplyError
 from personaevo.models.refusals import TransientError
-from personaevo.records import ChatModel, Message, Reply
 
 _UNREACHABLE_ATTEMPTS, _EMPTY_ATTEMPTS = 4, 3
 EMPTY = "empty reply"  # the server works, but gives no answer to this question

@@ -13,6 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from personaevo.chat import ChatModel, Store
 from personaevo.errors import ConfigError, ModelSetupError
 from personaevo.model_spec import EMBEDDED, ModelSpec
 from personaevo.models import local_server
@@ -25,7 +26,6 @@ from personaevo.models.refusals import TransientError
 from personaevo.models.retry import RetryingModel, RetryPolicy
 from personaevo.models.spread import Endpoint, EndpointModel, EndpointPool, LoadBalancer
 from personaevo.models.wrappers import CachedModel, CallRecords, CustomModel, OfflineModel, StructuredModel
-from personaevo.records import ChatModel, Store
 
 _OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800, "analyst": 2_000, "refiner": 2_500}
 _STORED_ONLY = "only its stored answers can be used by this name; to call it"

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from personaevo.chat import ChatModel, Message, Reply
 from personaevo.errors import BudgetError
 from personaevo.models.limits import RateLimit
 from personaevo.models.refusals import ENDING, TransientError
 from personaevo.models.retry import EMPTY
-from personaevo.records import ChatModel, Message, Reply
 
 _FAILURES = 3  # in a row, until an address is taken out of use
 _FIRST_AWAY, _LONGEST_AWAY = 1.0, 60.0  # seconds

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
+from personaevo.chat import ChatModel, Message, ModelCall, Reply, Store, Usage
 from personaevo.errors import ModelError, PersonaevoError, ReplyError
 from personaevo.models.answers import parse, strict_schema
 from personaevo.models.ledger import Ledger
 from personaevo.models.prices import Price
 from personaevo.models.refusals import TransientError
-from personaevo.records import ChatModel, Message, ModelCall, Reply, Store, Usage
 from personaevo.text import one_line, without_secrets
 
 _SHOWN = 300  # characters of an error

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from personaevo.chat import ChatModel, Message
 from personaevo.errors import ReplyError
 from personaevo.programs.channel import SPOOFED, Channel, Frame, StoppedError
-from personaevo.records import ChatModel, Message
 
 DIFFERENT_QUESTION = "it asked the model something else when repeated"
 _LONGEST_MESSAGE = 300  # characters of the server's message, as the program sees it

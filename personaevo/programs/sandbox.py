@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
+from personaevo.chat import ChatModel
 from personaevo.errors import ProgramError, SandboxError, WeakSandboxWarning
 from personaevo.programs import attempts, personas, walls, wasm
 from personaevo.programs.answers import ChildOutput, decode, difference, text
@@ -27,7 +28,7 @@ from personaevo.programs.personas import DialTable
 from personaevo.programs.server import Server, ServerLostError
 from personaevo.programs.source import MAX_BYTES
 from personaevo.programs.usage import Child
-from personaevo.records import Axis, ChatModel, RunResult, Task, Tier
+from personaevo.records import Axis, RunResult, Task, Tier
 
 _HASH_SEEDS = (0, 1)
 _RUNS_PER_SERVER = 1000

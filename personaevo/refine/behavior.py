@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from personaevo.chat import Role
 from personaevo.errors import InputError
 from personaevo.readers.dialogues import MAX_TURNS
-from personaevo.records import Record, Role, Turn
+from personaevo.records import Record, Turn
 from personaevo.text import one_line
 
 MAX_ITEMS = 2_000

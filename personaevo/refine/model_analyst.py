@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from personaevo.chat import ChatModel, Message
 from personaevo.definitions import prompt
 from personaevo.errors import ReplyError
-from personaevo.records import ChatModel, Message
 from personaevo.refine.actions import action_points
 from personaevo.refine.aims import dial_targets, supporting_items
 from personaevo.refine.behavior import Action, Context, DialogueItem, Item, SessionItem

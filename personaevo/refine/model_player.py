@@ -11,9 +11,10 @@ from functools import partial
 from pydantic import BaseModel
 
 from personaevo import injection
+from personaevo.chat import ChatModel, Message, Role
 from personaevo.definitions import prompt
 from personaevo.errors import ReplyError
-from personaevo.records import ChatModel, Message, Role, Turn
+from personaevo.records import Turn
 from personaevo.refine.behavior import MAX_NAME, Action, ActionType, Context, Item
 from personaevo.refine.features import fingerprint
 from personaevo.refine.profile import Profile

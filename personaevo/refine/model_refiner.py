@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, create_model
 
+from personaevo.chat import ChatModel, Message
 from personaevo.definitions import prompt
 from personaevo.errors import ReplyError
-from personaevo.records import ChatModel, Message
 from personaevo.refine.address import NO_ADDRESSEE, in_second_person, second_person_problem
 from personaevo.refine.behavior import Item
 from personaevo.refine.profile import BUDGET, CLAIM_WORDS, SECTIONS, Claim, Profile

@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any
 
 from personaevo.archive import Refinements
-from personaevo.crew import Crew
+from personaevo.chat import Role
+from personaevo.crew import Crew, WorkerPool
 from personaevo.errors import BudgetError, WorkerError
-from personaevo.records import Role
 from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem
 from personaevo.refine.common import PlayerBias, estimate_bias
@@ -150,7 +150,7 @@ def refine_all(
 
 
 def _as_done(
-    crew: Workers | Crew, refine: Callable[[RefinementTask], PersonResult], waiting: Sequence[RefinementTask], meanwhile: Callable[[], None]
+    crew: WorkerPool, refine: Callable[[RefinementTask], PersonResult], waiting: Sequence[RefinementTask], meanwhile: Callable[[], None]
 ) -> Iterator[PersonResult]:
     """Results as they are finished.
 
@@ -161,7 +161,7 @@ def _as_done(
     """
     left, lost = deque(waiting), set[tuple[str, str]]()
     under_way: dict[Future[PersonResult], RefinementTask] = {}
-    most = _MODEL_PEOPLE if isinstance(crew, Crew) else crew.jobs + (crew.jobs > 1)  # one more than workers, so that none is idle
+    most = crew.jobs + (crew.jobs > 1) if isinstance(crew, Workers) else _MODEL_PEOPLE  # one more than workers, so that none is idle
     while left or under_way:
         while left and len(under_way) < most:
             task = left.popleft()

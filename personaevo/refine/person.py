@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 
 from personaevo import definitions, readers, reference
+from personaevo.chat import ChatModel, Role
 from personaevo.errors import BudgetError, ConfigError, ModelSetupError, ModelUnavailableError, PersonaevoError
 from personaevo.measure.fingerprint import words_of
-from personaevo.records import ChatModel, Role
 from personaevo.reference import rounded
 from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem

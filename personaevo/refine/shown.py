@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from personaevo.records import Role, Turn
+from personaevo.chat import Role
+from personaevo.records import Turn
 from personaevo.refine.behavior import Action, Context, DialogueItem, Item, Step, TextItem
 
 _SIDES: dict[Role, str] = {"user": "person", "assistant": "other side"}

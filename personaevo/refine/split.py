@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from personaevo.chat import Role
 from personaevo.errors import InputError
 from personaevo.measure.fingerprint import words_of
-from personaevo.records import Role
 from personaevo.refine.behavior import Behavior, DialogueItem, Item, SessionItem, TextItem
 from personaevo.text import one_line
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from personaevo.chat import Role
 from personaevo.errors import InputError
-from personaevo.records import Role, Task
+from personaevo.records import Task
 from personaevo.sampler.persona import SampledPersona
 from personaevo.sampler.turns import example_turns
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from personaevo import definitions
+from personaevo.chat import Role
 from personaevo.errors import ConfigError
-from personaevo.records import Role, Task
+from personaevo.records import Task
 from personaevo.sampler.persona import SampledPersona
 from personaevo.simulate.agents import ScriptedAgent
 from personaevo.simulate.seeds import seed_of

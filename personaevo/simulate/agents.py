@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from personaevo.chat import Role
 from personaevo.definitions import Domain, Phrase
-from personaevo.records import Role, Task
+from personaevo.records import Task
 from personaevo.simulate.facts import facts_of, mentions, telegraphic
 from personaevo.simulate.wording import filled
 

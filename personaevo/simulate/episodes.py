@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from personaevo.chat import Agent, Role
 from personaevo.definitions import Domain
 from personaevo.errors import PersonaevoError
 from personaevo.measure.fingerprint import words_of
-from personaevo.records import Agent, Episode, Persona, PlanItem, Role, Task
+from personaevo.records import Episode, Persona, PlanItem, Task
 from personaevo.simulate.agents import ScriptedAgent
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.facts import numbers_in

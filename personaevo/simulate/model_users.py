@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from personaevo.chat import ChatModel, Message, Role
 from personaevo.definitions import Domain, prompt
-from personaevo.records import ChatModel, Message, Persona, PlanItem, Role, Task
+from personaevo.records import Persona, PlanItem, Task
 from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.facts import facts_of
 from personaevo.simulate.followed import ObservedUser

@@ -11,9 +11,10 @@ import random
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
+from personaevo.chat import ChatModel, Message
 from personaevo.definitions import Domain, prompt
 from personaevo.measure.fingerprint import words_of
-from personaevo.records import ChatModel, Message, Persona, PlanItem, Task, Wording
+from personaevo.records import Persona, PlanItem, Task, Wording
 from personaevo.simulate.checks import GRAVE, Broken, Checks
 from personaevo.simulate.curves import Calibration
 from personaevo.simulate.directions import direction

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from personaevo import records
+from personaevo.chat import Agent, Role
 from personaevo.definitions import Domain
 from personaevo.measure.fingerprint import words_of
-from personaevo.records import Agent, Episode, PlanItem, Role, Task
+from personaevo.records import Episode, PlanItem, Task
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User, preservation
 from personaevo.simulate.followed import ObservedUser

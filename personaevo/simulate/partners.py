@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from personaevo.chat import ChatModel, Message, Role
 from personaevo.definitions import Domain, prompt
 from personaevo.errors import ConfigError
-from personaevo.records import ChatModel, Message, Role, Task
+from personaevo.records import Task
 from personaevo.simulate.episodes import EpisodeError, MakeAgent
 from personaevo.simulate.model_users import Spoken, ask, heard_text, sample_of, without_markers
 from personaevo.simulate.wording import filled

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from personaevo import definitions
+from personaevo.chat import ChatModel
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError
 from personaevo.measure.designs import sobol
 from personaevo.programs.personas import compose_policy
-from personaevo.records import ChatModel, Episode, Persona, PlanItem, Task, Wording
+from personaevo.records import Episode, Persona, PlanItem, Task, Wording
 from personaevo.simulate.curves import Calibration
 from personaevo.simulate.episodes import MakeAgent, run_episode
 from personaevo.simulate.measuring import measured

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Literal
 
+from personaevo.chat import Agent, Role
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError
-from personaevo.records import Agent, Episode, PlanItem, Role, Task
+from personaevo.records import Episode, PlanItem, Task
 from personaevo.sampler import SampledPersona
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, run_episode
 from personaevo.simulate.measuring import measured

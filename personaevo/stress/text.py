@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import replace
 
-from personaevo.records import Role
+from personaevo.chat import Role
 from personaevo.stress.play import StressDialogue
 from personaevo.stress.result import Contrast, Rate, StressResult
 from personaevo.text import one_line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from personaevo.chat import Role
 from personaevo.records import (
     Candidate,
     CellScore,
@@ -20,7 +21,6 @@ from personaevo.records import (
     Persona,
     PlanItem,
     Program,
-    Role,
     Scoring,
     TableRow,
 )

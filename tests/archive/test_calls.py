@@ -15,8 +15,8 @@ from archive_cases import CELLS, SETTINGS, a_commit
 
 from personaevo.archive import Archive
 from personaevo.archive.calls import Calls, Recording
+from personaevo.chat import ModelCall, Reply, Usage
 from personaevo.errors import ArchiveError
-from personaevo.records import ModelCall, Reply, Usage
 
 
 def key(number: int) -> str:

@@ -11,8 +11,9 @@ from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_tab
 
 from personaevo.archive import Archive, Refined, compact, merge
 from personaevo.archive.digest import MODULUS
+from personaevo.chat import ModelCall, Reply, Usage
 from personaevo.errors import ArchiveError, ArchiveVersionError
-from personaevo.records import Candidate, Commit, ModelCall, Program, Reply, Usage
+from personaevo.records import Candidate, Commit, Program
 
 Make = Callable[..., Path]
 

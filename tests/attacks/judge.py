@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from personaevo.chat import Message, Reply, Usage
 from personaevo.programs import Call, DialTable
-from personaevo.records import Message, Persona, Reply, Usage
+from personaevo.records import Persona
 from tests.attacks.attack import Attack
 from tests.attacks.field import Memory, Range
 

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from personaevo.chat import Message
 from personaevo.programs import Call
-from personaevo.records import Message
 
 _MOST_BYTES = 80 << 20  # so that floods stay bounded
 _HEAD = 17

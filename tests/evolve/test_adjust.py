@@ -10,13 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from personaevo import content, definitions
+from personaevo.chat import Message, Reply
 from personaevo.errors import ProgramError
 from personaevo.evolve import adjust, rewrite
 from personaevo.evolve.genes import genotype_of
 from personaevo.evolve.rewrite import Brief
 from personaevo.evolve.trial import read
 from personaevo.programs.source import make_program
-from personaevo.records import Message, Reply
 
 SEED = (content.root("seeds") / "program.py").read_text(encoding="utf-8")
 COMPUTED = "AXES = [dict(name='a')]\ndef generate(task, n, rng, model=None):\n    return [{'description': 'x.'}] * n\n"

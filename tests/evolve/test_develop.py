@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from personaevo.chat import Message, Reply
 from personaevo.errors import ModelError
 from personaevo.evolve.develop import ModelCandidate, ModelProposer
 from personaevo.evolve.rewrite import Brief
@@ -18,7 +19,6 @@ from personaevo.evolve.state import Programs
 from personaevo.evolve.trial import Examined, read
 from personaevo.programs.shingles import shingles
 from personaevo.programs.source import make_program
-from personaevo.records import Message, Reply
 
 SEED = "AXES = []\ndef generate(task, n, rng, model=None):\n    return [{'description': 'seed'} for _ in range(n)]\n"
 Answer = Callable[[str], str]

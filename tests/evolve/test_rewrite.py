@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from personaevo import content
+from personaevo.chat import Message, Reply
 from personaevo.errors import ReplyError
 from personaevo.evolve import rewrite
 from personaevo.evolve.rewrite import Brief, Pair, propose, question, reflect
@@ -21,7 +22,7 @@ from personaevo.evolve.trial import ModelProposal, read
 from personaevo.judge.reflection import Gap
 from personaevo.programs import Sandbox
 from personaevo.programs.source import make_program
-from personaevo.records import Episode, Estimate, Evaluation, Message, PlanItem, Program, Reply, RunResult
+from personaevo.records import Episode, Estimate, Evaluation, PlanItem, Program, RunResult
 from personaevo.text import split_blocks
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from personaevo.chat import Message, Reply
 from personaevo.programs import Call, Sandbox, check, normalize, parse, personas, walls
 from personaevo.programs.personas import DialTable
-from personaevo.records import Message, Persona, Reply
+from personaevo.records import Persona
 
 FOLDER = Path(__file__).parent / "programs"
 PROGRAMS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py"))}

@@ -19,6 +19,7 @@ import pytest
 from inspect_cases import CELLS, SETTINGS, a_family, evaluated, failed, write
 
 from personaevo.archive import Archive
+from personaevo.chat import ModelCall, Reply, Usage
 from personaevo.cli.app import app, run
 from personaevo.measure.stats import student_factor
 from personaevo.records import (
@@ -32,15 +33,12 @@ from personaevo.records import (
     FinalTable,
     Level,
     Measure,
-    ModelCall,
     Persona,
     PlanItem,
     Program,
     Remark,
-    Reply,
     Scoring,
     TableRow,
-    Usage,
 )
 from personaevo.text import plain
 

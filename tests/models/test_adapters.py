@@ -15,6 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from examples.model_server import KINDS
+from personaevo.chat import Message, ModelCall, Reply, Usage
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import Conduct, Models, RetryPolicy, parse
 from personaevo.models.adapter import LONGEST_REPLY, Adapter, CallOptions, EventLoopThread, TransientError, label_of
@@ -22,7 +23,6 @@ from personaevo.models.anthropic_model import AnthropicModel
 from personaevo.models.limits import RateLimit
 from personaevo.models.openai_model import OpenAIModel
 from personaevo.models.wrappers import StructuredModel
-from personaevo.records import Message, ModelCall, Reply, Usage
 from tests.models.server import Fault, ModelServer, Request, always, first, serving
 from tests.models.stub import completion, message, stubbed
 

@@ -15,6 +15,7 @@ import pytest
 
 from personaevo import gguf
 from personaevo.archive import Archive
+from personaevo.chat import Message
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import Budget, Conduct, Kept, Models, RetryPolicy, local_server, parse, price_of
@@ -22,7 +23,6 @@ from personaevo.models.adapter import CallOptions, EventLoopThread, status_error
 from personaevo.models.limits import RateLimit
 from personaevo.models.local_model import TEMPERATURE, LocalModel, seed_of
 from personaevo.models.local_server import LocalServer, ServerPlan
-from personaevo.records import Message
 from tests.models.local_files import gguf_file, standing_in
 from tests.models.server import KEY, USER, always
 

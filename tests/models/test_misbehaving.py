@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
+from personaevo.chat import ChatModel, Message, ModelCall, Reply
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.evolve.rewrite import Brief, Pair, propose, reflect
 from personaevo.evolve.trial import read
@@ -21,7 +22,7 @@ from personaevo.models import Budget, Conduct, Kept, Models, RetryPolicy, parse
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
-from personaevo.records import ChatModel, Episode, Message, ModelCall, PlanItem, Reply
+from personaevo.records import Episode, PlanItem
 from tests.models.stub import Said, Stub, completion, message, stubbed
 
 KEY = "sk-canary-of-these-servers-4711"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from personaevo.chat import Usage
 from personaevo.errors import ConfigError, ContentError
 from personaevo.models import parse, price_of, read_prices
 from personaevo.models.prices import Price
-from personaevo.records import Usage
 
 MILLION = 1_000_000
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from personaevo.chat import Message, Reply, Usage
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import RetryPolicy, parse
 from personaevo.models.adapter import label_of
 from personaevo.models.refusals import TransientError, UnclearError, local_fault, retry_after, status_error, unreachable, wait, words
 from personaevo.models.retry import RetryingModel
-from personaevo.records import Message, Reply, Usage
 
 ASKED = [Message("user", "hello")]
 LABEL = "mutator openai:m at http://host/v1"

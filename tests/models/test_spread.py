@@ -15,6 +15,7 @@ import pytest
 
 from examples.model_server import Fault, ModelServer
 from personaevo.archive import Archive
+from personaevo.chat import ChatModel, Message, Reply
 from personaevo.cli.shared import models_of
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import BudgetError, ConfigError, ModelSetupError, ModelUnavailableError
@@ -26,7 +27,6 @@ from personaevo.models.prices import Price, price_of
 from personaevo.models.refusals import TransientError
 from personaevo.models.retry import EMPTY
 from personaevo.models.spread import Endpoint, EndpointPool, LoadBalancer
-from personaevo.records import ChatModel, Message, Reply
 from tests.models.server import always, serving
 
 A, B, C = "http://a:8000/v1", "http://b:8000/v1", "http://c:8000/v1"

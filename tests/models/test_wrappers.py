@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from personaevo.chat import ChatModel, Message, ModelCall, Reply, Usage
 from personaevo.errors import BudgetError, ConfigError, ModelError, ReplyError
 from personaevo.models import Budget, Conduct, Ledger, Models, Spent, made_for, parse
 from personaevo.models.adapter import Adapter, ProviderReply
 from personaevo.models.limits import RateLimit
 from personaevo.models.prices import Price
 from personaevo.models.wrappers import CachedModel, CallRecords, KeyLocks, OfflineModel, Question, StructuredModel
-from personaevo.records import ChatModel, Message, ModelCall, Reply, Usage
 
 PRICE = Price(model="m", input=1.0, output=1.0)
 ASKED = [Message("system", "be kind"), Message("user", "hello")]

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import pytest
 from pydantic import BaseModel
 
+from personaevo.chat import Message, Reply, Usage
 from personaevo.programs import Call, ModelLimits, Sandbox
-from personaevo.records import Message, Reply, RunResult, Usage
+from personaevo.records import RunResult
 
 TASK = {"goal": "book a table", "facts": {}, "context": "", "domain": "service"}
 

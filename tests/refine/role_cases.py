@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel
 
 from personaevo import definitions
+from personaevo.chat import ChatModel, Message, Reply
 from personaevo.models.wrappers import StructuredModel
-from personaevo.records import ChatModel, Message, Reply, Turn
+from personaevo.records import Turn
 from personaevo.refine.behavior import Action, DialogueItem, Item, SessionItem, Step, TextItem
 from personaevo.refine.profile import Claim, Profile
 

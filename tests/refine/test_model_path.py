@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from personaevo.archive import Archive
+from personaevo.chat import Message
 from personaevo.errors import BudgetError, ConfigError, ModelUnavailableError, ReplyError
 from personaevo.models.wrappers import StructuredModel
-from personaevo.records import Message
 from personaevo.refine import features, measures, scoring
 from personaevo.refine.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
 from personaevo.refine.estimate import shrunk

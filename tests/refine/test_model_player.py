@@ -11,11 +11,12 @@ import pytest
 from role_cases import DIALOGUE, ITEMS, NEXT, PROFILE, SESSION, TEXT, WITH_DIALS, Scripted, formed, says, texts, turns
 
 from personaevo import definitions
+from personaevo.chat import Message, Reply
 from personaevo.errors import BudgetError, ReplyError
 from personaevo.models.kept import Kept
 from personaevo.models.ledger import Ledger
 from personaevo.models.wrappers import CachedModel, CallRecords
-from personaevo.records import Message, Reply, Turn
+from personaevo.records import Turn
 from personaevo.refine import features, model_player
 from personaevo.refine.behavior import Action, DialogueItem, Item, SessionItem, Step
 from personaevo.refine.model_player import ModelPlayer, sample_index

@@ -11,10 +11,11 @@ import pytest
 from sampler_cases import FEATURES, a_commit, write
 
 from personaevo.archive import Archive
+from personaevo.chat import Message, Reply
 from personaevo.errors import ArchiveError, ConfigError, ProgramError
 from personaevo.models import Models
 from personaevo.programs import make_program
-from personaevo.records import Commit, Message, Program, Reply, Task
+from personaevo.records import Commit, Program, Task
 from personaevo.sampler import PersonaSampler, SampledPersona
 
 GOAL = "move my booking to another week"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from personaevo import definitions, readers
-from personaevo.records import Agent, Episode, Floats, Persona, PlanItem, Role, Task
+from personaevo.chat import Agent, Role
+from personaevo.records import Episode, Floats, Persona, PlanItem, Task
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.seeds import seed_of
 

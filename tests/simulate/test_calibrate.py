@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from simulate_cases import tasks
 
 from personaevo import definitions
+from personaevo.chat import Message, Reply
 from personaevo.errors import InputError
 from personaevo.measure.designs import sobol
-from personaevo.records import Episode, Message, Persona, Reply
+from personaevo.records import Episode, Persona
 from personaevo.simulate.calibrate import TRIED, Tried, better, calibrate
 from personaevo.simulate.curves import Calibration, Curve, fit, from_scale, prompt_digest, to_scale
 from personaevo.simulate.model_voice import directed_user

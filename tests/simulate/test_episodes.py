@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from simulate_cases import DOMAINS, Unhelpful, persona_free, play, run_task, said_by, task_of, tasks
 
 from personaevo import definitions, readers
-from personaevo.records import Episode, Persona, Role, Task
+from personaevo.chat import Role
+from personaevo.records import Episode, Persona, Task
 from personaevo.simulate.agents import ScriptedAgent
 from personaevo.simulate.episodes import DEFAULT_TURN_LIMIT
 from personaevo.simulate.facts import has_digit, mentions, numbers_in, telegraphic

@@ -13,8 +13,9 @@ from simulate_cases import DOMAINS, run_task, said_by, tasks
 
 import personaevo as pe
 from personaevo import content, definitions
+from personaevo.chat import ChatModel, Message, Reply, Role
 from personaevo.errors import ConfigError, InputError
-from personaevo.records import ChatModel, Message, PlanItem, Reply, Role, Task, Wording
+from personaevo.records import PlanItem, Task, Wording
 from personaevo.refine.profile import Profile
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.facts import mentions

@@ -16,8 +16,9 @@ from pydantic import BaseModel
 from simulate_cases import Listener, said_by
 
 from personaevo import definitions
+from personaevo.chat import Agent, Message, Reply, Role
 from personaevo.errors import ContentError, PersonaevoError
-from personaevo.records import Agent, Episode, Message, Persona, PlanItem, Reply, Role, Task
+from personaevo.records import Episode, Persona, PlanItem, Task
 from personaevo.simulate.episodes import EpisodeError, run_episode
 from personaevo.simulate.model_users import (
     MAX_TURN,

@@ -17,8 +17,9 @@ from simulate_cases import DOMAINS, said_by
 from test_model_users import PERSONA, SERVICE, TASK, Scripted, check_golden, renew
 
 from personaevo import definitions
+from personaevo.chat import Message
 from personaevo.errors import ConfigError
-from personaevo.records import Episode, Message, PlanItem
+from personaevo.records import Episode, PlanItem
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, run_episode
 from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import (

@@ -16,7 +16,8 @@ from simulate_cases import DOMAINS, play, said_by, task_of
 
 import personaevo as pe
 from personaevo import definitions
-from personaevo.records import Message, PlanItem, Reply, Task, Wording
+from personaevo.chat import Message, Reply
+from personaevo.records import PlanItem, Task, Wording
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.facts import facts_of, has_digit, mentions, numbers_in
 from personaevo.simulate.model_voice import model_user
