@@ -23,7 +23,7 @@ from benchmarks.attacks_on_fitness import evolved_program
 from personaevo import content
 from personaevo.config import SearchConfig
 from personaevo.evolve.plan import Plan
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
@@ -58,7 +58,7 @@ def main() -> None:
     report(options.domain, found)
 
 
-def _without_its_error(bench: Bench) -> Bench:
+def _without_its_error(bench: EvaluationSetup) -> EvaluationSetup:
     """The same with people's consistency treated as known."""
     known = bench.test.agreement
     if known is None:
@@ -67,7 +67,7 @@ def _without_its_error(bench: Bench) -> Bench:
     return replace(bench, setting=replace(bench.setting, scorer=replace(bench.test, agreement=sure)))
 
 
-def scored(bench: Bench, workers: Workers, program: Program, seeds: int) -> dict[str, list[Found]]:
+def scored(bench: EvaluationSetup, workers: Workers, program: Program, seeds: int) -> dict[str, list[Found]]:
     """Value and interval of each objective for every seed, in one split of the people."""
     works = [bench.rollout(program.source, fresh(bench.test_plan, number)) for number in range(seeds)]
     rows = {str(number): episodes for number, episodes in enumerate(workers.map(without_text, works))}

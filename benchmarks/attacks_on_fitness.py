@@ -28,7 +28,7 @@ from personaevo.chat import Role
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve.plan import Plan, make_plan
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import play
 from personaevo.evolve.search import search
 from personaevo.evolve.shared_rows import audit_of
@@ -179,7 +179,7 @@ class Row:
     episodes: tuple[Episode, ...]
 
 
-def rows_of(bench: Bench, workers: Workers, best: Program) -> list[Row]:
+def rows_of(bench: EvaluationSetup, workers: Workers, best: Program) -> list[Row]:
     """All rows of a domain."""
     people, plan = bench.steering.values, bench.test_plan
     programs = {title: program(title, body, people) for title, body in bodies().items()} | _tuned(bench, workers)
@@ -198,7 +198,7 @@ def rows_of(bench: Bench, workers: Workers, best: Program) -> list[Row]:
     return found
 
 
-def _tuned(bench: Bench, workers: Workers) -> dict[str, Program]:
+def _tuned(bench: EvaluationSetup, workers: Workers) -> dict[str, Program]:
     """The attacks tuned for consistency: of each the size with the best search score."""
     found = {}
     for title in tuned(0.1):
@@ -209,7 +209,7 @@ def _tuned(bench: Bench, workers: Workers) -> dict[str, Program]:
     return found
 
 
-def report(domain: str, bench: Bench, workers: Workers, best: Program) -> None:
+def report(domain: str, bench: EvaluationSetup, workers: Workers, best: Program) -> None:
     """Print the table of a domain."""
     rows = rows_of(bench, workers, best)
     evolved = bench.test.score("evolved", rows[0].episodes)[0].objectives[SCORE].value
@@ -224,7 +224,7 @@ def report(domain: str, bench: Bench, workers: Workers, best: Program) -> None:
     _compare(bench, workers, {row.title: row.episodes for row in rows if row.kind in ("evolved", "tuned", "reference")})
 
 
-def _compare(bench: Bench, workers: Workers, rows: Mapping[str, Sequence[Episode]]) -> None:
+def _compare(bench: EvaluationSetup, workers: Workers, rows: Mapping[str, Sequence[Episode]]) -> None:
     """Paired differences of the evolved program to every tuned attack and reference."""
     shares, _ = point(bench.setting, rows, len(bench.test_plan.items))
     draws = joined(workers.map(partial(world, bench.setting, rows, len(bench.test_plan.items)), range(bench.people_draws)))
@@ -235,7 +235,7 @@ def _compare(bench: Bench, workers: Workers, rows: Mapping[str, Sequence[Episode
             print(f"   evolved - {title:48}{value:+.3f} [{low:+.3f}, {high:+.3f}]{'' if low > 0 else '   NOT above'}", flush=True)
 
 
-def correlations_seen(bench: Bench, workers: Workers) -> None:
+def correlations_seen(bench: EvaluationSetup, workers: Workers) -> None:
     """Does coverage distinguish copied people from independent marginals?
 
     300 dialogues of 300 personas each, ten pairs; one dialogue per persona, so that consistency has no effect.

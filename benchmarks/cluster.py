@@ -34,7 +34,7 @@ from unittest.mock import patch
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve.loop import SearchLoop
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
@@ -43,7 +43,7 @@ from personaevo.workers import Workers
 
 # The coordinator's parts: owner and name of the function. Times are exclusive of nested parts.
 PARTS: dict[str, tuple[Any, str]] = {
-    "ask": (SearchLoop, "ask"), "pickle": (Workers, "submit"), "score": (Bench, "score"), "commit": (SearchLoop, "tell"),
+    "ask": (SearchLoop, "ask"), "pickle": (Workers, "submit"), "score": (EvaluationSetup, "score"), "commit": (SearchLoop, "tell"),
     "unpickle": (Answer, "value"),
 }  # fmt: skip
 PREPARED = 40  # recorded roll-outs

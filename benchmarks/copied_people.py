@@ -18,7 +18,7 @@ import numpy as np
 from personaevo import definitions, reference
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import play
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
@@ -57,7 +57,7 @@ def main() -> None:
     print(f"== all: {_held(np.mean(means) >= LEAST_MEAN)}copied people {np.mean(means):.3f} on average, at least {LEAST_MEAN:.2f}")
 
 
-def _played(bench: Bench, workers: Workers) -> tuple[Played, Personas]:
+def _played(bench: EvaluationSetup, workers: Workers) -> tuple[Played, Personas]:
     """The rows, and the personas of the copied people."""
     people, plan = bench.steering.values, bench.test_plan
     known = bench.test.agreement
@@ -75,7 +75,7 @@ def _played(bench: Bench, workers: Workers) -> tuple[Played, Personas]:
 # --- scores
 
 
-def _scores(bench: Bench, workers: Workers, played: Played) -> str:
+def _scores(bench: EvaluationSetup, workers: Workers, played: Played) -> str:
     """Score and objectives with intervals, row by row."""
     n, calls = len(bench.test_plan.items), len(bench.test_plan.tasks)
     shares, _ = point(bench.setting, played, n)
@@ -94,7 +94,7 @@ def _scores(bench: Bench, workers: Workers, played: Played) -> str:
 # --- the report of a domain
 
 
-def _report(domain: str, found: Sequence[tuple[Bench, Played, Personas]]) -> float:
+def _report(domain: str, found: Sequence[tuple[EvaluationSetup, Played, Personas]]) -> float:
     """Print means over the seeds and the other tables; return the mean score of copied people."""
     means: dict[str, dict[str, float]] = {}
     for row in found[0][1]:
@@ -110,7 +110,7 @@ def _report(domain: str, found: Sequence[tuple[Bench, Played, Personas]]) -> flo
     return score
 
 
-def _behaviors(found: Sequence[tuple[Bench, Played, Personas]]) -> None:
+def _behaviors(found: Sequence[tuple[EvaluationSetup, Played, Personas]]) -> None:
     """Requested and shown values, mean and standard deviation, slope of shown on requested, and the share of variance between personas."""
     names = definitions.features().names
     told = [asked[one.item.task_id, one.item.slot].dials for _, played, asked in found for one in played["copied people"]]
@@ -135,7 +135,7 @@ def _values(episodes: Sequence[Episode]) -> Floats:
     return np.array([one.fingerprint for one in episodes])
 
 
-def _agreements(found: Sequence[tuple[Bench, Played, Personas]], row: str) -> Floats:
+def _agreements(found: Sequence[tuple[EvaluationSetup, Played, Personas]], row: str) -> Floats:
     """Intraclass correlation over the two dialogues of each persona, by behavior, within tasks; ``[d]``."""
     values = np.concatenate([_values(played[row]).reshape(-1, 2, len(bench.test.names)) for bench, played, _ in found])
     tasks = [f"{number} {one.item.task_id}" for number, (_, played, _) in enumerate(found) for one in played[row][::2]]
@@ -143,7 +143,7 @@ def _agreements(found: Sequence[tuple[Bench, Played, Personas]], row: str) -> Fl
     return by_feature
 
 
-def _turns_and_halves(row: str, found: Sequence[tuple[Bench, Played, Personas]]) -> None:
+def _turns_and_halves(row: str, found: Sequence[tuple[EvaluationSetup, Played, Personas]]) -> None:
     """Number of user turns and odd-even agreement, against people's intervals."""
     bench = found[0][0]
     episodes = [(f"{number} {one.item.task_id}", one) for number, (_, played, _) in enumerate(found) for one in played[row]]
@@ -183,7 +183,7 @@ def people_odd_even(people: Reference) -> tuple[float, float]:
     return mean, float(np.sqrt(max(error**2 - (mean * smaller.ratio_se) ** 2, 0.0))) / smaller.ratio
 
 
-def _same_person(found: Sequence[tuple[Bench, Played, Personas]]) -> None:
+def _same_person(found: Sequence[tuple[EvaluationSetup, Played, Personas]]) -> None:
     """How often a persona's other dialogue is closer than that of another persona on the same task."""
     for row in ("copied people", "average person"):
         shares = []

@@ -23,8 +23,8 @@ from pathlib import Path
 from benchmarks.endurance import memory
 from personaevo.archive import Archive
 from personaevo.config import make_config
-from personaevo.evolve.cast import Cast
-from personaevo.evolve.company import Company
+from personaevo.evolve.cast import Players
+from personaevo.evolve.company import ModelRuntime
 from personaevo.evolve.plan import make_plan
 from personaevo.evolve.prepare import load_program, load_tasks
 from personaevo.evolve.rollout import Rollout, roll_out
@@ -110,7 +110,7 @@ def _play(url: str, folder: Path, given: argparse.Namespace, watch: CallMonitor)
     models = {"user": f"openai:a@{url}", "agent": f"openai:b@{url}"}
     config = make_config({"models": models, "archive": folder / "a.duckdb", "at_once": AT_ONCE})
     program, tasks = load_program(config), load_tasks(config)["train"]
-    with Archive.create_or_open(folder / "a.duckdb") as archive, Company(config, archive) as company:
+    with Archive.create_or_open(folder / "a.duckdb") as archive, ModelRuntime(config, archive) as company:
         done = threading.Event()
         watcher = threading.Thread(target=_watch_memory, args=(watch, done))
         watcher.start()
@@ -128,7 +128,7 @@ def _play(url: str, folder: Path, given: argparse.Namespace, watch: CallMonitor)
     print(f"memory (PSS of this process and all below): second quarter {first:.1f} MB, last quarter {last:.1f} MB")
 
 
-def _work(cast: Cast, source: str, plan: object) -> Rollout:
+def _work(cast: Players, source: str, plan: object) -> Rollout:
     return Rollout(source, plan, "service", (), "kernel", cast)  # type: ignore[arg-type]
 
 

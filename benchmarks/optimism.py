@@ -18,7 +18,7 @@ from benchmarks.aa import fresh, without_text
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve.finals import expected_score, winner
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.ranking import Scored, best_of, expected, holds_floors
 from personaevo.evolve.search import search
 from personaevo.judge.objectives import SCORE
@@ -72,7 +72,7 @@ def one(config: SearchConfig, count: int) -> list[float]:
     return [score.value - before, shown - before, won.objectives[SCORE].value - after, expected_score(finals, won) - after]
 
 
-def _mean(bench: Bench, workers: Workers, source: str, count: int) -> float:
+def _mean(bench: EvaluationSetup, workers: Workers, source: str, count: int) -> float:
     """Mean score of a program over new seeds of the finals' plan."""
     works = [bench.rollout(source, fresh(bench.final_plan, number)) for number in range(count)]
     return float(np.mean([bench.score("", episodes)[0].objectives[SCORE].value for episodes in workers.map(without_text, works)]))

@@ -34,7 +34,7 @@ from personaevo import content
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve.plan import Plan
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import play
 from personaevo.measure.losses import apply_losses
 from personaevo.readers import read_dialogues
@@ -75,7 +75,7 @@ def _environment(folder: Path) -> Path:
     return python
 
 
-def played(bench: Bench, workers: Workers, evolved: str) -> dict[str, tuple[Episode, ...]]:
+def played(bench: EvaluationSetup, workers: Workers, evolved: str) -> dict[str, tuple[Episode, ...]]:
     """The first dialogue of each persona."""
     whole = bench.test_plan
     plan = Plan(whole.seed, whole.purpose, whole.tasks, whole.personas, whole.items[::2])
@@ -109,7 +109,7 @@ def outside(
     return json.loads(answer.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
-def report(domain: str, bench: Bench, rows: Mapping[str, Sequence[Episode]], found: Mapping[str, Mapping[str, float]]) -> None:
+def report(domain: str, bench: EvaluationSetup, rows: Mapping[str, Sequence[Episode]], found: Mapping[str, Mapping[str, float]]) -> None:
     """The table."""
     people = bench.kept.values
     print(f"== {domain}\n{'':18}{'PPol forest':>12}{'PPol Chamfer':>14}{'AUC (19 features)':>19}{'correlations':>14}")

@@ -28,7 +28,7 @@ import numpy as np
 from benchmarks.build_references import DATA, SOURCES
 from personaevo import definitions, reference
 from personaevo.archive import Archive
-from personaevo.calibration import known
+from personaevo.calibration import load_calibration
 from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
@@ -40,12 +40,12 @@ from personaevo.judge.auditor import tell_apart
 from personaevo.judge.discriminator import Negatives, train
 from personaevo.judge.objectives import SCORE
 from personaevo.judge.scorer import Scorer
-from personaevo.judge.uncertainty import People, Setting, interval, joined, point, world
+from personaevo.judge.uncertainty import People, TableSetting, interval, joined, point, world
 from personaevo.measure import dynamics
 from personaevo.measure.cells import tessellate
 from personaevo.measure.energy import Space
 from personaevo.measure.losses import apply_losses
-from personaevo.models import Budget, Conduct, Models, parse
+from personaevo.models import Budget, CallSettings, Models, parse
 from personaevo.readers import read_dialogues
 from personaevo.records import Episode, Floats, Persona, PlanItem, Wording
 from personaevo.reference import Reference
@@ -128,7 +128,7 @@ def _played(stage: Setup, options: argparse.Namespace) -> dict[str, tuple[Episod
     rows = [row for row in options.rows.split(",") if row != CALIBRATED or options.calibration]
     with Archive.create_or_open(options.keep / f"{stage.domain}.duckdb") as archive:
         calls = archive.calls()
-        with Models({role: parse(name)}, calls, budget=Budget(None, None, None), conduct=Conduct(seconds=600.0)) as models:
+        with Models({role: parse(name)}, calls, budget=Budget(None, None, None), conduct=CallSettings(seconds=600.0)) as models:
             model = models.role(role)
             assert model is not None
             found = {}
@@ -157,7 +157,7 @@ def _maker(row: str, model: ChatModel, options: argparse.Namespace) -> MakeUser:
 
 def _calibration(options: argparse.Namespace) -> Calibration:
     _, _, name = options.model.partition("=")
-    return known(options.calibration, str(parse(name)), options.wording)
+    return load_calibration(options.calibration, str(parse(name)), options.wording)
 
 
 def _dialogue(stage: Setup, row: str, make_user: MakeUser, item: PlanItem) -> Episode:
@@ -188,7 +188,7 @@ def _judged(config: SearchConfig, stage: Setup, rows: Mapping[str, Sequence[Epis
     return found
 
 
-def _setting(config: SearchConfig, stage: Setup, free: Sequence[Episode]) -> Setting:
+def _setting(config: SearchConfig, stage: Setup, free: Sequence[Episode]) -> TableSetting:
     """The setting of a search's final table, but with this model's persona-free users as the judge's only negatives."""
     done = [one for one in free if one.state == "completed"]
     found = {FREE: Negatives(np.array([one.fingerprint for one in done]), tuple(one.item.task_id for one in done))}
@@ -199,10 +199,10 @@ def _setting(config: SearchConfig, stage: Setup, free: Sequence[Episode]) -> Set
         split="test", judge=train(kept.values, kept.people, found, config.seed), cells=cells, space=Space.of(kept.values),
         people=kept.values, free=found[FREE].values, others=others.values, agreement=kept.agreement, names=kept.names, seed=config.seed,
     )  # fmt: skip
-    return Setting(scorer, People(kept.values, kept.people), others, row, found, config.cells)
+    return TableSetting(scorer, People(kept.values, kept.people), others, row, found, config.cells)
 
 
-def _mean_p(setting: Setting, episodes: Sequence[Episode]) -> float:
+def _mean_p(setting: TableSetting, episodes: Sequence[Episode]) -> float:
     judged = setting.scorer.judged(episodes)
     return float(np.mean([one.p_human or 0.0 for one in judged]))
 

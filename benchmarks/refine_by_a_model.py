@@ -28,11 +28,11 @@ from typing import Any
 
 from benchmarks.refine import dialogues_of, last_held_out
 from personaevo import definitions, readers
-from personaevo.archive import Archive, Calls
+from personaevo.archive import Archive, ModelCallStore
 from personaevo.chat import ChatModel
 from personaevo.errors import ReplyError
 from personaevo.measure.scores import energy_scores
-from personaevo.models import Budget, Conduct, Models, parse
+from personaevo.models import Budget, CallSettings, Models, parse
 from personaevo.records import Episode, Persona, PlanItem, Task, Wording
 from personaevo.refine import features
 from personaevo.refine.compare import change
@@ -63,7 +63,7 @@ def main() -> None:
     with Archive.create_or_open(options.keep) as archive:
         calls = archive.calls()
         specs = {role: parse(options.model) for role in ROLES}
-        with Models(specs, calls, budget=Budget(None, None, None), conduct=Conduct(seconds=1_800.0)) as models:
+        with Models(specs, calls, budget=Budget(None, None, None), conduct=CallSettings(seconds=1_800.0)) as models:
             for number, work in enumerate(works):
                 rows.append(_person(work, engine, settings, models, calls, tasks, options.domain))
                 print(f"{number + 1} of {len(works)} people: {json.dumps(rows[-1])}", file=sys.stderr, flush=True)
@@ -85,7 +85,7 @@ def _options() -> argparse.Namespace:
 
 
 def _person(
-    work: RefinementTask, engine: Engine, settings: Settings, models: Models, calls: Calls, tasks: Sequence[Task], domain: str
+    work: RefinementTask, engine: Engine, settings: Settings, models: Models, calls: ModelCallStore, tasks: Sequence[Task], domain: str
 ) -> dict[str, Any]:
     """Energy score and re-identification of each wording, and the number of claims."""
     case, start = case_of(engine, settings, work)

@@ -33,7 +33,7 @@ class WorkerPool(AbstractContextManager["WorkerPool"], Protocol):
         ...
 
 
-class Crew:
+class ThreadPool:
     """A thread pool for candidates (``directors`` threads), and one for their dialogues (``players``), which run at the same time.
 
     A waiting caller calls ``meanwhile`` about once a second.

@@ -21,7 +21,7 @@ from personaevo.chat import ChatModel, Message, Reply
 from personaevo.config import DEFAULT_DOMAIN
 from personaevo.content import root
 from personaevo.errors import PersonaevoError
-from personaevo.evolve.parts import made
+from personaevo.evolve.parts import make_parts
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.recombine import Operator, Parents
 from personaevo.evolve.select import Population, Selection
@@ -31,7 +31,7 @@ from personaevo.judge.played import Played
 from personaevo.judge.scorer import Scorer
 from personaevo.measure.cells import Described, Descriptors, tessellate
 from personaevo.measure.energy import Space
-from personaevo.models import Kept, Models, parse
+from personaevo.models import MemoryStore, Models, parse
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Estimate, Evaluation, Floats, Persona, PlanItem
 from personaevo.shipping import Carried
@@ -176,7 +176,7 @@ def check_model(model: ChatModel) -> Reply:
         ContractError: it has no ``reply``, raises an exception, returns neither text nor a ``Reply``, or says nothing.
     """
     _formed(models={"user": model})
-    with Models({"user": parse(f"own:{part_id(model)}")}, Kept(), own={"user": model}) as models:
+    with Models({"user": parse(f"own:{part_id(model)}")}, MemoryStore(), own={"user": model}) as models:
         asked = models.role("user")
         assert asked is not None, "it was given"
         found: Reply = _tried(lambda: asked.reply([Message("system", "You are a customer."), Message("user", "How can I help?")]), "model")
@@ -203,7 +203,7 @@ def _tried(act: Callable[[], Any], who: str) -> Any:
 
 def _formed(**given: Any) -> None:
     wanted = ("users", "agent", "judge", "objectives", "operators", "selection", "models", "descriptors")
-    _tried(lambda: made(*(given.get(name) for name in wanted)), "a part")
+    _tried(lambda: make_parts(*(given.get(name) for name in wanted)), "a part")
 
 
 def _checked_episodes(domain: str, who: str, **players: Any) -> list[Episode]:

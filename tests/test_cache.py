@@ -14,7 +14,7 @@ from personaevo import cache
 from personaevo.config import SearchConfig
 from personaevo.evolve import shared_rows as shared_rows_module
 from personaevo.evolve import start as start_module
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.table import final_table
 from personaevo.programs.source import make_program
@@ -35,12 +35,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "personaevo" / "starts"
 
 
-def prepared(**settings: object) -> Bench:
+def prepared(**settings: object) -> EvaluationSetup:
     with Workers(1) as workers:
         return prepare(SearchConfig(**{**TINY, **settings}), workers)
 
 
-def figures(bench: Bench) -> object:
+def figures(bench: EvaluationSetup) -> object:
     """What the scorers say, to the last bit."""
     episodes = roll_out(bench.rollout(bench.seed_program.source, bench.train_plan))
     judges = [(one.judge.people_p.tolist(), one.cells.masses.tolist()) for one in (bench.train, bench.test)]

@@ -18,9 +18,9 @@ from personaevo.config import SearchConfig
 from personaevo.crew import WorkerPool
 from personaevo.errors import ArchiveError
 from personaevo.evolve import search as search_module
-from personaevo.evolve.cast import Cast
-from personaevo.evolve.parts import OURS, Parts
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.cast import Players
+from personaevo.evolve.parts import DEFAULT_PARTS, Parts
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.search import search
 from personaevo.verify import Verification, verify
 from personaevo.verify import run as run_module
@@ -32,12 +32,12 @@ _TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dial
 @pytest.fixture(scope="module", autouse=True)
 def _trained_once() -> Iterator[None]:
     """What equal settings are measured on is made once for all tests here: it takes seconds, and is the same every time."""
-    benches: dict[str, Bench] = {}
+    benches: dict[str, EvaluationSetup] = {}
 
     def shared(
-        config: SearchConfig, workers: WorkerPool, cast: Cast | None = None, *_: object, tried: bool = True, parts: Parts = OURS
-    ) -> Bench:
-        assert parts == OURS
+        config: SearchConfig, workers: WorkerPool, cast: Players | None = None, *_: object, tried: bool = True, parts: Parts = DEFAULT_PARTS
+    ) -> EvaluationSetup:
+        assert parts == DEFAULT_PARTS
         key = repr(config.recorded())
         if key not in benches:
             benches[key] = prepare(config, workers, cast, tried=tried)

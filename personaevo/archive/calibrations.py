@@ -21,7 +21,7 @@ ORDER BY model, wording, prompt
 
 
 @dataclass(frozen=True, slots=True)
-class KeptCalibration:
+class StoredCalibration:
     """A stored calibration: ``dials`` has the values of ``COLUMNS`` for each dial's fitted line (see ``simulate.curves.Curve``), ``report``
     every measurement as plain JSON values."""
 
@@ -33,7 +33,7 @@ class KeptCalibration:
     made: datetime | None = None
 
 
-def add_calibration(database: Database, one: KeptCalibration) -> None:
+def add_calibration(database: Database, one: StoredCalibration) -> None:
     """Store a calibration. Raises ArchiveError: a number is not finite, or the report has no JSON form."""
     made = one.made or utc_now()
     try:
@@ -48,7 +48,7 @@ def add_calibration(database: Database, one: KeptCalibration) -> None:
         database.insert("calibrations", [row])
 
 
-def latest_calibrations(database: Database) -> list[KeptCalibration]:
+def latest_calibrations(database: Database) -> list[StoredCalibration]:
     """Return the latest calibration of each model, wording and prompt, in this order. Raises ArchiveError: invalid values."""
     database.check("calibrations")
     found = []
@@ -57,5 +57,5 @@ def latest_calibrations(database: Database) -> list[KeptCalibration]:
             report = dict(json.loads(row["report"]))
         except (RecursionError, ValueError):
             raise ArchiveError(f"archive {database.path}: the report of a calibration is not JSON; restore a copy") from None
-        found.append(KeptCalibration(**{**row, "report": report}))
+        found.append(StoredCalibration(**{**row, "report": report}))
     return found

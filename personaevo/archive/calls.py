@@ -20,7 +20,7 @@ _SUMS = (
 )
 
 
-class Calls:
+class ModelCallStore:
     """A ``Store`` of model answers in an archive, so that no answer is paid for twice. ``get`` and ``put`` are thread-safe; the archive's
     own thread writes to the file (``flush``)."""
 
@@ -75,10 +75,10 @@ class Calls:
         return {str(role): tuple(sums) for role, *sums in self._database.execute(_SUMS, [run_id])}
 
 
-class Recording:
+class ReplayStore:
     """A ``Store`` that replays the answers of another archive, and adds those it used to its own."""
 
-    def __init__(self, own: Calls, other: Calls) -> None:
+    def __init__(self, own: ModelCallStore, other: ModelCallStore) -> None:
         self._own, self._other = own, other
 
     def get(self, key: str) -> Reply | None:

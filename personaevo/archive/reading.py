@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from personaevo.archive import integrity, queries
-from personaevo.archive.calibrations import KeptCalibration, latest_calibrations
+from personaevo.archive.calibrations import StoredCalibration, latest_calibrations
 from personaevo.archive.database import Database
 from personaevo.archive.digest import digest_text
 from personaevo.archive.integrity import Finding
@@ -165,6 +165,6 @@ class ArchiveReader:
         found = self._database.execute("SELECT number FROM pruned WHERE run = ?", [self.run(run_id).id])
         return frozenset(number for (number,) in found)
 
-    def calibrations(self) -> list[KeptCalibration]:
+    def calibrations(self) -> list[StoredCalibration]:
         """Return the latest calibration of each model, wording and prompt, in this order."""
         return latest_calibrations(self._database)

@@ -13,7 +13,7 @@ from personaevo.errors import ArchiveError
 
 
 @dataclass(frozen=True, slots=True)
-class Refined:
+class RefinedPerson:
     """One refined person on one side of the dialogue: ``record`` is the result as plain JSON values, ``profile`` the id of the refined
     profile (None if it failed), ``digest`` that of the record."""
 
@@ -53,7 +53,7 @@ class Refinements:
         with self._database.transaction():
             self._database.execute("DELETE FROM refinement WHERE NOT EXISTS (FROM refined)")
 
-    def add(self, one: Refined) -> None:
+    def add(self, one: RefinedPerson) -> None:
         """Store one person in one transaction. Raises ArchiveError: that person is stored already."""
         self._writable()
         keys = [one.person, one.role]
@@ -70,11 +70,11 @@ class Refinements:
         found = self._database.execute("SELECT settings FROM refinement")
         return self._parsed(found[0][0]) if found else None
 
-    def people(self) -> list[Refined]:
+    def people(self) -> list[RefinedPerson]:
         """Return every refined person, by name and role."""
         self._database.check("refined")
         rows = self._database.rows('SELECT person, "role", state, profile, record, digest FROM refined ORDER BY person, "role"')
-        return [Refined(**{**row, "record": self._parsed(row["record"])}) for row in rows]
+        return [RefinedPerson(**{**row, "record": self._parsed(row["record"])}) for row in rows]
 
     def _parsed(self, text: str) -> dict[str, Any]:
         try:

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from personaevo.archive.calibrations import KeptCalibration, add_calibration
-from personaevo.archive.calls import Calls
+from personaevo.archive.calibrations import StoredCalibration, add_calibration
+from personaevo.archive.calls import ModelCallStore
 from personaevo.archive.database import Database, remove_file
 from personaevo.archive.digest import MODULUS, digest_text
 from personaevo.archive.frames import FrameKind, frame
@@ -41,7 +41,7 @@ class Archive(ArchiveReader):
         self._held = held
         self._publisher = publisher
         self._owner = os.getpid()
-        self._calls: Calls | None = None
+        self._calls: ModelCallStore | None = None
 
     @classmethod
     def create_or_open(cls, path: str | os.PathLike[str]) -> Self:
@@ -233,7 +233,7 @@ class Archive(ArchiveReader):
         """
         self._writable().publish()
 
-    def calls(self) -> Calls:
+    def calls(self) -> ModelCallStore:
         """Return the store of model answers of this archive; always the same object.
 
         Raises:
@@ -243,10 +243,10 @@ class Archive(ArchiveReader):
             if self._database.schema < _MODEL_CALLS_SCHEMA:
                 raise ArchiveError(f"archive {self.path} was made before model answers were stored: it cannot be replayed")
             self._database.check("model_calls", streamed=True)
-            self._calls = Calls(self._database)
+            self._calls = ModelCallStore(self._database)
         return self._calls
 
-    def add_calibration(self, one: KeptCalibration) -> None:
+    def add_calibration(self, one: StoredCalibration) -> None:
         """Store a calibration; the latest of each model, wording and prompt counts.
 
         Raises:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from personaevo import definitions
-from personaevo.archive import Archive, KeptCalibration
+from personaevo.archive import Archive, StoredCalibration
 from personaevo.errors import ConfigError
 from personaevo.model_spec import same_model
 from personaevo.models import parse
@@ -16,7 +16,7 @@ from personaevo.simulate.calibrate import EMBEDDED, WORDINGS
 from personaevo.simulate.curves import Calibration, Curve, prompt_digest
 
 
-def known(path: str | os.PathLike[str], model: str, wording: Wording | None = None) -> Calibration:
+def load_calibration(path: str | os.PathLike[str], model: str, wording: Wording | None = None) -> Calibration:
     """The latest calibration of a model, for one ``wording`` or any, that was made with the installed prompts.
 
     Raises:
@@ -47,7 +47,7 @@ def model_name(models: Mapping[str, str]) -> str:
     return str(parse(models.get("user", EMBEDDED)))
 
 
-def calibration_of(kept: KeptCalibration) -> Calibration:
+def calibration_of(kept: StoredCalibration) -> Calibration:
     """A stored calibration, without curves that cannot be inverted or belong to dials that are not installed."""
     curves = {}
     for name, line in kept.dials.items():
@@ -57,5 +57,5 @@ def calibration_of(kept: KeptCalibration) -> Calibration:
     return Calibration(kept.model, _wording(kept), kept.prompt, {name: curve for name, curve in curves.items() if curve.usable})
 
 
-def _wording(kept: KeptCalibration) -> Wording:
+def _wording(kept: StoredCalibration) -> Wording:
     return "direction" if kept.wording == "direction" else "draft"

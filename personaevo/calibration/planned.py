@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from personaevo import definitions
-from personaevo.calibration.run import Request, tasks_of
+from personaevo.calibration.run import CalibrationSettings, tasks_of
 from personaevo.definitions import prompt
 from personaevo.models import EMBEDDED, parse
 from personaevo.models.planned import CHARACTERS_PER_TOKEN, POLICY_TOKENS, TURN_TOKENS, Planned, plan_calls
@@ -14,7 +14,7 @@ from personaevo.simulate.partners import agent_prompt
 _ASKED_AGAIN = 1.25  # calls for a turn: one that breaks its plan is repeated once
 
 
-def planned(request: Request) -> list[Planned]:
+def planned(request: CalibrationSettings) -> list[Planned]:
     """An estimate for each role played by a model, with dialogues of the domain's usual length, four characters a token and an empty cache.
 
     Raises:

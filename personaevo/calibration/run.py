@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Self
 
 from personaevo import definitions, readers
-from personaevo.archive import Archive, KeptCalibration, Recording
+from personaevo.archive import Archive, ReplayStore, StoredCalibration
 from personaevo.calibration.report import as_object
 from personaevo.chat import Store
 from personaevo.config import make_config
-from personaevo.crew import Crew
+from personaevo.crew import ThreadPool
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
-from personaevo.models import EMBEDDED, Account, Budget, Conduct, Models, Spent, parse, read_prices
+from personaevo.models import EMBEDDED, Account, Budget, CallSettings, Models, Spent, parse, read_prices
 from personaevo.records import Episode, Task, Wording
 from personaevo.simulate import calibrate
 from personaevo.simulate.curves import FEWEST
@@ -34,7 +34,7 @@ Observe = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class CalibrationSettings:
     """The settings of a calibration.
 
     Attributes:
@@ -92,7 +92,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Done:
+class CalibrationRun:
     """The result of a calibration, the archive that has it, the costs of models by role, and the duration."""
 
     found: calibrate.Calibrated
@@ -118,7 +118,7 @@ def tasks_of(place: str) -> dict[str, list[Task]]:
     return parts
 
 
-def calibrate_user(request: Request, archive: Path | None = None, observe: Observe | None = None) -> Done:
+def calibrate_user(request: CalibrationSettings, archive: Path | None = None, observe: Observe | None = None) -> CalibrationRun:
     """Measure how a model plays the requested dials, and store the result in an archive (None: an unused name in the working folder).
 
     All answers are stored in the archive as they arrive: a calibration that was stopped resumes when it is called again with the same
@@ -145,15 +145,15 @@ def calibrate_user(request: Request, archive: Path | None = None, observe: Obser
         of, report = found.calibration, as_object(found)
         if not any((one.model, one.report) == (of.model, report) for one in kept.calibrations()):
             curves = {name: asdict(curve) for name, curve in of.curves.items()}
-            kept.add_calibration(KeptCalibration(of.model, of.wording, of.prompt, curves, report))
-        return Done(found, path, player.models.ledger.accounts(), time.monotonic() - began)
+            kept.add_calibration(StoredCalibration(of.model, of.wording, of.prompt, curves, report))
+        return CalibrationRun(found, path, player.models.ledger.accounts(), time.monotonic() - began)
 
 
 class _DialoguePlayer:
     """Plays dialogues, concurrently if models are asked. A context manager: after a BudgetError, running calls are awaited and stored;
     after any other error they are cancelled."""
 
-    def __init__(self, request: Request, archive: Archive, observe: Observe) -> None:
+    def __init__(self, request: CalibrationSettings, archive: Archive, observe: Observe) -> None:
         self._request, self._observe = request, observe
         self._domain = definitions.domain(request.place)
         self._stack = ExitStack()
@@ -162,10 +162,10 @@ class _DialoguePlayer:
         self.models = Models(
             {role: parse(text) for role, text in request.models.items()}, self._store(), prices=read_prices(request.prices),
             budget=request.budget, before={role: Spent(*sums) for role, sums in self._calls.sums(_CALLS_RUN).items()},
-            conduct=Conduct(request.at_once), offline=request.replay is not None,
+            conduct=CallSettings(request.at_once), offline=request.replay is not None,
         )  # fmt: skip
         self._asks = any(parse(text) != EMBEDDED for text in request.models.values())
-        self._crew = Crew(max(map(self.models.at_once, ROLES)), 1, self._store_and_report)
+        self._crew = ThreadPool(max(map(self.models.at_once, ROLES)), 1, self._store_and_report)
         self._user, agent = self.models.role("user"), self.models.role("agent")
         self._make_agent = None if agent is None else model_agent(agent)
 
@@ -174,7 +174,7 @@ class _DialoguePlayer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            self.models.stop(Conduct().seconds if isinstance(error, BudgetError) else 0.0)
+            self.models.stop(CallSettings().seconds if isinstance(error, BudgetError) else 0.0)
             self._crew.stop(kill=kind is not None)
         finally:
             self._stack.close()
@@ -201,4 +201,4 @@ class _DialoguePlayer:
         if self._request.replay is None:
             return self._calls
         recording = self._stack.enter_context(Archive.read(self._request.replay))
-        return Recording(self._calls, recording.calls())
+        return ReplayStore(self._calls, recording.calls())

@@ -15,7 +15,7 @@ from personaevo.cli.shared import PATH, as_json, counted, debuggable, models_of,
 from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
-    from personaevo.calibration import Done, Request
+    from personaevo.calibration import CalibrationRun, CalibrationSettings
 
 _MODEL = (
     "Model to calibrate: user = openai:NAME or anthropic:NAME, with @URL for your own server, local:FILE.gguf, or embedded. Also agent = "
@@ -77,8 +77,8 @@ def calibrate(context: click.Context, /, dry_run: bool, page: Path | None, as_js
         _show(done, request)
 
 
-def _request(context: click.Context, given: dict[str, Any]) -> Request:
-    from personaevo.calibration import Request
+def _request(context: click.Context, given: dict[str, Any]) -> CalibrationSettings:
+    from personaevo.calibration import CalibrationSettings
     from personaevo.models import Budget
 
     models = models_of(given["models"], given["settings"])
@@ -87,7 +87,7 @@ def _request(context: click.Context, given: dict[str, Any]) -> Request:
         raise click.UsageError(expected, context)
     budget = Budget(given["max_usd"], given["max_tokens"], given["max_calls"])
     names = ("domain", "dialogues", "check", "wording", "seed", "prices", "replay")
-    return Request(models, budget=budget, **{name: given[name] for name in names})
+    return CalibrationSettings(models, budget=budget, **{name: given[name] for name in names})
 
 
 def _say_stopped(what: str, archive: Path) -> None:
@@ -98,7 +98,7 @@ def _say_stopped(what: str, archive: Path) -> None:
     say(f"{what.rstrip('.')}. {saved}")
 
 
-def _as_object(done: Done) -> dict[str, Any]:
+def _as_object(done: CalibrationRun) -> dict[str, Any]:
     from personaevo.calibration import as_object
     from personaevo.inspect.spending import spending_object
 
@@ -106,14 +106,14 @@ def _as_object(done: Done) -> dict[str, Any]:
     return {**as_object(done.found), "archive": str(done.archive), "seconds": round(done.seconds, 3), "models": models}
 
 
-def _write_page(done: Done, page: Path) -> None:
+def _write_page(done: CalibrationRun, page: Path) -> None:
     from personaevo.report import calibration_page, write
 
     write(calibration_page(done.found), page, "--html")
     say(f"The page is {page}")
 
 
-def _show(done: Done, request: Request) -> None:
+def _show(done: CalibrationRun, request: CalibrationSettings) -> None:
     from personaevo.inspect.calibration import calibration_view
     from personaevo.inspect.spending import spending_text
     from personaevo.text import one_line

@@ -14,7 +14,7 @@ from personaevo.cli.shared import PATH, as_json, debuggable, program_name
 from personaevo.text import one_line
 
 if TYPE_CHECKING:
-    from personaevo.models.found import Hand
+    from personaevo.models.found import DiscoveredModels
 
 _INSTALL = "pip install 'personaevo[local]'"
 _SHOWN = 20
@@ -26,9 +26,9 @@ _SHOWN = 20
 @debuggable
 def models(folders: tuple[Path, ...], as_json: bool) -> None:
     """List available language models: servers on this machine, GGUF files, and API keys. Nothing is downloaded."""
-    from personaevo.models.found import at_hand
+    from personaevo.models.found import discover_models
 
-    found = at_hand(os.environ, folders)
+    found = discover_models(os.environ, folders)
     if as_json:
         rows = [{"model": one.model, "where": one.where, "ready": one.ready} for one in found.models]
         show_json({"models": rows, "keys": list(found.keys), "xllamacpp": found.local})
@@ -43,7 +43,7 @@ def models(folders: tuple[Path, ...], as_json: bool) -> None:
         show(line)
 
 
-def _next_steps(found: Hand) -> list[str]:
+def _next_steps(found: DiscoveredModels) -> list[str]:
     """A command that uses a model, or ways to get one."""
     model = next((one.model for one in found.models if one.ready), None)
     if model is not None:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from personaevo.cli.output import say
 from personaevo.cli.shared import PARTS
 from personaevo.config import SearchConfig
-from personaevo.evolve.progress import Outlook, Progress
+from personaevo.evolve.progress import Forecast, Progress
 from personaevo.judge.objectives import steering
 
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
@@ -107,7 +107,7 @@ class SearchProgress:
             say("scoring the best program on held-out tasks …")
 
 
-def _plan(outlook: Outlook) -> str:
+def _plan(outlook: Forecast) -> str:
     """The planned dialogues and their estimated time."""
     parts, time = outlook.planned, ""
     if outlook.seconds is not None:

@@ -96,10 +96,10 @@ def _models(given: dict[str, Any]) -> Iterator[Models | None]:
         return
     if not text.startswith(_ROLE):
         raise click.UsageError(f"--model {text}: expected generator=MODEL, such as generator=openai:gpt-4o-mini; no other role is used")
-    from personaevo.models import Budget, Kept, Models, parse, read_prices
+    from personaevo.models import Budget, MemoryStore, Models, parse, read_prices
 
     budget = Budget(given["max_usd"], given["max_tokens"], given["max_calls"])
-    with Models({"generator": parse(text.removeprefix(_ROLE))}, Kept(), prices=read_prices(given["prices"]), budget=budget) as models:
+    with Models({"generator": parse(text.removeprefix(_ROLE))}, MemoryStore(), prices=read_prices(given["prices"]), budget=budget) as models:
         yield models
 
 

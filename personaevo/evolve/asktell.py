@@ -13,7 +13,7 @@ from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError
 from personaevo.evolve.outside import ClosedError, DialogueQueue, Request
-from personaevo.evolve.parts import made
+from personaevo.evolve.parts import make_parts
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.result import SearchResult
 from personaevo.evolve.search import run
@@ -45,7 +45,7 @@ class Search:
         if not id.strip():
             raise ConfigError("id: expected a name of what plays the dialogues, got none")
         self._outside = DialogueQueue(id)
-        parts = replace(made(None, None, judge, objectives, operators, selection, models, descriptors), outside=self._outside)
+        parts = replace(make_parts(None, None, judge, objectives, operators, selection, models, descriptors), outside=self._outside)
         self._config, self._parts, self._callbacks = config, parts, tuple(callbacks)
         self._thread = threading.Thread(target=self._run, name="search", daemon=True)
         self._found: SearchResult | None = None

@@ -13,7 +13,7 @@ from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError
 from personaevo.evolve.names import AUDITOR_SEES
 from personaevo.evolve.parts import OWN_PARTS
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.profiles import PROFILES_USED
 from personaevo.judge.objectives import SCORING, scoring_of
 from personaevo.model_spec import same_model
@@ -51,7 +51,7 @@ def free_name(domain: str) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def begin(archive: Archive, config: SearchConfig, setup: Bench) -> Run:
+def begin(archive: Archive, config: SearchConfig, setup: EvaluationSetup) -> Run:
     """The run to resume, or a new one.
 
     Raises:

@@ -16,7 +16,7 @@ def calibration_of(config: SearchConfig) -> Calibration | None:
     if config.calibration is None:
         return None
     given = "wording" in config.model_fields_set
-    return calibration.known(config.calibration, calibration.model_name(config.models), config.wording if given else None)
+    return calibration.load_calibration(config.calibration, calibration.model_name(config.models), config.wording if given else None)
 
 
 def with_wording(config: SearchConfig) -> SearchConfig:

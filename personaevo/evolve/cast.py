@@ -59,7 +59,7 @@ class ThreadSafeCounter:
 
 
 @dataclass(frozen=True)
-class Cast:
+class Players:
     """The players of a search with models; None stands for the embedded engine.
 
     Dialogues run in the threads of ``executor``, or are all played ``outside`` of the search. ``played`` counts them.

@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from personaevo.archive import Archive, Recording
+from personaevo.archive import Archive, ReplayStore
 from personaevo.chat import ChatModel, Store
 from personaevo.config import SearchConfig
-from personaevo.crew import Crew
+from personaevo.crew import ThreadPool
 from personaevo.errors import BudgetError
 from personaevo.evolve.calibrated import calibration_of
-from personaevo.evolve.cast import Cast, SandboxPool
-from personaevo.evolve.parts import OURS, Parts
-from personaevo.models import Budget, Conduct, Models, Spent, parse, read_prices
+from personaevo.evolve.cast import Players, SandboxPool
+from personaevo.evolve.parts import DEFAULT_PARTS, Parts
+from personaevo.models import Budget, CallSettings, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
 from personaevo.programs.capability import ModelLimits
 from personaevo.programs.dials import dial_table
@@ -27,12 +27,12 @@ from personaevo.simulate.partners import model_agent, resolve_agent
 _QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # questions per persona; tokens and seconds per question
 
 
-def wanted(config: SearchConfig, parts: Parts = OURS) -> bool:
+def wanted(config: SearchConfig, parts: Parts = DEFAULT_PARTS) -> bool:
     """Whether anything other than the embedded engine plays."""
     return bool(config.models or config.agent or parts.users or parts.agent or parts.outside)
 
 
-class Company:
+class ModelRuntime:
     """Context manager of models, players and threads, over an archive that is open for writing.
 
     At a BudgetError, pending calls are completed and stored; at any other error they are aborted. ``on_progress`` is called about once a
@@ -40,7 +40,7 @@ class Company:
     """
 
     def __init__(
-        self, config: SearchConfig, archive: Archive, on_progress: Callable[[int, Spent], None] = lambda *_: None, parts: Parts = OURS
+        self, config: SearchConfig, archive: Archive, on_progress: Callable[[int, Spent], None] = lambda *_: None, parts: Parts = DEFAULT_PARTS
     ) -> None:
         runs = archive.runs()
         self._run_id = runs[-1].id if runs else 1
@@ -50,21 +50,21 @@ class Company:
         self._stack = ExitStack()
         store: Store = self._calls
         if config.replay is not None:
-            store = Recording(self._calls, self._stack.enter_context(Archive.read(config.replay)).calls())
+            store = ReplayStore(self._calls, self._stack.enter_context(Archive.read(config.replay)).calls())
         self.models = Models(
             {role: parse(text) for role, text in config.models.items()}, store, prices=read_prices(config.prices),
             budget=Budget(config.max_usd, config.max_tokens, config.max_calls),
             before={role: Spent(*sums) for role, sums in self._calls.sums(self._run_id).items()},
-            conduct=Conduct(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None, own=parts.models,
+            conduct=CallSettings(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None, own=parts.models,
         )  # fmt: skip
         self._on_progress = on_progress
-        self.crew = Crew(config.lag + 2, self.concurrency, self._meanwhile)
+        self.crew = ThreadPool(config.lag + 2, self.concurrency, self._meanwhile)
         # a ``generate`` call may ask ``_QUESTIONS`` per persona, and as many for all personas together
         calls = _QUESTIONS * (max(config.personas, config.test_personas) + 1) * max(config.task_count, config.test_tasks)
         limits = ModelLimits(calls, calls * _TOKENS, calls * _SECONDS)
         sandboxes = SandboxPool(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=limits))
         self._stack.callback(sandboxes.close)
-        self.players = Cast(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, sandboxes, parts.outside)
+        self.players = Players(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, sandboxes, parts.outside)
 
     def __enter__(self) -> Self:
         return self

@@ -22,9 +22,9 @@ from personaevo.chat import ChatModel, Message, Reply
 from personaevo.crew import WorkerPool
 from personaevo.errors import PersonaevoError, WorkerError
 from personaevo.evolve import adjust, rewrite
-from personaevo.evolve.company import Company
+from personaevo.evolve.company import ModelRuntime
 from personaevo.evolve.history import History
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rewrite import Brief, Examine, Pair
 from personaevo.evolve.rollout import Rollout, roll_out, spoiled
@@ -33,7 +33,7 @@ from personaevo.evolve.state import Programs
 from personaevo.evolve.trial import TRIED, Examined, ModelProposal, examined, tried, wrong
 from personaevo.models import made_for
 from personaevo.programs import Call
-from personaevo.programs.shingles import Known, shingles
+from personaevo.programs.shingles import NearDuplicateIndex, shingles
 from personaevo.records import Commit, Episode, Program
 from personaevo.workers import Workers
 
@@ -91,14 +91,14 @@ class ModelProposer:
     """Makes proposals with the mutator's model. ``known`` are all accepted programs; at most ``lag`` candidates are pending."""
 
     def __init__(
-        self, runtime: Company, setup: Bench, archive: Archive, run_id: int, known: Programs, workers: WorkerPool, lag: int
+        self, runtime: ModelRuntime, setup: EvaluationSetup, archive: Archive, run_id: int, known: Programs, workers: WorkerPool, lag: int
     ) -> None:
         mutator = runtime.role("mutator")
         assert mutator is not None, "the caller checks this"
         self._mutator, self._reflector = mutator, runtime.role("reflector")
         self._runtime, self._setup, self._archive, self._run_id, self._known = runtime, setup, archive, run_id, known
         self._workers, self._lag = workers if isinstance(workers, Workers) else None, lag
-        self._shingles = Known(lambda key: shingles(known[key].source))
+        self._shingles = NearDuplicateIndex(lambda key: shingles(known[key].source))
         self._history = History()
         self._listed = 0  # number of known programs that are indexed in the shingles
         self._recent: OrderedDict[int, tuple[Episode, ...]] = OrderedDict()

@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from personaevo.crew import WorkerPool
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.ranking import Scored, corrected, expected, holds_floors, standing
 from personaevo.evolve.rollout import play
 from personaevo.judge.objectives import SCORE
 from personaevo.records import Evaluation, Program
 
 
-def play_finals(setup: Bench, workers: WorkerPool, finalists: Sequence[Program]) -> list[Evaluation]:
+def play_finals(setup: EvaluationSetup, workers: WorkerPool, finalists: Sequence[Program]) -> list[Evaluation]:
     """Evaluate each finalist on the final plan: train tasks, the people that steer the search, fresh seeds."""
     played = play(workers, [setup.rollout(program.source, setup.final_plan) for program in finalists])
     return [setup.score(program.id, episodes)[0] for program, episodes in zip(finalists, played, strict=True)]

@@ -25,12 +25,12 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.crew import WorkerPool
 from personaevo.errors import ProgramError
-from personaevo.evolve.company import Company
+from personaevo.evolve.company import ModelRuntime
 from personaevo.evolve.develop import ModelCandidate, ModelProposer
 from personaevo.evolve.finals import likeliest, play_finals, winner
 from personaevo.evolve.names import AUDITOR_SEES, BEST
-from personaevo.evolve.parts import OURS, Parts
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.parts import DEFAULT_PARTS, Parts
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.progress import Progress, ProgressReporter
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.recombine import Operator, Parents, breed
@@ -90,8 +90,8 @@ class SearchLoop:
     """A running search."""
 
     def __init__(
-        self, config: SearchConfig, setup: Bench, workers: WorkerPool, archive: Archive, run_id: int,
-        watch: ProgressReporter, started: float, runtime: Company | None = None, parts: Parts = OURS,
+        self, config: SearchConfig, setup: EvaluationSetup, workers: WorkerPool, archive: Archive, run_id: int,
+        watch: ProgressReporter, started: float, runtime: ModelRuntime | None = None, parts: Parts = DEFAULT_PARTS,
     ) -> None:  # fmt: skip
         self.config, self.setup, self.workers, self.archive, self.run_id = config, setup, workers, archive, run_id
         self.watch, self.started, self.parts = watch, started, parts

@@ -51,7 +51,7 @@ class Parts:
         return {OWN_PARTS: found} if found else {}
 
 
-OURS = Parts()
+DEFAULT_PARTS = Parts()
 _MODELS_FORM = "reply(messages, schema=None, sample=0)"
 _FORMS: Mapping[str, tuple[Any, str]] = {
     "users": (UserSimulator, "start(task, persona, seed)"),
@@ -61,7 +61,7 @@ _FORMS: Mapping[str, tuple[Any, str]] = {
 }
 
 
-def made(
+def make_parts(
     users: Any, agent: Any, judge: Any, objectives: Sequence[Any] | None, operators: Mapping[str, Any] | None, selection: Any,
     models: Mapping[str, Any] | None, descriptors: Any,
 ) -> Parts:  # fmt: skip

@@ -14,18 +14,18 @@ from personaevo.crew import WorkerPool
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve import profiles
 from personaevo.evolve.calibrated import calibration_of
-from personaevo.evolve.cast import Cast
+from personaevo.evolve.cast import Players
 from personaevo.evolve.cell_names import named
 from personaevo.evolve.names import AUDITOR_SEES
 from personaevo.evolve.negatives import negative_kinds, negative_records, negatives_digest
-from personaevo.evolve.parts import OURS, Parts
+from personaevo.evolve.parts import DEFAULT_PARTS, Parts
 from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.profiles import Profiles
 from personaevo.evolve.rollout import Rollout
 from personaevo.evolve.start import PreparedScorers, ScorerBuilder, costs, key_of
 from personaevo.judge.objectives import SCORING, floors, objectives, scoring_digest
 from personaevo.judge.scorer import Scorer
-from personaevo.judge.uncertainty import Setting
+from personaevo.judge.uncertainty import TableSetting
 from personaevo.measure import agreement
 from personaevo.measure.cells import Cells, tessellate
 from personaevo.programs import Call, Sandbox
@@ -39,7 +39,7 @@ Response = Callable[[dict[str, float]], dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Bench:
+class EvaluationSetup:
     """The evaluation set-up of a search: plans, scorers and people.
 
     Attributes:
@@ -63,7 +63,7 @@ class Bench:
     test_plan: Plan
     screen_plan: Plan
     train: Scorer
-    setting: Setting
+    setting: TableSetting
     steering: Reference
     kept: Reference
     floors: Mapping[str, float]
@@ -72,7 +72,7 @@ class Bench:
     tier: Tier
     cell_names: tuple[str, ...]
     start_key: str = ""
-    players: Cast | None = None
+    players: Players | None = None
     notes: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
     assumed: str = ""
@@ -90,7 +90,7 @@ class Bench:
 
     def rollout(
         self, source: str | None, plan: Plan, candidate: int | None = None, personas: Mapping[tuple[str, int], Persona] | None = None,
-        players: Cast | None = None,
+        players: Players | None = None,
     ) -> Rollout:  # fmt: skip
         """The work item that plays ``source`` (or ``personas``) on a plan; ``players`` replaces the players."""
         return Rollout(source, plan, self.domain, self.losses, self.tier, players or self.players, candidate, personas)
@@ -120,9 +120,9 @@ class Bench:
 
 
 def prepare(
-    config: SearchConfig, workers: WorkerPool, players: Cast | None = None,
-    on_negatives: Callable[[list[Rollout]], None] = lambda _: None, *, tried: bool = True, parts: Parts = OURS,
-) -> Bench:  # fmt: skip
+    config: SearchConfig, workers: WorkerPool, players: Players | None = None,
+    on_negatives: Callable[[list[Rollout]], None] = lambda _: None, *, tried: bool = True, parts: Parts = DEFAULT_PARTS,
+) -> EvaluationSetup:  # fmt: skip
     """Load and check the inputs, and train the judges. The people are split by person into two halves: one steers, one is held out.
 
     Args:
@@ -151,7 +151,7 @@ def prepare(
     start = cache.made(key, PreparedScorers, lambda: make.start(sizes)) if key else make.start(sizes)
     calibration = calibration_of(config)
     limits = {name: config.preservation_floor if name == "task_preservation" else floor for name, floor in floors().items()}
-    return Bench(
+    return EvaluationSetup(
         domain=config.domain_place, losses=given.people.losses, seed_program=given.seed_program, train_plan=plans["train"],
         final_plan=plans["final"], test_plan=plans["test"], screen_plan=plans["screen"], train=start.train, setting=start.setting,
         steering=given.steering, kept=given.kept, floors=limits, people_draws=config.people_draws, inputs=inputs,
@@ -302,7 +302,7 @@ def load_program(config: SearchConfig, given: Profiles | None = None) -> Program
         raise ProgramError(f"seed program {path}: {error}") from None
 
 
-def try_program(program: Program, plan: Plan, tier: Tier, players: Cast | None) -> None:
+def try_program(program: Program, plan: Plan, tier: Tier, players: Players | None) -> None:
     """Run the seed program on its tasks, so that a broken one is reported before the search.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from personaevo.config import SearchConfig
-from personaevo.evolve.company import Company
+from personaevo.evolve.company import ModelRuntime
 from personaevo.evolve.estimate import Dialogues, dialogues
 from personaevo.evolve.plan import DIALOGUES
 from personaevo.evolve.ranking import Scored
@@ -18,7 +18,7 @@ _TIMED = 2  # dialogues that are timed: one persona-free, one with a persona
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Forecast:
     """Forecast of a search with models: planned dialogues, the estimated seconds for all of them (None if answers are already known), and
     the dialogues played so far."""
 
@@ -48,7 +48,7 @@ class Progress:
     episodes: int
     seconds: float
     spent: Spent | None = None
-    outlook: Outlook | None = None
+    outlook: Forecast | None = None
 
 
 class ProgressReporter:
@@ -58,7 +58,7 @@ class ProgressReporter:
         self._callbacks = tuple(callbacks)
         self._last = Progress(0, config.candidates, None, None, 0, config.cells, 0, 0.0)
 
-    def planned(self, outlook: Outlook) -> None:
+    def planned(self, outlook: Forecast) -> None:
         """Report the forecast."""
         self._tell(replace(self._last, outlook=outlook))
 
@@ -72,7 +72,7 @@ class ProgressReporter:
         """Report a committed candidate, at ``played`` dialogues."""
         self._tell(replace(progress, outlook=self._outlook(played)))
 
-    def _outlook(self, played: int) -> Outlook | None:
+    def _outlook(self, played: int) -> Forecast | None:
         known = self._last.outlook
         return None if known is None else replace(known, played=max(0, min(played, known.planned.all)))
 
@@ -82,7 +82,7 @@ class ProgressReporter:
             callback(progress)
 
 
-def outlook(config: SearchConfig, runtime: Company, kinds: Sequence[Rollout]) -> Outlook:
+def outlook(config: SearchConfig, runtime: ModelRuntime, kinds: Sequence[Rollout]) -> Forecast:
     """Forecast the dialogues and the time of a search. It plays the first dialogue of each of the ``kinds`` of training data of the judge
     (persona-free first); their answers are cached, so the search does not pay for them again.
 
@@ -91,12 +91,12 @@ def outlook(config: SearchConfig, runtime: Company, kinds: Sequence[Rollout]) ->
     """
     planned = dialogues(config)
     if config.replay is not None or config.resume or runtime.players.outside is not None:
-        return Outlook(planned, None)
+        return Forecast(planned, None)
     first = [replace(work, plan=replace(work.plan, items=work.plan.items[:1])) for work in kinds[:_TIMED]]
     free, directed = runtime.crew.map(_timed, first)
     runtime.players.played.add(-len(first))  # the search plays them again, from the cache
     of_free = planned.controls // len(kinds) + config.test_tasks * config.test_personas * DIALOGUES
-    return Outlook(planned, (of_free * free + (planned.all - of_free) * directed) / runtime.concurrency)
+    return Forecast(planned, (of_free * free + (planned.all - of_free) * directed) / runtime.concurrency)
 
 
 def _timed(work: Rollout) -> float:

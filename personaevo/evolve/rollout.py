@@ -15,7 +15,7 @@ from personaevo import definitions
 from personaevo.crew import WorkerPool
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError, SandboxError, WorkerError
-from personaevo.evolve.cast import Cast
+from personaevo.evolve.cast import Players
 from personaevo.evolve.outside import DialogueQueue, PlannedDialogue
 from personaevo.evolve.plan import Plan
 from personaevo.models import made_for
@@ -51,7 +51,7 @@ class Rollout:
     domain: str
     losses: tuple[str, ...]
     tier: Tier
-    players: Cast | None = None
+    players: Players | None = None
     candidate: int | None = None
     personas: Mapping[tuple[str, int], Persona] | None = None
     measures: str = field(default_factory=_measures)
@@ -155,7 +155,7 @@ def _played(work: Rollout, wanted: PlannedDialogue | Episode) -> Episode:
             return Episode(item=wanted.item, state="failed", persona=wanted.persona, reason=str(error), fault="program")
 
 
-def _played_outside(players: Cast, outside: DialogueQueue, wanted: Sequence[PlannedDialogue | Episode]) -> list[Episode]:
+def _played_outside(players: Players, outside: DialogueQueue, wanted: Sequence[PlannedDialogue | Episode]) -> list[Episode]:
     """Request all dialogues from the external player at once."""
     asked = [one for one in wanted if isinstance(one, PlannedDialogue)]
     told = iter(outside.play(asked))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from personaevo.config import SearchConfig
-from personaevo.evolve.cast import Cast
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.cast import Players
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.ranking import Scored, holds_floors, standing
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.select import Population
@@ -53,7 +53,7 @@ class Surrogate:
     """The embedded engine as a surrogate of the run's model, with the population of programs that it played. ``setup.response`` maps
     requested dials to those that the model shows."""
 
-    def __init__(self, setup: Bench) -> None:
+    def __init__(self, setup: EvaluationSetup) -> None:
         self._setup, self._response = setup, setup.response
         self.population = Population(lambda ids: [Scored(key, self.evaluations[key]) for key in ids])
         self.known: dict[str, ScreenedProgram] = {}
@@ -68,7 +68,7 @@ class Surrogate:
         ancestors = [(one,) if one in self._played else self.known[one].parents for one in parents]
         self.known[program.id] = ScreenedProgram(program, tuple(dict.fromkeys(one for some in ancestors for one in some)))
         assert self._setup.players is not None
-        players = Cast(self._make_user, None, None, _Inline(), self._setup.players.sandboxes)
+        players = Players(self._make_user, None, None, _Inline(), self._setup.players.sandboxes)
         episodes = roll_out(self._setup.rollout(program.source, self._setup.screen_plan, players=players))
         evaluation = self._setup.train.score(program.id, episodes)[0]
         if evaluation.completed and holds_floors(evaluation, self._setup.floors):

@@ -16,10 +16,10 @@ from personaevo.crew import WorkerPool
 from personaevo.errors import PeopleWarning, ProfilesWarning
 from personaevo.evolve.begin import begin, check_place, free_name
 from personaevo.evolve.calibrated import with_wording
-from personaevo.evolve.company import Company, wanted
+from personaevo.evolve.company import ModelRuntime, wanted
 from personaevo.evolve.loop import SearchLoop
-from personaevo.evolve.parts import Parts, made, settled
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.parts import Parts, make_parts, settled
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.progress import Progress, ProgressReporter, outlook
 from personaevo.evolve.recombine import Operator, check_weights
 from personaevo.evolve.result import SearchResult
@@ -65,7 +65,7 @@ def search(
     Raises:
         PersonaevoError: an input, a setting, the archive, a part or the sandbox tier cannot be used. Committed candidates are kept.
     """
-    parts = made(users, agent, judge, objectives, operators, selection, models, descriptors)
+    parts = make_parts(users, agent, judge, objectives, operators, selection, models, descriptors)
     heard = (*callbacks, *(() if observe is None else (observe,)))
     return run(config, parts, heard, executor)
 
@@ -99,17 +99,17 @@ def run(
         return loop.result(path, archive, loop.table())
 
 
-def _runtime(config: SearchConfig, path: Path, stack: ExitStack, watch: ProgressReporter, parts: Parts) -> Company | None:
+def _runtime(config: SearchConfig, path: Path, stack: ExitStack, watch: ProgressReporter, parts: Parts) -> ModelRuntime | None:
     """The models, if there are any, with the archive that stores their answers. It is opened before the first call, and removed if it
     stays empty."""
     if not wanted(config, parts):
         return None
     if not config.resume:
         stack.callback(Archive.remove_if_empty, path)
-    return stack.enter_context(Company(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
+    return stack.enter_context(ModelRuntime(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
 
 
-def _setup(config: SearchConfig, runtime: Company | None, workers: WorkerPool, watch: ProgressReporter, parts: Parts) -> Bench:
+def _setup(config: SearchConfig, runtime: ModelRuntime | None, workers: WorkerPool, watch: ProgressReporter, parts: Parts) -> EvaluationSetup:
     """Prepare the search, and warn about assumptions."""
     if runtime is None or not runtime.plays:
         setup = prepare(config, workers, tried=config.resume, parts=parts)

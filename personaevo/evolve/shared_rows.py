@@ -12,7 +12,7 @@ from personaevo import cache, definitions, reference
 from personaevo.crew import WorkerPool
 from personaevo.evolve import controls
 from personaevo.evolve.names import FREE, PEOPLE, SEED
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.rollout import play
 from personaevo.judge.auditor import Audit, Sample, audited, seen, tell_apart
 from personaevo.judge.uncertainty import Shares, World, chained, drawn_world, joined, point_of, point_of_people
@@ -47,7 +47,7 @@ class SharedRows:
     audited: int
 
 
-def shared_rows(setup: Bench, workers: WorkerPool) -> SharedRows:
+def shared_rows(setup: EvaluationSetup, workers: WorkerPool) -> SharedRows:
     """The shared rows, from the cache if possible; rows that models play are not cached."""
     if not setup.start_key:
         return _made(setup, workers)
@@ -55,13 +55,13 @@ def shared_rows(setup: Bench, workers: WorkerPool) -> SharedRows:
     return cache.made(key, SharedRows, lambda: _made(setup, workers))
 
 
-def row_of(setup: Bench, episodes: Sequence[Episode], draws: Shares) -> Row:
+def row_of(setup: EvaluationSetup, episodes: Sequence[Episode], draws: Shares) -> Row:
     """A row from its dialogues and its bootstrap draws."""
     completed = sum(one.state == "completed" for one in episodes)
     return Row(completed, *point_of(setup.test, episodes), draws, _sample(setup, episodes))
 
 
-def audits_of(setup: Bench, workers: WorkerPool, rows: Mapping[str, Row], n: int) -> Audits:
+def audits_of(setup: EvaluationSetup, workers: WorkerPool, rows: Mapping[str, Row], n: int) -> Audits:
     """Audit every row against held-out people at n dialogues each. A row with too few dialogues counts as fully separable."""
     seed = setup.test_plan.seed
     kept = people_sample(setup.kept).at_most(n, seed)
@@ -70,7 +70,7 @@ def audits_of(setup: Bench, workers: WorkerPool, rows: Mapping[str, Row], n: int
     return {name: found.get(name, _UNTOLD) for name in rows}
 
 
-def comparable(setup: Bench, rows: Mapping[str, Row]) -> int:
+def comparable(setup: EvaluationSetup, rows: Mapping[str, Row]) -> int:
     """Largest number of dialogues that all audited rows and the held-out people have."""
     return min(len(setup.kept.values), *(len(row.sample.owners) for row in rows.values() if row.sample.enough))
 
@@ -92,12 +92,12 @@ def played_sample(episodes: Sequence[Episode], losses: tuple[str, ...], *, typin
     return Sample(np.hstack([values, course, *habits]), tuple(one.item.task_id for one in done))
 
 
-def audit_of(setup: Bench, episodes: Sequence[Episode]) -> tuple[float, float, float]:
+def audit_of(setup: EvaluationSetup, episodes: Sequence[Episode]) -> tuple[float, float, float]:
     """The auditor's AUC of dialogues on held-out tasks, with its interval."""
     return tell_apart(people_sample(setup.kept), _sample(setup, episodes), setup.test_plan.seed)
 
 
-def _made(setup: Bench, workers: WorkerPool) -> SharedRows:
+def _made(setup: EvaluationSetup, workers: WorkerPool) -> SharedRows:
     """Play and score the shared rows."""
     n = len(setup.test_plan.items)
     played = _played(setup, workers)
@@ -109,11 +109,11 @@ def _made(setup: Bench, workers: WorkerPool) -> SharedRows:
     return SharedRows(rows, worlds, audits_of(setup, workers, rows, count), count)
 
 
-def _sample(setup: Bench, episodes: Sequence[Episode]) -> Sample:
+def _sample(setup: EvaluationSetup, episodes: Sequence[Episode]) -> Sample:
     return played_sample(episodes, setup.losses, typing=setup.kept.typing is not None)
 
 
-def _played(setup: Bench, workers: WorkerPool) -> dict[str, tuple[Episode, ...]]:
+def _played(setup: EvaluationSetup, workers: WorkerPool) -> dict[str, tuple[Episode, ...]]:
     """Play the persona-free simulator, the controls and the seed program on the test plan."""
     plan = setup.test_plan
     work = {FREE: setup.rollout(None, plan)}

@@ -10,7 +10,7 @@ from personaevo import cache, reference
 from personaevo.config import SearchConfig
 from personaevo.crew import WorkerPool
 from personaevo.errors import ModelError
-from personaevo.evolve.cast import Cast
+from personaevo.evolve.cast import Players
 from personaevo.evolve.names import FREE
 from personaevo.evolve.negatives import completed_negatives, negative_works
 from personaevo.evolve.parts import Parts
@@ -18,7 +18,7 @@ from personaevo.evolve.plan import make_plan
 from personaevo.evolve.rollout import Rollout, play
 from personaevo.judge.discriminator import Discriminator, Negatives, Training, trained
 from personaevo.judge.scorer import Scorer
-from personaevo.judge.uncertainty import OwnParts, People, Setting
+from personaevo.judge.uncertainty import OwnParts, People, TableSetting
 from personaevo.measure.cells import Cells
 from personaevo.measure.energy import Space
 from personaevo.programs import wasm
@@ -27,7 +27,7 @@ from personaevo.reference import Reference
 from personaevo.shipping import Carried
 
 
-def costs(players: Cast | None) -> bool:
+def costs(players: Players | None) -> bool:
     """Whether dialogues cost external calls."""
     return players is not None and bool(players.make_user or players.make_agent or players.outside)
 
@@ -38,7 +38,7 @@ class PreparedScorers:
 
     train: Scorer
     negatives: Mapping[str, Negatives]
-    setting: Setting
+    setting: TableSetting
 
 
 def key_of(config: SearchConfig, sizes: Mapping[str, Sequence[int]], inputs: Mapping[str, str]) -> str:
@@ -61,7 +61,7 @@ class ScorerBuilder:
     cells: Cells
     tasks: Mapping[str, Sequence[Task]]
     workers: WorkerPool
-    players: Cast | None
+    players: Players | None
     on_negatives: Callable[[list[Rollout]], None]
     profiled: bool
     parts: Parts
@@ -82,7 +82,7 @@ class ScorerBuilder:
         kept = People(self.kept.values, self.kept.people)
         own = OwnParts(self.parts.judge, self.parts.descriptors, tuple(self.parts.objectives))
         carried = None if own == OwnParts() else Carried(own)
-        setting = Setting(test_scorer, kept, others, row, found["test"], self.config.cells, self.profiled, carried)
+        setting = TableSetting(test_scorer, kept, others, row, found["test"], self.config.cells, self.profiled, carried)
         return PreparedScorers(train_scorer, found["train"], setting)
 
     def _scorer(

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from personaevo.crew import WorkerPool
 from personaevo.evolve.names import AUDITOR, BEST, PEOPLE, SEED
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.rollout import play
 from personaevo.evolve.shared_rows import Audits, Row, audits_of, comparable, row_of, shared_rows
 from personaevo.judge.uncertainty import chained, interval
 from personaevo.records import Comparison, FinalTable, Measure, Program, TableRow
 
 
-def final_table(setup: Bench, workers: WorkerPool, best: Program) -> FinalTable:
+def final_table(setup: EvaluationSetup, workers: WorkerPool, best: Program) -> FinalTable:
     """All rows over the same number of held-out episodes, which did not steer the search."""
     shared = shared_rows(setup, workers)
     (episodes,) = play(workers, [setup.rollout(best.source, setup.test_plan)])
@@ -30,7 +30,7 @@ def final_table(setup: Bench, workers: WorkerPool, best: Program) -> FinalTable:
     return FinalTable(tuple(made), tuple(_compared(rows, calls)))
 
 
-def _measures(setup: Bench, row: Row, audit: tuple[float, float, float]) -> dict[str, Measure]:
+def _measures(setup: EvaluationSetup, row: Row, audit: tuple[float, float, float]) -> dict[str, Measure]:
     """Measures of one row with intervals, and the auditor's AUC."""
     planned, calls = len(setup.test_plan.items), len(setup.test_plan.tasks)
     found = {}

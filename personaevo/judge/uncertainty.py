@@ -58,7 +58,7 @@ class OwnParts:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TableSetting:
     """Inputs of the final table.
 
     Attributes:
@@ -87,7 +87,7 @@ class Setting:
         return found
 
 
-def point(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int) -> tuple[dict[str, Shares], dict[str, Shares]]:
+def point(setting: TableSetting, rows: Mapping[str, Sequence[Episode]], n: int) -> tuple[dict[str, Shares], dict[str, Shares]]:
     """Point estimates of every row and of "humans": shares and raw values, ``[1]`` each."""
     found = {name: point_of(setting.scorer, episodes) for name, episodes in rows.items()} | {"humans": point_of_people(setting, n)}
     return {name: shares for name, (shares, _) in found.items()}, {name: raw for name, (_, raw) in found.items()}
@@ -99,7 +99,7 @@ def point_of(scorer: Scorer, episodes: Sequence[Episode]) -> tuple[Shares, Share
     return scorer.shares(replace(played, weights=played.weights[:1]))
 
 
-def point_of_people(setting: Setting, n: int) -> tuple[Shares, Shares]:
+def point_of_people(setting: TableSetting, n: int) -> tuple[Shares, Shares]:
     """Mean shares and raw values over draws of n dialogues of people, ``[1]`` each."""
     both = _humans(setting.scorer, setting.row, n, np.random.default_rng(setting.scorer.seed))
     shares, raw = ({name: values.mean(keepdims=True) for name, values in found.items()} for found in both)
@@ -124,7 +124,7 @@ class World:
         return drawn.shares(replace(played, weights=weights))[0]
 
 
-def drawn_world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> tuple[World, dict[str, Shares]]:
+def drawn_world(setting: TableSetting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> tuple[World, dict[str, Shares]]:
     """World ``number`` for rows of n dialogues, and the shares of these rows in it; runs in worker processes."""
     rng = np.random.default_rng([setting.scorer.seed, number])
     with using(setting.own_parts.objectives):
@@ -133,13 +133,13 @@ def drawn_world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int,
         return found, {name: found.shares(episodes) for name, episodes in rows.items()}
 
 
-def world(setting: Setting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> dict[str, Shares]:
+def world(setting: TableSetting, rows: Mapping[str, Sequence[Episode]], n: int, number: int) -> dict[str, Shares]:
     """Shares of every row and of "humans" in one world, ``[CALL_DRAWS]`` each."""
     found, shares = drawn_world(setting, rows, n, number)
     return shares | {"humans": found.humans}
 
 
-def _drawn(setting: Setting, rng: np.random.Generator) -> Scorer:
+def _drawn(setting: TableSetting, rng: np.random.Generator) -> Scorer:
     """The scorer fitted to a bootstrap sample of people."""
     own = setting.own_parts
     base, people, others = setting.scorer, setting.judged_by.drawn(rng), setting.others.drawn(rng)

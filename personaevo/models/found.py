@@ -43,7 +43,7 @@ class FoundModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class DiscoveredModels:
     """Everything found: the models, names of the API keys that are set (never the keys), and the version of xllamacpp, None if missing."""
 
     models: tuple[FoundModel, ...]
@@ -51,7 +51,7 @@ class Hand:
     local: str | None
 
 
-def at_hand(env: Mapping[str, str], folders: Sequence[Path] = (), ports: Mapping[str, int] | None = None) -> Hand:
+def discover_models(env: Mapping[str, str], folders: Sequence[Path] = (), ports: Mapping[str, int] | None = None) -> DiscoveredModels:
     """Look for servers at the usual loopback ports (or ``ports``, name to number), and for GGUF files in ``folders`` and the usual
     places. Takes at most about a second in addition to reading folders.
 
@@ -66,7 +66,7 @@ def at_hand(env: Mapping[str, str], folders: Sequence[Path] = (), ports: Mapping
     files = sorted(_files(places).items(), key=lambda item: (item[1] < _SMALL, item[1], str(item[0])))
     found = sorted((_file(path, size, installed=local is not None) for path, size in files), key=lambda one: not one.ready)
     keys = tuple(name for name in KEYS if env.get(name))
-    return Hand((*_served(SERVERS if ports is None else ports), *found), keys, local)
+    return DiscoveredModels((*_served(SERVERS if ports is None else ports), *found), keys, local)
 
 
 def _version() -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from personaevo.chat import ModelCall, Reply
 
 
-class Kept:
+class MemoryStore:
     """A ``Store`` in memory, which lasts as long as the process."""
 
     def __init__(self) -> None:

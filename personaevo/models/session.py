@@ -33,7 +33,7 @@ _LOCAL_TURN = 200  # tokens: a small model may repeat a word until the limit, at
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class CallSettings:
     """How models are called: concurrent calls and calls per minute for each endpoint, the total timeout of a call, and the retry policy."""
 
     at_once: int = 16
@@ -51,11 +51,11 @@ class Models:
 
     def __init__(
         self, specs: Mapping[str, ModelSpec], store: Store, *, prices: Sequence[Price] = (), budget: Budget | None = None,
-        before: Mapping[str, Spent] | None = None, conduct: Conduct | None = None, offline: bool = False, serve: Serve | None = None,
+        before: Mapping[str, Spent] | None = None, conduct: CallSettings | None = None, offline: bool = False, serve: Serve | None = None,
         own: Mapping[str, ChatModel] | None = None,
     ) -> None:  # fmt: skip
         self._specs, self._prices, self._offline = dict(specs), tuple(prices), offline
-        self._conduct = conduct or Conduct()
+        self._conduct = conduct or CallSettings()
         self.ledger = Ledger(budget, before)
         self._records = CallRecords(self.ledger, store)
         self._pool = EndpointPool(self._conduct.retry.longest_requested)

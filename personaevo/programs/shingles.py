@@ -78,7 +78,7 @@ def nearest(candidate: frozenset[int], known: Mapping[str, frozenset[int]]) -> t
     return best
 
 
-class Known:
+class NearDuplicateIndex:
     """An index of programs for finding near-duplicates. For each it stores the id, the number of shingles and a sketch of 512 bytes; only
     programs that the sketch does not rule out are compared in full. The shingles of the most recently used programs are cached.
 

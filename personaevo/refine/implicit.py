@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from personaevo import definitions, injection
-from personaevo.archive import Archive, Refined, Refinements
+from personaevo.archive import Archive, RefinedPerson, Refinements
 from personaevo.errors import ArchiveError, ConfigError, InputError, PersonaevoError
 from personaevo.readers import files
 from personaevo.readers.files import Row
@@ -245,7 +245,7 @@ def stored(store: Refinements) -> list[PersonResult]:
     return [result(row) for row in store.people()]
 
 
-def result(row: Refined) -> PersonResult:
+def result(row: RefinedPerson) -> PersonResult:
     """The result in a row of the archive.
 
     Raises:
@@ -262,7 +262,7 @@ def result(row: Refined) -> PersonResult:
     return one
 
 
-def to_row(one: PersonResult) -> Refined:
+def to_row(one: PersonResult) -> RefinedPerson:
     """A result as a row of the archive."""
     profile = one.profile.id if one.profile is not None else None
-    return Refined(one.person, one.role, one.state, profile, one.model_dump(mode="json"), one.digest)
+    return RefinedPerson(one.person, one.role, one.state, profile, one.model_dump(mode="json"), one.digest)

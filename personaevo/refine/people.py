@@ -15,7 +15,7 @@ from typing import Any
 
 from personaevo.archive import Refinements
 from personaevo.chat import Role
-from personaevo.crew import Crew, WorkerPool
+from personaevo.crew import ThreadPool, WorkerPool
 from personaevo.errors import BudgetError, WorkerError
 from personaevo.refine import features
 from personaevo.refine.behavior import Behavior, DialogueItem
@@ -136,7 +136,7 @@ def refine_all(
     if observe is not None:
         observe(done, planned)
     by_model = any(model is not None for model in (engine.user, engine.analyst, engine.refiner))
-    with Crew(_MODEL_PEOPLE, 1, meanwhile) if by_model else Workers(jobs) as crew:
+    with ThreadPool(_MODEL_PEOPLE, 1, meanwhile) if by_model else Workers(jobs) as crew:
         for one in _as_done(crew, partial(attempt, engine, settings), waiting, meanwhile):
             if one.stop == "budget":
                 raise BudgetError(one.notes[-1])

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from personaevo import definitions
-from personaevo.archive import Archive, Calls, Refinements
+from personaevo.archive import Archive, ModelCallStore, Refinements
 from personaevo.config import REFINE_ROLES, make_config
 from personaevo.errors import ConfigError, InputError
-from personaevo.models import Account, Budget, Kept, Models, Spent, parse, read_prices
+from personaevo.models import Account, Budget, MemoryStore, Models, Spent, parse, read_prices
 from personaevo.refine import measures
 from personaevo.refine.behavior import Behavior
 from personaevo.refine.controls import outcome
@@ -105,13 +105,13 @@ def refine_people(
 
 
 def _results(
-    engine: Engine, settings: Settings, cohort: Cohort, store: Refinements | None, calls: Calls | Kept, jobs: int | None,
+    engine: Engine, settings: Settings, cohort: Cohort, store: Refinements | None, calls: ModelCallStore | MemoryStore, jobs: int | None,
     observe: Observe | None,
 ) -> tuple[list[PersonResult], dict[Key, dict[str, Outcome]]]:  # fmt: skip
     """The results, and of each person the outcomes of other people's profiles."""
 
     def flush() -> None:
-        if isinstance(calls, Calls):
+        if isinstance(calls, ModelCallStore):
             calls.flush(_CALLS_RUN)
 
     def play(task: RefinementTask, other: PersonResult) -> Outcome:
@@ -210,15 +210,15 @@ def _check(
 
 
 @contextmanager
-def _storage(path: str | os.PathLike[str] | None) -> Iterator[tuple[Refinements | None, Calls | Kept]]:
+def _storage(path: str | os.PathLike[str] | None) -> Iterator[tuple[Refinements | None, ModelCallStore | MemoryStore]]:
     """Storage of results and model answers: the archive, else answers in memory."""
     if path is None:
-        yield None, Kept()
+        yield None, MemoryStore()
         return
     with Archive.create_or_open(path) as archive:
         yield archive.refinements(), archive.calls()
 
 
-def _models_of(models: Mapping[str, str], calls: Calls | Kept, budget: Budget | None, prices: Path | None) -> Models:
-    before = {role: Spent(*sums) for role, sums in calls.sums(_CALLS_RUN).items()} if isinstance(calls, Calls) else {}
+def _models_of(models: Mapping[str, str], calls: ModelCallStore | MemoryStore, budget: Budget | None, prices: Path | None) -> Models:
+    before = {role: Spent(*sums) for role, sums in calls.sums(_CALLS_RUN).items()} if isinstance(calls, ModelCallStore) else {}
     return Models({role: parse(text) for role, text in models.items()}, calls, prices=read_prices(prices), budget=budget, before=before)

@@ -17,7 +17,7 @@ from personaevo.definitions import Domain
 from personaevo.errors import InputError
 from personaevo.measure.stats import paired_difference
 from personaevo.records import Episode, Floats, Task, Wording
-from personaevo.simulate.conduct import Conduct, Interval, conduct
+from personaevo.simulate.conduct import Adherence, Interval, conduct
 from personaevo.simulate.curves import FEWEST, Calibration, Curve, fit, prompt_digest, to_scale
 from personaevo.simulate.trials import Job, Trial, trials
 
@@ -61,7 +61,7 @@ class Check:
     planned: int
     gains: Mapping[str, Gain]
     overall: Gain
-    after: Conduct
+    after: Adherence
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Calibrated:
     names: tuple[str, ...]
     asked: Floats
     shown: Floats
-    conduct: Conduct
+    conduct: Adherence
     tried: tuple[Tried, ...]
     check: Check | None
 

@@ -25,7 +25,7 @@ _TAILS = (0.025, 0.975)
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class Adherence:
     """Adherence in completed dialogues; all intervals are over dialogues.
 
     ``broke``, ``grave``, ``invented``, ``leaked`` and ``agent`` are shares of the user's turns: those that broke their plan in any point or
@@ -49,7 +49,7 @@ class Conduct:
     words: Interval
 
 
-def conduct(episodes: Sequence[Episode], asked: Sequence[Mapping[str, float]]) -> Conduct:
+def conduct(episodes: Sequence[Episode], asked: Sequence[Mapping[str, float]]) -> Adherence:
     """The adherence in measured episodes, at least one of them completed; ``asked`` has the dials of each."""
     pairs = [(one, dials) for one, dials in zip(episodes, asked, strict=True) if one.state == "completed"]
     done = [one for one, _ in pairs]
@@ -63,7 +63,7 @@ def conduct(episodes: Sequence[Episode], asked: Sequence[Mapping[str, float]]) -
         return rate_interval([bool(points & kinds) for points in broken], owners)
 
     kinds = sorted({kind for points in broken for kind in points})
-    return Conduct(
+    return Adherence(
         completed=len(done), planned=len(episodes), turns=len(broken), broke=share(set(kinds)), grave=share(GRAVE),
         invented=share({"invented"}), leaked=share({"leak"}), agent=share({"agent"}), points={kind: share({kind})[0] for kind in kinds},
         confused=ratio(np.array(confused), ones), preservation=ratio(np.array([one.preservation for one in done]), ones),

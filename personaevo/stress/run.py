@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from personaevo import definitions, readers, reference
-from personaevo.calibration import known, model_name
+from personaevo.calibration import load_calibration, model_name
 from personaevo.config import make_config
 from personaevo.errors import ConfigError, InputError
 from personaevo.evolve.plan import Plan, make_plan
-from personaevo.models import Budget, Kept, Models, parse, read_prices
+from personaevo.models import Budget, MemoryStore, Models, parse, read_prices
 from personaevo.records import PlanItem, Task, Tier
 from personaevo.reference import Reference
 from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
@@ -90,7 +90,7 @@ def stress_agent(
     _check_numbers(personas, at_once, task_count, timeout)
     name, make_agent, seconds = agent_of(agent, timeout)
     players = _players(models or {}, budget, prices)
-    curves = None if calibration is None else known(calibration, model_name(models or {}))
+    curves = None if calibration is None else load_calibration(calibration, model_name(models or {}))
     with players, PersonaSampler(archive, sandbox=sandbox, models=players) as sampler:
         place = _place(domain, sampler)
         wanted = _tasks(tasks, place, sampler.settings)
@@ -172,7 +172,7 @@ def _players(models: Mapping[str, str], budget: Budget | None, prices: Path | No
     for role in models:
         if role not in ROLES:
             raise ConfigError(f"models: no role {role!r:.40} here; roles are {', '.join(ROLES)}, and the agent is given as such")
-    return Models({role: parse(text) for role, text in models.items()}, Kept(), prices=read_prices(prices), budget=budget)
+    return Models({role: parse(text) for role, text in models.items()}, MemoryStore(), prices=read_prices(prices), budget=budget)
 
 
 def _played(

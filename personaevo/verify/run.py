@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import PersonaevoError
-from personaevo.evolve.company import Company, wanted
-from personaevo.evolve.parts import OURS, OWN_PARTS, Parts
-from personaevo.evolve.prepare import Bench, input_digests, load_people, load_tasks, prepare
+from personaevo.evolve.company import ModelRuntime, wanted
+from personaevo.evolve.parts import DEFAULT_PARTS, OWN_PARTS, Parts
+from personaevo.evolve.prepare import EvaluationSetup, input_digests, load_people, load_tasks, prepare
 from personaevo.judge.objectives import SCORING, scoring_digest, scoring_of
 from personaevo.records import Episode, Evaluation, Run
 from personaevo.simulate.measuring import measured
@@ -23,7 +23,7 @@ from personaevo.verify.scoring import check_cells, check_scoring
 from personaevo.workers import Workers
 
 
-def check_run(archive: Archive, run: Run, report: Report, parts: Parts = OURS) -> None:
+def check_run(archive: Archive, run: Run, report: Report, parts: Parts = DEFAULT_PARTS) -> None:
     """Check one run: its fingerprints if features and people are those of the run, and its scores if all other inputs are too."""
     evaluations = {commit.candidate.number: commit.evaluation for commit in archive.commits(run.id) if commit.evaluation is not None}
     pruned = archive.pruned(run.id) & evaluations.keys()
@@ -63,7 +63,7 @@ def _inputs(run: Run) -> tuple[SearchConfig, tuple[str, ...] | None, list[str]]:
 @contextmanager
 def _bench(
     archive: Archive, run: Run, config: SearchConfig, other: Sequence[str], report: Report, parts: Parts
-) -> Iterator[Bench | None]:
+) -> Iterator[EvaluationSetup | None]:
     """The evaluation set-up of the run, prepared again; None, and a note in the report, if that is not possible."""
     differs = f"it was made with other {' and '.join(other)} than are installed" if other else ""
     why = _other_parts(run, parts) or _other_scoring(run) or differs
@@ -101,12 +101,12 @@ def _other_scoring(run: Run) -> str:
     return "" if run.settings.get("scoring_digest") == scoring_digest() else "it was made with other objectives than are installed"
 
 
-def _prepared(archive: Archive, config: SearchConfig, parts: Parts) -> Bench:
+def _prepared(archive: Archive, config: SearchConfig, parts: Parts) -> EvaluationSetup:
     if not wanted(config, parts):
         with Workers(1) as workers:
             return prepare(config, workers, parts=parts)
     offline = config.model_copy(update={"replay": archive.path})
-    with Company(offline, archive, parts=parts) as company, Workers(1) as workers:
+    with ModelRuntime(offline, archive, parts=parts) as company, Workers(1) as workers:
         return prepare(offline, company.crew, company.players, parts=parts) if company.plays else prepare(offline, workers, parts=parts)
 
 
@@ -119,7 +119,7 @@ class _Candidate:
     episodes: tuple[Episode, ...]
     report: Report
 
-    def check(self, losses: tuple[str, ...] | None, bench: Bench | None) -> None:
+    def check(self, losses: tuple[str, ...] | None, bench: EvaluationSetup | None) -> None:
         """Check the fingerprints if ``losses`` is given, and the plan and scores if ``bench`` is given."""
         if losses is not None:
             self._check_fingerprints(losses)
@@ -151,7 +151,7 @@ class _Candidate:
                 stored, made = (json.dumps(one.fingerprint) for one in (episode, expected))
                 self.report.add("fingerprint", self._place(episode), stored, f"{made}, as measured")
 
-    def _check_plan(self, bench: Bench) -> None:
+    def _check_plan(self, bench: EvaluationSetup) -> None:
         """It played the episodes that were planned, all of them, and no others."""
         planned, played = Counter(bench.train_plan.items), Counter(one.item for one in self.episodes)
         for item, count in ((planned - played) + (played - planned)).items():
@@ -159,7 +159,7 @@ class _Candidate:
             where = f"{self.where}, task {item.task_id[:80]}, slot {item.slot}, seed {item.seed}"
             self.report.add("episode", where, "missing" if missing else f"{count} more", "planned" if missing else "not planned")
 
-    def _check_scores(self, bench: Bench) -> None:
+    def _check_scores(self, bench: EvaluationSetup) -> None:
         """Check the judge's P(human) and the cell of each episode, and the evaluation computed from them."""
         if any(one.state == "completed" and len(one.fingerprint) != len(bench.train.names) for one in self.episodes):
             self.report.add("fingerprint", self.where, "of another length", f"{len(bench.train.names)} features")

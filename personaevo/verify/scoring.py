@@ -6,13 +6,13 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 
-from personaevo.evolve.prepare import Bench
+from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.judge.objectives import ordered
 from personaevo.records import Control, Run, Scoring
 from personaevo.verify.report import Report, near
 
 
-def check_cells(run: Run, bench: Bench, report: Report) -> None:
+def check_cells(run: Run, bench: EvaluationSetup, report: Report) -> None:
     """Check the cells, which are modes of the behavior of people."""
     expected = bench.cells()
     if len(run.cells) != len(expected):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveBusyError, ArchiveError, PersonaevoError, ProgramError
-from personaevo.evolve.parts import Parts, made
+from personaevo.evolve.parts import Parts, make_parts
 from personaevo.judge.discriminator import Judge
 from personaevo.judge.objectives import using
 from personaevo.judge.objectives.base import Objective
@@ -38,7 +38,7 @@ def verify(
         ArchiveError: there is no such file.
     """
     report = Report()
-    parts = made(users, agent, judge, objectives, None, None, None, descriptors)
+    parts = make_parts(users, agent, judge, objectives, None, None, None, descriptors)
     try:
         with using(parts.objectives), Archive.read(path) as archive:
             _check(archive, report, parts)

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit
 
-from personaevo.archive import Archive, KeptCalibration, compact, merge, write_tables
+from personaevo.archive import Archive, StoredCalibration, compact, merge, write_tables
 from personaevo.errors import ArchiveError
 
 LINE = {
@@ -18,9 +18,9 @@ LINE = {
 }  # fmt: skip
 
 
-def a_calibration(model: str = "openai:x", wording: str = "draft", day: int = 1, **line: Any) -> KeptCalibration:
+def a_calibration(model: str = "openai:x", wording: str = "draft", day: int = 1, **line: Any) -> StoredCalibration:
     dials = {"words_per_turn": LINE | line, "pushback_rate": LINE}
-    return KeptCalibration(model, wording, "0123abcd", dials, {"model": model, "breaks": {"mean": 0.5}}, datetime(2026, 1, day))
+    return StoredCalibration(model, wording, "0123abcd", dials, {"model": model, "breaks": {"mean": 0.5}}, datetime(2026, 1, day))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from archive_cases import CELLS, SETTINGS, a_commit
 
 from personaevo.archive import Archive
-from personaevo.archive.calls import Calls, Recording
+from personaevo.archive.calls import ModelCallStore, ReplayStore
 from personaevo.chat import ModelCall, Reply, Usage
 from personaevo.errors import ArchiveError
 
@@ -37,7 +37,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 @pytest.fixture
-def calls(archive: Archive) -> Calls:
+def calls(archive: Archive) -> ModelCallStore:
     return archive.calls()
 
 
@@ -45,7 +45,7 @@ def written(archive: Archive) -> int:
     return int(archive._database.execute("SELECT count(*) FROM model_calls")[0][0])
 
 
-def test_kept_before_and_after_a_flush(archive: Archive, calls: Calls) -> None:
+def test_kept_before_and_after_a_flush(archive: Archive, calls: ModelCallStore) -> None:
     assert calls.get(key(1)) is None
     for number in range(3):
         calls.put(call(number))
@@ -104,7 +104,7 @@ def test_what_was_not_flushed_is_lost_with_the_process_only(tmp_path: Path) -> N
         assert archive.calls().get(key(1)) is None
 
 
-def test_what_is_known_is_not_written_twice(archive: Archive, calls: Calls) -> None:
+def test_what_is_known_is_not_written_twice(archive: Archive, calls: ModelCallStore) -> None:
     for _ in range(2):
         calls.put(call(1))
         calls.put(call(1))
@@ -115,7 +115,7 @@ def test_what_is_known_is_not_written_twice(archive: Archive, calls: Calls) -> N
     assert calls.get(key(1)) == call(1).reply
 
 
-def test_all_columns(archive: Archive, calls: Calls) -> None:
+def test_all_columns(archive: Archive, calls: ModelCallStore) -> None:
     calls.put(call(1, role="mutator", candidate=7))
     calls.put(call(2))
     calls.flush(1)
@@ -128,7 +128,7 @@ def test_all_columns(archive: Archive, calls: Calls) -> None:
     assert rows[1]["candidate"] is None
 
 
-def test_sums_of_each_role_and_run(archive: Archive, calls: Calls) -> None:
+def test_sums_of_each_role_and_run(archive: Archive, calls: ModelCallStore) -> None:
     other = archive.begin_run(SETTINGS, CELLS)
     for number, role in enumerate(["user", "agent", "user", "user"]):
         calls.put(call(number, role=role, candidate=number))
@@ -141,7 +141,7 @@ def test_sums_of_each_role_and_run(archive: Archive, calls: Calls) -> None:
     assert [type(value) for value in calls.sums(1)["user"]] == [int] * 4 + [float] * 2 + [int]
 
 
-def test_what_is_estimated_is_marked(archive: Archive, calls: Calls) -> None:
+def test_what_is_estimated_is_marked(archive: Archive, calls: ModelCallStore) -> None:
     one = call(1)
     one = replace(one, reply=replace(one.reply, usage=replace(one.reply.usage, estimated=True)))
     calls.put(one)
@@ -152,7 +152,7 @@ def test_what_is_estimated_is_marked(archive: Archive, calls: Calls) -> None:
     assert known is not None and known.usage.estimated
 
 
-def test_threads_get_and_put_while_the_archive_is_written(archive: Archive, calls: Calls) -> None:
+def test_threads_get_and_put_while_the_archive_is_written(archive: Archive, calls: ModelCallStore) -> None:
     ended = threading.Event()
     for number in range(20):
         calls.put(call(number))
@@ -186,7 +186,7 @@ def test_threads_get_and_put_while_the_archive_is_written(archive: Archive, call
     archive.verify_digest()
 
 
-def test_a_flush_that_fails_keeps_them(archive: Archive, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flush_that_fails_keeps_them(archive: Archive, calls: ModelCallStore, monkeypatch: pytest.MonkeyPatch) -> None:
     calls.put(call(1))
     calls.put(call(2))
     with monkeypatch.context() as patch:
@@ -203,7 +203,7 @@ def test_a_flush_that_fails_keeps_them(archive: Archive, calls: Calls, monkeypat
     assert written(archive) == 2
 
 
-def test_a_cost_that_is_no_number_is_refused(archive: Archive, calls: Calls) -> None:
+def test_a_cost_that_is_no_number_is_refused(archive: Archive, calls: ModelCallStore) -> None:
     calls.put(call(1, cost=math.nan))
     with pytest.raises(ArchiveError, match="model_calls"):
         calls.flush(1)
@@ -211,7 +211,7 @@ def test_a_cost_that_is_no_number_is_refused(archive: Archive, calls: Calls) -> 
     archive.commit(1, a_commit(0))  # the transaction has ended
 
 
-def test_put_while_it_is_flushed_is_written_next_time(archive: Archive, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_put_while_it_is_flushed_is_written_next_time(archive: Archive, calls: ModelCallStore, monkeypatch: pytest.MonkeyPatch) -> None:
     calls.put(call(1))
     insert = archive._database.insert
 
@@ -228,7 +228,7 @@ def test_put_while_it_is_flushed_is_written_next_time(archive: Archive, calls: C
     assert written(archive) == 2
 
 
-def test_they_are_not_part_of_the_digest(archive: Archive, calls: Calls) -> None:
+def test_they_are_not_part_of_the_digest(archive: Archive, calls: ModelCallStore) -> None:
     archive.commit(1, a_commit(0))
     before = archive.verify_digest()
     calls.put(call(1))
@@ -236,7 +236,7 @@ def test_they_are_not_part_of_the_digest(archive: Archive, calls: Calls) -> None
     assert archive.verify_digest() == before
 
 
-def test_readers_of_a_snapshot_see_them(archive: Archive, calls: Calls) -> None:
+def test_readers_of_a_snapshot_see_them(archive: Archive, calls: ModelCallStore) -> None:
     calls.put(call(1))
     calls.flush(1)
     archive.publish_snapshot()
@@ -261,13 +261,13 @@ def test_values_that_no_search_writes_are_refused(tmp_path: Path, column: str, v
 # --- Recording
 
 
-def test_a_recording_gives_answers_of_either_and_keeps_copies(tmp_path: Path, archive: Archive, calls: Calls) -> None:
+def test_a_recording_gives_answers_of_either_and_keeps_copies(tmp_path: Path, archive: Archive, calls: ModelCallStore) -> None:
     calls.put(call(1))
     calls.flush(1)
     with Archive.create_or_open(tmp_path / "own.duckdb") as own:
         run = own.begin_run(SETTINGS, CELLS)
         own.calls().put(call(2))
-        recording = Recording(own.calls(), calls)
+        recording = ReplayStore(own.calls(), calls)
         copied = replace(call(1).reply, cost=0.0)  # it was paid for elsewhere
         assert [recording.get(key(number)) for number in (1, 2, 3)] == [copied, call(2).reply, None]
         recording.put(call(4))
@@ -280,11 +280,11 @@ def test_a_recording_gives_answers_of_either_and_keeps_copies(tmp_path: Path, ar
     assert calls.get(key(4)) is None
 
 
-def test_ones_own_answer_comes_first(tmp_path: Path, calls: Calls) -> None:
+def test_ones_own_answer_comes_first(tmp_path: Path, calls: ModelCallStore) -> None:
     calls.put(call(1, text="theirs"))
     with Archive.create_or_open(tmp_path / "own.duckdb") as own:
         own.begin_run(SETTINGS, CELLS)
         own.calls().put(call(1, text="ours"))
-        found = Recording(own.calls(), calls).get(key(1))
+        found = ReplayStore(own.calls(), calls).get(key(1))
         assert found is not None
         assert found.text == "ours"

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
-from personaevo.archive import Archive, Refined, compact, merge
+from personaevo.archive import Archive, RefinedPerson, compact, merge
 from personaevo.archive.digest import MODULUS
 from personaevo.chat import ModelCall, Reply, Usage
 from personaevo.errors import ArchiveError, ArchiveVersionError
@@ -137,7 +137,7 @@ def refined(name: str, settings: dict[str, object], people: Sequence[tuple[str, 
     with Archive.create_or_open(path) as archive:
         archive.refinements().begin(settings)
         for person, digest in people:
-            archive.refinements().add(Refined(person, "user", "done", None, {"person": person}, digest * 32))
+            archive.refinements().add(RefinedPerson(person, "user", "done", None, {"person": person}, digest * 32))
         archive.calls().put(a_call(int(settings["behavior"]), f"answer {name}"))  # type: ignore[call-overload]
         archive.calls().flush(1)
     return path

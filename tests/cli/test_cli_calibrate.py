@@ -17,7 +17,7 @@ import pytest
 
 from examples.model_server import Fault, ModelServer, person_or_agent
 from personaevo.archive import Archive
-from personaevo.calibration import known
+from personaevo.calibration import load_calibration
 from personaevo.cli.app import run
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError, ConfigError
@@ -106,7 +106,7 @@ def test_a_model_over_the_wire_is_calibrated_and_kept(capsys: Capture, server: M
     assert run(by(server, "--json")) == 0
     first = found(capsys)
     assert [one["wording"] for one in first["tried"]] == ["draft", "direction"] and first["completed"] == 8
-    of = known("a.duckdb", model(server))
+    of = load_calibration("a.duckdb", model(server))
     assert (of.model, of.wording, of.digest) == (model(server), first["wording"], first["digest"])
     assert of.curves["words_per_turn"] == Curve(**{name: first["dials"][0][name] for name in Curve.__dataclass_fields__})
     before = calls()
@@ -258,13 +258,13 @@ def test_stress_asks_through_the_curves(capsys: Capture, server: ModelServer) ->
 def test_a_calibration_that_is_not_there(server: ModelServer) -> None:
     assert run([*EMBEDDED, "--archive", "a.duckdb"]) == 0
     with pytest.raises(ConfigError, match=r"no calibration of .*only embedded: make one"):
-        known("a.duckdb", model(server))
+        load_calibration("a.duckdb", model(server))
 
 
 def test_other_prompts_need_another_calibration(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(by(server, "--wording", "draft", "--check", "0")) == 0
     with pytest.raises(ConfigError, match=r"no calibration of .* with the wording 'direction', only draft"):
-        known("a.duckdb", model(server), "direction")
+        load_calibration("a.duckdb", model(server), "direction")
     monkeypatch.setattr("personaevo.calibration.lookup.prompt_digest", lambda _: "0000")
     with pytest.raises(ConfigError, match="with other prompts than the installed ones"):
-        known("a.duckdb", model(server))
+        load_calibration("a.duckdb", model(server))

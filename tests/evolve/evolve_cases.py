@@ -17,8 +17,8 @@ import pytest
 from personaevo.config import SearchConfig
 from personaevo.evolve import loop as loop_module
 from personaevo.evolve import search as search_module
-from personaevo.evolve.parts import OURS, Parts
-from personaevo.evolve.prepare import Bench, prepare, try_program
+from personaevo.evolve.parts import DEFAULT_PARTS, Parts
+from personaevo.evolve.prepare import EvaluationSetup, prepare, try_program
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.table import final_table
@@ -45,13 +45,13 @@ def prepared_once() -> Iterator[None]:
     """While inside, searches that are measured on the same share what is prepared for them and what is played, and searches of equal jobs
     that end in the same program share its final table: most of the time of a small search. That equal tables are made again tests of the
     table see to, and that equal dialogues are played again those that put the real ``roll_out`` back."""
-    benches: dict[str, Bench] = {}
+    benches: dict[str, EvaluationSetup] = {}
     played: dict[str, tuple[Episode, ...]] = {}
     tables: dict[tuple[int, int, str], FinalTable] = {}
 
-    def shared(config: SearchConfig, workers: Workers, *, tried: bool = True, parts: Parts = OURS) -> Bench:
+    def shared(config: SearchConfig, workers: Workers, *, tried: bool = True, parts: Parts = DEFAULT_PARTS) -> EvaluationSetup:
         same = {"candidates": 1, "operators": {}, "selection": "evolve", "lag": 1, "finalists": 1}
-        assert parts == OURS
+        assert parts == DEFAULT_PARTS
         key = repr(config.recorded() | same)
         if key not in benches:
             benches[key] = prepare(config, workers)
@@ -59,7 +59,7 @@ def prepared_once() -> Iterator[None]:
             try_program(benches[key].seed_program, benches[key].train_plan, config.sandbox, None)
         return benches[key]
 
-    def table(bench: Bench, workers: Workers, best: Program) -> FinalTable:
+    def table(bench: EvaluationSetup, workers: Workers, best: Program) -> FinalTable:
         key = (id(bench), workers.jobs, best.id)
         if key not in tables:
             tables[key] = final_table(bench, workers, best)

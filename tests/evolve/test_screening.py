@@ -13,7 +13,7 @@ from personaevo.archive import Archive
 from personaevo.cli.progress import SearchProgress
 from personaevo.config import SearchConfig, make_config
 from personaevo.evolve.estimate import dialogues
-from personaevo.evolve.progress import Outlook, Progress
+from personaevo.evolve.progress import Forecast, Progress
 from personaevo.evolve.result import SearchResult
 from personaevo.evolve.screening import screens
 from personaevo.evolve.search import search
@@ -152,7 +152,7 @@ def test_the_first_line_tells_what_is_played_and_how_long_it_takes(server: Model
     planned = dialogues(config)
 
     def at(done: int, played: int) -> Progress:
-        return Progress(done, CANDIDATES, None, None, 1, 16, 0, 1.0, outlook=Outlook(planned, 754.0, played))
+        return Progress(done, CANDIDATES, None, None, 1, 16, 0, 1.0, outlook=Forecast(planned, 754.0, played))
 
     with SearchProgress(config) as display:
         for now in (at(0, 0), at(0, planned.all // 2), at(1, planned.all // 2), at(CANDIDATES, planned.all)):

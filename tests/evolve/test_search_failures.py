@@ -18,7 +18,7 @@ from personaevo.archive import Archive
 from personaevo.errors import ConfigError, ProgramError
 from personaevo.evolve import loop as loop_module
 from personaevo.evolve import rollout as rollout_module
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.recombine import Parents, breed
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
@@ -117,19 +117,19 @@ def test_children_that_are_no_programs_are_not_proposed(tmp_path: Path, monkeypa
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
+def bench() -> EvaluationSetup:
     with Workers(1) as workers:
         return prepare(small(Path("unused.duckdb"), task_count=6), workers)
 
 
 @pytest.fixture(scope="module")
-def played(bench: Bench) -> tuple[Episode, ...]:
+def played(bench: EvaluationSetup) -> tuple[Episode, ...]:
     return roll_out(bench.rollout(SEED, bench.train_plan))
 
 
 @given(crashes=st.lists(st.booleans(), min_size=6, max_size=6))
 @settings(max_examples=60)
-def test_failing_never_pays(bench: Bench, played: tuple[Episode, ...], crashes: list[bool]) -> None:
+def test_failing_never_pays(bench: EvaluationSetup, played: tuple[Episode, ...], crashes: list[bool]) -> None:
     """A program that crashes on some tasks, of whatever choice, scores no better for it, neither overall nor in any cell. (Of consistency
     alone it holds on average: see tests/judge/test_objectives.py.)"""
     crashed = {task.id for task, crash in zip(bench.train_plan.tasks, crashes, strict=True) if crash}
@@ -147,7 +147,7 @@ def test_failing_never_pays(bench: Bench, played: tuple[Episode, ...], crashes: 
     assert all(cell.score <= before[cell.cell] + 1e-12 for cell in broken.cells)
 
 
-def test_knowing_the_seeds_of_the_search_does_not_win_it(bench: Bench) -> None:
+def test_knowing_the_seeds_of_the_search_does_not_win_it(bench: EvaluationSetup) -> None:
     """A program that behaves well only where it recognizes the generator has the search's score there, and loses it in the finals."""
     known = [random.Random(bench.train_plan.generate_seed(task.id)).random() for task in bench.train_plan.tasks]
     body = "def generate(task, n, rng, model=None):\n"

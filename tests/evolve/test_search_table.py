@@ -13,7 +13,7 @@ from personaevo.archive import Archive
 from personaevo.evolve import controls
 from personaevo.evolve import rollout as rollout_module
 from personaevo.evolve.names import AUDITOR
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.shared_rows import audit_of
 from personaevo.evolve.table import final_table
@@ -29,13 +29,13 @@ FAILING = f"{HEAD}    raise ValueError('no')\n"
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
+def bench() -> EvaluationSetup:
     with Workers(1) as workers:
         return prepare(small(Path("unused.duckdb"), test_tasks=6, test_personas=4, control_dialogues=60), workers)
 
 
 @pytest.fixture(scope="module")
-def table(bench: Bench) -> FinalTable:
+def table(bench: EvaluationSetup) -> FinalTable:
     with Workers(1) as workers:
         return final_table(bench, workers, make_program(CONSTANT))
 
@@ -80,7 +80,7 @@ def test_what_is_known_of_the_rows(rows: dict[str, TableRow]) -> None:
     assert mean["evolved"]["consistency"] < 0.35
 
 
-def test_the_auditor_sees_more(rows: dict[str, TableRow], bench: Bench) -> None:
+def test_the_auditor_sees_more(rows: dict[str, TableRow], bench: EvaluationSetup) -> None:
     found = {name: row.measures[AUDITOR] for name, row in rows.items()}
     assert found["humans"].mean == pytest.approx(0.5, abs=0.12)
     assert found["humans"].mean < found["copied_people"].mean < found["evolved"].mean
@@ -102,7 +102,7 @@ def test_the_best_is_compared_with_every_other_row(table: FinalTable, rows: dict
     assert table.compared("evolved", "score") is None
 
 
-def test_a_program_is_not_better_than_itself(bench: Bench) -> None:
+def test_a_program_is_not_better_than_itself(bench: EvaluationSetup) -> None:
     """Rows meet the same people and the same calls: the difference is nothing, and so is its interval."""
     with Workers(1) as workers:
         found = final_table(bench, workers, bench.seed_program)
@@ -113,7 +113,7 @@ def test_a_program_is_not_better_than_itself(bench: Bench) -> None:
     assert all((one.mean, one.low, one.high) == (0.0, 0.0, 0.0) for one in same)
 
 
-def test_a_program_that_fails_on_all_held_out_tasks_has_a_row(bench: Bench) -> None:
+def test_a_program_that_fails_on_all_held_out_tasks_has_a_row(bench: EvaluationSetup) -> None:
     with Workers(1) as workers:
         found = final_table(bench, workers, make_program(FAILING))
     measures = found.rows[-1].measures
@@ -123,7 +123,7 @@ def test_a_program_that_fails_on_all_held_out_tasks_has_a_row(bench: Bench) -> N
     assert all(one.mean <= 0 for one in found.comparisons if one.objective in {"score", *steering(), "task_preservation"})
 
 
-def test_test_people_and_tasks_are_others(bench: Bench) -> None:
+def test_test_people_and_tasks_are_others(bench: EvaluationSetup) -> None:
     train, test = ({task.id for task in plan.tasks} for plan in (bench.train_plan, bench.test_plan))
     assert train.isdisjoint(test)
     assert {task.id for task in bench.final_plan.tasks} & test == set()
@@ -136,7 +136,7 @@ def test_test_people_and_tasks_are_others(bench: Bench) -> None:
     assert (bench.test.people == bench.kept.values).all()
 
 
-def test_what_a_run_is_scored_by_is_kept_whole(bench: Bench) -> None:
+def test_what_a_run_is_scored_by_is_kept_whole(bench: EvaluationSetup) -> None:
     scoring = bench.scoring()
     assert set(scoring.rules) == set(shown()) - {"score"}
     assert scoring.rules["task_preservation"][2] == 0.9
@@ -146,7 +146,7 @@ def test_what_a_run_is_scored_by_is_kept_whole(bench: Bench) -> None:
     assert all(20 <= count <= 200 for count in kinds.values())  # what was planned is spread evenly over the tasks
 
 
-def test_a_row_stopped_by_the_clock_is_played_again(bench: Bench, table: FinalTable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_stopped_by_the_clock_is_played_again(bench: EvaluationSetup, table: FinalTable, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped: list[str | None] = []
 
     def slow(work: Rollout) -> tuple[Episode, ...]:

@@ -10,7 +10,7 @@ from injection_cases import CAUGHT, EVADING
 
 from personaevo.config import SearchConfig
 from personaevo.evolve import rollout as rollout_module
-from personaevo.evolve.prepare import Bench, prepare
+from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import roll_out
 from personaevo.records import Episode, Evaluation
 from personaevo.workers import Workers
@@ -28,7 +28,7 @@ PLACES = 5
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[EvaluationSetup]:
     sizes = {"task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "candidates": 1, "control_dialogues": 20}
     with Workers(1) as workers:
         yield prepare(SearchConfig(archive=Path("unused.duckdb"), jobs=1, seed=1, **sizes), workers)  # type: ignore[arg-type]
@@ -39,19 +39,19 @@ def source(evil: str, place: int | None) -> str:
     return SOURCE.format(evil=[evil if place == index else "" for index in range(PLACES)])
 
 
-def evaluated(bench: Bench, text: str) -> tuple[Evaluation, tuple[Episode, ...]]:
+def evaluated(bench: EvaluationSetup, text: str) -> tuple[Evaluation, tuple[Episode, ...]]:
     return bench.score("program", roll_out(bench.rollout(text, bench.train_plan)))
 
 
 @pytest.fixture(scope="module")
-def plain(bench: Bench) -> Evaluation:
+def plain(bench: EvaluationSetup) -> Evaluation:
     evaluation, _ = evaluated(bench, source("", None))
     assert evaluation.completed == evaluation.planned == 8
     return evaluation
 
 
 @pytest.mark.parametrize("name", EVADING)
-def test_what_is_not_flagged_changes_nothing(bench: Bench, plain: Evaluation, name: str) -> None:
+def test_what_is_not_flagged_changes_nothing(bench: EvaluationSetup, plain: Evaluation, name: str) -> None:
     for place in (hash_of(name) % PLACES, 4):
         if "\0" in EVADING[name]:
             assert evaluated(bench, source(EVADING[name], place))[0].completed == 0
@@ -60,7 +60,7 @@ def test_what_is_not_flagged_changes_nothing(bench: Bench, plain: Evaluation, na
 
 
 @pytest.mark.parametrize("name", CAUGHT)
-def test_what_is_flagged_gains_nothing(bench: Bench, plain: Evaluation, name: str) -> None:
+def test_what_is_flagged_gains_nothing(bench: EvaluationSetup, plain: Evaluation, name: str) -> None:
     evaluation, episodes = evaluated(bench, source(CAUGHT[name], hash_of(name) % PLACES))
     assert evaluation.completed == 0
     assert {(one.state, one.fault) for one in episodes} == {("failed", "program")}
@@ -77,7 +77,7 @@ def hash_of(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", [*CAUGHT, *EVADING])
-def test_dialogues(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_dialogues(bench: EvaluationSetup, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A user who says it in one dialogue of four: the episode fails, or counts by its measured text."""
     evil = {**CAUGHT, **EVADING}[name]
     play, number = rollout_module.run_episode, iter(range(100))

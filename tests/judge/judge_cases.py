@@ -10,7 +10,7 @@ import numpy as np
 
 from personaevo.judge.discriminator import Negatives, train
 from personaevo.judge.scorer import Scorer
-from personaevo.judge.uncertainty import People, Setting
+from personaevo.judge.uncertainty import People, TableSetting
 from personaevo.measure.agreement import Agreement
 from personaevo.measure.cells import tessellate
 from personaevo.measure.energy import Space
@@ -79,9 +79,9 @@ def scorer(*, others: bool = True, agreement: bool = True) -> Scorer:
 
 
 @cache
-def setting() -> Setting:
+def setting() -> TableSetting:
     """The setting of a final table."""
-    return Setting(scorer(), people_of(120, 1), people_of(100, 9), people_of(100, 10), negatives(), 4)
+    return TableSetting(scorer(), people_of(120, 1), people_of(100, 9), people_of(100, 10), negatives(), 4)
 
 
 def episodes(values: Floats, calls: int = CALLS) -> list[Episode]:

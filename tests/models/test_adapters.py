@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from examples.model_server import KINDS
 from personaevo.chat import Message, ModelCall, Reply, Usage
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ModelUnavailableError, ReplyError
-from personaevo.models import Conduct, Models, RetryPolicy, parse
+from personaevo.models import CallSettings, Models, RetryPolicy, parse
 from personaevo.models.adapter import LONGEST_REPLY, Adapter, CallOptions, EventLoopThread, TransientError, label_of
 from personaevo.models.anthropic_model import AnthropicModel
 from personaevo.models.limits import RateLimit
@@ -444,7 +444,7 @@ class Memory:
         self.calls[call.key] = call
 
 
-QUICK = Conduct(retry=RetryPolicy(first_pause=0.001, longest_pause=0.01), seconds=5.0)
+QUICK = CallSettings(retry=RetryPolicy(first_pause=0.001, longest_pause=0.01), seconds=5.0)
 
 
 @pytest.mark.parametrize("kind", ["429", "429 retry-after", "500", "529", "reset", "broken body", "empty"])
@@ -512,7 +512,7 @@ def test_at_most_so_many_at_once_reach_the_server(api: str) -> None:
 
     with (
         serving(brain, latency_seconds=0.02) as server,
-        Models({"user": parse(f"{api}:test@{url(server, api)}")}, Memory(), conduct=Conduct(at_once=5)) as models,
+        Models({"user": parse(f"{api}:test@{url(server, api)}")}, Memory(), conduct=CallSettings(at_once=5)) as models,
     ):
         user = models.role("user")
         assert user is not None

@@ -14,7 +14,7 @@ import pytest
 
 from personaevo.errors import ConfigError
 from personaevo.models import found, parse
-from personaevo.models.found import at_hand
+from personaevo.models.found import discover_models
 from tests.models.local_files import gguf_file
 from tests.models.server import serving
 
@@ -58,13 +58,13 @@ def said(body: object, status: str = "200 OK") -> Callable[[socket.socket], None
 
 
 def test_nothing() -> None:
-    hand = at_hand({}, ports={})
+    hand = discover_models({}, ports={})
     assert (hand.models, hand.keys) == ((), ())
 
 
 def test_a_server_and_its_models() -> None:
     with serving(models=["llama3:8b", "nomic-embed-text"]) as server:
-        hand = at_hand({}, ports={"Ollama": server.port})
+        hand = discover_models({}, ports={"Ollama": server.port})
     assert [(one.model, one.where, one.ready) for one in hand.models] == [
         (f"openai:llama3:8b@http://127.0.0.1:{server.port}/v1", f"Ollama, port {server.port}", True)
     ]
@@ -73,7 +73,7 @@ def test_a_server_and_its_models() -> None:
 
 def test_a_server_that_names_files() -> None:
     with answering(said({"data": [{"id": "/home/me/m.gguf"}]})) as port:
-        assert [one.model for one in at_hand({}, ports={"llama.cpp": port}).models] == [f"openai:m.gguf@http://127.0.0.1:{port}/v1"]
+        assert [one.model for one in discover_models({}, ports={"llama.cpp": port}).models] == [f"openai:m.gguf@http://127.0.0.1:{port}/v1"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_server_that_names_files() -> None:
 )  # fmt: skip
 def test_hostile_answers(body: object) -> None:
     with answering(said(body)) as port:
-        models = at_hand({}, ports={"vLLM": port}).models
+        models = discover_models({}, ports={"vLLM": port}).models
     assert len(models) <= 1
     assert all(one.model.isprintable() and " " not in one.model for one in models)
 
@@ -95,7 +95,7 @@ def test_hostile_answers(body: object) -> None:
 def test_other_statuses_and_redirections_are_nothing() -> None:
     for status in ("404 Not Found", "401 Unauthorized", "302 Found\r\nLocation: http://127.0.0.1:1/", "nonsense"):
         with answering(said({"data": [{"id": "m"}]}, status)) as port:
-            assert at_hand({}, ports={"vLLM": port}).models == ()
+            assert discover_models({}, ports={"vLLM": port}).models == ()
 
 
 def drip(connection: socket.socket) -> None:
@@ -113,7 +113,7 @@ def test_servers_that_hang_or_drip_cost_a_second_in_all() -> None:
 
     with answering(hang) as silent, answering(drip) as slow, serving(models=["m"]) as good:
         began = time.monotonic()
-        hand = at_hand({}, ports={"a": silent, "b": slow, "c": good.port})
+        hand = discover_models({}, ports={"a": silent, "b": slow, "c": good.port})
         seconds = time.monotonic() - began
         wait.set()
     assert [one.where for one in hand.models] == [f"c, port {good.port}"]
@@ -123,11 +123,11 @@ def test_servers_that_hang_or_drip_cost_a_second_in_all() -> None:
 def test_proxies_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with serving(models=["m"]) as server:
-        assert len(at_hand({}, ports={"vLLM": server.port}).models) == 1
+        assert len(discover_models({}, ports={"vLLM": server.port}).models) == 1
 
 
 def test_keys_are_named_and_not_shown() -> None:
-    hand = at_hand({"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": ""}, ports={})
+    hand = discover_models({"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": ""}, ports={})
     assert hand.keys == ("OPENAI_API_KEY",)
     assert KEY not in repr(hand)
 
@@ -147,7 +147,7 @@ def test_files_at_the_usual_places(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "models" / "loop").symlink_to(tmp_path / "models")
     for version, ready in ((None, False), ("1", True)):
         monkeypatch.setattr(found, "_version", lambda version=version: version)
-        models = at_hand({"HOME": str(home), "HF_HOME": str(tmp_path / "hf")}, ports={}).models
+        models = discover_models({"HOME": str(home), "HF_HOME": str(tmp_path / "hf")}, ports={}).models
         assert {one.model for one in models} == {f"local:{path}" for path in places}
         assert {one.ready for one in models} == {ready}
     assert all(parse(one.model).path for one in models)
@@ -155,9 +155,9 @@ def test_files_at_the_usual_places(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_files_of_a_folder_that_is_named(tmp_path: Path) -> None:
     gguf_file(tmp_path / "some" / "where" / "m.gguf")
-    assert [one.model for one in at_hand({}, [Path("some")], ports={}).models] == [f"local:{tmp_path}/some/where/m.gguf"]
+    assert [one.model for one in discover_models({}, [Path("some")], ports={}).models] == [f"local:{tmp_path}/some/where/m.gguf"]
     with pytest.raises(ConfigError, match="folder nothing: there is none"):
-        at_hand({}, [Path("nothing")], ports={})
+        discover_models({}, [Path("nothing")], ports={})
 
 
 def test_a_great_many_files_and_folders_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,14 +165,14 @@ def test_a_great_many_files_and_folders_are_bounded(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(found, "_MOST_FOLDERS", 10)
     for number in range(20):
         gguf_file(tmp_path / "models" / f"{number:02}" / "m.gguf")
-    assert len(at_hand({}, ports={}).models) == 5
+    assert len(discover_models({}, ports={}).models) == 5
 
 
 def test_small_files_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(found, "_SMALL", 2_000)
     for name, size in (("tiny", 0), ("large", 9_000), ("medium", 3_000)):
         gguf_file(tmp_path / f"{name}.gguf", tail=bytes(size))
-    assert [Path(one.model).stem for one in at_hand({}, ports={}).models] == ["medium", "large", "tiny"]
+    assert [Path(one.model).stem for one in discover_models({}, ports={}).models] == ["medium", "large", "tiny"]
 
 
 def test_files_that_cannot_be_talked_to_are_not_ready_and_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_files_that_cannot_be_talked_to_are_not_ready_and_come_last(tmp_path: Pa
     whole = gguf_file(tmp_path / "whole.gguf", tail=bytes(1_000)).read_bytes()
     (tmp_path / "cut.gguf").write_bytes(whole[:100])
     (tmp_path / "none.gguf").write_text("hello")
-    first, *others = at_hand({}, ports={}).models
+    first, *others = discover_models({}, ports={}).models
     assert (first.model, first.ready) == (f"local:{tmp_path}/whole.gguf", True)
     assert {Path(one.model).stem: one.where.partition(": ")[2] for one in others} == {
         "base": "it has no chat template", "cut": "it ends within its header", "none": "it is not a GGUF file",

@@ -18,7 +18,7 @@ from personaevo.archive import Archive
 from personaevo.chat import Message
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, ModelSetupError, ModelUnavailableError, ReplyError
-from personaevo.models import Budget, Conduct, Kept, Models, RetryPolicy, local_server, parse, price_of
+from personaevo.models import Budget, CallSettings, MemoryStore, Models, RetryPolicy, local_server, parse, price_of
 from personaevo.models.adapter import CallOptions, EventLoopThread, status_error
 from personaevo.models.limits import RateLimit
 from personaevo.models.local_model import TEMPERATURE, LocalModel, seed_of
@@ -27,7 +27,7 @@ from tests.models.local_files import gguf_file, standing_in
 from tests.models.server import KEY, USER, always
 
 ASKED = [Message("system", USER), Message("user", "How can I help you?")]
-QUICK = Conduct(retry=RetryPolicy(attempts=2, first_pause=0.01))
+QUICK = CallSettings(retry=RetryPolicy(attempts=2, first_pause=0.01))
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def test_a_recorded_name_is_read_again_without_the_file(model: Path) -> None:
     known = parse(str(spec))
     assert known == spec
     assert known.path is None
-    with Models({"user": known}, Kept(), offline=True) as models:
+    with Models({"user": known}, MemoryStore(), offline=True) as models:
         assert models.role("user") is not None
-    with Models({"user": known}, Kept()) as models, pytest.raises(ModelSetupError, match="give the path of the file"):
+    with Models({"user": known}, MemoryStore()) as models, pytest.raises(ModelSetupError, match="give the path of the file"):
         models.role("user")
 
 
@@ -153,7 +153,7 @@ def test_absurd_numbers_in_headers_cost_nothing(model: Path) -> None:
 def test_all_roles_share_one_server_that_is_asked_with_seed_and_key(model: Path) -> None:
     spec = parse(f"local:{model}")
     with standing_in() as (serve, started, server):
-        with Models({"user": spec, "mutator": spec}, Kept(), serve=serve) as models:
+        with Models({"user": spec, "mutator": spec}, MemoryStore(), serve=serve) as models:
             user, mutator = models.role("user"), models.role("mutator")
             assert started == []  # only when asked
             assert user is not None
@@ -182,7 +182,7 @@ def test_proxies_and_keys_of_the_environment_are_not_used(model: Path, monkeypat
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-0815")
-    with standing_in() as (serve, _, server), Models({"user": parse(f"local:{model}")}, Kept(), serve=serve) as models:
+    with standing_in() as (serve, _, server), Models({"user": parse(f"local:{model}")}, MemoryStore(), serve=serve) as models:
         user = models.role("user")
         assert user is not None
         assert user.reply(ASKED).text
@@ -199,7 +199,7 @@ def test_no_more_calls_at_a_time_than_slots(model: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(local_server, "processors", lambda: 2)
     spec = parse(f"local:{model}")
     specs = {"user": spec, "mutator": parse("openai:m")}
-    with standing_in(latency_seconds=0.05) as (serve, started, server), Models(specs, Kept(), serve=serve) as models:
+    with standing_in(latency_seconds=0.05) as (serve, started, server), Models(specs, MemoryStore(), serve=serve) as models:
         assert [models.at_once(role) for role in ("user", "mutator", "agent")] == [2, 16, 1]
         user = models.role("user")
         assert user is not None
@@ -208,12 +208,12 @@ def test_no_more_calls_at_a_time_than_slots(model: Path, monkeypatch: pytest.Mon
         assert server.counters.most_in_flight <= 2
         assert started[0][0].slots == 2
         assert len(started) == 1
-    with Models(specs, Kept(), conduct=Conduct(at_once=1), serve=serve) as models:
+    with Models(specs, MemoryStore(), conduct=CallSettings(at_once=1), serve=serve) as models:
         assert [models.at_once(role) for role in ("user", "mutator", "agent")] == [1, 1, 1]
 
 
 def test_answers_are_kept_wherever_the_file_lies(tmp_path: Path) -> None:
-    store = Kept()
+    store = MemoryStore()
     with standing_in() as (serve, started, _):
         for folder in ("a", "b"):
             with Models({"user": parse(f"local:{gguf_file(tmp_path / folder / 'm.gguf')}")}, store, serve=serve) as models:
@@ -228,7 +228,7 @@ def test_it_costs_nothing(model: Path) -> None:
     price = price_of((), spec)
     assert price is not None
     assert (price.input, price.output) == (0.0, 0.0)
-    with Models({"user": spec}, Kept(), budget=Budget(0.0, None, None)):  # no price is missed
+    with Models({"user": spec}, MemoryStore(), budget=Budget(0.0, None, None)):  # no price is missed
         pass
 
 
@@ -255,13 +255,13 @@ def refused(models: Models) -> str:
 def test_the_extra_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_server, "installed", lambda: False)
     said = r"pip install 'personaevo\[local\]'"
-    with Models({"user": parse(f"local:{model}")}, Kept()) as models, pytest.raises(ModelSetupError, match=said):
+    with Models({"user": parse(f"local:{model}")}, MemoryStore()) as models, pytest.raises(ModelSetupError, match=said):
         models.role("user")
 
 
 def test_no_chat_template(tmp_path: Path) -> None:
     spec = parse(f"local:{gguf_file(tmp_path / 'base.gguf', template=None)}")
-    with standing_in() as (serve, started, _), Models({"user": spec}, Kept(), serve=serve) as models:
+    with standing_in() as (serve, started, _), Models({"user": spec}, MemoryStore(), serve=serve) as models:
         assert "give an instruct model" in refused(models)
         assert "give an instruct model" in refused(models)
         assert started == []
@@ -269,13 +269,13 @@ def test_no_chat_template(tmp_path: Path) -> None:
 
 def test_a_damaged_header(model: Path) -> None:
     model.write_bytes(model.read_bytes()[:100])
-    with standing_in() as (serve, _, _), Models({"user": parse(f"local:{model}")}, Kept(), serve=serve) as models:
+    with standing_in() as (serve, _, _), Models({"user": parse(f"local:{model}")}, MemoryStore(), serve=serve) as models:
         assert "header" in refused(models)
 
 
 def test_not_enough_memory(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_server, "memory", lambda: 10**8)
-    with standing_in() as (serve, _, _), Models({"user": parse(f"local:{model}")}, Kept(), serve=serve) as models:
+    with standing_in() as (serve, _, _), Models({"user": parse(f"local:{model}")}, MemoryStore(), serve=serve) as models:
         assert "out of memory: it needs about 0.3 GB, 0.1 GB are free" in refused(models)
 
 
@@ -303,7 +303,7 @@ def test_a_prompt_that_is_too_long_costs_one_answer() -> None:
 
 def test_a_server_that_ended_is_the_reason(model: Path) -> None:
     specs = {"user": parse(f"local:{model}")}
-    with standing_in(fault=always("500")) as (serve, started, _), Models(specs, Kept(), conduct=QUICK, serve=serve) as models:
+    with standing_in(fault=always("500")) as (serve, started, _), Models(specs, MemoryStore(), conduct=QUICK, serve=serve) as models:
         user = models.role("user")
         assert user is not None
         with pytest.raises(ModelUnavailableError, match="status 500"):

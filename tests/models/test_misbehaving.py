@@ -18,7 +18,7 @@ from personaevo.chat import ChatModel, Message, ModelCall, Reply
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.evolve.rewrite import Brief, Pair, propose, reflect
 from personaevo.evolve.trial import read
-from personaevo.models import Budget, Conduct, Kept, Models, RetryPolicy, parse
+from personaevo.models import Budget, CallSettings, MemoryStore, Models, RetryPolicy, parse
 from personaevo.programs import Call, Sandbox
 from personaevo.programs.dials import dial_table
 from personaevo.programs.source import make_program
@@ -27,7 +27,7 @@ from tests.models.stub import Said, Stub, completion, message, stubbed
 
 KEY = "sk-canary-of-these-servers-4711"
 ASKED = [Message("system", "be kind"), Message("user", "one"), Message("user", "two")]
-QUICK = Conduct(retry=RetryPolicy(attempts=3, first_pause=0.001, longest_pause=0.002, longest_requested=0.5), seconds=5.0)
+QUICK = CallSettings(retry=RetryPolicy(attempts=3, first_pause=0.001, longest_pause=0.002, longest_requested=0.5), seconds=5.0)
 HTML = "<html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
 Cost = Literal["answers", "question", "run", "pause"]
 Says = Callable[[dict[str, Any]], Said]
@@ -162,7 +162,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
 
 
-class Memory(Kept):
+class Memory(MemoryStore):
     """A store whose calls can be looked at."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from personaevo.config import SearchConfig, make_config
 from personaevo.errors import BudgetError, ConfigError, ModelSetupError, ModelUnavailableError
 from personaevo.evolve.search import search
 from personaevo.model_spec import ModelSpec, parse, same_model, with_settings
-from personaevo.models import Budget, Conduct, Kept, Models, RetryPolicy
+from personaevo.models import Budget, CallSettings, MemoryStore, Models, RetryPolicy
 from personaevo.models.limits import RateLimit
 from personaevo.models.prices import Price, price_of
 from personaevo.models.refusals import TransientError
@@ -101,9 +101,9 @@ def test_a_role_that_is_given_twice_is_told() -> None:
 
 def test_a_name_without_addresses_cannot_be_asked() -> None:
     spec = parse("openai:small@several")
-    with Models({"user": spec}, Kept(), offline=True) as models:
+    with Models({"user": spec}, MemoryStore(), offline=True) as models:
         assert models.role("user") is not None
-    with Models({"user": spec}, Kept()) as models, pytest.raises(ModelSetupError, match="to call it, give its addresses after the @"):
+    with Models({"user": spec}, MemoryStore()) as models, pytest.raises(ModelSetupError, match="to call it, give its addresses after the @"):
         models.role("user")
 
 
@@ -348,7 +348,7 @@ def served(server: ModelServer) -> int:
 
 
 def test_the_fast_one_takes_the_greater_share() -> None:
-    with servers(0.02, 0.3) as (fast, slow), Models({"user": parse(at(fast, slow))}, Kept(), conduct=Conduct(at_once=4)) as models:
+    with servers(0.02, 0.3) as (fast, slow), Models({"user": parse(at(fast, slow))}, MemoryStore(), conduct=CallSettings(at_once=4)) as models:
         assert models.at_once("user") == 8
         ask_all(models, 60, 8)
         assert served(fast) + served(slow) == 60
@@ -356,7 +356,7 @@ def test_the_fast_one_takes_the_greater_share() -> None:
 
 
 def test_at_once_is_for_each_address() -> None:
-    with servers(0.1, 0.1) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(at_once=3)) as models:
+    with servers(0.1, 0.1) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(at_once=3)) as models:
         ask_all(models, 24, 24)
         assert [server.counters.most_in_flight for server in (one, two)] == [3, 3]
 
@@ -364,7 +364,7 @@ def test_at_once_is_for_each_address() -> None:
 def test_roles_share_the_places_of_an_address() -> None:
     with servers(0.1, 0.1) as (one, two):
         chosen = {"user": parse(at(one, two)), "agent": parse(at(one))}
-        with Models(chosen, Kept(), conduct=Conduct(at_once=3)) as models, ThreadPoolExecutor(1) as pool:
+        with Models(chosen, MemoryStore(), conduct=CallSettings(at_once=3)) as models, ThreadPoolExecutor(1) as pool:
             agent = models.role("agent")
             assert agent is not None
             pool.submit(lambda: [agent.reply([Message("user", str(number))]) for number in range(6)])
@@ -374,7 +374,7 @@ def test_roles_share_the_places_of_an_address() -> None:
 
 
 def test_a_server_that_dies_midway_hands_its_calls_to_the_other_and_may_come_back() -> None:
-    with servers(0.02, 0.02) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(4, retry=QUICK)) as models:
+    with servers(0.02, 0.02) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(4, retry=QUICK)) as models:
         texts = ask_all(models, 80, 8, lambda number: one.stop() if number == 40 else None)
         assert (len(texts), all(texts)) == (80, True)
         before = served(one)
@@ -387,7 +387,7 @@ def test_a_server_that_dies_midway_hands_its_calls_to_the_other_and_may_come_bac
 
 
 def test_a_server_that_fails_for_long_is_left_alone() -> None:
-    with servers(0.0, 0.01) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, retry=QUICK)) as models:
+    with servers(0.0, 0.01) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models:
         one.fault = always("500")
         ask_all(models, 40, 4)
         assert served(two) >= 40
@@ -395,7 +395,7 @@ def test_a_server_that_fails_for_long_is_left_alone() -> None:
 
 
 def test_when_all_are_away_it_ends_as_with_one() -> None:
-    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, retry=QUICK)) as models:
+    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models:
         ask_all(models, 4, 2)
         one.stop()
         two.stop()
@@ -405,14 +405,14 @@ def test_when_all_are_away_it_ends_as_with_one() -> None:
 
 def test_the_budget_is_one() -> None:
     budget = Budget(calls=7)
-    with servers(0.01, 0.01) as (one, two), Models({"user": parse(at(one, two))}, Kept(), budget=budget) as models:
+    with servers(0.01, 0.01) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), budget=budget) as models:
         with pytest.raises(BudgetError, match="--max-calls 7"):
             ask_all(models, 30, 8)
         assert served(one) + served(two) == 7
 
 
 def test_a_wish_for_a_rest_keeps_from_that_server_only() -> None:
-    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, Kept(), conduct=Conduct(2, retry=QUICK)) as models:
+    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models:
         one.fault = lambda _request, _attempt: Fault("429 retry-after", 30.0)
         begun = time.monotonic()
         ask_all(models, 20, 1)
@@ -424,7 +424,7 @@ def test_a_wish_for_a_rest_keeps_from_that_server_only() -> None:
 def test_answers_are_kept_for_the_model_and_found_from_other_servers() -> None:
     """Kept at one address, asked at two; and kept at two, asked at one or at others."""
     with servers(0.0, 0.0, 0.0, 0.0) as (one, two, three, four):
-        for kept, first, *others in ((Kept(), at(one), at(two, one)), (Kept(), at(three, four), at(four, three), at(three), at(one, two))):
+        for kept, first, *others in ((MemoryStore(), at(one), at(two, one)), (MemoryStore(), at(three, four), at(four, three), at(three), at(one, two))):
             paid = []
             for text in (first, *others):
                 with Models({"user": parse(text)}, kept) as models:
@@ -434,7 +434,7 @@ def test_answers_are_kept_for_the_model_and_found_from_other_servers() -> None:
 
 
 def test_answers_of_other_models_are_not_taken() -> None:
-    kept = Kept()
+    kept = MemoryStore()
     with servers(0.0, 0.0) as (one, two):
         for text in (at(one), at(two), at(one) + ";seed=1", at(one, two) + ";seed=2", at(one).replace("small", "large")):
             with Models({"user": parse(text)}, kept) as models:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from personaevo.chat import ChatModel, Message, ModelCall, Reply, Usage
 from personaevo.errors import BudgetError, ConfigError, ModelError, ReplyError
-from personaevo.models import Budget, Conduct, Ledger, Models, Spent, made_for, parse
+from personaevo.models import Budget, CallSettings, Ledger, Models, Spent, made_for, parse
 from personaevo.models.adapter import Adapter, ProviderReply
 from personaevo.models.limits import RateLimit
 from personaevo.models.prices import Price
@@ -409,7 +409,7 @@ def test_the_thread_ends_with_the_block(gates: list[RateLimit]) -> None:
 
 def test_models_of_one_endpoint_share_a_gate(gates: list[RateLimit]) -> None:
     chosen = specs(user="openai:a@http://h/v1", agent="openai:b@http://h/v1/", mutator="openai:a", generator="anthropic:a@http://h/v1")
-    with Models(chosen, Memory(), conduct=Conduct(at_once=3)) as models:
+    with Models(chosen, Memory(), conduct=CallSettings(at_once=3)) as models:
         for role in chosen:
             models.role(role)
     user, agent, mutator, generator = gates

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.fuzzing.edits import PROGRAMS
 from personaevo import content
 from personaevo.errors import ProgramError
-from personaevo.programs.shingles import Known, likeness, nearest, shingles
+from personaevo.programs.shingles import NearDuplicateIndex, likeness, nearest, shingles
 from personaevo.programs.source import normalize
 
 SEEDS = content.root("seeds")
@@ -194,7 +194,7 @@ def test_the_first_alike_program_is_found(known: list[frozenset[int]], data: st.
         near.symmetric_difference_update(data.draw(st.frozensets(st.integers(0, 2**64 - 1), max_size=3)))
         own = data.draw(st.sampled_from([own, frozenset(near) or own]))
     threshold = data.draw(st.sampled_from([0.5, 0.8, 0.95, 0.99]))
-    index = Known(lambda name: known[int(name)])
+    index = NearDuplicateIndex(lambda name: known[int(name)])
     for number, one in enumerate(known):
         index.add(str(number), one)
     expected = next((str(number) for number, one in enumerate(known) if likeness(own, one) > threshold), None)
@@ -203,7 +203,7 @@ def test_the_first_alike_program_is_found(known: list[frozenset[int]], data: st.
 
 def test_more_programs_than_there_was_room_for() -> None:
     programs = {f"p{number}": frozenset(range(number * 1000, number * 1000 + 100)) for number in range(600)}
-    index = Known(programs.__getitem__)
+    index = NearDuplicateIndex(programs.__getitem__)
     for name, own in programs.items():
         index.add(name, own)
     assert index.alike(programs["p599"], 0.99) == "p599"

@@ -18,7 +18,7 @@ from examples.model_server import ModelServer
 from personaevo import definitions
 from personaevo.errors import ReplyError
 from personaevo.models import Models, parse
-from personaevo.models.kept import Kept
+from personaevo.models.kept import MemoryStore
 from personaevo.records import Floats
 from personaevo.refine.behavior import Action, Item, TextItem
 from personaevo.refine.differences import differences_text, measured_differences
@@ -348,7 +348,7 @@ def test_all_three_over_a_real_socket(api: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
     with ModelServer() as server:
         spec = parse(f"{api}:any@{server.openai_url if api == 'openai' else server.url}")
-        with Models(dict.fromkeys(("user", "analyst", "refiner"), spec), Kept()) as models:
+        with Models(dict.fromkeys(("user", "analyst", "refiner"), spec), MemoryStore()) as models:
             user, analyst, refiner = (models.role(role) for role in ("user", "analyst", "refiner"))
             assert user is not None
             assert analyst is not None

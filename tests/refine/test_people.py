@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 import personaevo as pe
-from personaevo.archive import Archive, Refined, merge
+from personaevo.archive import Archive, RefinedPerson, merge
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
 from personaevo.refine import people as module
 from personaevo.refine.behavior import Behavior, TextItem
@@ -180,7 +180,7 @@ def test_as_many_texts_as_dialogues_are_a_user() -> None:
 
 
 def test_the_archive_keeps_a_person_once(tmp_path: Path) -> None:
-    one = Refined("p", "user", "done", None, {}, "0" * 32)
+    one = RefinedPerson("p", "user", "done", None, {}, "0" * 32)
     with Archive.create_or_open(tmp_path / "a.duckdb") as archive:
         archive.refinements().begin({})
         archive.refinements().add(one)
