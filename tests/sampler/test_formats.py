@@ -63,7 +63,7 @@ def test_without_the_task_there_are_no_turns(stored: PersonaSampler) -> None:
     (persona,) = stored.sample(n=1)
     with pytest.raises(InputError, match=r"its task '.*' was not found, and the rows contain it: give it with --task FILE"):
         rows([persona], "mirrorbench", {})
-    with pytest.raises(InputError, match="and the rows tell it"):
+    with pytest.raises(InputError, match="and the rows contain it"):
         rows([persona], "deepeval")
     assert len(rows([persona], "usersim")) == 1
     lost = persona.model_copy(update={"domain": "lost"})
