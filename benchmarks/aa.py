@@ -22,14 +22,13 @@ import numpy as np
 from benchmarks.attacks_on_fitness import evolved_program
 from personaevo import content
 from personaevo.config import SearchConfig
-from personaevo.evolve.plan import Plan
 from personaevo.evolve.prepare import EvaluationSetup, prepare
-from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.evolve.rollout import Plan, Rollout, roll_out
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
 from personaevo.measure.stats import student_factor
 from personaevo.records import Episode, PlanItem, Program
-from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.turns import seed_of
 from personaevo.workers import Workers
 
 NAMES = (SCORE, *steering())

@@ -27,11 +27,10 @@ from personaevo.archive import Archive
 from personaevo.chat import Role
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
-from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.prepare import EvaluationSetup, prepare
-from personaevo.evolve.rollout import play
+from personaevo.evolve.rollout import Plan, make_plan, play
 from personaevo.evolve.search import search
-from personaevo.evolve.shared_rows import audit_of
+from personaevo.evolve.table import audit_of
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
 from personaevo.measure.stats import paired_difference

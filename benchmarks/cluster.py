@@ -38,7 +38,7 @@ from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
-from personaevo.shipping import Answer, Lacking, Parcel
+from personaevo.executors import Answer, Lacking, Parcel
 from personaevo.workers import Workers
 
 # The coordinator's parts: owner and name of the function. Times are exclusive of nested parts.

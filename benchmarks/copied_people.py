@@ -23,7 +23,7 @@ from personaevo.evolve.rollout import play
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.uncertainty import interval, joined, point, world
 from personaevo.measure import agreement
-from personaevo.measure.losses import apply_losses
+from personaevo.measure.fingerprint import apply_losses
 from personaevo.measure.stats import paired_difference
 from personaevo.records import Episode, Floats, Persona
 from personaevo.reference import Reference

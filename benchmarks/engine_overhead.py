@@ -36,7 +36,7 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.prepare import prepare
-from personaevo.evolve.result import SearchResult
+from personaevo.evolve.progress import SearchResult
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
 from personaevo.workers import Workers, processors

@@ -7,7 +7,7 @@ import time
 from personaevo import definitions, readers
 from personaevo.records import Persona, PlanItem
 from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.turns import seed_of
 
 EPISODES = 600
 RUNS = 3

@@ -34,13 +34,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from personaevo import backends
+from personaevo import executors
 from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError
 from personaevo.evolve import loop as loop_module
 from personaevo.evolve import rollout
-from personaevo.evolve.progress import Progress
-from personaevo.evolve.result import SearchResult
+from personaevo.evolve.progress import Progress, SearchResult
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.search import search
 from personaevo.records import Episode
@@ -189,7 +188,7 @@ class _cluster:  # noqa: N801 - used like a function
         if self._name == "ray":
             self._cluster = import_module("ray")
             self._cluster.init("local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, configure_logging=False)
-        self._backend = backends.executor(self._name, address)
+        self._backend = executors.executor(self._name, address)
         return self._backend.__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -217,7 +216,7 @@ def wrong_addresses(names: list[str]) -> dict[str, dict[str, Any]]:
     for name in set(names) & set(_WRONG):
         begun = time.perf_counter()
         try:
-            with backends.executor(name, _WRONG[name]):
+            with executors.executor(name, _WRONG[name]):
                 raise SystemExit(f"somebody answers at {_WRONG[name]}")
         except ConfigError as error:
             found[name] = {"said": str(error), "seconds": time.perf_counter() - begun}

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from personaevo.config import SearchConfig
-from personaevo.evolve.result import SearchResult
+from personaevo.evolve.progress import SearchResult
 from personaevo.evolve.search import search
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.measure.stats import paired_difference

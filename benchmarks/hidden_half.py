@@ -22,12 +22,11 @@ from personaevo import definitions, reference
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
 from personaevo.evolve import prepare as preparing
-from personaevo.evolve.finals import play_finals, winner
 from personaevo.evolve.loop import SearchLoop
-from personaevo.evolve.plan import make_plan
 from personaevo.evolve.prepare import prepare
-from personaevo.evolve.rollout import play
+from personaevo.evolve.rollout import make_plan, play
 from personaevo.evolve.search import search
+from personaevo.evolve.table import play_finals, winner
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.records import FinalTable, TableRow
 from personaevo.reference import Reference

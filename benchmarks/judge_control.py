@@ -14,8 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from personaevo import definitions, readers, reference
 from personaevo.evolve import controls
-from personaevo.evolve.plan import make_plan
-from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.evolve.rollout import Rollout, make_plan, roll_out
 from personaevo.judge.discriminator import Negatives, train
 from personaevo.records import Floats
 from personaevo.reference import Reference

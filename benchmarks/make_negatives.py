@@ -15,7 +15,7 @@ from unittest import mock
 from personaevo import content
 from personaevo.config import SearchConfig
 from personaevo.definitions import domain_names
-from personaevo.evolve import negatives
+from personaevo.evolve import controls
 from personaevo.evolve.loop import SearchLoop
 from personaevo.evolve.search import search
 from personaevo.records import FinalTable, TableRow
@@ -31,7 +31,7 @@ def made(domain: str, seed: int, jobs: int) -> str:
         best = running.state.held.top(1)[0].program_id
         return FinalTable((TableRow("evolved", best, {}),))
 
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(negatives, "negative_programs", lambda place: []):
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(controls, "negative_programs", lambda place: []):
         config = SearchConfig(domain=domain, seed=seed, candidates=CANDIDATES, jobs=jobs, archive=Path(folder) / "a.duckdb")
         with mock.patch.object(SearchLoop, "table", table):
             return search(config).best.source

@@ -23,14 +23,12 @@ import numpy as np
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
-from personaevo.evolve.estimate import dialogues
-from personaevo.evolve.names import BEST
-from personaevo.evolve.progress import Progress
-from personaevo.evolve.result import SearchResult
+from personaevo.evolve.progress import Progress, SearchResult, dialogues
+from personaevo.evolve.ranking import BEST
 from personaevo.evolve.search import search
-from personaevo.inspect.table import table_text
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.records import Evaluation, FinalTable
+from personaevo.views.tables import table_text
 
 AGAINST = ("average_person", "seed_program", "persona_free")
 

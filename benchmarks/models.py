@@ -23,11 +23,10 @@ from pathlib import Path
 from benchmarks.endurance import memory
 from personaevo.archive import Archive
 from personaevo.config import make_config
-from personaevo.evolve.cast import Players
 from personaevo.evolve.company import ModelRuntime
-from personaevo.evolve.plan import make_plan
+from personaevo.evolve.players import Players
 from personaevo.evolve.prepare import load_program, load_tasks
-from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.evolve.rollout import Rollout, make_plan, roll_out
 from personaevo.models import adapter
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks.aa import fresh, without_text
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
-from personaevo.evolve.finals import expected_score, winner
 from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.ranking import Scored, best_of, expected, holds_floors
 from personaevo.evolve.search import search
+from personaevo.evolve.table import expected_score, winner
 from personaevo.judge.objectives import SCORE
 from personaevo.measure.stats import student_factor
 from personaevo.workers import Workers

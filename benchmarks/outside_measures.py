@@ -33,10 +33,9 @@ from benchmarks.build_references import DATA, SOURCES
 from personaevo import content
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
-from personaevo.evolve.plan import Plan
 from personaevo.evolve.prepare import EvaluationSetup, prepare
-from personaevo.evolve.rollout import play
-from personaevo.measure.losses import apply_losses
+from personaevo.evolve.rollout import Plan, play
+from personaevo.measure.fingerprint import apply_losses
 from personaevo.readers import read_dialogues
 from personaevo.records import Episode, Floats
 from personaevo.workers import Workers

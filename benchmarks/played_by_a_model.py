@@ -32,10 +32,10 @@ from personaevo.calibration import load_calibration
 from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls
-from personaevo.evolve.names import FREE
-from personaevo.evolve.plan import Plan, make_plan
 from personaevo.evolve.prepare import load_people, load_tasks, with_agreement
-from personaevo.evolve.shared_rows import people_sample, played_sample
+from personaevo.evolve.ranking import FREE
+from personaevo.evolve.rollout import Plan, make_plan
+from personaevo.evolve.table import people_sample, played_sample
 from personaevo.judge.auditor import tell_apart
 from personaevo.judge.discriminator import Negatives, train
 from personaevo.judge.objectives import SCORE
@@ -44,7 +44,7 @@ from personaevo.judge.uncertainty import People, TableSetting, interval, joined,
 from personaevo.measure import dynamics
 from personaevo.measure.cells import tessellate
 from personaevo.measure.energy import Space
-from personaevo.measure.losses import apply_losses
+from personaevo.measure.fingerprint import apply_losses
 from personaevo.models import Budget, CallSettings, Models, parse
 from personaevo.readers import read_dialogues
 from personaevo.records import Episode, Floats, Persona, PlanItem, Wording

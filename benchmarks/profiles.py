@@ -21,11 +21,11 @@ from personaevo import reference
 from personaevo.config import SearchConfig, make_config
 from personaevo.evolve import profiles
 from personaevo.evolve.prepare import load_people
-from personaevo.evolve.result import SearchResult
+from personaevo.evolve.progress import SearchResult
 from personaevo.evolve.search import search
 from personaevo.measure.stats import paired_difference
-from personaevo.refine import implicit
 from personaevo.refine.features import as_dials
+from personaevo.refine.loop.rounds import refined_profiles
 from personaevo.refine.profile import Profile
 
 CONTROLS = ("domain", "mean of people", "average")
@@ -65,7 +65,7 @@ def _options() -> argparse.Namespace:
 def _configs(config: SearchConfig, path: Path, folder: Path) -> dict[str, SearchConfig]:
     """The searches by their start."""
     steering, held_out = reference.split(load_people(config), config.seed)
-    usable = profiles.not_held_out(implicit.read(path), held_out)
+    usable = profiles.not_held_out(refined_profiles.read(path), held_out)
     average = Profile(dials=profiles.center([one.profile for one in usable]))
     mean = Profile(dials=as_dials(steering.values.mean(axis=0)))
     starts = {"mean of people": [_one(mean)], "average": [_one(average)], "profiles": usable}
@@ -75,9 +75,9 @@ def _configs(config: SearchConfig, path: Path, folder: Path) -> dict[str, Search
     return {"domain": config, **own, "own cells": config.model_copy(update={"profiles": path})}
 
 
-def _one(profile: Profile) -> implicit.ImplicitProfile:
+def _one(profile: Profile) -> refined_profiles.ImplicitProfile:
     """A single kind of people, all with this profile."""
-    return implicit.ImplicitProfile(profile=profile, personal=False)
+    return refined_profiles.ImplicitProfile(profile=profile, personal=False)
 
 
 def _scores(result: SearchResult) -> list[float]:

@@ -24,22 +24,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from personaevo.refine.loop.rounds.person import Engine, RefinementTask, case_of, outcome, peer_outcomes
+from personaevo.refine.loop.rounds.rounds import refined
+from personaevo.refine.loop.rounds.run import ROLES, Cohort, refine_all, tasks_among, with_bias
+from personaevo.refine.loop.rounds.scoring import Change, change
+from personaevo.refine.loop.rounds.summary import summarize, summary_text
+from personaevo.refine.roles.base.base import Analysis, Analyst, RolePlay
+from personaevo.refine.roles.base.population import Corpus
+
 from personaevo.refine import features
-from personaevo.refine.behavior import Behavior, DialogueItem, Item
-from personaevo.refine.compare import Change, change
-from personaevo.refine.controls import outcome
-from personaevo.refine.loop import refined
-from personaevo.refine.peers import peer_outcomes
-from personaevo.refine.people import ROLES, Cohort, refine_all, tasks_among, with_bias
-from personaevo.refine.person import Engine, RefinementTask, case_of
-from personaevo.refine.population import Corpus
+from personaevo.refine.items.behavior import Behavior, DialogueItem, Item, Parts
+from personaevo.refine.items.reading import read_people
 from personaevo.refine.profile import Profile
-from personaevo.refine.reading import read_people
-from personaevo.refine.result import Settings
-from personaevo.refine.roles import Analysis, Analyst, RolePlay
-from personaevo.refine.split import Parts
-from personaevo.refine.summary import summarize
-from personaevo.refine.summary_text import summary_text
+from personaevo.refine.records import Settings
 from personaevo.workers import Workers
 
 KINDS = ("noisy", "adversarial", "constant")

@@ -26,26 +26,26 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from personaevo.refine.loop.rounds.person import Engine, RefinementTask, case_of
+from personaevo.refine.loop.rounds.rounds import Case
+from personaevo.refine.loop.rounds.scoring import change
+from personaevo.refine.roles.base.model_refiner import ModelAnalyst, ModelRefiner
+
 from benchmarks.refine import dialogues_of, last_held_out
 from personaevo import definitions, readers
 from personaevo.archive import Archive, ModelCallStore
 from personaevo.chat import ChatModel
 from personaevo.errors import ReplyError
-from personaevo.measure.scores import energy_scores
+from personaevo.measure.energy import energy_scores
 from personaevo.models import Budget, CallSettings, Models, parse
 from personaevo.records import Episode, Persona, PlanItem, Task, Wording
 from personaevo.refine import features
-from personaevo.refine.compare import change
-from personaevo.refine.loop import Case
-from personaevo.refine.model_analyst import ModelAnalyst
-from personaevo.refine.model_refiner import ModelRefiner
-from personaevo.refine.person import Engine, RefinementTask, case_of
+from personaevo.refine.items.reading import read_people
 from personaevo.refine.profile import Profile
-from personaevo.refine.reading import read_people
-from personaevo.refine.result import Settings
+from personaevo.refine.records import Settings
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.model_voice import model_user
-from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.turns import seed_of
 
 WORDINGS: Mapping[str, Wording] = {"text": "text", "dials": "draft", "both": "direction"}
 DIALOGUES = 2

@@ -23,7 +23,7 @@ from typing import cast
 from benchmarks.endurance import memory
 from personaevo import content
 from personaevo.errors import WeakSandboxWarning
-from personaevo.programs import Sandbox, walls
+from personaevo.programs import Sandbox, isolation
 from personaevo.records import Tier
 
 TASK = {"goal": "book a table", "facts": {"people": "2"}, "context": "", "domain": "service"}
@@ -127,7 +127,7 @@ def _rate(tier: Tier, seconds: float, worker: int) -> float:
 def main() -> None:
     """Measure both tiers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tier", choices=sorted(walls.TIERS), action="append", help="default: kernel and weak")
+    parser.add_argument("--tier", choices=sorted(isolation.TIERS), action="append", help="default: kernel and weak")
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=4.0)
     options = parser.parse_args()

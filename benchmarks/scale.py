@@ -13,7 +13,7 @@ from pathlib import Path
 from personaevo import content, definitions
 from personaevo.archive import Archive, sums
 from personaevo.archive.database import Database
-from personaevo.archive.digest import digest_text
+from personaevo.archive.rows import digest_text
 from personaevo.chat import Role
 from personaevo.config import DEFAULT_OPERATORS
 from personaevo.evolve.recombine import Parents, breed

@@ -16,12 +16,12 @@ from typing import Any
 from unittest.mock import patch
 
 from personaevo.archive import Archive
-from personaevo.archive.snapshot import Publisher
+from personaevo.archive.opening import Publisher
 from personaevo.config import SearchConfig
 from personaevo.evolve import loop as loop_module
 from personaevo.evolve import rollout
 from personaevo.evolve import search as search_module
-from personaevo.evolve.result import SearchResult
+from personaevo.evolve.progress import SearchResult
 from personaevo.judge.scorer import Scorer
 
 # Entry points of the parts: owner and name of the function. Preparation includes dialogues; its exclusive time is the rest.

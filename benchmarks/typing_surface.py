@@ -22,10 +22,9 @@ import numpy as np
 from personaevo import definitions, readers, reference
 from personaevo.definitions import domain_names, typing, typing_dials
 from personaevo.records import Floats, Persona, PlanItem, Task
-from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.episodes import VALUES_FIRST, run_episode
+from personaevo.simulate.turns import seed_of
 from personaevo.simulate.typist import SWING, Typist, protected_by
-from personaevo.simulate.users import VALUES_FIRST
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 FIXED = 0.5  # for habits that people's text does not show

@@ -32,7 +32,7 @@ from personaevo import definitions, readers
 from personaevo.records import Episode, PlanItem
 from personaevo.sampler import SampledPersona, formats
 from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.turns import seed_of
 
 
 def mirrorbench_row(task: pe.Task, persona: SampledPersona, episode: Episode, taken: Counter[str]) -> dict[str, object]:

@@ -8,7 +8,7 @@ Without OTHERS (a folder with one file per person, or an index) the person is co
 import sys
 
 import personaevo as pe
-from personaevo.refine.reading import read_people
+from personaevo.refine.items.reading import read_people
 
 others = list(read_people(sys.argv[2])) if len(sys.argv) > 2 else []
 result = pe.refine_profile("population", sys.argv[1], others_known=others)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import personaevo as pe
 from personaevo.readers import read_dialogues, read_tasks
-from personaevo.readers.sources import sources
+from personaevo.readers.layouts import sources
 from personaevo.simulate.tau2 import ids_of, register_user, registry, with_persona
 
 SET_HERE = ("--user", "--save-to")

@@ -15,22 +15,20 @@ if TYPE_CHECKING:
     from personaevo.chat import ChatModel
     from personaevo.config import SearchConfig
     from personaevo.errors import PersonaevoError
-    from personaevo.evolve.asktell import Search
-    from personaevo.evolve.outside import Request
-    from personaevo.evolve.progress import Progress
+    from personaevo.evolve.players import Request
+    from personaevo.evolve.progress import Progress, SearchResult
     from personaevo.evolve.recombine import Parents
-    from personaevo.evolve.result import SearchResult
-    from personaevo.evolve.search import search
+    from personaevo.evolve.search import Search, search
     from personaevo.evolve.select import Selection
-    from personaevo.fingerprints import fingerprint
     from personaevo.judge.discriminator import Judge
     from personaevo.judge.objectives.base import Objective
     from personaevo.measure.cells import Descriptors
     from personaevo.measure.cells import overlap_with as coverage
     from personaevo.measure.cells import overlap_with as overlap
     from personaevo.records import Dialogue, Task
-    from personaevo.refine.run import refine_profile
+    from personaevo.refine.loop.rounds.run import refine_profile
     from personaevo.sampler import PersonaSampler
+    from personaevo.simulate.measuring import fingerprint
     from personaevo.simulate.own_users import AgentSimulator, UserSimulator
     from personaevo.simulate.persona import Persona
     from personaevo.stress import stress_agent
@@ -80,17 +78,17 @@ _HOME = {
     "PersonaSampler": "personaevo.sampler",
     "PersonaevoError": "personaevo.errors",
     "Progress": "personaevo.evolve.progress",
-    "Request": "personaevo.evolve.outside",
-    "Search": "personaevo.evolve.asktell",
+    "Request": "personaevo.evolve.players",
+    "Search": "personaevo.evolve.search",
     "SearchConfig": "personaevo.config",
-    "SearchResult": "personaevo.evolve.result",
+    "SearchResult": "personaevo.evolve.progress",
     "Selection": "personaevo.evolve.select",
     "Task": "personaevo.records",
     "UserSimulator": "personaevo.simulate.own_users",
     "coverage": "personaevo.measure.cells:overlap_with",
-    "fingerprint": "personaevo.fingerprints",
+    "fingerprint": "personaevo.simulate.measuring",
     "overlap": "personaevo.measure.cells:overlap_with",
-    "refine_profile": "personaevo.refine.run",
+    "refine_profile": "personaevo.refine.loop.run",
     "search": "personaevo.evolve.search",
     "stress_agent": "personaevo.stress",
 }

@@ -16,10 +16,10 @@ from pydantic import Field, ValidationError
 
 from personaevo import content
 from personaevo.errors import ConfigError, ContentError
+from personaevo.executors import Shared
 from personaevo.measure.fingerprint import COMPUTED, EXCLUSIVE, FeatureSet, words_of
 from personaevo.measure.typing import HabitSet
 from personaevo.records import Record
-from personaevo.shipping import Shared
 
 MAX_EXPANSIONS = 512
 USER_SAYS = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "ack", "go_on", "filler", "close", "give_up")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from personaevo.chat import Role
 from personaevo.errors import InputError
-from personaevo.notebook import table
+from personaevo.text import table
 
 Floats = NDArray[np.float64]
 Split = Literal["train", "test"]

@@ -25,16 +25,15 @@ from personaevo.evolve.parts import make_parts
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.recombine import Operator, Parents
 from personaevo.evolve.select import Population, Selection
+from personaevo.executors import Carried
 from personaevo.judge.discriminator import Judge, Negatives, train
-from personaevo.judge.objectives.base import Objective
-from personaevo.judge.played import Played
+from personaevo.judge.objectives.base import Objective, Played
 from personaevo.judge.scorer import Scorer
 from personaevo.measure.cells import Described, Descriptors, tessellate
 from personaevo.measure.energy import Space
 from personaevo.models import MemoryStore, Models, parse
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Estimate, Evaluation, Floats, Persona, PlanItem
-from personaevo.shipping import Carried
 from personaevo.simulate.episodes import MakeAgent, MakeUser, run_episode
 from personaevo.simulate.measuring import measured
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator, own_agents, own_users, part_id

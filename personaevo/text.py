@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import resource
+import sys
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
 
 # Invisible characters that Python calls printable: fillers, joiners and the variation selectors in which text can be hidden.
 _HIDDEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
@@ -105,3 +109,83 @@ def without_secrets(text: str, values: Iterable[str] = ()) -> str:
         text = text.replace(value, "***")
     text = _ADDRESS_LOGIN.sub(r"\1***@", text)
     return _KEY.sub("***", _NAMED_SECRET.sub(r"\1***", text))
+
+
+_NAMES = "(?:seed:)?(?:think|thinking|thought|thoughts|reasoning)"
+_TAGS = tuple(
+    re.compile(rf"(?P<opens>{opening})|{closing}", re.IGNORECASE)
+    for opening, closing in ((rf"<{_NAMES}>", rf"</{_NAMES}>"), (r"\[THINK\]", r"\[/THINK\]"), ("◁think▷", "◁/think▷"))
+)
+# <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>… (harmony)
+_CHANNEL = re.compile(r"<\|channel\|>(\w{1,40})[^<]{0,80}(?:<\|constrain\|>\w{1,40})?<\|message\|>")
+_CHANNEL_ENDS = re.compile(r"<\|(?:end|return|call|start)\|>.*", re.DOTALL)
+_SAID = "final"
+
+
+class Parted(NamedTuple):
+    """The answer without reasoning, and whether there was any reasoning."""
+
+    said: str
+    thought: bool
+
+
+def parted(text: str) -> Parted:
+    """The text without reasoning. Blocks from an opening to a closing tag are removed, and so is all text before a closing tag without an
+    opening one and all text after an opening tag that is never closed."""
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        last = channels[-1]
+        final = last[1].lower() == _SAID
+        return Parted(_CHANNEL_ENDS.sub("", text[last.end() :]).strip() if final else "", len(channels) > 1 or not final)
+    said = text
+    for tags in _TAGS:
+        said = _without(said, tags)
+    return Parted(said.strip(), True) if said != text else Parted(text, False)
+
+
+def _without(text: str, tags: re.Pattern[str]) -> str:
+    kept: list[str] = []
+    at, inside = 0, False
+    for tag in tags.finditer(text):
+        if tag["opens"]:
+            if not inside:
+                kept.append(text[at : tag.start()])
+            inside = True
+            continue
+        if not inside:  # a closing tag without an opening one: all text before it is reasoning
+            kept.clear()
+        at, inside = tag.end(), False
+    return "".join(kept if inside else [*kept, text[at:]])
+
+
+_MOST_ROWS = 50
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> str:
+    """An HTML table. Numbers are aligned to the right; only the first 50 rows are shown."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:_MOST_ROWS])
+    more = f"<tr><td colspan='{len(header)}'>and {len(rows) - _MOST_ROWS:,} more</td></tr>" if len(rows) > _MOST_ROWS else ""
+    above = f"<caption>{_lines(caption)}</caption>" if caption else ""
+    return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}{more}</tbody></table>"
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
+
+
+def _cell(value: object) -> str:
+    return f"<td style='text-align:right'>{value:.3g}</td>" if isinstance(value, float) else f"<td>{_lines(str(value))}</td>"
+
+
+_SET_DUMPABLE = 4  # prctl(2)
+
+
+def close_process() -> None:
+    """Disable core dumps of this process and its children. On Linux other processes of the same user cannot read it either
+    (``/proc/PID/environ``, ptrace), until it executes another program. Never raises."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - slow to import, and this module is imported everywhere
+
+        ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)

@@ -22,11 +22,11 @@ import numpy as np
 import pytest
 
 from personaevo import cache
-from personaevo.archive import catalog
+from personaevo.archive import schema
 from personaevo.archive.database import Database
-from personaevo.evolve import negatives
+from personaevo.evolve import controls
+from personaevo.evolve.controls import Making
 from personaevo.evolve.prepare import input_digests
-from personaevo.evolve.start import Making
 from personaevo.judge.auditor import tell_apart
 from personaevo.judge.discriminator import train
 
@@ -125,7 +125,7 @@ def _negatives(made: Callable[[Making], Any]) -> Callable[[Making], Any]:
         if making.cast is not None:
             return made(making)
         config, people = making.config, making.people
-        inputs = input_digests(config, dict(making.tasks), people), negatives.digest(config, models=False)
+        inputs = input_digests(config, dict(making.tasks), people), controls.digest(config, models=False)
         key = key_of("negatives", inputs, people.losses, making.steering.values, config.seed, config.control_dialogues, config.sandbox)
         return shelf().value(key, lambda: made(making))
 
@@ -139,7 +139,7 @@ def _create(made: Callable[[type[Database], Path], None]) -> Callable[[type[Data
         if cls is not Database:
             made(cls, path)
             return
-        empty = shelf().file(key_of("empty", [file.read_bytes() for file in catalog.migrations()]), lambda draft: made(cls, draft))
+        empty = shelf().file(key_of("empty", [file.read_bytes() for file in schema.migrations()]), lambda draft: made(cls, draft))
         try:
             shutil.copyfile(empty, path)
         except OSError:

@@ -12,8 +12,8 @@ import pytest
 
 from personaevo import cache
 from personaevo.config import SearchConfig
-from personaevo.evolve import shared_rows as shared_rows_module
-from personaevo.evolve import start as start_module
+from personaevo.evolve import controls as start_module
+from personaevo.evolve import table as shared_rows_module
 from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.table import final_table

@@ -11,10 +11,10 @@ import pytest
 
 import personaevo as pe
 from personaevo.errors import ConfigError
-from personaevo.evolve.result import SearchResult
-from personaevo.notebook import table
+from personaevo.evolve.progress import SearchResult
 from personaevo.records import Measure, Program, TableRow
 from personaevo.refine.profile import Profile
+from personaevo.text import table
 
 EVIL = "<script>alert(1)</script>"
 
@@ -48,7 +48,7 @@ def test_an_archive_as_data_frames(finished_archive: Path, monkeypatch: pytest.M
     frame = SimpleNamespace(from_records=lambda rows, columns: made.update(rows=rows, columns=columns) or "pandas")
     pandas = SimpleNamespace(DataFrame=frame)
     arrow = SimpleNamespace(table=lambda columns: made.update(table=columns) or "arrow")
-    monkeypatch.setattr("personaevo.archive.frames.import_module", lambda name: {"pandas": pandas, "pyarrow": arrow}[name])
+    monkeypatch.setattr("personaevo.archive.tables.import_module", lambda name: {"pandas": pandas, "pyarrow": arrow}[name])
     with pe.Archive.read(finished_archive) as archive:
         assert archive.frame() == "pandas"
         assert made["columns"][:2] == ["run", "number"] and len(made["rows"]) > 10

@@ -16,7 +16,7 @@ import personaevo as pe
 from personaevo import testing
 from personaevo.chat import Reply
 from personaevo.errors import ConfigError, InputError, PersonaevoError
-from personaevo.evolve.outside import ClosedError
+from personaevo.evolve.players import ClosedError
 from personaevo.records import Level
 from personaevo.verify import verify
 

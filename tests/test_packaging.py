@@ -49,8 +49,8 @@ def test_installation_finds_its_content(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:  # what pip install --target --no-deps does with a pure wheel
         packed.extractall(tmp_path / "site")
     code = (
-        "import personaevo; from personaevo import content, definitions, reference; from personaevo.archive.catalog import migrations\n"
-        "from personaevo.evolve import axes\nfrom personaevo.evolve.negatives import negative_programs\n"
+        "import personaevo; from personaevo import content, definitions, reference; from personaevo.archive.schema import migrations\n"
+        "from personaevo.evolve import axes\nfrom personaevo.evolve.controls import negative_programs\n"
         "print(personaevo.__file__); print(content.root('seeds'))\n"
         "print(definitions.domain_names(), len(reference.packaged('service')) > 1000, len(migrations()) > 0)\n"
         "print(len(negative_programs('service')), axes.words().keys() == definitions.dials().keys())\n"

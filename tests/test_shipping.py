@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from personaevo import shipping
+from personaevo import executors
 from personaevo.errors import WorkerError
-from personaevo.shipping import Answer, Lacking, Packer, Parcel, Shared, opened
+from personaevo.executors import Answer, Lacking, Packer, Parcel, Shared, opened
 from personaevo.workers import Workers
 
 LARGE = 100_000
@@ -72,7 +72,7 @@ class Weighed(Executor):
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process has kept nothing yet."""
-    monkeypatch.setattr(shipping, "_kept", {})
+    monkeypatch.setattr(executors, "_kept", {})
 
 
 @pytest.mark.usefixtures("forgetful")
@@ -97,7 +97,7 @@ def test_a_process_keeps_the_latest_only() -> None:
     packer = Packer()
     packed = [packer.pack(Page(Book(str(number)), 0)) for number in range(30)]
     assert [done(read, packer.first(one)) for one in packed] == [str(number)[0] for number in range(30)]
-    assert len(shipping._kept) == shipping._KEPT == len(packer._made)
+    assert len(executors._kept) == executors._KEPT == len(packer._made)
     assert done(read, packer.again(packed[0], "w", 1)) == "0"
     assert done(read, packer.again(packed[1], "w", 1)) == "1"
 

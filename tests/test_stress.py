@@ -29,8 +29,7 @@ from personaevo.simulate.episodes import EpisodeError
 from personaevo.simulate.partners import CallableAgent
 from personaevo.stress import StressResult, stress_agent, stress_text
 from personaevo.stress.findings import _thirds, _to_read
-from personaevo.stress.play import DialogueRunner, StressDialogue
-from personaevo.stress.result import Difference, Rate
+from personaevo.stress.result import DialogueRunner, Difference, Rate, StressDialogue
 
 Messages = list[dict[str, str]]
 TASK = Task(id="t", goal="move my flight", facts={"name": "Ada"}, domain="service")

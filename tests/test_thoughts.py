@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from personaevo.thoughts import parted
+from personaevo.text import parted
 
 
 @pytest.mark.parametrize(

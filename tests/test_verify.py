@@ -12,18 +12,18 @@ import duckdb
 import pytest
 
 from examples.model_server import ModelServer, person_or_agent
-from personaevo.archive import Archive, compact, sums
-from personaevo.archive.digest import digest_text
+from personaevo.archive import Archive, rewrite, sums
+from personaevo.archive.rows import digest_text
 from personaevo.config import SearchConfig
-from personaevo.crew import WorkerPool
 from personaevo.errors import ArchiveError
 from personaevo.evolve import search as search_module
-from personaevo.evolve.cast import Players
 from personaevo.evolve.parts import DEFAULT_PARTS, Parts
+from personaevo.evolve.players import Players
 from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.search import search
 from personaevo.verify import Verification, verify
 from personaevo.verify import run as run_module
+from personaevo.workers import WorkerPool
 
 Plant = Callable[[str], Path]
 _TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not stored"
@@ -345,7 +345,7 @@ def test_fingerprints_are_checked_though_scores_cannot_be(plant: Plant) -> None:
 def test_a_compacted_archive(plant: Plant, tmp_path: Path) -> None:
     path = tmp_path / "elites.duckdb"
     without = plant("UPDATE rules SET floor = 2 WHERE floor IS NOT NULL; DELETE FROM holders")  # nobody holds it: there is no elite
-    done = compact(without, path, elites=True)
+    done = rewrite(without, path, elites=True)
     change(path, "UPDATE rules SET floor = 0.9 WHERE floor IS NOT NULL")
     change(path, "INSERT INTO holders SELECT * FROM elites_anew")
     found = verify(path)

@@ -13,7 +13,7 @@ from personaevo import content
 from personaevo.definitions import Domain, Phrase, domain, domain_names, features
 from personaevo.measure.fingerprint import words_of
 from personaevo.records import Task
-from personaevo.simulate.wording import wording
+from personaevo.simulate.templates import wording
 
 ACK = "ack_only_rate"
 NEUTRAL = ("greet", "goal", "restate", "fact", "remind", "correct", "affirm", "go_on", "filler", "close", "give_up")

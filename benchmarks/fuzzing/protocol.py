@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzzing.engine import Target
 from personaevo.chat import Message, Reply
-from personaevo.programs import Call, DialTable, Sandbox, answers, capability, channel, sandbox
+from personaevo.programs import Call, DialTable, Sandbox, channel, personas, sandbox
+from personaevo.programs import channel as capability
 from personaevo.programs.channel import SPOOFED, Channel, NotReadyError, StoppedError
 from personaevo.records import RunResult
 
@@ -211,4 +212,4 @@ WORDS = (
     TOKEN, NEXT, SILENT, b"!", b"R", b"E", b"\0\0\0\x11", b"\xff\xff\xff\xff", b"[", b"{", b'"', b"NaN", b"\\ud800", b"1e999", b"\0",
     frame(b"R", BODIES[0]), frame(b"M", BODIES[3]), frame(b"E", BODIES[4]), b'"\\u001b[31m"',
 )  # fmt: skip
-TARGET = Target((channel, answers, sandbox, capability), EXAMPLES, WORDS, attempt, st.tuples(STREAM, STREAM), streams, longest=20_000)
+TARGET = Target((channel, personas, sandbox, capability), EXAMPLES, WORDS, attempt, st.tuples(STREAM, STREAM), streams, longest=20_000)

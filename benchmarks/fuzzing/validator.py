@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from benchmarks.fuzzing.engine import Target
 from personaevo import injection
 from personaevo.errors import ProgramError
-from personaevo.programs import DialTable, answers, personas
+from personaevo.programs import DialTable, personas
+from personaevo.programs import personas as answers
 from personaevo.records import Persona
 
 NEXT = b"|personas|"

@@ -1,18 +1,12 @@
 """Archives: one DuckDB file with everything that searches found. The main class is ``Archive``."""
 
-from personaevo.archive.calibrations import StoredCalibration
-from personaevo.archive.calls import ModelCallStore, ReplayStore
-from personaevo.archive.compact import Compacted, compact
 from personaevo.archive.integrity import Finding
-from personaevo.archive.merge import MergedRun, merge
-from personaevo.archive.named import named_queries, named_query
-from personaevo.archive.outcomes import STATES, Outcomes
-from personaevo.archive.population import Member, Population
-from personaevo.archive.queries import Elite
-from personaevo.archive.refinements import RefinedPerson, Refinements
+from personaevo.archive.queries import Elite, Member, Population
+from personaevo.archive.rewrite import Compacted, MergedRun, compact, merge
+from personaevo.archive.side_tables import ModelCallStore, RefinedPerson, Refinements, ReplayStore, StoredCalibration
 from personaevo.archive.store import Archive
+from personaevo.archive.tables import STATES, Outcomes, named_queries, named_query, write_tables
 from personaevo.archive.tables import Kind as TableKind
-from personaevo.archive.tables import write_tables
 
 __all__ = [
     "STATES",

@@ -13,10 +13,9 @@ import duckdb
 from numpy.typing import NDArray
 
 from personaevo import content
-from personaevo.archive.bounds import check_values, value_query
-from personaevo.archive.bytewise import copy_bytes
-from personaevo.archive.catalog import apply_migration, check_objects, migrations, schema_version
+from personaevo.archive.files import copy_bytes
 from personaevo.archive.rows import Row, row_as_json
+from personaevo.archive.schema import apply_migration, check_objects, check_values, migrations, schema_version, value_query
 from personaevo.errors import ArchiveBusyError, ArchiveError
 
 # Readable by DuckDB 1.4 and later.

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from personaevo.archive import queries, sums
-from personaevo.archive.bounds import TABLES
-from personaevo.archive.catalog import VERSIONS, migrations
 from personaevo.archive.database import Database
-from personaevo.archive.digest import digest_text
+from personaevo.archive.rows import digest_text
+from personaevo.archive.schema import TABLES, VERSIONS, migrations
 from personaevo.errors import ArchiveError
 
 

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from personaevo.archive import integrity, queries
-from personaevo.archive.calibrations import StoredCalibration, latest_calibrations
 from personaevo.archive.database import Database
-from personaevo.archive.digest import digest_text
 from personaevo.archive.integrity import Finding
-from personaevo.archive.memory import WriterIndex
-from personaevo.archive.outcomes import Outcomes, outcomes
-from personaevo.archive.population import Population, population
-from personaevo.archive.queries import Elite
-from personaevo.archive.rows import episode_from
+from personaevo.archive.queries import Elite, Population, population
+from personaevo.archive.rows import digest_text, episode_from
+from personaevo.archive.side_tables import StoredCalibration, latest_calibrations
+from personaevo.archive.tables import Outcomes, outcomes
+from personaevo.archive.writer_index import WriterIndex
 from personaevo.errors import ArchiveError
 from personaevo.records import Commit, Episode, Evaluation, FinalTable, Run, Scoring
 

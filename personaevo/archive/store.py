@@ -9,18 +9,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from personaevo.archive.calibrations import StoredCalibration, add_calibration
-from personaevo.archive.calls import ModelCallStore
 from personaevo.archive.database import Database, remove_file
-from personaevo.archive.digest import MODULUS, digest_text
-from personaevo.archive.frames import FrameKind, frame
-from personaevo.archive.lock import Lock
-from personaevo.archive.memory import build_index, floors_of, text_md5
-from personaevo.archive.opening import for_reading, for_writing
+from personaevo.archive.files import Lock
+from personaevo.archive.opening import Publisher, for_reading, for_writing
 from personaevo.archive.reading import ArchiveReader
-from personaevo.archive.refinements import Refinements
-from personaevo.archive.rows import Row, Rows, as_json, comparison_rows, finals_rows, rows_of, scoring_rows, table_rows, utc_now
-from personaevo.archive.snapshot import Publisher
+from personaevo.archive.rows import (
+    MODULUS,
+    Row,
+    Rows,
+    as_json,
+    comparison_rows,
+    digest_text,
+    finals_rows,
+    rows_of,
+    scoring_rows,
+    table_rows,
+    utc_now,
+)
+from personaevo.archive.side_tables import ModelCallStore, Refinements, StoredCalibration, add_calibration
+from personaevo.archive.tables import FrameKind, frame
+from personaevo.archive.writer_index import build_index, floors_of, text_md5
 from personaevo.errors import ArchiveError
 from personaevo.records import Commit, Evaluation, FinalTable, Run, Scoring
 

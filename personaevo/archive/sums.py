@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personaevo.archive.database import Database
-from personaevo.archive.digest import MODULUS, row_hash, text_hash
+from personaevo.archive.rows import MODULUS, row_hash, text_hash
 
 # Programs are stored once; a proposal with another text of the same program keeps its own.
 CANDIDATES = (

@@ -1,8 +1,6 @@
 """Calibrate models that play users, store calibrations in archives, and load them."""
 
 from personaevo.calibration.lookup import load_calibration, model_name
-from personaevo.calibration.planned import planned
-from personaevo.calibration.report import as_object
-from personaevo.calibration.run import CalibrationRun, CalibrationSettings, calibrate_user, free_name
+from personaevo.calibration.run import CalibrationRun, CalibrationSettings, as_object, calibrate_user, free_name, planned
 
 __all__ = ["CalibrationRun", "CalibrationSettings", "as_object", "calibrate_user", "free_name", "load_calibration", "model_name", "planned"]

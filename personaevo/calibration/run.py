@@ -1,4 +1,4 @@
-"""Run a calibration: play dialogues with a model, fit its curves and store them in an archive."""
+"""Run a calibration, report its result as plain values, and estimate its model calls."""
 
 from __future__ import annotations
 
@@ -6,25 +6,68 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from personaevo import definitions, readers
 from personaevo.archive import Archive, ReplayStore, StoredCalibration
-from personaevo.calibration.report import as_object
 from personaevo.chat import Store
 from personaevo.config import make_config
-from personaevo.crew import ThreadPool
+from personaevo.definitions import prompt
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
 from personaevo.models import EMBEDDED, Account, Budget, CallSettings, Models, Spent, parse, read_prices
+from personaevo.models.ledger import CHARACTERS_PER_TOKEN, POLICY_TOKENS, TURN_TOKENS, Planned, plan_calls
 from personaevo.records import Episode, Task, Wording
 from personaevo.simulate import calibrate
+from personaevo.simulate.calibrate import WORDINGS, Calibrated, Check, Gain, Interval, line_of
 from personaevo.simulate.curves import FEWEST
-from personaevo.simulate.partners import model_agent
+from personaevo.simulate.model_users import system_prompt
+from personaevo.simulate.partners import agent_prompt, model_agent
 from personaevo.simulate.trials import Job, play
+from personaevo.workers import ThreadPool
+
+
+def as_object(done: Calibrated) -> dict[str, Any]:
+    """All measurements. The numbers of a dial, also those ``asked`` and shown (``values``), are on its ``scale``."""
+    calibration, behaved = done.calibration, done.conduct
+    counts = {one.name: getattr(behaved, one.name) for one in fields(behaved) if one.name not in ("broke", "agent")}
+    rates = {name: _interval(value) if isinstance(value, tuple) else value for name, value in counts.items()}
+    return {
+        "model": calibration.model, "wording": calibration.wording, "prompt": calibration.prompt, "digest": calibration.digest,
+        "dials": [_dial(done, name) for name in calibration.curves],
+        "breaks": _interval(behaved.broke), "as_agent": _interval(behaved.agent), **rates,
+        "tried": [asdict(one) for one in done.tried], "check": None if done.check is None else _check(done.check),
+    }  # fmt: skip
+
+
+def _dial(done: Calibrated, name: str) -> dict[str, Any]:
+    curve, asked, shown = line_of(done, name)
+    low, high = curve.interval
+    return {
+        "dial": name, "scale": definitions.dials()[name].scale, **asdict(curve), "slope_low": low, "slope_high": high,
+        "middle": curve.middle, "verdict": curve.verdict,
+        "asked": [round(float(value), 4) for value in asked], "values": [round(float(value), 4) for value in shown],
+    }  # fmt: skip
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "pairs": check.pairs, "planned": check.planned, "overall": _gain(check.overall),
+        "dials": [{"dial": name, **_gain(gain)} for name, gain in check.gains.items()],
+        "breaks": _interval(check.after.broke), "preservation": _interval(check.after.preservation),
+    }  # fmt: skip
+
+
+def _gain(gain: Gain) -> dict[str, Any]:
+    return {**asdict(gain), "gain": _interval(gain.gain)}
+
+
+def _interval(value: Interval) -> dict[str, float]:
+    return dict(zip(("mean", "low", "high"), value, strict=True))
+
 
 ROLES = ("user", "agent")
 _CALLS_RUN = 1  # the run number under which an archive without a search stores the answers
@@ -202,3 +245,27 @@ class _DialoguePlayer:
             return self._calls
         recording = self._stack.enter_context(Archive.read(self._request.replay))
         return ReplayStore(self._calls, recording.calls())
+
+
+_ASKED_AGAIN = 1.25  # calls for a turn: one that breaks its plan is repeated once
+
+
+def planned(request: CalibrationSettings) -> list[Planned]:
+    """An estimate for each role played by a model, with dialogues of the domain's usual length, four characters a token and an empty cache.
+
+    Raises:
+        InputError, ConfigError: as the calibration itself, for its settings and files.
+    """
+    domain = definitions.domain(request.place)
+    task = tasks_of(request.place)["train"][0]
+    turns = request.dialogues_in_all * float(domain.script.get("expected_turns", 8.0))
+    heard = TURN_TOKENS * float(domain.script.get("expected_turns", 8.0))
+    before = {
+        "draft": sum(map(len, prompt("reword").values())) / CHARACTERS_PER_TOKEN + 2 * TURN_TOKENS,
+        "direction": len(system_prompt(task, None, domain)) / CHARACTERS_PER_TOKEN + POLICY_TOKENS + 2 * heard,
+    }
+    worded = max(before[one] for one in ((request.wording,) if request.wording is not None else WORDINGS))
+    agent = len(agent_prompt(task, domain)) / CHARACTERS_PER_TOKEN + heard
+    each = {"user": (round(turns * _ASKED_AGAIN), worded), "agent": (round(turns), agent)}
+    asked = [(role, model) for role, model in request.models.items() if parse(model) != EMBEDDED]
+    return [plan_calls(role, model, request.prices, *each[role], TURN_TOKENS) for role, model in asked]

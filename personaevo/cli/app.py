@@ -16,19 +16,14 @@ from typing import NoReturn
 
 import click
 
-from personaevo import __version__, secrecy
+from personaevo import __version__, text
 from personaevo.cli.archive import archive
-from personaevo.cli.calibrate import calibrate
-from personaevo.cli.doctor import doctor
-from personaevo.cli.domain import domain
-from personaevo.cli.models import models
-from personaevo.cli.output import say, say_lines
-from personaevo.cli.reference import reference
+from personaevo.cli.models import calibrate, models
 from personaevo.cli.refine import refine
-from personaevo.cli.sample import sample
+from personaevo.cli.sample import sample, stress
 from personaevo.cli.search import search
-from personaevo.cli.shared import CommandState, program_name
-from personaevo.cli.stress import stress
+from personaevo.cli.setup import doctor, domain, reference
+from personaevo.cli.shared import CommandState, program_name, say, say_lines
 from personaevo.errors import PersonaevoError
 
 
@@ -44,7 +39,7 @@ for _command in (search, sample, stress, calibrate, refine, archive, reference, 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit. Core dumps are disabled, as the process may hold API keys."""
-    secrecy.close_process()
+    text.close_process()
     warnings.showwarning = _warn
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 

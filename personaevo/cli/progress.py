@@ -13,8 +13,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from personaevo.cli.output import say
-from personaevo.cli.shared import PARTS
+from personaevo.cli.shared import PARTS, say
 from personaevo.config import SearchConfig
 from personaevo.evolve.progress import Forecast, Progress
 from personaevo.judge.objectives import steering

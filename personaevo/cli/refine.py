@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from personaevo.cli.interrupts import Interrupts
-from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, as_json, counted, debuggable, models_of, program_name, set_option
+from personaevo.cli.shared import PATH, Interrupts, as_json, counted, debuggable, models_of, program_name, say, set_option, show, show_json
 from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
-    from personaevo.refine.behavior import Behavior
-    from personaevo.refine.run import Refinement
-    from personaevo.refine.starts import Start
+    from personaevo.refine.items.behavior import Behavior
+    from personaevo.refine.loop.rounds.initial_profile import Start
+    from personaevo.refine.loop.rounds.run import Refinement
 
 NOTE = "Role-plays are those of the embedded engine; they say nothing about people played by language models."
 _COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
@@ -60,7 +58,7 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
     nothing. An update is accepted only if it improves by more than chance, either on behavior that it was not made from or on the estimate
     of the person. At the end the profile is scored on held-out behavior.
     """
-    from personaevo.refine.implicit import open_folder, write_profiles
+    from personaevo.refine.loop.rounds.refined_profiles import open_folder, write_profiles
 
     if out is not None:
         open_folder(out)  # report a folder that cannot be written before the work
@@ -90,8 +88,8 @@ def _saved(archive: Path | None) -> str:
 
 def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
     from personaevo.models import Budget
-    from personaevo.refine.result import Settings
-    from personaevo.refine.run import refine_people
+    from personaevo.refine.loop.rounds.run import refine_people
+    from personaevo.refine.records import Settings
 
     models = models_of(given["models"], given["settings"])
     values = {name: given[name] for name in ("rounds", "samples", "leaks", "form", "paper", "seed") if given[name] is not None}
@@ -111,7 +109,7 @@ def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
 
 def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavior], list[Behavior], dict[str, str]]:
     """The people to refine, the other known people, and the unreadable files with the reason by name."""
-    from personaevo.refine.reading import read, read_people
+    from personaevo.refine.items.reading import read, read_people
 
     behavior, people = given["behavior"], given["people"]
     if behavior is None and people is None:
@@ -124,7 +122,7 @@ def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavio
 
 
 def _start(context: click.Context, given: dict[str, Any]) -> Start:
-    from personaevo.refine.starts import from_text, read_profile, start_of
+    from personaevo.refine.loop.rounds.initial_profile import from_text, read_profile, start_of
 
     profile, text = given["profile"], given["text"]
     if profile is not None and text is not None:
@@ -139,9 +137,9 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
 
 
 def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
-    from personaevo.inspect.spending import spending_text
-    from personaevo.refine.summary_text import person_text, summary_text
+    from personaevo.refine.loop.rounds.summary import person_text, summary_text
     from personaevo.text import one_line
+    from personaevo.views.tables import spending_text
 
     show(summary_text(done.summary))
     for one in done.results if len(done.results) <= 2 else ():
@@ -164,7 +162,7 @@ def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
 
 
 def _as_object(done: Refinement) -> dict[str, Any]:
-    from personaevo.inspect.spending import spending_object
+    from personaevo.views.tables import spending_object
 
     people = [
         {

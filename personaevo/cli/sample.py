@@ -12,16 +12,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from personaevo.cli.output import say, show, show_json
-from personaevo.cli.shared import PATH, announce, as_json, debuggable, program_name, sandbox_option, warnings_shown
+from personaevo.cli.shared import (
+    PATH,
+    announce,
+    as_json,
+    counted,
+    debuggable,
+    models_of,
+    program_name,
+    sandbox_option,
+    say,
+    set_option,
+    show,
+    show_json,
+    warnings_shown,
+)
+from personaevo.errors import BudgetError, ModelError
 from personaevo.text import one_line, plain
 
 if TYPE_CHECKING:
     from personaevo.models import Models
     from personaevo.records import Task, Tier
     from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
-    from personaevo.sampler.formats import Format
-    from personaevo.sampler.turns import Turn
+    from personaevo.sampler.formats import Format, Turn
+    from personaevo.stress import StressResult
+
 
 _MAX_WIDTH = 120  # characters per line
 _MAX_WITH_TURNS = 1_000  # personas: the turns of each take a millisecond
@@ -135,7 +150,7 @@ def _task(given: str | None) -> Task | str | None:
 
 def _tasks(sampler: PersonaSampler, given: str | None) -> dict[str, Task]:
     """The tasks that personas of this sample may have, by id."""
-    from personaevo.simulate.given import as_task
+    from personaevo.simulate.persona import as_task
 
     task = _task(given)
     if task is None or (isinstance(task, str) and task in sampler.tasks):
@@ -145,7 +160,7 @@ def _tasks(sampler: PersonaSampler, given: str | None) -> dict[str, Task]:
 
 
 def _turns(personas: Sequence[SampledPersona], tasks: Mapping[str, Task], seed: int) -> list[list[Turn]]:
-    from personaevo.sampler.turns import example_turns
+    from personaevo.sampler.formats import example_turns
 
     return [example_turns(persona, tasks, seed) for persona in personas]
 
@@ -183,3 +198,78 @@ def _text(number: int, persona: SampledPersona, goal: str, width: int) -> str:
 
 def _field(label: str, text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, initial_indent=f"  {label:<10}", subsequent_indent=" " * 12)
+
+
+_COUNT = click.IntRange(min=1)
+_MODEL = "Model of the user or generator (repeatable): openai:NAME or anthropic:NAME, with @URL for your own server, or local:FILE.gguf."
+
+
+@click.command()
+@click.argument("archive", metavar="ARCHIVE|NAME")
+@click.option("--agent", required=True, metavar="MODULE:FUNCTION|URL", help="The agent: a function of messages, or an HTTP chat endpoint.")
+@click.option("--tasks", type=PATH, metavar="FILE", help="Tasks of the users (default: the held-out tasks of the archive's search).")
+@click.option("--task-count", type=_COUNT, metavar="N", help="Use at most N tasks (default: all).")
+@click.option("--personas", type=_COUNT, default=5, show_default=True, metavar="N", help="Users for each task.")
+@click.option("--strategy", type=click.Choice(["human", "uniform", "hard"]), default="human", show_default=True, help="See 'sample'.")
+@click.option("--where", metavar="EXPR", help="Only users that match, such as 'words_per_turn < 6'; see 'sample'.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Random seed.")
+@click.option("--control/--no-control", default=True, help="Also run persona-free users on the same tasks (default: yes).")
+@click.option("--domain", metavar="NAME|FOLDER", help="Domain whose wording users speak (default: that of the archive's search).")
+@click.option("--model", "models", multiple=True, metavar="ROLE=MODEL", help=_MODEL)
+@set_option
+@click.option("--calibration", type=PATH, metavar="FILE", help="Correct the dials of the user's model by the curves 'calibrate' fitted.")
+@click.option("--max-usd", type=click.FloatRange(min=0), metavar="X", help="Stop before models cost more than X US dollars.")
+@click.option("--max-tokens", type=click.IntRange(min=0), metavar="N", help="Stop before models use more than N input and output tokens.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Stop before models are called more than N times.")
+@click.option("--prices", type=PATH, metavar="FILE", help="Prices that override the built-in ones (see archive/prices.toml).")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True, max=86_400), default=60.0, show_default=True, metavar="SECONDS",
+              help="Time limit for one answer of the agent.")  # fmt: skip
+@click.option("--at-once", type=click.IntRange(1, 1024), default=1, show_default=True, metavar="N", help="Concurrent dialogues (threads).")
+@click.option("-o", "--out", type=PATH, metavar="FILE.jsonl", help="Write each dialogue when it ends, as JSON lines that --human reads.")
+@click.option("--resume", is_flag=True, help="Continue the dialogues in --out; all other arguments must be the same.")
+@sandbox_option
+@as_json
+@debuggable
+def stress(archive: str, sandbox: Tier | None, as_json: bool, out: Path | None, **given: Any) -> None:
+    """Test an agent against a population of users, and report the users with whom it fails.
+
+    A dialogue is a success if the user ends content and communicated the whole task. The report gives success rates by kind of user and by
+    behavior, compares them with persona-free users on the same tasks, and lists dialogues to read.
+    """
+    _check_out(out, resume=given["resume"])
+    try:
+        result = _stressed(archive, sandbox or "kernel", {**given, "keep": out})
+    except (ModelError, BudgetError, KeyboardInterrupt):
+        if out is not None and out.exists():
+            say(f"The dialogues so far are in {out}: continue with the same arguments and --resume.")
+        raise
+    if out is not None:
+        say(f"{len(result.talks) + len(result.control)} dialogues are in {out}")
+    if as_json:
+        show_json(result.to_dict())
+        return
+    from personaevo.stress import stress_text
+
+    show(stress_text(result, min(120, shutil.get_terminal_size((100, 24)).columns)))
+
+
+def _check_out(out: Path | None, *, resume: bool) -> None:
+    """Check the output file before the work, not after it."""
+    if resume and out is None:
+        raise click.UsageError("--resume needs --out FILE.jsonl: the dialogues to continue")
+    if out is not None and out.is_file() and not resume:
+        raise click.UsageError(f"--out {out} exists: add --resume to continue its dialogues, or give another file")
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise click.UsageError(f"--out {out}: expected a file in a folder that exists")
+
+
+def _stressed(archive: str, sandbox: Tier, given: dict[str, Any]) -> StressResult:
+    from personaevo.models import Budget
+    from personaevo.stress import stress_agent
+
+    models = models_of(given.pop("models"), given.pop("settings"))
+    budget = Budget(given.pop("max_usd"), given.pop("max_tokens"), given.pop("max_calls"))
+    agent, tasks = given.pop("agent"), given.pop("tasks")
+    announce(sandbox)
+    with warnings_shown(), counted("dialogues") as observe:
+        return stress_agent(agent, tasks, archive, models=models, budget=budget, sandbox=sandbox, observe=observe, **given)

@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from personaevo.cli.interrupts import Interrupts
-from personaevo.cli.output import say, show, show_json
-from personaevo.cli.planned import show_planned
-from personaevo.cli.shared import PATH, announce, as_json, debuggable, models_of, program_name, sandbox_option, set_option, warnings_shown
+from personaevo.cli.shared import (
+    PATH,
+    Interrupts,
+    announce,
+    as_json,
+    debuggable,
+    models_of,
+    program_name,
+    sandbox_option,
+    say,
+    set_option,
+    show,
+    show_json,
+    show_planned,
+    warnings_shown,
+)
 from personaevo.errors import BudgetError
 
 if TYPE_CHECKING:
     from personaevo.config import SearchConfig
-    from personaevo.evolve.result import SearchResult
+    from personaevo.evolve.progress import SearchResult
 
 NOTE = "Scores are those of the embedded engine; they say nothing about users played by language models."
 _COUNT = click.IntRange(min=1)
@@ -68,7 +80,7 @@ def search(context: click.Context, /, config: Path | None, as_json: bool, dry_ru
     with Interrupts() as interrupts:
         settings = _settings(context, config, given)
         if dry_run:
-            from personaevo.evolve.estimate import dialogues, estimate
+            from personaevo.evolve.progress import dialogues, estimate
 
             show_planned(estimate(settings), dialogues(settings).all, as_json=as_json)
             return
@@ -93,7 +105,7 @@ def search(context: click.Context, /, config: Path | None, as_json: bool, dry_ru
 def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) -> SearchConfig:
     """The settings of the file, overridden by those of the command line, with an archive to write."""
     from personaevo.config import make_config, read_config
-    from personaevo.evolve.begin import free_name
+    from personaevo.evolve.search import free_name
 
     over = {name: value for name, value in given.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     file = read_config(path) if path else {}
@@ -110,9 +122,9 @@ def _settings(context: click.Context, path: Path | None, given: dict[str, Any]) 
 
 
 def _searched(settings: SearchConfig) -> SearchResult:
-    from personaevo.backends import executor
     from personaevo.cli.progress import SearchProgress
     from personaevo.evolve.search import search as run_search
+    from personaevo.executors import executor
 
     announce(settings.sandbox)
     with warnings_shown(), executor(settings.backend, settings.scheduler) as given, SearchProgress(settings) as display:
@@ -158,10 +170,9 @@ def _resuming(context: click.Context, settings: SearchConfig) -> str:
 
 
 def _show(result: SearchResult, settings: SearchConfig) -> None:
-    from personaevo.inspect.spending import spending_text
-    from personaevo.inspect.table import table_text
     from personaevo.records import FinalTable
     from personaevo.text import one_line
+    from personaevo.views.tables import spending_text, table_text
 
     file = shlex.quote(one_line(str(result.archive)))
     name, best, note = program_name(), result.best.id, NOTE
@@ -182,9 +193,8 @@ def _show(result: SearchResult, settings: SearchConfig) -> None:
 def _as_object(result: SearchResult) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from personaevo.inspect.spending import spending_object
-    from personaevo.inspect.table import headline_object, table_object
     from personaevo.records import FinalTable
+    from personaevo.views.tables import headline_object, spending_object, table_object
 
     table = FinalTable(result.table, result.comparisons)
     return {

@@ -1,22 +1,118 @@
-"""Options, progress and helpers that several commands share."""
+"""Output, options and helpers that commands share.
+
+Results go to stdout, everything else to stderr. All text is made safe for a terminal here, as it may come from elsewhere.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import click
 
 from personaevo import content
-from personaevo.cli.output import say
 from personaevo.errors import DialoguesWarning, PeopleWarning, ProfilesWarning, WeakSandboxWarning
+from personaevo.text import one_line, plain, without_secrets
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from personaevo.models import Planned
+
+
+_MIN_WIDTH = 40  # characters; narrower terminals are treated as this wide
+_NAMES_OF_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
+
+
+def say(text: str) -> None:
+    """Print one line to stderr."""
+    click.echo(one_line(_redacted(text)), err=True)
+
+
+def say_lines(text: str) -> None:
+    """Print several lines to stderr."""
+    click.echo(plain(_redacted(text)), err=True)
+
+
+def show(text: str) -> None:
+    """Print a result to stdout. Callers make stored text ``one_line`` where it must not add lines."""
+    click.echo(plain(text))
+
+
+def show_view(view: RenderableType) -> None:
+    """Print a rich renderable to stdout, as wide as the terminal (else ``COLUMNS``, or 80), colored on a terminal without ``NO_COLOR``.
+
+    No text in it is read as markup, and all of it is made ``plain``.
+    """
+    from rich.console import Console
+    from rich.segment import Segment, Segments
+
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    console.width = max(console.width, _MIN_WIDTH)
+    safe = [Segment(plain(segment.text), segment.style) for segment in console.render(view)]
+    with console.capture() as captured:
+        console.print(Segments(safe), end="", crop=False)
+    sys.stdout.write(captured.get())
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON object to stdout in printable ASCII, which is safe for terminals and pipes."""
+    text = json.dumps(value, indent=2, allow_nan=False)
+    sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")
+
+
+def _redacted(text: str) -> str:
+    """Remove passwords in addresses, and values of environment variables such as API_KEY or FOO_TOKEN."""
+    return without_secrets(text, [value for name, value in os.environ.items() if _NAMES_OF_SECRETS.search(name.upper())])
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """A context manager for the main thread. The first of SIGINT, SIGTERM and SIGHUP raises KeyboardInterrupt; further ones are ignored
+    until the process ends. A signal that was ignored before (``nohup``) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number: 130 for Ctrl-C."""
+        return 128 + (self.received or signal.SIGINT)
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._first)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.received is None:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+
+    def _first(self, number: int, frame: FrameType | None) -> NoReturn:
+        self.received = number
+        threading.excepthook = lambda _: None  # errors of pool threads that are stopped at work are of no use
+        for other in self._before:
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -143,3 +239,33 @@ def program_name() -> str:
     if found and os.path.samefile(found, started):
         return "personaevo"
     return os.path.relpath(started) if started.is_absolute() else str(started)
+
+
+_MAX_NAME = 40  # characters of a model's name
+
+
+def show_planned(rows: Sequence[Planned], dialogues: int, *, as_json: bool) -> None:
+    """Print a table with a row for each role that a model plays, or one JSON object."""
+    usd = sum(one.usd or 0.0 for one in rows)
+    if as_json:
+        planned = [
+            {"role": one.role, "model": one.model, "calls": one.calls, "input_tokens": one.usage.input_tokens,
+             "output_tokens": one.usage.output_tokens, "usd": one.usd}
+            for one in rows
+        ]  # fmt: skip
+        show_json({"dialogues": dialogues, "planned": planned, "usd": usd})
+        return
+    if not rows:
+        show(f"{dialogues:,} dialogues; no role is played by a model: no calls, no costs.")
+        return
+    names = [one_line(one.model).split("#")[0] for one in rows]  # without the digest of a file
+    names = [name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…" for name in names]
+    width = max(len("model"), *map(len, names)) + 2
+    show(f"{'role':12}{'model':{width}}{'calls':>8}{'tokens in':>14}{'tokens out':>12}{'US $':>10}")
+    for one, name in zip(rows, names, strict=True):
+        price = "no price" if one.usd is None else f"{one.usd:,.2f}"
+        figures = f"{one.calls:8,}{one.usage.input_tokens:14,}{one.usage.output_tokens:12,}{price:>10}"
+        show(f"{one.role:12}{name:{width}}{figures}")
+    cost = f"about {usd:,.2f} US dollars" if any(one.usd is not None for one in rows) else "no prices are known"
+    show(f"\n{dialogues:,} dialogues, {cost}: estimated from typical dialogues of the domain at four characters per token; no model was "
+         "called.")  # fmt: skip

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, create_model
 from personaevo import definitions
 from personaevo.errors import ProgramError
 from personaevo.evolve import reshape
-from personaevo.evolve.genes import Genotype, genotype_of
+from personaevo.evolve.genotype import Genotype, genotype_of
 
 FEWEST, MOST = 2, 8  # numbers of changes; a single changed number is too small a step
 

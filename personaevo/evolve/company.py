@@ -10,19 +10,18 @@ from typing import Self
 from personaevo.archive import Archive, ReplayStore
 from personaevo.chat import ChatModel, Store
 from personaevo.config import SearchConfig
-from personaevo.crew import ThreadPool
 from personaevo.errors import BudgetError
-from personaevo.evolve.calibrated import calibration_of
-from personaevo.evolve.cast import Players, SandboxPool
-from personaevo.evolve.parts import DEFAULT_PARTS, Parts
+from personaevo.evolve.parts import DEFAULT_PARTS, Parts, calibration_of
+from personaevo.evolve.players import Players, SandboxPool
 from personaevo.models import Budget, CallSettings, Models, Spent, parse, read_prices
 from personaevo.programs import Sandbox
-from personaevo.programs.capability import ModelLimits
-from personaevo.programs.dials import dial_table
+from personaevo.programs.channel import ModelLimits
+from personaevo.programs.personas import dial_table
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.own_users import own_agents, own_users
 from personaevo.simulate.partners import model_agent, resolve_agent
+from personaevo.workers import ThreadPool
 
 _QUESTIONS, _TOKENS, _SECONDS = 4, 3_000, 30.0  # questions per persona; tokens and seconds per question
 

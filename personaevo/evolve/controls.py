@@ -12,16 +12,33 @@ instead of .84 in charity, .76 instead of .80 in camping).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from personaevo import definitions, reference
-from personaevo.evolve.plan import Plan
+from personaevo import cache, definitions, reference
+from personaevo.config import SearchConfig
+from personaevo.errors import ContentError, ModelError, ProgramError
+from personaevo.evolve.parts import Parts
+from personaevo.evolve.players import Players
+from personaevo.evolve.ranking import FREE
+from personaevo.evolve.rollout import Plan, Rollout, make_plan, play
+from personaevo.executors import Carried
+from personaevo.judge.discriminator import Discriminator, Negatives, Training, trained
+from personaevo.judge.scorer import Scorer
+from personaevo.judge.uncertainty import OwnParts, People, TableSetting
 from personaevo.measure.agreement import assumed
-from personaevo.records import Floats, Persona
-from personaevo.simulate.seeds import seed_of
+from personaevo.measure.cells import Cells
+from personaevo.measure.energy import Space
+from personaevo.programs import wasm
+from personaevo.programs.source import make_program
+from personaevo.records import Control, Episode, Floats, Persona, Program, Split, Task
+from personaevo.reference import Reference
+from personaevo.simulate.turns import seed_of
+from personaevo.workers import WorkerPool
 
 _CARICATURE = 2.0  # factor of a caricature's deviations from the mean
 Made = Callable[[Floats, int, np.random.Generator], Floats]
@@ -107,3 +124,190 @@ def dials_of(row: Floats) -> dict[str, float]:
 def _drawn(size: int, n: int, rng: np.random.Generator) -> Any:
     """Draw n of ``size`` rows, each once before any is repeated."""
     return np.concatenate([rng.permutation(size) for _ in range(-(-n // size))])[:n]
+
+
+_DIALOGUES, _DIALOGUES_OF_MODELS = 200, 60  # dialogues of each kind, with the embedded engine and with models
+_PROGRAM_TASKS, _PROGRAM_PERSONAS = 5, 4  # for each negative program
+
+
+@dataclass(frozen=True)
+class NegativeWork:
+    """A work item: a kind of negatives and its roll-out."""
+
+    kind: str
+    rollout: Rollout
+
+
+def negative_programs(place: str) -> list[Program]:
+    """The negative programs of a domain in the order of file names; empty if the domain has none.
+
+    Raises:
+        ContentError: a file cannot be read or is no persona program.
+    """
+    folder = definitions.domain_files(place).negatives
+    found = []
+    for path in sorted(folder.glob("*.py")) if folder.is_dir() else ():
+        try:
+            found.append(make_program(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, ProgramError) as error:
+            raise ContentError(f"{path}: not a negative program of domain '{place}' ({error}): restore or remove it") from None
+    return found
+
+
+def dialogues_per_kind(config: SearchConfig, *, models: bool) -> int:
+    """Number of dialogues of each kind; ``models`` tells whether each costs calls."""
+    return config.control_dialogues or (_DIALOGUES_OF_MODELS if models else _DIALOGUES)
+
+
+def negative_kinds(config: SearchConfig, *, models: bool) -> dict[str, int]:
+    """Planned dialogues of each kind for one half of the people, as recorded with a run."""
+    count = dialogues_per_kind(config, models=models)
+    if models:
+        return {FREE: count, "average_person": count}
+    own = len(negative_programs(config.domain_place))
+    found = {FREE: count, **dict.fromkeys(NEGATIVES, count)}
+    return found | ({"programs": own * _PROGRAM_TASKS * _PROGRAM_PERSONAS} if own else {})
+
+
+def negatives_digest(config: SearchConfig, *, models: bool) -> str:
+    """Digest of the negative programs that are played."""
+    ids = [] if models else [program.id for program in negative_programs(config.domain_place)]
+    return hashlib.blake2b(repr(ids).encode(), digest_size=8).hexdigest()
+
+
+def negative_works(
+    config: SearchConfig, make: Rollout, people: Floats, tasks: Sequence[Task], purpose: str, *, models: bool
+) -> list[NegativeWork]:
+    """NegativeWork items for one half of the people. ``make`` is a roll-out that provides domain, losses, tier and players."""
+    count = dialogues_per_kind(config, models=models)
+    plan = _plan(config, tasks, count, f"control {purpose}")
+    found = [NegativeWork(FREE, make.of(None, plan))]
+    for name in ("average_person",) if models else NEGATIVES:
+        own = _plan(config, tasks, count, f"control {purpose} {name}")
+        found.append(NegativeWork(name, make.of(None, own, personas(name, people, own))))
+    if models:
+        return found
+    for index, program in enumerate(negative_programs(config.domain_place)):
+        few = make_plan(
+            tasks, at_most=_PROGRAM_TASKS, personas=_PROGRAM_PERSONAS, seed=config.seed, purpose=f"negative {purpose} {index}", dialogues=1
+        )
+        found.append(NegativeWork("programs", make.of(program.source, few)))
+    return found
+
+
+def _plan(config: SearchConfig, tasks: Sequence[Task], count: int, purpose: str) -> Plan:
+    """A plan of about ``count`` dialogues, one per persona."""
+    some = min(len(tasks), count)
+    return make_plan(tasks, at_most=some, personas=max(1, count // some), seed=config.seed, purpose=purpose, dialogues=1)
+
+
+def completed_negatives(planned: Sequence[NegativeWork], played: Sequence[Sequence[Episode]]) -> dict[str, Negatives]:
+    """The completed dialogues by kind; kinds without any are left out."""
+    by_kind: dict[str, list[Episode]] = {}
+    for work, episodes in zip(planned, played, strict=True):
+        by_kind.setdefault(work.kind, []).extend(one for one in episodes if one.state == "completed")
+    return {
+        kind: Negatives(np.array([one.fingerprint for one in some]), tuple(one.item.task_id for one in some))
+        for kind, some in by_kind.items() if some
+    }  # fmt: skip
+
+
+def negative_records(split: str, negatives: Mapping[str, Negatives]) -> list[Control]:
+    """The negatives as records of the archive."""
+    return [
+        Control(split, kind, task, tuple(map(float, values)))
+        for kind, some in negatives.items() for task, values in zip(some.tasks, some.values, strict=True)
+    ]  # fmt: skip
+
+
+def costs(players: Players | None) -> bool:
+    """Whether dialogues cost external calls."""
+    return players is not None and bool(players.make_user or players.make_agent or players.outside)
+
+
+@dataclass(frozen=True)
+class PreparedScorers:
+    """Scorers of a search: the one that steers, the negatives of its judge, and the setting of the final table."""
+
+    train: Scorer
+    negatives: Mapping[str, Negatives]
+    setting: TableSetting
+
+
+def key_of(config: SearchConfig, sizes: Mapping[str, Sequence[int]], inputs: Mapping[str, str]) -> str:
+    """Cache key from everything that the scorers depend on."""
+    guest = wasm.versions() if config.sandbox == "wasm" else ""  # another Python, whose last digits may differ
+    return cache.key_of(config.seed, config.cells, config.sandbox, guest, sorted(inputs.items()), sorted(sizes.items()))
+
+
+@dataclass(frozen=True)
+class ScorerBuilder:
+    """Builds the scorers of both halves of the people: plays the negatives and trains the judges.
+
+    ``on_negatives`` receives the roll-outs of the negatives before they are played, if dialogues cost calls.
+    """
+
+    config: SearchConfig
+    people: Reference
+    steering: Reference
+    kept: Reference
+    cells: Cells
+    tasks: Mapping[str, Sequence[Task]]
+    workers: WorkerPool
+    players: Players | None
+    on_negatives: Callable[[list[Rollout]], None]
+    profiled: bool
+    parts: Parts
+
+    def start(self, sizes: Mapping[str, Sequence[int]]) -> PreparedScorers:
+        """The scorers, with levels of people for the numbers of dialogues in ``sizes``."""
+        found = self._negatives()
+        judge = None if self.parts.judge is None else Carried(self.parts.judge)
+        seed, halves = self.config.seed, {"train": self.steering, "test": self.kept}
+        works = [Training(people.values, people.people, found[name], seed, judge) for name, people in halves.items()]
+        judges = dict(zip(halves, self.workers.map(trained, works), strict=True))
+        others, row = (People(part.values, part.people) for part in reference.split(self.steering, seed + 1))
+        train_scorer = self._scorer("train", self.steering, judges["train"], found["train"])
+        test_scorer = self._scorer("test", self.kept, judges["test"], found["test"], others)
+        for scorer in (train_scorer, test_scorer):
+            for n in sizes[scorer.split]:
+                scorer.levels(n)
+        kept = People(self.kept.values, self.kept.people)
+        own = OwnParts(self.parts.judge, self.parts.descriptors, tuple(self.parts.objectives))
+        carried = None if own == OwnParts() else Carried(own)
+        setting = TableSetting(test_scorer, kept, others, row, found["test"], self.config.cells, self.profiled, carried)
+        return PreparedScorers(train_scorer, found["train"], setting)
+
+    def _scorer(
+        self, split: Split, people: Reference, judge: Discriminator, found: Mapping[str, Negatives], others: People | None = None
+    ) -> Scorer:
+        """A scorer by these people; ``others`` determine the levels (in the final table one half of the people that steered, while the
+        other half is the row of people)."""
+        return Scorer(
+            split=split, judge=judge, cells=self.cells if split == "train" else self.cells.with_masses(people.values),
+            space=Space.of(people.values), people=people.values, free=found[FREE].values, others=None if others is None else others.values,
+            agreement=self.people.agreement, names=self.people.names, seed=self.config.seed,
+        )  # fmt: skip
+
+    def _negatives(self) -> dict[str, dict[str, Negatives]]:
+        """Negatives for each half of the people; controls are made from the people that steer. If dialogues cost calls, those of the train
+        tasks are used for both halves."""
+        models = costs(self.players)
+        planned = {}
+        for split in ("train",) if models else ("train", "test"):
+            tasks = self.tasks[split]
+            empty = make_plan(tasks, at_most=1, personas=1, seed=0, purpose="")
+            make = Rollout(None, empty, self.config.domain_place, self.people.losses, self.config.sandbox, self.players)
+            planned[split] = negative_works(self.config, make, self.steering.values, tasks, split, models=models)
+        works = [work.rollout for some in planned.values() for work in some]
+        if models:
+            self.on_negatives(works)
+        played = iter(play(self.workers, works))
+        found = {}
+        for split, some in planned.items():
+            episodes = [next(played) for _ in some]
+            found[split] = completed_negatives(some, episodes)
+            if FREE not in found[split]:
+                reason = next((one.reason for each in episodes for one in each if one.reason), "no reason is known")
+                raise ModelError(f"no dialogue of persona-free users could be played: {reason}")
+        return {"test": found["train"], **found}

@@ -10,32 +10,30 @@ import json
 import random
 import re
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from personaevo.archive import Archive
 from personaevo.chat import ChatModel, Message, Reply
-from personaevo.crew import WorkerPool
 from personaevo.errors import PersonaevoError, WorkerError
 from personaevo.evolve import adjust, rewrite
 from personaevo.evolve.company import ModelRuntime
-from personaevo.evolve.history import History
 from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.ranking import Scored
-from personaevo.evolve.rewrite import Brief, Examine, Pair
-from personaevo.evolve.rollout import Rollout, roll_out, spoiled
+from personaevo.evolve.rewrite import ATTEMPTS, Brief, Examine, Pair
+from personaevo.evolve.rollout import TRIED, Examined, ModelProposal, Rollout, examined, roll_out, spoiled, tried, wrong
 from personaevo.evolve.select import Population
 from personaevo.evolve.state import Programs
-from personaevo.evolve.trial import TRIED, Examined, ModelProposal, examined, tried, wrong
+from personaevo.judge.objectives import SCORE
 from personaevo.models import made_for
 from personaevo.programs import Call
 from personaevo.programs.shingles import NearDuplicateIndex, shingles
 from personaevo.records import Commit, Episode, Program
-from personaevo.workers import Workers
+from personaevo.workers import WorkerPool, Workers
 
 _SAME = "it does the same as the known program {}"
 _TOO_ALIKE = 0.99  # similarity of syntax-tree shingles that counts as a duplicate; one changed number in 3 kB gives 0.95
@@ -297,3 +295,55 @@ def _widest(pairs: Sequence[tuple[str, Episode, Episode]]) -> list[Pair]:
         if one.turns and other.turns and _human(one) != _human(other)
     ]
     return sorted(found, key=lambda pair: _human(pair.worse) - _human(pair.better))[:1]
+
+
+@dataclass
+class History:
+    """Index of candidates: ``evaluated`` by program id (the latest), failed programs that are ``repairable``, and for each operator the
+    numbers of its usable proposals and of all (``usable``)."""
+
+    evaluated: dict[str, Commit] = field(default_factory=dict)
+    repairable: list[Commit] = field(default_factory=list)
+    usable: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _children: dict[str, list[Commit]] = field(default_factory=dict)
+    _told: deque[Commit] = field(default_factory=deque)
+    _taken: int = 0
+
+    def tell(self, commit: Commit) -> None:
+        """Queue the next commit for ``take``."""
+        self._told.append(Commit(commit.candidate, commit.evaluation))
+
+    def take(self, count: int) -> None:
+        """Index the first ``count`` commits, if they are not yet. ``count`` must not decrease."""
+        while self._taken < count:
+            self._take(self._told.popleft())
+            self._taken += 1
+
+    def _take(self, commit: Commit) -> None:
+        candidate = commit.candidate
+        used, tried = self.usable.get(candidate.operator, (0, 0))
+        self.usable[candidate.operator] = used + (candidate.state == "evaluated"), tried + 1
+        if candidate.state == "evaluated":
+            self.evaluated[candidate.program.id] = commit
+        elif candidate.state == "failed" and candidate.fault == "program" and commit.evaluation:
+            self.repairable.append(commit)
+        if candidate.state != "duplicate":
+            for parent in candidate.parents:
+                self._children.setdefault(parent, []).append(commit)
+
+    def attempts(self, parent: Scored) -> tuple[str, ...]:
+        """A line for each of the latest children of a parent that did not score better, the latest first."""
+        score = parent.evaluation.objectives[SCORE].value
+        told = (_told(one, score) for one in reversed(self._children.get(parent.program_id, [])))
+        return tuple(islice((one for one in told if one), ATTEMPTS))
+
+
+def _told(child: Commit, score: float) -> str:
+    """The outcome of a child as a line; "" if it scored better."""
+    operator, evaluation = child.candidate.operator, child.evaluation
+    if evaluation is None or child.candidate.state == "failed":
+        return f"{operator}: failed, {child.candidate.reason}"
+    if evaluation.objectives[SCORE].value > score:
+        return ""
+    worst = ", ".join(f"{remark.feature} {remark.wanted}" for remark in evaluation.remarks[:3])
+    return f"{operator}: score {evaluation.objectives[SCORE].value:.2f}; people then show: {worst}"

@@ -23,27 +23,22 @@ from typing import TypeVar
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
-from personaevo.crew import WorkerPool
 from personaevo.errors import ProgramError
 from personaevo.evolve.company import ModelRuntime
 from personaevo.evolve.develop import ModelCandidate, ModelProposer
-from personaevo.evolve.finals import likeliest, play_finals, winner
-from personaevo.evolve.names import AUDITOR_SEES, BEST
 from personaevo.evolve.parts import DEFAULT_PARTS, Parts
 from personaevo.evolve.prepare import EvaluationSetup
-from personaevo.evolve.progress import Progress, ProgressReporter
-from personaevo.evolve.ranking import Scored
+from personaevo.evolve.progress import Progress, ProgressReporter, SearchResult
+from personaevo.evolve.ranking import AUDITOR_SEES, BEST, Scored
 from personaevo.evolve.recombine import Operator, Parents, breed
-from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import roll_out, spoiled, worth_another_try
-from personaevo.evolve.screening import Surrogate, screens
 from personaevo.evolve.select import Population
-from personaevo.evolve.state import State
-from personaevo.evolve.table import final_table
+from personaevo.evolve.state import State, Surrogate, screens
+from personaevo.evolve.table import final_table, likeliest, play_finals, winner
 from personaevo.programs.source import make_program
 from personaevo.records import Candidate, Commit, Episode, FinalTable, Program, Remark, Screened
-from personaevo.simulate.seeds import seed_of
-from personaevo.workers import LOST_TWICE, LostError
+from personaevo.simulate.turns import seed_of
+from personaevo.workers import LOST_TWICE, LostError, WorkerPool
 
 _BREEDING_TRIES = 10
 _OF_PLAYED = 0.5  # share of parents of screened proposals that the model played, once there are any

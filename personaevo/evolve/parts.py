@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from personaevo import calibration
 from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import ConfigError
-from personaevo.evolve.outside import DialogueQueue
+from personaevo.evolve.players import DialogueQueue
 from personaevo.evolve.recombine import OPERATORS, Operator
 from personaevo.evolve.select import Selection
 from personaevo.judge.discriminator import Judge
@@ -17,6 +18,7 @@ from personaevo.judge.objectives import objectives as known_objectives
 from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
 from personaevo.model_spec import OWN
+from personaevo.simulate.curves import Calibration
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator, part_id
 from personaevo.simulate.partners import AgentFunction
 
@@ -119,3 +121,21 @@ def settled(config: SearchConfig, parts: Parts) -> SearchConfig:
     if parts.operators:
         values["operators"] = {**config.operators, **{name: weight for name, (_, weight) in parts.operators.items()}}
     return make_config(values) if parts.models or parts.operators else config
+
+
+def calibration_of(config: SearchConfig) -> Calibration | None:
+    """The calibration of the user model that the settings name; None if they name none.
+
+    Raises:
+        ConfigError, ArchiveError: see ``calibration.known``.
+    """
+    if config.calibration is None:
+        return None
+    given = "wording" in config.model_fields_set
+    return calibration.load_calibration(config.calibration, calibration.model_name(config.models), config.wording if given else None)
+
+
+def with_wording(config: SearchConfig) -> SearchConfig:
+    """The settings with the wording of the calibration, unless they name a wording."""
+    found = calibration_of(config)
+    return config if found is None else config.model_copy(update={"wording": found.wording})

@@ -10,29 +10,25 @@ from typing import Any
 
 from personaevo import cache, content, definitions, readers, reference
 from personaevo.config import SearchConfig
-from personaevo.crew import WorkerPool
 from personaevo.errors import ConfigError, InputError, ProgramError, ReferenceDataError
 from personaevo.evolve import profiles
-from personaevo.evolve.calibrated import calibration_of
-from personaevo.evolve.cast import Players
-from personaevo.evolve.cell_names import named
-from personaevo.evolve.names import AUDITOR_SEES
-from personaevo.evolve.negatives import negative_kinds, negative_records, negatives_digest
-from personaevo.evolve.parts import DEFAULT_PARTS, Parts
-from personaevo.evolve.plan import Plan, make_plan
-from personaevo.evolve.profiles import Profiles
-from personaevo.evolve.rollout import Rollout
-from personaevo.evolve.start import PreparedScorers, ScorerBuilder, costs, key_of
+from personaevo.evolve.controls import PreparedScorers, ScorerBuilder, costs, key_of, negative_kinds, negative_records, negatives_digest
+from personaevo.evolve.parts import DEFAULT_PARTS, Parts, calibration_of
+from personaevo.evolve.players import Players
+from personaevo.evolve.profiles import Profiles, named
+from personaevo.evolve.ranking import AUDITOR_SEES
+from personaevo.evolve.rollout import Plan, Rollout, make_plan
 from personaevo.judge.objectives import SCORING, floors, objectives, scoring_digest
 from personaevo.judge.scorer import Scorer
 from personaevo.judge.uncertainty import TableSetting
 from personaevo.measure import agreement
 from personaevo.measure.cells import Cells, tessellate
 from personaevo.programs import Call, Sandbox
-from personaevo.programs.dials import dial_table
+from personaevo.programs.personas import dial_table
 from personaevo.programs.source import make_program
 from personaevo.records import Control, Episode, Evaluation, Persona, Program, Scoring, Task, Tier
 from personaevo.reference import Reference
+from personaevo.workers import WorkerPool
 
 SCREEN_TASKS, SCREEN_PERSONAS = 10, 3  # for the surrogate, whose dialogues take a millisecond each
 Response = Callable[[dict[str, float]], dict[str, float]]

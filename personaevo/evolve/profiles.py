@@ -11,15 +11,13 @@ import numpy as np
 from personaevo import content, definitions
 from personaevo.config import SearchConfig
 from personaevo.errors import InputError
-from personaevo.evolve.cell_names import named
 from personaevo.evolve.reshape import tidy
-from personaevo.measure.cells import Cells, Standard, tessellate
-from personaevo.measure.density import sample
+from personaevo.measure.cells import Cells, Described, Standard, sample, tessellate
 from personaevo.programs.edit import with_literal
 from personaevo.records import Floats
 from personaevo.reference import Reference
-from personaevo.refine import implicit
-from personaevo.refine.implicit import ImplicitProfile
+from personaevo.refine.loop.rounds import refined_profiles
+from personaevo.refine.loop.rounds.refined_profiles import ImplicitProfile
 from personaevo.refine.profile import Profile
 from personaevo.text import one_line
 
@@ -58,7 +56,7 @@ def load(config: SearchConfig, steering: Reference, held_out: Reference) -> Prof
     """
     if config.profiles is None:
         return None
-    found = implicit.read(config.profiles)
+    found = refined_profiles.read(config.profiles)
     usable = not_held_out(found, held_out)
     if not any(one.personal for one in usable):
         held = f"{len(found) - len(usable)} are of people who are held out, the others have no content"
@@ -66,7 +64,7 @@ def load(config: SearchConfig, steering: Reference, held_out: Reference) -> Prof
     cells = _cells(config, steering.values, _places(usable, steering.values))
     where = "cells around the people's dialogues" if cells is None else f"{len(cells)} cells around them"
     inputs = {
-        "profiles_digest": implicit.digest(found),
+        "profiles_digest": refined_profiles.digest(found),
         PROFILES_USED: f"{len(usable)} of {len(found)} ({len(found) - len(usable)} are of held-out people); {where}",
     }
     names: tuple[str, ...] = ()
@@ -194,3 +192,22 @@ def _said(profile: Profile) -> str:
         room -= size
         kept.append((place, claim.text))
     return " ".join(text for _, text in sorted(kept))
+
+
+_MARKED = 0.7  # least distance from people's mean, in standard deviations, of a feature in a name
+_WORDS = 3
+
+
+def named(places: Floats, standard: Standard | Described) -> list[str]:
+    """A unique name for each of ``places[n, kept columns]`` (standardized), from its one to three most distinctive features."""
+    if isinstance(standard, Described):
+        ends = [(f"low {name}", f"high {name}") for name in standard.names]
+    else:
+        features = zip(definitions.features().features, standard.kept, strict=True)
+        ends = [(one.low, one.high) for one, kept in features if kept]
+    names: list[str] = []
+    for place in places:
+        order = np.argsort(-np.abs(place), kind="stable")[:_WORDS]
+        words = [ends[i][int(place[i] > 0)] for i in order if abs(place[i]) >= _MARKED]
+        names.append(", ".join(words) or "average")
+    return [name if names.count(name) == 1 else f"{name} ({names[: index + 1].count(name)})" for index, name in enumerate(names)]

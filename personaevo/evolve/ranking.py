@@ -131,3 +131,9 @@ def _corrected(prior: Sequence[Evaluation], seen: Sequence[Evaluation], name: st
     noise = max((one.se**2 for one in after if one is not None), default=0.0)
     share = max(0.0, spread - noise) / spread if spread > 0 else 0.0
     return np.asarray(before + share * (departures - departures.mean()))
+
+
+AUDITOR = "auditor"
+AUDITOR_SEES = "auditor_sees"  # setting of a run: input of the auditor in addition to fingerprint and dynamics
+PEOPLE, SEED, BEST = "humans", "seed_program", "evolved"
+FREE = "persona_free"

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from personaevo.definitions import dials
 from personaevo.errors import ConfigError
 from personaevo.evolve import reshape
-from personaevo.evolve.axes import oriented, worded
-from personaevo.evolve.genes import Genotype, genotype_of, whole
+from personaevo.evolve.genotype import Genotype, genotype_of, oriented, whole, worded
 from personaevo.programs.edit import with_function, with_literal
 from personaevo.programs.personas import MAX_AXES
 from personaevo.records import Remark

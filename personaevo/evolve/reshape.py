@@ -9,8 +9,7 @@ from typing import Any
 
 from personaevo import content
 from personaevo.definitions import Dial, dials
-from personaevo.evolve.axes import new_axis, oriented, worded
-from personaevo.evolve.genes import Genotype, genotype_of, whole
+from personaevo.evolve.genotype import Genotype, genotype_of, new_axis, oriented, whole, worded
 from personaevo.programs.edit import with_function, with_literal, with_literals
 from personaevo.programs.personas import MAX_AXES
 from personaevo.simulate.director import FOLLOW_LENGTH

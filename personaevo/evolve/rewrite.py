@@ -17,14 +17,14 @@ from personaevo import definitions
 from personaevo.chat import ChatModel, Message, Reply
 from personaevo.errors import ProgramError, ReplyError
 from personaevo.evolve import adjust
-from personaevo.evolve.trial import ModelProposal
+from personaevo.evolve.rollout import ModelProposal
 from personaevo.judge.objectives import SCORE, steering
-from personaevo.judge.reflection import OF_PERSONAS, Gap, in_words
+from personaevo.judge.scorer import OF_PERSONAS, Gap, in_words
 from personaevo.programs import patch
 from personaevo.programs.personas import MAX_AXES
 from personaevo.programs.source import MAX_BYTES
 from personaevo.records import Episode, Evaluation, Program
-from personaevo.simulate.wording import filled
+from personaevo.simulate.templates import filled
 from personaevo.text import quoted
 
 ADJUST = "adjust"

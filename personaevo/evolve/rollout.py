@@ -1,29 +1,86 @@
-"""Roll-outs: run a program in the sandbox, play the planned episodes and measure them."""
+"""Evaluation plans, roll-outs of programs on them, and trials of sources that a model wrote. Worker processes run this code.
+
+A plan is one seeded list of (task, slot, episode seed), the same for every candidate (common random numbers).
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import platform
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from typing import Any
 
 from personaevo import definitions
-from personaevo.crew import WorkerPool
 from personaevo.definitions import Domain
-from personaevo.errors import ReplyError, SandboxError, WorkerError
-from personaevo.evolve.cast import Players
-from personaevo.evolve.outside import DialogueQueue, PlannedDialogue
-from personaevo.evolve.plan import Plan
+from personaevo.errors import ProgramError, ReplyError, SandboxError, WorkerError
+from personaevo.evolve.players import DialogueQueue, PlannedDialogue, Players
+from personaevo.executors import Shared
 from personaevo.models import made_for
-from personaevo.programs import Call, Sandbox, walls
-from personaevo.programs.dials import dial_table
-from personaevo.records import Episode, Persona, PlanItem, RunResult, Tier
+from personaevo.programs import Call, Sandbox, isolation, rules
+from personaevo.programs.personas import dial_table
+from personaevo.programs.shingles import shingles_of
+from personaevo.programs.source import checked
+from personaevo.records import Episode, Persona, PlanItem, Program, RunResult, Task, Tier
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.measuring import measured, refused
+from personaevo.simulate.turns import seed_of
+from personaevo.workers import WorkerPool
+
+DIALOGUES = 2  # dialogues of each persona on its task, for measuring consistency
+
+
+@dataclass(frozen=True)
+class Plan(Shared):
+    """Episodes to play: ``items`` are ordered slot by slot over all tasks, so that a prefix covers the tasks evenly; the dialogues of one
+    persona are adjacent.
+
+    ``personas`` is the argument n of every ``generate`` call, also for a prefix of the plan.
+    """
+
+    seed: int
+    purpose: str
+    tasks: tuple[Task, ...]
+    personas: int
+    items: tuple[PlanItem, ...]
+
+    def generate_seed(self, task_id: str) -> int:
+        """Seed of the ``generate`` call for a task."""
+        return seed_of(self.seed, self.purpose, task_id, "generate")
+
+    @property
+    def slots(self) -> list[tuple[str, int]]:
+        """Task and slot of every persona, in the order of the items."""
+        return list(dict.fromkeys((item.task_id, item.slot) for item in self.items))
+
+
+def make_plan(
+    tasks: Sequence[Task], *, at_most: int, personas: int, seed: int, purpose: str, dialogues: int = DIALOGUES
+) -> Plan:
+    """A plan over at most ``at_most`` tasks, with ``personas`` personas per task and ``dialogues`` dialogues per persona. Tasks are drawn
+    by seed, evenly over their groups."""
+    chosen = _drawn(tasks, at_most, seed, purpose)
+    items = []
+    for slot in range(personas):
+        for task in chosen:
+            for repeat in range(dialogues):
+                episode_seed = seed_of(seed, purpose, task.id, slot, "episode", *([repeat] if repeat else []))
+                items.append(PlanItem(task.id, slot, episode_seed))
+    return Plan(seed, purpose, tuple(chosen), personas, tuple(items))
+
+
+def _drawn(tasks: Sequence[Task], at_most: int, seed: int, purpose: str) -> list[Task]:
+    """Draw tasks by seed in an order that alternates between groups."""
+    order = sorted(tasks, key=lambda task: seed_of(seed, purpose, task.id, "order"))
+    seen: dict[str, int] = {}
+    rank = {}
+    for task in order:
+        rank[task.id] = seen[task.group] = seen.get(task.group, -1) + 1
+    return sorted(order, key=lambda task: rank[task.id])[:at_most]
 
 
 @cache
@@ -84,7 +141,7 @@ def _sandbox(tier: Tier) -> Sandbox:
         try:
             sandboxes[tier] = Sandbox(dial_table(), tier=tier).__enter__()
         except SandboxError as error:
-            others = " and ".join(one for one in walls.TIERS if one != tier and _starts(one)) or "none"
+            others = " and ".join(one for one in isolation.TIERS if one != tier and _starts(one)) or "none"
             raise SandboxError(f"{_worker()} has no {tier} tier, only {others}: {error}") from None
     return sandboxes[tier]
 
@@ -224,3 +281,66 @@ def _pieces(work: Rollout) -> list[Rollout]:
 def spoiled(plan: Plan, reason: str) -> tuple[Episode, ...]:
     """All planned episodes as failures of the infrastructure."""
     return tuple(Episode(item=item, state="failed", reason=reason, fault="infrastructure") for item in plan.items)
+
+
+TRIED = 2  # tasks of the test run
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProposal:
+    """A program by a model, or the reason why it was refused."""
+
+    program: Program | None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Result of the trial of a source: the program or the reason of its refusal, its shingles, and its episodes if they were played."""
+
+    proposal: ModelProposal
+    shingles: frozenset[int] = frozenset()
+    episodes: tuple[Episode, ...] | None = None
+
+
+def read(source: str) -> ModelProposal:
+    """Parse a source: the program, or the reason of its refusal (syntax, or broken rules)."""
+    return _read(source)[0]
+
+
+def _read(source: str) -> tuple[ModelProposal, ast.Module | None]:
+    """Parse a source, and return the program's normalized tree too."""
+    try:
+        program, findings, normal = checked(source, rules.check)
+    except ProgramError as error:
+        return ModelProposal(None, str(error)), None
+    if findings:
+        return ModelProposal(None, "; ".join(f"line {finding.line}: {finding.message}" for finding in findings[:3])), None
+    return ModelProposal(program), normal
+
+
+def examined(work: Rollout, check: Callable[[Program], str]) -> Examined:
+    """Parse the source of a work item; ``check`` returns any further problem ("" if there is none)."""
+    assert work.source is not None
+    proposal, normal = _read(work.source)
+    if proposal.program is None or normal is None:
+        return Examined(proposal)
+    problem = check(proposal.program)
+    return Examined(ModelProposal(None, problem)) if problem else Examined(proposal, shingles_of(normal, proposal.program.id))
+
+
+def tried(work: Rollout) -> Examined:
+    """Parse and run the source of a work item and, if it runs on the first tasks, play it. Runs in worker processes."""
+    results: dict[str, RunResult] = {}
+
+    def check(_: Program) -> str:
+        results.update(generate(work))
+        return wrong([results[task.id] for task in work.plan.tasks[:TRIED]])
+
+    found = examined(work, check)
+    return found if found.proposal.program is None else replace(found, episodes=play_out(work, results))
+
+
+def wrong(results: Sequence[RunResult]) -> str:
+    """The reason of the first failed run; "" if all succeeded."""
+    return next((result.reason or "it fails" for result in results if not result.ok), "")

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from personaevo.errors import ConfigError
+from personaevo.executors import Carried
 from personaevo.measure.energy import Space
 from personaevo.records import Floats
-from personaevo.shipping import Carried
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier

@@ -13,17 +13,16 @@ from math import prod
 
 import numpy as np
 
+from personaevo.executors import Carried
 from personaevo.judge.discriminator import Judge, Negatives, train
 from personaevo.judge.objectives import SCORE, harmonic, objectives, steering, using
-from personaevo.judge.objectives.base import Objective
-from personaevo.judge.played import Played
+from personaevo.judge.objectives.base import Objective, Played
 from personaevo.judge.scorer import Scorer
 from personaevo.measure.agreement import Agreement, retest
 from personaevo.measure.cells import Descriptors, tessellate
 from personaevo.measure.energy import Space
 from personaevo.measure.stats import student_factor
 from personaevo.records import Episode, Floats, PlanItem
-from personaevo.shipping import Carried
 
 CALL_DRAWS = 50  # in each world
 LEVEL = 0.95

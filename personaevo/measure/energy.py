@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from personaevo.measure.lazy import cdist, ndtri
+from personaevo.measure.lazy import cdist, ndtri, pdist
 from personaevo.records import Floats
 
 _SHRINK = 0.2  # of people's correlations toward 0: those of a few hundred people are noisy (Ledoit & Wolf 2004)
@@ -123,3 +123,44 @@ def energy_distance(points: Floats, calls: Any, weights: Floats, target: Target,
     energy = 2 * (weights @ near) / total - (1 - 1 / n) * within - target.within
     distance: Floats = np.sqrt(np.maximum(energy, 0.0))
     return distance
+
+
+def energy_scores(points: Floats, truths: Floats) -> Floats:
+    """Energy score of the dialogues ``points[k, d]`` against each of ``truths[m, d]``: m values.
+
+    The spread is a mean over pairs of different dialogues, so the score is unbiased for any k. A single dialogue has spread 0.
+    """
+    spread = float(pdist(points).mean()) if len(points) > 1 else 0.0
+    scores: Floats = cdist(truths, points).mean(axis=1) - spread / 2
+    return scores
+
+
+def distances(points: Floats, others: Floats) -> Floats:
+    """Euclidean distances of ``points[n, d]`` from ``others[m, d]``: ``[n, m]``."""
+    return cdist(points, others)
+
+
+def spreads(apart: Floats, counts: Floats) -> Floats:
+    """Mean distance between two different dialogues in each resample, ``[draws]``.
+
+    Args:
+        apart: distances between all dialogues, ``[k, k]``.
+        counts: how often each dialogue is drawn, ``[draws, k]``.
+    """
+    total = counts.sum(axis=1)
+    pairs = np.maximum(total**2 - (counts**2).sum(axis=1), 1.0)  # copies of one dialogue are not a pair
+    found: Floats = ((counts @ apart) * counts).sum(axis=1) / pairs
+    return found
+
+
+def own_score(others: Floats, truths: Floats) -> Floats:
+    """Expected energy score of the true distribution, ``E|Y - Y'| / 2``, from ``others[k, d]`` drawn from it: one value for each of
+    ``truths[m, d]``."""
+    scores: Floats = cdist(truths, others).mean(axis=1) / 2
+    return scores
+
+
+def share_farther(distances: Floats, own: float, weights: Floats) -> float:
+    """Weighted share (0..1) of ``distances`` above ``own``; ties count half."""
+    behind = weights @ ((distances > own) + 0.5 * (distances == own))
+    return min(1.0, float(behind / weights.sum()))

@@ -9,10 +9,13 @@ could separate a simulated 1/6 from a person's .1667.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -229,3 +232,72 @@ class _Lexicon:
                     if turn[position + 1 : position + 1 + len(rest)] == rest:
                         found[index] |= bit
         return {name: ((every if name == "ack_only_rate" else found) & bit) > 0 for name, bit in self.bits.items()}
+
+
+CASE, PUNCTUATION = "case", "punctuation"
+LOSSES = (CASE, PUNCTUATION)
+_COMMON_MARKS = frozenset(".,?!'-\"")
+
+
+def detect_losses(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return "case" if no text has an upper-case letter, and "punctuation" if none has one of ``. , ? ! ' - "``.
+
+    Texts without a letter or digit give no evidence, so the result is empty.
+    """
+    joined = "\n".join(texts)
+    if not any(map(str.isalnum, joined)):
+        return ()
+    case = not any(map(str.isupper, joined))
+    punctuation = _COMMON_MARKS.isdisjoint(joined)
+    return (CASE,) * case + (PUNCTUATION,) * punctuation
+
+
+def apply_losses(text: str, losses: Sequence[str]) -> str:
+    """Apply ``losses`` to a text: "case" makes it lower case, "punctuation" keeps only letters, digits and white space."""
+    if CASE in losses:
+        text = text.lower()
+    if PUNCTUATION in losses:
+        text = "".join(char for char in text if char.isalnum() or char.isspace())
+    return text
+
+
+SHARED = 0.8  # least Jaccard similarity of the word bigrams
+IN_ORDER = 0.9  # least share of words in the same order: bigrams cannot separate dialogues of a few recurring words
+MIN_WORDS = 20  # for near repeats: in shorter dialogues one different word is too much
+MIN_WORDS_EXACT = 5  # for exact repeats: shorter dialogues coincide by chance
+_END = "\n"
+
+_Pair = tuple[str, str]
+
+
+def repeats(dialogues: Sequence[Sequence[str]]) -> list[int | None]:
+    """For each dialogue (its user turns) the index of the first earlier one that it repeats; None if it is new.
+
+    A dialogue repeats another if all its words are the same (5 or more). It also does if both have at least 20 words, their word bigrams
+    have a Jaccard similarity of at least 0.8 (the end of a turn counts as a word) and at least 0.9 of their words are in the same order
+    (``difflib``). Near repeats are searched for among new dialogues only.
+    """
+    words = [[word for turn in words_of(turns) if turn for word in (*turn, _END)] for turns in dialogues]
+    sizes = [sum(word != _END for word in flat) for flat in words]
+    pairs = [frozenset(pairwise(flat)) if size >= MIN_WORDS else frozenset() for flat, size in zip(words, sizes, strict=True)]
+    rarity = Counter(pair for found in pairs for pair in found)
+    exact: dict[tuple[str, ...], int] = {}
+    begun: defaultdict[_Pair, list[int]] = defaultdict(list)
+    first: list[int | None] = []
+    for index, own in enumerate(pairs):
+        known = exact.setdefault(tuple(words[index]), index) if sizes[index] >= MIN_WORDS_EXACT else index
+        if known < index:
+            first.append(known if first[known] is None else first[known])
+            continue
+        # Prefix filtering (Chaudhuri et al. 2006): similar dialogues share at least one of these rarest bigrams.
+        rare = sorted(own, key=lambda pair: (rarity[pair], pair))[: len(own) - ceil(SHARED * len(own)) + 1] if own else []
+        near = sorted({other for pair in rare for other in begun[pair]})
+        shared = ((one, len(own & pairs[one])) for one in near)
+        similar = (one for one, both in shared if both / (len(own) + len(pairs[one]) - both) >= SHARED)  # Jaccard
+        orders = ((one, SequenceMatcher(None, words[index], words[one], autojunk=False)) for one in similar)
+        found = next((one for one, order in orders if order.ratio() >= IN_ORDER), None)
+        if found is None:
+            for pair in rare:
+                begun[pair].append(index)
+        first.append(found)
+    return first

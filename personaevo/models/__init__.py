@@ -1,11 +1,8 @@
 """Chat models of OpenAI, Anthropic and compatible servers, with retries, rate limits, a cost ledger and a cache of answers."""
 
 from personaevo.model_spec import EMBEDDED, ModelSpec, parse
-from personaevo.models.kept import MemoryStore
-from personaevo.models.ledger import Account, Budget, Ledger, Spent
-from personaevo.models.planned import Planned, plan_calls
-from personaevo.models.prices import price_of
-from personaevo.models.prices import read as read_prices
+from personaevo.models.ledger import Account, Budget, Ledger, MemoryStore, Planned, Spent, plan_calls, price_of
+from personaevo.models.ledger import read as read_prices
 from personaevo.models.retry import RetryPolicy
 from personaevo.models.session import CallSettings, Models
 from personaevo.models.wrappers import made_for

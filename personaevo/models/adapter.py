@@ -18,9 +18,9 @@ from pydantic import BaseModel
 from personaevo.chat import Message, Reply, Usage
 from personaevo.errors import BudgetError, ModelError, ModelSetupError, ReplyError
 from personaevo.model_spec import ModelSpec
-from personaevo.models.limits import RateLimit
 from personaevo.models.refusals import ENDING, TransientError, UnclearError, local_fault, status_error, unreachable, words
-from personaevo.thoughts import parted
+from personaevo.models.retry import RateLimit
+from personaevo.text import parted
 
 Value = TypeVar("Value")
 NO_KEY = "none"  # a self-hosted server needs no key, but the clients require one

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from personaevo.chat import Message
 from personaevo.model_spec import OWN_ADDRESS
 from personaevo.models.adapter import NO_KEY, Adapter, ProviderReply, joined, text_of, user_first
-from personaevo.models.answers import strict_schema
 from personaevo.models.refusals import FILTER_REASONS, TransientError, body_error
+from personaevo.models.wrappers import strict_schema
 
 _TOOL = "answer"
 _NOT_ABLE = (400, 404, 422, 500, 501)

@@ -18,13 +18,10 @@ from personaevo.errors import ConfigError, ModelSetupError
 from personaevo.model_spec import EMBEDDED, ModelSpec
 from personaevo.models import local_server
 from personaevo.models.adapter import Adapter, CallOptions, EventLoopThread, label_of
-from personaevo.models.ledger import Budget, Ledger, Spent
-from personaevo.models.limits import RateLimit
+from personaevo.models.ledger import Budget, Ledger, Price, Spent, price_of
 from personaevo.models.local_server import LocalServer, Serve
-from personaevo.models.prices import Price, price_of
 from personaevo.models.refusals import TransientError
-from personaevo.models.retry import RetryingModel, RetryPolicy
-from personaevo.models.spread import Endpoint, EndpointModel, EndpointPool, LoadBalancer
+from personaevo.models.retry import Endpoint, EndpointModel, EndpointPool, LoadBalancer, RateLimit, RetryingModel, RetryPolicy
 from personaevo.models.wrappers import CachedModel, CallRecords, CustomModel, OfflineModel, StructuredModel
 
 _OUTPUT_TOKENS = {"mutator": 8_000, "generator": 4_000, "reflector": 1_500, "user": 600, "agent": 800, "analyst": 2_000, "refiner": 2_500}
@@ -149,7 +146,7 @@ class Models:
         assert self._loop is not None, "made by the caller"
         limit = self._endpoint(spec).limit
         if spec.provider == "local":
-            from personaevo.models.local_model import LocalModel  # noqa: PLC0415 - each imports a client library, which takes a second
+            from personaevo.models.openai_model import LocalModel  # noqa: PLC0415 - each imports a client library, which takes a second
 
             return LocalModel(spec, self._loop, limit, terms, self._server(spec))
         if spec.provider == "anthropic":

@@ -1,6 +1,6 @@
 """Persona programs: reading and naming them, the rules, running them in a sandbox, checking what they return."""
 
-from personaevo.programs.capability import ModelLimits
+from personaevo.programs.channel import ModelLimits
 from personaevo.programs.personas import DialTable
 from personaevo.programs.rules import Finding, check
 from personaevo.programs.sandbox import Call, Sandbox

@@ -20,7 +20,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from personaevo.errors import ProgramError
-from personaevo.programs.blocks import (
+from personaevo.programs.edit import (  # fmt: skip
     MOST_COUNTED,
     Block,
     Line,
@@ -36,7 +36,7 @@ from personaevo.programs.blocks import (
     read_blocks,
     split_lines,
     unquoted,
-)  # fmt: skip
+)
 from personaevo.programs.source import MAX_BYTES, parse
 from personaevo.text import one_line
 

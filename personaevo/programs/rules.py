@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-from personaevo.programs.nodes import levels
+from personaevo.programs.scopes import levels
 
 ALLOWED_IMPORTS = (
     "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "json", "math",

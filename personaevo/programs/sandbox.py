@@ -10,24 +10,32 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import signal
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
 from personaevo.chat import ChatModel
 from personaevo.errors import ProgramError, SandboxError, WeakSandboxWarning
-from personaevo.programs import attempts, personas, walls, wasm
-from personaevo.programs.answers import ChildOutput, decode, difference, text
-from personaevo.programs.capability import DIFFERENT_QUESTION, ModelAccess, ModelLimits, read_result
-from personaevo.programs.channel import Channel, Frame, NotReadyError, StoppedError
-from personaevo.programs.personas import DialTable
-from personaevo.programs.server import Server, ServerLostError
+from personaevo.programs import isolation, personas, wasm
+from personaevo.programs.channel import (
+    DIFFERENT_QUESTION,
+    Channel,
+    Child,
+    Frame,
+    ModelAccess,
+    ModelLimits,
+    NotReadyError,
+    StoppedError,
+    read_result,
+)
+from personaevo.programs.isolation import NONE, OPERATIONS, SELF_TEST, Server, ServerLostError
+from personaevo.programs.personas import ChildOutput, DialTable, decode, difference, text
 from personaevo.programs.source import MAX_BYTES
-from personaevo.programs.usage import Child
 from personaevo.records import Axis, RunResult, Task, Tier
 
 _HASH_SEEDS = (0, 1)
@@ -87,8 +95,8 @@ class Sandbox:
         output_mb: float = 4,
         model_limits: ModelLimits | None = None,
     ) -> None:
-        if tier not in walls.TIERS:
-            raise SandboxError(f"sandbox: expected one of {', '.join(walls.TIERS)}, got {tier!r}")
+        if tier not in isolation.TIERS:
+            raise SandboxError(f"sandbox: expected one of {', '.join(isolation.TIERS)}, got {tier!r}")
         self.tier = tier
         self._dials = dials or DialTable()
         self._wall = wall_seconds
@@ -263,10 +271,10 @@ class Sandbox:
         if self._runs < _RUNS_PER_SERVER and self._servers and all(server.usable for server in self._servers):
             return
         self._stop()
-        lacks = walls.missing() if self.tier == "kernel" else []
+        lacks = isolation.missing() if self.tier == "kernel" else []
         if lacks:
             raise SandboxError(_NO_KERNEL_TIER.format(lacks="; ".join(lacks)))
-        settings = {**self._limits, **walls.plan(self.tier), **(wasm.plan() if self.tier == "wasm" else {})}
+        settings = {**self._limits, **isolation.plan(self.tier), **(wasm.plan() if self.tier == "wasm" else {})}
         try:
             for seed in _HASH_SEEDS:  # both start at the same time
                 self._servers.append(Server(settings, seed))
@@ -284,15 +292,15 @@ class Sandbox:
 
     def _probe(self) -> None:
         """Run the self-test program in the kernel tier. Raises SandboxError if any forbidden operation was not refused."""
-        if set(walls.TIERS[self.tier]) != set(walls.ALL):
+        if set(isolation.TIERS[self.tier]) != set(isolation.ALL):
             return
         try:
-            result = self._run_twice(_Job(attempts.SELF_TEST, [Call({}, 1, 0)], None))[0]
+            result = self._run_twice(_Job(isolation.SELF_TEST, [Call({}, 1, 0)], None))[0]
         except ServerLostError as error:
             if isinstance(error.__cause__, NotReadyError) and str(error.__cause__):
                 raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"working isolation: {error.__cause__}")) from error
             raise
-        if not result.ok or result.made[0].description != attempts.NONE:
+        if not result.ok or result.made[0].description != isolation.NONE:
             broken = result.made[0].description if result.ok else result.reason
             raise SandboxError(_NO_KERNEL_TIER.format(lacks=f"effective isolation: a program {broken}"))
 
@@ -312,3 +320,74 @@ def warn_if_weak(tier: Tier) -> None:
 
 def _failed(reason: str, seconds: float = 0.0) -> RunResult:
     return RunResult(ok=False, reason=reason, seconds=seconds, fault="program")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The test of one property of the sandbox on this machine."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+_PROBE = """
+import enum
+os = enum.sys.modules["os"]
+AXES = []
+def probe():
+    {body}
+def generate(task, n, rng, model=None):
+    return [{{"description": str(probe())}}]
+"""
+# name, code of the program, and what the reason or description begins with if the test passes
+_PROBES = (
+    ("runs honest programs", 'return "fine"', "fine"),
+    ("environment is empty", "return len(os.environ)", "0"),
+    ("memory is limited", "return bytearray(2**30)", "memory limit"),
+    ("time is limited", "while True: pass", "processor time limit"),
+    ("output is limited", 'return "x" * 10**7', "output limit"),
+    ("chance is noticed", "return id(object())", "not deterministic"),
+)
+_KERNEL_PROBES = (
+    ("sleep is limited", 'for lock in (enum.sys.modules["_thread"].allocate_lock(),) * 2: lock.acquire()', "sleep limit"),
+    ("clocks stand still", 'return enum.sys.modules["time"].clock_gettime(5)', "0.0"),
+)
+
+
+def self_test(tier: Tier = "kernel") -> list[Check]:
+    """Test the guarantees of a tier on this machine, in about two seconds; requirements that the machine lacks come first."""
+    checks = list(_requirements()) if tier == "kernel" else []
+    if not all(check.ok for check in checks):
+        return checks
+    try:
+        with Sandbox(tier=tier, wall_seconds=5.0, memory_mb=256, output_mb=1) as sandbox:
+            checks += _refused_operations(sandbox) if tier == "kernel" else []
+            checks += _probed(sandbox, (*_PROBES, *_KERNEL_PROBES) if tier == "kernel" else _PROBES)
+    except SandboxError as error:
+        checks.append(Check("starts", False, str(error)))
+    return checks
+
+
+def _requirements() -> Iterator[Check]:
+    lacks = isolation.missing()
+    if lacks:
+        yield from (Check(lack.partition(" (")[0], False, f"missing: {lack}") for lack in lacks)
+        return
+    yield Check("Landlock", True, f"version {isolation.landlock_abi()}")
+    yield Check("seccomp", True, f"filter for {platform.machine()}")
+
+
+def _refused_operations(sandbox: Sandbox) -> Iterator[Check]:
+    result = sandbox.run(SELF_TEST, {}, 1, 0)
+    done = result.made[0].description if result.ok else result.reason or ""
+    for name in OPERATIONS:
+        held = result.ok and (done == NONE or name not in done.split(", "))
+        yield Check(f"no program {name}", held, "not permitted" if held else done)
+
+
+def _probed(sandbox: Sandbox, probes: Iterable[tuple[str, str, str]]) -> Iterator[Check]:
+    for name, body, expected in probes:
+        result = sandbox.run(_PROBE.format(body=body), {}, 1, 0)
+        seen = result.made[0].description if result.ok else result.reason or ""
+        yield Check(name, seen.startswith(expected), seen)

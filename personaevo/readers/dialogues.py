@@ -13,12 +13,10 @@ from typing import Any, get_args
 
 from personaevo.errors import DialoguesWarning
 from personaevo.readers import files, layouts, tau2
-from personaevo.readers.files import Row
-from personaevo.readers.layouts import NoDialoguesError, Roles
-from personaevo.readers.sources import Source, sources
-from personaevo.readers.tables import is_table, table_rows
+from personaevo.readers.files import Row, is_table, table_rows
+from personaevo.readers.layouts import NoDialoguesError, Roles, Source, sources
 from personaevo.records import Dialogue
-from personaevo.thoughts import parted
+from personaevo.text import parted
 
 MAX_TURNS = 10_000
 MAX_TURN_CHARS = 100_000

@@ -10,8 +10,8 @@ from typing import Any
 from personaevo import injection
 from personaevo.errors import InputError
 from personaevo.readers import files, wording
-from personaevo.readers.briefs import goal_of_brief, is_brief, without_markdown
 from personaevo.readers.files import Row
+from personaevo.readers.wording import goal_of_brief, is_brief, without_markdown
 from personaevo.records import Task
 
 MAX_TASKS = 100_000

@@ -15,9 +15,7 @@ from personaevo import content, definitions
 from personaevo.errors import ContentError, ReferenceDataError
 from personaevo.measure import agreement, dynamics
 from personaevo.measure.agreement import Agreement, Ratios
-from personaevo.measure.fingerprint import words_of
-from personaevo.measure.losses import LOSSES, detect_losses
-from personaevo.measure.repeats import repeats
+from personaevo.measure.fingerprint import LOSSES, detect_losses, repeats, words_of
 from personaevo.readers.languages import Language, language_of
 from personaevo.records import Dialogue, Floats, Record
 

@@ -1,4 +1,4 @@
-"""The complete data of a report as plain values: a pure function of the material."""
+"""Data of the top of the page: the result compared with controls, and the meaning of the numbers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,186 @@ from typing import Any
 
 from personaevo import __version__
 from personaevo.evolve.prepare import scoring_inputs
-from personaevo.judge.objectives import SCORE
+from personaevo.evolve.ranking import AUDITOR, expected
+from personaevo.judge.objectives import SCORE, SCORING
 from personaevo.measure.stats import student_factor
-from personaevo.records import Evaluation
-from personaevo.report.explorer import dialogues, program_list, sources
-from personaevo.report.figures import SHORT_ID, behaviors_chart, cell_shares, plane_chart
-from personaevo.report.material import Material
-from personaevo.report.named import Measured, listed, measured
-from personaevo.report.numbers import in_words, short, tiles
-from personaevo.report.progress import front_chart, operators_chart, progress_chart
-from personaevo.report.result import result
+from personaevo.records import Comparison, Evaluation, TableRow
+from personaevo.report.charts import ROWS, SHORT_ID, Measured, behaviors_chart, cell_shares, listed, measured, plane_chart, row_name
+from personaevo.report.material import Material, in_words, short, tiles
+from personaevo.report.programs import dialogues, program_list, sources
+from personaevo.report.search_charts import front_chart, operators_chart, progress_chart
+
+_BASELINE = "average_person"  # a program that is not better has not shown that different personas are of use
+_PEOPLE, _SEED, _BEST = "humans", "seed_program", "evolved"
+_HEADLINE_ROWS = (_PEOPLE, _BASELINE, "persona_free", _SEED)
+
+
+def result(material: Material, columns: Sequence[Measured]) -> dict[str, Any]:
+    """Return the data as plain values."""
+    rows = {row.row: row for row in material.table}
+    ended = _BEST in rows and SCORE in rows[_BEST].measures
+    note, meanings = "", {row: ROWS[row][1] for row in rows if row in ROWS}
+    if material.scored_by != SCORING:
+        note = f"Scored by scoring {material.scored_by}: its numbers are not comparable with those of scoring {SCORING}."
+        meanings |= {_PEOPLE: "people held out from the search"} if _PEOPLE in meanings else {}
+    return {
+        "scoring_note": note,
+        "headline": _headline(material, rows) if ended else _headline_so_far(material),
+        "versus": _versus(material, columns),
+        "columns": [asdict(one) | {"group": one.group} for one in columns],
+        "table": [_row(row) for row in material.table],
+        "row_meanings": [[row_name(row), meaning] for row, meaning in meanings.items()],
+        "comparisons": _comparisons(material, columns),
+        "legend": _legend(material, columns),
+        "levels": _levels(material),
+        "judge": _judge(material),
+    }
+
+
+def _headline(material: Material, rows: dict[str, TableRow]) -> list[str]:
+    """Sentences about the best program of the final table."""
+    own = rows[_BEST].measures[SCORE]
+    others = [
+        f"{'' if row == _PEOPLE else 'the '}{row_name(row)} {rows[row].measures[SCORE].mean:.2f}"
+        for row in _HEADLINE_ROWS if row in rows and SCORE in rows[row].measures
+    ]  # fmt: skip
+    interval = f"95 % interval {own.low:.2f} to {own.high:.2f}"
+    sentences = [f"The best program scores {own.mean:.2f} ({interval}). On the same scale: {listed(others)}."]
+    if _BASELINE in rows:
+        sentences += _against_baseline(material, rows[_BASELINE])
+    sentences += _audited(rows, typing=material.final.auditor_sees.startswith("typing"))
+    gain = material.final.compared(_SEED, SCORE)
+    if _SEED in rows and rows[_SEED].program_id == rows[_BEST].program_id:
+        sentences.append("No candidate was better than the first program of the search.")
+    elif gain is not None:
+        doubt = "" if gain.low > 0 else "; this interval is not above 0, so a gain is not shown"
+        mean, low, high = (f"{value:+.2f}".replace("-", "−") for value in (gain.mean, gain.low, gain.high))
+        sentences.append(f"The search gained {mean} over the seed program (paired, {low} to {high}{doubt}).")
+    return sentences
+
+
+def _audited(rows: dict[str, TableRow], *, typing: bool) -> list[str]:
+    """A sentence on how well the auditor, which may see habits of typing too, tells the best program from people."""
+    own, people = (rows[row].measures.get(AUDITOR) if row in rows else None for row in (_BEST, _PEOPLE))
+    if own is None:
+        return []
+    numbers = f"{own.mean:.2f} ({own.low:.2f} to {own.high:.2f}{f'; people from people: {people.mean:.2f}' if people is not None else ''})"
+    sees = ", and sees how they type," if typing else ""
+    return [f"An auditor that never steers{sees} tells its users from people with an AUC of {numbers}."]
+
+
+def _against_baseline(material: Material, row: TableRow) -> list[str]:
+    """Sentences that compare the best program with the average person, weaknesses first."""
+    found = {name: material.final.compared(_BASELINE, name) for name in (SCORE, *material.steering)}
+    verdicts = {name: _verdict(material, one) for name, one in found.items() if one is not None}
+    sentences = []
+    for verdict, words in (("worse", "is worse than"), ("not shown", "is not shown to be better than")):
+        named = [in_words(name) for name, one in verdicts.items() if one == verdict]
+        if named:
+            sentences.append(f"In {listed(named)} it {words} the average person.")
+    if verdicts and set(verdicts.values()) == {"better"}:
+        sentences.append("It is better than the average person in the score and in every objective that steers.")
+    zero = [in_words(name) for name in material.steering if name in row.measures and row.measures[name].mean <= 0]
+    if SCORE in row.measures and row.measures[SCORE].mean <= 0 and zero:
+        sentences.append(f"The average person's score is 0 because its {listed(zero)} is 0 or less: the score is a harmonic mean.")
+    return sentences
+
+
+def _verdict(material: Material, one: Comparison) -> str:
+    """"better" or "worse" if the interval of a difference excludes 0, else "not shown"."""
+    less = one.objective in material.scoring.rules and material.scoring.rules[one.objective][1] == "less"
+    low, high = (-one.high, -one.low) if less else (one.low, one.high)
+    return "better" if low > 0 else "worse" if high < 0 else "not shown"
+
+
+_VERDICTS = {
+    "better": "better than the average person",
+    "worse": "worse than the average person",
+    "not shown": "not shown to be better: the interval is not above 0",
+}
+
+
+def _versus(material: Material, columns: Sequence[Measured]) -> list[dict[str, Any]]:
+    """The differences between the best program and the average person in the score and each steering objective."""
+    found = []
+    for column in columns:
+        one = material.final.compared(_BASELINE, column.name) if column.role in ("score", "steers") else None
+        if one is not None:
+            verdict = _verdict(material, one)
+            found.append(
+                {"title": column.title, "mean": short(one.mean), "low": short(one.low), "high": short(one.high), "verdict": verdict,
+                 "words": _VERDICTS[verdict]}
+            )  # fmt: skip
+    return found
+
+
+def _headline_so_far(material: Material) -> list[str]:
+    """Sentences about a search without a final table."""
+    ranked = material.ranked()
+    if not ranked:
+        return ["No candidate meets the floors yet." if material.scored() else "No program has been evaluated yet."]
+    scores = [one.evaluation.objectives[SCORE] for one in ranked if one.evaluation is not None]
+    best = f"The best program so far scores {scores[0].value:.2f} in the search."
+    sentences = [f"The search has not ended: there is no final table yet. {best}"]
+    fresh = expected(scores[0].value, scores[0].se, [one.value for one in scores])
+    if fresh < scores[0].value:
+        sentences.append(f"The best of many is partly lucky: expect about {fresh:.2f} on fresh dialogues.")
+    return sentences
+
+
+def _row(row: TableRow) -> dict[str, Any]:
+    return {
+        "row": row.row, "name": row_name(row.row), "program": row.program_id,
+        "measures": {name: asdict(measure) for name, measure in row.measures.items()},
+    }  # fmt: skip
+
+
+def _comparisons(material: Material, columns: Sequence[Measured]) -> dict[str, Any]:
+    """The differences between the best program and every other row, in every compared measure."""
+    named = [one for one in columns if any(found.objective == one.name for found in material.final.comparisons)]
+    rows = []
+    for row in material.table:
+        if any(found.against == row.row for found in material.final.comparisons):
+            compared = [material.final.compared(row.row, one.name) for one in named]
+            values = [None if one is None else [short(one.mean), short(one.low), short(one.high)] for one in compared]
+            rows.append({"name": row_name(row.row), "values": values})
+    return {"columns": [one.title for one in named], "rows": rows}
+
+
+def _legend(material: Material, columns: Sequence[Measured]) -> dict[str, Any]:
+    """Role and meaning of each column, and the raw values that are scaled to 0 and 1 in the final table, if the archive has them."""
+    levels = {name: level for split, _, name, level in material.scoring.levels if split == "test"}
+    rows = []
+    for one in columns:
+        role = f"{one.group}: at {'most' if one.direction == 'less' else 'least'} {one.floor:g}" if one.floor is not None else one.group
+        level = levels.get(one.name)
+        ends = [f"{level.zero:.3g}", f"{level.people:.3g}"] if level is not None else ["–", "–"]
+        rows.append([one.title, role, one.meaning or f"as scoring {material.scored_by} defined it", *(ends if levels else ())])
+    ends = ["raw value scaled to 0", "raw value of people, scaled to 1"] if levels else []
+    return {"columns": ["column", "role", "meaning", *ends], "rows": rows}
+
+
+def _levels(material: Material) -> list[list[Any]]:
+    """Every level of the run: objective, people, planned dialogues, and the raw values that are scaled to 0 and 1."""
+    whose = {"train": "people and tasks of the search", "test": "held-out people and tasks"}
+    return [
+        [in_words(name), whose.get(split, split), planned, short(level.zero), short(level.people)]
+        for split, planned, name, level in material.scoring.levels
+    ]
+
+
+def _judge(material: Material) -> str:
+    """Sentences on the dialogues that the judges were trained against."""
+    by_split: dict[str, Counter[str]] = {}
+    for one in material.scoring.controls:
+        by_split.setdefault(one.split, Counter())[one.kind] += 1
+    if not by_split:
+        return ""
+    counts = next(iter(by_split.values()))
+    kinds = listed(f"{count:,} {row_name(kind)}" for kind, count in counts.items())
+    words = f"The judge learned to tell people's dialogues from artificial ones: {kinds}. No program of the search was among them."
+    other = " The judge of the final table learned from other people, and from as many such dialogues on the held-out tasks."
+    return words + (other if len(by_split) > 1 else "")
 
 
 def report_data(material: Material) -> dict[str, Any]:

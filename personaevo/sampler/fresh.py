@@ -19,14 +19,13 @@ from personaevo.archive import Elite, Member
 from personaevo.errors import ArchiveError, ConfigError, PersonaevoError, ProgramError
 from personaevo.models import Models
 from personaevo.programs import Call, ModelLimits, Sandbox, program_id
-from personaevo.programs.dials import dial_table
+from personaevo.programs.personas import dial_table
 from personaevo.programs.sandbox import warn_if_weak
 from personaevo.records import Episode, Persona, PlanItem, Task, Tier
-from personaevo.sampler.draw import CellDistribution, points
-from personaevo.sampler.pool import Pool
+from personaevo.sampler.pool import CellDistribution, Pool, points
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.measuring import measured, refused
-from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.turns import seed_of
 from personaevo.text import one_line
 from personaevo.where import Where
 

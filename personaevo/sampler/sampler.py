@@ -6,26 +6,44 @@ import os
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 import numpy as np
 
-from personaevo import content
+from personaevo import content, readers
 from personaevo.archive import Archive, Elite, Member
+from personaevo.definitions import domain_files, domain_names
 from personaevo.errors import ArchiveError, ConfigError, InputError
 from personaevo.records import Task, Tier
-from personaevo.sampler.draw import draw_personas
-from personaevo.sampler.persona import SampledPersona
-from personaevo.sampler.pool import Pool, measured
-from personaevo.sampler.strategies import Selection, Strategy, choose, weigh
-from personaevo.sampler.tasks import known_tasks, stored_id
-from personaevo.simulate.given import as_task
+from personaevo.sampler.pool import Pool, SampledPersona, Selection, Strategy, choose, draw_personas, measured, weigh
+from personaevo.simulate.persona import as_task
 from personaevo.where import Where, parse
 
 if TYPE_CHECKING:
     from personaevo.models import Models
     from personaevo.sampler.fresh import ElitePrograms
+
+
+def known_tasks(settings: Mapping[str, Any]) -> dict[str, Task]:
+    """The tasks of a run by id, from its own file or its domain's; empty if the file is not available."""
+    file, domain = settings.get("tasks"), str(settings.get("domain", ""))
+    if file is None and domain in domain_names():
+        file = domain_files(domain).tasks
+    if file is None or not Path(file).is_file():
+        return {}
+    return {task.id: task for task in readers.read_tasks(file)}
+
+
+def stored_id(task: Task, stored: frozenset[str], known: Mapping[str, Task]) -> str | None:
+    """The id of the stored task equal to ``task``: with the same content, or with the same id if its content is not known."""
+    if task.id in stored and task.id not in known:
+        return task.id
+    content = task.goal, task.facts, task.context
+    same = (one for name, one in known.items() if name in stored and (one.goal, one.facts, one.context) == content)
+    return next((one.id for one in same), None)
+
 
 MAX_PERSONAS = 100_000
 _CACHED_SELECTIONS = 32

@@ -17,13 +17,20 @@ from personaevo import definitions
 from personaevo.definitions import ACK, Domain
 from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
 from personaevo.records import Task
-from personaevo.simulate.facts import count_numbers, facts_of, number_of, spell_out
-from personaevo.simulate.hearing import Understanding, Understood
-from personaevo.simulate.lengths import SHORT, LengthPlan
-from personaevo.simulate.moods import dialogue_levels
-from personaevo.simulate.plans import Move, MoveKind, Realization, TurnPlan
-from personaevo.simulate.tones import ACK_CAN_SHOW, BehaviorDraws
-from personaevo.simulate.wording import wording
+from personaevo.simulate.draws import ACK_CAN_SHOW, SHORT, BehaviorDraws, LengthPlan, dialogue_levels
+from personaevo.simulate.templates import wording
+from personaevo.simulate.turns import (
+    Move,
+    MoveKind,
+    Realization,
+    TurnPlan,
+    Understanding,
+    Understood,
+    count_numbers,
+    facts_of,
+    number_of,
+    spell_out,
+)
 
 FOLLOW_LENGTH = ("short_rate", "opening_words", "front_loading", "ack_only_rate")
 DEFAULT_TURN_LIMIT = 24

@@ -1,22 +1,190 @@
-"""Plays one dialogue from the first to the last turn, and scores task preservation."""
+"""Episodes of the embedded engine: the scripted agent, directed users, and the dialogue loop with task preservation."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from personaevo.chat import Agent, Role
-from personaevo.definitions import Domain
+from personaevo.definitions import Domain, Phrase
 from personaevo.errors import PersonaevoError
 from personaevo.measure.fingerprint import words_of
 from personaevo.records import Episode, Persona, PlanItem, Task
-from personaevo.simulate.agents import ScriptedAgent
-from personaevo.simulate.director import DEFAULT_TURN_LIMIT
-from personaevo.simulate.facts import numbers_in
-from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.stated import spoken_numbers
-from personaevo.simulate.users import embedded_user
+from personaevo.simulate.director import DEFAULT_TURN_LIMIT, Director
+from personaevo.simulate.templates import filled, templates_for
+from personaevo.simulate.turns import Realization, TurnPlan, facts_of, mentions, numbers_in, seed_of, spoken_numbers, telegraphic
+from personaevo.simulate.typist import Typist, typist_for
+
+_ASK_AT_MOST = 2
+_READ_BACK = 0.3
+_TURNS_TO_END = 2  # of the user once the agent confirms: agreeing, and the farewell
+
+
+class ScriptedAgent:
+    """Asks for the task's facts, reads them back (sometimes wrongly), informs, confirms and ends. Its only input is text.
+
+    A mistake misreads one fact, so that the user has an error to react to. If the script has ``least_turns``, the agent goes on informing
+    until the user will have had so many turns.
+    """
+
+    def __init__(self, task: Task, domain: Domain, rng: random.Random) -> None:
+        self.task, self.domain, self.rng = task, domain, rng
+        script = domain.script
+        self.facts = facts_of(task)
+        self.informs = rng.randint(int(script.get("inform_min", 0)), int(script.get("inform_max", 2)))
+        self.misread = rng.choice(sorted(self.facts)) if self.facts and rng.random() < script.get("mistake", 0.3) else None
+        self.asks_two, self.to_the_point = script.get("ask_two", 0.0), script.get("to_the_point", 0.0)
+        self.least_turns = int(script.get("least_turns", 0))
+        self.times_asked = dict.fromkeys(self.facts, 0)
+        self.checked: set[str] = set()
+        self.used: set[str] = set()
+        self.stage = "open"
+        self.corrected: str | None = None
+
+    def reply(self, turns: Sequence[tuple[Role, str]]) -> str | None:
+        """The next turn, or None after the farewell."""
+        heard = turns[-1][1] if turns else ""
+        said = " ".join(text for role, text in turns if role == "user").lower()
+        lead = ""
+        if self.corrected is not None:
+            self.corrected, lead = None, self._line("sorry")
+        elif "?" in heard and self.stage != "open":
+            lead = self._line("answer")
+        body = self._next(said, sum(role == "user" for role, _ in turns), "?" in heard)
+        return None if body is None else f"{lead} {body}".strip()
+
+    def _next(self, said: str, user_turns: int, question: bool) -> str | None:
+        if self.stage == "open":
+            self.stage = "collect"
+            goal_heard = mentions(said, self.task.goal) or mentions(said, telegraphic(self.task.goal))
+            if not (goal_heard and self.rng.random() < self.to_the_point):
+                return self._line("open" if self.domain.opens == "agent" else "greet")
+        if self.stage == "collect":
+            return self._collect(said, user_turns)
+        if self.stage == "confirmed":
+            self.stage = "bye"
+            return f"{self._line('resolve')} {self._line('more')}"
+        if self.stage == "bye" and question and self.domain.script.get("stay"):
+            return self._line("more")
+        if self.stage == "bye":
+            self.stage = "over"
+            return self._line("bye")
+        return None
+
+    def _collect(self, said: str, user_turns: int) -> str:
+        known = [name for name, value in self.facts.items() if mentions(said, value)]
+        check = self._check(known)
+        if check:
+            return check
+        if self.informs and self.rng.random() < 0.4:
+            self.informs -= 1
+            return self._line("inform")
+        missing = [name for name, times in self.times_asked.items() if name not in known and times < _ASK_AT_MOST]
+        if missing:
+            return self._ask(missing)
+        if self.informs or user_turns + _TURNS_TO_END < self.least_turns:
+            self.informs = max(self.informs - 1, 0)
+            return self._line("inform")
+        self.stage = "confirmed"
+        return self._line("confirm")
+
+    def _check(self, known: Sequence[str]) -> str | None:
+        """Read a newly given fact back, wrongly if it is the misread one."""
+        for name in known:
+            if name in self.checked:
+                continue
+            self.checked.add(name)
+            if name == self.misread:
+                self.corrected = name
+                return self._line("readback", name=name, value=_garbled(self.facts[name], self.rng))
+            if self.rng.random() < _READ_BACK / max(len(self.facts), 1):
+                return self._line("readback", name=name, value=self.facts[name])
+        return None
+
+    def _ask(self, missing: Sequence[str]) -> str:
+        """Ask for the first missing fact, sometimes for two at once; a fact that was not answered is asked for alone."""
+        first, *others = missing
+        both = others and not self.times_asked[first] and not self.times_asked[others[0]] and self.rng.random() < self.asks_two
+        lines = []
+        for name in missing[:2] if both else [first]:
+            own = f"ask.{name}"
+            key = "again" if self.times_asked[name] else own if own in self.domain.agent else "ask"
+            self.times_asked[name] += 1
+            lines.append(self._line(key, name=name))
+        return " ".join(lines)
+
+    def _line(self, key: str, **slots: str) -> str:
+        """A random line of that purpose; none comes twice before all are used."""
+        phrases = self.domain.agent[key]
+        phrase: Phrase = phrases[int(self.rng.random() * len(phrases))]
+        if phrase.text in self.used:
+            unused = [one for one in phrases if one.text not in self.used]
+            phrase = unused[int(self.rng.random() * len(unused))] if unused else phrase
+        self.used.add(phrase.text)
+        return filled(phrase.text, goal=self.task.goal, **slots)
+
+
+def _garbled(value: str, rng: random.Random) -> str:
+    """The value with one error: a digit, its last word or its last letter. The result does not contain the value."""
+    digits = [index for index, char in enumerate(value) if char.isdecimal()]
+    if digits:
+        at = rng.choice(digits)
+        return value[:at] + str((int(value[at]) + rng.randint(1, 9)) % 10) + value[at + 1 :]
+    words = value.split()
+    if len(words) > 1:
+        return " ".join(words[:-1])
+    return value[:-1] if len(value) > 1 else "x" if value != "x" else "z"
+
+
+# Share of turns from templates that begin with the value of a fact, by the side that opens: if the agent opens, the user answers more.
+VALUES_FIRST = {"user": 0.13, "agent": 0.19}
+
+
+class Voice(Protocol):
+    """Words the plans of one dialogue."""
+
+    def say(self, plan: TurnPlan, heard: str | None) -> Realization:
+        """The plan in words, after the agent's text ``heard`` (None at the very start)."""
+        ...
+
+
+class DirectedUser:
+    """One user in one dialogue. ``say(heard)`` returns the next turn, or None once the user has left. A typist types the turn after the
+    director was told its wording.
+
+    ``broke`` has, for each turn that broke its plan, the turn's number (from 1) and the points.
+    """
+
+    def __init__(self, director: Director, voice: Voice, typist: Typist | None = None) -> None:
+        self.director, self.voice, self.typist = director, voice, typist
+        self.asked, self.given = director.asked, director.given  # names of requested facts, and how often each fact was given
+        self.turns, self.outcome, self.goal_said = 0, "", False  # outcome: "completed" or "gave_up" once the user has left
+        self.broke: list[tuple[int, tuple[str, ...]]] = []
+
+    def say(self, heard: str | None) -> str | None:
+        """The next turn after the agent's text ``heard`` (None at the very start)."""
+        plan = self.director.plan(heard)
+        self.outcome = self.director.outcome
+        if plan is None:
+            return None
+        said = self.voice.say(plan, heard)
+        self.director.said(said)
+        self.goal_said = self.director.goal_said
+        self.turns += 1
+        if said.broke:
+            self.broke.append((self.turns, said.broke))
+        return said.text if self.typist is None else self.typist.type(said.text, self.turns)
+
+
+def embedded_user(task: Task, dials: Mapping[str, float], domain: Domain, seed: int) -> DirectedUser:
+    """The user of the embedded engine: director, templates and, if a dial of typing is set, a typist, which then makes the slips. Equal
+    arguments give equal users."""
+    director = Director(task, dials, domain, random.Random(seed_of(seed, "user")))
+    slips = director.level["slips_per_100_words"] or 0.0
+    typist = typist_for({**dials, "slips_per_100_words": slips}, seed, task, values_first=VALUES_FIRST[domain.opens])
+    templates = templates_for(task, domain, random.Random(seed_of(seed, "wording")), dials, 0.0 if typist else slips)
+    return DirectedUser(director, templates, typist)
 
 
 class EpisodeError(PersonaevoError):

@@ -12,11 +12,10 @@ from personaevo.measure.fingerprint import words_of
 from personaevo.records import Episode, PlanItem, Task
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User, preservation
-from personaevo.simulate.followed import ObservedUser
-from personaevo.simulate.model_users import MAX_TURN, Spoken, without_markers
+from personaevo.simulate.model_users import MAX_TURN, ObservedUser, Spoken, without_markers
 from personaevo.simulate.partners import MAX_AGENT_TURN, AgentFunction, CallableAgent
 from personaevo.simulate.persona import Persona
-from personaevo.simulate.stated import spoken_numbers
+from personaevo.simulate.turns import spoken_numbers
 from personaevo.text import one_line, without_secrets
 
 _SHOWN = 300  # characters of an error

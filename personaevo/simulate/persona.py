@@ -1,19 +1,39 @@
-"""``personaevo.Persona``: a persona record with its director and typist."""
+"""``personaevo.Persona``, a persona record with its director and typist; and the task arguments of public functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from personaevo import records
 from personaevo.config import DEFAULT_DOMAIN
 from personaevo.definitions import domain as load_domain
 from personaevo.definitions import domain_names
-from personaevo.records import Task
-from personaevo.simulate.given import as_task
+from personaevo.errors import InputError
+from personaevo.records import Task, problem_of
 
 if TYPE_CHECKING:
-    from personaevo.simulate.hooks import UserDirector
+    from personaevo.simulate.directions import UserDirector
+
+
+def as_task(given: Task | Mapping[str, Any] | str, domain: str) -> Task:
+    """Convert a task argument to a record, with ``domain`` if it names none.
+
+    Raises:
+        InputError: it is not a task.
+    """
+    if isinstance(given, Task):
+        task = given
+    else:
+        values = {"goal": given.strip()} if isinstance(given, str) else dict(given)
+        try:
+            task = Task.model_validate({"id": "given", **values})
+        except ValidationError as error:
+            raise InputError(f"task: {problem_of(error)}") from None
+    return task if task.domain else task.model_copy(update={"domain": domain})
+
 
 class Persona(records.Persona):
     """One simulated user, with its director and typist."""
@@ -29,7 +49,7 @@ class Persona(records.Persona):
             InputError: it is not a task.
             ConfigError: there is no such domain.
         """
-        from personaevo.simulate.hooks import UserDirector  # noqa: PLC0415 - drawing personas does not need it
+        from personaevo.simulate.directions import UserDirector  # noqa: PLC0415 - drawing personas does not need it
 
         wanted = None if task is None else as_task(task, "")
         named = wanted.domain if wanted is not None and wanted.domain in domain_names() else ""

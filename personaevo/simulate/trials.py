@@ -10,14 +10,14 @@ from personaevo import definitions
 from personaevo.chat import ChatModel
 from personaevo.definitions import Domain
 from personaevo.errors import ReplyError
-from personaevo.measure.designs import sobol
+from personaevo.measure.stats import sobol
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Episode, Persona, PlanItem, Task, Wording
 from personaevo.simulate.curves import Calibration
 from personaevo.simulate.episodes import MakeAgent, run_episode
 from personaevo.simulate.measuring import measured
 from personaevo.simulate.model_voice import model_user
-from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.turns import seed_of
 
 # Plausible ranges, set a priori and not from any corpus. Rates are shares of turns, for people who write eight words a turn or more; in
 # shorter turns they are reduced.

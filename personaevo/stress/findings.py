@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from personaevo import definitions
+from personaevo.chat import Role
 from personaevo.judge.discriminator import FOLDS, Negatives, train
 from personaevo.measure.fingerprint import Feature
-from personaevo.measure.rates import benjamini_hochberg
+from personaevo.measure.stats import benjamini_hochberg
 from personaevo.records import Floats
 from personaevo.reference import Reference
-from personaevo.stress.play import StressDialogue
-from personaevo.stress.result import CellRate, Contrast, Difference, Likeness, Rate, StressResult
+from personaevo.stress.result import CellRate, Contrast, Difference, Likeness, Rate, StressDialogue, StressResult
+from personaevo.text import one_line
 
 MIN_GROUP = 5  # users in each group of a contrast
 MIN_CONTROL = 20  # persona-free dialogues to train a judge
@@ -127,3 +129,146 @@ def _to_read(talks: Sequence[StressDialogue]) -> tuple[StressDialogue, ...]:
     first = list(kinds.values())
     worst = [*first, *(talk for talk in failed if talk not in first)][:_WORST]
     return (*worst, *[talk for talk in likely if talk.success][:1])
+
+
+STANDS_OUT = 0.05  # adjusted p-value up to which a behavior is marked
+_FIGURES = 34  # width of the columns of a rate
+_CONTRAST = 40  # width of the columns of a contrast
+_BEGINNING, _END = 4, 6  # turns of a dialogue to show
+_LEAST_SHOWN = 6  # behaviors; more if more stand out
+_MOST_REASONS = 4
+
+
+def stress_text(result: StressResult, width: int = 100) -> str:
+    """The whole report; no line is longer than ``width`` (at least 60). Texts of archive, agent and tasks are put on one line each."""
+    width = max(60, width)
+    rows = [_rate_line(f"  {one_line(one.name) or f'cell {one.cell}'}", one.success, width) for one in result.cells]
+    cells = "\n".join([_rate_head("By kind of user", width), *rows])
+    parts = [_head(result, width), _overall(result, width), _endings(result, width), cells, _behaviors(result, width)]
+    parts += [_wrapped(f"Note: {one_line(note)}.", width) for note in result.notes]
+    parts += [_dialogue(talk, width) for talk in result.to_read]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(result: StressResult, width: int) -> str:
+    settings = result.settings
+    users = f"{settings['tasks']} tasks x {settings['personas']} personas from {settings['archive']}"
+    how = f"strategy {settings['strategy']}, seed {settings['seed']}, users {settings['user']}"
+    where = f", where {settings['where']}" if settings["where"] else ""
+    return _wrapped(one_line(f"{result.agent} under {users} ({how}{where})"), width)
+
+
+def _overall(result: StressResult, width: int) -> str:
+    rows = [("personas", result.success)]
+    if result.human_like is not None and result.human_like.dialogues:
+        rows.append(("  of them human-like", result.human_like))
+    if result.persona_free is not None:
+        rows.append(("persona-free", result.persona_free))
+    lines = [_rate_head("", width), *(_rate_line(name, rate, width) for name, rate in rows)]
+    if result.difference is not None:
+        low, mean, high = (_points(value) for value in (result.difference.low, result.difference.mean, result.difference.high))
+        lines.append(f"{'difference':{width - _FIGURES}}{f'{mean} %':>9}{f'[{low}, {high}]':>13}")
+    if result.likeness is not None:
+        like = result.likeness
+        told = f"P(human): people {like.people:.2f}, personas {like.personas:.2f}, persona-free {like.persona_free:.2f}."
+        lines.append(_wrapped(told, width))
+    method = "Intervals: 95 %; dialogues about one task count as dependent (Wilson's interval at the effective number of dialogues)."
+    return "\n".join([*lines, _wrapped(method, width)])
+
+
+def _rate_head(name: str, width: int) -> str:
+    return f"{name:{width - _FIGURES}}{'success':>9}{'interval':>13}{'dialogues':>12}"
+
+
+def _rate_line(name: str, rate: Rate, width: int) -> str:
+    counts = f"{rate.successes}/{rate.dialogues}"
+    if rate.mean is None or rate.low is None or rate.high is None:
+        return f"{_cut(name, width - _FIGURES)}{'-':>9}{'not played':>13}{counts:>12}"
+    interval = f"[{_percent(rate.low)}, {_percent(rate.high)}]"
+    return f"{_cut(name, width - _FIGURES)}{_percent(rate.mean) + ' %':>9}{interval:>13}{counts:>12}"
+
+
+def _endings(result: StressResult, width: int) -> str:
+    ours, theirs = result.endings(result.talks), result.endings(result.control)
+    heading = "How they ended"
+    free = f"{'persona-free':>14}" if theirs else ""
+    lines = [f"{heading:{width - 25}}{'personas':>11}{free}"]
+    for ending in dict.fromkeys([*ours, *theirs]):
+        control = f"{theirs.get(ending, 0):>14}" if theirs else ""
+        lines.append(f"  {ending:{width - 27}}{ours.get(ending, 0):>11}{control}")
+    reasons = list(result.failures.items())
+    lines += [_wrapped(f"{count} x {one_line(reason)}", width, "    ") for reason, count in reasons[:_MOST_REASONS]]
+    if len(reasons) > _MOST_REASONS:
+        lines.append(f"    and {len(reasons) - _MOST_REASONS} other reasons")
+    return "\n".join(lines)
+
+
+def _behaviors(result: StressResult, width: int) -> str:
+    """Each behavior from the side on which the agent fails more, the lowest p-value first."""
+    if not result.behaviors:
+        return _wrapped("By behavior: too few users differ enough to compare.", width)
+    found = result.behaviors
+    if not any(one.difference.mean for one in found):
+        return "By behavior: no difference, all dialogues had the same result."
+    marked = [one for one in found if one.q <= STANDS_OUT]
+    first = width - _CONTRAST
+    lines = [f"{'With users who are':{first}}{'most so':>8}{'least so':>9}{'difference':>19}"]
+    lines += [_contrast_line(one, first) for one in found[: max(_LEAST_SHOWN, len(marked))]]
+    more = f" The other {len(found) - len(lines) + 1} are in --json." if len(found) > len(lines) - 1 else ""
+    chance = len(found) * STANDS_OUT
+    told = (
+        "Compares the thirds of users with the most and the least of a behavior, as measured before or else requested. * significant "
+        f"({len(marked)} of {len(found)}; Benjamini-Hochberg, {STANDS_OUT:.0%}); uncorrected, {chance:.1f} would be by chance. "
+        f"Behaviors are correlated: an effect of one may be due to another.{more}"
+    )
+    return "\n".join([*lines, _wrapped(told, width)])
+
+
+def _contrast_line(one: Contrast, first: int) -> str:
+    """The difference as a loss of success: if success rises with the behavior, the line describes the opposite behavior."""
+    sides, loss = (one.low, one.high), one.difference
+    words = one.low_words
+    if loss.mean <= 0:
+        sides, words = (one.high, one.low), one.high_words
+    else:
+        loss = replace(loss, mean=-loss.mean, low=-loss.high, high=-loss.low)
+    with_them, others = (_percent(side.mean or 0.0) + " %" for side in sides)
+    interval = f"[{_points(loss.low)}, {_points(loss.high)}]"
+    mark = " *" if one.q <= STANDS_OUT else ""
+    name = f"  {words} ({one.feature})"
+    return f"{_cut(name if len(name) < first else f'  {words}', first)}{with_them:>8}{others:>9}{_points(loss.mean):>6}{interval:>13}{mark}"
+
+
+def _dialogue(talk: StressDialogue, width: int) -> str:
+    """A dialogue to read: its user, task, ending, first and last turns."""
+    p = talk.episode.p_human
+    who = (talk.persona.cell_name if talk.persona else "") or "persona-free"
+    like = "" if p is None else f", P(human) {p:.2f}"
+    lines = [_wrapped(f"{one_line(talk.id)}: {talk.ending.upper()}. {one_line(who)}{like}; wants to {one_line(talk.task.goal)}", width)]
+    turns = [_turn(role, text, width) for role, text in talk.episode.turns]
+    if len(turns) > _BEGINNING + _END + 1:
+        turns[_BEGINNING:-_END] = [f"  … {len(turns) - _BEGINNING - _END} turns"]
+    why = [_wrapped(f"  {one_line(talk.episode.reason)}", width)] if talk.episode.reason else []
+    return "\n".join([*lines, *turns, *why])
+
+
+def _turn(role: Role, text: str, width: int) -> str:
+    speaker = f"  {'user' if role == 'user' else 'agent':6}"
+    return textwrap.fill(one_line(text), width, initial_indent=speaker, subsequent_indent=" " * 8) or speaker
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=f"{indent}  ")
+
+
+def _cut(text: str, width: int) -> str:
+    """The text cut or padded to exactly ``width`` characters, the last one a blank."""
+    return f"{text if len(text) < width else text[: width - 2] + '…':{width}}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.0f}"

@@ -5,7 +5,7 @@ judge is trained again from the run's settings, and its control dialogues are pl
 of another scoring version are not recomputed, only checked for consistency.
 """
 
-from personaevo.verify.report import Verification
-from personaevo.verify.whole import verify
+from personaevo.verify.checks import Verification
+from personaevo.verify.run import verify
 
 __all__ = ["Verification", "verify"]

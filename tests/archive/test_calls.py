@@ -14,7 +14,7 @@ import pytest
 from archive_cases import CELLS, SETTINGS, a_commit
 
 from personaevo.archive import Archive
-from personaevo.archive.calls import ModelCallStore, ReplayStore
+from personaevo.archive.side_tables import ModelCallStore, ReplayStore
 from personaevo.chat import ModelCall, Reply, Usage
 from personaevo.errors import ArchiveError
 

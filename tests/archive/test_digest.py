@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaevo.archive import Archive
-from personaevo.archive.digest import digits, row_sum
-from personaevo.archive.rows import rows_of
+from personaevo.archive.rows import digits, row_sum, rows_of
 from personaevo.records import Commit, Estimate
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

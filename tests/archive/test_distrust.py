@@ -11,8 +11,7 @@ import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_scoring, a_table
 
 from personaevo.archive import Archive
-from personaevo.archive.bounds import _EXPECTED, MAX_SOURCE_BYTES, TABLES
-from personaevo.archive.catalog import apply_migration, migrations
+from personaevo.archive.schema import _EXPECTED, MAX_SOURCE_BYTES, TABLES, apply_migration, migrations
 from personaevo.errors import ArchiveError
 from personaevo.programs.source import MAX_BYTES
 
@@ -188,7 +187,7 @@ def test_values_that_no_search_writes(planted: Callable[[str], Path], name: str)
 
 
 def test_more_rows_than_fit(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("personaevo.archive.bounds.MAX_ROWS", 7)
+    monkeypatch.setattr("personaevo.archive.schema.MAX_ROWS", 7)
     with Archive.read(whole) as archive:
         with pytest.raises(ArchiveError, match="'episodes' holds 8 rows; at most 7 can be read at once"):
             archive.episodes(1, 0)

@@ -19,7 +19,7 @@ from archive_cases import CELLS, SETTINGS, a_commit
 
 from personaevo import content
 from personaevo.archive import Archive
-from personaevo.archive.snapshot import Publisher
+from personaevo.archive.opening import Publisher
 from personaevo.errors import ArchiveBusyError, ArchiveError
 
 HERE = Path(__file__).parent
@@ -251,7 +251,7 @@ def test_full_disk_while_creating_and_opening(small_disk: Path) -> None:
 
 def test_snapshots_take_two_percent_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("personaevo.archive.snapshot.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("personaevo.archive.opening.time.monotonic", lambda: now[0])
     with Archive.create_or_open(tmp_path / "a.duckdb") as archive:
         publisher = Publisher(archive._database)
         monkeypatch.setattr(archive._database, "copy_to", lambda path: (path.touch(), now.__setitem__(0, now[0] + 0.1)))

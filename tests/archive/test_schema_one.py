@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from personaevo.archive import Archive, merge
-from personaevo.archive.catalog import migrations
+from personaevo.archive import Archive, rewrite
+from personaevo.archive.schema import migrations
 from personaevo.cli.app import run
 from personaevo.judge.objectives import SCORING
 from personaevo.verify import verify
@@ -110,6 +110,6 @@ def test_its_search_cannot_be_resumed(first: Path, capsys: pytest.CaptureFixture
 
 
 def test_it_merges(first: Path, tmp_path: Path) -> None:
-    merge(tmp_path / "out.duckdb", [first])
+    rewrite(tmp_path / "out.duckdb", [first])
     with Archive.read(tmp_path / "out.duckdb") as archive:
         assert archive.verify_digest() == DIGEST

@@ -12,8 +12,8 @@ from personaevo import content
 from personaevo.archive import Archive
 from personaevo.evolve import ranking
 from personaevo.evolve.ranking import Scored
-from personaevo.inspect.finding import best_id
 from personaevo.records import Candidate, CellScore, Commit, Estimate, Evaluation, Program, Scoring
+from personaevo.views.lineage import best_id
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD = [ROOT / "tests" / "data" / "schema1.duckdb", *sorted((content.root("archive") / "packaged").glob("*.duckdb"))]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from personaevo.programs import Sandbox, personas, sandbox, walls
+from personaevo.programs import Sandbox, isolation, personas, sandbox
 from tests.attacks.judge import DIALS, LATE, ROUNDS, Box
 from tests.attacks.open import Open
 
 WALL_SECONDS = 0.4
 _LIMITS: dict[str, Any] = {"wall_seconds": WALL_SECONDS, "cpu_seconds": 4, "memory_mb": 160, "output_mb": 1}
-CHILD = walls.ALL
+CHILD = isolation.ALL
 PARENT = ("deadline", "output", "token", "validation", "second run", "environment")
 ALL, OPEN, _PATIENT = "all", "open", "no deadline, no output"
 
@@ -76,7 +76,7 @@ def standing(arrangement: Arrangement) -> Iterator[list[Box]]:
     """Boxes with this arrangement, one for each round of an attack."""
     with contextlib.ExitStack() as stack:
         boxes: list[Box] = []
-        stack.enter_context(patch.dict(walls.TIERS, {"kernel": arrangement.child}))
+        stack.enter_context(patch.dict(isolation.TIERS, {"kernel": arrangement.child}))
         limits = dict(_LIMITS)
         for wall in arrangement.without:
             _take_down(wall, limits, stack)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from personaevo.programs import server
+from personaevo.programs import isolation
 from tests.attacks.arrangements import ARRANGEMENTS, standing
 from tests.attacks.attack import Attack
 from tests.attacks.field import VARIABLE, Range
@@ -51,7 +51,7 @@ def interpreter(user: int | None) -> Iterator[dict[str, str] | None]:
         folder = Path(name)
         folder.chmod(0o755)
         python = _copied_python(folder)
-        shutil.copytree(Path(server.__file__).parent / "worker", folder / "worker")
+        shutil.copytree(Path(isolation.__file__).parent / "worker", folder / "worker")
         yield {"executable": str(python), "folder": str(folder)}
 
 
@@ -100,7 +100,7 @@ def _become(user: int, python: dict[str, Any]) -> None:
     os.setresuid(user, user, user)
     ctypes.CDLL(None).prctl(_SET_DUMPABLE, 1, 0, 0, 0)  # an ordinary process can be looked at by its user; this one began as root
     sys.executable = python["executable"]
-    server._FOLDER = Path(python["folder"])
+    isolation._FOLDER = Path(python["folder"])
     os.chdir("/")
 
 

@@ -21,10 +21,9 @@ from personaevo.calibration import load_calibration
 from personaevo.cli.app import run
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError, ConfigError
-from personaevo.evolve.begin import begin
-from personaevo.evolve.calibrated import inputs, settled
 from personaevo.evolve.loop import SearchLoop
-from personaevo.evolve.search import search
+from personaevo.evolve.parts import inputs, settled
+from personaevo.evolve.search import begin, search
 from personaevo.simulate.curves import Curve
 from personaevo.stress import stress_agent
 from tests.cli.cli_cases import Capture, fails

@@ -13,7 +13,7 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.cli import app
-from personaevo.cli.output import say, show, show_json
+from personaevo.cli.shared import say, show, show_json
 from personaevo.records import (
     Candidate,
     CellScore,

@@ -13,9 +13,9 @@ from personaevo import content, definitions
 from personaevo.chat import Message, Reply
 from personaevo.errors import ProgramError
 from personaevo.evolve import adjust, rewrite
-from personaevo.evolve.genes import genotype_of
+from personaevo.evolve.genotype import genotype_of
 from personaevo.evolve.rewrite import Brief
-from personaevo.evolve.trial import read
+from personaevo.evolve.rollout import read
 from personaevo.programs.source import make_program
 
 SEED = (content.root("seeds") / "program.py").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from personaevo import content
 from personaevo.definitions import Dial, dials
 from personaevo.errors import ContentError
-from personaevo.evolve import axes
-from personaevo.evolve.axes import new_axis, oriented, worded, words
+from personaevo.evolve import genotype
+from personaevo.evolve.genotype import new_axis, oriented, worded, words
 
 NAMES = st.sampled_from(sorted(dials()))
 
@@ -50,7 +50,7 @@ def test_every_dial_has_words_and_nothing_else_has() -> None:
 @pytest.mark.parametrize("row", [{}, {"about": "x", "less": ["a"], "more": ["b", "c"]}, {"about": "x", "less": 3, "more": ["b", "c"]}])
 def test_content_of_another_form_is_an_error(_forgotten: None, monkeypatch: pytest.MonkeyPatch, row: dict[str, object]) -> None:
     table = {**content.toml("seeds", "axes.toml"), "words_per_turn": row}
-    monkeypatch.setattr(axes.content, "toml", lambda *_: table)
+    monkeypatch.setattr(genotype.content, "toml", lambda *_: table)
     with pytest.raises(ContentError, match=r"axes\.toml: expected about, less and more of the dial 'words_per_turn'"):
         words()
 

@@ -12,7 +12,7 @@ from evolve_cases import small
 from personaevo import definitions, reference
 from personaevo.errors import ContentError
 from personaevo.evolve import controls
-from personaevo.evolve.negatives import (
+from personaevo.evolve.controls import (
     NegativeWork,
     completed_negatives,
     dialogues_per_kind,
@@ -22,11 +22,10 @@ from personaevo.evolve.negatives import (
     negative_works,
     negatives_digest,
 )
-from personaevo.evolve.plan import make_plan
 from personaevo.evolve.prepare import load_tasks
-from personaevo.evolve.rollout import Rollout
+from personaevo.evolve.rollout import Rollout, make_plan
 from personaevo.programs import Call, Sandbox
-from personaevo.programs.dials import dial_table
+from personaevo.programs.personas import dial_table
 from personaevo.records import Episode, Floats, PlanItem, Task
 
 TASKS = [Task(id=f"t{number}", goal="go") for number in range(4)]

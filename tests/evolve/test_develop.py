@@ -15,8 +15,8 @@ from personaevo.chat import Message, Reply
 from personaevo.errors import ModelError
 from personaevo.evolve.develop import ModelCandidate, ModelProposer
 from personaevo.evolve.rewrite import Brief
+from personaevo.evolve.rollout import Examined, read
 from personaevo.evolve.state import Programs
-from personaevo.evolve.trial import Examined, read
 from personaevo.programs.shingles import shingles
 from personaevo.programs.source import make_program
 

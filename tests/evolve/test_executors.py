@@ -18,16 +18,15 @@ from typing import Any
 import pytest
 
 from examples.model_server import ModelServer, person_or_agent
-from personaevo import backends, definitions
+from personaevo import definitions, executors
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import BudgetError, ConfigError, SandboxError, WorkerError
 from personaevo.evolve import rollout
-from personaevo.evolve.plan import make_plan
-from personaevo.evolve.result import SearchResult
-from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.evolve.progress import SearchResult
+from personaevo.evolve.rollout import Rollout, make_plan, roll_out
 from personaevo.evolve.search import search
-from personaevo.programs import walls
+from personaevo.programs import isolation
 from personaevo.readers import read_tasks
 from personaevo.workers import Workers
 
@@ -67,7 +66,7 @@ def test_processes(tmp_path: Path, expected: str) -> None:
 
 
 def test_a_dask_scheduler(tmp_path: Path, expected: str, cluster: Any) -> None:
-    with backends.executor("dask", cluster.scheduler_address) as given:
+    with executors.executor("dask", cluster.scheduler_address) as given:
         assert searched(tmp_path, "dask", given).digest == expected
 
 
@@ -79,7 +78,7 @@ def test_a_worker_of_dask_is_killed_in_the_middle(tmp_path: Path, expected: str,
             killed.set()
             os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
 
-    with backends.executor("dask", cluster.scheduler_address) as given:
+    with executors.executor("dask", cluster.scheduler_address) as given:
         config = SearchConfig(archive=tmp_path / "killed.duckdb", **SMALL)
         found = search(config, executor=given, observe=kill)
     assert killed.is_set()
@@ -103,7 +102,7 @@ def test_what_cannot_be_had_is_one_line(backend: str, scheduler: str | None, sai
     if backend == "ray":
         assert not pytest.importorskip("ray").is_initialized()
     begun = time.monotonic()
-    with pytest.raises(ConfigError, match=said) as caught, backends.executor(backend, scheduler):
+    with pytest.raises(ConfigError, match=said) as caught, executors.executor(backend, scheduler):
         pass
     assert "\n" not in str(caught.value)
     assert time.monotonic() - begun < 60
@@ -120,7 +119,7 @@ def ray_cluster() -> Iterator[Any]:
 
 def test_ray(tmp_path: Path, expected: str, ray_cluster: Any) -> None:
     for name in ("first", "second"):
-        with backends.executor("ray", None) as given:
+        with executors.executor("ray", None) as given:
             assert searched(tmp_path, name, given).digest == expected
     assert ray_cluster.is_initialized()  # it was not ours to end
 
@@ -128,7 +127,7 @@ def test_ray(tmp_path: Path, expected: str, ray_cluster: Any) -> None:
 def test_a_worker_of_ray_is_killed_in_the_middle(tmp_path: Path, expected: str, ray_cluster: Any) -> None:
     killed = threading.Event()
 
-    with backends.executor("ray", None) as given:
+    with executors.executor("ray", None) as given:
 
         def kill(_: Any) -> None:
             if not killed.is_set():
@@ -163,7 +162,7 @@ def test_a_worker_needs_no_file_of_a_domain_of_ones_own(tmp_path: Path) -> None:
 
 def test_a_worker_without_the_tier_says_which_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = of_ones_own(tmp_path)
-    monkeypatch.setattr(walls, "missing", lambda: ["Landlock"])
+    monkeypatch.setattr(isolation, "missing", lambda: ["Landlock"])
     with ThreadPoolExecutor(1) as given, Workers(1, given) as workers, pytest.raises(SandboxError) as caught:
         workers.map(roll_out, [work])
     expected = rf"the worker on \S+ \(process {os.getpid()}\) has no kernel tier, only (wasm and )?weak: .*Landlock"
@@ -208,5 +207,5 @@ def test_limits_hold_while_dialogues_are_played_elsewhere(tmp_path: Path, monkey
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'personaevo\[ray\]'"), backends.executor("ray", None):
+    with pytest.raises(ConfigError, match=r"pip install 'personaevo\[ray\]'"), executors.executor("ray", None):
         pass

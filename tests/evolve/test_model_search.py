@@ -16,7 +16,7 @@ from personaevo.archive import Archive
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import BudgetError, ConfigError, ModelError, ModelSetupError, ModelUnavailableError, PersonaevoError
 from personaevo.evolve import controls
-from personaevo.evolve.result import SearchResult
+from personaevo.evolve.progress import SearchResult
 from personaevo.evolve.search import search
 
 ROOT = Path(__file__).resolve().parents[2]

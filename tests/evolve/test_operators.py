@@ -18,12 +18,11 @@ from personaevo.config import DEFAULT_OPERATORS
 from personaevo.definitions import dials, typing_dials
 from personaevo.errors import ConfigError
 from personaevo.evolve import recombine
-from personaevo.evolve.axes import worded, words
-from personaevo.evolve.genes import MAX_AXES, Genotype, genotype_of
+from personaevo.evolve.genotype import MAX_AXES, Genotype, genotype_of, worded, words
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
 from personaevo.programs import Call, Sandbox
-from personaevo.programs.dials import dial_table
 from personaevo.programs.edit import literals, with_literal
+from personaevo.programs.personas import dial_table
 from personaevo.programs.source import make_program, program_id
 from personaevo.records import Remark
 

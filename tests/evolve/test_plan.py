@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personaevo.evolve.plan import make_plan
+from personaevo.evolve.rollout import make_plan
 from personaevo.records import Task
 
 TASKS = [Task(id=f"t{number}", goal="go", group="abc"[number % 3]) for number in range(12)]

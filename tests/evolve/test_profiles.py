@@ -12,6 +12,9 @@ import duckdb
 import numpy as np
 import pytest
 from evolve_cases import small
+from personaevo.refine.loop.rounds.refined_profiles import ImplicitProfile, stored, write_profiles
+from personaevo.refine.loop.rounds.run import refine_people
+from personaevo.refine.roles.base.population import as_dials
 
 from personaevo import reference
 from personaevo.archive import Archive
@@ -19,21 +22,17 @@ from personaevo.cli.app import run
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import ArchiveError, ConfigError, InputError, ProfilesWarning
 from personaevo.evolve import profiles
-from personaevo.evolve.axes import words
-from personaevo.evolve.estimate import estimate
-from personaevo.evolve.genes import genotype_of
+from personaevo.evolve.genotype import genotype_of, words
 from personaevo.evolve.prepare import load_program, prepare
+from personaevo.evolve.progress import estimate
 from personaevo.evolve.recombine import OPERATORS, Parents, breed
 from personaevo.evolve.search import search
 from personaevo.measure.cells import MIN_CELL_SHARE, REACHED, tessellate
 from personaevo.programs import Sandbox
-from personaevo.programs.dials import dial_table
+from personaevo.programs.personas import dial_table
 from personaevo.records import Dialogue, Floats, Task
-from personaevo.refine import implicit, starts
-from personaevo.refine.implicit import ImplicitProfile, stored, write_profiles
-from personaevo.refine.population import as_dials
+from personaevo.refine.loop.rounds import initial_profile, refined_profiles
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.run import refine_people
 from personaevo.verify import verify
 from personaevo.workers import Workers
 from tests.refine.refine_cases import QUICK, crowd
@@ -47,7 +46,7 @@ TASK = Task(id="t", goal="Give to the children.")
 def shrunk(row: Floats) -> Profile:
     """A profile as refinement makes it from one dialogue: a third of the way from the average."""
     mean = PEOPLE.values.mean(axis=0)
-    said = starts.from_text("You keep it short." if row[0] < mean[0] else "You tell a lot.")
+    said = initial_profile.from_text("You keep it short." if row[0] < mean[0] else "You tell a lot.")
     return said.with_dials(as_dials(mean + 0.3 * (row - mean)))
 
 
@@ -55,7 +54,7 @@ def written(folder: Path, rows: Sequence[Floats] | Floats, *, seen: bool = True)
     """A folder of profiles of people with these dialogues."""
     folder.mkdir(exist_ok=True)
     for number, row in enumerate(rows):
-        implicit.write(folder / f"p{number:03}.json", ImplicitProfile(profile=shrunk(row), seen=(tuple(row),) if seen else ()))
+        refined_profiles.write(folder / f"p{number:03}.json", ImplicitProfile(profile=shrunk(row), seen=(tuple(row),) if seen else ()))
     return folder
 
 
@@ -78,7 +77,7 @@ def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path) -> None:
     people = crowd(21)
     done = refine_people(people[:3], others_known=people, settings=QUICK, archive=tmp_path / "a.duckdb")
     write_profiles(done.results, tmp_path / "out", "charity")
-    of_archive, of_folder = implicit.read(tmp_path / "a.duckdb"), implicit.read(tmp_path / "out")
+    of_archive, of_folder = refined_profiles.read(tmp_path / "a.duckdb"), refined_profiles.read(tmp_path / "out")
     assert of_archive == of_folder and len(of_archive) == 3
     with Archive.read(tmp_path / "a.duckdb") as archive:
         results = stored(archive.refinements())
@@ -94,7 +93,7 @@ def test_an_archive_of_another_making_is_told_of(tmp_path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE refinement SET settings = json_object('domain', repeat('x', 300))")
     with pytest.raises(InputError, match=r"a refinement has an invalid form \(ImplicitProfile: field 'domain'"):
-        implicit.read(path)
+        refined_profiles.read(path)
 
 
 def test_people_are_known_again_by_their_dialogues() -> None:
@@ -117,7 +116,7 @@ def test_who_was_refined_in_words_stands_where_they_were_shown() -> None:
     assert one.profile is not None
     start = one.outcomes["start"].profile
     assert start is not None
-    in_words = one.model_copy(update={"profile": starts.from_text("You keep it short.").with_dials(start.dials)})
+    in_words = one.model_copy(update={"profile": initial_profile.from_text("You keep it short.").with_dials(start.dials)})
     found = ImplicitProfile.of(in_words)
     assert found.personal
     assert found.shown == one.outcomes["refined"].shown is not None
@@ -131,7 +130,7 @@ def test_what_a_profile_leaves_open_is_typical() -> None:
     typical = PEOPLE.values.mean(axis=0)
     point = ImplicitProfile(profile=Profile(dials={"words_per_turn": 3.0})).point(typical)
     assert point is not None and point[0] == 3.0 and np.array_equal(point[1:], typical[1:])
-    assert ImplicitProfile(profile=starts.from_text("You keep it short.")).point(typical) is None
+    assert ImplicitProfile(profile=initial_profile.from_text("You keep it short.")).point(typical) is None
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -149,16 +148,16 @@ def test_files_that_hold_none(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "p.json").write_text(text, encoding="utf-8")
     for path in (tmp_path / "p.json", tmp_path):
         with pytest.raises(InputError, match=message):
-            implicit.read(path)
+            refined_profiles.read(path)
 
 
 def test_places_that_hold_none(tmp_path: Path, finished_archive: Path) -> None:
     with pytest.raises(InputError, match="expected refined profiles of users, got none"):
-        implicit.read(tmp_path)
+        refined_profiles.read(tmp_path)
     with pytest.raises(InputError, match="expected refined profiles of users, got none"):
-        implicit.read(finished_archive)
+        refined_profiles.read(finished_archive)
     with pytest.raises(InputError):
-        implicit.read(tmp_path / "nothing")
+        refined_profiles.read(tmp_path / "nothing")
 
 
 # --- the seed program
@@ -187,7 +186,7 @@ def test_other_digits_are_not_taken_for_other_people(tmp_path: Path) -> None:
     rounded = [tuple(float(f"{value:.2g}") for value in row) for row in HELD_OUT.values[:3]]
     (tmp_path / "p").mkdir()
     for number, row in enumerate(rounded):
-        implicit.write(tmp_path / "p" / f"{number}.json", ImplicitProfile(profile=shrunk(np.array(row)), seen=(row,)))
+        refined_profiles.write(tmp_path / "p" / f"{number}.json", ImplicitProfile(profile=shrunk(np.array(row)), seen=(row,)))
     assert "the reference has no data of the people of 3 of 3 profiles" in loaded(tmp_path / "p").notes[0]
 
 
@@ -195,8 +194,8 @@ def test_of_several_dialogues_one_is_enough(tmp_path: Path) -> None:
     """Whoever has a dialogue in the held-out half is held out with all the others."""
     (tmp_path / "p").mkdir()
     seen = (tuple(STEERING.values[0]), tuple(HELD_OUT.values[0]))
-    implicit.write(tmp_path / "p" / "a.json", ImplicitProfile(profile=shrunk(STEERING.values[0]), seen=seen))
-    implicit.write(tmp_path / "p" / "b.json", ImplicitProfile(profile=shrunk(STEERING.values[1]), seen=(tuple(STEERING.values[1]),)))
+    refined_profiles.write(tmp_path / "p" / "a.json", ImplicitProfile(profile=shrunk(STEERING.values[0]), seen=seen))
+    refined_profiles.write(tmp_path / "p" / "b.json", ImplicitProfile(profile=shrunk(STEERING.values[1]), seen=(tuple(STEERING.values[1]),)))
     found = loaded(tmp_path / "p")
     assert found.notes[0].startswith("1 of 2 profiles are of people who are held out")
     genes = genotype_of(found.source)
@@ -208,7 +207,7 @@ def test_of_whom_nothing_was_learned_is_one_kind(tmp_path: Path) -> None:
     for number in range(6):
         average = Profile(dials=as_dials(PEOPLE.values.mean(axis=0) * (1 + number / 1000)))
         seen = (tuple(STEERING.values[50 + number]),)
-        implicit.write(folder / f"x{number}.json", ImplicitProfile(profile=average, personal=False, seen=seen))
+        refined_profiles.write(folder / f"x{number}.json", ImplicitProfile(profile=average, personal=False, seen=seen))
     genes = genotype_of(loaded(folder).source)
     assert genes is not None
     assert [axis["name"] for axis in genes.axes][-1] == "like most" and len(genes.axes) == 5
@@ -298,7 +297,7 @@ def test_a_search_with_profiles(searched: SearchConfig, folder: Path) -> None:
         begun = archive.run()
         assert archive.commits(begun.id)[0].candidate.program.source == loaded(folder).source
     assert begun.settings["profiles_used"] == f"40 of 50 (10 are of held-out people); {len(begun.cells)} cells around them"
-    assert begun.settings["profiles_digest"] == implicit.digest(implicit.read(folder))
+    assert begun.settings["profiles_digest"] == refined_profiles.digest(refined_profiles.read(folder))
     masses = [cell["mass"] for cell in begun.cells]
     assert 2 <= len(masses) <= 16 and min(masses) >= MIN_CELL_SHARE and sum(masses) == pytest.approx(REACHED, abs=0.01)
     assert len({cell["name"] for cell in begun.cells}) == len(masses)

@@ -7,7 +7,7 @@ import pytest
 from evolve_cases import scored
 
 from personaevo.evolve import ranking
-from personaevo.evolve.finals import expected_score, likeliest, winner
+from personaevo.evolve.table import expected_score, likeliest, winner
 
 FLOORS = {"task_preservation": 0.9}
 

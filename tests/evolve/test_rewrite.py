@@ -18,8 +18,8 @@ from personaevo.chat import Message, Reply
 from personaevo.errors import ReplyError
 from personaevo.evolve import rewrite
 from personaevo.evolve.rewrite import Brief, Pair, propose, question, reflect
-from personaevo.evolve.trial import ModelProposal, read
-from personaevo.judge.reflection import Gap
+from personaevo.evolve.rollout import ModelProposal, read
+from personaevo.judge.scorer import Gap
 from personaevo.programs import Sandbox
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Estimate, Evaluation, PlanItem, Program, RunResult

@@ -12,11 +12,9 @@ from examples.model_server import ModelServer, person_or_agent
 from personaevo.archive import Archive
 from personaevo.cli.progress import SearchProgress
 from personaevo.config import SearchConfig, make_config
-from personaevo.evolve.estimate import dialogues
-from personaevo.evolve.progress import Forecast, Progress
-from personaevo.evolve.result import SearchResult
-from personaevo.evolve.screening import screens
+from personaevo.evolve.progress import Forecast, Progress, SearchResult, dialogues
 from personaevo.evolve.search import search
+from personaevo.evolve.state import screens
 
 CANDIDATES, SCREEN = 3, 3
 Seen = list[Progress]

@@ -23,7 +23,7 @@ from personaevo.evolve.recombine import Parents, breed
 from personaevo.evolve.rollout import roll_out
 from personaevo.evolve.search import search
 from personaevo.programs import Sandbox
-from personaevo.programs.dials import dial_table
+from personaevo.programs.personas import dial_table
 from personaevo.records import Episode
 from personaevo.workers import Workers
 

@@ -15,9 +15,8 @@ from personaevo.archive import Archive
 from personaevo.errors import ArchiveError, ConfigError
 from personaevo.evolve import loop as loop_module
 from personaevo.evolve import state as state_module
-from personaevo.evolve.progress import Progress
+from personaevo.evolve.progress import Progress, SearchResult
 from personaevo.evolve.ranking import Scored
-from personaevo.evolve.result import SearchResult
 from personaevo.evolve.rollout import Rollout, roll_out
 from personaevo.evolve.search import search
 from personaevo.evolve.state import State

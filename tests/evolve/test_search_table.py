@@ -12,11 +12,10 @@ from evolve_cases import small
 from personaevo.archive import Archive
 from personaevo.evolve import controls
 from personaevo.evolve import rollout as rollout_module
-from personaevo.evolve.names import AUDITOR
 from personaevo.evolve.prepare import EvaluationSetup, prepare
+from personaevo.evolve.ranking import AUDITOR
 from personaevo.evolve.rollout import Rollout, roll_out
-from personaevo.evolve.shared_rows import audit_of
-from personaevo.evolve.table import final_table
+from personaevo.evolve.table import audit_of, final_table
 from personaevo.judge.objectives import shown, steering
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, FinalTable, TableRow

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from personaevo.chat import Message, Reply
-from personaevo.programs import Call, Sandbox, check, normalize, parse, personas, walls
+from personaevo.programs import Call, Sandbox, check, isolation, normalize, parse, personas
 from personaevo.programs.personas import DialTable
 from personaevo.records import Persona
 
@@ -49,8 +49,8 @@ class Adapter:
 
 @pytest.fixture(scope="module", params=["kernel", "weak"])
 def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    if request.param == "kernel" and walls.missing():
-        pytest.skip(f"this machine lacks {walls.missing()}")
+    if request.param == "kernel" and isolation.missing():
+        pytest.skip(f"this machine lacks {isolation.missing()}")
     with Sandbox(tier=request.param) as opened:
         yield opened
 

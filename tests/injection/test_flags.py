@@ -17,8 +17,7 @@ from personaevo.content import root
 from personaevo.definitions import dials, domain, domain_files, domain_names
 from personaevo.errors import InputError, ProgramError
 from personaevo.evolve import rollout
-from personaevo.evolve.plan import make_plan
-from personaevo.evolve.rollout import Rollout, roll_out
+from personaevo.evolve.rollout import Rollout, make_plan, roll_out
 from personaevo.programs.persona_text import sentences
 from personaevo.programs.personas import DialTable, axes, build
 from personaevo.readers import read_tasks

@@ -9,14 +9,25 @@ from pathlib import Path
 import pytest
 
 from personaevo.archive import Archive
-from personaevo.evolve.names import AUDITOR
-from personaevo.inspect import layout
-from personaevo.inspect.scoring import Rules, arranged, current_rules, people_levels, steered, trained_against
-from personaevo.inspect.table import headline, headline_object, table_object, table_text, table_view
+from personaevo.evolve.ranking import AUDITOR
 from personaevo.judge import objectives as registry
 from personaevo.judge.objectives import objectives, shown
 from personaevo.judge.objectives.base import Objective, mean_over_dialogues
 from personaevo.records import Comparison, FinalTable, Measure, Run, Scoring, TableRow
+from personaevo.views import layout
+from personaevo.views.tables import (
+    Rules,
+    arranged,
+    current_rules,
+    headline,
+    headline_object,
+    people_levels,
+    steered,
+    table_object,
+    table_text,
+    table_view,
+    trained_against,
+)
 
 ROWS = {
     "humans": "people", "persona_free": "persona-free", "average_person": "average person", "copied_people": "copied people",
@@ -117,7 +128,7 @@ def test_the_headline_says_where_it_is_not_above() -> None:
 def test_an_objective_more_needs_no_change_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     more = Objective(name="brand_new", meaning="x", needs="dialogue", raw=mean_over_dialogues(lambda one: 1.0), role="steers", order=2)
     monkeypatch.setattr(registry, "objectives", lambda: tuple(sorted((*objectives(), more), key=lambda one: (one.order, one.name))))
-    monkeypatch.setattr("personaevo.inspect.scoring.objectives", registry.objectives)
+    monkeypatch.setattr("personaevo.views.tables.objectives", registry.objectives)
     assert "brand_new" in steered(current_rules())
     rows = (TableRow("evolved", "abc", measured({"brand_new": 0.5, "score": 0.5, "human_likeness": 0.5})),)
     assert layout.as_text(table_view(FinalTable(rows)), 100).split()[:6] == ["human", "score", "likeness", "brand", "new", "evolved"]

@@ -10,11 +10,10 @@ from inspect_cases import a_family, evaluated, write
 
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
-from personaevo.inspect import layout
-from personaevo.inspect.lineage import Lineage
-from personaevo.inspect.tree import descendants_view, trunk_view
 from personaevo.measure.stats import student_factor
 from personaevo.records import Run
+from personaevo.views import layout
+from personaevo.views.lineage import Lineage, descendants_view, trunk_view
 
 
 @pytest.fixture(scope="module")

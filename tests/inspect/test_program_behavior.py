@@ -12,8 +12,8 @@ from inspect_cases import a_family, episodes, write
 from personaevo import definitions, reference
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
-from personaevo.inspect.behavior import changes, people_of
 from personaevo.records import Run
+from personaevo.views.diff import changes, people_of
 
 WIDTH = len(definitions.features().names)
 

@@ -11,11 +11,11 @@ import pytest
 from inspect_cases import episodes
 
 from personaevo.archive import Archive
-from personaevo.inspect.compare import difference_se, paired, shifts
 from personaevo.judge.objectives import ordered
 from personaevo.measure.agreement import jackknife_se
 from personaevo.measure.stats import paired_difference, student_factor
 from personaevo.records import Estimate, Evaluation
+from personaevo.views.lineage import difference_se, paired, shifts
 
 
 @pytest.fixture(scope="module")

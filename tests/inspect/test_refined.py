@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from personaevo.refine.loop.rounds.run import refine_people
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run
-from personaevo.inspect.refinement import refined
-from personaevo.refine.behavior import Behavior, TextItem
-from personaevo.refine.result import PersonResult
-from personaevo.refine.run import refine_people
+from personaevo.refine.items.behavior import Behavior, TextItem
+from personaevo.refine.records import PersonResult
+from personaevo.views.refinement import refined
 from tests.cli.cli_cases import Capture, fails
 from tests.refine.refine_cases import QUICK, crowd
 

@@ -12,12 +12,12 @@ from judge_cases import NAMES, episodes, evaluated, failing, pairs, scorer
 from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.config import SearchConfig
-from personaevo.evolve.result import SearchResult
+from personaevo.evolve.progress import SearchResult
 from personaevo.evolve.search import search
-from personaevo.inspect import layout
-from personaevo.inspect.summary import summary_view
 from personaevo.judge import objectives
 from personaevo.verify import verify
+from personaevo.views import layout
+from personaevo.views.elites import summary_view
 
 FILE = '''
 """How often users ask."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge_cases import pairs as correlated
 
-from personaevo.judge.reflection import OF_PERSONAS, Norm, gaps, in_words, reflect
+from personaevo.judge.scorer import OF_PERSONAS, Norm, gaps, in_words, reflect
 from personaevo.records import Floats, Remark, Wanted
 
 NAMES = ("one", "two", "three", "four")

@@ -13,7 +13,7 @@ from judge_cases import CALLS, NAMES, PERSONAS, POPULATIONS, episodes, evaluated
 
 from personaevo.evolve.ranking import holds_floors
 from personaevo.judge import objectives
-from personaevo.judge.objectives.coverage import coverage_level
+from personaevo.judge.objectives.builtin import coverage_level
 from personaevo.records import PlanItem
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 import personaevo as pe
 from personaevo import definitions, reference
 from personaevo.errors import ReferenceDataError
-from personaevo.measure.cells import (
+from personaevo.measure.cells import (  # fmt: skip
     MIN_CELL_SHARE,
     OUTSIDE,
     REACHED,
@@ -22,7 +22,7 @@ from personaevo.measure.cells import (
     overlap_with,
     people_overlap,
     tessellate,
-)  # fmt: skip
+)
 from personaevo.records import Floats
 
 DOMAINS = tuple(definitions.domain_names())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personaevo.measure.density import densities, sample
+from personaevo.measure.cells import densities, sample
 
 
 def test_by_hand() -> None:

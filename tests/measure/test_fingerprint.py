@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from personaevo import definitions, reference
 from personaevo.errors import ContentError, InputError
-from personaevo.measure.fingerprint import FeatureSet, rounded, words_of
-from personaevo.measure.losses import LOSSES, apply_losses
+from personaevo.measure.fingerprint import LOSSES, FeatureSet, apply_losses, rounded, words_of
 
 FEATURES = definitions.features()
 QUICK = settings(max_examples=60)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaevo.measure.losses import LOSSES, apply_losses, detect_losses
+from personaevo.measure.fingerprint import LOSSES, apply_losses, detect_losses
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personaevo.measure.paired import bootstrap_interval, holm, sign_flip_p, unit_means
+from personaevo.measure.stats import bootstrap_interval, holm, sign_flip_p, unit_means
 
 
 def test_units_count_the_same_however_often_they_were_measured() -> None:

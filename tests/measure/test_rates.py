@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personaevo.measure.rates import benjamini_hochberg, rate_difference, rate_interval
-from personaevo.measure.stats import student_factor
+from personaevo.measure.stats import benjamini_hochberg, rate_difference, rate_interval, student_factor
 
 
 def tasks(count: int, each: int) -> list[str]:

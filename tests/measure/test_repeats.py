@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from personaevo.measure.repeats import repeats
+from personaevo.measure.fingerprint import repeats
 
 WORDS = [f"w{number}" for number in range(300)]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personaevo.measure.ranks import NormalScores, normal_grid
-from personaevo.measure.scores import distances, energy_scores, own_score, share_farther, spreads
-from personaevo.measure.shrinkage import ASSUMED, Components
+from personaevo.measure.energy import distances, energy_scores, own_score, share_farther, spreads
+from personaevo.measure.shrinkage import ASSUMED, Components, NormalScores, normal_grid
 from personaevo.records import Floats
 
 DIMENSIONS, PEOPLE, ITEMS = 12, 200, 4

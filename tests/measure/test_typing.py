@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from personaevo import definitions
 from personaevo.errors import ContentError
-from personaevo.measure.habits import VEIL
-from personaevo.measure.losses import LOSSES, apply_losses
-from personaevo.measure.typing import HabitSet
+from personaevo.measure.fingerprint import LOSSES, apply_losses
+from personaevo.measure.typing import VEIL, HabitSet
 
 HABITS = definitions.typing()
 QUICK = settings(max_examples=60)

@@ -20,8 +20,8 @@ from personaevo.errors import BudgetError, ModelError, ModelSetupError, ModelUna
 from personaevo.models import CallSettings, Models, RetryPolicy, parse
 from personaevo.models.adapter import LONGEST_REPLY, Adapter, CallOptions, EventLoopThread, TransientError, label_of
 from personaevo.models.anthropic_model import AnthropicModel
-from personaevo.models.limits import RateLimit
 from personaevo.models.openai_model import OpenAIModel
+from personaevo.models.retry import RateLimit
 from personaevo.models.wrappers import StructuredModel
 from tests.models.server import Fault, ModelServer, Request, always, first, serving
 from tests.models.stub import completion, message, stubbed

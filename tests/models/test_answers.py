@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from personaevo.models import answers
+from personaevo.models import wrappers
 
 
 class Part(BaseModel):
@@ -60,12 +60,12 @@ TEXT = json.dumps(GOOD, indent=1)
     ],
 )
 def test_found_in_whatever_is_around(text: str) -> None:
-    assert answers.parse(text, Verdict).model_dump() == GOOD
+    assert wrappers.parse(text, Verdict).model_dump() == GOOD
 
 
 def test_commas_in_strings_stay() -> None:
     text = '{"title": "one,] two,} \\",} three", "score": 1,}'
-    assert answers.parse(text, Verdict).title == 'one,] two,} ",} three'
+    assert wrappers.parse(text, Verdict).title == 'one,] two,} ",} three'
 
 
 @pytest.mark.parametrize(
@@ -90,34 +90,34 @@ def test_commas_in_strings_stay() -> None:
 )
 def test_what_is_wrong_is_said_about_the_outermost(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem) as caught:
-        answers.parse(text, Verdict)
+        wrappers.parse(text, Verdict)
     assert type(caught.value) is ValueError
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("written", "read"), [("a\\ud800b", "a?b"), ("\\ud83d\\ude00", "😀"), ("\\\\ud800", "\\ud800"), ("\\u0041", "A")])
 def test_half_characters_are_no_text(written: str, read: str) -> None:
-    assert answers.parse(f'{{"title": "{written}", "score": 1}}', Verdict).title == read
+    assert wrappers.parse(f'{{"title": "{written}", "score": 1}}', Verdict).title == read
 
 
 def test_only_so_much_is_looked_at() -> None:
     with pytest.raises(ValueError, match="no JSON"):
-        answers.parse(TEXT + " " * answers.LONGEST, Verdict)
-    assert answers.parse(" " * answers.LONGEST + TEXT, Verdict).score == 0.5
+        wrappers.parse(TEXT + " " * wrappers.LONGEST, Verdict)
+    assert wrappers.parse(" " * wrappers.LONGEST + TEXT, Verdict).score == 0.5
 
 
 def test_the_last_of_several_counts() -> None:
     drafts = [TEXT.replace("0.5", f"0.{number}") for number in (1, 2, 3)]
-    assert answers.parse("A draft: " + drafts[0] + "\nBetter:\n```json\n" + drafts[1] + "\n```\nFinally " + drafts[2], Verdict).score == 0.3
-    assert answers.parse(drafts[0] + " and then [1] or {nothing of the form}", Verdict).score == 0.1
+    assert wrappers.parse("A draft: " + drafts[0] + "\nBetter:\n```json\n" + drafts[1] + "\n```\nFinally " + drafts[2], Verdict).score == 0.3
+    assert wrappers.parse(drafts[0] + " and then [1] or {nothing of the form}", Verdict).score == 0.1
 
 
 def test_brackets_in_the_prose_are_harmless() -> None:
     prose = "[1] see [a, b] {x} " * 500 + "[unclosed { " * 20
-    assert answers.parse(prose + TEXT + " [2] [3]", Verdict).score == 0.5
+    assert wrappers.parse(prose + TEXT + " [2] [3]", Verdict).score == 0.5
 
 
-LONG = answers.LONGEST
+LONG = wrappers.LONGEST
 HOSTILE = {
     "opening": "[" * LONG,
     "opening objects": '{"a":' * (LONG // 5),
@@ -143,7 +143,7 @@ HOSTILE = {
 def test_hostile_texts_take_no_time(name: str) -> None:
     begun = time.process_time()  # of this process: a busy machine does not matter
     with pytest.raises(ValueError):
-        answers.parse(HOSTILE[name], Verdict)
+        wrappers.parse(HOSTILE[name], Verdict)
     assert time.process_time() - begun < 2.0
 
 
@@ -159,7 +159,7 @@ def objects(node: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("model", [Verdict, Odd, Part])
 def test_every_object_of_a_strict_schema_is_closed(model: type[BaseModel]) -> None:
-    found = objects(answers.strict_schema(model))
+    found = objects(wrappers.strict_schema(model))
     assert found
     for schema in found:
         assert schema["additionalProperties"] is False
@@ -167,7 +167,7 @@ def test_every_object_of_a_strict_schema_is_closed(model: type[BaseModel]) -> No
 
 
 def test_strict_schemas_hold_properties_but_no_notes() -> None:
-    schema = answers.strict_schema(Odd)
+    schema = wrappers.strict_schema(Odd)
     made = schema.get("$defs", {}).get("Odd", schema)
     assert list(made["properties"]) == list(Odd.model_fields)
     assert made["properties"]["title"] == {"type": "string"}
@@ -180,10 +180,10 @@ def test_strict_schemas_hold_properties_but_no_notes() -> None:
 
 def test_the_schema_of_the_class_stays_as_it_was() -> None:
     before = json.dumps(Verdict.model_json_schema())
-    answers.strict_schema(Verdict)
+    wrappers.strict_schema(Verdict)
     assert json.dumps(Verdict.model_json_schema()) == before
 
 
 def test_big_numbers_are_finite() -> None:
-    assert answers.parse('{"title": "x", "score": 1e308}', Verdict).score == 1e308
-    assert math.isfinite(answers.parse('{"title": "x", "score": -1.5e-400}', Verdict).score)
+    assert wrappers.parse('{"title": "x", "score": 1e308}', Verdict).score == 1e308
+    assert math.isfinite(wrappers.parse('{"title": "x", "score": -1.5e-400}', Verdict).score)

@@ -16,7 +16,7 @@ import pytest
 from personaevo.chat import Usage
 from personaevo.errors import BudgetError
 from personaevo.models import Account, Budget, Ledger, Spent
-from personaevo.models.prices import Price
+from personaevo.models.ledger import Price
 
 PRICE = Price(model="m", input=1.0, output=1.0)  # a dollar per million tokens
 CENT = Usage(10_000)

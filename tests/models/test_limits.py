@@ -12,7 +12,7 @@ import pytest
 
 from personaevo.errors import BudgetError
 from personaevo.models.adapter import EventLoopThread
-from personaevo.models.limits import RateLimit
+from personaevo.models.retry import RateLimit
 
 
 class Counting:

@@ -20,9 +20,9 @@ from personaevo.config import SearchConfig
 from personaevo.errors import ConfigError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.models import Budget, CallSettings, MemoryStore, Models, RetryPolicy, local_server, parse, price_of
 from personaevo.models.adapter import CallOptions, EventLoopThread, status_error
-from personaevo.models.limits import RateLimit
-from personaevo.models.local_model import TEMPERATURE, LocalModel, seed_of
 from personaevo.models.local_server import LocalServer, ServerPlan
+from personaevo.models.openai_model import TEMPERATURE, LocalModel, seed_of
+from personaevo.models.retry import RateLimit
 from tests.models.local_files import gguf_file, standing_in
 from tests.models.server import KEY, USER, always
 

@@ -17,10 +17,10 @@ from pydantic import BaseModel
 from personaevo.chat import ChatModel, Message, ModelCall, Reply
 from personaevo.errors import ModelError, ModelSetupError, ModelUnavailableError, ReplyError
 from personaevo.evolve.rewrite import Brief, Pair, propose, reflect
-from personaevo.evolve.trial import read
+from personaevo.evolve.rollout import read
 from personaevo.models import Budget, CallSettings, MemoryStore, Models, RetryPolicy, parse
 from personaevo.programs import Call, Sandbox
-from personaevo.programs.dials import dial_table
+from personaevo.programs.personas import dial_table
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, PlanItem
 from tests.models.stub import Said, Stub, completion, message, stubbed

@@ -9,7 +9,7 @@ import pytest
 from personaevo.chat import Usage
 from personaevo.errors import ConfigError, ContentError
 from personaevo.models import parse, price_of, read_prices
-from personaevo.models.prices import Price
+from personaevo.models.ledger import Price
 
 MILLION = 1_000_000
 

@@ -22,11 +22,9 @@ from personaevo.errors import BudgetError, ConfigError, ModelSetupError, ModelUn
 from personaevo.evolve.search import search
 from personaevo.model_spec import ModelSpec, parse, same_model, with_settings
 from personaevo.models import Budget, CallSettings, MemoryStore, Models, RetryPolicy
-from personaevo.models.limits import RateLimit
-from personaevo.models.prices import Price, price_of
+from personaevo.models.ledger import Price, price_of
 from personaevo.models.refusals import TransientError
-from personaevo.models.retry import EMPTY
-from personaevo.models.spread import Endpoint, EndpointPool, LoadBalancer
+from personaevo.models.retry import EMPTY, Endpoint, EndpointPool, LoadBalancer, RateLimit
 from tests.models.server import always, serving
 
 A, B, C = "http://a:8000/v1", "http://b:8000/v1", "http://c:8000/v1"

@@ -16,8 +16,8 @@ from personaevo.chat import ChatModel, Message, ModelCall, Reply, Usage
 from personaevo.errors import BudgetError, ConfigError, ModelError, ReplyError
 from personaevo.models import Budget, CallSettings, Ledger, Models, Spent, made_for, parse
 from personaevo.models.adapter import Adapter, ProviderReply
-from personaevo.models.limits import RateLimit
-from personaevo.models.prices import Price
+from personaevo.models.ledger import Price
+from personaevo.models.retry import RateLimit
 from personaevo.models.wrappers import CachedModel, CallRecords, KeyLocks, OfflineModel, Question, StructuredModel
 
 PRICE = Price(model="m", input=1.0, output=1.0)

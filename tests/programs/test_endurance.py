@@ -8,14 +8,14 @@ import pytest
 
 from benchmarks import endurance
 from benchmarks.endurance import Resources, RunLog, kind_of, live, problems
-from personaevo.programs import walls
+from personaevo.programs import isolation
 from personaevo.records import RunResult, Tier
 
 
 @pytest.mark.parametrize("tier", ["kernel", pytest.param("weak", marks=pytest.mark.slow)])
 def test_a_short_life(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
-    if tier == "kernel" and walls.missing():
-        pytest.skip(f"this machine lacks {walls.missing()}")
+    if tier == "kernel" and isolation.missing():
+        pytest.skip(f"this machine lacks {isolation.missing()}")
     monkeypatch.setattr(endurance, "EVERY", 5)  # all hostile programs once
     life = live(100, tier)
     assert problems(life) == []

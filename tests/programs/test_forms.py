@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from personaevo.config import DEFAULT_OPERATORS
 from personaevo.errors import ProgramError
 from personaevo.evolve.recombine import Parents, breed
-from personaevo.programs import forms, source
+from personaevo.programs import source
+from personaevo.programs import source as forms
 from personaevo.records import Remark
 
 ROOT = Path(__file__).resolve().parents[2]

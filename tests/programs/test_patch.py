@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from personaevo import content
 from personaevo.errors import ProgramError
-from personaevo.programs.blocks import MAX_BLOCKS
+from personaevo.programs.edit import MAX_BLOCKS
 from personaevo.programs.patch import apply, whole
 from personaevo.programs.source import MAX_BYTES
 from personaevo.text import quoted

@@ -22,7 +22,7 @@ from personaevo.programs import persona_text
 from personaevo.programs.persona_text import describe_dials, rules, select_sayings, sentences
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Axis, Persona
-from personaevo.refine.address import second_person_problem
+from personaevo.refine.profile import second_person_problem
 
 ARCHIVES = ("service", "charity", "camping")
 JARGON = ("bursty", "front-load", "dial", "axis", "axes", "level", "feature", "rate", "share", "percent", "verbosity")

@@ -12,7 +12,7 @@ import pytest
 
 from personaevo.programs import Call, DialTable, Sandbox
 from personaevo.programs.rules import ALLOWED_IMPORTS
-from personaevo.programs.selftest import self_test
+from personaevo.programs.sandbox import self_test
 from personaevo.records import RunResult, Task, Tier
 
 TASK = {"goal": "book a table", "facts": {"people": "2"}, "context": "", "domain": "service"}

@@ -16,7 +16,7 @@ import pytest
 from personaevo.errors import SandboxError
 from personaevo.programs import Call, Sandbox
 from personaevo.programs import sandbox as sandbox_module
-from personaevo.programs.server import Server
+from personaevo.programs.isolation import Server
 from personaevo.records import RunResult
 from tests.attacks.victims import below
 
@@ -212,7 +212,7 @@ def test_one_that_is_stuck_is_told_from_one_that_works(box: Sandbox, wait: str) 
 
 
 def test_without_the_kernels_books_the_wall_clock_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("personaevo.programs.usage.Path", lambda _: Path("/nowhere"))
+    monkeypatch.setattr("personaevo.programs.channel.Path", lambda _: Path("/nowhere"))
     with Sandbox(wall_seconds=0.6) as box:
         assert box.run(LOOPS, TASK, 1, 0).reason == "time limit of 0.6 s"
         check_honest(box)

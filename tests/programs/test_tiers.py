@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from personaevo.errors import SandboxError, WeakSandboxWarning
-from personaevo.programs import Sandbox, walls
+from personaevo.programs import Sandbox, isolation
 from personaevo.programs.sandbox import require
 
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050001, 0x80000000
@@ -31,7 +31,7 @@ ALLOWED = {
 def decide(machine: str, number: int, arguments: tuple[int, ...] = (), arch: int | None = None) -> int:
     """What the filter returns: an interpreter of the few classic BPF instructions that it uses."""
     data = struct.pack("=IIQ6Q", number, ARCH[machine] if arch is None else arch, 0, *(arguments + (0,) * 6)[:6])
-    code = list(struct.iter_unpack("=HBBI", walls.seccomp_filter(machine)))
+    code = list(struct.iter_unpack("=HBBI", isolation.seccomp_filter(machine)))
     value = place = 0
     tests = {0x15: lambda a, b: a == b, 0x35: lambda a, b: a >= b, 0x45: lambda a, b: bool(a & b)}
     while True:
@@ -74,11 +74,11 @@ RIGHTS = [(1, [2**13 - 1]), (2, [2**14 - 1]), (3, [2**15 - 1]), (4, [2**15 - 1, 
 
 @pytest.mark.parametrize(("abi", "fields"), RIGHTS)
 def test_landlock_handles_all_that_a_version_can(abi: int, fields: list[int]) -> None:
-    assert walls.landlock_ruleset(abi) == struct.pack(f"={len(fields)}Q", *fields)
+    assert isolation.landlock_ruleset(abi) == struct.pack(f"={len(fields)}Q", *fields)
 
 
 def test_filter_of_this_machine_is_accepted_by_its_kernel() -> None:
-    assert walls.missing() == []
+    assert isolation.missing() == []
     assert platform.machine() in ARCH
     with Sandbox(tier="kernel") as box:
         assert len(box.server_pids()) == 2
@@ -121,7 +121,7 @@ def lacking(number: int, first: int | None, error: int) -> None:
 
 
 def command(folder: Path, what: str, *words: str) -> subprocess.CompletedProcess[str]:
-    root = str(Path(walls.__file__).parents[2])
+    root = str(Path(isolation.__file__).parents[2])
     return subprocess.run(
         [sys.executable, "-m", "personaevo", *words], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": root}, preexec_fn=lambda: lacking(*LACKING[what]),

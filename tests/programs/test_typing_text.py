@@ -9,9 +9,8 @@ import pytest
 
 from personaevo.definitions import dials, typing_dials
 from personaevo.errors import ProgramError
-from personaevo.programs.dials import dial_table
 from personaevo.programs.persona_text import describe_dials, rules
-from personaevo.programs.personas import build, compose_policy
+from personaevo.programs.personas import build, compose_policy, dial_table
 
 NAMES = [name for name in typing_dials() if name != "typing_swing"]
 CONTRADICTIONS = (

@@ -15,7 +15,7 @@ import pytest
 from personaevo import content
 from personaevo.errors import SandboxError
 from personaevo.programs import Call, DialTable, Sandbox, wasm
-from personaevo.programs.selftest import self_test
+from personaevo.programs.sandbox import self_test
 from tests.programs.test_capability import ASKS, Echo
 from tests.programs.test_sandbox import BAD, HONEST, TASK, check_honest, program, returning
 

@@ -11,7 +11,7 @@ from personaevo import definitions
 from personaevo.chat import ChatModel, Message, Reply
 from personaevo.models.wrappers import StructuredModel
 from personaevo.records import Turn
-from personaevo.refine.behavior import Action, DialogueItem, Item, SessionItem, Step, TextItem
+from personaevo.refine.items.behavior import Action, DialogueItem, Item, SessionItem, Step, TextItem
 from personaevo.refine.profile import Claim, Profile
 
 NAMES = definitions.features().names

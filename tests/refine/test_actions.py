@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaevo.refine.actions import ActionPair, ActionScores, action_points, same_action, score_actions
-from personaevo.refine.behavior import Action
+from personaevo.refine.items.behavior import Action
+from personaevo.refine.measures import ActionPair, ActionScores, action_points, same_action, score_actions
 
 
 def click(name: str, kind: str = "") -> Action:

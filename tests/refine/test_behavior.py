@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from personaevo.errors import InputError
 from personaevo.records import Turn
-from personaevo.refine.behavior import MAX_OBSERVATION, Action, Behavior, DialogueItem, SessionItem, Step, TextItem
-from personaevo.refine.reading import read, read_people
+from personaevo.refine.items.behavior import MAX_OBSERVATION, Action, Behavior, DialogueItem, SessionItem, Step, TextItem
+from personaevo.refine.items.reading import read, read_people
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the shared corpora are not at {DATA}")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from personaevo.refine.loop.rounds.person import RefinementTask, case_of, padded, peer_outcomes, with_truth
+from personaevo.refine.loop.rounds.run import Cohort, refine_all, refinement_tasks
+from personaevo.refine.loop.rounds.summary import CONTROLS, person_text, summarize, summary_text
 
-from personaevo.measure.scores import energy_scores
-from personaevo.refine.controls import padded, with_truth
-from personaevo.refine.peers import peer_outcomes
-from personaevo.refine.people import Cohort, refine_all, refinement_tasks
-from personaevo.refine.person import RefinementTask, case_of
+from personaevo.measure.energy import energy_scores
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.result import Outcome, PersonResult
-from personaevo.refine.summary import CONTROLS, summarize
-from personaevo.refine.summary_text import person_text, summary_text
+from personaevo.refine.records import Outcome, PersonResult
 from tests.refine.refine_cases import ENGINE, QUICK, crowd, person, work
 
 PEOPLE = crowd(11)

@@ -7,19 +7,24 @@ import re
 
 import numpy as np
 import pytest
+from personaevo.refine.roles.base.base import (
+    SHARES,
+    Analysis,
+    EmbeddedAnalyst,
+    EmbeddedPlayer,
+    EmbeddedRefiner,
+    RolePlay,
+    dial_targets,
+    supporting_items,
+)
+from personaevo.refine.roles.base.population import Corpus, FeatureSpace, Population, of_reference, shrunk
 
 from personaevo import content, definitions
 from personaevo.errors import ConfigError, ReferenceDataError, ReplyError
 from personaevo.readers import read_tasks
 from personaevo.refine import features
-from personaevo.refine.aims import dial_targets, supporting_items
-from personaevo.refine.behavior import Behavior, TextItem
-from personaevo.refine.embedded import SHARES, EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner
-from personaevo.refine.estimate import shrunk
-from personaevo.refine.population import Corpus, FeatureSpace, Population, of_reference
+from personaevo.refine.items.behavior import Behavior, Parts, TextItem, split
 from personaevo.refine.profile import Profile
-from personaevo.refine.roles import Analysis, RolePlay
-from personaevo.refine.split import Parts, split
 from tests.refine.refine_cases import crowd, dialogue, person, population
 
 NAMES = definitions.features().names

@@ -9,23 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from personaevo.refine.loop.rounds.person import refine_person
+from personaevo.refine.loop.rounds.rounds import Case, Roles, refined
+from personaevo.refine.loop.rounds.run import refine_people
+from personaevo.refine.loop.rounds.scoring import ScoreSheet, Trial, decide, gain, noise
+from personaevo.refine.roles.base.base import Analysis, EmbeddedRefiner, Refused, RolePlay
+from personaevo.refine.roles.base.population import FeatureSpace, shrunk
 
 from personaevo import definitions
 from personaevo.errors import BudgetError, ConfigError, ReplyError
-from personaevo.refine import features, leakage
-from personaevo.refine.accept import Trial, decide, gain, noise
-from personaevo.refine.behavior import Item
-from personaevo.refine.embedded import EmbeddedRefiner
-from personaevo.refine.estimate import shrunk
-from personaevo.refine.loop import Case, Roles, refined
-from personaevo.refine.person import refine_person
-from personaevo.refine.population import FeatureSpace
+from personaevo.refine import features
+from personaevo.refine.items.behavior import Item, split
+from personaevo.refine.leakage.guard import guard
 from personaevo.refine.profile import Profile
-from personaevo.refine.result import Settings
-from personaevo.refine.roles import Analysis, Refused, RolePlay
-from personaevo.refine.run import refine_people
-from personaevo.refine.scoring import ScoreSheet
-from personaevo.refine.split import split
+from personaevo.refine.records import Settings
 from tests.refine.refine_cases import ENGINE, QUICK, Offers, Plays, Says, claiming, crowd, person, population, work
 
 BEHAVIOR = person("x", 25)
@@ -41,7 +38,7 @@ Make = Callable[..., Case]
 @pytest.fixture
 def case() -> Make:
     def make(offers: Offers, settings: Settings = QUICK, analyst: Says | None = None, player: Plays | None = None) -> Case:
-        check = partial(leakage.find_leaks, items=PARTS.texts())  # type: ignore[arg-type]
+        check = partial(guard.find_leaks, items=PARTS.texts())  # type: ignore[arg-type]
         roles = Roles(player or Plays(), analyst or Says(), offers)
         return Case(PARTS, "dialogue", YARDSTICK, roles, settings, check, check)
 

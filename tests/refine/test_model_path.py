@@ -9,26 +9,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from personaevo.refine.leakage.guard.guard import NO_BACKGROUND
+from personaevo.refine.loop.rounds.initial_profile import from_text
+from personaevo.refine.loop.rounds.person import Engine, RefinementTask, refine_person
+from personaevo.refine.loop.rounds.refined_profiles import stored
+from personaevo.refine.loop.rounds.run import attempt, refine_all, refine_people
+from personaevo.refine.loop.rounds.summary import summarize, summary_text
+from personaevo.refine.roles.base.base import Response, RolePlay
+from personaevo.refine.roles.base.population import shrunk
 
 from personaevo.archive import Archive
 from personaevo.chat import Message
 from personaevo.errors import BudgetError, ConfigError, ModelUnavailableError, ReplyError
 from personaevo.models.wrappers import StructuredModel
-from personaevo.refine import features, measures, scoring
-from personaevo.refine.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
-from personaevo.refine.estimate import shrunk
-from personaevo.refine.implicit import stored
-from personaevo.refine.leakage import NO_BACKGROUND
+from personaevo.refine import features, measures
+from personaevo.refine.items.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
+from personaevo.refine.loop.rounds import scoring
 from personaevo.refine.measures import Measured
-from personaevo.refine.people import attempt, refine_all
-from personaevo.refine.person import Engine, RefinementTask, refine_person
 from personaevo.refine.profile import SECTIONS, Profile
-from personaevo.refine.result import PersonResult, Settings
-from personaevo.refine.roles import Response, RolePlay
-from personaevo.refine.run import refine_people
-from personaevo.refine.starts import from_text
-from personaevo.refine.summary import summarize
-from personaevo.refine.summary_text import summary_text
+from personaevo.refine.records import PersonResult, Settings
 from tests.refine.refine_cases import crowd, population
 from tests.refine.role_cases import Scripted, formed, texts
 

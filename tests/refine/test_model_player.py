@@ -8,20 +8,20 @@ from contextvars import ContextVar
 
 import numpy as np
 import pytest
+from personaevo.refine.roles.base.base import RolePlay
+from personaevo.refine.roles.base.model_player import ModelPlayer, sample_index
 from role_cases import DIALOGUE, ITEMS, NEXT, PROFILE, SESSION, TEXT, WITH_DIALS, Scripted, formed, says, texts, turns
 
 from personaevo import definitions
 from personaevo.chat import Message, Reply
 from personaevo.errors import BudgetError, ReplyError
-from personaevo.models.kept import MemoryStore
-from personaevo.models.ledger import Ledger
+from personaevo.models.ledger import Ledger, MemoryStore
 from personaevo.models.wrappers import CachedModel, CallRecords
 from personaevo.records import Turn
-from personaevo.refine import features, model_player
-from personaevo.refine.behavior import Action, DialogueItem, Item, SessionItem, Step
-from personaevo.refine.model_player import ModelPlayer, sample_index
+from personaevo.refine import features
+from personaevo.refine.items.behavior import Action, DialogueItem, Item, SessionItem, Step
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.roles import RolePlay
+from personaevo.refine.roles.base import model_player
 from personaevo.text import split_blocks
 
 

@@ -12,24 +12,31 @@ from typing import Any
 
 import numpy as np
 import pytest
+from personaevo.refine.roles.base.base import (
+    Analysis,
+    Analyst,
+    Player,
+    Refiner,
+    Refused,
+    Response,
+    RolePlay,
+    differences_text,
+    measured_differences,
+)
+from personaevo.refine.roles.base.model_player import ModelPlayer
+from personaevo.refine.roles.base.model_refiner import FORMS, MOST_BEHAVIOR, ModelAnalyst, ModelRefiner, contrasts, difference, revised
+from personaevo.refine.roles.base.population import FeatureSpace, of_reference
 from role_cases import DIALOGUE, ITEMS, NAMES, NEXT, PROFILE, SESSION, TEXT, WITH_DIALS, formed, says, shown, texts
 
 from examples.model_server import ModelServer
 from personaevo import definitions
 from personaevo.errors import ReplyError
 from personaevo.models import Models, parse
-from personaevo.models.kept import MemoryStore
+from personaevo.models.ledger import MemoryStore
 from personaevo.records import Floats
-from personaevo.refine.behavior import Action, Item, TextItem
-from personaevo.refine.differences import differences_text, measured_differences
 from personaevo.refine.features import fingerprint
-from personaevo.refine.model_analyst import FORMS, ModelAnalyst, contrasts, difference
-from personaevo.refine.model_player import ModelPlayer
-from personaevo.refine.model_refiner import MOST_BEHAVIOR, ModelRefiner, revised
-from personaevo.refine.population import FeatureSpace, of_reference
+from personaevo.refine.items.behavior import Action, Item, Parts, TextItem
 from personaevo.refine.profile import BUDGET, SECTIONS, Profile
-from personaevo.refine.roles import Analysis, Analyst, Player, Refiner, Refused, Response, RolePlay
-from personaevo.refine.split import Parts
 from personaevo.text import split_blocks
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

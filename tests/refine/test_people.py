@@ -11,19 +11,18 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from personaevo.refine.loop.rounds.initial_profile import read_profile, start_of
+from personaevo.refine.loop.rounds.refined_profiles import stored, to_row, write_profiles
+from personaevo.refine.loop.rounds.run import Cohort, attempt, refine_all, refine_people, refine_profile, refinement_tasks
 
 import personaevo as pe
-from personaevo.archive import Archive, RefinedPerson, merge
+from personaevo.archive import Archive, RefinedPerson, rewrite
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
-from personaevo.refine import people as module
-from personaevo.refine.behavior import Behavior, TextItem
-from personaevo.refine.implicit import stored, to_row, write_profiles
-from personaevo.refine.people import Cohort, attempt, refine_all, refinement_tasks
+from personaevo.refine.items.behavior import Behavior, TextItem
+from personaevo.refine.items.reading import read_people
+from personaevo.refine.loop.rounds import run as module
 from personaevo.refine.profile import Profile
-from personaevo.refine.reading import read_people
-from personaevo.refine.result import PersonResult, Settings
-from personaevo.refine.run import refine_people, refine_profile
-from personaevo.refine.starts import read_profile, start_of
+from personaevo.refine.records import PersonResult, Settings
 from personaevo.verify import verify
 from tests.refine.refine_cases import ENGINE, QUICK, crowd, person
 
@@ -191,7 +190,7 @@ def test_the_archive_keeps_a_person_once(tmp_path: Path) -> None:
         assert archive.refinements().people() == [one]
     Archive.remove_if_empty(tmp_path / "a.duckdb")
     assert (tmp_path / "a.duckdb").exists()
-    merge(tmp_path / "b.duckdb", [tmp_path / "a.duckdb"])
+    rewrite(tmp_path / "b.duckdb", [tmp_path / "a.duckdb"])
     with Archive.read(tmp_path / "b.duckdb") as merged:
         assert merged.refinements().people() == [one]
 
@@ -199,9 +198,9 @@ def test_the_archive_keeps_a_person_once(tmp_path: Path) -> None:
 _SCRIPT = """
 import sys
 from pathlib import Path
-from personaevo.refine.reading import read_people
-from personaevo.refine.result import Settings
-from personaevo.refine.run import refine_people
+from personaevo.refine.items.reading import read_people
+from personaevo.refine.records import Settings
+from personaevo.refine.loop.run import refine_people
 settings = Settings(samples=3, rounds=1, seed=1)
 refine_people(
     read_people(sys.argv[1]), settings=settings, archive=sys.argv[2], resume=Path(sys.argv[2]).exists(), jobs=int(sys.argv[3]),

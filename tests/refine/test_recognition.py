@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from personaevo.refine.roles.base.population import Lineup, Population
 
 from personaevo.records import Floats
 from personaevo.refine import features
-from personaevo.refine.population import Population
-from personaevo.refine.recognition import Lineup
 
 SIZE, OTHERS = len(features.names()), 80
 

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaevo.errors import InputError
-from personaevo.refine.behavior import Behavior, DialogueItem, Item, SessionItem, TextItem
-from personaevo.refine.reading import read_people
-from personaevo.refine.split import Parts, split
+from personaevo.refine.items.behavior import Behavior, DialogueItem, Item, Parts, SessionItem, TextItem, split
+from personaevo.refine.items.reading import read_people
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the shared corpora are not at {DATA}")

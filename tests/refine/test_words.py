@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from personaevo.refine.leakage.guard.words import common_stems, function_stems, read_words, split_sentences, stem
 
 from personaevo.refine.measures import plain_words
-from personaevo.refine.words import common_stems, function_stems, read_words, split_sentences, stem
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from personaevo.records import Candidate, Commit, Estimate, Evaluation, Program
-from personaevo.report.numbers import Plane, fingerprints, front, gains, intervals, mean_interval, spread, tiles
+from personaevo.report.material import Plane, fingerprints, front, gains, intervals, mean_interval, spread, tiles
 from tests.archive.archive_cases import a_commit
 
 

@@ -22,11 +22,11 @@ from personaevo.errors import InputError
 from personaevo.evolve import controls
 from personaevo.judge.objectives import SCORE, SCORING, objectives
 from personaevo.records import Comparison, FinalTable, Remark, Run
-from personaevo.report import gather, page, write
+from personaevo.report import gather, pages, write
+from personaevo.report.charts import remark
 from personaevo.report.data import report_data
-from personaevo.report.explorer import sources
 from personaevo.report.material import Material, compared
-from personaevo.report.named import remark
+from personaevo.report.programs import sources
 from tests.archive.archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_table
 from tests.report.conftest import NEW_OBJECTIVE, plant
 
@@ -50,7 +50,7 @@ def data(material: Material) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def text(material: Material) -> str:
-    return page(material)
+    return pages(material)
 
 
 def with_settings(material: Material, **settings: object) -> Run:
@@ -165,7 +165,7 @@ def test_a_new_file_of_the_registry_is_told_with_its_meaning(material: Material,
     new = replace(objectives()[0], name="warmth", meaning="how warm they are", role="beside", order=5)
     rules = {**material.scoring.rules, "warmth": ("beside", "more", None, 1)}
     known = (*objectives(), new)
-    for module in ("personaevo.judge.objectives", "personaevo.report.named"):
+    for module in ("personaevo.judge.objectives", "personaevo.report.charts"):
         monkeypatch.setattr(f"{module}.objectives", lambda: known)
     found = report_data(replace(material, scoring=replace(material.scoring, rules=rules)))
     assert next(one for one in found["columns"] if one["name"] == "warmth")["meaning"] == "how warm they are"
@@ -229,7 +229,7 @@ def test_an_archive_of_the_first_scoring_shows_its_own_objectives_and_says_so(tm
     assert (found["versus"], found["levels"], found["judge"], found["comparisons"]["rows"]) == ([], [], "", [])
     assert any("no dialogues of the persona-free simulator" in note for note in found["notes"])
     assert {len(user["dialogues"]) for user in found["dialogues"][found["best"]]["users"]} == {1}
-    assert page(material_of(path)).startswith("<!doctype html>")
+    assert pages(material_of(path)).startswith("<!doctype html>")
 
 
 def test_a_search_that_has_not_ended(changed: Any) -> None:
@@ -331,7 +331,7 @@ def test_an_archive_of_other_makings_is_shown_as_far_as_it_goes(tmp_path: Path) 
     assert [one["state"] for one in found["programs"]] == ["evaluated", "failed", "evaluated"]
     assert found["programs"][1]["reason"].startswith("not valid Python")
     assert "There is no plane" in found["charts"]["plane"]["words"]
-    assert page(material_of(path)).startswith("<!doctype html>")
+    assert pages(material_of(path)).startswith("<!doctype html>")
     with pytest.raises(Exception, match="has no run 7"):
         material_of(path, run_id=7)
 
@@ -362,7 +362,7 @@ def test_the_data_in_the_file_is_the_data(text: str, data: dict[str, Any]) -> No
 
 
 def test_equal_archives_give_equal_pages(text: str, finished_archive: Path) -> None:
-    assert page(material_of(finished_archive)) == text
+    assert pages(material_of(finished_archive)) == text
 
 
 def test_write_replaces_its_own_pages_only(text: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaevo.sampler.draw import CellDistribution, draw_personas, points, seeded_rng, shuffled
+from personaevo.sampler.pool import CellDistribution, draw_personas, points, seeded_rng, shuffled
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "x\x1fy"])

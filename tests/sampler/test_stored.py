@@ -14,8 +14,7 @@ from personaevo.archive import Archive, Member
 from personaevo.errors import ArchiveError, ConfigError, InputError
 from personaevo.records import Persona, Task
 from personaevo.sampler import PersonaSampler, SampledPersona
-from personaevo.sampler.pool import Pool
-from personaevo.sampler.strategies import weigh
+from personaevo.sampler.pool import Pool, weigh
 
 ALL = 160  # four programs, two tasks, twenty slots
 

@@ -10,7 +10,7 @@ from personaevo import definitions, readers
 from personaevo.chat import Agent, Role
 from personaevo.records import Episode, Floats, Persona, PlanItem, Task
 from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.seeds import seed_of
+from personaevo.simulate.turns import seed_of
 
 DOMAINS = tuple(definitions.domain_names())
 NAMES = definitions.features().names

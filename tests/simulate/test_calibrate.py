@@ -14,7 +14,7 @@ from simulate_cases import tasks
 from personaevo import definitions
 from personaevo.chat import Message, Reply
 from personaevo.errors import InputError
-from personaevo.measure.designs import sobol
+from personaevo.measure.stats import sobol
 from personaevo.records import Episode, Persona
 from personaevo.simulate.calibrate import TRIED, Tried, better, calibrate
 from personaevo.simulate.curves import Calibration, Curve, fit, from_scale, prompt_digest, to_scale

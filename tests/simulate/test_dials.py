@@ -14,7 +14,7 @@ import pytest
 from simulate_cases import DOMAINS, NAMES, Listener, Unhelpful, measured, play, said_by, task_of
 
 from personaevo import definitions
-from personaevo.simulate.facts import mentions
+from personaevo.simulate.turns import mentions
 
 EPISODES = {"service": 200}
 NEAR = 0.06

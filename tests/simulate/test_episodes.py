@@ -20,9 +20,8 @@ from simulate_cases import DOMAINS, Unhelpful, persona_free, play, run_task, sai
 from personaevo import definitions, readers
 from personaevo.chat import Role
 from personaevo.records import Episode, Persona, Task
-from personaevo.simulate.agents import ScriptedAgent
-from personaevo.simulate.episodes import DEFAULT_TURN_LIMIT
-from personaevo.simulate.facts import has_digit, mentions, numbers_in, telegraphic
+from personaevo.simulate.episodes import DEFAULT_TURN_LIMIT, ScriptedAgent
+from personaevo.simulate.turns import has_digit, mentions, numbers_in, telegraphic
 
 TAU2 = Path(__file__).parents[3] / "shared" / "data" / "tau2"
 each_domain = pytest.mark.parametrize("domain", DOMAINS)

@@ -17,11 +17,10 @@ from personaevo.chat import ChatModel, Message, Reply, Role
 from personaevo.errors import ConfigError, InputError
 from personaevo.records import PlanItem, Task, Wording
 from personaevo.refine.profile import Profile
+from personaevo.simulate.directions import UserDirector
 from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.facts import mentions
-from personaevo.simulate.hooks import UserDirector
 from personaevo.simulate.model_voice import model_user
-from personaevo.simulate.stated import states
+from personaevo.simulate.turns import mentions, states
 
 TASK = Task(id="t", domain="service", goal="move my flight to the evening", facts={"booking reference": "QK7L2", "name": "Ada Brook"})
 OPENING = "Hi! How can I help you today?"

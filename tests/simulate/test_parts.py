@@ -13,11 +13,10 @@ from simulate_cases import DOMAINS, tasks
 from personaevo import definitions
 from personaevo.records import Task
 from personaevo.simulate.director import resolve
-from personaevo.simulate.facts import count_numbers, facts_of, mentions, number_of, numbers_in, spell_out
-from personaevo.simulate.hearing import Understanding
-from personaevo.simulate.lengths import SHORT, LengthPlan
-from personaevo.simulate.users import embedded_user
-from personaevo.simulate.wording import filled, wording
+from personaevo.simulate.draws import SHORT, LengthPlan
+from personaevo.simulate.episodes import embedded_user
+from personaevo.simulate.templates import filled, wording
+from personaevo.simulate.turns import Understanding, count_numbers, facts_of, mentions, number_of, numbers_in, spell_out
 
 each_domain = pytest.mark.parametrize("domain", DOMAINS)
 

@@ -19,8 +19,8 @@ from personaevo import definitions
 from personaevo.chat import Message, Reply
 from personaevo.records import PlanItem, Task, Wording
 from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.facts import facts_of, has_digit, mentions, numbers_in
 from personaevo.simulate.model_voice import model_user
+from personaevo.simulate.turns import facts_of, has_digit, mentions, numbers_in
 from personaevo.simulate.typist import SWING, Typist, ordinary, protected_by, typist_for
 
 NAMES = [name for name in definitions.typing_dials() if name != SWING]

@@ -17,12 +17,10 @@ from simulate_cases import DOMAINS, NAMES, measured, play, run_task, said_by, ta
 
 from personaevo import definitions
 from personaevo.records import Floats, Persona
-from personaevo.simulate.agents import ScriptedAgent
 from personaevo.simulate.director import resolve
-from personaevo.simulate.lengths import SHORT, LengthPlan
-from personaevo.simulate.moods import AMOUNTS, dialogue_levels
-from personaevo.simulate.seeds import seed_of
-from personaevo.simulate.tones import BehaviorDraws
+from personaevo.simulate.draws import AMOUNTS, SHORT, BehaviorDraws, LengthPlan, dialogue_levels
+from personaevo.simulate.episodes import ScriptedAgent
+from personaevo.simulate.turns import seed_of
 
 each_domain = pytest.mark.parametrize("domain", DOMAINS)
 RATES = ("politeness_rate", "formality_rate", "uncertainty_rate", "certainty_rate", "pushback_rate", "info_seeking_rate", "emotion_rate")

@@ -1,18 +1,97 @@
-"""The base of objectives: ``Objective``, one number of a program as a share of the value of equally many other people."""
+"""The base of objectives: the dialogues of one program as arrays (``Played``), and ``Objective`` itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from personaevo.judge.played import Played
 from personaevo.records import Episode, Floats, Level
 
 if TYPE_CHECKING:
     from personaevo.judge.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Played:
+    """n planned dialogues of g ``generate`` calls (one for each task), and k weightings of the calls.
+
+    ``values[n, d]`` are fingerprints. A failed dialogue has the fingerprint of the persona-free dialogue farthest from people, so that
+    failing is never rewarded. ``done[n]`` marks completed dialogues; ``call[n]`` and ``persona[n]`` are the indices of call and persona.
+    ``weights[k, g]`` is how often each call counts; row 0 is all ones. ``planned`` is n, the size at which people are compared.
+    """
+
+    episodes: tuple[Episode, ...]
+    values: Floats
+    done: Any
+    call: Any
+    persona: Any
+    weights: Floats
+    planned: int
+
+    @classmethod
+    def of(cls, episodes: Sequence[Episode], failed: Floats, weights: Floats | None = None) -> Played:
+        """Arrays of judged episodes; ``failed[d]`` is the fingerprint of failed ones. By default ``weights`` has all calls in row 0 and
+        leaves out one call in each further row (delete-one jackknife)."""
+        calls = _numbered([one.item.task_id for one in episodes])
+        personas = _numbered([(one.item.task_id, one.item.slot) for one in episodes])
+        done = np.array([one.state == "completed" for one in episodes], dtype=bool)
+        values = np.array([one.fingerprint if one.state == "completed" else failed for one in episodes], dtype=float)
+        weighted = leave_one_out(int(calls.max()) + 1) if weights is None else weights
+        return cls(tuple(episodes), values, done, calls, personas, weighted, len(episodes))
+
+    @cached_property
+    def p_human(self) -> Floats:
+        """P(human) of each dialogue, 0 for a failed one; ``[n]``."""
+        return np.array([one.p_human or 0.0 for one in self.episodes])
+
+    @cached_property
+    def totals(self) -> Floats:
+        """Number of planned dialogues under each weighting, ``[k]``."""
+        return self.sums(np.ones(len(self.episodes)))
+
+    def sums(self, values: Floats) -> Floats:
+        """Weighted sums over the dialogues of ``values[n]`` or ``[n, m]``; ``[k]`` or ``[k, m]``."""
+        by_call = np.zeros((self.weights.shape[1], *values.shape[1:]))
+        np.add.at(by_call, self.call, values)
+        summed: Floats = self.weights @ by_call
+        return summed
+
+    def means(self, values: Floats) -> Floats:
+        """Weighted means over the planned dialogues; ``[k]`` or ``[k, m]``."""
+        return self.sums(values) / (self.totals if values.ndim == 1 else self.totals[:, None])
+
+    @cached_property
+    def pairs(self) -> Any:
+        """Indices ``[p, 2]`` of the first two dialogues of each persona, where both are completed."""
+        rows = [np.flatnonzero(self.persona == number)[:2] for number in range(int(self.persona.max(initial=-1)) + 1)]
+        found = [pair for pair in rows if len(pair) == 2 and self.done[pair].all()]
+        return np.array(found, dtype=int).reshape(-1, 2)
+
+    @cached_property
+    def paired_share(self) -> Floats:
+        """Share of the planned personas with two completed dialogues, under each weighting; ``[k]``."""
+        count = self.weights.shape[1]
+        first = np.unique(self.persona, return_index=True)[1]
+        planned = np.bincount(self.call[first], minlength=count)
+        whole = np.bincount(self.call[self.pairs[:, 0]], minlength=count)
+        share: Floats = (self.weights @ whole) / np.maximum(self.weights @ planned, 1.0)
+        return share
+
+
+def leave_one_out(calls: int) -> Floats:
+    """Weights with all calls in row 0 and one call left out in each further row; only row 0 for a single call."""
+    return np.vstack([np.ones((1, calls)), 1.0 - np.eye(calls)]) if calls > 1 else np.ones((1, 1))
+
+
+def _numbered(keys: Sequence[Any]) -> Any:
+    """Integer codes of the keys in order of first occurrence."""
+    known: dict[Any, int] = {}
+    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=int)
+
 
 Role = Literal["steers", "holds", "beside"]
 

@@ -1,0 +1,1 @@
+"""Reading the behavior of people, and the train/dev/test split."""

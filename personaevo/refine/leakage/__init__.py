@@ -1,0 +1,1 @@
+"""Detecting text of a person's items in a profile."""

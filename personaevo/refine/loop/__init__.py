@@ -1,0 +1,1 @@
+"""The refinement loop: initial profile, rounds, scoring, controls, many people, and the summary."""
