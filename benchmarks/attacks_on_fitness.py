@@ -36,7 +36,7 @@ from personaevo.judge.uncertainty import interval, joined, point, world
 from personaevo.measure.stats import paired_difference
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Floats, Persona, Program
-from personaevo.simulate.measuring import measured
+from personaevo.simulate.episodes import measured
 from personaevo.workers import Workers
 
 Turns = tuple[tuple[Role, str], ...]

@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.endurance import memory
 from personaevo.archive import Archive
 from personaevo.config import make_config
-from personaevo.evolve.company import ModelRuntime
+from personaevo.evolve.parts import ModelRuntime
 from personaevo.evolve.players import Players
 from personaevo.evolve.prepare import load_program, load_tasks
 from personaevo.evolve.rollout import Rollout, make_plan, roll_out

@@ -36,11 +36,10 @@ from personaevo.evolve.prepare import load_people, load_tasks, with_agreement
 from personaevo.evolve.ranking import FREE
 from personaevo.evolve.rollout import Plan, make_plan
 from personaevo.evolve.table import people_sample, played_sample
-from personaevo.judge.auditor import tell_apart
 from personaevo.judge.discriminator import Negatives, train
 from personaevo.judge.objectives import SCORE
 from personaevo.judge.scorer import Scorer
-from personaevo.judge.uncertainty import People, TableSetting, interval, joined, point, world
+from personaevo.judge.uncertainty import People, TableSetting, interval, joined, point, tell_apart, world
 from personaevo.measure import dynamics
 from personaevo.measure.cells import tessellate
 from personaevo.measure.energy import Space
@@ -51,8 +50,7 @@ from personaevo.records import Episode, Floats, Persona, PlanItem, Wording
 from personaevo.reference import Reference
 from personaevo.sampler import PersonaSampler
 from personaevo.simulate.curves import Calibration
-from personaevo.simulate.episodes import MakeUser, run_episode
-from personaevo.simulate.measuring import measured
+from personaevo.simulate.episodes import MakeUser, measured, run_episode
 from personaevo.simulate.model_voice import model_user
 from personaevo.workers import Workers
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from personaevo.records import Dialogue, Task
     from personaevo.refine.loop.rounds.run import refine_profile
     from personaevo.sampler import PersonaSampler
-    from personaevo.simulate.measuring import fingerprint
-    from personaevo.simulate.own_users import AgentSimulator, UserSimulator
+    from personaevo.simulate.episodes import fingerprint
     from personaevo.simulate.persona import Persona
+    from personaevo.simulate.users import AgentSimulator, UserSimulator
     from personaevo.stress import stress_agent
 
 __version__ = "0.1.0"
@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "AgentSimulator": "personaevo.simulate.own_users",
+    "AgentSimulator": "personaevo.simulate.users",
     "Archive": "personaevo.archive",
     "ChatModel": "personaevo.chat",
     "Descriptors": "personaevo.measure.cells",
@@ -84,9 +84,9 @@ _HOME = {
     "SearchResult": "personaevo.evolve.progress",
     "Selection": "personaevo.evolve.select",
     "Task": "personaevo.records",
-    "UserSimulator": "personaevo.simulate.own_users",
+    "UserSimulator": "personaevo.simulate.users",
     "coverage": "personaevo.measure.cells:overlap_with",
-    "fingerprint": "personaevo.simulate.measuring",
+    "fingerprint": "personaevo.simulate.episodes",
     "overlap": "personaevo.measure.cells:overlap_with",
     "refine_profile": "personaevo.refine.loop.run",
     "search": "personaevo.evolve.search",

@@ -27,8 +27,8 @@ from personaevo.archive.database import Database
 from personaevo.evolve import controls
 from personaevo.evolve.controls import Making
 from personaevo.evolve.prepare import input_digests
-from personaevo.judge.auditor import tell_apart
 from personaevo.judge.discriminator import train
+from personaevo.judge.uncertainty import tell_apart
 
 TRAINED = True  # set to False where it matters that equal judges are trained again
 VARIABLE = "PERSONAEVO_TESTS_SHARE"  # names the folder, in all processes of a run

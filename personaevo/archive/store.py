@@ -12,7 +12,7 @@ from typing import Any, Self
 from personaevo.archive.database import Database, remove_file
 from personaevo.archive.files import Lock
 from personaevo.archive.opening import Publisher, for_reading, for_writing
-from personaevo.archive.reading import ArchiveReader
+from personaevo.archive.reading import ArchiveReader, build_index, floors_of, text_md5
 from personaevo.archive.rows import (
     MODULUS,
     Row,
@@ -28,7 +28,6 @@ from personaevo.archive.rows import (
 )
 from personaevo.archive.side_tables import ModelCallStore, Refinements, StoredCalibration, add_calibration
 from personaevo.archive.tables import FrameKind, frame
-from personaevo.archive.writer_index import build_index, floors_of, text_md5
 from personaevo.errors import ArchiveError
 from personaevo.records import Commit, Evaluation, FinalTable, Run, Scoring
 

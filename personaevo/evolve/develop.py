@@ -20,8 +20,9 @@ from itertools import islice
 from personaevo.archive import Archive
 from personaevo.chat import ChatModel, Message, Reply
 from personaevo.errors import PersonaevoError, WorkerError
-from personaevo.evolve import adjust, rewrite
-from personaevo.evolve.company import ModelRuntime
+from personaevo.evolve import rewrite
+from personaevo.evolve import rewrite as adjust
+from personaevo.evolve.parts import ModelRuntime
 from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rewrite import ATTEMPTS, Brief, Examine, Pair

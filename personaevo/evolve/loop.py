@@ -24,9 +24,8 @@ from typing import TypeVar
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ProgramError
-from personaevo.evolve.company import ModelRuntime
 from personaevo.evolve.develop import ModelCandidate, ModelProposer
-from personaevo.evolve.parts import DEFAULT_PARTS, Parts
+from personaevo.evolve.parts import DEFAULT_PARTS, ModelRuntime, Parts
 from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.progress import Progress, ProgressReporter, SearchResult
 from personaevo.evolve.ranking import AUDITOR_SEES, BEST, Scored

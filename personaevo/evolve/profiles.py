@@ -11,7 +11,7 @@ import numpy as np
 from personaevo import content, definitions
 from personaevo.config import SearchConfig
 from personaevo.errors import InputError
-from personaevo.evolve.reshape import tidy
+from personaevo.evolve.genotype import tidy
 from personaevo.measure.cells import Cells, Described, Standard, sample, tessellate
 from personaevo.programs.edit import with_literal
 from personaevo.records import Floats

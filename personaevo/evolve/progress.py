@@ -11,9 +11,9 @@ from pathlib import Path
 from personaevo import definitions, reference
 from personaevo.config import SearchConfig
 from personaevo.evolve import profiles, rewrite
-from personaevo.evolve.company import ModelRuntime
 from personaevo.evolve.controls import negative_kinds
 from personaevo.evolve.controls import rows as control_rows
+from personaevo.evolve.parts import ModelRuntime
 from personaevo.evolve.prepare import load_people, load_program, load_tasks
 from personaevo.evolve.ranking import Scored
 from personaevo.evolve.rewrite import Brief
@@ -22,8 +22,8 @@ from personaevo.models import Account, Spent
 from personaevo.models.ledger import CHARACTERS_PER_TOKEN, POLICY_TOKENS, TURN_TOKENS, Planned, plan_calls
 from personaevo.programs.source import parse as parse_source
 from personaevo.records import Comparison, Program, TableRow
-from personaevo.simulate.model_users import system_prompt
 from personaevo.simulate.partners import agent_prompt
+from personaevo.simulate.users import system_prompt
 from personaevo.text import table as html_table
 
 _TIMED = 2  # dialogues that are timed: one persona-free, one with a persona

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from personaevo.definitions import dials
 from personaevo.errors import ConfigError
-from personaevo.evolve import reshape
+from personaevo.evolve import genotype
 from personaevo.evolve.genotype import Genotype, genotype_of, oriented, whole, worded
 from personaevo.programs.edit import with_function, with_literal
 from personaevo.programs.personas import MAX_AXES
@@ -48,8 +48,8 @@ def change_number(parents: Parents, rng: random.Random) -> str | None:
     among = held if rng.random() < 0.5 else [rng.choice(held)]
     places = [(axis["dials"], name) for axis in among for name in axis["dials"]]
     for ends, name in rng.sample(places, min(len(places), rng.choice((1, 2, 3, 4)))):
-        ends[name] = oriented(ends[name], reshape.moved(ends[name], dials()[name], rng))
-    return reshape.with_axes(parents.source, genes.axes)
+        ends[name] = oriented(ends[name], genotype.moved(ends[name], dials()[name], rng))
+    return genotype.with_axes(parents.source, genes.axes)
 
 
 def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
@@ -59,17 +59,17 @@ def follow_remarks(parents: Parents, rng: random.Random) -> str | None:
     if not parents.remarks or genes is None:
         return None
     chosen = _heeded(parents.remarks, rng)
-    before, tied, reach = len(genes.axes), False, _REACH * rng.choice(reshape.STEPS)
+    before, tied, reach = len(genes.axes), False, _REACH * rng.choice(genotype.STEPS)
     for remark, grave in chosen:
         if remark.wanted in _TIES:
-            tied |= reshape.tie(genes, remark.feature, _TIES[remark.wanted] * rng.uniform(0.2, 0.9))
+            tied |= genotype.tie(genes, remark.feature, _TIES[remark.wanted] * rng.uniform(0.2, 0.9))
         elif remark.wanted not in _MOODS:
-            reshape.follow(genes, remark.feature, remark.wanted, reach * grave, rng)
+            genotype.follow(genes, remark.feature, remark.wanted, reach * grave, rng)
     moods = [_MOODS[remark.wanted] for remark, _ in chosen if remark.wanted in _MOODS]
     if sum(moods):
-        reshape.follow(genes, "mood_swing", "more" if sum(moods) > 0 else "less", reach, rng)
-    source = reshape.with_genes(parents.source, genes) if len(genes.axes) > before else reshape.with_axes(parents.source, genes.axes)
-    return reshape.with_couplings(source, genes) if tied else source
+        genotype.follow(genes, "mood_swing", "more" if sum(moods) > 0 else "less", reach, rng)
+    source = genotype.with_genes(parents.source, genes) if len(genes.axes) > before else genotype.with_axes(parents.source, genes.axes)
+    return genotype.with_couplings(source, genes) if tied else source
 
 
 def _heeded(remarks: Sequence[Remark], rng: random.Random) -> list[tuple[Remark, float]]:
@@ -87,10 +87,10 @@ def spread_personas(parents: Parents, rng: random.Random) -> str | None:
     places = [(axis["dials"], name) for axis in genes.axes for name in axis["dials"]] if genes else []
     if genes is None or not places:
         return None
-    wanted, reach = rng.choice(("apart", "alike")), _REACH * rng.choice(reshape.STEPS)
+    wanted, reach = rng.choice(("apart", "alike")), _REACH * rng.choice(genotype.STEPS)
     for ends, name in places if rng.random() < 0.4 else rng.sample(places, min(len(places), rng.choice((1, 2, 4)))):
-        ends[name] = oriented(ends[name], reshape.nudged(ends[name], dials()[name], wanted, reach, rng))
-    return reshape.with_axes(parents.source, genes.axes)
+        ends[name] = oriented(ends[name], genotype.nudged(ends[name], dials()[name], wanted, reach, rng))
+    return genotype.with_axes(parents.source, genes.axes)
 
 
 def change_mood(parents: Parents, rng: random.Random) -> str | None:
@@ -100,8 +100,8 @@ def change_mood(parents: Parents, rng: random.Random) -> str | None:
         return None
     before = len(genes.axes)
     dial, wanted = rng.choice(("mood_swing", "mood_swing", "persistence")), rng.choice(("more", "less"))
-    reshape.follow(genes, dial, wanted, _REACH * rng.choice(reshape.STEPS), rng)
-    return reshape.with_genes(parents.source, genes) if len(genes.axes) > before else reshape.with_axes(parents.source, genes.axes)
+    genotype.follow(genes, dial, wanted, _REACH * rng.choice(genotype.STEPS), rng)
+    return genotype.with_genes(parents.source, genes) if len(genes.axes) > before else genotype.with_axes(parents.source, genes.axes)
 
 
 def change_kinds(parents: Parents, rng: random.Random) -> str | None:
@@ -109,24 +109,24 @@ def change_kinds(parents: Parents, rng: random.Random) -> str | None:
     genes = genotype_of(parents.source)
     if genes is None:
         return None
-    axes, levels, kinds = reshape.population(genes)
+    axes, levels, kinds = genotype.population(genes)
     if len(kinds) > 1 and rng.random() < 0.5:
         for kind in kinds:
             kind["share"] = kind["share"] * math.exp(rng.gauss(0.0, 0.5))
-        return with_literal(parents.source, "KINDS", reshape.shares(kinds))
+        return with_literal(parents.source, "KINDS", genotype.shares(kinds))
     kind = rng.choice(kinds)
     held = [axis for axis in axes if axis["name"] in kind["axes"] and axis["dials"]]
     if not held or len(axes) >= MAX_AXES:
         return None
     old = rng.choice(held)
-    name = reshape.fresh(old["name"], {axis["name"] for axis in axes})
-    moved = {dial: oriented(ends, reshape.moved(ends, dials()[dial], rng)) for dial, ends in old["dials"].items()}
+    name = genotype.fresh(old["name"], {axis["name"] for axis in axes})
+    moved = {dial: oriented(ends, genotype.moved(ends, dials()[dial], rng)) for dial, ends in old["dials"].items()}
     axes.append(worded({**old, "name": name, "dials": moved}))
     levels[name] = list(levels.get(old["name"], [0.0, 1.0]))
     part = rng.uniform(0.2, 0.5)
     kinds.append({"share": kind["share"] * part, "axes": [name if one == old["name"] else one for one in kind["axes"]]})
     kind["share"] *= 1 - part
-    return reshape.as_mixture(parents.source, Genotype(axes, levels, genes.couplings, kinds))
+    return genotype.as_mixture(parents.source, Genotype(axes, levels, genes.couplings, kinds))
 
 
 def change_distribution(parents: Parents, rng: random.Random) -> str | None:
@@ -137,8 +137,8 @@ def change_distribution(parents: Parents, rng: random.Random) -> str | None:
     axes, levels = genes.axes, genes.levels
     for axis in rng.sample(axes, min(len(axes), rng.choice((1, 1, 2)))):
         knots = levels.get(axis["name"], [0.0, 1.0])
-        bent = sorted(reshape.tidy(min(max(knot + rng.gauss(0.0, 0.15), 0.0), 1.0)) for knot in knots)
-        levels[axis["name"]] = list(rng.choice(reshape.SHAPES)) if rng.random() < 0.6 else bent
+        bent = sorted(genotype.tidy(min(max(knot + rng.gauss(0.0, 0.15), 0.0), 1.0)) for knot in knots)
+        levels[axis["name"]] = list(rng.choice(genotype.SHAPES)) if rng.random() < 0.6 else bent
     return with_literal(parents.source, "LEVELS", levels)
 
 
@@ -148,7 +148,7 @@ def add_axis(parents: Parents, rng: random.Random) -> str | None:
     held = {name for axis in genes.axes for name in axis["dials"]} if genes else set()
     free = [name for name in dials() if name not in held] or list(dials())
     chosen = rng.sample(free, min(len(free), rng.choice((1, 2))))
-    return reshape.with_genes(parents.source, genes) if genes and reshape.grow(genes, chosen, rng) else None
+    return genotype.with_genes(parents.source, genes) if genes and genotype.grow(genes, chosen, rng) else None
 
 
 def drop_axis(parents: Parents, rng: random.Random) -> str | None:
@@ -170,8 +170,8 @@ def rewrite_axis(parents: Parents, rng: random.Random) -> str | None:
     if genes is None:
         return None
     axis = rng.choice(genes.axes)
-    axis["dials"] = {name: oriented(ends, reshape.end_points(dials()[name], rng)) for name, ends in axis["dials"].items()}
-    return reshape.with_axes(parents.source, genes.axes)
+    axis["dials"] = {name: oriented(ends, genotype.end_points(dials()[name], rng)) for name, ends in axis["dials"].items()}
+    return genotype.with_axes(parents.source, genes.axes)
 
 
 def couple(parents: Parents, rng: random.Random) -> str | None:
@@ -183,10 +183,10 @@ def couple(parents: Parents, rng: random.Random) -> str | None:
     if rng.random() < 0.5 and len(second["dials"]) > 1:
         name = rng.choice(list(second["dials"]))
         first["dials"][name] = second["dials"].pop(name)
-        return reshape.with_axes(parents.source, genes.axes)
+        return genotype.with_axes(parents.source, genes.axes)
     genes.couplings = [pair for pair in genes.couplings if set(pair[:2]) != {first["name"], second["name"]}]
-    genes.couplings.append([first["name"], second["name"], reshape.tidy(rng.uniform(-0.9, 0.9))])
-    return reshape.with_couplings(parents.source, genes)
+    genes.couplings.append([first["name"], second["name"], genotype.tidy(rng.uniform(-0.9, 0.9))])
+    return genotype.with_couplings(parents.source, genes)
 
 
 def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
@@ -196,7 +196,7 @@ def switch_scaffold(parents: Parents, rng: random.Random) -> str | None:
     if genes is None or len(genes.kinds) > 1:
         return None
     name = rng.choice(("independent", "quasi_random", "correlated", "mixture"))
-    return with_function(parents.source, "draw", reshape.scaffold(name))
+    return with_function(parents.source, "draw", genotype.scaffold(name))
 
 
 def cross(parents: Parents, rng: random.Random) -> str | None:
@@ -220,7 +220,7 @@ def cross(parents: Parents, rng: random.Random) -> str | None:
             own[name] = axis
         if rng.random() < 0.5:
             levels[name] = mate.levels.get(name, [0.0, 1.0])
-    return reshape.with_genes(parents.source, Genotype(list(own.values()), levels, genes.couplings, kinds))
+    return genotype.with_genes(parents.source, Genotype(list(own.values()), levels, genes.couplings, kinds))
 
 
 def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
@@ -229,7 +229,7 @@ def _between(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[
     for name, ends in {**theirs, **ours}.items():
         other = theirs.get(name, ends)
         log = dials()[name].scale == "log"
-        both[name] = oriented(ends, [reshape.tidy(math.sqrt(a * b) if log else (a + b) / 2) for a, b in zip(ends, other, strict=True)])
+        both[name] = oriented(ends, [genotype.tidy(math.sqrt(a * b) if log else (a + b) / 2) for a, b in zip(ends, other, strict=True)])
     return both
 
 
@@ -241,20 +241,20 @@ def join(parents: Parents, rng: random.Random) -> str | None:
     genes, mate = genotype_of(parents.source), genotype_of(parents.mate or "")
     if genes is None or mate is None:
         return None
-    axes, levels, kinds = reshape.population(genes)
-    more_axes, more_levels, more_kinds = reshape.population(mate)
+    axes, levels, kinds = genotype.population(genes)
+    more_axes, more_levels, more_kinds = genotype.population(mate)
     if not kinds or not more_kinds:
         return None
     share = rng.choice((0.3, 0.5))
     taken = {axis["name"] for axis in axes}
     for kind in more_kinds:
-        names = {name: reshape.fresh(name, taken) for name in kind["axes"]}
+        names = {name: genotype.fresh(name, taken) for name in kind["axes"]}
         if len(axes) + len(names) > MAX_AXES:
             break
         axes += [{**axis, "name": names[axis["name"]]} for axis in more_axes if axis["name"] in names]
         levels |= {new: more_levels.get(old, [0.0, 1.0]) for old, new in names.items()}
-        kinds.append({"share": reshape.tidy(kind["share"] * share / (1 - share)), "axes": list(names.values())})
-    return reshape.as_mixture(parents.source, Genotype(axes, levels, genes.couplings, kinds))
+        kinds.append({"share": genotype.tidy(kind["share"] * share / (1 - share)), "axes": list(names.values())})
+    return genotype.as_mixture(parents.source, Genotype(axes, levels, genes.couplings, kinds))
 
 
 def reformat(parents: Parents, rng: random.Random) -> str | None:

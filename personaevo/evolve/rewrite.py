@@ -9,14 +9,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from personaevo import definitions
 from personaevo.chat import ChatModel, Message, Reply
 from personaevo.errors import ProgramError, ReplyError
-from personaevo.evolve import adjust
+from personaevo.evolve import genotype
+from personaevo.evolve.genotype import Genotype, genotype_of
 from personaevo.evolve.rollout import ModelProposal
 from personaevo.judge.objectives import SCORE, steering
 from personaevo.judge.scorer import OF_PERSONAS, Gap, in_words
@@ -110,7 +112,7 @@ def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, exami
     A ReplyError of a model counts as a refusal; other errors are raised.
     """
     try:
-        form = adjust.form(brief.parent.source) if brief.operator == ADJUST else None
+        form = form(brief.parent.source) if brief.operator == ADJUST else None
         messages = question(brief, reflect(brief, reflector))
         refusal = ""
         for _ in range(2):
@@ -173,7 +175,7 @@ def _examined(brief: Brief, reply: Reply, examine: Examine) -> ModelProposal:
     """The program of an answer, or the reason why it is refused."""
     try:
         if brief.operator == ADJUST:
-            source = adjust.applied(brief.parent.source, reply.parsed)
+            source = applied(brief.parent.source, reply.parsed)
         elif brief.operator == "edit":
             source = patch.apply(brief.parent.source, reply.text)
         else:
@@ -194,9 +196,9 @@ def _adjusting(brief: Brief, reflection: str) -> list[Message]:
     tried = quoted("what was tried before", "\n".join(brief.attempts[:ATTEMPTS])) if brief.attempts else ""
     said = quoted("what conversations show", reflection) if reflection else ""
     slots = {
-        "axes": quoted("axes", adjust.axes_text(brief.parent.source)), "gaps": gaps_text(brief.gaps),
+        "axes": quoted("axes", axes_text(brief.parent.source)), "gaps": gaps_text(brief.gaps),
         "remarks": "\n\n".join(part for part in (said, tried) if part), "angle": _angle(parts["angles"], brief.number),
-        "fewest": str(adjust.FEWEST), "most": str(adjust.MOST),
+        "fewest": str(FEWEST), "most": str(MOST),
     }  # fmt: skip
     return [Message("system", filled(parts["rules"], dials=_dials())), Message("user", filled(parts["question"], **slots))]
 
@@ -246,3 +248,70 @@ def _program(label: str, program: Program) -> str:
 
 def _part(name: str, **slots: str) -> str:
     return filled(definitions.prompt("mutator", name)[name], **slots)
+
+
+FEWEST, MOST = 2, 8  # numbers of changes; a single changed number is too small a step
+
+
+@lru_cache(maxsize=512)
+def able(source: str) -> bool:
+    """Whether a program's axes are literals that this operator can edit."""
+    return genotype_of(source) is not None
+
+
+def form(source: str) -> type[BaseModel]:
+    """Schema of the answer: ``changes``, each with an axis, a dial, and the dial's values at levels 0 and 1 of the axis.
+
+    Raises:
+        ProgramError: the program has no axes that can be edited.
+    """
+    return _form(tuple(axis["name"] for axis in _genes(source).axes))
+
+
+@lru_cache(maxsize=64)
+def _form(names: tuple[str, ...]) -> type[BaseModel]:
+    axes: Any = Literal[names]
+    dials: Any = Literal[tuple(definitions.dials())]
+    number = Annotated[float, Field(allow_inf_nan=False)]
+    change = create_model(
+        "Change", axis=(axes, ...), dial=(dials, ...), at_0=(number, ...), at_1=(number, ...)
+    )
+    changes = Annotated[list[change], Field(min_length=FEWEST, max_length=MOST)]  # type: ignore[valid-type]
+    return create_model("Changes", changes=(changes, ...))
+
+
+def applied(source: str, answer: Any) -> str:
+    """Apply the changes of an answer to a program.
+
+    Raises:
+        ProgramError: fewer than two numbers change.
+    """
+    genes = _genes(source)
+    by_name = {axis["name"]: axis["dials"] for axis in genes.axes}
+    changed = 0
+    for one in answer.changes:
+        dial, ends = definitions.dials()[one.dial], by_name[one.axis]
+        wanted = [genotype.inside(one.at_0, dial), genotype.inside(one.at_1, dial)]
+        before = ends.get(one.dial)
+        changed += 2 if before is None else sum(old != new for old, new in zip(before, wanted, strict=True))
+        ends[one.dial] = wanted
+    if changed < FEWEST:
+        raise ProgramError(f"the changes set {changed} number{'s' * (changed != 1)} to another value; change two or more")
+    return genotype.with_axes(source, genes.axes)
+
+
+def axes_text(source: str) -> str:
+    """The program's axes for the question: a line for each dial, with its values at levels 0 and 1."""
+    lines = []
+    for axis in _genes(source).axes:
+        lines.append(f"axis {axis['name']}")
+        lines += [f"  {name}: {ends[0]:g} at 0, {ends[1]:g} at 1" for name, ends in axis["dials"].items()] or ["  (no dials)"]
+    return "\n".join(lines)
+
+
+def _genes(source: str) -> Genotype:
+    """The genotype of a program; raises ProgramError if its axes are not literals."""
+    genes = genotype_of(source)
+    if genes is None:
+        raise ProgramError("the program's axes are not said as literals; this operator cannot edit it")
+    return genes

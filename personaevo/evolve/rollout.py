@@ -26,8 +26,7 @@ from personaevo.programs.personas import dial_table
 from personaevo.programs.shingles import shingles_of
 from personaevo.programs.source import checked
 from personaevo.records import Episode, Persona, PlanItem, Program, RunResult, Task, Tier
-from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.measuring import measured, refused
+from personaevo.simulate.episodes import measured, refused, run_episode
 from personaevo.simulate.turns import seed_of
 from personaevo.workers import WorkerPool
 

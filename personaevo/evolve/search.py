@@ -18,9 +18,8 @@ from personaevo.archive import Archive
 from personaevo.chat import ChatModel
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError, ConfigError, PeopleWarning, ProfilesWarning
-from personaevo.evolve.company import ModelRuntime, wanted
 from personaevo.evolve.loop import SearchLoop
-from personaevo.evolve.parts import OWN_PARTS, Parts, make_parts, settled, with_wording
+from personaevo.evolve.parts import OWN_PARTS, ModelRuntime, Parts, make_parts, settled, wanted, with_wording
 from personaevo.evolve.players import ClosedError, DialogueQueue, Request
 from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.profiles import PROFILES_USED
@@ -36,8 +35,8 @@ from personaevo.measure.cells import Descriptors
 from personaevo.model_spec import same_model
 from personaevo.programs.sandbox import require
 from personaevo.records import Run
-from personaevo.simulate.own_users import AgentSimulator, UserSimulator
 from personaevo.simulate.partners import AgentFunction
+from personaevo.simulate.users import AgentSimulator, UserSimulator
 from personaevo.workers import WorkerPool, Workers
 
 

@@ -21,9 +21,22 @@ from personaevo.evolve import controls
 from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.ranking import AUDITOR, BEST, FREE, PEOPLE, SEED, Scored, corrected, expected, holds_floors, standing
 from personaevo.evolve.rollout import play
-from personaevo.judge.auditor import Audit, Sample, audited, seen, tell_apart
 from personaevo.judge.objectives import SCORE
-from personaevo.judge.uncertainty import Shares, World, chained, drawn_world, interval, joined, point_of, point_of_people
+from personaevo.judge.uncertainty import (
+    Audit,
+    Sample,
+    Shares,
+    World,
+    audited,
+    chained,
+    drawn_world,
+    interval,
+    joined,
+    point_of,
+    point_of_people,
+    seen,
+    tell_apart,
+)
 from personaevo.measure import dynamics
 from personaevo.measure.fingerprint import apply_losses
 from personaevo.records import Comparison, Episode, Evaluation, FinalTable, Floats, Measure, Program, TableRow

@@ -16,7 +16,7 @@ import numpy as np
 
 from personaevo.errors import ConfigError, ReferenceDataError, quiet
 from personaevo.executors import Carried
-from personaevo.measure.lazy import cdist, kmeans2, kth_distances
+from personaevo.measure.stats import cdist, kmeans2, kth_distances
 from personaevo.records import Floats
 
 MIN_CELL_SHARE = 0.02

@@ -14,7 +14,7 @@ import numpy as np
 
 from personaevo.errors import InputError
 from personaevo.measure.fingerprint import SHORT_TURN_WORDS, FeatureSet, rounded, words_of
-from personaevo.measure.lazy import gammaln
+from personaevo.measure.stats import gammaln
 from personaevo.records import Floats
 
 OTHERS = 90

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from personaevo.measure.lazy import cdist, ndtri, pdist
+from personaevo.measure.stats import cdist, ndtri, pdist
 from personaevo.records import Floats
 
 _SHRINK = 0.2  # of people's correlations toward 0: those of a few hundred people are noisy (Ledoit & Wolf 2004)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from personaevo.measure.lazy import ndtri
+from personaevo.measure.stats import ndtri
 from personaevo.records import Floats
 
 _LEAST = 2  # distinct values that a column must have to be kept

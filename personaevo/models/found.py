@@ -16,10 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from personaevo import gguf
+from personaevo import model_spec
 from personaevo.errors import ConfigError
-from personaevo.gguf import PREFIX
-from personaevo.model_spec import parse
+from personaevo.model_spec import PREFIX, parse
 from personaevo.models import local_server
 
 SERVERS = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
@@ -156,7 +155,7 @@ def _file(path: Path, size: int, *, installed: bool) -> FoundModel:
     """A model file, with the reason if its header shows that it cannot be used."""
     where = f"file, {size / 1e9:.1f} GB"
     try:
-        problem = "" if gguf.header(path).chat else "it has no chat template"
+        problem = "" if model_spec.header(path).chat else "it has no chat template"
     except ValueError as error:
         problem = str(error)
     return FoundModel(f"{PREFIX}{path}", f"{where}: {problem}" if problem else where, installed and not problem)

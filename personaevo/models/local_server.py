@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Protocol
 
-from personaevo import gguf
+from personaevo import model_spec
 from personaevo.errors import ModelSetupError, ModelUnavailableError
 from personaevo.model_spec import ModelSpec
 
@@ -134,7 +134,7 @@ def plan(path: Path, roles: Sequence[str], at_once: int) -> ServerPlan:
         ModelSetupError: its header is damaged or has no chat template, or there is not enough memory.
     """
     try:
-        found = gguf.header(path)
+        found = model_spec.header(path)
     except ValueError as error:
         raise ModelSetupError(f"the file is damaged, or of a kind that is not known: {error}") from None
     if not found.chat:

@@ -15,8 +15,7 @@ from personaevo.measure.stats import student_factor
 from personaevo.records import Comparison, Evaluation, TableRow
 from personaevo.report.charts import ROWS, SHORT_ID, Measured, behaviors_chart, cell_shares, listed, measured, plane_chart, row_name
 from personaevo.report.material import Material, in_words, short, tiles
-from personaevo.report.programs import dialogues, program_list, sources
-from personaevo.report.search_charts import front_chart, operators_chart, progress_chart
+from personaevo.report.sections import dialogues, front_chart, operators_chart, program_list, progress_chart, sources
 
 _BASELINE = "average_person"  # a program that is not better has not shown that different personas are of use
 _PEOPLE, _SEED, _BEST = "humans", "seed_program", "evolved"

@@ -23,8 +23,7 @@ from personaevo.programs.personas import dial_table
 from personaevo.programs.sandbox import warn_if_weak
 from personaevo.records import Episode, Persona, PlanItem, Task, Tier
 from personaevo.sampler.pool import CellDistribution, Pool, points
-from personaevo.simulate.episodes import run_episode
-from personaevo.simulate.measuring import measured, refused
+from personaevo.simulate.episodes import measured, refused, run_episode
 from personaevo.simulate.turns import seed_of
 from personaevo.text import one_line
 from personaevo.where import Where

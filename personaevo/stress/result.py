@@ -15,8 +15,7 @@ from personaevo.errors import ReplyError
 from personaevo.measure.stats import rate_difference, rate_interval
 from personaevo.records import Episode, PlanItem, Task
 from personaevo.sampler import SampledPersona
-from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, run_episode
-from personaevo.simulate.measuring import measured
+from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, measured, run_episode
 from personaevo.simulate.partners import AgentFunction, CallableAgent, resolve_agent
 from personaevo.text import without_secrets
 

@@ -21,7 +21,7 @@ from personaevo.models import Budget, MemoryStore, Models, parse, read_prices
 from personaevo.records import Episode, PlanItem, Task, Tier
 from personaevo.reference import Reference
 from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
-from personaevo.simulate.measuring import measured
+from personaevo.simulate.episodes import measured
 from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import DEFAULT_TIMEOUT, AgentFunction
 from personaevo.simulate.turns import seed_of

@@ -13,8 +13,7 @@ from pathlib import Path
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveBusyError, ArchiveError, PersonaevoError, ProgramError
-from personaevo.evolve.company import ModelRuntime, wanted
-from personaevo.evolve.parts import DEFAULT_PARTS, OWN_PARTS, Parts, make_parts
+from personaevo.evolve.parts import DEFAULT_PARTS, OWN_PARTS, ModelRuntime, Parts, make_parts, wanted
 from personaevo.evolve.prepare import EvaluationSetup, input_digests, load_people, load_tasks, prepare
 from personaevo.judge.discriminator import Judge
 from personaevo.judge.objectives import SCORING, scoring_digest, scoring_of, using
@@ -23,9 +22,9 @@ from personaevo.measure.cells import Descriptors
 from personaevo.programs import program_id
 from personaevo.records import Episode, Evaluation, Run
 from personaevo.refine.loop.rounds.refined_profiles import result
-from personaevo.simulate.measuring import measured
-from personaevo.simulate.own_users import AgentSimulator, UserSimulator
+from personaevo.simulate.episodes import measured
 from personaevo.simulate.partners import AgentFunction
+from personaevo.simulate.users import AgentSimulator, UserSimulator
 from personaevo.verify.checks import Report, Verification, check_cells, check_consistency, check_scoring, check_table, near
 from personaevo.workers import Workers
 

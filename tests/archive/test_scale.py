@@ -14,9 +14,9 @@ import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, scored
 
 from personaevo.archive import Archive, sums
+from personaevo.archive.reading import CandidateNumbers, StoredPrograms, text_md5
 from personaevo.archive.rows import _canonical_json, as_json, row_as_json
 from personaevo.archive.schema import TABLES
-from personaevo.archive.writer_index import CandidateNumbers, StoredPrograms, text_md5
 from personaevo.errors import ArchiveError
 from personaevo.records import Candidate, CellScore, Commit, Estimate, Persona, PlanItem, Program, Screened
 
@@ -175,7 +175,7 @@ def test_programs_of_the_same_hash_are_told_apart(archive: Archive, monkeypatch:
     run = archive.begin_run(SETTINGS, CELLS)
     for number in range(4):
         archive.commit(run.id, a_commit(number))
-    monkeypatch.setattr("personaevo.archive.writer_index.hash", len, raising=False)
+    monkeypatch.setattr("personaevo.archive.reading.hash", len, raising=False)
     known = StoredPrograms(archive._database)
     for number in range(4):
         program = a_commit(number).candidate.program

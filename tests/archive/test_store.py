@@ -13,8 +13,8 @@ import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
 from personaevo.archive import Archive
+from personaevo.archive.reading import text_md5
 from personaevo.archive.schema import migrations
-from personaevo.archive.writer_index import text_md5
 from personaevo.errors import ArchiveError
 from personaevo.records import Candidate, Commit, Estimate, FinalTable, PlanItem, Program, Scoring
 
@@ -191,7 +191,7 @@ def test_an_interrupt_leaves_no_half_of_a_candidate(archive: Archive, monkeypatc
             raise KeyboardInterrupt
         return own(text)
 
-    monkeypatch.setattr("personaevo.archive.writer_index.text_md5", interrupted)
+    monkeypatch.setattr("personaevo.archive.reading.text_md5", interrupted)
     for number in range(1, 5):
         with suppress(KeyboardInterrupt):
             archive.add(run.id, a_commit(number))

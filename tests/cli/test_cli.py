@@ -19,7 +19,7 @@ import pytest
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run
-from personaevo.cli.progress import _best
+from personaevo.cli.search import _best
 from personaevo.definitions import domain_files
 from personaevo.evolve.progress import Progress
 from personaevo.evolve.ranking import Scored

@@ -264,6 +264,6 @@ def test_other_prompts_need_another_calibration(server: ModelServer, monkeypatch
     assert run(by(server, "--wording", "draft", "--check", "0")) == 0
     with pytest.raises(ConfigError, match=r"no calibration of .* with the wording 'direction', only draft"):
         load_calibration("a.duckdb", model(server), "direction")
-    monkeypatch.setattr("personaevo.calibration.lookup.prompt_digest", lambda _: "0000")
+    monkeypatch.setattr("personaevo.calibration.prompt_digest", lambda _: "0000")
     with pytest.raises(ConfigError, match="with other prompts than the installed ones"):
         load_calibration("a.duckdb", model(server))

@@ -19,7 +19,7 @@ import pytest
 from personaevo import content
 from personaevo.archive import Archive, Finding, named_queries, named_query
 from personaevo.cli.app import run
-from personaevo.cli.archive.convert import _verification
+from personaevo.cli.archive import _verification
 from personaevo.verify import Verification
 from tests.cli.cli_cases import Capture, fails
 

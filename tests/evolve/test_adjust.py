@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from personaevo import content, definitions
 from personaevo.chat import Message, Reply
 from personaevo.errors import ProgramError
-from personaevo.evolve import adjust, rewrite
+from personaevo.evolve import rewrite
+from personaevo.evolve import rewrite as adjust
 from personaevo.evolve.genotype import genotype_of
 from personaevo.evolve.rewrite import Brief
 from personaevo.evolve.rollout import read

@@ -10,7 +10,7 @@ import pytest
 
 from examples.model_server import ModelServer, person_or_agent
 from personaevo.archive import Archive
-from personaevo.cli.progress import SearchProgress
+from personaevo.cli.search import SearchProgress
 from personaevo.config import SearchConfig, make_config
 from personaevo.evolve.progress import Forecast, Progress, SearchResult, dialogues
 from personaevo.evolve.search import search

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from judge_cases import NAMES, people_of
 
-from personaevo.judge.auditor import Sample, seen, tell_apart
+from personaevo.judge.uncertainty import Sample, seen, tell_apart
 
 
 def people(n: int, seed: int) -> Sample:

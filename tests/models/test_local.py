@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from personaevo import gguf
+from personaevo import model_spec
 from personaevo.archive import Archive
 from personaevo.chat import Message
 from personaevo.config import SearchConfig
@@ -124,9 +124,9 @@ def test_names_with_control_characters_are_refused(tmp_path: Path) -> None:
 
 
 def test_header(tmp_path: Path) -> None:
-    found = gguf.header(gguf_file(tmp_path / "m.gguf", context=2048))
-    assert found == gguf.Header(2048, 2 * 2 * (16 + 16) * 2, True)  # layers × heads of keys × (key + value) × two bytes
-    assert not gguf.header(gguf_file(tmp_path / "n.gguf", template=None)).chat
+    found = model_spec.header(gguf_file(tmp_path / "m.gguf", context=2048))
+    assert found == model_spec.Header(2048, 2 * 2 * (16 + 16) * 2, True)  # layers × heads of keys × (key + value) × two bytes
+    assert not model_spec.header(gguf_file(tmp_path / "n.gguf", template=None)).chat
 
 
 @pytest.mark.parametrize("size", [4, 5, 23, 24, 60, 200])
@@ -134,7 +134,7 @@ def test_damaged_headers(size: int, model: Path) -> None:
     data = model.read_bytes()
     model.write_bytes(data[:size])
     with pytest.raises(ValueError, match=r"header|version"):
-        gguf.header(model)
+        model_spec.header(model)
 
 
 def test_absurd_numbers_in_headers_cost_nothing(model: Path) -> None:
@@ -142,7 +142,7 @@ def test_absurd_numbers_in_headers_cost_nothing(model: Path) -> None:
     for place in range(4, len(data) - 8):
         model.write_bytes(data[:place] + b"\xff" * 8 + data[place + 8 :])
         try:
-            gguf.header(model)
+            model_spec.header(model)
         except ValueError as error:
             assert "\n" not in str(error)
 

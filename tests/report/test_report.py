@@ -26,7 +26,7 @@ from personaevo.report import gather, pages, write
 from personaevo.report.charts import remark
 from personaevo.report.data import report_data
 from personaevo.report.material import Material, compared
-from personaevo.report.programs import sources
+from personaevo.report.sections import sources
 from tests.archive.archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_table
 from tests.report.conftest import NEW_OBJECTIVE, plant
 

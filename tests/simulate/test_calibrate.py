@@ -16,10 +16,9 @@ from personaevo.chat import Message, Reply
 from personaevo.errors import InputError
 from personaevo.measure.stats import sobol
 from personaevo.records import Episode, Persona
-from personaevo.simulate.calibrate import TRIED, Tried, better, calibrate
+from personaevo.simulate.calibrate import TRIED, Job, Trial, Tried, better, calibrate, design, play, trials
 from personaevo.simulate.curves import Calibration, Curve, fit, from_scale, prompt_digest, to_scale
 from personaevo.simulate.model_voice import directed_user
-from personaevo.simulate.trials import Job, Trial, design, play, trials
 
 NAMES = definitions.features().names
 DOMAIN = definitions.domain("service")

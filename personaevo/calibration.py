@@ -1,12 +1,14 @@
-"""Run a calibration, report its result as plain values, and estimate its model calls."""
+"""Calibrate models that play users, store calibrations in archives, and load them."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -18,16 +20,63 @@ from personaevo.chat import Store
 from personaevo.config import make_config
 from personaevo.definitions import prompt
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
+from personaevo.model_spec import same_model
 from personaevo.models import EMBEDDED, Account, Budget, CallSettings, Models, Spent, parse, read_prices
 from personaevo.models.ledger import CHARACTERS_PER_TOKEN, POLICY_TOKENS, TURN_TOKENS, Planned, plan_calls
 from personaevo.records import Episode, Task, Wording
 from personaevo.simulate import calibrate
-from personaevo.simulate.calibrate import WORDINGS, Calibrated, Check, Gain, Interval, line_of
-from personaevo.simulate.curves import FEWEST
-from personaevo.simulate.model_users import system_prompt
+from personaevo.simulate.calibrate import EMBEDDED, WORDINGS, Calibrated, Check, Gain, Interval, Job, line_of, play
+from personaevo.simulate.curves import FEWEST, Calibration, Curve, prompt_digest
 from personaevo.simulate.partners import agent_prompt, model_agent
-from personaevo.simulate.trials import Job, play
+from personaevo.simulate.users import system_prompt
 from personaevo.workers import ThreadPool
+
+__all__ = ["CalibrationRun", "CalibrationSettings", "as_object", "calibrate_user", "free_name", "load_calibration", "model_name", "planned"]
+
+
+def load_calibration(path: str | os.PathLike[str], model: str, wording: Wording | None = None) -> Calibration:
+    """The latest calibration of a model, for one ``wording`` or any, that was made with the installed prompts.
+
+    Raises:
+        ArchiveError: the file is not an archive.
+        ConfigError: it has no such calibration; or the user is not played by a model, or by one without a director.
+    """
+    if model == EMBEDDED:
+        raise ConfigError("calibration: it is for users that a model plays; give the model as well (--model user=…), or leave it out")
+    if wording is not None and wording not in WORDINGS:
+        raise ConfigError(f"calibration: users with the wording '{wording}' have no director; leave one of the two out")
+    with Archive.read(path) as archive:
+        kept = archive.calibrations()
+    of_model = [one for one in kept if same_model(one.model, model)]
+    found = [one for one in of_model if one.wording in WORDINGS and (wording is None or one.wording == wording)]
+    if not found:
+        names = sorted({one.wording for one in of_model} if of_model else {one.model for one in kept})
+        others = f"only {', '.join(names)[:200]}" if names else "and none of another model"
+        worded = f" with the wording '{wording}'" if wording and of_model else ""
+        raise ConfigError(f"archive {path} holds no calibration of {model}{worded}, {others}: make one with 'personaevo calibrate'")
+    usable = [one for one in found if one.prompt == prompt_digest(_wording(one))]
+    if not usable:
+        raise ConfigError(f"archive {path}: {model} was calibrated with other prompts than the installed ones: calibrate it again")
+    return calibration_of(max(usable, key=lambda one: one.made or datetime.min))
+
+
+def model_name(models: Mapping[str, str]) -> str:
+    """The name of the user's model in calibrations; "embedded" if there is none. Raises ConfigError if the name is invalid."""
+    return str(parse(models.get("user", EMBEDDED)))
+
+
+def calibration_of(kept: StoredCalibration) -> Calibration:
+    """A stored calibration, without curves that cannot be inverted or belong to dials that are not installed."""
+    curves = {}
+    for name, line in kept.dials.items():
+        if name in definitions.dials():
+            numbers = {key: float(value) for key, value in line.items() if key != "n"}
+            curves[name] = Curve(n=int(line["n"]), **numbers)
+    return Calibration(kept.model, _wording(kept), kept.prompt, {name: curve for name, curve in curves.items() if curve.usable})
+
+
+def _wording(kept: StoredCalibration) -> Wording:
+    return "direction" if kept.wording == "direction" else "draft"
 
 
 def as_object(done: Calibrated) -> dict[str, Any]:
