@@ -13,6 +13,7 @@ import pickle
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -24,6 +25,7 @@ import pytest
 from personaevo import cache
 from personaevo.archive import catalog
 from personaevo.archive.database import Database
+from personaevo.errors import ArchiveError
 from personaevo.evolve import negatives
 from personaevo.evolve.prepare import input_digests
 from personaevo.evolve.start import Making
@@ -139,11 +141,12 @@ def _create(made: Callable[[type[Database], Path], None]) -> Callable[[type[Data
         if cls is not Database:
             made(cls, path)
             return
-        empty = shelf().file(key_of("empty", [file.read_bytes() for file in catalog.migrations()]), lambda draft: made(cls, draft))
         try:
-            shutil.copyfile(empty, path)
-        except OSError:
-            path.unlink(missing_ok=True)
+            key = key_of("empty", [file.read_bytes() for file in catalog.migrations()])
+            shutil.copyfile(shelf().file(key, lambda draft: made(cls, draft)), path)
+        except (OSError, ArchiveError):
+            with suppress(OSError):
+                path.unlink()
             made(cls, path)
 
     return create
