@@ -26,10 +26,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from personaevo.refine.loop.rounds.person import Engine, RefinementTask, case_of
-from personaevo.refine.loop.rounds.rounds import Case
-from personaevo.refine.loop.rounds.scoring import change
-from personaevo.refine.roles.base.model_refiner import ModelAnalyst, ModelRefiner
+from personaevo.refine.loop.person import Engine, RefinementTask, case_of
+from personaevo.refine.loop.rounds import Case
+from personaevo.refine.loop.scoring import change
+from personaevo.refine.roles.model_refiner import ModelAnalyst, ModelRefiner
 
 from benchmarks.refine import dialogues_of, last_held_out
 from personaevo import definitions, readers

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from personaevo.measure.cells import overlap_with as coverage
     from personaevo.measure.cells import overlap_with as overlap
     from personaevo.records import Dialogue, Task
-    from personaevo.refine.loop.rounds.run import refine_profile
+    from personaevo.refine.loop.run import refine_profile
     from personaevo.sampler import PersonaSampler
     from personaevo.simulate.episodes import fingerprint
     from personaevo.simulate.persona import Persona
-    from personaevo.simulate.users import AgentSimulator, UserSimulator
+    from personaevo.simulate.own_users import AgentSimulator, UserSimulator
     from personaevo.stress import stress_agent
 
 __version__ = "0.1.0"

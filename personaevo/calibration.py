@@ -25,10 +25,10 @@ from personaevo.models import EMBEDDED, Account, Budget, CallSettings, Models, S
 from personaevo.models.ledger import CHARACTERS_PER_TOKEN, POLICY_TOKENS, TURN_TOKENS, Planned, plan_calls
 from personaevo.records import Episode, Task, Wording
 from personaevo.simulate import calibrate
-from personaevo.simulate.calibrate import EMBEDDED, WORDINGS, Calibrated, Check, Gain, Interval, Job, line_of, play
+from personaevo.simulate.calibrate import WORDINGS, Calibrated, Check, Gain, Interval, Job, line_of, play
 from personaevo.simulate.curves import FEWEST, Calibration, Curve, prompt_digest
 from personaevo.simulate.partners import agent_prompt, model_agent
-from personaevo.simulate.users import system_prompt
+from personaevo.simulate.model_users import system_prompt
 from personaevo.workers import ThreadPool
 
 __all__ = ["CalibrationRun", "CalibrationSettings", "as_object", "calibrate_user", "free_name", "load_calibration", "model_name", "planned"]
@@ -41,7 +41,7 @@ def load_calibration(path: str | os.PathLike[str], model: str, wording: Wording 
         ArchiveError: the file is not an archive.
         ConfigError: it has no such calibration; or the user is not played by a model, or by one without a director.
     """
-    if model == EMBEDDED:
+    if model == calibrate.EMBEDDED:
         raise ConfigError("calibration: it is for users that a model plays; give the model as well (--model user=…), or leave it out")
     if wording is not None and wording not in WORDINGS:
         raise ConfigError(f"calibration: users with the wording '{wording}' have no director; leave one of the two out")
@@ -62,7 +62,7 @@ def load_calibration(path: str | os.PathLike[str], model: str, wording: Wording 
 
 def model_name(models: Mapping[str, str]) -> str:
     """The name of the user's model in calibrations; "embedded" if there is none. Raises ConfigError if the name is invalid."""
-    return str(parse(models.get("user", EMBEDDED)))
+    return str(parse(models.get("user", calibrate.EMBEDDED)))
 
 
 def calibration_of(kept: StoredCalibration) -> Calibration:

@@ -13,6 +13,7 @@ import pickle
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -24,8 +25,9 @@ import pytest
 from personaevo import cache
 from personaevo.archive import schema
 from personaevo.archive.database import Database
+from personaevo.errors import ArchiveError
 from personaevo.evolve import controls
-from personaevo.evolve.controls import Making
+from personaevo.evolve.controls import ScorerBuilder
 from personaevo.evolve.prepare import input_digests
 from personaevo.judge.discriminator import train
 from personaevo.judge.uncertainty import tell_apart
@@ -93,7 +95,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
         _replace(patch, function, _shared(function))
     patch.setattr(cache, "_MOST", 1_000)  # what one process keeps, another must not throw away
     patch.setattr(cache, "_ALL_BYTES", 2**33)
-    patch.setattr(Making, "_negatives", _negatives(Making._negatives))
+    patch.setattr(ScorerBuilder, "_negatives", _negatives(ScorerBuilder._negatives))
     patch.setattr(Database, "create", classmethod(_create(Database.create.__func__)))  # type: ignore[attr-defined]
 
 
@@ -118,10 +120,10 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
     return found
 
 
-def _negatives(made: Callable[[Making], Any]) -> Callable[[Making], Any]:
+def _negatives(made: Callable[[ScorerBuilder], Any]) -> Callable[[ScorerBuilder], Any]:
     """Those that the embedded engine plays."""
 
-    def found(making: Making) -> Any:
+    def found(making: ScorerBuilder) -> Any:
         if making.cast is not None:
             return made(making)
         config, people = making.config, making.people
@@ -139,11 +141,12 @@ def _create(made: Callable[[type[Database], Path], None]) -> Callable[[type[Data
         if cls is not Database:
             made(cls, path)
             return
-        empty = shelf().file(key_of("empty", [file.read_bytes() for file in schema.migrations()]), lambda draft: made(cls, draft))
         try:
-            shutil.copyfile(empty, path)
-        except OSError:
-            path.unlink(missing_ok=True)
+            key = key_of("empty", [file.read_bytes() for file in schema.migrations()])
+            shutil.copyfile(shelf().file(key, lambda draft: made(cls, draft)), path)
+        except (OSError, ArchiveError):
+            with suppress(OSError):
+                path.unlink()
             made(cls, path)
 
     return create

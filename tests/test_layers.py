@@ -17,34 +17,33 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 # From the bottom up. A module or package of one layer may import those of the layers before its own, and nothing beside it.
 LAYERS = (
     {"errors"},
-    {"notebook", "chat"},
-    {"records", "secrecy", "text", "thoughts", "gguf", "quiet"},
-    {"model_spec", "shipping"},
-    {"content", "config", "measure", "where", "workers", "crew"},
-    {"cache", "backends"},
+    {"text", "chat"},
+    {"records", "model_spec", "executors"},
+    {"content", "config", "measure", "where", "workers"},
+    {"cache"},
     {"injection"},
     {"readers", "definitions"},
-    {"models", "programs", "archive", "fingerprints"},
+    {"models", "programs", "archive"},
     {"simulate"},
     {"judge"},
     {"reference"},
     {"refine", "calibration"},
     {"evolve"},
-    {"sampler", "benchmark", "verify", "export", "testing"},
-    {"stress", "inspect", "report"},
+    {"sampler", "verify", "export", "testing"},
+    {"stress", "views", "report"},
     {"cli"},
     {"__main__", "__init__"},
 )
 OWNERS = {
-    "duckdb": ("archive", "readers.tables"),  # the archive, and Parquet files of dialogues
+    "duckdb": ("archive", "readers.files"),  # the archive, and Parquet files of dialogues
     "sklearn": "judge",
     "scipy": "measure",
     "deap": "evolve.select",
     "joblib": "workers",
-    "cloudpickle": "shipping",
+    "cloudpickle": "executors",
     "click": "cli",
     "tqdm": "cli",
-    "rich": ("inspect", "cli"),  # pages for a terminal, and the terminal
+    "rich": ("views", "cli"),  # pages for a terminal, and the terminal
     "plotly": "report",
     "pygments": "report",
     "rouge_score": "refine.measures",

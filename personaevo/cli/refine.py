@@ -13,8 +13,8 @@ from personaevo.errors import BudgetError, ModelUnavailableError
 
 if TYPE_CHECKING:
     from personaevo.refine.items.behavior import Behavior
-    from personaevo.refine.loop.rounds.initial_profile import Start
-    from personaevo.refine.loop.rounds.run import Refinement
+    from personaevo.refine.loop.initial_profile import Start
+    from personaevo.refine.loop.run import Refinement
 
 NOTE = "Role-plays are those of the embedded engine; they say nothing about people played by language models."
 _COUNT, _SAMPLES = click.IntRange(min=1), click.IntRange(2, 10_000)
@@ -58,7 +58,7 @@ def refine(context: click.Context, /, out: Path | None, as_json: bool, **given: 
     nothing. An update is accepted only if it improves by more than chance, either on behavior that it was not made from or on the estimate
     of the person. At the end the profile is scored on held-out behavior.
     """
-    from personaevo.refine.loop.rounds.refined_profiles import open_folder, write_profiles
+    from personaevo.refine.loop.refined_profiles import open_folder, write_profiles
 
     if out is not None:
         open_folder(out)  # report a folder that cannot be written before the work
@@ -88,7 +88,7 @@ def _saved(archive: Path | None) -> str:
 
 def _refined(context: click.Context, given: dict[str, Any]) -> Refinement:
     from personaevo.models import Budget
-    from personaevo.refine.loop.rounds.run import refine_people
+    from personaevo.refine.loop.run import refine_people
     from personaevo.refine.records import Settings
 
     models = models_of(given["models"], given["settings"])
@@ -122,7 +122,7 @@ def _people(context: click.Context, given: dict[str, Any]) -> tuple[list[Behavio
 
 
 def _start(context: click.Context, given: dict[str, Any]) -> Start:
-    from personaevo.refine.loop.rounds.initial_profile import from_text, read_profile, start_of
+    from personaevo.refine.loop.initial_profile import from_text, read_profile, start_of
 
     profile, text = given["profile"], given["text"]
     if profile is not None and text is not None:
@@ -137,7 +137,7 @@ def _start(context: click.Context, given: dict[str, Any]) -> Start:
 
 
 def _show(done: Refinement, *, domain: str, embedded: bool) -> None:
-    from personaevo.refine.loop.rounds.summary import person_text, summary_text
+    from personaevo.refine.loop.summary import person_text, summary_text
     from personaevo.text import one_line
     from personaevo.views.tables import spending_text
 

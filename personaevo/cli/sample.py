@@ -114,7 +114,8 @@ def _models(given: dict[str, Any]) -> Iterator[Models | None]:
     from personaevo.models import Budget, MemoryStore, Models, parse, read_prices
 
     budget = Budget(given["max_usd"], given["max_tokens"], given["max_calls"])
-    with Models({"generator": parse(text.removeprefix(_ROLE))}, MemoryStore(), prices=read_prices(given["prices"]), budget=budget) as models:
+    specs = {"generator": parse(text.removeprefix(_ROLE))}
+    with Models(specs, MemoryStore(), prices=read_prices(given["prices"]), budget=budget) as models:
         yield models
 
 

@@ -21,7 +21,6 @@ from personaevo.archive import Archive
 from personaevo.chat import ChatModel, Message, Reply
 from personaevo.errors import PersonaevoError, WorkerError
 from personaevo.evolve import rewrite
-from personaevo.evolve import rewrite as adjust
 from personaevo.evolve.parts import ModelRuntime
 from personaevo.evolve.prepare import EvaluationSetup
 from personaevo.evolve.ranking import Scored
@@ -141,7 +140,7 @@ class ModelProposer:
         mates = chosen is not None and mate is not None and mate.program_id != chosen.program_id
         parent = self._known[chosen.program_id] if chosen is not None else self._setup.seed_program
         operator = rewrite.choose(
-            rng, failed=bool(repairable), mates=mates, adjustable=adjust.able(parent.source), tried=self._history.usable
+            rng, failed=bool(repairable), mates=mates, adjustable=rewrite.can_adjust(parent.source), tried=self._history.usable
         )  # fmt: skip
         if operator == "repair":
             broken = rng.choice(repairable).candidate

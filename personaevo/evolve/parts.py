@@ -29,7 +29,7 @@ from personaevo.simulate.curves import Calibration
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.partners import AgentFunction, model_agent, resolve_agent
-from personaevo.simulate.users import AgentSimulator, UserSimulator, own_agents, own_users, part_id
+from personaevo.simulate.own_users import AgentSimulator, UserSimulator, own_agents, own_users, part_id
 from personaevo.workers import ThreadPool
 
 OWN_PARTS = "own_parts"  # name among the settings of a run
@@ -167,7 +167,8 @@ class ModelRuntime:
     """
 
     def __init__(
-        self, config: SearchConfig, archive: Archive, on_progress: Callable[[int, Spent], None] = lambda *_: None, parts: Parts = DEFAULT_PARTS
+        self, config: SearchConfig, archive: Archive, on_progress: Callable[[int, Spent], None] = lambda *_: None,
+        parts: Parts = DEFAULT_PARTS,
     ) -> None:
         runs = archive.runs()
         self._run_id = runs[-1].id if runs else 1
@@ -182,7 +183,8 @@ class ModelRuntime:
             {role: parse(text) for role, text in config.models.items()}, store, prices=read_prices(config.prices),
             budget=Budget(config.max_usd, config.max_tokens, config.max_calls),
             before={role: Spent(*sums) for role, sums in self._calls.sums(self._run_id).items()},
-            conduct=CallSettings(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None, own=parts.models,
+            conduct=CallSettings(config.at_once, config.per_minute, config.model_seconds), offline=config.replay is not None,
+            own=parts.models,
         )  # fmt: skip
         self._on_progress = on_progress
         self.crew = ThreadPool(config.lag + 2, self.concurrency, self._meanwhile)

@@ -17,7 +17,7 @@ from personaevo.programs.edit import with_literal
 from personaevo.records import Floats
 from personaevo.reference import Reference
 from personaevo.refine.loop.rounds import refined_profiles
-from personaevo.refine.loop.rounds.refined_profiles import ImplicitProfile
+from personaevo.refine.loop.refined_profiles import ImplicitProfile
 from personaevo.refine.profile import Profile
 from personaevo.text import one_line
 

@@ -112,7 +112,7 @@ def propose(brief: Brief, mutator: ChatModel, reflector: ChatModel | None, exami
     A ReplyError of a model counts as a refusal; other errors are raised.
     """
     try:
-        form = form(brief.parent.source) if brief.operator == ADJUST else None
+        form = changes_schema(brief.parent.source) if brief.operator == ADJUST else None
         messages = question(brief, reflect(brief, reflector))
         refusal = ""
         for _ in range(2):
@@ -175,7 +175,7 @@ def _examined(brief: Brief, reply: Reply, examine: Examine) -> ModelProposal:
     """The program of an answer, or the reason why it is refused."""
     try:
         if brief.operator == ADJUST:
-            source = applied(brief.parent.source, reply.parsed)
+            source = apply_changes(brief.parent.source, reply.parsed)
         elif brief.operator == "edit":
             source = patch.apply(brief.parent.source, reply.text)
         else:
@@ -254,22 +254,22 @@ FEWEST, MOST = 2, 8  # numbers of changes; a single changed number is too small 
 
 
 @lru_cache(maxsize=512)
-def able(source: str) -> bool:
+def can_adjust(source: str) -> bool:
     """Whether a program's axes are literals that this operator can edit."""
     return genotype_of(source) is not None
 
 
-def form(source: str) -> type[BaseModel]:
+def changes_schema(source: str) -> type[BaseModel]:
     """Schema of the answer: ``changes``, each with an axis, a dial, and the dial's values at levels 0 and 1 of the axis.
 
     Raises:
         ProgramError: the program has no axes that can be edited.
     """
-    return _form(tuple(axis["name"] for axis in _genes(source).axes))
+    return _changes_schema(tuple(axis["name"] for axis in _genes(source).axes))
 
 
 @lru_cache(maxsize=64)
-def _form(names: tuple[str, ...]) -> type[BaseModel]:
+def _changes_schema(names: tuple[str, ...]) -> type[BaseModel]:
     axes: Any = Literal[names]
     dials: Any = Literal[tuple(definitions.dials())]
     number = Annotated[float, Field(allow_inf_nan=False)]
@@ -280,7 +280,7 @@ def _form(names: tuple[str, ...]) -> type[BaseModel]:
     return create_model("Changes", changes=(changes, ...))
 
 
-def applied(source: str, answer: Any) -> str:
+def apply_changes(source: str, answer: Any) -> str:
     """Apply the changes of an answer to a program.
 
     Raises:

@@ -36,7 +36,7 @@ from personaevo.model_spec import same_model
 from personaevo.programs.sandbox import require
 from personaevo.records import Run
 from personaevo.simulate.partners import AgentFunction
-from personaevo.simulate.users import AgentSimulator, UserSimulator
+from personaevo.simulate.own_users import AgentSimulator, UserSimulator
 from personaevo.workers import WorkerPool, Workers
 
 
@@ -114,7 +114,9 @@ def _runtime(config: SearchConfig, path: Path, stack: ExitStack, watch: Progress
     return stack.enter_context(ModelRuntime(config, stack.enter_context(Archive.create_or_open(path)), watch.played, parts))
 
 
-def _setup(config: SearchConfig, runtime: ModelRuntime | None, workers: WorkerPool, watch: ProgressReporter, parts: Parts) -> EvaluationSetup:
+def _setup(
+    config: SearchConfig, runtime: ModelRuntime | None, workers: WorkerPool, watch: ProgressReporter, parts: Parts
+) -> EvaluationSetup:
     """Prepare the search, and warn about assumptions."""
     if runtime is None or not runtime.plays:
         setup = prepare(config, workers, tried=config.resume, parts=parts)

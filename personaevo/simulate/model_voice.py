@@ -35,7 +35,7 @@ from personaevo.simulate.turns import (
     states,
 )
 from personaevo.simulate.typist import typist_for
-from personaevo.simulate.users import ModelUser, Position, ask, heard_text, sample_of, system_prompt
+from personaevo.simulate.model_users import ModelUser, Position, ask, heard_text, sample_of, system_prompt
 
 AS_AGENT = "identity_confusion_rate"
 GRAVE = frozenset({"fact", "goal", "invented", "leak", "agent", "empty"})  # points that harm the task, and not only the manner

@@ -23,7 +23,7 @@ from personaevo.errors import ConfigError
 from personaevo.records import Task
 from personaevo.simulate.episodes import EpisodeError, MakeAgent
 from personaevo.simulate.templates import filled
-from personaevo.simulate.users import Spoken, ask, heard_text, sample_of, without_markers
+from personaevo.simulate.model_users import Spoken, ask, heard_text, sample_of, without_markers
 from personaevo.text import one_line, quoted, without_secrets
 
 AgentFunction = Callable[[list[dict[str, str]]], object]

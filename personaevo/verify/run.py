@@ -21,10 +21,10 @@ from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
 from personaevo.programs import program_id
 from personaevo.records import Episode, Evaluation, Run
-from personaevo.refine.loop.rounds.refined_profiles import result
+from personaevo.refine.loop.refined_profiles import result
 from personaevo.simulate.episodes import measured
 from personaevo.simulate.partners import AgentFunction
-from personaevo.simulate.users import AgentSimulator, UserSimulator
+from personaevo.simulate.own_users import AgentSimulator, UserSimulator
 from personaevo.verify.checks import Report, Verification, check_cells, check_consistency, check_scoring, check_table, near
 from personaevo.workers import Workers
 

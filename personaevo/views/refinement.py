@@ -11,7 +11,7 @@ from rich.text import Text
 
 from personaevo.archive import Archive
 from personaevo.errors import ArchiveError
-from personaevo.refine.loop.rounds.refined_profiles import stored
+from personaevo.refine.loop.refined_profiles import stored
 from personaevo.refine.records import DIALS, Change, PersonResult, Version
 from personaevo.views import layout
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from personaevo.refine.loop.rounds.initial_profile import read_profile
+from personaevo.refine.loop.initial_profile import read_profile
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run

@@ -13,7 +13,6 @@ from personaevo import content, definitions
 from personaevo.chat import Message, Reply
 from personaevo.errors import ProgramError
 from personaevo.evolve import rewrite
-from personaevo.evolve import rewrite as adjust
 from personaevo.evolve.genotype import genotype_of
 from personaevo.evolve.rewrite import Brief
 from personaevo.evolve.rollout import read
@@ -28,11 +27,11 @@ CHANGES: list[dict[str, object]] = [
 
 
 def answer(changes: list[dict[str, object]]) -> object:
-    return adjust.form(SEED).model_validate({"changes": changes})
+    return rewrite.changes_schema(SEED).model_validate({"changes": changes})
 
 
 def test_changes_stand_in_the_program() -> None:
-    genes = genotype_of(adjust.applied(SEED, answer(CHANGES)))
+    genes = genotype_of(rewrite.apply_changes(SEED, answer(CHANGES)))
     assert genes is not None
     dials = {axis["name"]: axis["dials"] for axis in genes.axes}
     assert dials["terse"]["words_per_turn"] == [8.0, 2.0]
@@ -51,14 +50,14 @@ def test_only_axes_dials_and_numbers_can_be_said(broken: dict[str, object]) -> N
 def test_one_changed_number_is_no_proposal() -> None:
     same = {"axis": "terse", "dial": "opening_words", "at_0": 16.0, "at_1": 2.0}
     with pytest.raises(ProgramError, match="set 1 number to another value; change two or more"):
-        adjust.applied(SEED, answer([same, {**same, "at_0": 15.0}]))
+        rewrite.apply_changes(SEED, answer([same, {**same, "at_0": 15.0}]))
 
 
 def test_what_is_computed_cannot_be_adjusted() -> None:
-    assert adjust.able(SEED)
-    assert not adjust.able(COMPUTED)
+    assert rewrite.can_adjust(SEED)
+    assert not rewrite.can_adjust(COMPUTED)
     with pytest.raises(ProgramError, match="not said as literals"):
-        adjust.form(COMPUTED)
+        rewrite.changes_schema(COMPUTED)
 
 
 class Scripted:
@@ -78,7 +77,7 @@ def test_a_brief_becomes_a_program() -> None:
     brief = Brief("adjust", 3, make_program(SEED), None, attempts=("edit: failed",))
     proposal = rewrite.propose(brief, model, None, read)
     assert proposal.program is not None
-    assert proposal.program.id == make_program(adjust.applied(SEED, answer(CHANGES))).id
+    assert proposal.program.id == make_program(rewrite.apply_changes(SEED, answer(CHANGES))).id
     system, user = model.asked[0]
     assert "words_per_turn" in system.content
     assert "words_per_turn: 20 at 0, 2 at 1" in user.content

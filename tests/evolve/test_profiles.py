@@ -12,9 +12,9 @@ import duckdb
 import numpy as np
 import pytest
 from evolve_cases import small
-from personaevo.refine.loop.rounds.refined_profiles import ImplicitProfile, stored, write_profiles
-from personaevo.refine.loop.rounds.run import refine_people
-from personaevo.refine.roles.base.population import as_dials
+from personaevo.refine.loop.refined_profiles import ImplicitProfile, stored, write_profiles
+from personaevo.refine.loop.run import refine_people
+from personaevo.refine.roles.population import as_dials
 
 from personaevo import reference
 from personaevo.archive import Archive
@@ -195,7 +195,8 @@ def test_of_several_dialogues_one_is_enough(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     seen = (tuple(STEERING.values[0]), tuple(HELD_OUT.values[0]))
     refined_profiles.write(tmp_path / "p" / "a.json", ImplicitProfile(profile=shrunk(STEERING.values[0]), seen=seen))
-    refined_profiles.write(tmp_path / "p" / "b.json", ImplicitProfile(profile=shrunk(STEERING.values[1]), seen=(tuple(STEERING.values[1]),)))
+    second = ImplicitProfile(profile=shrunk(STEERING.values[1]), seen=(tuple(STEERING.values[1]),))
+    refined_profiles.write(tmp_path / "p" / "b.json", second)
     found = loaded(tmp_path / "p")
     assert found.notes[0].startswith("1 of 2 profiles are of people who are held out")
     genes = genotype_of(found.source)

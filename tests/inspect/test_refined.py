@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from personaevo.refine.loop.rounds.run import refine_people
+from personaevo.refine.loop.run import refine_people
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run

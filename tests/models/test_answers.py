@@ -108,7 +108,8 @@ def test_only_so_much_is_looked_at() -> None:
 
 def test_the_last_of_several_counts() -> None:
     drafts = [TEXT.replace("0.5", f"0.{number}") for number in (1, 2, 3)]
-    assert wrappers.parse("A draft: " + drafts[0] + "\nBetter:\n```json\n" + drafts[1] + "\n```\nFinally " + drafts[2], Verdict).score == 0.3
+    answer = "A draft: " + drafts[0] + "\nBetter:\n```json\n" + drafts[1] + "\n```\nFinally " + drafts[2]
+    assert wrappers.parse(answer, Verdict).score == 0.3
     assert wrappers.parse(drafts[0] + " and then [1] or {nothing of the form}", Verdict).score == 0.1
 
 

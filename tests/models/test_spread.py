@@ -101,7 +101,8 @@ def test_a_name_without_addresses_cannot_be_asked() -> None:
     spec = parse("openai:small@several")
     with Models({"user": spec}, MemoryStore(), offline=True) as models:
         assert models.role("user") is not None
-    with Models({"user": spec}, MemoryStore()) as models, pytest.raises(ModelSetupError, match="to call it, give its addresses after the @"):
+    why = "to call it, give its addresses after the @"
+    with Models({"user": spec}, MemoryStore()) as models, pytest.raises(ModelSetupError, match=why):
         models.role("user")
 
 
@@ -346,7 +347,10 @@ def served(server: ModelServer) -> int:
 
 
 def test_the_fast_one_takes_the_greater_share() -> None:
-    with servers(0.02, 0.3) as (fast, slow), Models({"user": parse(at(fast, slow))}, MemoryStore(), conduct=CallSettings(at_once=4)) as models:
+    with (
+        servers(0.02, 0.3) as (fast, slow),
+        Models({"user": parse(at(fast, slow))}, MemoryStore(), conduct=CallSettings(at_once=4)) as models,
+    ):
         assert models.at_once("user") == 8
         ask_all(models, 60, 8)
         assert served(fast) + served(slow) == 60
@@ -372,7 +376,10 @@ def test_roles_share_the_places_of_an_address() -> None:
 
 
 def test_a_server_that_dies_midway_hands_its_calls_to_the_other_and_may_come_back() -> None:
-    with servers(0.02, 0.02) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(4, retry=QUICK)) as models:
+    with (
+        servers(0.02, 0.02) as (one, two),
+        Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(4, retry=QUICK)) as models,
+    ):
         texts = ask_all(models, 80, 8, lambda number: one.stop() if number == 40 else None)
         assert (len(texts), all(texts)) == (80, True)
         before = served(one)
@@ -385,7 +392,10 @@ def test_a_server_that_dies_midway_hands_its_calls_to_the_other_and_may_come_bac
 
 
 def test_a_server_that_fails_for_long_is_left_alone() -> None:
-    with servers(0.0, 0.01) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models:
+    with (
+        servers(0.0, 0.01) as (one, two),
+        Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models,
+    ):
         one.fault = always("500")
         ask_all(models, 40, 4)
         assert served(two) >= 40
@@ -393,7 +403,10 @@ def test_a_server_that_fails_for_long_is_left_alone() -> None:
 
 
 def test_when_all_are_away_it_ends_as_with_one() -> None:
-    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models:
+    with (
+        servers(0.0, 0.0) as (one, two),
+        Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models,
+    ):
         ask_all(models, 4, 2)
         one.stop()
         two.stop()
@@ -410,7 +423,10 @@ def test_the_budget_is_one() -> None:
 
 
 def test_a_wish_for_a_rest_keeps_from_that_server_only() -> None:
-    with servers(0.0, 0.0) as (one, two), Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models:
+    with (
+        servers(0.0, 0.0) as (one, two),
+        Models({"user": parse(at(one, two))}, MemoryStore(), conduct=CallSettings(2, retry=QUICK)) as models,
+    ):
         one.fault = lambda _request, _attempt: Fault("429 retry-after", 30.0)
         begun = time.monotonic()
         ask_all(models, 20, 1)
@@ -422,7 +438,9 @@ def test_a_wish_for_a_rest_keeps_from_that_server_only() -> None:
 def test_answers_are_kept_for_the_model_and_found_from_other_servers() -> None:
     """Kept at one address, asked at two; and kept at two, asked at one or at others."""
     with servers(0.0, 0.0, 0.0, 0.0) as (one, two, three, four):
-        for kept, first, *others in ((MemoryStore(), at(one), at(two, one)), (MemoryStore(), at(three, four), at(four, three), at(three), at(one, two))):
+        for kept, first, *others in (
+            (MemoryStore(), at(one), at(two, one)), (MemoryStore(), at(three, four), at(four, three), at(three), at(one, two)),
+        ):  # fmt: skip
             paid = []
             for text in (first, *others):
                 with Models({"user": parse(text)}, kept) as models:

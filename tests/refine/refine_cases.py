@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from personaevo.refine.leakage.guard.guard import NO_BACKGROUND
-from personaevo.refine.loop.rounds.person import Engine, RefinementTask
-from personaevo.refine.roles.base.base import Analysis, Refused, RolePlay
-from personaevo.refine.roles.base.population import Corpus, Population
+from personaevo.refine.leakage.guard import NO_BACKGROUND
+from personaevo.refine.loop.person import Engine, RefinementTask
+from personaevo.refine.roles.base import Analysis, Refused, RolePlay
+from personaevo.refine.roles.population import Corpus, Population
 
 from personaevo import definitions
 from personaevo.readers import read_tasks

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from personaevo.refine.loop.rounds.rounds import PlayerBias, estimate_bias
-from personaevo.refine.loop.rounds.run import Cohort, refine_all, refinement_tasks
-from personaevo.refine.roles.base.base import RolePlay
-from personaevo.refine.roles.base.population import Corpus
+from personaevo.refine.loop.rounds import PlayerBias, estimate_bias
+from personaevo.refine.loop.run import Cohort, refine_all, refinement_tasks
+from personaevo.refine.roles.base import RolePlay
+from personaevo.refine.roles.population import Corpus
 
 from personaevo.refine import features
 from personaevo.refine.items.behavior import Item

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from personaevo.refine.roles.base.base import (
+from personaevo.refine.roles.base import (
     SHARES,
     Analysis,
     EmbeddedAnalyst,
@@ -17,7 +17,7 @@ from personaevo.refine.roles.base.base import (
     dial_targets,
     supporting_items,
 )
-from personaevo.refine.roles.base.population import Corpus, FeatureSpace, Population, of_reference, shrunk
+from personaevo.refine.roles.population import Corpus, FeatureSpace, Population, of_reference, shrunk
 
 from personaevo import content, definitions
 from personaevo.errors import ConfigError, ReferenceDataError, ReplyError

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from personaevo.refine.leakage.guard.guard import NO_BACKGROUND, ItemTexts, LeakReport, apply_policy, find_leaks
-from personaevo.refine.leakage.guard.words import Background
+from personaevo.refine.leakage.guard import NO_BACKGROUND, ItemTexts, LeakReport, apply_policy, find_leaks
+from personaevo.refine.leakage.words import Background
 
 from personaevo.errors import ConfigError
 

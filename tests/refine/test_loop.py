@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from personaevo.refine.loop.rounds.person import refine_person
-from personaevo.refine.loop.rounds.rounds import Case, Roles, refined
-from personaevo.refine.loop.rounds.run import refine_people
-from personaevo.refine.loop.rounds.scoring import ScoreSheet, Trial, decide, gain, noise
-from personaevo.refine.roles.base.base import Analysis, EmbeddedRefiner, Refused, RolePlay
-from personaevo.refine.roles.base.population import FeatureSpace, shrunk
+from personaevo.refine.loop.person import refine_person
+from personaevo.refine.loop.rounds import Case, Roles, refined
+from personaevo.refine.loop.run import refine_people
+from personaevo.refine.loop.scoring import ScoreSheet, Trial, decide, gain, noise
+from personaevo.refine.roles.base import Analysis, EmbeddedRefiner, Refused, RolePlay
+from personaevo.refine.roles.population import FeatureSpace, shrunk
 
 from personaevo import definitions
 from personaevo.errors import BudgetError, ConfigError, ReplyError

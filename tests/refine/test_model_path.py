@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from personaevo.refine.leakage.guard.guard import NO_BACKGROUND
-from personaevo.refine.loop.rounds.initial_profile import from_text
-from personaevo.refine.loop.rounds.person import Engine, RefinementTask, refine_person
-from personaevo.refine.loop.rounds.refined_profiles import stored
-from personaevo.refine.loop.rounds.run import attempt, refine_all, refine_people
-from personaevo.refine.loop.rounds.summary import summarize, summary_text
-from personaevo.refine.roles.base.base import Response, RolePlay
-from personaevo.refine.roles.base.population import shrunk
+from personaevo.refine.leakage.guard import NO_BACKGROUND
+from personaevo.refine.loop.initial_profile import from_text
+from personaevo.refine.loop.person import Engine, RefinementTask, refine_person
+from personaevo.refine.loop.refined_profiles import stored
+from personaevo.refine.loop.run import attempt, refine_all, refine_people
+from personaevo.refine.loop.summary import summarize, summary_text
+from personaevo.refine.roles.base import Response, RolePlay
+from personaevo.refine.roles.population import shrunk
 
 from personaevo.archive import Archive
 from personaevo.chat import Message

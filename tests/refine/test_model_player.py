@@ -8,8 +8,8 @@ from contextvars import ContextVar
 
 import numpy as np
 import pytest
-from personaevo.refine.roles.base.base import RolePlay
-from personaevo.refine.roles.base.model_player import ModelPlayer, sample_index
+from personaevo.refine.roles.base import RolePlay
+from personaevo.refine.roles.model_player import ModelPlayer, sample_index
 from role_cases import DIALOGUE, ITEMS, NEXT, PROFILE, SESSION, TEXT, WITH_DIALS, Scripted, formed, says, texts, turns
 
 from personaevo import definitions

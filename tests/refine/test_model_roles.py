@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from personaevo.refine.roles.base.base import (
+from personaevo.refine.roles.base import (
     Analysis,
     Analyst,
     Player,
@@ -23,9 +23,9 @@ from personaevo.refine.roles.base.base import (
     differences_text,
     measured_differences,
 )
-from personaevo.refine.roles.base.model_player import ModelPlayer
-from personaevo.refine.roles.base.model_refiner import FORMS, MOST_BEHAVIOR, ModelAnalyst, ModelRefiner, contrasts, difference, revised
-from personaevo.refine.roles.base.population import FeatureSpace, of_reference
+from personaevo.refine.roles.model_player import ModelPlayer
+from personaevo.refine.roles.model_refiner import FORMS, MOST_BEHAVIOR, ModelAnalyst, ModelRefiner, contrasts, difference, revised
+from personaevo.refine.roles.population import FeatureSpace, of_reference
 from role_cases import DIALOGUE, ITEMS, NAMES, NEXT, PROFILE, SESSION, TEXT, WITH_DIALS, formed, says, shown, texts
 
 from examples.model_server import ModelServer

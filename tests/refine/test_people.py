@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from personaevo.refine.loop.rounds.initial_profile import read_profile, start_of
-from personaevo.refine.loop.rounds.refined_profiles import stored, to_row, write_profiles
-from personaevo.refine.loop.rounds.run import Cohort, attempt, refine_all, refine_people, refine_profile, refinement_tasks
+from personaevo.refine.loop.initial_profile import read_profile, start_of
+from personaevo.refine.loop.refined_profiles import stored, to_row, write_profiles
+from personaevo.refine.loop.run import Cohort, attempt, refine_all, refine_people, refine_profile, refinement_tasks
 
 import personaevo as pe
 from personaevo.archive import Archive, RefinedPerson, rewrite
@@ -223,17 +223,17 @@ def kill(folder: Path, path: Path, jobs: int, after: int) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("jobs", "kills"), [(1, (9,)), pytest.param(2, (4, 11), marks=pytest.mark.slow)])
-def test_a_killed_refinement_of_20_goes_on_to_the_same_profiles(tmp_path: Path, jobs: int, kills: tuple[int, ...]) -> None:
-    folder = write(tmp_path / "people")
+@pytest.mark.parametrize(("people", "jobs", "kills"), [(10, 1, (4,)), pytest.param(20, 2, (4, 11), marks=pytest.mark.slow)])
+def test_a_killed_refinement_goes_on_to_the_same_profiles(tmp_path: Path, people: int, jobs: int, kills: tuple[int, ...]) -> None:
+    folder = write(tmp_path / "people", PEOPLE[:people])
     undisturbed = refine_people(read_people(folder), settings=FEW, archive=tmp_path / "whole.duckdb")
     path = tmp_path / "killed.duckdb"
     for after in kills:
         kill(folder, path, jobs, after)
-        assert after <= len(_patiently(path)) < 20
+        assert after <= len(_patiently(path)) < people
     resumed = refine_people(read_people(folder), settings=FEW, archive=path, resume=True, jobs=jobs)
     assert resumed.results == undisturbed.results
-    assert digests(path) == digests(tmp_path / "whole.duckdb") and len(digests(path)) == 20
+    assert digests(path) == digests(tmp_path / "whole.duckdb") and len(digests(path)) == people
 
 
 def _patiently(path: Path) -> dict[tuple[str, str], str]:

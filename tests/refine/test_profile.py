@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from personaevo.refine.loop.rounds.initial_profile import claims_of, from_attributes, from_persona, from_text, read_profile, write_profile
+from personaevo.refine.loop.initial_profile import claims_of, from_attributes, from_persona, from_text, read_profile, write_profile
 
 from personaevo.errors import ConfigError, InputError
 from personaevo.programs.persona_text import sentences

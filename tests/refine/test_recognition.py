@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from personaevo.refine.roles.base.population import Lineup, Population
+from personaevo.refine.roles.population import Lineup, Population
 
 from personaevo.records import Floats
 from personaevo.refine import features

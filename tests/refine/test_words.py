@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from personaevo.refine.leakage.guard.words import common_stems, function_stems, read_words, split_sentences, stem
+from personaevo.refine.leakage.words import common_stems, function_stems, read_words, split_sentences, stem
 
 from personaevo.refine.measures import plain_words
 

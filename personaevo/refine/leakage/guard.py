@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 from personaevo import content
 from personaevo.errors import ConfigError
-from personaevo.refine.leakage.guard.words import BIG, RARE, Background, Evidence, Places, Stems, Text, Word, stem
+from personaevo.refine.leakage.words import BIG, RARE, Background, Evidence, Places, Stems, Text, Word, stem
 from personaevo.text import one_line
 
 _WINDOW = 14  # content words: longer sentences are compared in windows of this size

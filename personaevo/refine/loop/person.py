@@ -27,17 +27,17 @@ from personaevo.reference import rounded
 from personaevo.refine import features
 from personaevo.refine.features import Scale, as_dials
 from personaevo.refine.items.behavior import Behavior, DialogueItem, Item, Parts, split
-from personaevo.refine.leakage.guard.guard import PARTS, ItemTexts, find_leaks
-from personaevo.refine.leakage.guard.words import Background
-from personaevo.refine.loop.rounds.initial_profile import Start, from_attributes
-from personaevo.refine.loop.rounds.rounds import Case, PlayerBias, Roles, refined
-from personaevo.refine.loop.rounds.scoring import PRIMARY, distance_measures, fingerprint_rows, kind_of, score_items, secondary_measures
+from personaevo.refine.leakage.guard import PARTS, ItemTexts, find_leaks
+from personaevo.refine.leakage.words import Background
+from personaevo.refine.loop.initial_profile import Start, from_attributes
+from personaevo.refine.loop.rounds import Case, PlayerBias, Roles, refined
+from personaevo.refine.loop.scoring import PRIMARY, distance_measures, fingerprint_rows, kind_of, score_items, secondary_measures
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.records import LearningCurvePoint, Outcome, PersonResult, Settings
-from personaevo.refine.roles.base.base import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner, Refused
-from personaevo.refine.roles.base.model_player import ModelPlayer
-from personaevo.refine.roles.base.model_refiner import ModelAnalyst, ModelRefiner
-from personaevo.refine.roles.base.population import MIN_DIALOGUES, FeatureSpace, Population, average, of_reference, shrunk
+from personaevo.refine.roles.base import EmbeddedAnalyst, EmbeddedPlayer, EmbeddedRefiner, Refused
+from personaevo.refine.roles.model_player import ModelPlayer
+from personaevo.refine.roles.model_refiner import ModelAnalyst, ModelRefiner
+from personaevo.refine.roles.population import MIN_DIALOGUES, FeatureSpace, Population, average, of_reference, shrunk
 from personaevo.simulate.turns import seed_of
 
 CURVE = (1, 2, 3, 5)  # numbers of items in the learning curve

@@ -22,7 +22,7 @@ from personaevo.readers import files
 from personaevo.readers.files import Row
 from personaevo.records import Floats, Record
 from personaevo.refine.features import as_dials
-from personaevo.refine.loop.rounds.initial_profile import read_whole, write_profile
+from personaevo.refine.loop.initial_profile import read_whole, write_profile
 from personaevo.refine.profile import Profile
 from personaevo.refine.records import Finite, PersonResult, Settings
 from personaevo.text import one_line

@@ -25,12 +25,12 @@ from personaevo.errors import BudgetError, ReplyError
 from personaevo.records import Floats
 from personaevo.refine import features
 from personaevo.refine.items.behavior import DialogueItem, Item, Parts
-from personaevo.refine.leakage.guard.guard import LeakReport, apply_policy
-from personaevo.refine.loop.rounds.scoring import Decision, ScoreSheet, Trial, decide, fingerprint_rows, score_groups, score_items
+from personaevo.refine.leakage.guard import LeakReport, apply_policy
+from personaevo.refine.loop.scoring import Decision, ScoreSheet, Trial, decide, fingerprint_rows, score_groups, score_items
 from personaevo.refine.profile import Profile
 from personaevo.refine.records import History, Score, Settings, Stop
-from personaevo.refine.roles.base.base import Analysis, Analyst, Player, Refiner, Refused, RolePlay, dial_targets, moved_dials
-from personaevo.refine.roles.base.population import GROUPS, FeatureSpace, Lineup, Population, shrunk, spread_dials
+from personaevo.refine.roles.base import Analysis, Analyst, Player, Refiner, Refused, RolePlay, dial_targets, moved_dials
+from personaevo.refine.roles.population import GROUPS, FeatureSpace, Lineup, Population, shrunk, spread_dials
 from personaevo.simulate.turns import seed_of
 
 _MANY = 5  # multiple of the role-plays for one person

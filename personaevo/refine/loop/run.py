@@ -28,15 +28,15 @@ from personaevo.models import Account, Budget, MemoryStore, Models, Spent, parse
 from personaevo.refine import features, measures
 from personaevo.refine.items.behavior import Behavior, DialogueItem, split
 from personaevo.refine.items.reading import read
-from personaevo.refine.loop.rounds.initial_profile import Start, start_of
-from personaevo.refine.loop.rounds.person import Engine, Key, RefinementTask, attempt, case_of, outcome, peer_outcomes, reference_population
-from personaevo.refine.loop.rounds.refined_profiles import begun, stored, to_row
-from personaevo.refine.loop.rounds.rounds import PlayerBias, estimate_bias
-from personaevo.refine.loop.rounds.scoring import kind_of
-from personaevo.refine.loop.rounds.summary import Summary, summarize
+from personaevo.refine.loop.initial_profile import Start, start_of
+from personaevo.refine.loop.person import Engine, Key, RefinementTask, attempt, case_of, outcome, peer_outcomes, reference_population
+from personaevo.refine.loop.refined_profiles import begun, stored, to_row
+from personaevo.refine.loop.rounds import PlayerBias, estimate_bias
+from personaevo.refine.loop.scoring import kind_of
+from personaevo.refine.loop.summary import Summary, summarize
 from personaevo.refine.profile import Profile
 from personaevo.refine.records import Outcome, PersonResult, Settings
-from personaevo.refine.roles.base.population import Corpus, Population
+from personaevo.refine.roles.population import Corpus, Population
 from personaevo.workers import LOST_TWICE, LostError, ThreadPool, WorkerPool, Workers
 
 _POLL_SECONDS = 1.0

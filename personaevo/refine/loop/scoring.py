@@ -24,8 +24,8 @@ from personaevo.records import Floats
 from personaevo.refine import features, measures
 from personaevo.refine.items.behavior import Action, Item
 from personaevo.refine.measures import ActionPair, score_actions
-from personaevo.refine.roles.base.base import Response, RolePlay
-from personaevo.refine.roles.base.population import FeatureSpace
+from personaevo.refine.roles.base import Response, RolePlay
+from personaevo.refine.roles.population import FeatureSpace
 
 PRIMARY: Mapping[str, tuple[str, bool]] = {"dialogue": ("energy", False), "text": ("chrf", True), "actions": ("weighted", True)}
 TextMeasure = Callable[[str, str], measures.Measured]

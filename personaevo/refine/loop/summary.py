@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from personaevo.measure.stats import bootstrap_interval, unit_means
-from personaevo.refine.loop.rounds.person import CURVE, Key
-from personaevo.refine.loop.rounds.scoring import Change, change, share_worse
+from personaevo.refine.loop.person import CURVE, Key
+from personaevo.refine.loop.scoring import Change, change, share_worse
 from personaevo.refine.records import Outcome, PersonResult
 from personaevo.text import one_line
 

@@ -24,7 +24,7 @@ from personaevo.refine import features
 from personaevo.refine.features import Scale
 from personaevo.refine.items.behavior import Action, Context, DialogueItem, Item
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.roles.base.population import FeatureSpace, Population
+from personaevo.refine.roles.population import FeatureSpace, Population
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.turns import seed_of
 

@@ -22,7 +22,7 @@ from personaevo.refine.items.behavior import Action, Context, DialogueItem, Item
 from personaevo.refine.measures import action_points, rouge_l
 from personaevo.refine.profile import BUDGET, CLAIM_WORDS, NO_ADDRESSEE, SECTIONS, Claim, Profile, in_second_person, second_person_problem
 from personaevo.refine.records import diff
-from personaevo.refine.roles.base.base import (
+from personaevo.refine.roles.base import (
     Analysis,
     Difference,
     Refused,
@@ -33,8 +33,8 @@ from personaevo.refine.roles.base.base import (
     measured_differences,
     supporting_items,
 )
-from personaevo.refine.roles.base.model_player import answer_text, item_text, situation_text, steps_text
-from personaevo.refine.roles.base.population import FeatureSpace
+from personaevo.refine.roles.model_player import answer_text, item_text, situation_text, steps_text
+from personaevo.refine.roles.population import FeatureSpace
 from personaevo.simulate.templates import filled
 from personaevo.text import one_line, quoted
 

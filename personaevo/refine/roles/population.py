@@ -26,7 +26,7 @@ from personaevo.records import Floats
 from personaevo.refine import features
 from personaevo.refine.features import Scale, as_dials
 from personaevo.refine.items.behavior import KEPT_BACK, Behavior, DialogueItem, Item, Parts
-from personaevo.refine.leakage.guard.words import Background, Stems, Text
+from personaevo.refine.leakage.words import Background, Stems, Text
 from personaevo.refine.profile import Profile
 from personaevo.simulate.draws import AMOUNTS
 
