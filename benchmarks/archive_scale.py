@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scale import Maker, build
-from personaevo.archive import Archive, rewrite
+from personaevo.archive import Archive, merge
 from personaevo.records import Commit, Program
 
 _ADDED, _MERGED = 2_000, 20_000  # timed evaluations
@@ -88,7 +88,7 @@ def _measured(folder: Path, size: int, maker: Maker) -> dict[str, Any]:
     for name, words in {"summary": ["summary", str(stored)], "elites": ["elites", str(stored)], "command": ["--help"]}.items():
         found[f"{name}_s"] = min(_seconds(partial(_command, words)) for _ in range(3))
     build(more, _MERGED, maker, 1)
-    found["merge_s"] = _seconds(partial(rewrite, merged, [stored, more]))
+    found["merge_s"] = _seconds(partial(merge, merged, [stored, more]))
     found["merge_per_s"] = round((size + _MERGED) / found["merge_s"])
     merged.unlink()
     return found | _written(stored, maker, _ADDED)

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from personaevo import content
-from personaevo.archive import Archive, rewrite
+from personaevo.archive import Archive, compact
 from personaevo.config import SearchConfig
 from personaevo.definitions import domain_names
 from personaevo.evolve.search import search
@@ -24,7 +24,7 @@ def make(target: Path, config: SearchConfig) -> str:
     """Search with ``config`` and write the packaged part to the new file ``target``; return its digest."""
     with tempfile.TemporaryDirectory() as folder:
         found = search(config.model_copy(update={"archive": Path(folder) / target.name}))
-        rewrite(found.archive, target, elites=True)
+        compact(found.archive, target, elites=True)
     return digest(target)
 
 

@@ -24,19 +24,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from personaevo.refine import features
+from personaevo.refine.items.behavior import Behavior, DialogueItem, Item, Parts
+from personaevo.refine.items.reading import read_people
 from personaevo.refine.loop.person import Engine, RefinementTask, case_of, outcome, peer_outcomes
 from personaevo.refine.loop.rounds import refined
 from personaevo.refine.loop.run import ROLES, Cohort, refine_all, tasks_among, with_bias
 from personaevo.refine.loop.scoring import Change, change
 from personaevo.refine.loop.summary import summarize, summary_text
-from personaevo.refine.roles.base import Analysis, Analyst, RolePlay
-from personaevo.refine.roles.population import Corpus
-
-from personaevo.refine import features
-from personaevo.refine.items.behavior import Behavior, DialogueItem, Item, Parts
-from personaevo.refine.items.reading import read_people
 from personaevo.refine.profile import Profile
 from personaevo.refine.records import Settings
+from personaevo.refine.roles.base import Analysis, Analyst, RolePlay
+from personaevo.refine.roles.population import Corpus
 from personaevo.workers import Workers
 
 KINDS = ("noisy", "adversarial", "constant")

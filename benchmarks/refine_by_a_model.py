@@ -26,11 +26,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from personaevo.refine.loop.person import Engine, RefinementTask, case_of
-from personaevo.refine.loop.rounds import Case
-from personaevo.refine.loop.scoring import change
-from personaevo.refine.roles.model_refiner import ModelAnalyst, ModelRefiner
-
 from benchmarks.refine import dialogues_of, last_held_out
 from personaevo import definitions, readers
 from personaevo.archive import Archive, ModelCallStore
@@ -41,8 +36,12 @@ from personaevo.models import Budget, CallSettings, Models, parse
 from personaevo.records import Episode, Persona, PlanItem, Task, Wording
 from personaevo.refine import features
 from personaevo.refine.items.reading import read_people
+from personaevo.refine.loop.person import Engine, RefinementTask, case_of
+from personaevo.refine.loop.rounds import Case
+from personaevo.refine.loop.scoring import change
 from personaevo.refine.profile import Profile
 from personaevo.refine.records import Settings
+from personaevo.refine.roles.model_refiner import ModelAnalyst, ModelRefiner
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.turns import seed_of

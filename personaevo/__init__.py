@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from personaevo.refine.loop.run import refine_profile
     from personaevo.sampler import PersonaSampler
     from personaevo.simulate.episodes import fingerprint
-    from personaevo.simulate.persona import Persona
     from personaevo.simulate.own_users import AgentSimulator, UserSimulator
+    from personaevo.simulate.persona import Persona
     from personaevo.stress import stress_agent
 
 __version__ = "0.1.0"
@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "AgentSimulator": "personaevo.simulate.users",
+    "AgentSimulator": "personaevo.simulate.own_users",
     "Archive": "personaevo.archive",
     "ChatModel": "personaevo.chat",
     "Descriptors": "personaevo.measure.cells",
@@ -84,7 +84,7 @@ _HOME = {
     "SearchResult": "personaevo.evolve.progress",
     "Selection": "personaevo.evolve.select",
     "Task": "personaevo.records",
-    "UserSimulator": "personaevo.simulate.users",
+    "UserSimulator": "personaevo.simulate.own_users",
     "coverage": "personaevo.measure.cells:overlap_with",
     "fingerprint": "personaevo.simulate.episodes",
     "overlap": "personaevo.measure.cells:overlap_with",

@@ -27,8 +27,8 @@ from personaevo.records import Episode, Task, Wording
 from personaevo.simulate import calibrate
 from personaevo.simulate.calibrate import WORDINGS, Calibrated, Check, Gain, Interval, Job, line_of, play
 from personaevo.simulate.curves import FEWEST, Calibration, Curve, prompt_digest
-from personaevo.simulate.partners import agent_prompt, model_agent
 from personaevo.simulate.model_users import system_prompt
+from personaevo.simulate.partners import agent_prompt, model_agent
 from personaevo.workers import ThreadPool
 
 __all__ = ["CalibrationRun", "CalibrationSettings", "as_object", "calibrate_user", "free_name", "load_calibration", "model_name", "planned"]

@@ -35,8 +35,8 @@ from personaevo.models import MemoryStore, Models, parse
 from personaevo.programs.source import make_program
 from personaevo.records import Episode, Estimate, Evaluation, Floats, Persona, PlanItem
 from personaevo.simulate.episodes import MakeAgent, MakeUser, measured, run_episode
-from personaevo.simulate.partners import AgentFunction
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator, own_agents, own_users, part_id
+from personaevo.simulate.partners import AgentFunction
 
 _DIALOGUES = 4
 _TRIES = 20

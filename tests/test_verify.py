@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from examples.model_server import ModelServer, person_or_agent
-from personaevo.archive import Archive, rewrite, sums
+from personaevo.archive import Archive, compact, sums
 from personaevo.archive.rows import digest_text
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError
@@ -345,7 +345,7 @@ def test_fingerprints_are_checked_though_scores_cannot_be(plant: Plant) -> None:
 def test_a_compacted_archive(plant: Plant, tmp_path: Path) -> None:
     path = tmp_path / "elites.duckdb"
     without = plant("UPDATE rules SET floor = 2 WHERE floor IS NOT NULL; DELETE FROM holders")  # nobody holds it: there is no elite
-    done = rewrite(without, path, elites=True)
+    done = compact(without, path, elites=True)
     change(path, "UPDATE rules SET floor = 0.9 WHERE floor IS NOT NULL")
     change(path, "INSERT INTO holders SELECT * FROM elites_anew")
     found = verify(path)

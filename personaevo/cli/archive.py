@@ -214,12 +214,12 @@ def query(file: Path, query: str | None, form: Literal["table", "json", "csv"], 
 def report(file: Path, out: Path | None, run_id: int | None, human: Path | None, show_it: bool, as_json: bool) -> None:
     """Write one self-contained HTML page: result, cells, progress, behaviors, programs, dialogues, costs. It needs no network."""
     from personaevo.archive import Archive
-    from personaevo.report import gather, pages, write
+    from personaevo.report import gather, page, write
 
     place = out or Path(file.name).with_suffix(".html")
     with Archive.read(file) as opened:
         material = gather(opened, run_id, human)
-    text = pages(material)
+    text = page(material)
     write(text, place)
     size = len(text.encode())
     for note in material.compared.missing:
@@ -286,10 +286,10 @@ def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
     A run that is in several files is stored once. Refined profiles are merged too, if their refinements have the same settings. The files
     are not changed.
     """
-    from personaevo.archive import Archive, rewrite
+    from personaevo.archive import Archive, merge
     from personaevo.views.layout import count
 
-    runs = rewrite(out, files)
+    runs = merge(out, files)
     for run in runs:
         if not run.taken:
             say(f"run {run.run} of {run.file} is run {run.number}, which another file has too: stored once")
@@ -311,9 +311,9 @@ def merge(out: Path, files: tuple[Path, ...], as_json: bool) -> None:
 @debuggable
 def compact(file: Path, elites: bool, out: Path | None, as_json: bool) -> None:
     """Rewrite an archive without unused space. Digests do not change."""
-    from personaevo.archive import rewrite
+    from personaevo.archive import compact
 
-    done = rewrite(file, out, elites=elites)
+    done = compact(file, out, elites=elites)
     if as_json:
         show_json({"archive": str(out or file), **asdict(done)})
         return

@@ -109,12 +109,11 @@ def calibrate(context: click.Context, /, dry_run: bool, page: Path | None, as_js
     Users with dials over the whole plausible range talk to the agent. For every behavior a line of shown against asked values is fitted;
     'search' and 'stress' with --calibration ARCHIVE invert it. A stopped calibration continues with the same arguments and --archive.
     """
-    from personaevo import calibration
-    from personaevo.calibration import calibrate_user, free_name
+    from personaevo.calibration import calibrate_user, free_name, planned
 
     request = _request(context, given)
     if dry_run:
-        show_planned(calibration(request), request.dialogues_in_all, as_json=as_json)
+        show_planned(planned(request), request.dialogues_in_all, as_json=as_json)
         return
     if page is not None and (page.is_dir() or not page.absolute().parent.is_dir()):
         raise click.UsageError(f"--html {page}: expected a file in a folder that exists")

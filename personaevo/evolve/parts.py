@@ -28,8 +28,8 @@ from personaevo.programs.personas import dial_table
 from personaevo.simulate.curves import Calibration
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 from personaevo.simulate.model_voice import model_user
-from personaevo.simulate.partners import AgentFunction, model_agent, resolve_agent
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator, own_agents, own_users, part_id
+from personaevo.simulate.partners import AgentFunction, model_agent, resolve_agent
 from personaevo.workers import ThreadPool
 
 OWN_PARTS = "own_parts"  # name among the settings of a run

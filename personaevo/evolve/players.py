@@ -20,8 +20,8 @@ from personaevo.programs import Sandbox
 from personaevo.readers import layouts
 from personaevo.records import Dialogue, Episode, PlanItem, Task
 from personaevo.simulate.episodes import MakeAgent, MakeUser
-from personaevo.simulate.persona import Persona
 from personaevo.simulate.own_users import played
+from personaevo.simulate.persona import Persona
 from personaevo.text import one_line, without_secrets
 
 Value = TypeVar("Value")

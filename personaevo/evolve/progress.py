@@ -22,8 +22,8 @@ from personaevo.models import Account, Spent
 from personaevo.models.ledger import CHARACTERS_PER_TOKEN, POLICY_TOKENS, TURN_TOKENS, Planned, plan_calls
 from personaevo.programs.source import parse as parse_source
 from personaevo.records import Comparison, Program, TableRow
-from personaevo.simulate.partners import agent_prompt
 from personaevo.simulate.model_users import system_prompt
+from personaevo.simulate.partners import agent_prompt
 from personaevo.text import table as html_table
 
 _TIMED = 2  # dialogues that are timed: one persona-free, one with a persona

@@ -35,8 +35,8 @@ from personaevo.measure.cells import Descriptors
 from personaevo.model_spec import same_model
 from personaevo.programs.sandbox import require
 from personaevo.records import Run
-from personaevo.simulate.partners import AgentFunction
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator
+from personaevo.simulate.partners import AgentFunction
 from personaevo.workers import WorkerPool, Workers
 
 

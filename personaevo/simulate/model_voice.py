@@ -22,6 +22,7 @@ from personaevo.simulate.directions import direction
 from personaevo.simulate.director import Director
 from personaevo.simulate.draws import SHORT
 from personaevo.simulate.episodes import DirectedUser, MakeUser, User
+from personaevo.simulate.model_users import ModelUser, Position, ask, heard_text, sample_of, system_prompt
 from personaevo.simulate.templates import Templates, filled, templates_for
 from personaevo.simulate.turns import (
     GoalTracker,
@@ -35,7 +36,6 @@ from personaevo.simulate.turns import (
     states,
 )
 from personaevo.simulate.typist import typist_for
-from personaevo.simulate.model_users import ModelUser, Position, ask, heard_text, sample_of, system_prompt
 
 AS_AGENT = "identity_confusion_rate"
 GRAVE = frozenset({"fact", "goal", "invented", "leak", "agent", "empty"})  # points that harm the task, and not only the manner

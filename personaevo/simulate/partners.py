@@ -22,8 +22,8 @@ from personaevo.definitions import Domain, prompt
 from personaevo.errors import ConfigError
 from personaevo.records import Task
 from personaevo.simulate.episodes import EpisodeError, MakeAgent
-from personaevo.simulate.templates import filled
 from personaevo.simulate.model_users import Spoken, ask, heard_text, sample_of, without_markers
+from personaevo.simulate.templates import filled
 from personaevo.text import one_line, quoted, without_secrets
 
 AgentFunction = Callable[[list[dict[str, str]]], object]

@@ -20,9 +20,9 @@ from typing import Any
 from personaevo.errors import ConfigError, InputError
 from personaevo.records import Persona
 from personaevo.simulate.directions import UserDirector, note
+from personaevo.simulate.model_users import MAX_TURN, heard_text, without_markers
 from personaevo.simulate.persona import Persona as DirectedPersona
 from personaevo.simulate.turns import seed_of
-from personaevo.simulate.model_users import MAX_TURN, heard_text, without_markers
 
 _STOP = "###STOP###"
 _BETWEEN = "@"  # a task's id and a persona's label

@@ -23,8 +23,8 @@ from personaevo.programs import program_id
 from personaevo.records import Episode, Evaluation, Run
 from personaevo.refine.loop.refined_profiles import result
 from personaevo.simulate.episodes import measured
-from personaevo.simulate.partners import AgentFunction
 from personaevo.simulate.own_users import AgentSimulator, UserSimulator
+from personaevo.simulate.partners import AgentFunction
 from personaevo.verify.checks import Report, Verification, check_cells, check_consistency, check_scoring, check_table, near
 from personaevo.workers import Workers
 

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit
 
-from personaevo.archive import Archive, StoredCalibration, rewrite, write_tables
+from personaevo.archive import Archive, StoredCalibration, compact, merge, write_tables
 from personaevo.errors import ArchiveError
 
 LINE = {
@@ -66,9 +66,9 @@ def test_merge_and_compact_keep_them(path: Path, tmp_path: Path) -> None:
         archive.commit(run.id, a_commit(0))
         archive.add_calibration(a_calibration("local:z"))
         digest = archive.summary()["digest"]
-    runs = rewrite(tmp_path / "merged.duckdb", [path, searched, searched, path])
+    runs = merge(tmp_path / "merged.duckdb", [path, searched, searched, path])
     assert [one.taken for one in runs] == [True, False]
-    rewrite(tmp_path / "merged.duckdb", tmp_path / "compacted.duckdb", elites=True)
+    compact(tmp_path / "merged.duckdb", tmp_path / "compacted.duckdb", elites=True)
     for name in ("merged.duckdb", "compacted.duckdb"):
         with Archive.read(tmp_path / name) as archive:
             assert [one.model for one in archive.calibrations()] == ["local:y", "local:z", "openai:x", "openai:x"]

@@ -14,7 +14,7 @@ import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
 from personaevo import content
-from personaevo.archive import Archive, rewrite
+from personaevo.archive import Archive, compact
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveBusyError, ArchiveError
 from personaevo.evolve import search as search_module
@@ -62,7 +62,7 @@ def test_without_dead_space(path: Path) -> None:
     with Archive.read(path) as archive:
         digest, commits, episodes, summary = archive.verify_digest(), archive.commits(1), archive.episodes(2, 1), archive.summary()
         scoring, table = archive.scoring(2), archive.final_table(1)
-    done = rewrite(path)
+    done = compact(path)
     assert (done.episodes, done.personas) == (0, 0)
     assert done.after == path.stat().st_size < done.before
     with Archive.read(path) as archive:
@@ -77,7 +77,7 @@ def test_elites_the_final_table_and_the_seed_program_stay(path: Path) -> None:
     with Archive.read(path) as archive:
         digest, elites = archive.verify_digest(), archive.elites(1)
         kept = archive.episodes(1, 5)
-    done = rewrite(path, path.with_name("small.duckdb"), elites=True)
+    done = compact(path, path.with_name("small.duckdb"), elites=True)
     assert held(path) == before
     small = path.with_name("small.duckdb")
     assert held(small) == {(1, 0): 8, (1, 5): 8, (2, 0): 8}
@@ -89,11 +89,11 @@ def test_elites_the_final_table_and_the_seed_program_stay(path: Path) -> None:
         assert archive.pruned(1) == {1, 2, 4, 6, 7}
         assert archive.pruned(2) == {1, 2}
         assert not [one for one in archive.disagreements() if one.kind in ("digest", "persona", "episode")]
-    assert rewrite(small, elites=True).episodes == 0
+    assert compact(small, elites=True).episodes == 0
     with Archive.create_or_open(small) as archive:  # goes on
         archive.commit(1, a_commit(9))
         archive.verify_digest()
-    assert rewrite(small, elites=True).episodes == 8
+    assert compact(small, elites=True).episodes == 8
     with Archive.read(small) as archive:
         archive.verify_digest()
 
@@ -103,7 +103,7 @@ def test_what_was_changed_is_not_dropped(path: Path) -> None:
         connection.execute("UPDATE episodes SET preservation = 0.9 WHERE number = 1 AND slot = 2")
     before = path.read_bytes()
     with pytest.raises(ArchiveError, match="was changed: from candidate 1 of run 1 on"):
-        rewrite(path, path.with_name("b"), elites=True)
+        compact(path, path.with_name("b"), elites=True)
     assert path.read_bytes() == before
     assert not path.with_name("b").exists()
 
@@ -111,14 +111,14 @@ def test_what_was_changed_is_not_dropped(path: Path) -> None:
 def test_not_while_it_is_in_use(path: Path) -> None:
     with Archive.create_or_open(path) as archive:
         with pytest.raises(ArchiveBusyError, match="is being written"):
-            rewrite(path)
+            compact(path)
         archive.publish_snapshot()
-        rewrite(path, path.with_name("copy"))  # of the snapshot
+        compact(path, path.with_name("copy"))  # of the snapshot
     assert held(path.with_name("copy")) == held(path)
     with pytest.raises(ArchiveError, match="exists: give the name of a new file"):
-        rewrite(path, path.with_name("copy"))
+        compact(path, path.with_name("copy"))
     with pytest.raises(ArchiveError, match="does not exist"):
-        rewrite(path.with_name("gone"))
+        compact(path.with_name("gone"))
     assert sorted(file.name for file in path.parent.iterdir()) == ["a.duckdb", "copy"]
 
 
@@ -161,7 +161,7 @@ def test_a_compacted_search_goes_on_to_the_same_end(finished_archive: Path, tmp_
     with Archive.read(finished_archive) as archive:
         settings = archive.run().settings
     config = SearchConfig.model_validate({name: value for name, value in settings.items() if name in SearchConfig.model_fields})
-    rewrite(finished_archive, path, elites=True)
+    compact(finished_archive, path, elites=True)
     more = {"candidates": 6, "resume": True, "jobs": 1}
     shutil.copy(finished_archive, tmp_path / "whole.duckdb")
     bench = prepare(config, Workers(1))
@@ -174,7 +174,7 @@ def test_a_mutator_needs_the_dialogues(finished_archive: Path, tmp_path: Path) -
     path, whole = tmp_path / "small.duckdb", Path(shutil.copy(finished_archive, tmp_path / "whole.duckdb"))
     with duckdb.connect(str(whole)) as connection:
         connection.execute("UPDATE rules SET floor = 2 WHERE floor IS NOT NULL; DELETE FROM holders")  # nobody holds it
-    rewrite(whole, path, elites=True)
+    compact(whole, path, elites=True)
     config = SimpleNamespace(models={"mutator": "openai:x"}, recorded=dict)
     with Archive.create_or_open(path) as archive, pytest.raises(ArchiveError, match="lacks dialogues that the mutator would be shown"):
         begin(archive, config, SimpleNamespace(inputs={}))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from archive_cases import CELLS, SETTINGS, a_commit, a_failure, a_scoring, a_table, scored
 
-from personaevo.archive import Archive, RefinedPerson, rewrite
+from personaevo.archive import Archive, RefinedPerson, compact, merge
 from personaevo.archive.rows import MODULUS
 from personaevo.chat import ModelCall, Reply, Usage
 from personaevo.errors import ArchiveError, ArchiveVersionError
@@ -56,7 +56,7 @@ def test_runs_follow_each_other(make: Make, tmp_path: Path) -> None:
     first = make("a", [a_commit(0, 1), a_commit(1, 1)], [a_commit(0, 2), a_failure(1)], table=True)
     second = make("b", [a_commit(0, 3)])
     before = [path.read_bytes() for path in (first, second)]
-    runs = rewrite(tmp_path / "out", [second, first])
+    runs = merge(tmp_path / "out", [second, first])
     assert [(run.file.name, run.run, run.number, run.taken) for run in runs] == [("b", 1, 1, True), ("a", 1, 2, True), ("a", 2, 3, True)]
     assert [path.read_bytes() for path in (first, second)] == before
     with Archive.read(tmp_path / "out") as merged, Archive.read(first) as source:
@@ -84,7 +84,7 @@ def test_a_program_is_kept_once_and_other_texts_of_it_with_their_candidates(make
 
     first = make("a", [proposal(0, "x = 1"), proposal(1, "x  =  1")])
     second = make("b", [proposal(0, "x  =  1"), proposal(1, "x = 1"), proposal(2, "x=1")])
-    rewrite(tmp_path / "out", [first, second])
+    merge(tmp_path / "out", [first, second])
     with Archive.read(tmp_path / "out") as merged:
         merged.verify_digest()
         assert merged.query("SELECT id, source FROM programs")[1] == [("same", "x = 1")]
@@ -99,9 +99,9 @@ def test_equal_runs_are_kept_once_and_the_whole_one_is_taken(make: Make, tmp_pat
     unfinished = make("unfinished", commits, calls=calls)
     other = make("other", commits, seed=8)
     longer = make("longer", [*commits, a_failure(9)])
-    rewrite(whole, tmp_path / "pruned", elites=True)
+    compact(whole, tmp_path / "pruned", elites=True)
     files = [unfinished, tmp_path / "pruned", whole, other, longer, whole]
-    runs = rewrite(tmp_path / "out", files)
+    runs = merge(tmp_path / "out", files)
     assert [(run.number, run.taken) for run in runs] == [(1, False), (1, False), (1, True), (2, True), (3, True), (1, False)]
     with Archive.read(tmp_path / "out") as merged:
         assert merged.verify_digest() == digests(whole, other, longer)
@@ -114,8 +114,8 @@ def test_equal_runs_are_kept_once_and_the_whole_one_is_taken(make: Make, tmp_pat
 
 def test_pruned_runs_stay_pruned(make: Make, tmp_path: Path) -> None:
     path = make("a", [a_commit(number, 1) for number in range(6)])
-    rewrite(path, tmp_path / "small", elites=True)
-    rewrite(tmp_path / "out", [make("b", [a_commit(0, 5)]), tmp_path / "small"])
+    compact(path, tmp_path / "small", elites=True)
+    merge(tmp_path / "out", [make("b", [a_commit(0, 5)]), tmp_path / "small"])
     with Archive.read(tmp_path / "out") as merged, Archive.read(tmp_path / "small") as small:
         merged.verify_digest()
         assert small.pruned(1)
@@ -126,7 +126,7 @@ def test_one_that_is_being_written_gives_its_snapshot(make: Make, tmp_path: Path
     path = make("a", [a_commit(0)])
     with Archive.create_or_open(path) as archive:
         archive.publish_snapshot()
-        rewrite(tmp_path / "out", [path])
+        merge(tmp_path / "out", [path])
     with Archive.read(tmp_path / "out") as merged:
         assert merged.verify_digest() == digests(path)
 
@@ -146,14 +146,14 @@ def refined(name: str, settings: dict[str, object], people: Sequence[tuple[str, 
 def test_refinements_in_parts_become_one(make: Make, tmp_path: Path) -> None:
     first = refined("one", {"rounds": 2, "people": 2, "behavior": 1}, [("ann", "a"), ("bob", "b")], tmp_path)
     second = refined("two", {"rounds": 2, "people": 2, "behavior": 2}, [("bob", "b"), ("eve", "e")], tmp_path)
-    runs = rewrite(tmp_path / "out", [make("search", [a_commit(0)]), first, second])
+    runs = merge(tmp_path / "out", [make("search", [a_commit(0)]), first, second])
     assert [run.number for run in runs] == [1]
     with Archive.read(tmp_path / "out") as merged:
         assert [(one.person, one.digest[0]) for one in merged.refinements().people()] == [("ann", "a"), ("bob", "b"), ("eve", "e")]
         assert merged.refinements().settings() == {"rounds": 2, "people": 2, "behavior": 1}
         assert merged.query("SELECT run, \"text\" FROM model_calls ORDER BY ALL")[1] == [(2, "answer one"), (2, "answer two")]
         assert {one.kind for one in merged.disagreements()} <= {"parent"}
-    rewrite(tmp_path / "alone", [first])
+    merge(tmp_path / "alone", [first])
     with Archive.read(tmp_path / "alone") as merged:
         assert len(merged.refinements().people()) == 2
         assert merged.disagreements() == []
@@ -165,7 +165,7 @@ def test_refinements_that_are_not_one_are_refused(tmp_path: Path) -> None:
     others = refined("two", settings | {"rounds": 3}, [("bob", "b")], tmp_path), refined("three", settings, [("ann", "b")], tmp_path)
     for other, words in zip(others, ("'rounds' differs, 2 and 3: one archive", "hold person 'ann' refined differently"), strict=True):
         with pytest.raises(ArchiveError, match=words):
-            rewrite(tmp_path / "out", [first, other])
+            merge(tmp_path / "out", [first, other])
         assert not (tmp_path / "out").exists()
 
 
@@ -186,9 +186,9 @@ def test_what_is_refused_leaves_nothing(make: Make, tmp_path: Path) -> None:
     before = sorted(file.name for file in tmp_path.iterdir())
     for file, words in wrong.items():
         with pytest.raises(ArchiveVersionError if file == newer else ArchiveError, match=words):
-            rewrite(out, [path, file])
+            merge(out, [path, file])
     with pytest.raises(ArchiveError, match="exists: give the name of a new file"):
-        rewrite(path, [empty])
+        merge(path, [empty])
     with pytest.raises(ArchiveError, match="cannot write in"):
-        rewrite(tmp_path / "nowhere" / "out", [path])
+        merge(tmp_path / "nowhere" / "out", [path])
     assert sorted(file.name for file in tmp_path.iterdir()) == before

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from personaevo.archive import Archive, rewrite
+from personaevo.archive import Archive, merge
 from personaevo.archive.schema import migrations
 from personaevo.cli.app import run
 from personaevo.judge.objectives import SCORING
@@ -110,6 +110,6 @@ def test_its_search_cannot_be_resumed(first: Path, capsys: pytest.CaptureFixture
 
 
 def test_it_merges(first: Path, tmp_path: Path) -> None:
-    rewrite(tmp_path / "out.duckdb", [first])
+    merge(tmp_path / "out.duckdb", [first])
     with Archive.read(tmp_path / "out.duckdb") as archive:
         assert archive.verify_digest() == DIGEST

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from personaevo.refine.loop.initial_profile import read_profile
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run
+from personaevo.refine.loop.initial_profile import read_profile
 from tests.cli.cli_cases import Capture, fails
 from tests.refine.refine_cases import crowd
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from personaevo.refine.leakage.guard import NO_BACKGROUND
-from personaevo.refine.loop.person import Engine, RefinementTask
-from personaevo.refine.roles.base import Analysis, Refused, RolePlay
-from personaevo.refine.roles.population import Corpus, Population
 
 from personaevo import definitions
 from personaevo.readers import read_tasks
 from personaevo.records import Persona, PlanItem, Turn
 from personaevo.refine import features
 from personaevo.refine.items.behavior import Behavior, DialogueItem, Item, split
+from personaevo.refine.leakage.guard import NO_BACKGROUND
+from personaevo.refine.loop.person import Engine, RefinementTask
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.records import Settings
+from personaevo.refine.roles.base import Analysis, Refused, RolePlay
+from personaevo.refine.roles.population import Corpus, Population
 from personaevo.simulate.episodes import run_episode
 
 WORDS = "rain moss lamp river cloud stone bread candle winter garden paper silver window morning letter".split()

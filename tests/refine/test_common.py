@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from personaevo.refine.loop.rounds import PlayerBias, estimate_bias
-from personaevo.refine.loop.run import Cohort, refine_all, refinement_tasks
-from personaevo.refine.roles.base import RolePlay
-from personaevo.refine.roles.population import Corpus
 
 from personaevo.refine import features
 from personaevo.refine.items.behavior import Item
+from personaevo.refine.loop.rounds import PlayerBias, estimate_bias
+from personaevo.refine.loop.run import Cohort, refine_all, refinement_tasks
 from personaevo.refine.profile import Profile
+from personaevo.refine.roles.base import RolePlay
+from personaevo.refine.roles.population import Corpus
 from tests.refine.refine_cases import ENGINE, QUICK, Plays, crowd, population
 
 LENGTH = features.names().index("words_per_turn")

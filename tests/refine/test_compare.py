@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from personaevo.refine.loop.scoring import change, corrected, share_worse
 
 BEFORE = [0.50, 0.40, 0.60, 0.55, 0.45, 0.50, 0.65, 0.35]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from personaevo.measure.energy import energy_scores
 from personaevo.refine.loop.person import RefinementTask, case_of, padded, peer_outcomes, with_truth
 from personaevo.refine.loop.run import Cohort, refine_all, refinement_tasks
 from personaevo.refine.loop.summary import CONTROLS, person_text, summarize, summary_text
-
-from personaevo.measure.energy import energy_scores
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.records import Outcome, PersonResult
 from tests.refine.refine_cases import ENGINE, QUICK, crowd, person, work

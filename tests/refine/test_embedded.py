@@ -7,6 +7,13 @@ import re
 
 import numpy as np
 import pytest
+
+from personaevo import content, definitions
+from personaevo.errors import ConfigError, ReferenceDataError, ReplyError
+from personaevo.readers import read_tasks
+from personaevo.refine import features
+from personaevo.refine.items.behavior import Behavior, Parts, TextItem, split
+from personaevo.refine.profile import Profile
 from personaevo.refine.roles.base import (
     SHARES,
     Analysis,
@@ -18,13 +25,6 @@ from personaevo.refine.roles.base import (
     supporting_items,
 )
 from personaevo.refine.roles.population import Corpus, FeatureSpace, Population, of_reference, shrunk
-
-from personaevo import content, definitions
-from personaevo.errors import ConfigError, ReferenceDataError, ReplyError
-from personaevo.readers import read_tasks
-from personaevo.refine import features
-from personaevo.refine.items.behavior import Behavior, Parts, TextItem, split
-from personaevo.refine.profile import Profile
 from tests.refine.refine_cases import crowd, dialogue, person, population
 
 NAMES = definitions.features().names

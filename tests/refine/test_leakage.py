@@ -7,10 +7,10 @@ from functools import partial
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from personaevo.refine.leakage.guard import NO_BACKGROUND, ItemTexts, LeakReport, apply_policy, find_leaks
-from personaevo.refine.leakage.words import Background
 
 from personaevo.errors import ConfigError
+from personaevo.refine.leakage.guard import NO_BACKGROUND, ItemTexts, LeakReport, apply_policy, find_leaks
+from personaevo.refine.leakage.words import Background
 
 KNOWN = "Chat with a stranger who will try to persuade you to give part of your payment to the charity Save the Children."
 TRAIN = """Hello, how are you doing today?

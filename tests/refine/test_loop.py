@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from personaevo.refine.loop.person import refine_person
-from personaevo.refine.loop.rounds import Case, Roles, refined
-from personaevo.refine.loop.run import refine_people
-from personaevo.refine.loop.scoring import ScoreSheet, Trial, decide, gain, noise
-from personaevo.refine.roles.base import Analysis, EmbeddedRefiner, Refused, RolePlay
-from personaevo.refine.roles.population import FeatureSpace, shrunk
 
 from personaevo import definitions
 from personaevo.errors import BudgetError, ConfigError, ReplyError
 from personaevo.refine import features
 from personaevo.refine.items.behavior import Item, split
 from personaevo.refine.leakage.guard import guard
+from personaevo.refine.loop.person import refine_person
+from personaevo.refine.loop.rounds import Case, Roles, refined
+from personaevo.refine.loop.run import refine_people
+from personaevo.refine.loop.scoring import ScoreSheet, Trial, decide, gain, noise
 from personaevo.refine.profile import Profile
 from personaevo.refine.records import Settings
+from personaevo.refine.roles.base import Analysis, EmbeddedRefiner, Refused, RolePlay
+from personaevo.refine.roles.population import FeatureSpace, shrunk
 from tests.refine.refine_cases import ENGINE, QUICK, Offers, Plays, Says, claiming, crowd, person, population, work
 
 BEHAVIOR = person("x", 25)

@@ -9,14 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from personaevo.refine.leakage.guard import NO_BACKGROUND
-from personaevo.refine.loop.initial_profile import from_text
-from personaevo.refine.loop.person import Engine, RefinementTask, refine_person
-from personaevo.refine.loop.refined_profiles import stored
-from personaevo.refine.loop.run import attempt, refine_all, refine_people
-from personaevo.refine.loop.summary import summarize, summary_text
-from personaevo.refine.roles.base import Response, RolePlay
-from personaevo.refine.roles.population import shrunk
 
 from personaevo.archive import Archive
 from personaevo.chat import Message
@@ -24,10 +16,18 @@ from personaevo.errors import BudgetError, ConfigError, ModelUnavailableError, R
 from personaevo.models.wrappers import StructuredModel
 from personaevo.refine import features, measures
 from personaevo.refine.items.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
+from personaevo.refine.leakage.guard import NO_BACKGROUND
+from personaevo.refine.loop.initial_profile import from_text
+from personaevo.refine.loop.person import Engine, RefinementTask, refine_person
+from personaevo.refine.loop.refined_profiles import stored
 from personaevo.refine.loop.rounds import scoring
+from personaevo.refine.loop.run import attempt, refine_all, refine_people
+from personaevo.refine.loop.summary import summarize, summary_text
 from personaevo.refine.measures import Measured
 from personaevo.refine.profile import SECTIONS, Profile
 from personaevo.refine.records import PersonResult, Settings
+from personaevo.refine.roles.base import Response, RolePlay
+from personaevo.refine.roles.population import shrunk
 from tests.refine.refine_cases import crowd, population
 from tests.refine.role_cases import Scripted, formed, texts
 

@@ -12,6 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from role_cases import DIALOGUE, ITEMS, NAMES, NEXT, PROFILE, SESSION, TEXT, WITH_DIALS, formed, says, shown, texts
+
+from examples.model_server import ModelServer
+from personaevo import definitions
+from personaevo.errors import ReplyError
+from personaevo.models import Models, parse
+from personaevo.models.ledger import MemoryStore
+from personaevo.records import Floats
+from personaevo.refine.features import fingerprint
+from personaevo.refine.items.behavior import Action, Item, Parts, TextItem
+from personaevo.refine.profile import BUDGET, SECTIONS, Profile
 from personaevo.refine.roles.base import (
     Analysis,
     Analyst,
@@ -26,17 +37,6 @@ from personaevo.refine.roles.base import (
 from personaevo.refine.roles.model_player import ModelPlayer
 from personaevo.refine.roles.model_refiner import FORMS, MOST_BEHAVIOR, ModelAnalyst, ModelRefiner, contrasts, difference, revised
 from personaevo.refine.roles.population import FeatureSpace, of_reference
-from role_cases import DIALOGUE, ITEMS, NAMES, NEXT, PROFILE, SESSION, TEXT, WITH_DIALS, formed, says, shown, texts
-
-from examples.model_server import ModelServer
-from personaevo import definitions
-from personaevo.errors import ReplyError
-from personaevo.models import Models, parse
-from personaevo.models.ledger import MemoryStore
-from personaevo.records import Floats
-from personaevo.refine.features import fingerprint
-from personaevo.refine.items.behavior import Action, Item, Parts, TextItem
-from personaevo.refine.profile import BUDGET, SECTIONS, Profile
 from personaevo.text import split_blocks
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from personaevo.refine.loop.initial_profile import read_profile, start_of
-from personaevo.refine.loop.refined_profiles import stored, to_row, write_profiles
-from personaevo.refine.loop.run import Cohort, attempt, refine_all, refine_people, refine_profile, refinement_tasks
 
 import personaevo as pe
-from personaevo.archive import Archive, RefinedPerson, rewrite
+from personaevo.archive import Archive, RefinedPerson, merge
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
 from personaevo.refine.items.behavior import Behavior, TextItem
 from personaevo.refine.items.reading import read_people
+from personaevo.refine.loop.initial_profile import read_profile, start_of
+from personaevo.refine.loop.refined_profiles import stored, to_row, write_profiles
 from personaevo.refine.loop.rounds import run as module
+from personaevo.refine.loop.run import Cohort, attempt, refine_all, refine_people, refine_profile, refinement_tasks
 from personaevo.refine.profile import Profile
 from personaevo.refine.records import PersonResult, Settings
 from personaevo.verify import verify
@@ -190,7 +190,7 @@ def test_the_archive_keeps_a_person_once(tmp_path: Path) -> None:
         assert archive.refinements().people() == [one]
     Archive.remove_if_empty(tmp_path / "a.duckdb")
     assert (tmp_path / "a.duckdb").exists()
-    rewrite(tmp_path / "b.duckdb", [tmp_path / "a.duckdb"])
+    merge(tmp_path / "b.duckdb", [tmp_path / "a.duckdb"])
     with Archive.read(tmp_path / "b.duckdb") as merged:
         assert merged.refinements().people() == [one]
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from personaevo.refine.loop.initial_profile import claims_of, from_attributes, from_persona, from_text, read_profile, write_profile
 
 from personaevo.errors import ConfigError, InputError
 from personaevo.programs.persona_text import sentences
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Persona
+from personaevo.refine.loop.initial_profile import claims_of, from_attributes, from_persona, from_text, read_profile, write_profile
 from personaevo.refine.profile import BUDGET, SECTIONS, Claim, Profile, in_second_person, second_person_problem
 from personaevo.refine.records import Change, History, Score, diff, text_diff
 

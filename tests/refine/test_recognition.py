@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from personaevo.refine.roles.population import Lineup, Population
 
 from personaevo.records import Floats
 from personaevo.refine import features
+from personaevo.refine.roles.population import Lineup, Population
 
 SIZE, OTHERS = len(features.names()), 80
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from personaevo.refine.leakage.words import common_stems, function_stems, read_words, split_sentences, stem
 
+from personaevo.refine.leakage.words import common_stems, function_stems, read_words, split_sentences, stem
 from personaevo.refine.measures import plain_words
 
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from personaevo.archive import Archive
-from personaevo.report import gather, pages, write
+from personaevo.report import gather, page, write
 
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><b>{{data}}</b>\u2028\u202e&lt;"
 DRAWN = "html[data-state=drawn]"
@@ -38,7 +38,7 @@ def plant(path: Path, *statements: str) -> None:
 def written(archive: Path, place: Path) -> Path:
     """The archive's page as a file."""
     with Archive.read(archive) as opened:
-        write(pages(gather(opened)), place)
+        write(page(gather(opened)), place)
     return place
 
 

@@ -22,7 +22,7 @@ from personaevo.errors import InputError
 from personaevo.evolve import controls
 from personaevo.judge.objectives import SCORE, SCORING, objectives
 from personaevo.records import Comparison, FinalTable, Remark, Run
-from personaevo.report import gather, pages, write
+from personaevo.report import gather, page, write
 from personaevo.report.charts import remark
 from personaevo.report.data import report_data
 from personaevo.report.material import Material, compared
@@ -50,7 +50,7 @@ def data(material: Material) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def text(material: Material) -> str:
-    return pages(material)
+    return page(material)
 
 
 def with_settings(material: Material, **settings: object) -> Run:
@@ -229,7 +229,7 @@ def test_an_archive_of_the_first_scoring_shows_its_own_objectives_and_says_so(tm
     assert (found["versus"], found["levels"], found["judge"], found["comparisons"]["rows"]) == ([], [], "", [])
     assert any("no dialogues of the persona-free simulator" in note for note in found["notes"])
     assert {len(user["dialogues"]) for user in found["dialogues"][found["best"]]["users"]} == {1}
-    assert pages(material_of(path)).startswith("<!doctype html>")
+    assert page(material_of(path)).startswith("<!doctype html>")
 
 
 def test_a_search_that_has_not_ended(changed: Any) -> None:
@@ -331,7 +331,7 @@ def test_an_archive_of_other_makings_is_shown_as_far_as_it_goes(tmp_path: Path) 
     assert [one["state"] for one in found["programs"]] == ["evaluated", "failed", "evaluated"]
     assert found["programs"][1]["reason"].startswith("not valid Python")
     assert "There is no plane" in found["charts"]["plane"]["words"]
-    assert pages(material_of(path)).startswith("<!doctype html>")
+    assert page(material_of(path)).startswith("<!doctype html>")
     with pytest.raises(Exception, match="has no run 7"):
         material_of(path, run_id=7)
 
@@ -362,7 +362,7 @@ def test_the_data_in_the_file_is_the_data(text: str, data: dict[str, Any]) -> No
 
 
 def test_equal_archives_give_equal_pages(text: str, finished_archive: Path) -> None:
-    assert pages(material_of(finished_archive)) == text
+    assert page(material_of(finished_archive)) == text
 
 
 def test_write_replaces_its_own_pages_only(text: str, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from personaevo.chat import Agent, Message, Reply, Role
 from personaevo.errors import ContentError, PersonaevoError
 from personaevo.records import Episode, Persona, PlanItem, Task
 from personaevo.simulate.episodes import EpisodeError, run_episode
+from personaevo.simulate.model_users import MAX_TURN, ModelUser, Spoken, ask, one_turn, system_prompt, without_markers
 from personaevo.simulate.model_voice import model_user
 from personaevo.simulate.turns import GoalTracker, spoken_numbers, states
-from personaevo.simulate.model_users import MAX_TURN, ModelUser, Spoken, ask, one_turn, system_prompt, without_markers
 from personaevo.text import split_blocks
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

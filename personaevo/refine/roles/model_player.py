@@ -24,8 +24,8 @@ from personaevo.refine.features import fingerprint
 from personaevo.refine.items.behavior import MAX_NAME, Action, ActionType, Context, DialogueItem, Item, Step, TextItem
 from personaevo.refine.profile import Profile
 from personaevo.refine.roles.base import Response, RolePlay
-from personaevo.simulate.templates import filled
 from personaevo.simulate.model_users import MAX_TURN, heard_text, one_turn
+from personaevo.simulate.templates import filled
 from personaevo.text import one_line, quoted
 
 _SIDES: dict[Role, str] = {"user": "person", "assistant": "other side"}

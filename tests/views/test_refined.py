@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from personaevo.refine.loop.run import refine_people
 
 from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.refine.items.behavior import Behavior, TextItem
+from personaevo.refine.loop.run import refine_people
 from personaevo.refine.records import PersonResult
 from personaevo.views.refinement import refined
 from tests.cli.cli_cases import Capture, fails
