@@ -25,7 +25,7 @@ from personaevo.evolve.progress import SearchResult
 from personaevo.evolve.search import search
 from personaevo.measure.stats import paired_difference
 from personaevo.refine.features import as_dials
-from personaevo.refine.loop.rounds import refined_profiles
+from personaevo.refine.loop import refined_profiles
 from personaevo.refine.profile import Profile
 
 CONTROLS = ("domain", "mean of people", "average")

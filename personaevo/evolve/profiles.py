@@ -16,8 +16,8 @@ from personaevo.measure.cells import Cells, Described, Standard, sample, tessell
 from personaevo.programs.edit import with_literal
 from personaevo.records import Floats
 from personaevo.reference import Reference
+from personaevo.refine.loop import refined_profiles
 from personaevo.refine.loop.refined_profiles import ImplicitProfile
-from personaevo.refine.loop.rounds import refined_profiles
 from personaevo.refine.profile import Profile
 from personaevo.text import one_line
 

@@ -22,7 +22,7 @@ from personaevo.cli.app import run
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError, ConfigError
 from personaevo.evolve.loop import SearchLoop
-from personaevo.evolve.parts import inputs, settled
+from personaevo.evolve.parts import calibration_of, with_wording
 from personaevo.evolve.search import begin, search
 from personaevo.simulate.curves import Curve
 from personaevo.stress import stress_agent
@@ -231,14 +231,16 @@ def test_a_search_records_the_curves_and_not_their_file(
         assert (settings["calibration_digest"], settings["wording"]) == (digest, "direction") and "calibration" not in settings
         Path("elsewhere").mkdir()
         Path("a.duckdb").rename("elsewhere/b.duckdb")
-        config = settled(searching(server, calibration="elsewhere/b.duckdb", resume=True))
+        config = with_wording(searching(server, calibration="elsewhere/b.duckdb", resume=True))
         others = {name: value for name, value in settings.items() if name not in {*config.recorded(), "calibration_digest"}}
-        bench: Any = SimpleNamespace(inputs=others | inputs(config))
-        assert begin(archive, config, bench).id == 1
+        calibration = calibration_of(config)
+        assert calibration is not None
+        setup: Any = SimpleNamespace(inputs={**others, "calibration_digest": calibration.digest})
+        assert begin(archive, config, setup).id == 1
         for changed in ({"calibration_digest": "0123"}, {}):
-            bench = SimpleNamespace(inputs=others | changed)
+            setup = SimpleNamespace(inputs=others | changed)
             with pytest.raises(ArchiveError, match="made with calibration_digest = ") as caught:
-                begin(archive, config, bench)
+                begin(archive, config, setup)
             assert "\n" not in str(caught.value)
 
 

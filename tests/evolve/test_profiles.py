@@ -28,8 +28,8 @@ from personaevo.measure.cells import MIN_CELL_SHARE, REACHED, tessellate
 from personaevo.programs import Sandbox
 from personaevo.programs.personas import dial_table
 from personaevo.records import Dialogue, Floats, Task
+from personaevo.refine.loop import initial_profile, refined_profiles
 from personaevo.refine.loop.refined_profiles import ImplicitProfile, stored, write_profiles
-from personaevo.refine.loop.rounds import initial_profile, refined_profiles
 from personaevo.refine.loop.run import refine_people
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.roles.population import as_dials

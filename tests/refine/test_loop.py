@@ -14,7 +14,7 @@ from personaevo import definitions
 from personaevo.errors import BudgetError, ConfigError, ReplyError
 from personaevo.refine import features
 from personaevo.refine.items.behavior import Item, split
-from personaevo.refine.leakage.guard import guard
+from personaevo.refine.leakage import guard
 from personaevo.refine.loop.person import refine_person
 from personaevo.refine.loop.rounds import Case, Roles, refined
 from personaevo.refine.loop.run import refine_people

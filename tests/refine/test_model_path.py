@@ -17,10 +17,10 @@ from personaevo.models.wrappers import StructuredModel
 from personaevo.refine import features, measures
 from personaevo.refine.items.behavior import Action, Behavior, Item, SessionItem, Step, TextItem
 from personaevo.refine.leakage.guard import NO_BACKGROUND
+from personaevo.refine.loop import scoring
 from personaevo.refine.loop.initial_profile import from_text
 from personaevo.refine.loop.person import Engine, RefinementTask, refine_person
 from personaevo.refine.loop.refined_profiles import stored
-from personaevo.refine.loop.rounds import scoring
 from personaevo.refine.loop.run import attempt, refine_all, refine_people
 from personaevo.refine.loop.summary import summarize, summary_text
 from personaevo.refine.measures import Measured

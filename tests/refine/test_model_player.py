@@ -19,7 +19,8 @@ from personaevo.records import Turn
 from personaevo.refine import features
 from personaevo.refine.items.behavior import Action, DialogueItem, Item, SessionItem, Step
 from personaevo.refine.profile import Claim, Profile
-from personaevo.refine.roles.base import RolePlay, model_player
+from personaevo.refine.roles import model_player
+from personaevo.refine.roles.base import RolePlay
 from personaevo.refine.roles.model_player import ModelPlayer, sample_index
 from personaevo.text import split_blocks
 

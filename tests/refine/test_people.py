@@ -17,9 +17,9 @@ from personaevo.archive import Archive, RefinedPerson, merge
 from personaevo.errors import ArchiveError, BudgetError, ConfigError, InputError
 from personaevo.refine.items.behavior import Behavior, TextItem
 from personaevo.refine.items.reading import read_people
+from personaevo.refine.loop import run as module
 from personaevo.refine.loop.initial_profile import read_profile, start_of
 from personaevo.refine.loop.refined_profiles import stored, to_row, write_profiles
-from personaevo.refine.loop.rounds import run as module
 from personaevo.refine.loop.run import Cohort, attempt, refine_all, refine_people, refine_profile, refinement_tasks
 from personaevo.refine.profile import Profile
 from personaevo.refine.records import PersonResult, Settings
