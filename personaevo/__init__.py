@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from personaevo.renamed import Finder
 
 if TYPE_CHECKING:
     from personaevo import testing
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from personaevo.stress import stress_agent
 
 __version__ = "0.1.0"
+
+sys.meta_path.append(Finder())
 
 __all__ = [
     "AgentSimulator",

@@ -24,6 +24,7 @@ from personaevo.model_spec import same_model
 from personaevo.models import EMBEDDED, Account, Budget, CallSettings, Models, Spent, parse, read_prices
 from personaevo.models.ledger import CHARACTERS_PER_TOKEN, POLICY_TOKENS, TURN_TOKENS, Planned, plan_calls
 from personaevo.records import Episode, Task, Wording
+from personaevo.renamed import old_names
 from personaevo.simulate import calibrate
 from personaevo.simulate.calibrate import WORDINGS, Calibrated, Check, Gain, Interval, Job, line_of, play
 from personaevo.simulate.curves import FEWEST, Calibration, Curve, prompt_digest
@@ -318,3 +319,5 @@ def planned(request: CalibrationSettings) -> list[Planned]:
     each = {"user": (round(turns * _ASKED_AGAIN), worded), "agent": (round(turns), agent)}
     asked = [(role, model) for role, model in request.models.items() if parse(model) != EMBEDDED]
     return [plan_calls(role, model, request.prices, *each[role], TURN_TOKENS) for role, model in asked]
+
+__getattr__ = old_names(__name__)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from personaevo.chat import Role
 from personaevo.errors import InputError
+from personaevo.renamed import old_names
 from personaevo.text import table
 
 Floats = NDArray[np.float64]
@@ -393,3 +394,6 @@ class Run:
     id: int
     settings: Mapping[str, Any]
     cells: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+
+
+__getattr__ = old_names(__name__)

@@ -124,10 +124,10 @@ def _negatives(made: Callable[[ScorerBuilder], Any]) -> Callable[[ScorerBuilder]
     """Those that the embedded engine plays."""
 
     def found(making: ScorerBuilder) -> Any:
-        if making.cast is not None:
+        if making.players is not None:
             return made(making)
         config, people = making.config, making.people
-        inputs = input_digests(config, dict(making.tasks), people), controls.digest(config, models=False)
+        inputs = input_digests(config, dict(making.tasks), people), controls.negatives_digest(config, models=False)
         key = key_of("negatives", inputs, people.losses, making.steering.values, config.seed, config.control_dialogues, config.sandbox)
         return shelf().value(key, lambda: made(making))
 

@@ -56,15 +56,15 @@ def test_a_kept_start_is_the_one_that_was_made(folder: Path, monkeypatch: pytest
 
 
 def test_what_matters_has_a_start_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[start_module.Start] = []
-    start = start_module.Making.start
+    found: list[start_module.PreparedScorers] = []
+    start = start_module.ScorerBuilder.start
 
-    def once(making: start_module.Making, sizes: Mapping[str, Sequence[int]]) -> start_module.Start:
+    def once(making: start_module.ScorerBuilder, sizes: Mapping[str, Sequence[int]]) -> start_module.PreparedScorers:
         """Which one it is does not matter: how many are kept does."""
         found.append(found[0] if found else start(making, sizes))
         return found[0]
 
-    monkeypatch.setattr(start_module.Making, "start", once)
+    monkeypatch.setattr(start_module.ScorerBuilder, "start", once)
     prepared()
     others: list[dict[str, object]] = [
         {"seed": 1}, {"cells": 8}, {"control_dialogues": 21}, {"test_personas": 2}, {"domain": "camping"},

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "personaevo"
 
 # From the bottom up. A module or package of one layer may import those of the layers before its own, and nothing beside it.
 LAYERS = (
-    {"errors"},
+    {"errors", "renamed"},
     {"text", "chat"},
     {"records", "model_spec", "executors"},
     {"content", "config", "measure", "where", "workers"},

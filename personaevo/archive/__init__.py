@@ -7,6 +7,7 @@ from personaevo.archive.side_tables import ModelCallStore, RefinedPerson, Refine
 from personaevo.archive.store import Archive
 from personaevo.archive.tables import STATES, Outcomes, named_queries, named_query, write_tables
 from personaevo.archive.tables import Kind as TableKind
+from personaevo.renamed import old_names
 
 __all__ = [
     "STATES",
@@ -30,3 +31,5 @@ __all__ = [
     "named_query",
     "write_tables",
 ]  # fmt: skip
+
+__getattr__ = old_names(__name__)

@@ -28,6 +28,7 @@ from personaevo.programs.personas import dial_table
 from personaevo.programs.source import make_program
 from personaevo.records import Control, Episode, Evaluation, Persona, Program, Scoring, Task, Tier
 from personaevo.reference import Reference
+from personaevo.renamed import old_names
 from personaevo.workers import WorkerPool
 
 SCREEN_TASKS, SCREEN_PERSONAS = 10, 3  # for the surrogate, whose dialogues take a millisecond each
@@ -313,3 +314,5 @@ def try_program(program: Program, plan: Plan, tier: Tier, players: Players | Non
             results = sandbox.run_many(program.source, calls)
     if all(result.fault == "program" for result in results):
         raise ProgramError(f"the seed program fails on every task: {results[0].reason}")
+
+__getattr__ = old_names(__name__)

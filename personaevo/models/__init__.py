@@ -6,6 +6,7 @@ from personaevo.models.ledger import read as read_prices
 from personaevo.models.retry import RetryPolicy
 from personaevo.models.session import CallSettings, Models
 from personaevo.models.wrappers import made_for
+from personaevo.renamed import old_names
 
 __all__ = [
     "EMBEDDED",
@@ -25,3 +26,5 @@ __all__ = [
     "price_of",
     "read_prices",
 ]  # fmt: skip
+
+__getattr__ = old_names(__name__)

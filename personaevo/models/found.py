@@ -20,6 +20,7 @@ from personaevo import model_spec
 from personaevo.errors import ConfigError
 from personaevo.model_spec import PREFIX, parse
 from personaevo.models import local_server
+from personaevo.renamed import old_names
 
 SERVERS = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
@@ -167,3 +168,5 @@ def _below(place: Path, deep: int) -> Iterator[Path]:
             return
         inner[:] = sorted(inner) if len(Path(folder).relative_to(place).parts) < deep else []
         yield from (Path(folder, name) for name in sorted(names) if name.lower().endswith(".gguf") and not _NO_CHAT.search(name))
+
+__getattr__ = old_names(__name__)

@@ -67,7 +67,7 @@ def prepared_once() -> Iterator[None]:
 
     def recalled(work: Rollout) -> tuple[Episode, ...]:
         key = key_of(work.source, work.plan, work.domain, work.losses, work.tier)
-        assert work.cast is None and work.personas is None
+        assert work.players is None and work.personas is None
         if key not in played:
             played[key] = roll_out(work)
         return played[key]

@@ -39,7 +39,7 @@ BEHAVIOR = Behavior(
     person="kim", items=tuple(TextItem(id=f"r{number}", context="Review the film.", text=text) for number, text in enumerate(REVIEWS))
 )
 START = from_text("You review films.")
-SETTINGS = Settings(samples=3, rounds=2, candidates=3, retry=1, seed=4)
+SETTINGS = Settings(samples=3, rounds=2, candidates=3, patience=1, seed=4)
 ANALYSIS = json.dumps({"divergences": [{"person": "writes a few words", "actor": "writes a long text"}]})
 
 

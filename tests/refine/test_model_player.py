@@ -108,7 +108,7 @@ def test_samples_and_seeds_are_independent_and_equal_for_all_profiles() -> None:
 def test_another_seed_is_another_question_for_the_cache() -> None:
     """Resampling the unchanged profile asks again; playing it once more does not."""
     model = Scripted(lambda number, _: f"answer {number}")
-    paid = CachedModel(model, "user", "openai:x", output_tokens=600, price=None, books=CallRecords(Ledger(), MemoryStore()))
+    paid = CachedModel(model, "user", "openai:x", output_tokens=600, price=None, records=CallRecords(Ledger(), MemoryStore()))
     player = ModelPlayer(paid, at_once=1)
     first, again, other = (player.play(PROFILE, [TEXT], 2, seed) for seed in (1, 1, 2))
     said = [[one.responses[0].did for one in role_plays] for role_plays in (first, again, other)]
