@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 import re
 import shlex
 import shutil
@@ -127,3 +129,17 @@ def smaller(text: str) -> str:
     tiny = "task_count=2, personas=2, test_tasks=2, test_personas=2, finalists=1, control_dialogues=10, people_draws=2, jobs=1"
     bare = re.sub(r"(?:task_count|personas)=\d+, ?|, (?:task_count|personas)=\d+", "", text)
     return re.sub(r"pe\.SearchConfig\(", f"pe.SearchConfig({tiny}, ", bare)
+
+
+def test_the_api_page_has_every_name_as_its_docstring_says() -> None:
+    """``python docs/make_api.py`` writes the page."""
+    place = ROOT / "docs" / "make_api.py"
+    specification = importlib.util.spec_from_file_location("make_api", place)
+    assert specification is not None and specification.loader is not None
+    made = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(made)
+    named = [name for names in made.GROUPS.values() for name in names]
+    assert sorted(named) == sorted(name for name in pe.__all__ if not name.startswith("__")) and len(set(named)) == len(named)
+    assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == made.page(), "docs/api.md is old: python docs/make_api.py"
+    for name in named:
+        assert inspect.getdoc(getattr(pe, name)), name
