@@ -96,7 +96,8 @@ def text(value: Any) -> str:
     found = (inspect.getdoc(value) or "").replace("``", "`")
     block = re.compile(r"::\n\n((?:    .*\n?|\n)+)")
     found = block.sub(lambda match: f":\n\n```text\n{dedent(match[1]).strip()}\n```\n\n", found)
-    return re.sub(r"^(Args|Attributes|Raises|Returns):\n((?:    .*\n?)+)", lambda match: f"{match[1]}:\n\n{items(match[2])}\n", found, flags=re.MULTILINE) + "\n"
+    section = re.compile(r"^(Args|Attributes|Raises|Returns):\n((?:    .*\n?)+)", re.MULTILINE)
+    return section.sub(lambda match: f"{match[1]}:\n\n{items(match[2])}\n", found) + "\n"
 
 
 def items(block: str) -> str:
