@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import runpy
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 import personaevo as pe
@@ -191,6 +193,12 @@ def test_asked_and_told(tmp_path: Path) -> None:
         while batch := search.ask():
             search.tell(played(batch))
         assert search.result().digest == digest
+    checked = verify(path)
+    assert not checked.findings and checked.checked["scores"] == 2 and "mine played them" in " ".join(checked.unchecked)
+    shutil.copy(path, tmp_path / "c.duckdb")
+    with duckdb.connect(str(tmp_path / "c.duckdb")) as connection:
+        connection.execute("UPDATE episodes SET p_human = p_human / 2 WHERE p_human IS NOT NULL")
+    assert "p_human" in {one.kind for one in verify(tmp_path / "c.duckdb").findings}
     other = pe.Search(pe.SearchConfig(archive=path, resume=True, **settings), id="another")
     with other, pytest.raises(PersonaevoError, match="made with the parts"):
         while batch := other.ask():

@@ -220,6 +220,18 @@ def negative_records(split: str, negatives: Mapping[str, Negatives]) -> list[Con
     ]  # fmt: skip
 
 
+def recorded_negatives(records: Sequence[Control]) -> dict[str, dict[str, Negatives]]:
+    """The negatives by split and kind from records of the archive; the inverse of ``negative_records``."""
+    grouped: dict[str, dict[str, list[Control]]] = {}
+    for one in records:
+        grouped.setdefault(one.split, {}).setdefault(one.kind, []).append(one)
+
+    def negatives(some: Sequence[Control]) -> Negatives:
+        return Negatives(np.array([one.fingerprint for one in some]), tuple(one.task_id for one in some))
+
+    return {split: {kind: negatives(some) for kind, some in kinds.items()} for split, kinds in grouped.items()}
+
+
 def costs(players: Players | None) -> bool:
     """Whether dialogues cost external calls."""
     return players is not None and bool(players.make_user or players.make_agent or players.outside)
@@ -261,7 +273,7 @@ class ScorerBuilder:
 
     def start(self, sizes: Mapping[str, Sequence[int]]) -> PreparedScorers:
         """The scorers, with levels of people for the numbers of dialogues in ``sizes``."""
-        found = self._negatives()
+        found = self._negatives() if self.parts.negatives is None else self.parts.negatives
         judge = None if self.parts.judge is None else Carried(self.parts.judge)
         seed, halves = self.config.seed, {"train": self.steering, "test": self.kept}
         works = [Training(people.values, people.people, found[name], seed, judge) for name, people in halves.items()]
@@ -289,7 +301,7 @@ class ScorerBuilder:
             agreement=self.people.agreement, names=self.people.names, seed=self.config.seed,
         )  # fmt: skip
 
-    def _negatives(self) -> dict[str, dict[str, Negatives]]:
+    def _negatives(self) -> Mapping[str, Mapping[str, Negatives]]:
         """Negatives for each half of the people; controls are made from the people that steer. If dialogues cost calls, those of the train
         tasks are used for both halves."""
         models = costs(self.players)

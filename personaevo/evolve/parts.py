@@ -16,7 +16,7 @@ from personaevo.errors import BudgetError, ConfigError
 from personaevo.evolve.players import DialogueQueue, Players, SandboxPool
 from personaevo.evolve.recombine import OPERATORS, Operator
 from personaevo.evolve.select import Selection
-from personaevo.judge.discriminator import Judge
+from personaevo.judge.discriminator import Judge, Negatives
 from personaevo.judge.objectives import objectives as known_objectives
 from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
@@ -37,7 +37,8 @@ OWN_PARTS = "own_parts"  # name among the settings of a run
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts passed to ``search``; None or empty stands for the built-in part."""
+    """The parts passed to ``search``; None or empty stands for the built-in part. ``negatives`` are taken instead of playing them again, by
+    split and kind, where a search is verified whose dialogues were played outside."""
 
     users: UserSimulator | None = None
     agent: AgentSimulator | AgentFunction | None = None
@@ -48,6 +49,7 @@ class Parts:
     models: Mapping[str, ChatModel] = field(default_factory=dict)
     descriptors: Descriptors | None = None
     outside: DialogueQueue | None = None
+    negatives: Mapping[str, Mapping[str, Negatives]] | None = None
 
     @property
     def operator_table(self) -> Mapping[str, Operator]:

@@ -7,13 +7,15 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from personaevo.archive import Archive
 from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveBusyError, ArchiveError, PersonaevoError, ProgramError
+from personaevo.evolve.controls import recorded_negatives
 from personaevo.evolve.parts import DEFAULT_PARTS, OWN_PARTS, ModelRuntime, Parts, make_parts, wanted
+from personaevo.evolve.players import DialogueQueue
 from personaevo.evolve.prepare import EvaluationSetup, input_digests, load_people, load_tasks, prepare
 from personaevo.judge.discriminator import Judge
 from personaevo.judge.objectives import SCORING, scoring_digest, scoring_of, using
@@ -71,6 +73,7 @@ def _bench(
     archive: Archive, run: Run, config: SearchConfig, other: Sequence[str], report: Report, parts: Parts
 ) -> Iterator[EvaluationSetup | None]:
     """The evaluation set-up of the run, prepared again; None, and a note in the report, if that is not possible."""
+    parts = _with_stored(archive, run, report, parts)
     differs = f"it was made with other {' and '.join(other)} than are installed" if other else ""
     why = _other_parts(run, parts) or _other_scoring(run) or differs
     if config.agent is not None:  # a module named in an archive is never imported
@@ -88,6 +91,15 @@ def _bench(
     if bench is None:
         report.unchecked.append(f"run {run.id}, scores: {why}")
     yield bench
+
+
+def _with_stored(archive: Archive, run: Run, report: Report, parts: Parts) -> Parts:
+    """The parts, with the stored negatives of a run whose dialogues were played outside: only their player could play them again."""
+    outside = (run.settings.get(OWN_PARTS) or {}).get("outside")
+    if outside is None:
+        return parts
+    report.unchecked.append(f"run {run.id}, negatives of the judge: {outside} played them; the stored ones are used")
+    return replace(parts, outside=DialogueQueue(outside), negatives=recorded_negatives(archive.scoring(run.id).controls))
 
 
 def _other_parts(run: Run, parts: Parts) -> str:
