@@ -50,7 +50,7 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
     "loops as it loads": ("while True: pass", {"time"}),
     "a regular expression that never ends": ("import re\n" + _DOOR + "re.match('(a+)+$', 'a' * 60 + 'b')", {"time"}),
     "takes memory at once": (_DOOR + "return bytearray(10**10)", {"memory"}),
-    "takes memory in parts": (_DOOR + "return [bytearray(2**24) for _ in range(10**6)]", {"memory"}),
+    "takes memory in parts": (_DOOR + "return [bytearray(2**24) for _ in range(10**6)]", {"memory", "time"}),
     "returns a flood": (_DOOR + "return ['x' * 1000] * 10**6", {"output"}),
     "floods the channel": (_DOOR + "os.write(3, b'x' * 10**6)\n    return []", {"output", "protocol"}),
     "writes a result itself": (_DOOR + _SPOOFED, {"protocol"}),

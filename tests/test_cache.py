@@ -13,11 +13,12 @@ import pytest
 from personaevo import cache
 from personaevo.config import SearchConfig
 from personaevo.evolve import controls as start_module
-from personaevo.evolve import table as shared_rows_module
+from personaevo.evolve import table as table_module
 from personaevo.evolve.prepare import EvaluationSetup, prepare
-from personaevo.evolve.rollout import roll_out
+from personaevo.evolve.rollout import Rollout, play, roll_out
 from personaevo.evolve.table import final_table
 from personaevo.programs.source import make_program
+from personaevo.records import Episode
 from personaevo.workers import Workers
 
 PROGRAM = """AXES = [{'name': 'a', 'dials': {'words_per_turn': [4.0, 4.0]}}]
@@ -137,7 +138,11 @@ def test_rows_that_searches_share_are_made_once(folder: Path, monkeypatch: pytes
         made = final_table(bench, workers, program)
         assert cache.size()[0] == 2
         with monkeypatch.context() as patch:
-            patch.setattr(shared_rows_module, "play", None)  # none of them is played again
+            def of_the_program(workers: Workers, works: list[Rollout]) -> list[tuple[Episode, ...]]:
+                assert [work.source for work in works] == [program.source]  # none of the shared rows is played again
+                return play(workers, works)
+
+            patch.setattr(table_module, "play", of_the_program)
             assert final_table(bench, workers, program) == made
         for other in (prepared(people_draws=3), replace(bench, seed_program=program)):
             final_table(other, workers, program)

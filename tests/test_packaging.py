@@ -50,10 +50,10 @@ def test_installation_finds_its_content(wheel: Path, tmp_path: Path) -> None:
         packed.extractall(tmp_path / "site")
     code = (
         "import personaevo; from personaevo import content, definitions, reference; from personaevo.archive.schema import migrations\n"
-        "from personaevo.evolve import axes\nfrom personaevo.evolve.controls import negative_programs\n"
+        "from personaevo.evolve import genotype\nfrom personaevo.evolve.controls import negative_programs\n"
         "print(personaevo.__file__); print(content.root('seeds'))\n"
         "print(definitions.domain_names(), len(reference.packaged('service')) > 1000, len(migrations()) > 0)\n"
-        "print(len(negative_programs('service')), axes.words().keys() == definitions.dials().keys())\n"
+        "print(len(negative_programs('service')), genotype.words().keys() == definitions.dials().keys())\n"
         "from personaevo.cli.app import run; raise SystemExit(run(['domain', 'new', 'clinic']))"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
