@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-sys.meta_path.append(Finder())
+sys.meta_path.insert(0, Finder())
 
 __all__ = [
     "AgentSimulator",
