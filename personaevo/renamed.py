@@ -1,7 +1,7 @@
 """Old names of modules and classes. They work until the next version, with a DeprecationWarning.
 
-``import personaevo.readers.sources`` asks ``Finder``, the first of ``sys.meta_path``: a folder that an older checkout left would otherwise be
-taken for a package. In modules that kept their place, ``__getattr__``, made by ``old_names``, finds what has another name.
+``import personaevo.readers.sources`` asks ``Finder``, the first of ``sys.meta_path``: Python would otherwise take a folder that an older
+checkout left for a package. In modules that kept their place, ``__getattr__``, made by ``old_names``, finds what has another name.
 """
 
 from __future__ import annotations
