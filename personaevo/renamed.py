@@ -14,12 +14,11 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_MODULES = {  # module: its old names
+_MODULES = {  # module: its old names, without those that are functions of their package (archive.merge): an import would replace them
     "archive.files": "archive.bytewise archive.lock",
     "archive.opening": "archive.snapshot",
     "archive.queries": "archive.population",
     "archive.reading": "archive.memory",
-    "archive.rewrite": "archive.compact archive.merge",
     "archive.rows": "archive.digest",
     "archive.schema": "archive.bounds archive.catalog",
     "archive.side_tables": "archive.calibrations archive.calls archive.refinements",
@@ -89,7 +88,7 @@ _MODULES = {  # module: its old names
     "report.charts": "report.figures report.named",
     "report.data": "report.result",
     "report.material": "report.numbers",
-    "report.pages": "report.calibration report.page",
+    "report.pages": "report.calibration",
     "report.sections": "report.explorer report.progress",
     "sampler.formats": "sampler.turns",
     "sampler.pool": "sampler.draw sampler.persona sampler.strategies",

@@ -29,6 +29,13 @@ def test_every_old_module_gives_the_new_one() -> None:
         assert all(getattr(found, name) is getattr(home, name) for name in public), old
 
 
+def test_no_old_module_takes_the_place_of_a_name_of_its_package() -> None:
+    for old in renamed._NEW:
+        package, _, name = f"personaevo.{old}".rpartition(".")
+        if package.removeprefix("personaevo.") not in renamed._NEW:
+            assert name not in getattr(importlib.import_module(package), "__all__", ()), old
+
+
 def test_every_old_name_gives_the_new_one() -> None:
     for module, names in renamed._NAMES.items():
         home = importlib.import_module(f"personaevo.{module}")
