@@ -34,7 +34,8 @@ def test_wheel_holds_package_and_content(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("seeds", "fitness", "archive"):
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
+            passing = "__pycache__" in path.parts or path.suffix == ".lock"  # of other tests, which read the packaged archives meanwhile
+            if path.is_file() and not passing:
                 assert f"personaevo/_content/{path.relative_to(ROOT).as_posix()}" in names
     assert "personaevo/_content/seeds/axes.toml" in names
     for domain in definitions.domain_names():
