@@ -116,7 +116,7 @@ def _play(url: str, folder: Path, given: argparse.Namespace, watch: CallMonitor)
         begun = time.monotonic()
         count = -(-given.calls // _CALLS_OF_A_PLAN)
         plans = [make_plan(tasks, at_most=10, personas=5, seed=seed, purpose="train") for seed in range(count)]
-        company.crew.map(roll_out, [_work(company.players, program.source, plan) for plan in plans])
+        company.pool.map(roll_out, [_work(company.players, program.source, plan) for plan in plans])
         seconds = time.monotonic() - begun
         done.set()
         watcher.join()

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from personaevo.models import Planned
 
-
 _MIN_WIDTH = 40  # characters; narrower terminals are treated as this wide
 _NAMES_OF_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
 

@@ -128,7 +128,7 @@ class ModelProposer:
         """Start a thread that asks for a program and plays it."""
         self._tickets[brief.number] = _Ticket()
         self._tickets.pop(brief.number - 2 * self._lag, None)  # settled long ago
-        return self._runtime.crew.submit(self._develop, brief)
+        return self._runtime.pool.submit(self._develop, brief)
 
     def brief(self, number: int, count: int, population: Population,
               pick: Callable[[random.Random], Scored | None], rng: random.Random) -> Brief:  # fmt: skip

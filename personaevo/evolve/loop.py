@@ -236,7 +236,7 @@ class SearchLoop:
         if not wait([future], timeout=_GATHER_SECONDS).done:
             self._flush()
         if self.runtime is not None:
-            self.runtime.crew.wait(future)
+            self.runtime.pool.wait(future)
         found: Value = self.workers.result(future)
         return found
 

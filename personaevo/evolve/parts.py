@@ -189,13 +189,13 @@ class ModelRuntime:
             own=parts.models,
         )  # fmt: skip
         self._on_progress = on_progress
-        self.crew = ThreadPool(config.lag + 2, self.concurrency, self._meanwhile)
+        self.pool = ThreadPool(config.lag + 2, self.concurrency, self._meanwhile)
         # a ``generate`` call may ask ``_QUESTIONS`` per persona, and as many for all personas together
         calls = _QUESTIONS * (max(config.personas, config.test_personas) + 1) * max(config.task_count, config.test_tasks)
         limits = ModelLimits(calls, calls * _TOKENS, calls * _SECONDS)
         sandboxes = SandboxPool(lambda: Sandbox(dial_table(), tier=config.sandbox, model_limits=limits))
         self._stack.callback(sandboxes.close)
-        self.players = Players(self._make_user(), self._make_agent(), self.role("generator"), self.crew.players, sandboxes, parts.outside)
+        self.players = Players(self._make_user(), self._make_agent(), self.role("generator"), self.pool.players, sandboxes, parts.outside)
 
     def __enter__(self) -> Self:
         return self
@@ -203,7 +203,7 @@ class ModelRuntime:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self.models.stop(self._config.model_seconds if isinstance(error, BudgetError) else 0.0)
-            self.crew.stop(kill=kind is not None)
+            self.pool.stop(kill=kind is not None)
         finally:
             self._stack.close()
             self.flush()
@@ -226,7 +226,7 @@ class ModelRuntime:
         return max(2, sum(self.models.at_once(role) for role in ("user", "agent") if role in self._config.models))
 
     def _meanwhile(self) -> None:
-        """Store answers and report the progress; the crew calls this about once a second."""
+        """Store answers and report the progress; the pool calls this about once a second."""
         self.flush()
         self._on_progress(self.players.played.number, self.models.ledger.total())
 

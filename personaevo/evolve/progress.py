@@ -105,7 +105,7 @@ def outlook(config: SearchConfig, runtime: ModelRuntime, kinds: Sequence[Rollout
     if config.replay is not None or config.resume or runtime.players.outside is not None:
         return Forecast(planned, None)
     first = [replace(work, plan=replace(work.plan, items=work.plan.items[:1])) for work in kinds[:_TIMED]]
-    free, directed = runtime.crew.map(_timed, first)
+    free, directed = runtime.pool.map(_timed, first)
     runtime.players.played.add(-len(first))  # the search plays them again, from the cache
     of_free = planned.controls // len(kinds) + config.test_tasks * config.test_personas * DIALOGUES
     return Forecast(planned, (of_free * free + (planned.all - of_free) * directed) / runtime.concurrency)

@@ -88,7 +88,7 @@ def run(
         require(config.sandbox)
         watch = ProgressReporter(config, callbacks)
         runtime = _runtime(config, path, stack, watch, parts)
-        workers = runtime.crew if runtime and runtime.plays else stack.enter_context(Workers(config.jobs, executor))
+        workers = runtime.pool if runtime and runtime.plays else stack.enter_context(Workers(config.jobs, executor))
         if isinstance(workers, Workers):
             workers.warm_up(warmed, config.sandbox)
         archive = runtime.archive if runtime else None

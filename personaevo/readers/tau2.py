@@ -126,7 +126,7 @@ def usi(row: Row, path: Path) -> Iterator[Found]:
 
 
 def _spoken(messages: list[Row], path: Path) -> list[dict[str, Any]]:
-    """The turns of user and assistant. A message with tool calls goes to the tools, and the other side does not see its text."""
+    """The turns of user and assistant. Messages with tool calls are left out: the other side does not see their text."""
     turns = []
     for message in messages:
         values = files.fields(message, path)

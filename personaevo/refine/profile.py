@@ -162,7 +162,7 @@ class Claim(Record):
 
     @property
     def guess(self) -> bool:
-        """Whether it is new and supported by fewer than two items: behavior seen once may be chance."""
+        """Whether the claim is new and fewer than two items support it: what is seen once may be chance."""
         return self.since > 0 and self.support < SUPPORTED
 
     @property

@@ -184,7 +184,7 @@ class CellDistribution:
 
 
 def shuffled(items: Sequence[int], rng: random.Random) -> Iterator[int]:
-    """The items in random order (Fisher and Yates), generated lazily."""
+    """Yield the items in random order (Fisher–Yates shuffle)."""
     moved: dict[int, int] = {}
     for place in range(len(items)):
         taken = rng.randrange(place, len(items))

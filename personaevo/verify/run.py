@@ -48,13 +48,13 @@ def check_run(archive: Archive, run: Run, report: Report, parts: Parts = DEFAULT
         return
     if losses is None:
         report.unchecked.append(f"run {run.id}, fingerprints: it was made with other {' and '.join(other)} than are installed")
-    with _bench(archive, run, config, other, report, parts) as bench:
-        if bench is not None:
-            check_cells(run, bench, report)
-            check_scoring(run, scoring, bench.scoring(), report)
+    with _setup(archive, run, config, other, report, parts) as setup:
+        if setup is not None:
+            check_cells(run, setup, report)
+            check_scoring(run, scoring, setup.scoring(), report)
         for number, episodes in archive.all_episodes(run.id):
             if number in evaluations:
-                _Candidate(f"run {run.id}, candidate {number}", evaluations[number], episodes, report).check(losses, bench)
+                _Candidate(f"run {run.id}, candidate {number}", evaluations[number], episodes, report).check(losses, setup)
 
 
 def _inputs(run: Run) -> tuple[SearchConfig, tuple[str, ...] | None, list[str]]:
@@ -69,7 +69,7 @@ def _inputs(run: Run) -> tuple[SearchConfig, tuple[str, ...] | None, list[str]]:
 
 
 @contextmanager
-def _bench(
+def _setup(
     archive: Archive, run: Run, config: SearchConfig, other: Sequence[str], report: Report, parts: Parts
 ) -> Iterator[EvaluationSetup | None]:
     """The evaluation set-up of the run, prepared again; None, and a note in the report, if that is not possible."""
@@ -78,19 +78,19 @@ def _bench(
     why = _other_parts(run, parts) or _other_scoring(run) or differs
     if config.agent is not None:  # a module named in an archive is never imported
         why = f"its agent {config.agent} would have to play again"
-    bench = None
+    setup = None
     if not why:
         try:
-            bench = _prepared(archive, config, parts)
+            setup = _prepared(archive, config, parts)
         except PersonaevoError as error:
             why = str(error)
     inputs = {"profiles_digest": "profiles", "negatives": "negatives", "negatives_digest": "negatives"}
-    changed = [word for name, word in inputs.items() if bench is not None and bench.inputs.get(name) != run.settings.get(name)]
+    changed = [word for name, word in inputs.items() if setup is not None and setup.inputs.get(name) != run.settings.get(name)]
     if changed:
-        bench, why = None, f"it was made with other {changed[0]} than are installed"
-    if bench is None:
+        setup, why = None, f"it was made with other {changed[0]} than are installed"
+    if setup is None:
         report.unchecked.append(f"run {run.id}, scores: {why}")
-    yield bench
+    yield setup
 
 
 def _with_stored(archive: Archive, run: Run, report: Report, parts: Parts) -> Parts:
@@ -124,8 +124,8 @@ def _prepared(archive: Archive, config: SearchConfig, parts: Parts) -> Evaluatio
         with Workers(1) as workers:
             return prepare(config, workers, parts=parts)
     offline = config.model_copy(update={"replay": archive.path})
-    with ModelRuntime(offline, archive, parts=parts) as company, Workers(1) as workers:
-        return prepare(offline, company.crew, company.players, parts=parts) if company.plays else prepare(offline, workers, parts=parts)
+    with ModelRuntime(offline, archive, parts=parts) as runtime, Workers(1) as workers:
+        return prepare(offline, runtime.pool, runtime.players, parts=parts) if runtime.plays else prepare(offline, workers, parts=parts)
 
 
 @dataclass(frozen=True)
@@ -137,14 +137,14 @@ class _Candidate:
     episodes: tuple[Episode, ...]
     report: Report
 
-    def check(self, losses: tuple[str, ...] | None, bench: EvaluationSetup | None) -> None:
-        """Check the fingerprints if ``losses`` is given, and the plan and scores if ``bench`` is given."""
+    def check(self, losses: tuple[str, ...] | None, setup: EvaluationSetup | None) -> None:
+        """Check the fingerprints if ``losses`` is given, and the plan and scores if ``setup`` is given."""
         if losses is not None:
             self._check_fingerprints(losses)
         self._check_shares()
-        if bench is not None:
-            self._check_plan(bench)
-            self._check_scores(bench)
+        if setup is not None:
+            self._check_plan(setup)
+            self._check_scores(setup)
 
     def _place(self, episode: Episode) -> str:
         return f"{self.where}, task {episode.item.task_id[:80]}, slot {episode.item.slot}, seed {episode.item.seed}"
@@ -169,22 +169,22 @@ class _Candidate:
                 stored, made = (json.dumps(one.fingerprint) for one in (episode, expected))
                 self.report.add("fingerprint", self._place(episode), stored, f"{made}, as measured")
 
-    def _check_plan(self, bench: EvaluationSetup) -> None:
+    def _check_plan(self, setup: EvaluationSetup) -> None:
         """It played the episodes that were planned, all of them, and no others."""
-        planned, played = Counter(bench.train_plan.items), Counter(one.item for one in self.episodes)
+        planned, played = Counter(setup.train_plan.items), Counter(one.item for one in self.episodes)
         for item, count in ((planned - played) + (played - planned)).items():
             missing = item in planned
             where = f"{self.where}, task {item.task_id[:80]}, slot {item.slot}, seed {item.seed}"
             self.report.add("episode", where, "missing" if missing else f"{count} more", "planned" if missing else "not planned")
 
-    def _check_scores(self, bench: EvaluationSetup) -> None:
+    def _check_scores(self, setup: EvaluationSetup) -> None:
         """Check the judge's P(human) and the cell of each episode, and the evaluation computed from them."""
-        if any(one.state == "completed" and len(one.fingerprint) != len(bench.train.names) for one in self.episodes):
-            self.report.add("fingerprint", self.where, "of another length", f"{len(bench.train.names)} features")
+        if any(one.state == "completed" and len(one.fingerprint) != len(setup.train.names) for one in self.episodes):
+            self.report.add("fingerprint", self.where, "of another length", f"{len(setup.train.names)} features")
             return
-        order = {item: place for place, item in enumerate(bench.train_plan.items)}
+        order = {item: place for place, item in enumerate(setup.train_plan.items)}
         episodes = sorted(self.episodes, key=lambda one: order.get(one.item, len(order)))
-        evaluation, judged = bench.score(self.evaluation.program_id, episodes)
+        evaluation, judged = setup.score(self.evaluation.program_id, episodes)
         for stored, expected in zip(episodes, judged, strict=True):
             self.report.compare("p_human", self._place(stored), stored.p_human, expected.p_human)
             if stored.cell != expected.cell:

@@ -45,7 +45,7 @@ class Mutator:
 def proposer(mutator: Mutator) -> Iterator[ModelProposer]:
     """A proposer whose programs are read but not run."""
     with ThreadPoolExecutor(8) as pool:
-        company: Any = SimpleNamespace(role=lambda name: mutator if name == "mutator" else None, crew=pool)
+        company: Any = SimpleNamespace(role=lambda name: mutator if name == "mutator" else None, pool=pool)
         bench: Any = SimpleNamespace(rollout=lambda source, *_: source, train_plan=SimpleNamespace(items=[]))
         unused: Any = None
         made = ModelProposer(company, bench, unused, 1, Programs(lambda _: {}), unused, lag=4)

@@ -145,8 +145,8 @@ def refine_all(
     if observe is not None:
         observe(done, planned)
     by_model = any(model is not None for model in (engine.user, engine.analyst, engine.refiner))
-    with ThreadPool(_MODEL_PEOPLE, 1, meanwhile) if by_model else Workers(jobs) as crew:
-        for one in _as_done(crew, partial(attempt, engine, settings), waiting, meanwhile):
+    with ThreadPool(_MODEL_PEOPLE, 1, meanwhile) if by_model else Workers(jobs) as pool:
+        for one in _as_done(pool, partial(attempt, engine, settings), waiting, meanwhile):
             if one.stop == "budget":
                 raise BudgetError(one.notes[-1])
             if store is not None:
@@ -159,7 +159,7 @@ def refine_all(
 
 
 def _as_done(
-    crew: WorkerPool, refine: Callable[[RefinementTask], PersonResult], waiting: Sequence[RefinementTask], meanwhile: Callable[[], None]
+    pool: WorkerPool, refine: Callable[[RefinementTask], PersonResult], waiting: Sequence[RefinementTask], meanwhile: Callable[[], None]
 ) -> Iterator[PersonResult]:
     """Results as they are finished.
 
@@ -170,17 +170,17 @@ def _as_done(
     """
     left, lost = deque(waiting), set[tuple[str, str]]()
     under_way: dict[Future[PersonResult], RefinementTask] = {}
-    most = crew.jobs + (crew.jobs > 1) if isinstance(crew, Workers) else _MODEL_PEOPLE  # one more than workers, so that none is idle
+    most = pool.jobs + (pool.jobs > 1) if isinstance(pool, Workers) else _MODEL_PEOPLE  # one more than workers, so that none is idle
     while left or under_way:
         while left and len(under_way) < most:
             task = left.popleft()
-            under_way[crew.submit(refine, task)] = task
+            under_way[pool.submit(refine, task)] = task
         ready = wait(under_way, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED).done
         meanwhile()
         for future in ready:
             task = under_way.pop(future)
             try:
-                yield crew.result(future)
+                yield pool.result(future)
             except LostError:
                 if task.key in lost:
                     raise WorkerError(LOST_TWICE) from None
@@ -266,7 +266,7 @@ def _results(
     engine: Engine, settings: Settings, cohort: Cohort, store: Refinements | None, calls: ModelCallStore | MemoryStore, jobs: int | None,
     observe: Observe | None,
 ) -> tuple[list[PersonResult], dict[Key, dict[str, Outcome]]]:  # fmt: skip
-    """The results, and of each person the outcomes of other people's profiles."""
+    """Refinement results, and for each person the scores of other people's profiles on their dialogues."""
 
     def flush() -> None:
         if isinstance(calls, ModelCallStore):
@@ -369,7 +369,7 @@ def _check(
 
 @contextmanager
 def _storage(path: str | os.PathLike[str] | None) -> Iterator[tuple[Refinements | None, ModelCallStore | MemoryStore]]:
-    """Storage of results and model answers: the archive, else answers in memory."""
+    """Where results and model answers are stored: the archive if there is one; otherwise answers stay in memory."""
     if path is None:
         yield None, MemoryStore()
         return
