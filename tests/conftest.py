@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from personaevo.config import SearchConfig
-from personaevo.evolve.search import search
 from tests import once
 
 # A test that fails must fail again. make slow runs them with cases drawn anew: --hypothesis-profile=new.
@@ -75,8 +73,7 @@ def _made_once() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def finished_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive with an ended search over five candidates. Copy it to change it."""
-    made = once.shelf().file("small.duckdb", lambda path: search(SearchConfig(
-        archive=path, candidates=5, task_count=4, personas=3, test_tasks=4, test_personas=3, lag=2, jobs=1, seed=1, control_dialogues=60,
-        people_draws=2,
-    )))  # fmt: skip
+    made = once.archive_of(
+        candidates=5, task_count=4, personas=3, test_tasks=4, test_personas=3, lag=2, jobs=1, seed=1, control_dialogues=60, people_draws=2
+    )
     return Path(shutil.copy(made, tmp_path_factory.mktemp("finished") / "small.duckdb"))

@@ -1,4 +1,5 @@
-"""Made once for all processes of a test run: trained judges, the dialogues they are trained against, and the schema of an empty archive.
+"""Made once for all processes of a test run: trained judges, the dialogues they are trained against, the schema of an empty archive, and
+archives of small searches.
 
 Each has what the package makes under a key of everything that it is made from; only making it a second time is left out. Tests of the
 judge and of the schema import the functions themselves, and worker processes that a search starts train for themselves.
@@ -25,10 +26,12 @@ import pytest
 from personaevo import cache
 from personaevo.archive import schema
 from personaevo.archive.database import Database
+from personaevo.config import SearchConfig
 from personaevo.errors import ArchiveError
 from personaevo.evolve import controls
 from personaevo.evolve.controls import ScorerBuilder
 from personaevo.evolve.prepare import input_digests
+from personaevo.evolve.search import search
 from personaevo.judge.discriminator import train
 from personaevo.judge.uncertainty import tell_apart
 
@@ -61,6 +64,11 @@ class Shelf:
 def shelf() -> Shelf:
     """The one of this run."""
     return Shelf(Path(os.environ[VARIABLE]))
+
+
+def archive_of(**settings: Any) -> Path:
+    """The archive of an ended search with these settings, for reading alone. Copy it to change it."""
+    return shelf().file(f"{key_of('archive', settings)}.duckdb", lambda draft: search(SearchConfig(archive=draft, **settings)))
 
 
 def key_of(*parts: object) -> str:
