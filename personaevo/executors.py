@@ -153,12 +153,17 @@ class _Pickler(pickle.Pickler):
         super().__init__(file, _PROTOCOL)
         self._content, self._contents = content, contents
 
-    def persistent_id(self, part: object) -> str | None:
+    def reducer_override(self, part: Any) -> Any:  # not persistent_id, which Python calls for every number and text too
         if not isinstance(part, (Shared, partial)):
-            return None
+            return NotImplemented
         content = self._content(part)
         self._contents[content.digest] = content
-        return content.digest
+        return _shared_part, (content.digest,)
+
+
+def _shared_part(digest: str) -> Any:
+    """Stands in a parcel for the shared data with this digest. ``_Unpickler`` replaces it."""
+    raise WorkerError(f"the shared data {digest} is read outside a parcel")
 
 
 class _Unpickler(pickle.Unpickler):
@@ -168,8 +173,8 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(work))
         self._found = found
 
-    def persistent_load(self, digest: str) -> Any:
-        return self._found[digest]
+    def find_class(self, module: str, name: str) -> Any:
+        return self._found.__getitem__ if name == _shared_part.__name__ and module == __name__ else super().find_class(module, name)
 
 
 _kept: dict[str, Any] = {}  # of this process, the latest last
