@@ -9,6 +9,7 @@ could separate a simulated 1/6 from a person's .1667.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -237,6 +238,7 @@ class _Lexicon:
 CASE, PUNCTUATION = "case", "punctuation"
 LOSSES = (CASE, PUNCTUATION)
 _COMMON_MARKS = frozenset(".,?!'-\"")
+_MARKS = re.compile(r"[^\w\s]|_")  # neither a letter nor a digit (``str.isalnum``) nor white space
 
 
 def detect_losses(texts: Iterable[str]) -> tuple[str, ...]:
@@ -257,7 +259,7 @@ def apply_losses(text: str, losses: Sequence[str]) -> str:
     if CASE in losses:
         text = text.lower()
     if PUNCTUATION in losses:
-        text = "".join(char for char in text if char.isalnum() or char.isspace())
+        text = _MARKS.sub("", text)
     return text
 
 
