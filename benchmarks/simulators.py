@@ -21,7 +21,7 @@ from pathlib import Path
 import personaevo as pe
 from examples.eval_libraries import TASK
 from examples.model_server import Json, ModelServer, Request
-from personaevo.sampler.formats import Format, rows
+from personaevo.sampler.sampler import Format, rows
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {

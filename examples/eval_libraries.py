@@ -14,7 +14,7 @@ from typing import Any
 
 import personaevo as pe
 from personaevo.sampler import SampledPersona
-from personaevo.sampler.formats import described
+from personaevo.sampler.sampler import described
 
 TASK = pe.Task(id="seat", goal="move my flight to the evening", facts={"booking reference": "QK7L2"}, domain="service")
 TURNS = 3

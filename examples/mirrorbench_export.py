@@ -3,7 +3,7 @@
     python examples/mirrorbench_export.py [ARCHIVE] [FOLDER]      writes FOLDER/mirrorbench.jsonl and FOLDER/dialogues.jsonl
 
 A row of MirrorBench's JSON lines is a conversation (id, dataset, description, turns) with metadata, by the rules of its loader (see
-``mirrorbench_row`` in ``personaevo.sampler.formats``). Here the turns are those of the embedded user and the domain's scripted agent; use
+``mirrorbench_row`` in ``personaevo.sampler.sampler``). Here the turns are those of the embedded user and the domain's scripted agent; use
 dialogues of your own simulator instead. Name the file in a job as the ``path`` of one of its JSONL datasets, such as
 ``dataset:jsonl/chatbot_arena_mirror``. ``mirrorbench run`` exits with 0 even if every episode failed: check its report.
 
@@ -30,14 +30,14 @@ from typing import Any
 import personaevo as pe
 from personaevo import definitions, readers
 from personaevo.records import Episode, PlanItem
-from personaevo.sampler import SampledPersona, formats
+from personaevo.sampler import SampledPersona, sampler
 from personaevo.simulate.episodes import run_episode
 from personaevo.simulate.turns import seed_of
 
 
 def mirrorbench_row(task: pe.Task, persona: SampledPersona, episode: Episode, taken: Counter[str]) -> dict[str, object]:
     """One conversation; its metadata has the persona's text, and the data for a directed proxy."""
-    row = formats.mirrorbench_row(persona, task, episode.turns, taken)
+    row = sampler.mirrorbench_row(persona, task, episode.turns, taken)
     directed = {"dials": persona.dials, "task": task.model_dump(), "seed": episode.item.seed, "domain": persona.domain}
     return {**row, "metadata": {**row["metadata"], "behaviors": persona.behaviors, "directed": directed}}
 

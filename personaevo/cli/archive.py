@@ -179,8 +179,7 @@ def query(file: Path, query: str | None, form: Literal["table", "json", "csv"], 
     Tables and views are described in archive/migrations; the query DESCRIBE elites lists the columns of the view elites.
     """
     from personaevo.archive import Archive, named_queries, named_query
-    from personaevo.cli.query_result import QueryResult
-    from personaevo.views.layout import labels, text
+    from personaevo.views.layout import QueryResult, labels, text
 
     if query is None:
         if as_json:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from personaevo.models import Models
     from personaevo.records import Task, Tier
     from personaevo.sampler import PersonaSampler, SampledPersona, Strategy
-    from personaevo.sampler.formats import Format, Turn
+    from personaevo.sampler.sampler import Format, Turn
     from personaevo.stress import StressResult
 
 
@@ -85,7 +85,7 @@ def sample(archive: str, count: int, sandbox: Tier | None, form: str | None, as_
         personas, sampler = _sampled(archive, count, sandbox or "kernel", models, given)
     tasks = _tasks(sampler, given["task"])
     if form in _FORMS:
-        from personaevo.sampler.formats import rows as format_rows
+        from personaevo.sampler.sampler import rows as format_rows
 
         for row in format_rows(personas, form, tasks, given["seed"]):
             show(json.dumps(row, allow_nan=False))
@@ -161,7 +161,7 @@ def _tasks(sampler: PersonaSampler, given: str | None) -> dict[str, Task]:
 
 
 def _turns(personas: Sequence[SampledPersona], tasks: Mapping[str, Task], seed: int) -> list[list[Turn]]:
-    from personaevo.sampler.formats import example_turns
+    from personaevo.sampler.sampler import example_turns
 
     return [example_turns(persona, tasks, seed) for persona in personas]
 

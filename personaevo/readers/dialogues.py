@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from personaevo.errors import DialoguesWarning
-from personaevo.readers import files, layouts, tau2
+from personaevo.readers import files, layouts, tasks
 from personaevo.readers.files import Row, is_table, table_rows
 from personaevo.readers.layouts import NoDialoguesError, Roles, Source, sources
 from personaevo.records import Dialogue
@@ -90,9 +90,9 @@ def _left_out(found: Mapping[Source, list[Dialogue]], passed: list[NoDialoguesEr
     """Warnings about files and simulations that were left out. Raises InputError if no dialogue remains."""
     count = sum(map(len, found.values()))
     if not count:
-        raise passed[0] if passed else files.fault(next(iter(found)).path, "", f"{tau2.told(voice, 0)}; give text runs")
+        raise passed[0] if passed else files.fault(next(iter(found)).path, "", f"{tasks.told(voice, 0)}; give text runs")
     skipped = f"files hold no dialogues and are passed over: {len(passed):,} (the first: {str(passed[0])[:200]})" if passed else ""
-    return [text for text in (skipped, tau2.told(voice, count) if voice else "") if text]
+    return [text for text in (skipped, tasks.told(voice, count) if voice else "") if text]
 
 
 def _with_unique_ids(found: Mapping[Source, list[Dialogue]]) -> Iterator[Dialogue]:
@@ -121,7 +121,7 @@ class _Reader:
 
     def read(self) -> list[Dialogue]:
         before = len(self.voice)
-        found = list(tau2.read_run(self.path, self.voice, self.source.name) if self.source.is_run else self._file())
+        found = list(tasks.read_run(self.path, self.voice, self.source.name) if self.source.is_run else self._file())
         if not found and len(self.voice) == before:
             raise files.fault(self.path, "", "expected at least one dialogue, got none")
         for dialogue, where in found:
@@ -159,14 +159,14 @@ class _Reader:
         """The dialogues of an object, whose keys identify its layout."""
         value = layouts.unpacked(files.fields(row, self.path))
         key = layouts.turns_key(value)
-        if tau2.is_results(value):
-            yield from tau2.simulations(row, self.path, self.voice, self.source.name)
-        elif tau2.is_simulation(value):
-            yield from tau2.simulation(row, self.path, self.voice, self.source.name)
+        if tasks.is_results(value):
+            yield from tasks.simulations(row, self.path, self.voice, self.source.name)
+        elif tasks.is_simulation(value):
+            yield from tasks.simulation(row, self.path, self.voice, self.source.name)
         elif key is not None:
             yield self._dialogue(Row(value, row.where), key)
-        elif tau2.is_usi(value):
-            yield from tau2.usi(row, self.path)
+        elif tasks.is_usi(value):
+            yield from tasks.usi(row, self.path)
         elif value and all(map(layouts.is_dialogue, value.values())):
             for identity, entry in value.items():
                 yield self._dialogue(Row({"id": identity, **entry}, f"'{identity}'"))
@@ -269,7 +269,7 @@ class _Reader:
 
 def _holds(values: Mapping[str, Any], deep: int) -> bool:
     """Whether an object has dialogues, at any depth."""
-    if tau2.is_results(values) or any(map(layouts.is_dialogues, values.values())):
+    if tasks.is_results(values) or any(map(layouts.is_dialogues, values.values())):
         return True
     inner = [value for value in values.values() if isinstance(value, dict)]
     return bool(inner) and (all(map(layouts.is_dialogue, inner)) or (deep < _DEEPEST and any(_holds(value, deep + 1) for value in inner)))

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from personaevo import content
 from personaevo.errors import ConfigError, ContentError, InputError
-from personaevo.readers import files, tau2
+from personaevo.readers import files, tasks
 from personaevo.readers.files import PARQUET, TEXT, Row
 from personaevo.records import Record
 
@@ -183,11 +183,11 @@ def sources(given: str | Path | Iterable[str | Path]) -> list[Source]:
     if not paths:
         raise InputError("dialogues: expected a file, several files or a folder, got none")
     found: dict[Path, tuple[Path, bool]] = {}
-    for path in (one.parent if tau2.is_head(one) else one for one in paths):
+    for path in (one.parent if tasks.is_head(one) else one for one in paths):
         within = list(islice(_within(path), MAX_FILES + 1)) if path.is_dir() else [path]
         if not within:
             logs = f"a folder with files of dialogues ({', '.join(ENDINGS)}, also {', '.join(files.PACKED)})"
-            run = f"a folder of τ²-bench results with {tau2.RESULTS} or simulations/*.json"
+            run = f"a folder of τ²-bench results with {tasks.RESULTS} or simulations/*.json"
             raise files.fault(path, "", f"expected a file, {logs} or {run}, got a folder without")
         if len(within) > MAX_FILES:
             raise files.fault(path, "", f"expected at most {MAX_FILES:,} files, got more; join them")
@@ -210,7 +210,7 @@ def _names(paths: list[Path], folder: Path | None) -> dict[Path, str]:
 def _within(folder: Path) -> Iterator[Path]:
     """The files in a folder, recursively, or the folder itself if it is a run."""
     try:
-        if tau2.is_run(folder):
+        if tasks.is_run(folder):
             yield folder
             return
         for path in sorted(folder.iterdir()):

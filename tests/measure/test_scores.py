@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from personaevo.measure.energy import distances, energy_scores, own_score, share_farther, spreads
-from personaevo.measure.shrinkage import ASSUMED, Components, NormalScores, normal_grid
 from personaevo.records import Floats
+from personaevo.refine.features import ASSUMED, Components, NormalScores, normal_grid
 
 DIMENSIONS, PEOPLE, ITEMS = 12, 200, 4
 

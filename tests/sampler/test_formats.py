@@ -11,7 +11,7 @@ from sampler_cases import TASKS
 from personaevo.errors import InputError
 from personaevo.records import Task
 from personaevo.sampler import PersonaSampler, SampledPersona
-from personaevo.sampler.formats import mirrorbench_row, rows
+from personaevo.sampler.sampler import mirrorbench_row, rows
 from tests.standins.loaders import refused_by_deepeval, refused_by_inspect, refused_by_mirrorbench, refused_by_usersim
 
 KNOWN = {

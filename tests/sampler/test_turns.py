@@ -9,7 +9,7 @@ import pytest
 import personaevo as pe
 from personaevo.definitions import domain_names
 from personaevo.records import Task
-from personaevo.sampler.formats import example_turns
+from personaevo.sampler.sampler import example_turns
 
 
 @pytest.mark.parametrize("domain", domain_names())

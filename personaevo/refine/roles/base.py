@@ -18,10 +18,9 @@ from personaevo import content
 from personaevo.definitions import Domain
 from personaevo.errors import ConfigError, ReplyError
 from personaevo.measure.cells import Standard
-from personaevo.measure.shrinkage import Posterior
 from personaevo.records import Floats, PlanItem, Task
 from personaevo.refine import features
-from personaevo.refine.features import Scale
+from personaevo.refine.features import Posterior, Scale
 from personaevo.refine.items.behavior import Action, Context, DialogueItem, Item
 from personaevo.refine.profile import Claim, Profile
 from personaevo.refine.roles.population import FeatureSpace, Population

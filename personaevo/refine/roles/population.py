@@ -21,10 +21,9 @@ from personaevo import definitions
 from personaevo.errors import ReferenceDataError
 from personaevo.measure.cells import Standard
 from personaevo.measure.energy import distances, share_farther
-from personaevo.measure.shrinkage import Posterior, normal_grid
 from personaevo.records import Floats
 from personaevo.refine import features
-from personaevo.refine.features import Scale, as_dials
+from personaevo.refine.features import Posterior, Scale, as_dials, normal_grid
 from personaevo.refine.items.behavior import KEPT_BACK, Behavior, DialogueItem, Item, Parts
 from personaevo.refine.leakage.words import Background, Stems, Text
 from personaevo.refine.profile import Profile
