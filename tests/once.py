@@ -1,5 +1,5 @@
 """Made once for all processes of a test run: trained judges, the dialogues they are trained against, the schema of an empty archive, and
-archives of small searches.
+archives of small searches. Each process remembers the role-plays of refinement and the features of many dialogues.
 
 Each has what the package makes under a key of everything that it is made from; only making it a second time is left out. Tests of the
 judge and of the schema import the functions themselves, and worker processes that a search starts train for themselves.
@@ -13,8 +13,9 @@ import os
 import pickle
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -34,7 +35,11 @@ from personaevo.evolve.prepare import input_digests
 from personaevo.evolve.search import search
 from personaevo.judge.discriminator import train
 from personaevo.judge.uncertainty import tell_apart
+from personaevo.refine import features
+from personaevo.refine.profile import Profile
+from personaevo.refine.roles.base import EmbeddedPlayer
 
+_MANY = 20  # dialogues: fewer are measured in no time
 TRAINED = True  # set to False where it matters that equal judges are trained again
 VARIABLE = "PERSONAEVO_TESTS_SHARE"  # names the folder, in all processes of a run
 
@@ -104,6 +109,8 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cache, "_MOST", 1_000)  # what one process keeps, another must not throw away
     patch.setattr(cache, "_ALL_BYTES", 2**33)
     patch.setattr(ScorerBuilder, "_negatives", _negatives(ScorerBuilder._negatives))
+    patch.setattr(EmbeddedPlayer, "_fingerprints", _remembered(EmbeddedPlayer._fingerprints, _playing))
+    patch.setattr(features, "measured", _remembered(features.measured, _measuring))
     patch.setattr(Database, "create", classmethod(_create(Database.create.__func__)))  # type: ignore[attr-defined]
 
 
@@ -140,6 +147,30 @@ def _negatives(made: Callable[[ScorerBuilder], Any]) -> Callable[[ScorerBuilder]
         return shelf().value(key, lambda: made(making))
 
     return found
+
+
+def _remembered(made: Callable[..., Any], key: Callable[..., object]) -> Callable[..., Any]:
+    """The results of this process, by ``key`` of the arguments; without a key (None) the result is made each time."""
+    known: dict[object, Any] = {}
+
+    @wraps(made)
+    def found(*given: Any, **named: Any) -> Any:
+        place = key(*given, **named)
+        if place is None:
+            return made(*given, **named)
+        if place not in known:
+            known[place] = made(*given, **named)
+        return copy(known[place])
+
+    return found
+
+
+def _playing(player: EmbeddedPlayer, profile: Profile, samples: int, seed: int) -> object:
+    return key_of(player._domain, player._tasks, player._losses, profile.dials, samples, seed)
+
+
+def _measuring(dialogues: Sequence[Sequence[str]], losses: Sequence[str] = ()) -> object:
+    return key_of([list(texts) for texts in dialogues], list(losses)) if len(dialogues) >= _MANY else None
 
 
 def _create(made: Callable[[type[Database], Path], None]) -> Callable[[type[Database], Path], None]:
