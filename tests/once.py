@@ -40,6 +40,7 @@ from personaevo.refine.profile import Profile
 from personaevo.refine.roles.base import EmbeddedPlayer
 
 _MANY = 20  # dialogues: fewer are measured in no time
+FEW_PEOPLE = Path(__file__).parent / "data" / "few_people.jsonl"  # every eighth of the first 1,024 people of service
 TRAINED = True  # set to False where it matters that equal judges are trained again
 VARIABLE = "PERSONAEVO_TESTS_SHARE"  # names the folder, in all processes of a run
 

@@ -21,11 +21,12 @@ from personaevo.errors import ConfigError, InputError, PersonaevoError
 from personaevo.evolve.players import ClosedError
 from personaevo.records import Level
 from personaevo.verify import verify
+from tests.once import FEW_PEOPLE
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "own_parts"
 TINY: Mapping[str, Any] = {
     "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "control_dialogues": 10, "people_draws": 2, "finalists": 1,
-    "jobs": 1, "screen": 2,
+    "jobs": 1, "screen": 2, "human": FEW_PEOPLE,
 }  # fmt: skip
 
 

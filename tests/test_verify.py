@@ -24,6 +24,7 @@ from personaevo.evolve.search import search
 from personaevo.verify import Verification, verify
 from personaevo.verify import run as run_module
 from personaevo.workers import WorkerPool
+from tests.once import FEW_PEOPLE
 
 Plant = Callable[[str], Path]
 _TABLE_UNCHECKED = "run 1, numbers of the finals and the final table: their dialogues are not stored"
@@ -55,7 +56,7 @@ def whole(_trained_once: None, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = tmp_path_factory.mktemp("whole") / "a.duckdb"
     search(SearchConfig(
         archive=path, candidates=4, task_count=2, personas=3, test_tasks=2, test_personas=2, lag=2, jobs=1, seed=1, control_dialogues=60,
-        people_draws=2,
+        people_draws=2, human=FEW_PEOPLE,
     ))  # fmt: skip
     return path
 
@@ -373,7 +374,7 @@ def test_a_search_with_models_is_checked_without_them(tmp_path: Path, monkeypatc
     with ModelServer(person_or_agent, keep=10) as server:
         search(SearchConfig(
             archive=path, candidates=2, task_count=2, personas=1, test_tasks=2, test_personas=1, finalists=1, control_dialogues=20, seed=3,
-            people_draws=2,
+            people_draws=2, human=FEW_PEOPLE,
             models={"user": f"openai:small@{server.openai_url}"},
         ))  # fmt: skip
     forgetful = tmp_path / "forgetful.duckdb"

@@ -26,11 +26,12 @@ from personaevo.evolve.ranking import Scored
 from personaevo.judge.objectives import shown
 from personaevo.records import Estimate, Evaluation
 from tests.cli.cli_cases import QUICK, Capture, fails
+from tests.once import FEW_PEOPLE
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "personaevo"]
-SMALL = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "1"]
+SMALL = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "1", "--human", str(FEW_PEOPLE)]
 
 
 @pytest.fixture(autouse=True)

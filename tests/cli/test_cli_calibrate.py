@@ -27,6 +27,7 @@ from personaevo.evolve.search import begin, search
 from personaevo.simulate.curves import Curve
 from personaevo.stress import stress_agent
 from tests.cli.cli_cases import Capture, fails
+from tests.once import FEW_PEOPLE
 
 EMBEDDED = ["calibrate", "--model", "user=embedded", "--dialogues", "12", "--check", "4"]
 FEW = ["--dialogues", "8", "--check", "2"]
@@ -207,6 +208,7 @@ def searching(server: ModelServer, **more: Any) -> SearchConfig:
     values: dict[str, Any] = {
         "archive": "s.duckdb", "candidates": 1, "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "finalists": 1,
         "control_dialogues": 10, "people_draws": 2, "screen": 1, "models": {"user": model(server)}, "calibration": "a.duckdb",
+        "human": FEW_PEOPLE,
     }  # fmt: skip
     return SearchConfig(**{**values, **more})
 

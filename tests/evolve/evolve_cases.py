@@ -25,11 +25,11 @@ from personaevo.evolve.table import final_table
 from personaevo.judge.objectives import harmonic, steering
 from personaevo.records import CellScore, Episode, Estimate, Evaluation, FinalTable, Program
 from personaevo.workers import Workers
-from tests.once import key_of
+from tests.once import FEW_PEOPLE, key_of
 
 SMALL: Mapping[str, Any] = {
     "candidates": 12, "task_count": 3, "personas": 3, "test_tasks": 3, "test_personas": 3, "finalists": 3, "lag": 3, "jobs": 1, "seed": 5,
-    "control_dialogues": 20, "people_draws": 2,
+    "control_dialogues": 20, "people_draws": 2, "human": FEW_PEOPLE,
 }  # fmt: skip
 _SET_CHILD_SUBREAPER = 36
 _PATIENCE = 10.0

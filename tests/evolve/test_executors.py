@@ -29,10 +29,11 @@ from personaevo.evolve.search import search
 from personaevo.programs import isolation
 from personaevo.readers import read_tasks
 from personaevo.workers import Workers
+from tests.once import FEW_PEOPLE
 
 SMALL: dict[str, Any] = {
     "candidates": 6, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 2, "control_dialogues": 20,
-    "people_draws": 2, "lag": 3, "seed": 5,
+    "people_draws": 2, "lag": 3, "seed": 5, "human": FEW_PEOPLE,
 }  # fmt: skip
 
 SEED = Path(__file__).resolve().parents[2] / "seeds" / "program.py"

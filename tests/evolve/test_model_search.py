@@ -18,6 +18,7 @@ from personaevo.errors import BudgetError, ConfigError, ModelError, ModelSetupEr
 from personaevo.evolve import controls
 from personaevo.evolve.progress import SearchResult
 from personaevo.evolve.search import search
+from tests.once import FEW_PEOPLE
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"OPENAI_API_KEY": "sk-proj-c4n4ryAAAAAAAAAAAAAA", "ANTHROPIC_API_KEY": "sk-ant-c4n4ryBBBBBBBBBBBB"}
@@ -50,7 +51,7 @@ def settings(server: ModelServer, **more: object) -> SearchConfig:
     openai, anthropic = f"openai:small@{server.openai_url}", f"anthropic:large@{server.url}"
     values: dict[str, object] = {
         "archive": Path("here.duckdb"), "candidates": 4, "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1,
-        "finalists": 1, "control_dialogues": 10, "people_draws": 2, "seed": 0, "model_seconds": 5.0, "lag": 2,
+        "finalists": 1, "control_dialogues": 10, "people_draws": 2, "seed": 0, "model_seconds": 5.0, "lag": 2, "human": FEW_PEOPLE,
         "program": ROOT / "seeds" / "two_stage.py",
         "models": {"mutator": anthropic, "reflector": openai, "generator": anthropic, "user": openai, "agent": anthropic},
     }  # fmt: skip

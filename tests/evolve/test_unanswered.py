@@ -13,6 +13,7 @@ from personaevo.cli.app import run
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import ModelError
 from personaevo.evolve.search import search
+from tests.once import FEW_PEOPLE
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("mutator", "reflector", "generator", "user", "agent")
@@ -40,7 +41,7 @@ def settings(address: str, roles: tuple[str, ...] = ROLES, **more: object) -> Se
     values: dict[str, object] = {
         "archive": Path("a.duckdb"), "candidates": 3, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "finalists": 1,
         "control_dialogues": 10, "people_draws": 2, "seed": 3, "model_seconds": 5.0, "program": ROOT / "seeds" / "two_stage.py",
-        "models": dict.fromkeys(roles, address),
+        "models": dict.fromkeys(roles, address), "human": FEW_PEOPLE,
     }  # fmt: skip
     return make_config({**values, **more})
 

@@ -14,6 +14,7 @@ from personaevo.evolve.prepare import EvaluationSetup, prepare
 from personaevo.evolve.rollout import roll_out
 from personaevo.records import Episode, Evaluation
 from personaevo.workers import Workers
+from tests.once import FEW_PEOPLE
 
 SOURCE = '''
 EVIL = {evil}
@@ -31,7 +32,7 @@ PLACES = 5
 def bench() -> Iterator[EvaluationSetup]:
     sizes = {"task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "candidates": 1, "control_dialogues": 20}
     with Workers(1) as workers:
-        yield prepare(SearchConfig(archive=Path("unused.duckdb"), jobs=1, seed=1, **sizes), workers)  # type: ignore[arg-type]
+        yield prepare(SearchConfig(archive=Path("unused.duckdb"), jobs=1, seed=1, human=FEW_PEOPLE, **sizes), workers)  # type: ignore[arg-type]
 
 
 def source(evil: str, place: int | None) -> str:

@@ -18,6 +18,7 @@ from personaevo.judge import objectives
 from personaevo.verify import verify
 from personaevo.views import layout
 from personaevo.views.elites import summary_view
+from tests.once import FEW_PEOPLE
 
 FILE = '''
 """How often users ask."""
@@ -60,7 +61,7 @@ def _added(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def searched(_added: None, tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
     return search(SearchConfig(
         archive=tmp_path_factory.mktemp("searched") / "a.duckdb", candidates=3, task_count=2, personas=2, test_tasks=2, test_personas=2,
-        finalists=1, lag=1, jobs=1, seed=1, control_dialogues=20, people_draws=2,
+        finalists=1, lag=1, jobs=1, seed=1, control_dialogues=20, people_draws=2, human=FEW_PEOPLE,
     ))  # fmt: skip
 
 

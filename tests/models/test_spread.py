@@ -26,6 +26,7 @@ from personaevo.models.ledger import Price, price_of
 from personaevo.models.refusals import TransientError
 from personaevo.models.retry import EMPTY, Endpoint, EndpointPool, LoadBalancer, RateLimit
 from tests.models.server import always, serving
+from tests.once import FEW_PEOPLE
 
 A, B, C = "http://a:8000/v1", "http://b:8000/v1", "http://c:8000/v1"
 QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05)
@@ -465,6 +466,7 @@ def settings(user: str, archive: str, **more: object) -> SearchConfig:
     values: dict[str, object] = {
         "archive": Path(archive), "candidates": 3, "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "finalists": 1,
         "control_dialogues": 10, "people_draws": 2, "screen": 2, "at_once": 4, "models": {"user": user},
+        "human": FEW_PEOPLE,
     }  # fmt: skip
     return make_config({**values, **more})
 
