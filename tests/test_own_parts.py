@@ -198,7 +198,7 @@ def test_asked_and_told(tmp_path: Path) -> None:
     assert not checked.findings and checked.checked["scores"] == 2 and "mine played them" in " ".join(checked.unchecked)
     shutil.copy(path, tmp_path / "c.duckdb")
     with duckdb.connect(str(tmp_path / "c.duckdb")) as connection:
-        connection.execute("UPDATE episodes SET p_human = p_human / 2 WHERE p_human IS NOT NULL")
+        connection.execute("UPDATE episodes SET p_human = 1 - p_human WHERE p_human IS NOT NULL")
     assert "p_human" in {one.kind for one in verify(tmp_path / "c.duckdb").findings}
     other = pe.Search(pe.SearchConfig(archive=path, resume=True, **settings), id="another")
     with other, pytest.raises(PersonaevoError, match="made with the parts"):

@@ -56,7 +56,7 @@ def whole(_trained_once: None, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = tmp_path_factory.mktemp("whole") / "a.duckdb"
     search(SearchConfig(
         archive=path, candidates=4, task_count=2, personas=3, test_tasks=2, test_personas=2, lag=2, jobs=1, seed=1, control_dialogues=60,
-        people_draws=2, human=FEW_PEOPLE,
+        people_draws=2,
     ))  # fmt: skip
     return path
 

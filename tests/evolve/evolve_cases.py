@@ -29,7 +29,7 @@ from tests.once import FEW_PEOPLE, key_of
 
 SMALL: Mapping[str, Any] = {
     "candidates": 12, "task_count": 3, "personas": 3, "test_tasks": 3, "test_personas": 3, "finalists": 3, "lag": 3, "jobs": 1, "seed": 5,
-    "control_dialogues": 20, "people_draws": 2, "human": FEW_PEOPLE,
+    "control_dialogues": 20, "people_draws": 2, "human": str(FEW_PEOPLE),
 }  # fmt: skip
 _SET_CHILD_SUBREAPER = 36
 _PATIENCE = 10.0

@@ -65,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded(path: Path) -> profiles.Profiles:
-    found = profiles.load(small(Path("unused"), domain="charity", profiles=path), STEERING, HELD_OUT)
+    found = profiles.load(small(Path("unused"), human=None, domain="charity", profiles=path), STEERING, HELD_OUT)
     assert found is not None
     return found
 
@@ -82,7 +82,7 @@ def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path) -> None:
     with Archive.read(tmp_path / "a.duckdb") as archive:
         results = stored(archive.refinements())
     assert [one.profile.id for one in of_archive] == sorted(ImplicitProfile.of(one).of_behavior().profile.id for one in results)
-    found = profiles.load(small(tmp_path / "b.duckdb", domain="camping", profiles=tmp_path / "out"), STEERING, HELD_OUT)
+    found = profiles.load(small(tmp_path / "b.duckdb", human=None, domain="camping", profiles=tmp_path / "out"), STEERING, HELD_OUT)
     assert found is not None and "profiles were refined in the domain charity, this search is in camping" in found.notes
     assert all(len(one.seen) == 2 and one.shown is None for one in of_archive)
 
@@ -276,7 +276,7 @@ def test_claims_that_are_too_long_for_a_program_lose_the_latest() -> None:
 def test_a_program_given_comes_before_it(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     own.write_text("AXES = []\ndef generate(task, n, rng, model=None):\n    return [{'description': 'x'}] * n\n", encoding="utf-8")
-    config = small(tmp_path / "a.duckdb", domain="charity", profiles=folder, program=own)
+    config = small(tmp_path / "a.duckdb", human=None, domain="charity", profiles=folder, program=own)
     assert load_program(config, loaded(folder)).source == own.read_text(encoding="utf-8")
 
 
@@ -286,7 +286,7 @@ def test_a_program_given_comes_before_it(folder: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def searched(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchConfig:
     """A search with profiles that has ended."""
-    config = small(tmp_path_factory.mktemp("searched") / "a.duckdb", domain="charity", candidates=4, profiles=folder)
+    config = small(tmp_path_factory.mktemp("searched") / "a.duckdb", human=None, domain="charity", candidates=4, profiles=folder)
     with pytest.warns(ProfilesWarning, match="10 of 50 profiles are of people who are held out"):
         search(config)
     return config
@@ -337,7 +337,7 @@ def test_too_few_make_no_cells(kind: str, tmp_path: Path) -> None:
 
 
 def test_without_them_the_cells_are_those_of_dialogues(tmp_path: Path) -> None:
-    config = small(tmp_path / "a.duckdb", domain="charity", profiles=written(tmp_path / "p", STEERING.values[:5]))
+    config = small(tmp_path / "a.duckdb", human=None, domain="charity", profiles=written(tmp_path / "p", STEERING.values[:5]))
     with Workers(1) as workers:
         bench = prepare(config, workers)
     assert [cell["mass"] for cell in bench.cells()] == tessellate(STEERING.values, 16, config.seed).masses.tolist()
@@ -351,7 +351,7 @@ def test_the_archive_to_write_is_another_one(tmp_path: Path) -> None:
 
 def test_the_plan_of_costs_knows_them(folder: Path) -> None:
     models = dict.fromkeys(("user", "generator"), "openai:gpt-4o-mini")
-    config = small(Path("unused"), domain="charity", profiles=folder, models=models)
+    config = small(Path("unused"), human=None, domain="charity", profiles=folder, models=models)
     assert {one.role: one.calls for one in estimate(config)}["generator"] == 0
 
 
@@ -362,5 +362,5 @@ def test_on_the_command_line(folder: Path, tmp_path: Path, monkeypatch: pytest.M
     said = capsys.readouterr()
     assert "Warning: 31 of 50 profiles are of people who are held out, and are not used" in said.err  # seed 0 splits otherwise
     assert "too few cells" not in said.err
-    made = profiles.load(small(Path("unused"), domain="charity", profiles=folder, seed=0), *reference.split(PEOPLE, 0))
+    made = profiles.load(small(Path("unused"), human=None, domain="charity", profiles=folder, seed=0), *reference.split(PEOPLE, 0))
     assert made is not None and json.loads(said.out)["best"]["source"] == made.source

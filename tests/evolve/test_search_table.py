@@ -30,7 +30,7 @@ FAILING = f"{HEAD}    raise ValueError('no')\n"
 @pytest.fixture(scope="module")
 def bench() -> EvaluationSetup:
     with Workers(1) as workers:
-        return prepare(small(Path("unused.duckdb"), test_tasks=6, test_personas=4, control_dialogues=60), workers)
+        return prepare(small(Path("unused.duckdb"), human=None, test_tasks=6, test_personas=4, control_dialogues=60), workers)
 
 
 @pytest.fixture(scope="module")
