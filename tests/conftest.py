@@ -74,6 +74,6 @@ def _made_once() -> Iterator[None]:
 def finished_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive with an ended search over five candidates. Copy it to change it."""
     made = once.archive_of(
-        candidates=5, task_count=4, personas=3, test_tasks=4, test_personas=3, lag=2, jobs=1, seed=1, control_dialogues=60, people_draws=2
+        candidates=5, task_count=4, personas=3, test_tasks=4, test_personas=2, lag=2, jobs=1, seed=1, control_dialogues=60, people_draws=2
     )
     return Path(shutil.copy(made, tmp_path_factory.mktemp("finished") / "small.duckdb"))

@@ -17,12 +17,14 @@ import pytest
 import personaevo as pe
 from examples.cluster.mpi_search import parsed, searched
 from personaevo.archive import Archive
+from tests.once import FEW_PEOPLE
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "examples" / "cluster"
-FEW = ("--domain", "charity", "--candidates", "3")
+FEW = ("--domain", "service", "--candidates", "2")
 SMALL: dict[str, Any] = {
     "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "finalists": 1, "control_dialogues": 10, "people_draws": 2,
+    "human": FEW_PEOPLE,
 }  # fmt: skip
 
 
@@ -45,7 +47,8 @@ def run(recipe: str, *arguments: str, where: Path, environment: dict[str, str]) 
 
 
 def test_an_array_of_seeds_is_merged(tmp_path: Path, environment: dict[str, str]) -> None:
-    (tmp_path / "small.toml").write_text("\n".join(f"{name} = {value}" for name, value in SMALL.items()), "utf-8")
+    values = {name: repr(str(value)) if name == "human" else value for name, value in SMALL.items()}
+    (tmp_path / "small.toml").write_text("\n".join(f"{name} = {value}" for name, value in values.items()), "utf-8")
     for number in ("1", "2", "2"):  # the second is put back into the queue after its end
         task = {**environment, "SLURM_ARRAY_TASK_ID": number, "SLURM_CPUS_PER_TASK": "1"}
         run("slurm_seeds.sh", "runs", "small.toml", *FEW, where=tmp_path, environment=task)
@@ -53,7 +56,7 @@ def test_an_array_of_seeds_is_merged(tmp_path: Path, environment: dict[str, str]
     with Archive.read(tmp_path / "all.duckdb") as merged:
         merged.verify_digest()
         assert [one.settings["seed"] for one in merged.runs()] == [1, 2]
-        assert [len(merged.commits(one.id)) for one in merged.runs()] == [3, 3]
+        assert [len(merged.commits(one.id)) for one in merged.runs()] == [2, 2]
     assert "all.duckdb" in said
 
 
@@ -62,7 +65,7 @@ def test_ranks_find_what_processes_here_find(tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, get_context("spawn")) as ranks:
         said = searched(config, ranks)
     here = pe.search(config.model_copy(update={"archive": tmp_path / "here.duckdb", "jobs": 1}))
-    assert said.startswith("3 candidates, ")
+    assert said.startswith("2 candidates, ")
     assert said.endswith(f"digest {here.digest}")
 
 
@@ -75,4 +78,4 @@ def test_real_ranks(tmp_path: Path, environment: dict[str, str]) -> None:
     command = ["mpiexec", "-n", "3", *recipe]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=ranks)
     assert done.returncode == 0, done.stderr
-    assert "3 candidates, " in done.stdout
+    assert "2 candidates, " in done.stdout

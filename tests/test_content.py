@@ -14,6 +14,7 @@ from personaevo.errors import ArchiveError, ConfigError, ContentError, Reference
 from personaevo.evolve import controls
 from personaevo.evolve.prepare import load_people, load_program, load_tasks
 from personaevo.readers import read_tasks
+from tests.once import FEW_PEOPLE
 
 
 @pytest.fixture
@@ -136,14 +137,13 @@ def test_domain_file_of_the_wrong_form_names_the_field(clinic: Path) -> None:
 
 def test_search_in_a_domain_of_ones_own(clinic: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Over two processes: what workers are told of a domain must be enough for them."""
-    people = definitions.domain_files("camping").reference
     capsys.readouterr()
     assert run([
-        "search", "--domain", f"{clinic}/", "--human", str(people), "--archive", str(clinic / "a.duckdb"),
-        "--candidates", "3", "--jobs", "2", "--json", str(Path(__file__).parent / "cli" / "quick.toml"),
+        "search", "--domain", f"{clinic}/", "--human", str(FEW_PEOPLE), "--archive", str(clinic / "a.duckdb"),
+        "--candidates", "2", "--jobs", "2", "--json", str(Path(__file__).parent / "cli" / "quick.toml"),
     ]) == 0  # fmt: skip
     found = json.loads(capsys.readouterr().out)
-    assert found["candidates"] == 3
+    assert found["candidates"] == 2
     assert {row["row"] for row in found["table"]} == {"humans", "persona_free", *controls.ROWS, "seed_program", "evolved"}
 
 

@@ -28,6 +28,7 @@ with Archive.create_or_open(sys.argv[1]) as archive:
     while time.monotonic() - begun < float(sys.argv[2]):
         archive.commit(run.id, a_commit(number, episodes=50, turns=16, features=19))
         number += 1
+        time.sleep(0.01)
         if number == 1:
             archive.publish_snapshot()
     spent = archive._publisher._spent

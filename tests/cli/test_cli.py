@@ -375,7 +375,8 @@ def _runs(pid: int) -> bool:
 
 
 def test_interrupted_twice_then_resumed() -> None:
-    settings = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "2", "--candidates", "60", "--archive", "here.duckdb"]
+    settings = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "2", "--candidates", "60", "--human", str(FEW_PEOPLE)]
+    settings += ["--archive", "here.duckdb"]
     search = begun(settings, 6)
     below = descendants(search.pid)
     assert below
@@ -443,14 +444,13 @@ def test_readers_see_a_search_under_way() -> None:
 # --- real files
 
 
-def test_real_tasks_and_people() -> None:
+def test_real_tasks_and_people(capsys: Capture) -> None:
     data = ROOT.parent / "shared" / "data"
     if not data.is_dir():
         pytest.skip(f"{data} is absent: the corpora are not part of the project")
     people, tasks = data / "multidogo_customer_only_human.jsonl.gz", data / "tau2" / "retail" / "tasks.json"
-    done = process(["search", "--tasks", str(tasks), "--human", str(people), "--candidates", "2", *SMALL, "--json"])
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["candidates"] == 2
+    assert run(["search", *SMALL[:-2], "--tasks", str(tasks), "--human", str(people), "--candidates", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["candidates"] == 2
 
 
 def test_the_progress_line_tells_what_is_expected() -> None:

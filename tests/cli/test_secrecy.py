@@ -14,6 +14,7 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.text import without_secrets
 from tests.cli.cli_cases import QUICK
+from tests.once import FEW_PEOPLE
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = {
@@ -21,7 +22,8 @@ SECRETS = {
 }  # fmt: skip
 ENVIRONMENT = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "personaevo"]
-SMALL = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "1", "--archive", "here.duckdb"]  # a start that other tests have made
+# A start that other tests have made.
+SMALL = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "1", "--human", str(FEW_PEOPLE), "--archive", "here.duckdb"]
 # Looks wherever a key might be found and puts what it sees into the personas.
 THIEF = '''
 import enum

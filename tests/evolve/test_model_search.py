@@ -51,8 +51,8 @@ def settings(server: ModelServer, **more: object) -> SearchConfig:
     openai, anthropic = f"openai:small@{server.openai_url}", f"anthropic:large@{server.url}"
     values: dict[str, object] = {
         "archive": Path("here.duckdb"), "candidates": 4, "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1,
-        "finalists": 1, "control_dialogues": 10, "people_draws": 2, "seed": 0, "model_seconds": 5.0, "lag": 2, "human": FEW_PEOPLE,
-        "program": ROOT / "seeds" / "two_stage.py",
+        "finalists": 1, "control_dialogues": 10, "people_draws": 2, "seed": 0, "model_seconds": 5.0, "lag": 2, "jobs": 1,
+        "human": FEW_PEOPLE, "program": ROOT / "seeds" / "two_stage.py",
         "models": {"mutator": anthropic, "reflector": openai, "generator": anthropic, "user": openai, "agent": anthropic},
     }  # fmt: skip
     return make_config({**values, **more})

@@ -37,7 +37,7 @@ def settings(server: ModelServer, **more: object) -> SearchConfig:
     """A small search whose users the server plays."""
     values: dict[str, Any] = {
         "archive": Path("a.duckdb"), "candidates": CANDIDATES, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1,
-        "finalists": 2, "control_dialogues": 10, "people_draws": 2, "seed": 3, "screen": SCREEN, "human": FEW_PEOPLE,
+        "finalists": 2, "control_dialogues": 10, "people_draws": 2, "seed": 3, "screen": SCREEN, "jobs": 1, "human": FEW_PEOPLE,
         "models": {"user": f"openai:small@{server.openai_url}"},
     }  # fmt: skip
     return make_config({**values, **more})

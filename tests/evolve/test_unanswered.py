@@ -41,7 +41,7 @@ def settings(address: str, roles: tuple[str, ...] = ROLES, **more: object) -> Se
     values: dict[str, object] = {
         "archive": Path("a.duckdb"), "candidates": 3, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "finalists": 1,
         "control_dialogues": 10, "people_draws": 2, "seed": 3, "model_seconds": 5.0, "program": ROOT / "seeds" / "two_stage.py",
-        "models": dict.fromkeys(roles, address), "human": FEW_PEOPLE,
+        "models": dict.fromkeys(roles, address), "jobs": 1, "human": FEW_PEOPLE,
     }  # fmt: skip
     return make_config({**values, **more})
 
@@ -78,11 +78,12 @@ def test_where_no_dialogue_can_be_played_the_reason_is_told(capsys: pytest.Captu
 def test_where_every_proposal_is_refused_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     small = {
         "candidates": 3, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 1, "people_draws": 2,
-        "control_dialogues": 20,
+        "control_dialogues": 20, "jobs": 1, "seed": 5,
     }  # fmt: skip
     Path("small.toml").write_text("".join(f"{name} = {value}\n" for name, value in small.items()), encoding="utf-8")
     with ModelServer(person_or_agent, fault=lambda _request, _attempt: Fault("content filter")) as server:
-        assert run(["search", "small.toml", "--model", f"mutator=anthropic:small@{server.url}", "--archive", "d.duckdb"]) == 1
+        mutator = f"mutator=anthropic:small@{server.url}"
+        assert run(["search", "small.toml", "--human", str(FEW_PEOPLE), "--model", mutator, "--archive", "d.duckdb"]) == 1
     said = capsys.readouterr()
     assert "On held-out tasks and people" in said.out
     assert "Nothing was found: every proposal was refused: mutator anthropic:small at" in said.err

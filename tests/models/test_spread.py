@@ -464,9 +464,9 @@ def test_answers_of_other_models_are_not_taken() -> None:
 
 def settings(user: str, archive: str, **more: object) -> SearchConfig:
     values: dict[str, object] = {
-        "archive": Path(archive), "candidates": 3, "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "finalists": 1,
+        "archive": Path(archive), "candidates": 2, "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "finalists": 1,
         "control_dialogues": 10, "people_draws": 2, "screen": 2, "at_once": 4, "models": {"user": user},
-        "human": FEW_PEOPLE,
+        "jobs": 1, "human": FEW_PEOPLE,
     }  # fmt: skip
     return make_config({**values, **more})
 
