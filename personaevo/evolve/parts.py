@@ -17,8 +17,8 @@ from personaevo.evolve.players import DialogueQueue, Players, SandboxPool
 from personaevo.evolve.recombine import OPERATORS, Operator
 from personaevo.evolve.select import Selection
 from personaevo.judge.discriminator import Judge, Negatives
+from personaevo.judge.objectives import Objective
 from personaevo.judge.objectives import objectives as known_objectives
-from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
 from personaevo.model_spec import OWN
 from personaevo.models import Budget, CallSettings, Models, Spent, parse, read_prices
