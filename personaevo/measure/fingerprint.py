@@ -212,13 +212,13 @@ class _Lexicon:
     def __init__(self, phrases: Mapping[str, Sequence[str]]) -> None:
         self.bits = {name: 1 << index for index, name in enumerate(phrases)}
         self.single: dict[str, int] = {}
-        self.longer: dict[str, list[tuple[list[str], int]]] = {}
+        self.longer: dict[tuple[str, str], list[tuple[list[str], int]]] = {}  # by their first two words
         for name, entries in phrases.items():
             for entry in words_of(entries):
                 if len(entry) == 1:
                     self.single[entry[0]] = self.single.get(entry[0], 0) | self.bits[name]
                 elif entry:
-                    self.longer.setdefault(entry[0], []).append((entry[1:], self.bits[name]))
+                    self.longer.setdefault((entry[0], entry[1]), []).append((entry[2:], self.bits[name]))
 
     def flags(self, turns: list[list[str]]) -> dict[str, Any]:
         """A boolean per lexicon and turn. All words of a turn must be in the acknowledgement lexicon; the others need one phrase."""
@@ -228,10 +228,11 @@ class _Lexicon:
         found = np.bitwise_or.reduceat(masks, starts)
         every = np.bitwise_and.reduceat(masks, starts)
         for index, turn in enumerate(turns):  # phrases of several words
-            for position, word in enumerate(turn):
-                for rest, bit in self.longer.get(word, ()):
-                    if turn[position + 1 : position + 1 + len(rest)] == rest:
-                        found[index] |= bit
+            for position, pair in enumerate(pairwise(turn), start=2):
+                if pair in self.longer:
+                    for rest, bit in self.longer[pair]:
+                        if not rest or turn[position : position + len(rest)] == rest:
+                            found[index] |= bit
         return {name: ((every if name == "ack_only_rate" else found) & bit) > 0 for name, bit in self.bits.items()}
 
 

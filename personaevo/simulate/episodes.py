@@ -40,6 +40,7 @@ class ScriptedAgent:
         self.asks_two, self.to_the_point = script.get("ask_two", 0.0), script.get("to_the_point", 0.0)
         self.least_turns = int(script.get("least_turns", 0))
         self.times_asked = dict.fromkeys(self.facts, 0)
+        self.known: set[str] = set()
         self.checked: set[str] = set()
         self.used: set[str] = set()
         self.stage = "open"
@@ -48,13 +49,13 @@ class ScriptedAgent:
     def reply(self, turns: Sequence[tuple[Role, str]]) -> str | None:
         """The next turn, or None after the farewell."""
         heard = turns[-1][1] if turns else ""
-        said = " ".join(text for role, text in turns if role == "user").lower()
+        texts = [text for role, text in turns if role == "user"]
         lead = ""
         if self.corrected is not None:
             self.corrected, lead = None, self._line("sorry")
         elif "?" in heard and self.stage != "open":
             lead = self._line("answer")
-        body = self._next(said, sum(role == "user" for role, _ in turns), "?" in heard)
+        body = self._next(" ".join(texts).lower(), len(texts), "?" in heard)
         return None if body is None else f"{lead} {body}".strip()
 
     def _next(self, said: str, user_turns: int, question: bool) -> str | None:
@@ -76,7 +77,8 @@ class ScriptedAgent:
         return None
 
     def _collect(self, said: str, user_turns: int) -> str:
-        known = [name for name, value in self.facts.items() if mentions(said, value)]
+        self.known.update(name for name, value in self.facts.items() if name not in self.known and mentions(said, value))
+        known = [name for name in self.facts if name in self.known]
         check = self._check(known)
         if check:
             return check
