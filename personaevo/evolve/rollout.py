@@ -5,6 +5,7 @@ A plan is one seeded list of (task, slot, episode seed), the same for every cand
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
@@ -161,6 +162,7 @@ def _starts(tier: str) -> bool:
 def warmed(tier: Tier) -> None:
     """Start this thread's sandbox when a worker process starts, so that the first program does not wait for it."""
     _sandbox(tier)
+    gc.freeze()  # modules stay as long as the process: no collection need look at them
 
 
 def roll_out(work: Rollout) -> tuple[Episode, ...]:

@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,7 +37,7 @@ class Bank:
         self.phrases = sorted(phrases, key=lambda phrase: phrase.words)
         self.words = [phrase.words for phrase in self.phrases]
         # the greatest length with a choice of phrases, so that the one longest phrase is not used all the time
-        self.longest = max((words for words in set(self.words) if self.words.count(words) >= _CHOICE), default=self.words[-1])
+        self.longest = max((words for words, count in Counter(self.words).items() if count >= _CHOICE), default=self.words[-1])
 
     def pick(self, rng: random.Random, least: int, most: int, used: set[str]) -> Phrase:
         """A phrase of ``least`` to ``most`` fixed words whose family is not in ``used``, else one of the nearest length.
