@@ -13,6 +13,8 @@ SIGNS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # 
 _KINDS = frozenset(kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST) and not issubclass(kind, SIGNS))
 _SEEN = _KINDS - {ast.Constant}
 _LEAVES = frozenset({ast.Name, ast.Constant})  # half of all nodes
+_NO_NODES = frozenset("arg asname attr conversion ctx id is_async kind level module op ops rest simple type_comment".split())
+_FIELDS = {kind: tuple(name for name in kind._fields if name not in _NO_NODES) for kind in _KINDS}  # those that may hold nodes
 
 
 def levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
@@ -48,7 +50,7 @@ class Visitor:
 
     def generic_visit(self, node: ast.AST) -> None:
         """Visit the node's children in source order."""
-        for name in node._fields:
+        for name in _FIELDS[node.__class__]:
             value = getattr(node, name, None)
             if value.__class__ in _SEEN:
                 self.visit(value)

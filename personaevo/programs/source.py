@@ -259,7 +259,7 @@ def _normal(tree: ast.Module, nodes: list[ast.AST]) -> ast.Module:
 def _strip(nodes: Iterable[ast.AST]) -> None:
     """Remove statements that are only a constant (docstrings, strings used as comments), and ``pass`` next to other statements."""
     for node in nodes:
-        for block in ("body", "orelse", "finalbody") if isinstance(node, _WITH_BLOCKS) else ():
+        for block in _BLOCKS.get(node.__class__, ()):
             statements = getattr(node, block, None)
             if isinstance(statements, list) and statements:
                 left = [statement for statement in statements if not _is_no_op(statement)]
@@ -268,7 +268,10 @@ def _strip(nodes: Iterable[ast.AST]) -> None:
                 setattr(node, block, left or ([ast.Pass()] if needed else []))
 
 
-_WITH_BLOCKS = (ast.mod, ast.stmt, ast.excepthandler, ast.match_case)
+_BLOCKS = {
+    kind: tuple(name for name in ("body", "orelse", "finalbody") if name in kind._fields)
+    for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, (ast.mod, ast.stmt, ast.excepthandler, ast.match_case))
+}  # fmt: skip
 
 
 def _is_no_op(statement: ast.stmt) -> bool:
