@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 SIGNS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # a detail of their parent node, without fields
-# Sets of classes are faster than ``isinstance``: the nodes of a parsed tree are of no other classes.
-_KINDS = frozenset(kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST) and not issubclass(kind, SIGNS))
-_SEEN = _KINDS - {ast.Constant}
+# The nodes of a parsed tree are of these classes and of no subclasses, and looking a class up is faster than ``isinstance``.
+KINDS = frozenset(kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST))
+_SEEN = frozenset(kind for kind in KINDS if not issubclass(kind, SIGNS))
+_VISITED = _SEEN - {ast.Constant}
 _LEAVES = frozenset({ast.Name, ast.Constant})  # half of all nodes
 _NO_NODES = frozenset("arg asname attr conversion ctx id is_async kind level module op ops rest simple type_comment".split())
-_FIELDS = {kind: tuple(name for name in kind._fields if name not in _NO_NODES) for kind in _KINDS}  # those that may hold nodes
+_FIELDS = {kind: tuple(name for name in kind._fields if name not in _NO_NODES) for kind in _SEEN}  # those that may hold nodes
 
 
 def levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
@@ -27,10 +28,10 @@ def levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
             if node.__class__ in _LEAVES:
                 continue
             for value in vars(node).values():
-                if value.__class__ in _KINDS:
+                if value.__class__ in _SEEN:
                     below.append(value)
                 elif value.__class__ is list:
-                    below += [one for one in value if one.__class__ in _KINDS]
+                    below += [one for one in value if one.__class__ in _SEEN]
         level = below
 
 
@@ -52,11 +53,11 @@ class Visitor:
         """Visit the node's children in source order."""
         for name in _FIELDS[node.__class__]:
             value = getattr(node, name, None)
-            if value.__class__ in _SEEN:
+            if value.__class__ in _VISITED:
                 self.visit(value)
             elif value.__class__ is list:
                 for one in value:
-                    if one.__class__ in _SEEN:
+                    if one.__class__ in _VISITED:
                         self.visit(one)
 
 

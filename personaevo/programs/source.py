@@ -19,7 +19,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from personaevo.errors import ProgramError, quiet
 from personaevo.programs.names import reflects, rename
-from personaevo.programs.scopes import levels
+from personaevo.programs.scopes import KINDS, levels
 from personaevo.programs.worker.run import FILENAME
 from personaevo.records import Program
 
@@ -268,9 +268,9 @@ def _strip(nodes: Iterable[ast.AST]) -> None:
                 setattr(node, block, left or ([ast.Pass()] if needed else []))
 
 
-_BLOCKS = {
+_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
     kind: tuple(name for name in ("body", "orelse", "finalbody") if name in kind._fields)
-    for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, (ast.mod, ast.stmt, ast.excepthandler, ast.match_case))
+    for kind in KINDS if issubclass(kind, (ast.mod, ast.stmt, ast.excepthandler, ast.match_case))
 }  # fmt: skip
 
 
@@ -301,6 +301,5 @@ def _spell(node: Any) -> str:
 
 # The fields of each class of nodes that the id depends on: not the load/store context, nor fields that only some Python versions have.
 SPELLED = {
-    kind: tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores"))
-    for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)
-}  # fmt: skip
+    kind: tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores")) for kind in KINDS
+}

@@ -216,7 +216,7 @@ class LengthPlan:
         return max(round(words - made_up), self.least)
 
     def _at(self, place: float, chance: float, of_longer: tuple[float, float]) -> float:
-        """The quantile ``place`` (0 to 1) of a mixture with ``chance`` short turns. ``of_longer`` describes the longer ones (``_longer``)."""
+        """The quantile ``place`` (0 to 1) of a mixture with ``chance`` short turns; ``of_longer`` is what ``_longer`` says."""
         if place < chance:
             return 1.0 + sum(place / chance > bound for bound in self.bounds)
         longer, within = of_longer

@@ -313,8 +313,9 @@ class Understanding:
         question = "?" in low
         wants, offers = question or _WANTING.search(low) is not None, question and _OFFERING.search(low) is not None
         return Understood(
-            tuple(asked[:_ASKED_AT_ONCE]), question=question, wants=wants, offers=offers, done=not question and _DONE.search(low) is not None,
-            brief=len(low.split()) <= _BRIEF, open=not asked and not offers and (_ASKING.search(low) is not None if question else wants),
+            tuple(asked[:_ASKED_AT_ONCE]), question=question, wants=wants, offers=offers,
+            done=not question and _DONE.search(low) is not None, brief=len(low.split()) <= _BRIEF,
+            open=not asked and not offers and (_ASKING.search(low) is not None if question else wants),
         )  # fmt: skip
 
     def _facts_asked(self, low: str, given: Mapping[str, int]) -> tuple[list[str], str | None]:
