@@ -300,7 +300,8 @@ class ScorerBuilder:
         other half is the row of people)."""
         return Scorer(
             split=split, judge=judge, cells=cells, space=Space.of(people.values), people=people.values, free=found[FREE].values,
-            others=None if others is None else others.values, agreement=self.people.agreement, names=self.people.names, seed=self.config.seed,
+            others=None if others is None else others.values, agreement=self.people.agreement, names=self.people.names,
+            seed=self.config.seed,
         )  # fmt: skip
 
     def _negatives(self) -> Mapping[str, Mapping[str, Negatives]]:
