@@ -188,6 +188,8 @@ class Director:
 
     def _in_order(self, due: set[str]) -> tuple[str, ...]:
         """The due behaviors in random order; a repetition comes first, as it is the longest."""
+        if len(due) < 2:
+            return tuple(due)
         names = sorted(due)  # a set's order differs between processes
         self.rng.shuffle(names)
         return tuple(sorted(names, key=lambda name: name != "repetition_rate"))

@@ -61,12 +61,13 @@ class BehaviorDraws:
     def __init__(self, rates: Mapping[str, float], persistence: float) -> None:
         self.rates, self.persistence, self.behaviors = dict(rates), persistence, definitions.behaviors()
         self.owed = dict.fromkeys(self.rates, 0.0)
+        self.drawn = (*self.behaviors.free, "exclusive", ACK)
         self.draws: dict[str, float] = {}
 
     def move(self, rng: random.Random) -> None:
         """Draw for the next turn."""
         last, keep, draw = self.draws, self.persistence, rng.random
-        self.draws = {name: last[name] if last and draw() < keep else draw() for name in (*self.behaviors.free, "exclusive", ACK)}
+        self.draws = {name: last[name] if last and draw() < keep else draw() for name in self.drawn}
 
     def due(self, mistake: bool, weight: float = 1.0) -> set[str]:
         """The due behaviors of this turn, without the bare acknowledgement. ``weight`` multiplies their chances; the higher chance after a

@@ -127,7 +127,7 @@ class Templates:
         parts = [part for part in parts if part.text.strip()] or [self._phrase("go_on", SHORT)]
         goal = any(move.kind == "goal" for move in plan.moves)
         self.goal_said |= goal
-        words = sum(part.words for part in parts)
+        words = sum([part.words for part in parts])
         return Realization(self._joined(parts), words, plan.facts, goal, tuple(self.unshown))
 
     def _worded(self, move: Move) -> Part:
@@ -142,9 +142,11 @@ class Templates:
 
     def _dressed(self, parts: list[Part], plan: TurnPlan) -> list[Part]:
         """The parts, the due behaviors, and filler up to the length."""
+        words = sum([part.words for part in parts])
         for name in plan.shows:
-            parts += self._show(name, plan.words - sum(part.words for part in parts))
-        words = sum(part.words for part in parts)
+            shown = self._show(name, plan.words - words)
+            parts += shown
+            words += sum([part.words for part in shown])
         return parts + self._fill(max(plan.words - words, _LEAST_FILLER if words <= SHORT < plan.words else 0))
 
     # -- behaviors that are due -----------------------------------------------------------------------------------------

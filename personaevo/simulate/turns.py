@@ -73,7 +73,6 @@ _SPELLED = dict(zip(
     ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), strict=True,
 ))  # fmt: skip
 _SMALL = frozenset(("a", "an", "the", "my", "our", "your", "to", "for", "of", "on", "in", "at", "some", "that", "is", "are", "this"))
-_WORD = re.compile(r"\S+")
 _DIGIT = re.compile(r"[0-9]")
 
 
@@ -117,9 +116,19 @@ def number_of(value: str) -> str:
 
 def mentions(text: str, value: str) -> bool:
     """Whether ``text`` (lower case) has the value as whole words, in digits or spelled out."""
+    return has_form(text, forms_of(value))
+
+
+def forms_of(value: str) -> tuple[str, ...]:
+    """The value in lower case, in digits and, if that differs, spelled out."""
     low = value.lower()
     spelled = spell_out(low)
-    return _has_words(text, low) or (spelled != low and _has_words(text, spelled))
+    return (low,) if spelled == low else (low, spelled)
+
+
+def has_form(text: str, forms: Sequence[str]) -> bool:
+    """Whether ``text`` (lower case) has one of the forms as whole words."""
+    return any([_has_words(text, form) for form in forms])
 
 
 def _has_words(text: str, words: str) -> bool:
@@ -135,7 +144,7 @@ def _has_words(text: str, words: str) -> bool:
 
 def numbers_in(text: str) -> set[str]:
     """The words of the text with a digit, without outer punctuation, in lower case."""
-    return {word.strip(".,;:!?()\"'").lower() for word in _WORD.findall(text) if has_digit(word)} if has_digit(text) else set()
+    return {word.strip(".,;:!?()\"'").lower() for word in text.split() if has_digit(word)} if has_digit(text) else set()
 
 
 _DRESSED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=\d)\.0+(?!\d)")
@@ -267,9 +276,9 @@ class Understanding:
 
     def __init__(self, task: Task | None, domain: Domain) -> None:
         self.goal = task.goal.strip().lower() if task else ""
-        self.values = {name: value.lower() for name, value in facts_of(task).items()} if task else {}
+        self.forms = {name: forms_of(value) for name, value in facts_of(task).items()} if task else {}
         self.closings = (*_CLOSING, *(phrase.text.lower() for phrase in domain.agent.get("more", ())))
-        self.cues = {name: (name.lower(), *(cue.lower() for cue in domain.cues.get(name, ()))) for name in self.values}
+        self.cues = {name: (name.lower(), *(cue.lower() for cue in domain.cues.get(name, ()))) for name in self.forms}
 
     def understand(self, text: str | None, given: Mapping[str, int]) -> Understood:
         """Interpret one agent turn; ``given`` counts how often each fact was given before.
@@ -326,7 +335,7 @@ class Understanding:
             start = max(rest.rfind(end, 0, rest.find(cue)) for end in _SENTENCE_ENDS) + 1
             if _ASKING.search(rest, start):
                 asked.append(name)
-            elif not mentions(rest, self.values[name]):
+            elif not has_form(rest, self.forms[name]):
                 if given[name] and _CHECKING.search(rest, start):
                     return [], name
                 asked.append(name)
