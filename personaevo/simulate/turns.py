@@ -128,7 +128,7 @@ def forms_of(value: str) -> tuple[str, ...]:
 
 def has_form(text: str, forms: Sequence[str]) -> bool:
     """Whether ``text`` (lower case) has one of the forms as whole words."""
-    return any([_has_words(text, form) for form in forms])
+    return any(_has_words(text, form) for form in forms)
 
 
 def _has_words(text: str, words: str) -> bool:
