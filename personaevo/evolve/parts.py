@@ -212,6 +212,10 @@ class ModelRuntime:
         """The model of a role; None for the embedded engine."""
         return self.models.role(name)
 
+    def from_file(self, name: str) -> bool:
+        """Whether the model of a role is loaded from a file (``local:``): such models are small."""
+        return name in self._config.models and parse(self._config.models[name]).provider == "local"
+
     @property
     def plays(self) -> bool:
         """Whether dialogues or programs wait for external calls; otherwise they run in worker processes."""
