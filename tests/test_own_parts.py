@@ -20,6 +20,7 @@ import personaevo as pe
 from personaevo import testing
 from personaevo.chat import Reply
 from personaevo.errors import ConfigError, InputError, PersonaevoError
+from personaevo.evolve import prepare
 from personaevo.evolve.controls import ScorerBuilder
 from personaevo.evolve.players import ClosedError
 from personaevo.records import Level
@@ -79,9 +80,10 @@ def given(names: Sequence[str]) -> dict[str, Any]:
 @contextmanager
 def unprepared() -> Iterator[None]:
     """While inside, nothing is played and no judge is trained for a search that is refused before it looks at either."""
-    nobody = SimpleNamespace(train=None, negatives={}, setting=SimpleNamespace(negatives={}))
+    nobody = SimpleNamespace(train=SimpleNamespace(cells=None), negatives={}, setting=SimpleNamespace(negatives={}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScorerBuilder, "start", lambda *_: nobody)
+        patch.setattr(prepare, "_cell_names", lambda *_: ())
         yield
 
 
