@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from personaevo.evolve.search import Search, search
     from personaevo.evolve.select import Selection
     from personaevo.judge.discriminator import Judge
-    from personaevo.judge.objectives.base import Objective
+    from personaevo.judge.objectives import Objective
     from personaevo.measure.cells import Descriptors
     from personaevo.measure.cells import overlap_with as coverage
     from personaevo.measure.cells import overlap_with as overlap
     from personaevo.records import Dialogue, Task
     from personaevo.refine.loop.run import refine_profile
     from personaevo.sampler import PersonaSampler
+    from personaevo.simulate.directions import Persona
     from personaevo.simulate.episodes import fingerprint
     from personaevo.simulate.own_users import AgentSimulator, UserSimulator
-    from personaevo.simulate.persona import Persona
     from personaevo.stress import stress_agent
 
 __version__ = "0.1.0"
@@ -77,9 +77,9 @@ _HOME = {
     "Descriptors": "personaevo.measure.cells",
     "Dialogue": "personaevo.records",
     "Judge": "personaevo.judge.discriminator",
-    "Objective": "personaevo.judge.objectives.base",
+    "Objective": "personaevo.judge.objectives",
     "Parents": "personaevo.evolve.recombine",
-    "Persona": "personaevo.simulate.persona",
+    "Persona": "personaevo.simulate.directions",
     "PersonaSampler": "personaevo.sampler",
     "PersonaevoError": "personaevo.errors",
     "Progress": "personaevo.evolve.progress",

@@ -288,6 +288,7 @@ def _flat(table: Mapping[str, Any]) -> dict[str, list[str]]:
 def _phrases(*tables: Mapping[str, Any]) -> dict[str, tuple[Phrase, ...]]:
     """The common phrases followed by the domain's own, key by key, without duplicates."""
     merged: dict[str, dict[str, Phrase]] = {}
+    sets: dict[frozenset[str], frozenset[str]] = {}  # most phrases show the same few features: equal sets are one
     for table in tables:
         for key, templates in _flat(table).items():
             forms = merged.setdefault(key, {})
@@ -296,5 +297,6 @@ def _phrases(*tables: Mapping[str, Any]) -> dict[str, tuple[Phrase, ...]]:
                     if form not in forms:
                         fixed = re.sub(r"\{\w+\}", "", form)
                         words = len(words_of([fixed])[0])
-                        forms[form] = Phrase(form, words, frozenset(features().shown(fixed)), template if words > 3 else form)
+                        shows = frozenset(features().shown(fixed))
+                        forms[form] = Phrase(form, words, sets.setdefault(shows, shows), template if words > 3 else form)
     return {key: tuple(forms.values()) for key, forms in merged.items()}

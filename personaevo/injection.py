@@ -87,6 +87,8 @@ def _disguised(folded: str) -> Flag | None:
 def _match(folded: str, *, tight: bool) -> Flag | None:
     beginnings = frozenset(_BEGINNINGS.findall(folded))
     foreign = not folded.isascii() and any(char > "\x7f" and char.isalpha() for char in folded)
+    if not foreign and not tight and _keys().isdisjoint(beginnings):
+        return None
     for rule in _rules():
         if foreign if rule.foreign else tight or not rule.keys.isdisjoint(beginnings):
             match = _compiled(rule.source, tight).search(folded)
@@ -132,6 +134,12 @@ def _rules() -> tuple[_Rule, ...]:
         keys = frozenset(key[:_LETTERS] for key in row.get("keys", ()))
         rules.append(_Rule(row["name"], row["why"], keys, not source.isascii(), source))
     return tuple(rules)
+
+
+@cache
+def _keys() -> frozenset[str]:
+    """The keys of all rules: most texts have none of them."""
+    return frozenset().union(*(rule.keys for rule in _rules()))
 
 
 @cache

@@ -38,7 +38,7 @@ _MODULES = {  # module: its old names, without those that are functions of their
     "evolve.state": "evolve.screening",
     "evolve.table": "evolve.finals evolve.shared_rows",
     "executors": "backends shipping",
-    "judge.objectives.base": "judge.played",
+    "judge.objectives": "judge.objectives.base judge.played",
     "judge.objectives.builtin": (
         "judge.objectives.chamfer judge.objectives.consistency judge.objectives.coverage "
         "judge.objectives.human_likeness judge.objectives.overlap judge.objectives.task_preservation"
@@ -93,12 +93,11 @@ _MODULES = {  # module: its old names, without those that are functions of their
     "sampler.pool": "sampler.draw sampler.persona sampler.strategies",
     "sampler.sampler": "sampler.formats sampler.tasks sampler.turns",
     "simulate.calibrate": "simulate.conduct simulate.trials",
-    "simulate.directions": "simulate.hooks",
+    "simulate.directions": "simulate.given simulate.hooks simulate.persona",
     "simulate.draws": "simulate.lengths simulate.moods simulate.tones",
     "simulate.episodes": "fingerprints simulate.agents simulate.measuring simulate.users",
     "simulate.model_users": "simulate.followed",
     "simulate.model_voice": "simulate.checks",
-    "simulate.persona": "simulate.given",
     "simulate.templates": "simulate.wording",
     "simulate.turns": "simulate.facts simulate.hearing simulate.plans simulate.seeds simulate.stated",
     "simulate.typing_edits": "simulate.strokes",

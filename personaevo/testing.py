@@ -27,7 +27,7 @@ from personaevo.evolve.recombine import Operator, Parents
 from personaevo.evolve.select import Population, Selection
 from personaevo.executors import Carried
 from personaevo.judge.discriminator import Judge, Negatives, train
-from personaevo.judge.objectives.base import Objective, Played
+from personaevo.judge.objectives import Objective, Played
 from personaevo.judge.scorer import Scorer
 from personaevo.measure.cells import Described, Descriptors, tessellate
 from personaevo.measure.energy import Space

@@ -1,8 +1,8 @@
-"""Made once for all processes of a test run: trained judges, the dialogues they are trained against, the schema of an empty archive, and
+"""Made once for all processes of a test run: trained judges, the dialogues they are trained against, cells, the schema of an empty archive,
 archives of small searches, the role-plays of refinement and the features of many dialogues.
 
 Each has what the package makes under a key of everything that it is made from; only making it a second time is left out. Tests of the
-judge and of the schema import the functions themselves, and worker processes that a search starts train for themselves.
+judge, the cells and the schema import the functions themselves, and worker processes that a search starts train for themselves.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from personaevo.evolve.prepare import input_digests
 from personaevo.evolve.search import search
 from personaevo.judge.discriminator import train
 from personaevo.judge.uncertainty import tell_apart
+from personaevo.measure.cells import tessellate
 from personaevo.refine import features
 from personaevo.refine.profile import Profile
 from personaevo.refine.roles.base import EmbeddedPlayer
@@ -110,6 +111,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
     """Put the shared ones in place of ours, in this process."""
     for function in (train, tell_apart):
         _replace(patch, function, _shared(function))
+    _replace(patch, tessellate, _tessellated)
     patch.setattr(cache, "_MOST", 1_000)  # what one process keeps, another must not throw away
     patch.setattr(cache, "_ALL_BYTES", 2**33)
     patch.setattr(ScorerBuilder, "_negatives", _negatives(ScorerBuilder._negatives))
@@ -137,6 +139,13 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
         return shelf().value(key_of(function.__name__, given, named), lambda: function(*given, **named))
 
     return found
+
+
+def _tessellated(people: Any, *given: Any, descriptors: Any = None, **named: Any) -> Any:
+    """The cells of these people. Own descriptors may be anything, and measure anew."""
+    if descriptors is not None:
+        return tessellate(people, *given, descriptors=descriptors, **named)
+    return shelf().value(key_of("cells", people, given, named), lambda: tessellate(people, *given, **named))
 
 
 def _negatives(made: Callable[[ScorerBuilder], Any]) -> Callable[[ScorerBuilder], Any]:

@@ -9,23 +9,26 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
-from shutil import which
+from shutil import copyfile, which
 from typing import Any
 
 import pytest
 
-import personaevo as pe
 from examples.cluster.mpi_search import parsed, searched
 from personaevo.archive import Archive
-from tests.once import FEW_PEOPLE
+from tests.evolve.evolve_cases import SMALL as COMMON
+from tests.once import archive_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "examples" / "cluster"
 FEW = ("--domain", "service", "--candidates", "2")
-SMALL: dict[str, Any] = {
-    "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 1, "finalists": 1, "control_dialogues": 10, "people_draws": 2,
-    "human": FEW_PEOPLE,
-}  # fmt: skip
+SMALL: dict[str, Any] = {name: value for name, value in COMMON.items() if name not in ("candidates", "jobs", "seed")}
+
+
+@pytest.fixture
+def ended() -> Path:
+    """What a search with seed 5 comes to in this process."""
+    return archive_of(**SMALL, candidates=2, jobs=1, seed=5)
 
 
 @pytest.fixture
@@ -46,27 +49,28 @@ def run(recipe: str, *arguments: str, where: Path, environment: dict[str, str]) 
     return done.stdout
 
 
-def test_an_array_of_seeds_is_merged(tmp_path: Path, environment: dict[str, str]) -> None:
-    values = {name: repr(str(value)) if name == "human" else value for name, value in SMALL.items()}
-    (tmp_path / "small.toml").write_text("\n".join(f"{name} = {value}" for name, value in values.items()), "utf-8")
-    for number in ("1", "2", "2"):  # the second is put back into the queue after its end
+def test_an_array_of_seeds_is_merged(tmp_path: Path, environment: dict[str, str], ended: Path) -> None:
+    (tmp_path / "small.toml").write_text("\n".join(f"{name} = {value!r}" for name, value in SMALL.items()), "utf-8")
+    (tmp_path / "runs").mkdir()
+    copyfile(ended, tmp_path / "runs" / "seed_5.duckdb")
+    for number in ("5", "6"):  # the first is put back into the queue after its end
         task = {**environment, "SLURM_ARRAY_TASK_ID": number, "SLURM_CPUS_PER_TASK": "1"}
         run("slurm_seeds.sh", "runs", "small.toml", *FEW, where=tmp_path, environment=task)
     said = run("slurm_merge.sh", "runs", "all.duckdb", where=tmp_path, environment=environment)
     with Archive.read(tmp_path / "all.duckdb") as merged:
         merged.verify_digest()
-        assert [one.settings["seed"] for one in merged.runs()] == [1, 2]
+        assert [one.settings["seed"] for one in merged.runs()] == [5, 6]
         assert [len(merged.commits(one.id)) for one in merged.runs()] == [2, 2]
     assert "all.duckdb" in said
 
 
-def test_ranks_find_what_processes_here_find(tmp_path: Path) -> None:
-    config = parsed([str(tmp_path / "ranks.duckdb"), *FEW, "--seed", "4"]).model_copy(update=SMALL)
+def test_ranks_find_what_processes_here_find(tmp_path: Path, ended: Path) -> None:
+    config = parsed([str(tmp_path / "ranks.duckdb"), *FEW, "--seed", "5"]).model_copy(update=SMALL)
     with ProcessPoolExecutor(2, get_context("spawn")) as ranks:
         said = searched(config, ranks)
-    here = pe.search(config.model_copy(update={"archive": tmp_path / "here.duckdb", "jobs": 1}))
     assert said.startswith("2 candidates, ")
-    assert said.endswith(f"digest {here.digest}")
+    with Archive.read(ended) as here:
+        assert said.endswith(f"digest {here.digest(here.run().id)}")
 
 
 @pytest.mark.skipif(which("mpiexec") is None or find_spec("mpi4py") is None, reason="no MPI")

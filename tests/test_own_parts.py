@@ -6,9 +6,11 @@ import random
 import runpy
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -18,6 +20,7 @@ import personaevo as pe
 from personaevo import testing
 from personaevo.chat import Reply
 from personaevo.errors import ConfigError, InputError, PersonaevoError
+from personaevo.evolve.controls import ScorerBuilder
 from personaevo.evolve.players import ClosedError
 from personaevo.records import Level
 from personaevo.verify import verify
@@ -26,7 +29,7 @@ from tests.once import FEW_PEOPLE
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "own_parts"
 TINY: Mapping[str, Any] = {
     "task_count": 2, "personas": 1, "test_tasks": 2, "test_personas": 1, "control_dialogues": 10, "people_draws": 2, "finalists": 1,
-    "jobs": 1, "screen": 2, "human": FEW_PEOPLE,
+    "jobs": 1, "screen": 2, "cells": 5, "human": FEW_PEOPLE,
 }  # fmt: skip
 
 
@@ -62,30 +65,56 @@ def parts() -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("name", sorted(parts()))
-def test_an_example_is_resumed_and_verified_with_its_part(name: str, tmp_path: Path) -> None:
-    part, path = parts()[name], tmp_path / "a.duckdb"
+# A model plays the users in place of own ones: its example has a search to itself.
+APART = ("chat_model",)
+TOGETHER = tuple(sorted(parts().keys() - set(APART)))
+
+
+def given(names: Sequence[str]) -> dict[str, Any]:
+    """The parts of these examples, as ``search`` takes them together."""
+    made = parts()
+    return {key: value for name in names for key, value in made[name].items()}
+
+
+@contextmanager
+def unprepared() -> Iterator[None]:
+    """While inside, nothing is played and no judge is trained for a search that is refused before it looks at either."""
+    nobody = SimpleNamespace(train=None, negatives={}, setting=SimpleNamespace(negatives={}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScorerBuilder, "start", lambda *_: nobody)
+        yield
+
+
+@pytest.mark.parametrize("names", [TOGETHER, APART], ids=["together", *APART])
+def test_examples_are_resumed_and_verified_with_their_parts(names: Sequence[str], tmp_path: Path) -> None:
+    part, path = given(names), tmp_path / "a.duckdb"
+    settings = {**TINY, "candidates": 2, "screen": 1 if names == APART else 2}  # a model plays the surrogate's dialogues too
     with pytest.raises(Stopped):
-        pe.search(pe.SearchConfig(archive=path, candidates=2, **TINY), **part, callbacks=[stops(1)])
-    with pytest.raises(PersonaevoError, match=r"made with|unknown operator|own:echo-1"):
-        pe.search(pe.SearchConfig(archive=path, candidates=2, resume=True, **TINY))
-    found = pe.search(pe.SearchConfig(archive=path, candidates=2, resume=True, **TINY), **part)
-    if name in ("users", "operators"):
-        assert pe.search(pe.SearchConfig(archive=tmp_path / "b.duckdb", candidates=2, **TINY), **part).digest == found.digest
-    given = {key: value for key, value in part.items() if key not in ("operators", "models")}
-    checked = verify(path, **given)
+        pe.search(pe.SearchConfig(archive=path, **settings), **part, callbacks=[stops(1)])
+    with unprepared():
+        for name in names:  # each is missed
+            others = {key: value for key, value in part.items() if key not in parts()[name]}
+            with pytest.raises(PersonaevoError, match=r"made with|unknown operator|own:echo-1"):
+                pe.search(pe.SearchConfig(archive=path, resume=True, **settings), **others)
+    found = pe.search(pe.SearchConfig(archive=path, resume=True, **settings), **part)
+    if names == TOGETHER:
+        assert pe.search(pe.SearchConfig(archive=tmp_path / "b.duckdb", **settings), **part).digest == found.digest
+    verifying = {key: value for key, value in part.items() if key not in ("operators", "models")}
+    checked = verify(path, **verifying)
     assert not checked.findings
     assert checked.checked["scores"] == 2
-    if given:
-        assert "custom parts" in " ".join(verify(path).unchecked)
+    for key in verifying:
+        others = {name: value for name, value in verifying.items() if name != key}
+        assert "custom parts" in " ".join(verify(path, **others).unchecked)
 
 
 @pytest.mark.parametrize("name", ["judges", "ask_and_tell"])
 def test_an_example_runs_as_a_script(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its classes, which no worker process can import, travel with it."""
-    path = tmp_path / "a.duckdb"
+    """Its classes, which no worker process can import, travel with it. Only the size of the search is not that of the script."""
+    path, config = tmp_path / "a.duckdb", pe.SearchConfig
+    monkeypatch.setattr(pe, "SearchConfig", lambda **settings: config(**{**settings, **TINY, "jobs": 2, "screen": 1}))
     monkeypatch.setattr(sys, "argv", ["example", str(path)])
     runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
     with pe.Archive.read(path) as archive:
@@ -104,7 +133,7 @@ def test_own_parts_have_their_say(tmp_path: Path) -> None:
     turns = parts()["objectives"]["objectives"][0]
     steering = replace(turns, role="steers", level=lambda _scorer, _n: Level(0.0, 8.0))
     found = pe.search(
-        pe.SearchConfig(archive=tmp_path / "a.duckdb", candidates=4, cells=5, **TINY), selection=First(), objectives=[steering],
+        pe.SearchConfig(archive=tmp_path / "a.duckdb", candidates=4, **TINY), selection=First(), objectives=[steering],
         callbacks=[lambda one: seen.append(one.done)], **parts()["operators"], **parts()["descriptors"],
     )  # fmt: skip
     assert sorted(set(seen)) == [1, 2, 3, 4]
@@ -201,7 +230,7 @@ def test_asked_and_told(tmp_path: Path) -> None:
         connection.execute("UPDATE episodes SET p_human = 1 - p_human WHERE p_human IS NOT NULL")
     assert "p_human" in {one.kind for one in verify(tmp_path / "c.duckdb").findings}
     other = pe.Search(pe.SearchConfig(archive=path, resume=True, **settings), id="another")
-    with other, pytest.raises(PersonaevoError, match="made with the parts"):
+    with unprepared(), other, pytest.raises(PersonaevoError, match="made with the parts"):
         while batch := other.ask():
             other.tell(played(batch))
 

@@ -151,7 +151,7 @@ def _task(given: str | None) -> Task | str | None:
 
 def _tasks(sampler: PersonaSampler, given: str | None) -> dict[str, Task]:
     """The tasks that personas of this sample may have, by id."""
-    from personaevo.simulate.persona import as_task
+    from personaevo.simulate.directions import as_task
 
     task = _task(given)
     if task is None or (isinstance(task, str) and task in sampler.tasks):

@@ -118,7 +118,8 @@ def persons(people: Floats, agreement: float) -> Floats:
 def dials_of(row: Floats) -> dict[str, float]:
     """Convert a fingerprint to dials, clipped to their ranges."""
     known, names = definitions.dials(), definitions.features().names
-    return {name: float(np.clip(value, known[name].low, known[name].high)) for name, value in zip(names, row, strict=True)}
+    clipped = np.clip(row, [known[name].low for name in names], [known[name].high for name in names])
+    return dict(zip(names, clipped.tolist(), strict=True))
 
 
 def _drawn(size: int, n: int, rng: np.random.Generator) -> Any:
@@ -256,14 +257,14 @@ def key_of(config: SearchConfig, sizes: Mapping[str, Sequence[int]], inputs: Map
 class ScorerBuilder:
     """Builds the scorers of both halves of the people: plays the negatives and trains the judges.
 
-    ``on_negatives`` receives the roll-outs of the negatives before they are played, if dialogues cost calls.
+    ``cells`` makes the cells. ``on_negatives`` receives the roll-outs of the negatives before they are played, if dialogues cost calls.
     """
 
     config: SearchConfig
     people: Reference
     steering: Reference
     kept: Reference
-    cells: Cells
+    cells: Callable[[], Cells]
     tasks: Mapping[str, Sequence[Task]]
     workers: WorkerPool
     players: Players | None
@@ -273,14 +274,15 @@ class ScorerBuilder:
 
     def start(self, sizes: Mapping[str, Sequence[int]]) -> PreparedScorers:
         """The scorers, with levels of people for the numbers of dialogues in ``sizes``."""
+        cells = self.cells()  # first: too few people are reported before any dialogue is played
         found = self._negatives() if self.parts.negatives is None else self.parts.negatives
         judge = None if self.parts.judge is None else Carried(self.parts.judge)
         seed, halves = self.config.seed, {"train": self.steering, "test": self.kept}
         works = [Training(people.values, people.people, found[name], seed, judge) for name, people in halves.items()]
         judges = dict(zip(halves, self.workers.map(trained, works), strict=True))
         others, row = (People(part.values, part.people) for part in reference.split(self.steering, seed + 1))
-        train_scorer = self._scorer("train", self.steering, judges["train"], found["train"])
-        test_scorer = self._scorer("test", self.kept, judges["test"], found["test"], others)
+        train_scorer = self._scorer("train", self.steering, cells, judges["train"], found["train"])
+        test_scorer = self._scorer("test", self.kept, cells.with_masses(self.kept.values), judges["test"], found["test"], others)
         for scorer in (train_scorer, test_scorer):
             for n in sizes[scorer.split]:
                 scorer.levels(n)
@@ -291,14 +293,15 @@ class ScorerBuilder:
         return PreparedScorers(train_scorer, found["train"], setting)
 
     def _scorer(
-        self, split: Split, people: Reference, judge: Discriminator, found: Mapping[str, Negatives], others: People | None = None
-    ) -> Scorer:
+        self, split: Split, people: Reference, cells: Cells, judge: Discriminator, found: Mapping[str, Negatives],
+        others: People | None = None,
+    ) -> Scorer:  # fmt: skip
         """A scorer by these people; ``others`` determine the levels (in the final table one half of the people that steered, while the
         other half is the row of people)."""
         return Scorer(
-            split=split, judge=judge, cells=self.cells if split == "train" else self.cells.with_masses(people.values),
-            space=Space.of(people.values), people=people.values, free=found[FREE].values, others=None if others is None else others.values,
-            agreement=self.people.agreement, names=self.people.names, seed=self.config.seed,
+            split=split, judge=judge, cells=cells, space=Space.of(people.values), people=people.values, free=found[FREE].values,
+            others=None if others is None else others.values, agreement=self.people.agreement, names=self.people.names,
+            seed=self.config.seed,
         )  # fmt: skip
 
     def _negatives(self) -> Mapping[str, Mapping[str, Negatives]]:

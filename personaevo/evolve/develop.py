@@ -97,7 +97,7 @@ class ModelProposer:
         self._runtime, self._setup, self._archive, self._run_id, self._known = runtime, setup, archive, run_id, known
         self._workers, self._lag = workers if isinstance(workers, Workers) else None, lag
         self._shingles = NearDuplicateIndex(lambda key: shingles(known[key].source))
-        self._history = History()
+        self._history = History(usable=dict(rewrite.SMALL_MODEL) if runtime.from_file("mutator") else {})
         self._listed = 0  # number of known programs that are indexed in the shingles
         self._recent: OrderedDict[int, tuple[Episode, ...]] = OrderedDict()
         # Candidates are accepted in the order of their numbers, so that duplicates do not depend on timing.

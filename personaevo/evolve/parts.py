@@ -17,8 +17,8 @@ from personaevo.evolve.players import DialogueQueue, Players, SandboxPool
 from personaevo.evolve.recombine import OPERATORS, Operator
 from personaevo.evolve.select import Selection
 from personaevo.judge.discriminator import Judge, Negatives
+from personaevo.judge.objectives import Objective
 from personaevo.judge.objectives import objectives as known_objectives
-from personaevo.judge.objectives.base import Objective
 from personaevo.measure.cells import Descriptors
 from personaevo.model_spec import OWN
 from personaevo.models import Budget, CallSettings, Models, Spent, parse, read_prices
@@ -211,6 +211,10 @@ class ModelRuntime:
     def role(self, name: str) -> ChatModel | None:
         """The model of a role; None for the embedded engine."""
         return self.models.role(name)
+
+    def from_file(self, name: str) -> bool:
+        """Whether the model of a role is loaded from a file (``local:``): such models are small."""
+        return name in self._config.models and parse(self._config.models[name]).provider == "local"
 
     @property
     def plays(self) -> bool:

@@ -19,9 +19,9 @@ from personaevo.errors import ConfigError, InputError, PersonaevoError
 from personaevo.programs import Sandbox
 from personaevo.readers import layouts
 from personaevo.records import Dialogue, Episode, PlanItem, Task
+from personaevo.simulate.directions import Persona
 from personaevo.simulate.episodes import MakeAgent, MakeUser
 from personaevo.simulate.own_users import played
-from personaevo.simulate.persona import Persona
 from personaevo.text import one_line, without_secrets
 
 Value = TypeVar("Value")

@@ -134,15 +134,15 @@ def prepare(
         ModelError: no dialogue could be played.
     """
     given = _loaded(config)
-    cells, cell_names = _cells(config, given, parts)
     plans = _plans(config, given.tasks)
     if not tried:
         try_program(given.seed_program, plans["train"], config.sandbox, players)
     inputs = _inputs(config, given, parts, models=costs(players))
     profiled = given.profiles is not None and given.profiles.cells is not None
     make = ScorerBuilder(
-        config, given.people, given.steering, given.kept, cells, given.tasks, workers, players, on_negatives, profiled, parts
-    )
+        config, given.people, given.steering, given.kept, lambda: _cells(config, given, parts), given.tasks, workers, players, on_negatives,
+        profiled, parts,
+    )  # fmt: skip
     sizes = {"train": (len(plans["train"].items), len(plans["final"].items)), "test": (len(plans["test"].items),)}
     key = "" if costs(players) or parts.recorded() else key_of(config, sizes, {**inputs, "seed_program": ""})
     start = cache.made(key, PreparedScorers, lambda: make.start(sizes)) if key else make.start(sizes)
@@ -152,7 +152,7 @@ def prepare(
         domain=config.domain_place, losses=given.people.losses, seed_program=given.seed_program, train_plan=plans["train"],
         final_plan=plans["final"], test_plan=plans["test"], screen_plan=plans["screen"], train=start.train, setting=start.setting,
         steering=given.steering, kept=given.kept, floors=limits, people_draws=config.people_draws, inputs=inputs,
-        tier=config.sandbox, cell_names=cell_names, start_key=key, players=players, assumed=given.assumed,
+        tier=config.sandbox, cell_names=_cell_names(given, start.train.cells), start_key=key, players=players, assumed=given.assumed,
         notes=() if given.profiles is None else given.profiles.notes, response=None if calibration is None else calibration.response,
         controls=(*negative_records("train", start.negatives), *negative_records("test", start.setting.negatives)),
     )  # fmt: skip
@@ -181,12 +181,17 @@ def _loaded(config: SearchConfig) -> _Loaded:
     return _Loaded(tasks, people, assumed, steering, kept, given, load_program(config, given))
 
 
-def _cells(config: SearchConfig, given: _Loaded, parts: Parts) -> tuple[Cells, tuple[str, ...]]:
-    """The cells with their names: those around profiles, or a tessellation of the people that steer."""
+def _cells(config: SearchConfig, given: _Loaded, parts: Parts) -> Cells:
+    """The cells: those around profiles, or a tessellation of the people that steer."""
     if given.profiles is not None and given.profiles.cells is not None:
-        return given.profiles.cells, given.profiles.cell_names
-    cells = tessellate(given.steering.values, config.cells, config.seed, descriptors=parts.descriptors)
-    return cells, tuple(named(cells.centroids, cells.standard))
+        return given.profiles.cells
+    return tessellate(given.steering.values, config.cells, config.seed, descriptors=parts.descriptors)
+
+
+def _cell_names(given: _Loaded, cells: Cells) -> tuple[str, ...]:
+    if given.profiles is not None and given.profiles.cells is not None:
+        return given.profiles.cell_names
+    return tuple(named(cells.centroids, cells.standard))
 
 
 def _plans(config: SearchConfig, tasks: Mapping[str, Sequence[Task]]) -> dict[str, Plan]:

@@ -5,7 +5,7 @@ A plan is one seeded list of (task, slot, episode seed), the same for every cand
 
 from __future__ import annotations
 
-import ast
+import gc
 import hashlib
 import os
 import platform
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
+from types import CodeType
 from typing import Any
 
 from personaevo import definitions
@@ -24,7 +25,7 @@ from personaevo.models import made_for
 from personaevo.programs import Call, Sandbox, isolation, rules
 from personaevo.programs.personas import dial_table
 from personaevo.programs.shingles import shingles_of
-from personaevo.programs.source import checked
+from personaevo.programs.source import Checked, checked
 from personaevo.records import Episode, Persona, PlanItem, Program, RunResult, Task, Tier
 from personaevo.simulate.episodes import measured, refused, run_episode
 from personaevo.simulate.turns import seed_of
@@ -161,6 +162,7 @@ def _starts(tier: str) -> bool:
 def warmed(tier: Tier) -> None:
     """Start this thread's sandbox when a worker process starts, so that the first program does not wait for it."""
     _sandbox(tier)
+    gc.freeze()  # modules stay as long as the process: no collection need look at them
 
 
 def roll_out(work: Rollout) -> tuple[Episode, ...]:
@@ -219,8 +221,8 @@ def _played_outside(players: Players, outside: DialogueQueue, wanted: Sequence[P
     return [one if isinstance(one, Episode) else refused(next(told)) for one in wanted]
 
 
-def generate(work: Rollout) -> dict[str, RunResult]:
-    """Run the program on each task of the plan; empty for the persona-free simulator.
+def generate(work: Rollout, code: CodeType | None = None) -> dict[str, RunResult]:
+    """Run the program, whose ``code`` may be known, on each task of the plan; empty for the persona-free simulator.
 
     Raises:
         WorkerError: this process has other features or dials than the sender.
@@ -231,10 +233,10 @@ def generate(work: Rollout) -> dict[str, RunResult]:
         return {}
     calls = [Call(task, work.plan.personas, work.plan.generate_seed(task.id)) for task in work.plan.tasks]
     if work.players is None:
-        results = _sandbox(work.tier).run_many(work.source, calls)
+        results = _sandbox(work.tier).run_many(work.source, calls, code=code)
     else:
         with work.players.sandboxes.one() as sandbox:
-            results = sandbox.run_many(work.source, calls, work.players.generator)
+            results = sandbox.run_many(work.source, calls, work.players.generator, code=code)
     return {task.id: result for task, result in zip(work.plan.tasks, results, strict=True)}
 
 
@@ -307,36 +309,40 @@ def read(source: str) -> ModelProposal:
     return _read(source)[0]
 
 
-def _read(source: str) -> tuple[ModelProposal, ast.Module | None]:
-    """Parse a source, and return the program's normalized tree too."""
+def _read(source: str) -> tuple[ModelProposal, Checked[list[rules.Finding]] | None]:
+    """Parse a source, and return all that the parse tells if the program is not refused."""
     try:
-        program, findings, normal = checked(source, rules.check)
+        found = checked(source, rules.check)
     except ProgramError as error:
         return ModelProposal(None, str(error)), None
-    if findings:
-        return ModelProposal(None, "; ".join(f"line {finding.line}: {finding.message}" for finding in findings[:3])), None
-    return ModelProposal(program), normal
+    if found.findings:
+        return ModelProposal(None, "; ".join(f"line {finding.line}: {finding.message}" for finding in found.findings[:3])), None
+    return ModelProposal(found.program), found
 
 
 def examined(work: Rollout, check: Callable[[Program], str]) -> Examined:
     """Parse the source of a work item; ``check`` returns any further problem ("" if there is none)."""
+    return _examined(work, lambda found: check(found.program))
+
+
+def _examined(work: Rollout, check: Callable[[Checked[list[rules.Finding]]], str]) -> Examined:
     assert work.source is not None
-    proposal, normal = _read(work.source)
-    if proposal.program is None or normal is None:
+    proposal, found = _read(work.source)
+    if found is None:
         return Examined(proposal)
-    problem = check(proposal.program)
-    return Examined(ModelProposal(None, problem)) if problem else Examined(proposal, shingles_of(normal, proposal.program.id))
+    problem = check(found)
+    return Examined(ModelProposal(None, problem)) if problem else Examined(proposal, shingles_of(found.normal, found.program.id))
 
 
 def tried(work: Rollout) -> Examined:
     """Parse and run the source of a work item and, if it runs on the first tasks, play it. Runs in worker processes."""
     results: dict[str, RunResult] = {}
 
-    def check(_: Program) -> str:
-        results.update(generate(work))
+    def check(found: Checked[list[rules.Finding]]) -> str:
+        results.update(generate(work, found.code))
         return wrong([results[task.id] for task in work.plan.tasks[:TRIED]])
 
-    found = examined(work, check)
+    found = _examined(work, check)
     return found if found.proposal.program is None else replace(found, episodes=play_out(work, results))
 
 

@@ -29,8 +29,7 @@ from personaevo.evolve.recombine import Operator, check_weights
 from personaevo.evolve.rollout import warmed
 from personaevo.evolve.select import Selection
 from personaevo.judge.discriminator import Judge
-from personaevo.judge.objectives import SCORING, scoring_of, using
-from personaevo.judge.objectives.base import Objective
+from personaevo.judge.objectives import SCORING, Objective, scoring_of, using
 from personaevo.measure.cells import Descriptors
 from personaevo.model_spec import same_model
 from personaevo.programs.sandbox import require

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from personaevo.judge.discriminator import Discriminator
-from personaevo.judge.objectives import SCORE, harmonic, objectives, steering
-from personaevo.judge.objectives.base import Played
+from personaevo.judge.objectives import SCORE, Played, harmonic, objectives, steering
 from personaevo.judge.objectives.builtin import cell_shares
 from personaevo.measure.agreement import Agreement, intraclass, jackknife_se, varying
 from personaevo.measure.cells import OUTSIDE, Cells, apart

@@ -15,8 +15,7 @@ import numpy as np
 
 from personaevo.executors import Carried
 from personaevo.judge.discriminator import Judge, Negatives, train
-from personaevo.judge.objectives import SCORE, harmonic, objectives, steering, using
-from personaevo.judge.objectives.base import Objective, Played
+from personaevo.judge.objectives import SCORE, Objective, Played, harmonic, objectives, steering, using
 from personaevo.judge.scorer import Scorer
 from personaevo.measure.agreement import Agreement, retest
 from personaevo.measure.cells import Descriptors, tessellate

@@ -14,9 +14,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cached_property
-from itertools import chain, pairwise
+from functools import cached_property, reduce
+from itertools import pairwise
 from math import ceil
+from operator import and_, or_
 from typing import Any
 
 import numpy as np
@@ -146,8 +147,8 @@ class FeatureSet:
 
     def shown(self, text: str) -> list[str]:
         """The lexicon features that a turn of this text would show (bare acknowledgement included)."""
-        words = [turn for turn in words_of([text]) if turn]
-        return [name for name, flag in self._lexicon.flags(words).items() if flag[0]] if words else []
+        words = [word for turn in words_of([text]) for word in turn]
+        return self._lexicon.shown(words) if words else []
 
 
 def rounded(values: Floats) -> Floats:
@@ -211,28 +212,36 @@ class _Lexicon:
 
     def __init__(self, phrases: Mapping[str, Sequence[str]]) -> None:
         self.bits = {name: 1 << index for index, name in enumerate(phrases)}
+        self.whole = self.bits.get("ack_only_rate", 0)  # lexicons of which all words must be
         self.single: dict[str, int] = {}
-        self.longer: dict[str, list[tuple[list[str], int]]] = {}
+        self.longer: dict[tuple[str, str], list[tuple[list[str], int]]] = {}  # by their first two words
         for name, entries in phrases.items():
             for entry in words_of(entries):
                 if len(entry) == 1:
                     self.single[entry[0]] = self.single.get(entry[0], 0) | self.bits[name]
                 elif entry:
-                    self.longer.setdefault(entry[0], []).append((entry[1:], self.bits[name]))
+                    self.longer.setdefault((entry[0], entry[1]), []).append((entry[2:], self.bits[name]))
 
     def flags(self, turns: list[list[str]]) -> dict[str, Any]:
         """A boolean per lexicon and turn. All words of a turn must be in the acknowledgement lexicon; the others need one phrase."""
-        words = list(chain.from_iterable(turns))
-        masks = np.array([self.single.get(word, 0) for word in words], dtype=np.int64)
-        starts = np.concatenate([[0], np.cumsum([len(turn) for turn in turns])[:-1]]).astype(int)
-        found = np.bitwise_or.reduceat(masks, starts)
-        every = np.bitwise_and.reduceat(masks, starts)
-        for index, turn in enumerate(turns):  # phrases of several words
-            for position, word in enumerate(turn):
-                for rest, bit in self.longer.get(word, ()):
-                    if turn[position + 1 : position + 1 + len(rest)] == rest:
-                        found[index] |= bit
-        return {name: ((every if name == "ack_only_rate" else found) & bit) > 0 for name, bit in self.bits.items()}
+        masks = np.array([self._mask(turn) for turn in turns], dtype=np.int64)
+        return {name: masks & bit > 0 for name, bit in self.bits.items()}
+
+    def shown(self, turn: list[str]) -> list[str]:
+        """The lexicons that the words of one turn show."""
+        mask = self._mask(turn)
+        return [name for name, bit in self.bits.items() if mask & bit]
+
+    def _mask(self, turn: list[str]) -> int:
+        """The bits of the lexicons that the words of a turn show; it has at least one word."""
+        single = [self.single.get(word, 0) for word in turn]
+        found = reduce(or_, single)
+        for position, pair in enumerate(pairwise(turn), start=2):  # phrases of several words
+            if pair in self.longer:
+                for rest, bit in self.longer[pair]:
+                    if not rest or turn[position : position + len(rest)] == rest:
+                        found |= bit
+        return found & ~self.whole | reduce(and_, single) & self.whole
 
 
 CASE, PUNCTUATION = "case", "punctuation"

@@ -215,12 +215,13 @@ class _Renamer(ScopeVisitor):
                 keyword.arg = self.names.new(self.names.scopes[function], keyword.arg)
 
 
-def reflects(nodes: Iterable[ast.AST]) -> bool:
-    """Whether the program can read its own names or docstrings, so that renaming could change its behavior."""
+def reflects(nodes: Iterable[Any]) -> bool:
+    """Whether the program with these nodes can read its own names or docstrings, so that renaming could change its behavior."""
     for node in nodes:
-        if isinstance(node, ast.Name) and node.id in _REFLECTION_NAMES:
-            return True
-        if isinstance(node, ast.Attribute) and node.attr in _REFLECTION_ATTRIBUTES:
+        if node.__class__ is ast.Name:
+            if node.id in _REFLECTION_NAMES:
+                return True
+        elif node.__class__ is ast.Attribute and node.attr in _REFLECTION_ATTRIBUTES:
             return True
     return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -23,11 +23,10 @@ class Saying:
     telling: int
     sentence: str
     marks: frozenset[str]
+    words: int = field(init=False)  # of the sentence
 
-    @property
-    def words(self) -> int:
-        """The number of words of the sentence."""
-        return len(self.sentence.split())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", len(self.sentence.split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +69,16 @@ class Rules:
         """Whether both may describe one person."""
         return not any(frozenset(pair) in self.exclude for pair in itertools.product(one.marks, other.marks))
 
-    def denied(self, description: str) -> frozenset[str]:
-        """The marks that this description excludes."""
-        found: set[str] = set()
-        for phrase, marks in self.described.items():
-            if re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", description, re.IGNORECASE):
-                found |= marks
-        return frozenset(found)
+
+def denied(description: str) -> frozenset[str]:
+    """The marks that this description excludes."""
+    return frozenset().union(*(marks for pattern, marks in _described() if pattern.search(description)))
+
+
+@cache
+def _described() -> list[tuple[re.Pattern[str], frozenset[str]]]:
+    said = rules().described.items()
+    return [(re.compile(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", re.IGNORECASE), marks) for phrase, marks in said]
 
 
 @cache
@@ -130,8 +132,8 @@ def select_sayings(
 
     Dials without rules are ignored.
     """
-    denied = rules().denied(description)
-    candidates = [_saying(rules().sayings[dial], values[dial], denied) for dial in rules().sayings if dial in values]
+    not_said = denied(description)
+    candidates = [_saying(rules().sayings[dial], values[dial], not_said) for dial in rules().sayings if dial in values]
     taken: list[Saying] = []
     for one in sorted(filter(None, candidates), key=lambda one: -one.telling):  # of equally telling ones the first
         free = max_words - sum(other.words for other in taken)
@@ -143,8 +145,10 @@ def select_sayings(
 def select_habits(values: Mapping[str, float], max_words: int, description: str = "") -> list[tuple[str, Saying]]:
     """Select the phrases for these dials of typing, each with its dial: the most telling ones that are compatible with each other and with
     the description, in the order of the rules, and whose sentences have at most ``max_words``."""
-    denied, typing = rules().denied(description), rules().typing
-    candidates = [(dial, one) for dial, rows in typing.phrases.items() if dial in values and (one := _saying(rows, values[dial], denied))]
+    typing = rules().typing
+    said = {dial: rows for dial, rows in typing.phrases.items() if dial in values}
+    not_said = denied(description) if said else frozenset()
+    candidates = [(dial, one) for dial, rows in said.items() if (one := _saying(rows, values[dial], not_said))]
     taken: list[tuple[str, Saying]] = []
     for dial, one in sorted(candidates, key=lambda said: -said[1].telling):
         more = [said for said in candidates if said in taken or said == (dial, one)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from personaevo.programs.scopes import levels
 
@@ -69,38 +72,23 @@ class Finding:
     message: str
 
 
-def check(tree: ast.Module) -> list[Finding]:
-    """All violations of the rules in a program, by line."""
-    nodes = [node for level in levels(tree) for node in level]
-    modules = _imported_modules(nodes)
-    own = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    findings = [*_contract(tree)]
-    for node in nodes:
-        if isinstance(node, _CHECKED):
-            findings += _violations(node, modules, own)
+def check(tree: ast.Module, nodes: Iterable[ast.AST] | None = None) -> list[Finding]:
+    """All violations of the rules in a program, by line. ``nodes`` are all nodes of the tree, if they are known."""
+    found: defaultdict[type[ast.AST], list[Any]] = defaultdict(list)
+    for node in itertools.chain.from_iterable(levels(tree)) if nodes is None else nodes:
+        found[node.__class__].append(node)
+    own = {node.id for node in found[ast.Name] if node.ctx.__class__ is not ast.Load}
+    own |= {node.arg for node in found[ast.arg]}
+    own |= {node.name for node in (*found[ast.FunctionDef], *found[ast.ClassDef])}
+    findings = [*_contract(tree), *_imports(found), *_names(found[ast.Name], own), *_attributes(found)]
+    by_name = _BY_NAME - own
+    for call in found[ast.Call]:
+        if isinstance(call.func, ast.Name) and call.func.id in by_name and len(call.args) > 1:
+            findings += _by_name(call.func.id, call.args[1])
+    for constant in found[ast.Constant]:
+        if isinstance(constant.value, str):
+            findings += _text(constant.lineno, constant.value)
     return sorted(set(findings))
-
-
-_CHECKED = (ast.Import, ast.ImportFrom, ast.Name, ast.Attribute, ast.Call, ast.Constant)
-
-
-def _violations(node: ast.AST, modules: Mapping[str, Sequence[str]], own: Container[str]) -> Iterable[Finding]:
-    match node:
-        case ast.Import():
-            return [_refused_import(node.lineno, alias.name) for alias in node.names if not _is_allowed(alias.name)]
-        case ast.ImportFrom():
-            return _from_import(node)
-        case ast.Name(id=name) if name not in own:
-            return _name(node)
-        case ast.Attribute():
-            return _attribute(node, modules)
-        case ast.Call(func=ast.Name(id=name), args=[_, wanted, *_]) if name in _BY_NAME and name not in own:
-            return _by_name(name, wanted)
-        case ast.Constant(value=str(text)):
-            return _text(node.lineno, text)
-    return ()
 
 
 def _contract(tree: ast.Module) -> Iterator[Finding]:
@@ -153,9 +141,9 @@ def _from_import(node: ast.ImportFrom) -> Iterator[Finding]:
             yield from _member(node.lineno, [*(node.module or "").split("."), alias.name])
 
 
-def _imported_modules(nodes: Iterable[ast.AST]) -> dict[str, list[str]]:
+def _imported_modules(nodes: Iterable[ast.Import]) -> dict[str, list[str]]:
     """The dotted path, split, of the module to which each imported name refers."""
-    aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names if _is_allowed(alias.name)]
+    aliases = [alias for node in nodes for alias in node.names if _is_allowed(alias.name)]
     paths = [(alias, alias.name.split(".")) for alias in aliases]
     return {alias.asname or path[0]: path if alias.asname else path[:1] for alias, path in paths}
 
@@ -174,18 +162,33 @@ def _member(line: int, path: Sequence[str]) -> Iterator[Finding]:
             return
 
 
-def _name(node: ast.Name) -> Iterator[Finding]:
-    if node.id in _REFUSED_NAMES:
-        yield Finding(node.lineno, f"{node.id} is refused: {_REFUSED_NAMES[node.id]}")
-    elif _is_dunder(node.id) and node.id not in _ALLOWED_DUNDER_NAMES:
-        yield Finding(node.lineno, f"{node.id} is refused: {_NO_FILES}")
+def _imports(found: Mapping[type[ast.AST], Sequence[Any]]) -> Iterator[Finding]:
+    for node in found[ast.Import]:
+        yield from (_refused_import(node.lineno, alias.name) for alias in node.names if not _is_allowed(alias.name))
+    for node in found[ast.ImportFrom]:
+        yield from _from_import(node)
 
 
-def _attribute(node: ast.Attribute, modules: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    reason = _refusal(node.attr)
-    if reason:
-        yield Finding(node.lineno, f"the attribute {node.attr} is refused: {reason}")
-        return
+def _names(nodes: Sequence[ast.Name], own: Container[str]) -> Iterator[Finding]:
+    refused = {name: reason for name in {node.id for node in nodes} if name not in own and (reason := _refused_name(name))}
+    yield from (Finding(node.lineno, f"{node.id} is refused: {refused[node.id]}") for node in nodes if node.id in refused)
+
+
+def _refused_name(name: str) -> str:
+    return _REFUSED_NAMES.get(name) or (_NO_FILES if _is_dunder(name) and name not in _ALLOWED_DUNDER_NAMES else "")
+
+
+def _attributes(found: Mapping[type[ast.AST], Sequence[Any]]) -> Iterator[Finding]:
+    nodes: Sequence[ast.Attribute] = found[ast.Attribute]
+    reasons, modules = {name: _refusal(name) for name in {node.attr for node in nodes}}, _imported_modules(found[ast.Import])
+    for node in nodes:
+        if reasons[node.attr]:
+            yield Finding(node.lineno, f"the attribute {node.attr} is refused: {reasons[node.attr]}")
+        else:
+            yield from _module_member(node, modules)
+
+
+def _module_member(node: ast.Attribute, modules: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     path: list[str] = []
     root: ast.expr = node
     while isinstance(root, ast.Attribute):
@@ -217,6 +220,8 @@ def _by_name(function: str, wanted: ast.expr) -> Iterator[Finding]:
 
 def _text(line: int, text: str) -> Iterator[Finding]:
     """Texts that name a refused attribute, which ``str.format`` and the like would read."""
+    if "{" not in text and "__" not in text:
+        return
     looked_up = {name for field in _FIELD.findall(text) for name in re.findall(r"\w+", field)}
     for name in sorted({*_DUNDER.findall(text), *looked_up}):
         if _refusal(name):

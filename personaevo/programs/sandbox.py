@@ -8,6 +8,7 @@ same personas both times fails, because its measurements could not be repeated. 
 
 from __future__ import annotations
 
+import marshal
 import math
 import os
 import platform
@@ -16,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, Self
 
 from personaevo.chat import ChatModel
@@ -140,7 +141,9 @@ class Sandbox:
         """Run one call; see ``run_many``."""
         return self.run_many(source, [Call(task, n, seed)], model)[0]
 
-    def run_many(self, source: str, calls: Sequence[Call], model: ChatModel | None = None) -> list[RunResult]:
+    def run_many(
+        self, source: str, calls: Sequence[Call], model: ChatModel | None = None, *, code: CodeType | None = None
+    ) -> list[RunResult]:
         """Run all calls of one program, and again in reversed order in another process; one result per call.
 
         Errors of a program do not raise here: they are the ``reason`` of a failed result with fault "program". A call that raises, or
@@ -149,7 +152,7 @@ class Sandbox:
         fail with fault "infrastructure". ``seconds`` is the time of the call in the first run, 0 if it was not answered.
 
         With a ``model``, the program can ask it in the first run with ``model.complete(prompt, system=None)``; the second run must ask
-        the same and gets the same replies.
+        the same and gets the same replies. ``code`` is the compiled source, if it is known: then no child compiles it.
 
         Raises SandboxError if no server can be started, and any exception of ``model``.
         """
@@ -160,6 +163,8 @@ class Sandbox:
             return [_failed(f"rule: the program has {size:,} bytes; at most {MAX_BYTES:,} are allowed") for _ in calls]
         model_access = ModelAccess(model, self._model_limits) if model is not None else None
         with self._lock:
+            if code is not None and self.tier != "wasm":  # which has another Python
+                self._remember(source, marshal.dumps(code))
             try:
                 return self._with_restart(_Job(source, calls, model_access))
             except BaseException:  # re-raised: after an interruption the servers' replies would be out of step

@@ -9,20 +9,29 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 SIGNS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # a detail of their parent node, without fields
+# The nodes of a parsed tree are of these classes and of no subclasses, and looking a class up is faster than ``isinstance``.
+KINDS = frozenset(kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST))
+_SEEN = frozenset(kind for kind in KINDS if not issubclass(kind, SIGNS))
+_VISITED = _SEEN - {ast.Constant}
+_LEAVES = frozenset({ast.Name, ast.Constant})  # half of all nodes
+_NO_NODES = frozenset("arg asname attr conversion ctx id is_async kind level module op ops rest simple type_comment".split())
+_FIELDS = {kind: tuple(name for name in kind._fields if name not in _NO_NODES) for kind in _SEEN}  # those that may hold nodes
 
 
 def levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
-    """All nodes of a tree except ``SIGNS``, one list for each level, in the order of ``ast.walk``."""
+    """All nodes of a parsed tree except ``SIGNS``, one list for each level, in the order of ``ast.walk``."""
     level: list[ast.AST] = [tree]
     while level:
         yield level
         below: list[ast.AST] = []
         for node in level:
+            if node.__class__ in _LEAVES:
+                continue
             for value in vars(node).values():
-                if value.__class__ is list:
-                    below += [one for one in value if isinstance(one, ast.AST) and not isinstance(one, SIGNS)]
-                elif isinstance(value, ast.AST) and not isinstance(value, SIGNS):
+                if value.__class__ in _SEEN:
                     below.append(value)
+                elif value.__class__ is list:
+                    below += [one for one in value if one.__class__ in _SEEN]
         level = below
 
 
@@ -42,17 +51,14 @@ class Visitor:
 
     def generic_visit(self, node: ast.AST) -> None:
         """Visit the node's children in source order."""
-        for name in node._fields:
+        for name in _FIELDS[node.__class__]:
             value = getattr(node, name, None)
-            if value.__class__ is list:
-                for one in value:
-                    if isinstance(one, ast.AST) and not isinstance(one, _UNSEEN):
-                        self.visit(one)
-            elif isinstance(value, ast.AST) and not isinstance(value, _UNSEEN):
+            if value.__class__ in _VISITED:
                 self.visit(value)
-
-
-_UNSEEN = (ast.Constant, *SIGNS)
+            elif value.__class__ is list:
+                for one in value:
+                    if one.__class__ in _VISITED:
+                        self.visit(one)
 
 
 Kind = Literal["module", "function", "class", "comprehension"]

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from personaevo.programs.source import normal_tree, spelled
+from personaevo.programs.source import SPELLED, normal_tree
 
 _SIZE = 5  # neighboring nodes
 _NUMBERED = re.compile(r"v_*\d+")  # the names that normalize gives to variables
 _NAMING = frozenset({"id", "arg", "asname", "rest", "names"})  # fields of nodes that contain variables
 _NAMING_WITH_NAME = _NAMING | {"name"}  # not in ast.alias
 _SPELLINGS, _SHORT = 4_096, 100  # cache of node spellings up to this length: short ones recur
-_FOLDED = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+_FOLDED = {kind for kind in SPELLED if issubclass(kind, (ast.operator, ast.unaryop, ast.boolop, ast.cmpop))}
 
 
 class _Node(NamedTuple):
@@ -138,11 +138,12 @@ def _sketch(own: frozenset[int]) -> Any:
 def _hash_shingle(run: Sequence[_Node]) -> int:
     """Hash the spellings of the nodes, and which variables among them are the same."""
     numbers: dict[str, int] = {}
-    parts = []
+    said = b""
     for spelling, names in run:
-        parts.append(spelling)
-        parts += [b"%d," % numbers.setdefault(name, len(numbers)) for name in names]
-    return int.from_bytes(hashlib.blake2b(b"".join(parts), digest_size=8).digest(), "big")
+        said += spelling
+        for name in names:
+            said += b"%d," % numbers.setdefault(name, len(numbers))
+    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest(), "big")
 
 
 def _hash_text(said: str) -> bytes:
@@ -154,27 +155,25 @@ _hash_short = lru_cache(maxsize=_SPELLINGS)(_hash_text)
 
 def _collect(node: ast.AST, found: list[_Node]) -> None:
     """Append the tree's nodes in pre-order. Recursion is bounded by ``source.MAX_DEPTH``."""
-    said = type(node).__name__
-    naming = _NAMING if isinstance(node, ast.alias) else _NAMING_WITH_NAME
+    kind = node.__class__
+    said, naming = kind.__name__, _NAMING if kind is ast.alias else _NAMING_WITH_NAME
     names: list[str] = []
     children: list[ast.AST] = []
-    for field in spelled(type(node)):
+    for field in SPELLED[kind]:
         value = getattr(node, field, None)
         for part in value if value.__class__ is list else (value,):
-            if part is None and field != "value":
-                continue
-            if isinstance(part, _FOLDED):
+            if part.__class__ in _FOLDED:
                 said += f"\0{type(part).__name__}"
-            elif isinstance(part, ast.AST):
+            elif part.__class__ in SPELLED:
                 children.append(part)
-            elif isinstance(part, str) and field in naming and _NUMBERED.fullmatch(part):
+            elif part.__class__ is str and field in naming and _NUMBERED.fullmatch(part):
                 names.append(part)
-            else:
+            elif part is not None or field == "value":
                 said += f"\0{field}={_constant(part)}"
     found.append(_Node(_hash_short(said) if len(said) <= _SHORT else _hash_text(said), tuple(names)))
     for child in children:
         # Python 3.12 ends nested format specifications with an empty text, earlier versions do not.
-        if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant) and child.value == ""):
+        if not (kind is ast.JoinedStr and child.__class__ is ast.Constant and child.value == ""):
             _collect(child, found)
 
 

@@ -13,11 +13,14 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from personaevo.errors import ProgramError, quiet
 from personaevo.programs.names import reflects, rename
-from personaevo.programs.scopes import levels
+from personaevo.programs.scopes import KINDS, levels
+from personaevo.programs.worker.run import FILENAME
 from personaevo.records import Program
 
 _MOST = 64  # cached texts, of about 50 kB each
@@ -108,7 +111,7 @@ def parse(source: str) -> ast.Module:
     Raises ProgramError, with the line where there is one, if the source is larger than 64 kB, contains NUL or lone
     surrogates, is not valid Python for the running interpreter, or is nested deeper than 100 levels of the syntax tree.
     """
-    return _read(source, _compile)[0]
+    return _read(source, _compile).tree
 
 
 def syntax(source: str) -> ast.Module:
@@ -135,12 +138,14 @@ def normalize(source: str) -> str:
     of first appearance. A program that reads its own names (``globals()``, ``f.__name__``, …) keeps them. The result
     is a program that behaves the same and is its own normalized form. Raises ProgramError as ``parse`` does.
     """
-    return ast.unparse(ast.fix_missing_locations(_normal(*_read(source, _compile))))
+    read = _read(source, _compile)
+    return ast.unparse(ast.fix_missing_locations(_normal(read.tree, read.nodes)))
 
 
 def normal_tree(source: str) -> tuple[ast.Module, str]:
     """The tree of the normalized program, and the program's id. Raises ProgramError as ``parse`` does."""
-    tree = _normal(*_read(source, _compile))
+    read = _read(source, _compile)
+    tree = _normal(read.tree, read.nodes)
     return tree, _hashed(_spell(tree))
 
 
@@ -153,7 +158,7 @@ def program_id(source: str) -> str:
 
     def spell_program(source: str) -> str:
         tree = _parsed(source)
-        return spell_cached(tree, source, _spell, lambda: _normal(tree, _compiled(tree)), _MOST_BITS)
+        return spell_cached(tree, source, _spell, lambda: _normal(tree, _compiled(tree).nodes), _MOST_BITS)
 
     return _hashed(_read(source, spell_program))
 
@@ -167,13 +172,22 @@ def make_program(source: str) -> Program:
     return Program(id=program_id(source), source=source)
 
 
-def checked(source: str, check: Callable[[ast.Module], Read]) -> tuple[Program, Read, ast.Module]:
-    """``make_program``, the result of ``check`` on the syntax tree, and the normalized tree, from one parse. Raises ProgramError as
-    ``parse`` does."""
-    tree, nodes = _read(source, _compile)
-    found = check(tree)
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[Read]):
+    """All that one parse tells of a program: its record, the ``findings`` of a check, its normalized tree, and its compiled code."""
+
+    program: Program
+    findings: Read
+    normal: ast.Module
+    code: CodeType
+
+
+def checked(source: str, check: Callable[[ast.Module, list[ast.AST]], Read]) -> Checked[Read]:
+    """Parse a program, and ``check`` its syntax tree, all nodes of which are the second argument. Raises ProgramError as ``parse`` does."""
+    tree, nodes, code = _read(source, _compile)
+    findings = check(tree, nodes)
     normal = _normal(tree, nodes)
-    return Program(_hashed(_spell(normal)), source), found, normal
+    return Checked(Program(_hashed(_spell(normal)), source), findings, normal, code)
 
 
 def _check_text(source: str) -> None:
@@ -196,21 +210,26 @@ def _parsed(source: str) -> ast.Module:
         return ast.parse(source)
 
 
-def _compile(source: str) -> tuple[ast.Module, list[ast.AST]]:
-    """The tree, and all its nodes."""
-    tree = _parsed(source)
-    return tree, _compiled(tree)
+class _Compiled(NamedTuple):
+    """A tree, all its nodes, and its code."""
+
+    tree: ast.Module
+    nodes: list[ast.AST]
+    code: CodeType
 
 
-def _compiled(tree: ast.Module) -> list[ast.AST]:
-    """Check that the tree compiles, and return all its nodes."""
-    found = _checked(tree)  # before compiling, which recurses in C
+def _compile(source: str) -> _Compiled:
+    return _compiled(_parsed(source))
+
+
+def _compiled(tree: ast.Module) -> _Compiled:
+    """Compile a tree, which finds errors that the grammar allows, such as "return" outside a function."""
+    nodes = _nodes(tree)  # before compiling, which recurses in C
     with _one_at_a_time, quiet():
-        compile(tree, "<program>", "exec", dont_inherit=True)  # finds errors that the grammar allows, such as "return" outside a function
-    return found
+        return _Compiled(tree, nodes, compile(tree, FILENAME, "exec", dont_inherit=True))
 
 
-def _checked(tree: ast.Module) -> list[ast.AST]:
+def _nodes(tree: ast.Module) -> list[ast.AST]:
     """All nodes of the tree. Raises ProgramError if one is too deep, or an integer too large."""
     found: list[ast.AST] = []
     for depth, level in enumerate(levels(tree)):
@@ -240,7 +259,7 @@ def _normal(tree: ast.Module, nodes: list[ast.AST]) -> ast.Module:
 def _strip(nodes: Iterable[ast.AST]) -> None:
     """Remove statements that are only a constant (docstrings, strings used as comments), and ``pass`` next to other statements."""
     for node in nodes:
-        for block in ("body", "orelse", "finalbody") if isinstance(node, _WITH_BLOCKS) else ():
+        for block in _BLOCKS.get(node.__class__, ()):
             statements = getattr(node, block, None)
             if isinstance(statements, list) and statements:
                 left = [statement for statement in statements if not _is_no_op(statement)]
@@ -249,7 +268,10 @@ def _strip(nodes: Iterable[ast.AST]) -> None:
                 setattr(node, block, left or ([ast.Pass()] if needed else []))
 
 
-_WITH_BLOCKS = (ast.mod, ast.stmt, ast.excepthandler, ast.match_case)
+_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
+    kind: tuple(name for name in ("body", "orelse", "finalbody") if name in kind._fields)
+    for kind in KINDS if issubclass(kind, (ast.mod, ast.stmt, ast.excepthandler, ast.match_case))
+}  # fmt: skip
 
 
 def _is_no_op(statement: ast.stmt) -> bool:
@@ -258,26 +280,26 @@ def _is_no_op(statement: ast.stmt) -> bool:
     )
 
 
-def _spell(node: object) -> str:
-    if isinstance(node, ast.Constant):
+def _spell(node: Any) -> str:
+    kind = node.__class__
+    if kind is ast.Constant:
         return "Constant()" if node.value is None else f"Constant(value={type(node.value).__name__}:{node.value!r})"
-    if isinstance(node, ast.JoinedStr):  # Python 3.12 ends nested format specifications with an empty text
+    if kind is list:
+        return f"[{','.join([_spell(one) for one in node])}]"
+    if kind is ast.JoinedStr:  # Python 3.12 ends nested format specifications with an empty text
         parts = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
         return f"JoinedStr({_spell(parts)})"
-    if isinstance(node, ast.AST):
-        fields = [(name, getattr(node, name, None)) for name in spelled(type(node))]
-        inner = ",".join([f"{name}={_spell(value)}" for name, value in fields if value is not None and value != []])
-        return f"{type(node).__name__}({inner})"
-    if isinstance(node, list):
-        return f"[{','.join([_spell(one) for one in node])}]"
-    return f"{type(node).__name__}:{node!r}"
+    if kind not in SPELLED:
+        return f"{kind.__name__}:{node!r}"
+    inner = []
+    for name in SPELLED[kind]:
+        value = getattr(node, name, None)
+        if value is not None and value != []:
+            inner.append(f"{name}={_spell(value)}")
+    return f"{kind.__name__}({','.join(inner)})"
 
 
-def spelled(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields that the id depends on: not the load/store context, nor fields that only some Python versions have."""
-    if kind not in _SPELLED:
-        _SPELLED[kind] = tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores"))
-    return _SPELLED[kind]
-
-
-_SPELLED: dict[type[ast.AST], tuple[str, ...]] = {}
+# The fields of each class of nodes that the id depends on: not the load/store context, nor fields that only some Python versions have.
+SPELLED = {
+    kind: tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores")) for kind in KINDS
+}

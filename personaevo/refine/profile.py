@@ -22,7 +22,7 @@ from personaevo.errors import ConfigError
 from personaevo.programs.personas import compose_policy
 from personaevo.records import Record
 from personaevo.refine import features
-from personaevo.simulate.persona import Persona
+from personaevo.simulate.directions import Persona
 from personaevo.text import one_line, plain, table
 
 NO_ADDRESSEE = "has neither 'you' nor a known imperative"  # a problem

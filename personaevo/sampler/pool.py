@@ -18,7 +18,7 @@ from personaevo import definitions
 from personaevo.archive import Member
 from personaevo.errors import ConfigError
 from personaevo.records import Episode, Floats, Persona
-from personaevo.simulate import persona as simulated
+from personaevo.simulate import directions as simulated
 from personaevo.text import one_line
 from personaevo.where import Where
 

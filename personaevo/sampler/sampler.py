@@ -22,8 +22,8 @@ from personaevo.definitions import domain_files, domain_names
 from personaevo.errors import ArchiveError, ConfigError, InputError
 from personaevo.records import Task, Tier
 from personaevo.sampler.pool import Pool, SampledPersona, Selection, Strategy, choose, draw_personas, measured, weigh
+from personaevo.simulate.directions import as_task
 from personaevo.simulate.episodes import ScriptedAgent
-from personaevo.simulate.persona import as_task
 from personaevo.simulate.turns import seed_of
 from personaevo.where import Where, parse
 

@@ -1,4 +1,5 @@
-"""Stage directions: a turn plan in plain words (``fitness/directions.toml``), and the director for other simulators."""
+"""``personaevo.Persona``, a persona record with its director and typist; the task arguments of public functions; and stage directions: the
+plan of a turn in words, for simulators that play the user with a model of their own."""
 
 from __future__ import annotations
 
@@ -8,16 +9,78 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
-from personaevo import content
-from personaevo.definitions import Domain
-from personaevo.errors import ConfigError, ContentError
+from pydantic import ValidationError
+
+from personaevo import content, records
+from personaevo.config import DEFAULT_DOMAIN
+from personaevo.definitions import Domain, domain_names
+from personaevo.definitions import domain as load_domain
+from personaevo.errors import ConfigError, ContentError, InputError
 from personaevo.measure.fingerprint import REPEAT_RUN_WORDS
-from personaevo.records import Task
+from personaevo.records import Task, problem_of
 from personaevo.simulate.director import Director
 from personaevo.simulate.draws import ACK_CAN_SHOW, SHORT
 from personaevo.simulate.templates import filled, templates_for, wording
 from personaevo.simulate.turns import GoalTracker, Move, Realization, TurnPlan, facts_of, realization_of, seed_of
 from personaevo.simulate.typist import typist_for
+
+
+def as_task(given: Task | Mapping[str, Any] | str, domain: str) -> Task:
+    """Convert a task argument to a record, with ``domain`` if it names none.
+
+    Raises:
+        InputError: it is not a task.
+    """
+    if isinstance(given, Task):
+        task = given
+    else:
+        values = {"goal": given.strip()} if isinstance(given, str) else dict(given)
+        try:
+            task = Task.model_validate({"id": "given", **values})
+        except ValidationError as error:
+            raise InputError(f"task: {problem_of(error)}") from None
+    return task if task.domain else task.model_copy(update={"domain": domain})
+
+
+class Persona(records.Persona):
+    """One simulated user, with its director and typist."""
+
+    def director(self, seed: int, task: Task | Mapping[str, Any] | str | None = None, domain: str | None = None) -> UserDirector:
+        """A director of this user for one dialogue, turn by turn (see ``hooks.UserDirector``).
+
+        ``task`` is a record, its fields ("goal", "facts", "context") or a goal. Without one, directions say that the user answers, but not
+        what. ``domain`` (a name, or a folder's absolute path) provides the wording of drafts and the usual length of dialogues; by default
+        it is the task's domain if that is installed, else the persona's own.
+
+        Raises:
+            InputError: it is not a task.
+            ConfigError: there is no such domain.
+        """
+
+        wanted = None if task is None else as_task(task, "")
+        named = wanted.domain if wanted is not None and wanted.domain in domain_names() else ""
+        return UserDirector(self.dials, seed, wanted, load_domain(domain or named or self._own_domain()))
+
+    def type(self, text: str, turn: int, *, seed: int = 0, task: Task | Mapping[str, Any] | str | None = None) -> str:
+        """Type a text that a model or template worded as this user types.
+
+        The persona's typing dials set how much of it is in lower case, without full stops, abbreviated, … (``fitness/typing.toml``), and
+        ``slips_per_100_words`` the rate of typing slips. The meaning stays, and so do codes, addresses, file names and numbers; with the
+        ``task`` (a record, its fields or a goal) also the values of its facts and the names in it. Each line is typed like a separate
+        message. ``turn`` numbers the turns of a dialogue, ``seed`` the dialogues. Equal arguments give equal texts, and a typed text stays
+        as it is: ``type(type(text, 3), 3) == type(text, 3)``.
+
+        Raises:
+            InputError: it is not a task.
+        """
+        from personaevo.simulate.typist import Typist, protected_by  # noqa: PLC0415 - drawing personas does not need it
+
+        return Typist(self.dials, seed, protected_by(None if task is None else as_task(task, ""))).type(text, turn)
+
+    def _own_domain(self) -> str:
+        """The domain of a persona that was not drawn from an archive."""
+        return DEFAULT_DOMAIN
+
 
 _FEW, _SOME = 6, 15  # most words of a turn of a few words, and of one short sentence
 _QUESTIONS = frozenset({"info_seeking_rate", "clarification_rate"})

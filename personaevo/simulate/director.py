@@ -188,6 +188,8 @@ class Director:
 
     def _in_order(self, due: set[str]) -> tuple[str, ...]:
         """The due behaviors in random order; a repetition comes first, as it is the longest."""
+        if len(due) < 2:
+            return tuple(due)
         names = sorted(due)  # a set's order differs between processes
         self.rng.shuffle(names)
         return tuple(sorted(names, key=lambda name: name != "repetition_rate"))
@@ -204,7 +206,7 @@ class Director:
         count = int(self.extra_facts + self.rng.random())
         waiting = [name for name, times in self.given.items() if not times]
         if not self.reminders:
-            waiting.sort(key=lambda name: count_numbers(self.facts[name]))
+            waiting.sort(key=lambda name: self.counts[name])
         return [self._fact(name, max(2, room // 2), "fact") for name in waiting[:count]]
 
     def _plan_numbers(self, wanted: float) -> None:
@@ -213,9 +215,10 @@ class Director:
         The facts have numbers, each said once. In some dialogues a user writes small ones as words throughout, and dialogues differ in how
         many numbers they repeat: if all were alike, a number said in one turn would be missing in the others.
         """
-        self.numbers = [name for name, value in self.facts.items() if count_numbers(value)]
-        own = sum(count_numbers(value) for value in self.facts.values())
-        codes = sum(count_numbers(spell_out(value)) for value in self.facts.values())
+        self.counts = {name: count_numbers(value) for name, value in self.facts.items()}
+        self.numbers = [name for name, count in self.counts.items() if count]
+        own = sum(self.counts.values())
+        codes = sum(count_numbers(spell_out(self.facts[name])) for name in self.numbers)
         turns = self.lengths.expected_turns
         self.kept = min(max((wanted * turns - codes) / (own - codes), 0.0), _MOST_KEPT) if own > codes else 1.0
         self.spells = self.rng.random() >= self.kept

@@ -61,12 +61,13 @@ class BehaviorDraws:
     def __init__(self, rates: Mapping[str, float], persistence: float) -> None:
         self.rates, self.persistence, self.behaviors = dict(rates), persistence, definitions.behaviors()
         self.owed = dict.fromkeys(self.rates, 0.0)
+        self.drawn = (*self.behaviors.free, "exclusive", ACK)
         self.draws: dict[str, float] = {}
 
     def move(self, rng: random.Random) -> None:
         """Draw for the next turn."""
         last, keep, draw = self.draws, self.persistence, rng.random
-        self.draws = {name: last[name] if last and draw() < keep else draw() for name in (*self.behaviors.free, "exclusive", ACK)}
+        self.draws = {name: last[name] if last and draw() < keep else draw() for name in self.drawn}
 
     def due(self, mistake: bool, weight: float = 1.0) -> set[str]:
         """The due behaviors of this turn, without the bare acknowledgement. ``weight`` multiplies their chances; the higher chance after a
@@ -152,7 +153,8 @@ class LengthPlan:
         self.short_mean = sum(words * share for words, share in enumerate(shares, 1)) / sum(shares)
         self.least = 1 if self.short is None else SHORT + 1
         apart = self._set_rest()
-        rest = [self._at(place, self.rest, self.share, self.share) for place in _PLACES]
+        longer = self._longer(self.rest, self.share)
+        rest = [self._at(place, self.share, longer) for place in _PLACES]
         mean_of_rest = sum((words / self.mean) ** _BY_WORDS for words in rest) / len(rest)
         turns = max(self.expected_turns, 4.0)
         of_apart = sum((words / self.mean) ** _BY_WORDS for words in apart)
@@ -207,19 +209,18 @@ class LengthPlan:
         self.chance = chance = min(max(chance, acks), 1.0)
         place = _GAUSSIAN.cdf(self.state)
         self.planned_short = place < chance
-        self.drawn = words = self._at(place, mean, chance, max(self.share, acks))
+        self.drawn = words = self._at(place, chance, self._longer(mean, max(self.share, acks)))
         if self.planned_short:
             return int(words)
         made_up = min(max(self.forced, -_GIVEN_BACK * words), _GIVEN_BACK * words)
         self.forced -= made_up
         return max(round(words - made_up), self.least)
 
-    def _at(self, place: float, mean: float, chance: float, share: float) -> float:
-        """The quantile ``place`` (0 to 1) of a mixture with ``chance`` short turns; the longer ones give the right mean for ``share`` short
-        turns."""
+    def _at(self, place: float, chance: float, of_longer: tuple[float, float]) -> float:
+        """The quantile ``place`` (0 to 1) of a mixture with ``chance`` short turns; ``of_longer`` is what ``_longer`` says."""
         if place < chance:
             return 1.0 + sum(place / chance > bound for bound in self.bounds)
-        longer, within = self._longer(mean, share)
+        longer, within = of_longer
         at = _QUANTILE(min(max((place - chance) / (1.0 - chance), 1e-9), 1.0 - 1e-9))
         least = self.least
         words = least - 0.5 + (longer - least + 0.5) * min(math.exp(math.sqrt(within) * at - within / 2.0), _LONGEST)

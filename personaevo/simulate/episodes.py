@@ -16,7 +16,18 @@ from personaevo.readers import layouts
 from personaevo.records import Dialogue, Episode, Persona, PlanItem, Task
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT, Director
 from personaevo.simulate.templates import filled, templates_for
-from personaevo.simulate.turns import Realization, TurnPlan, facts_of, mentions, numbers_in, seed_of, spoken_numbers, telegraphic
+from personaevo.simulate.turns import (
+    Realization,
+    TurnPlan,
+    facts_of,
+    forms_of,
+    has_form,
+    mentions,
+    numbers_in,
+    seed_of,
+    spoken_numbers,
+    telegraphic,
+)
 from personaevo.simulate.typist import Typist, typist_for
 
 _ASK_AT_MOST = 2
@@ -40,6 +51,8 @@ class ScriptedAgent:
         self.asks_two, self.to_the_point = script.get("ask_two", 0.0), script.get("to_the_point", 0.0)
         self.least_turns = int(script.get("least_turns", 0))
         self.times_asked = dict.fromkeys(self.facts, 0)
+        self.forms = {name: forms_of(value) for name, value in self.facts.items()}
+        self.known: set[str] = set()
         self.checked: set[str] = set()
         self.used: set[str] = set()
         self.stage = "open"
@@ -48,13 +61,13 @@ class ScriptedAgent:
     def reply(self, turns: Sequence[tuple[Role, str]]) -> str | None:
         """The next turn, or None after the farewell."""
         heard = turns[-1][1] if turns else ""
-        said = " ".join(text for role, text in turns if role == "user").lower()
+        texts = [text for role, text in turns if role == "user"]
         lead = ""
         if self.corrected is not None:
             self.corrected, lead = None, self._line("sorry")
         elif "?" in heard and self.stage != "open":
             lead = self._line("answer")
-        body = self._next(said, sum(role == "user" for role, _ in turns), "?" in heard)
+        body = self._next(" ".join(texts).lower(), len(texts), "?" in heard)
         return None if body is None else f"{lead} {body}".strip()
 
     def _next(self, said: str, user_turns: int, question: bool) -> str | None:
@@ -76,7 +89,8 @@ class ScriptedAgent:
         return None
 
     def _collect(self, said: str, user_turns: int) -> str:
-        known = [name for name, value in self.facts.items() if mentions(said, value)]
+        self.known.update([name for name, forms in self.forms.items() if name not in self.known and has_form(said, forms)])
+        known = [name for name in self.facts if name in self.known]
         check = self._check(known)
         if check:
             return check

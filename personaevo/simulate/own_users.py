@@ -10,11 +10,11 @@ from personaevo.chat import Agent, Role
 from personaevo.definitions import Domain
 from personaevo.measure.fingerprint import words_of
 from personaevo.records import Episode, PlanItem, Task
+from personaevo.simulate.directions import Persona
 from personaevo.simulate.director import DEFAULT_TURN_LIMIT
 from personaevo.simulate.episodes import EpisodeError, MakeAgent, MakeUser, User, preservation
 from personaevo.simulate.model_users import MAX_TURN, ObservedUser, Spoken, without_markers
 from personaevo.simulate.partners import MAX_AGENT_TURN, AgentFunction, CallableAgent
-from personaevo.simulate.persona import Persona
 from personaevo.simulate.turns import spoken_numbers
 from personaevo.text import one_line, without_secrets
 

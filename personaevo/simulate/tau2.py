@@ -19,9 +19,9 @@ from typing import Any
 
 from personaevo.errors import ConfigError, InputError
 from personaevo.records import Persona
+from personaevo.simulate.directions import Persona as DirectedPersona
 from personaevo.simulate.directions import UserDirector, note
 from personaevo.simulate.model_users import MAX_TURN, heard_text, without_markers
-from personaevo.simulate.persona import Persona as DirectedPersona
 from personaevo.simulate.turns import seed_of
 
 _STOP = "###STOP###"

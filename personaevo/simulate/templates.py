@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,7 +37,7 @@ class Bank:
         self.phrases = sorted(phrases, key=lambda phrase: phrase.words)
         self.words = [phrase.words for phrase in self.phrases]
         # the greatest length with a choice of phrases, so that the one longest phrase is not used all the time
-        self.longest = max((words for words in set(self.words) if self.words.count(words) >= _CHOICE), default=self.words[-1])
+        self.longest = max((words for words, count in Counter(self.words).items() if count >= _CHOICE), default=self.words[-1])
 
     def pick(self, rng: random.Random, least: int, most: int, used: set[str]) -> Phrase:
         """A phrase of ``least`` to ``most`` fixed words whose family is not in ``used``, else one of the nearest length.
@@ -126,7 +127,7 @@ class Templates:
         parts = [part for part in parts if part.text.strip()] or [self._phrase("go_on", SHORT)]
         goal = any(move.kind == "goal" for move in plan.moves)
         self.goal_said |= goal
-        words = sum(part.words for part in parts)
+        words = sum([part.words for part in parts])
         return Realization(self._joined(parts), words, plan.facts, goal, tuple(self.unshown))
 
     def _worded(self, move: Move) -> Part:
@@ -141,9 +142,11 @@ class Templates:
 
     def _dressed(self, parts: list[Part], plan: TurnPlan) -> list[Part]:
         """The parts, the due behaviors, and filler up to the length."""
+        words = sum([part.words for part in parts])
         for name in plan.shows:
-            parts += self._show(name, plan.words - sum(part.words for part in parts))
-        words = sum(part.words for part in parts)
+            shown = self._show(name, plan.words - words)
+            parts += shown
+            words += sum([part.words for part in shown])
         return parts + self._fill(max(plan.words - words, _LEAST_FILLER if words <= SHORT < plan.words else 0))
 
     # -- behaviors that are due -----------------------------------------------------------------------------------------

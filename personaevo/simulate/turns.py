@@ -73,7 +73,7 @@ _SPELLED = dict(zip(
     ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), strict=True,
 ))  # fmt: skip
 _SMALL = frozenset(("a", "an", "the", "my", "our", "your", "to", "for", "of", "on", "in", "at", "some", "that", "is", "are", "this"))
-_WORD = re.compile(r"\S+")
+_DIGIT = re.compile(r"[0-9]")
 
 
 def facts_of(task: Task) -> dict[str, str]:
@@ -83,7 +83,9 @@ def facts_of(task: Task) -> dict[str, str]:
 
 def has_digit(word: str) -> bool:
     """Whether the word holds a digit."""
-    return not word.isalpha() and any(map(str.isdigit, word))
+    if word.isalpha():
+        return False
+    return _DIGIT.search(word) is not None or (not word.isascii() and any(map(str.isdigit, word)))  # superscripts too
 
 
 def count_numbers(text: str) -> int:
@@ -114,8 +116,19 @@ def number_of(value: str) -> str:
 
 def mentions(text: str, value: str) -> bool:
     """Whether ``text`` (lower case) has the value as whole words, in digits or spelled out."""
+    return has_form(text, forms_of(value))
+
+
+def forms_of(value: str) -> tuple[str, ...]:
+    """The value in lower case, in digits and, if that differs, spelled out."""
     low = value.lower()
-    return _has_words(text, low) or _has_words(text, spell_out(low))
+    spelled = spell_out(low)
+    return (low,) if spelled == low else (low, spelled)
+
+
+def has_form(text: str, forms: Sequence[str]) -> bool:
+    """Whether ``text`` (lower case) has one of the forms as whole words."""
+    return any(_has_words(text, form) for form in forms)
 
 
 def _has_words(text: str, words: str) -> bool:
@@ -131,7 +144,7 @@ def _has_words(text: str, words: str) -> bool:
 
 def numbers_in(text: str) -> set[str]:
     """The words of the text with a digit, without outer punctuation, in lower case."""
-    return {word.strip(".,;:!?()\"'").lower() for word in _WORD.findall(text) if has_digit(word)} if has_digit(text) else set()
+    return {word.strip(".,;:!?()\"'").lower() for word in text.split() if has_digit(word)} if has_digit(text) else set()
 
 
 _DRESSED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=\d)\.0+(?!\d)")
@@ -263,9 +276,9 @@ class Understanding:
 
     def __init__(self, task: Task | None, domain: Domain) -> None:
         self.goal = task.goal.strip().lower() if task else ""
-        self.values = {name: value.lower() for name, value in facts_of(task).items()} if task else {}
+        self.forms = {name: forms_of(value) for name, value in facts_of(task).items()} if task else {}
         self.closings = (*_CLOSING, *(phrase.text.lower() for phrase in domain.agent.get("more", ())))
-        self.cues = {name: (name.lower(), *(cue.lower() for cue in domain.cues.get(name, ()))) for name in self.values}
+        self.cues = {name: (name.lower(), *(cue.lower() for cue in domain.cues.get(name, ()))) for name in self.forms}
 
     def understand(self, text: str | None, given: Mapping[str, int]) -> Understood:
         """Interpret one agent turn; ``given`` counts how often each fact was given before.
@@ -291,11 +304,11 @@ class Understanding:
         heard = self._asked(low, given)
         if heard.quiet and _SENT_OFF.search(low):
             return Understood(farewell=True)
-        return replace(heard, closing=heard.quiet and _DISMISSING.search(low) is not None)
+        return replace(heard, closing=True) if heard.quiet and _DISMISSING.search(low) else heard
 
     def _before_closing(self, low: str) -> str | None:
         """The text without the question whether that was all; None if it does not ask that."""
-        if not any(phrase in low for phrase in self.closings):
+        if not any(map(low.__contains__, self.closings)):
             return None
         for phrase in self.closings[len(_CLOSING) :]:
             low = low.replace(phrase, " ")
@@ -303,25 +316,30 @@ class Understanding:
 
     def _asked(self, low: str, given: Mapping[str, int]) -> Understood:
         """Interpret the requests in a text, by the facts' names."""
+        asked, misread = self._facts_asked(low, given) if _REQUEST.search(low) else ([], None)
+        if misread is not None:
+            return Understood(misread=misread, question=True, wants=True)
         question = "?" in low
-        plain = Understood(
-            question=question, wants=question or _WANTING.search(low) is not None, offers=question and _OFFERING.search(low) is not None,
+        wants, offers = question or _WANTING.search(low) is not None, question and _OFFERING.search(low) is not None
+        return Understood(
+            tuple(asked[:_ASKED_AT_ONCE]), question=question, wants=wants, offers=offers,
             done=not question and _DONE.search(low) is not None, brief=len(low.split()) <= _BRIEF,
+            open=not asked and not offers and (_ASKING.search(low) is not None if question else wants),
         )  # fmt: skip
-        plain = replace(plain, open=not plain.offers and ((question and _ASKING.search(low) is not None) or (plain.wants and not question)))
-        if not _REQUEST.search(low):
-            return plain
-        asked = []
+
+    def _facts_asked(self, low: str, given: Mapping[str, int]) -> tuple[list[str], str | None]:
+        """The facts that a request asks for, or one that it reads back wrongly."""
+        asked: list[str] = []
         rest = low.replace(self.goal, " ") if " " in self.goal else low
         for name, cue in self._named(rest):
             start = max(rest.rfind(end, 0, rest.find(cue)) for end in _SENTENCE_ENDS) + 1
             if _ASKING.search(rest, start):
                 asked.append(name)
-            elif not mentions(rest, self.values[name]):
+            elif not has_form(rest, self.forms[name]):
                 if given[name] and _CHECKING.search(rest, start):
-                    return Understood(misread=name, question=True, wants=True)
+                    return [], name
                 asked.append(name)
-        return replace(plain, asked=tuple(asked[:_ASKED_AT_ONCE]), open=plain.open and not asked)
+        return asked, None
 
     def _named(self, low: str) -> Sequence[tuple[str, str]]:
         """Facts that the text names, with their cue; a cue inside another found cue does not count."""

@@ -18,8 +18,7 @@ from personaevo.evolve.parts import DEFAULT_PARTS, OWN_PARTS, ModelRuntime, Part
 from personaevo.evolve.players import DialogueQueue
 from personaevo.evolve.prepare import EvaluationSetup, input_digests, load_people, load_tasks, prepare
 from personaevo.judge.discriminator import Judge
-from personaevo.judge.objectives import SCORING, scoring_digest, scoring_of, using
-from personaevo.judge.objectives.base import Objective
+from personaevo.judge.objectives import SCORING, Objective, scoring_digest, scoring_of, using
 from personaevo.measure.cells import Descriptors
 from personaevo.programs import program_id
 from personaevo.records import Episode, Evaluation, Run

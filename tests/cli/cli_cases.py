@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from personaevo.cli.app import run
+from tests.once import FEW_PEOPLE
 
-QUICK = str(Path(__file__).with_name("quick.toml"))
+SMALL = [str(Path(__file__).with_name("small.toml")), "--human", str(FEW_PEOPLE)]  # the arguments of a small search
 Capture = pytest.CaptureFixture[str]
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from personaevo.archive import Archive
+from personaevo.cli.app import run
 from personaevo.text import without_secrets
-from tests.cli.cli_cases import QUICK
-from tests.once import FEW_PEOPLE
+from tests.cli.cli_cases import SMALL, Capture
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = {
@@ -22,8 +22,7 @@ SECRETS = {
 }  # fmt: skip
 ENVIRONMENT = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "personaevo"]
-# A start that other tests have made.
-SMALL = [QUICK, "--task-count", "4", "--personas", "3", "--jobs", "1", "--human", str(FEW_PEOPLE), "--archive", "here.duckdb"]
+ALONE = [*SMALL, "--jobs", "1", "--archive", "here.duckdb"]
 # Looks wherever a key might be found and puts what it sees into the personas.
 THIEF = '''
 import enum
@@ -61,6 +60,13 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of this process has them too."""
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+
+
 def started(arguments: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*COMMAND, *arguments], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -73,10 +79,10 @@ def check(*outputs: bytes) -> None:
     assert [text for text in texts if b"c4n4ry" in text] == []
 
 
-def test_a_search_and_what_is_shown_of_it() -> None:
+def test_a_search_and_what_is_shown_of_it(capsys: Capture, secrets: None) -> None:
     """Its first program looks for them as well."""
     Path("thief.py").write_text(THIEF, encoding="utf-8")
-    search = started(["search", *SMALL, "--candidates", "2", "--program", "thief.py", "--json"])
+    search = started(["search", *ALONE, "--candidates", "2", "--program", "thief.py", "--json"])
     copied: list[bytes] = []
 
     def watch() -> None:
@@ -100,12 +106,13 @@ def test_a_search_and_what_is_shown_of_it() -> None:
         seen = {one.persona.description for one in archive.episodes(1, 0) if one.persona}
     assert seen == {"seen: "}
     for arguments in (["summary", "here.duckdb"], ["show", "here.duckdb"], ["show", "here.duckdb", "x", "--debug"]):
-        check(*started(["archive", *arguments]).communicate(timeout=60))
+        run(["archive", *arguments])
+        check(*(text.encode() for text in capsys.readouterr()))
 
 
 @pytest.mark.slow
 def test_an_interrupted_search() -> None:
-    search = started(["search", *SMALL, "--candidates", "500"])
+    search = started(["search", *ALONE, "--candidates", "500"])
     assert search.stderr is not None
     first = next(line for line in search.stderr if b"/500" in line)
     search.send_signal(signal.SIGINT)
@@ -116,9 +123,16 @@ def test_an_interrupted_search() -> None:
 
 @pytest.mark.parametrize("more", [[], ["--debug"]])
 @pytest.mark.parametrize("value", ["odd c4n4ryCCCC", "https://me:c4n4ry@host/tasks.jsonl"])
-def test_errors_that_quote_them(value: str, more: list[str]) -> None:
+def test_errors_that_quote_them(value: str, more: list[str], capsys: Capture, secrets: None) -> None:
     """Where somebody gives a key as a setting, or a library quotes it."""
-    search = started(["search", "--tasks", value, "--jobs", "1", *more])
+    assert run(["search", "--tasks", value, "--jobs", "1", *more]) == 1
+    out, err = capsys.readouterr()
+    assert "***" in err
+    check(out.encode(), err.encode())
+
+
+def test_errors_that_quote_them_in_a_process_of_their_own() -> None:
+    search = started(["search", "--tasks", "odd c4n4ryCCCC", "--jobs", "1", "--debug"])
     out, err = search.communicate(timeout=60)
     assert search.returncode == 1
     assert b"***" in err

@@ -94,4 +94,7 @@ def test_an_operator_that_a_model_cannot_use_is_chosen_less() -> None:
     assert first["edit"] > 600
     assert later["adjust"] > 1700
     assert later["edit"] > 0  # it may learn
+    small = drawn(dict(rewrite.SMALL_MODEL))
+    assert small["adjust"] > 1600 and small["edit"] > 0
+    assert drawn({**rewrite.SMALL_MODEL, "edit": (9, 12)})["edit"] > 600  # it has learned
     assert rewrite.choose(random.Random(1), failed=False, mates=False, adjustable=False) != "adjust"

@@ -45,10 +45,10 @@ class Mutator:
 def proposer(mutator: Mutator) -> Iterator[ModelProposer]:
     """A proposer whose programs are read but not run."""
     with ThreadPoolExecutor(8) as pool:
-        company: Any = SimpleNamespace(role=lambda name: mutator if name == "mutator" else None, pool=pool)
-        bench: Any = SimpleNamespace(rollout=lambda source, *_: source, train_plan=SimpleNamespace(items=[]))
+        runtime: Any = SimpleNamespace(role=lambda name: mutator if name == "mutator" else None, pool=pool, from_file=lambda name: False)
+        setup: Any = SimpleNamespace(rollout=lambda source, *_: source, train_plan=SimpleNamespace(items=[]))
         unused: Any = None
-        made = ModelProposer(company, bench, unused, 1, Programs(lambda _: {}), unused, lag=4)
+        made = ModelProposer(runtime, setup, unused, 1, Programs(lambda _: {}), unused, lag=4)
         made._examine = lambda source: Examined(read(source), shingles(source), ())  # type: ignore[assignment,method-assign,arg-type]
         yield made
 

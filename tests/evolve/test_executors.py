@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evolve_cases import small
 
 from examples.model_server import ModelServer, person_or_agent
 from personaevo import definitions, executors
@@ -29,23 +30,28 @@ from personaevo.evolve.search import search
 from personaevo.programs import isolation
 from personaevo.readers import read_tasks
 from personaevo.workers import Workers
-from tests.once import FEW_PEOPLE
-
-SMALL: dict[str, Any] = {
-    "candidates": 6, "task_count": 2, "personas": 2, "test_tasks": 2, "test_personas": 2, "finalists": 2, "control_dialogues": 20,
-    "people_draws": 2, "lag": 3, "seed": 5, "human": FEW_PEOPLE,
-}  # fmt: skip
 
 SEED = Path(__file__).resolve().parents[2] / "seeds" / "program.py"
 
 
-def searched(folder: Path, name: str, executor: Executor | None = None, **settings: Any) -> SearchResult:
-    return search(SearchConfig(archive=folder / f"{name}.duckdb", **{"jobs": 1, **SMALL, **settings}), executor=executor)
+def settings(folder: Path, name: str, **more: Any) -> SearchConfig:
+    return small(folder / f"{name}.duckdb", **{"candidates": 6, **more})
+
+
+def searched(folder: Path, name: str, executor: Executor | None = None) -> SearchResult:
+    return search(settings(folder, name), executor=executor)
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
     return searched(tmp_path_factory.mktemp("here"), "here").digest
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Executor]:
+    """Two processes that share nothing with this one."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as given:
+        yield given
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +67,8 @@ def test_threads(tmp_path: Path, expected: str) -> None:
         assert searched(tmp_path, "threads", given).digest == expected
 
 
-def test_processes(tmp_path: Path, expected: str) -> None:
-    with ProcessPoolExecutor(2, get_context("spawn")) as given:
-        assert searched(tmp_path, "processes", given).digest == expected
+def test_processes(tmp_path: Path, expected: str, processes: Executor) -> None:
+    assert searched(tmp_path, "processes", processes).digest == expected
 
 
 def test_a_dask_scheduler(tmp_path: Path, expected: str, cluster: Any) -> None:
@@ -80,8 +85,7 @@ def test_a_worker_of_dask_is_killed_in_the_middle(tmp_path: Path, expected: str,
             os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
 
     with executors.executor("dask", cluster.scheduler_address) as given:
-        config = SearchConfig(archive=tmp_path / "killed.duckdb", **SMALL)
-        found = search(config, executor=given, observe=kill)
+        found = search(settings(tmp_path, "killed"), executor=given, observe=kill)
     assert killed.is_set()
     assert found.digest == expected
 
@@ -136,12 +140,8 @@ def test_a_worker_of_ray_is_killed_in_the_middle(tmp_path: Path, expected: str, 
                 for process in {one.result() for one in [given.submit(os.getpid) for _ in range(4)]}:
                     os.kill(process, signal.SIGKILL)
 
-        assert searched_and_watched(tmp_path, given, kill).digest == expected
+        assert search(settings(tmp_path, "watched"), executor=given, observe=kill).digest == expected
     assert killed.is_set()
-
-
-def searched_and_watched(folder: Path, executor: Executor, observe: Any) -> SearchResult:
-    return search(SearchConfig(archive=folder / "watched.duckdb", jobs=1, **SMALL), executor=executor, observe=observe)
 
 
 def of_ones_own(folder: Path) -> Rollout:
@@ -152,10 +152,10 @@ def of_ones_own(folder: Path) -> Rollout:
     return Rollout(SEED.read_text("utf-8"), plan, str(folder), (), "kernel")
 
 
-def test_a_worker_needs_no_file_of_a_domain_of_ones_own(tmp_path: Path) -> None:
+def test_a_worker_needs_no_file_of_a_domain_of_ones_own(tmp_path: Path, processes: Executor) -> None:
     work = of_ones_own(tmp_path)
     here = roll_out(work)
-    with ProcessPoolExecutor(1, get_context("spawn")) as given, Workers(1, given) as workers:
+    with Workers(1, processes) as workers:
         (tmp_path / "domain.toml").unlink()
         assert workers.map(roll_out, [work, work]) == [here, here]
     assert all(one.state == "completed" for one in here)
@@ -184,25 +184,26 @@ def servers_of(work: Rollout) -> tuple[int, list[int]]:
     return os.getpid(), [int(Path(f"/proc/{one}/stat").read_text("ascii").rpartition(")")[2].split()[1]) for one in servers]
 
 
-def test_programs_run_in_the_worker_s_own_fork_servers(tmp_path: Path) -> None:
+def test_programs_run_in_the_worker_s_own_fork_servers(tmp_path: Path, processes: Executor) -> None:
     work = of_ones_own(tmp_path)
-    with ProcessPoolExecutor(1, get_context("spawn")) as given, Workers(1, given) as workers:
+    with Workers(1, processes) as workers:
         ((worker, parents),) = workers.map(servers_of, [work])
     assert worker != os.getpid()
     assert parents == [worker, worker]
 
 
 @pytest.mark.parametrize("role", ["mutator", "user"])
-def test_limits_hold_while_dialogues_are_played_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+def test_limits_hold_while_dialogues_are_played_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: Executor, role: str
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    path = tmp_path / "spent.duckdb"
-    with ModelServer(person_or_agent) as server, ProcessPoolExecutor(2, get_context("spawn")) as given:
-        settings: dict[str, Any] = {**SMALL, "candidates": 40, "models": {role: f"openai:small@{server.openai_url}"}, "max_calls": 9}
+    with ModelServer(person_or_agent) as server:
+        config = settings(tmp_path, "spent", candidates=40, models={role: f"openai:small@{server.openai_url}"}, max_calls=9)
         with pytest.raises(BudgetError, match="--max-calls 9"):
-            search(SearchConfig(archive=path, jobs=1, **settings), executor=given)
+            search(config, executor=processes)
         asked = server.counters.requests.total()
     assert 0 < asked <= 9
-    with Archive.read(path) as archive:
+    with Archive.read(tmp_path / "spent.duckdb") as archive:
         assert archive.query("SELECT count(*)::INTEGER FROM model_calls")[1] == [(asked,)]
 
 

@@ -6,12 +6,13 @@ import json
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
-from evolve_cases import small
+from evolve_cases import SMALL, small
 
 from personaevo import reference
 from personaevo.archive import Archive
@@ -28,10 +29,12 @@ from personaevo.measure.cells import MIN_CELL_SHARE, REACHED, tessellate
 from personaevo.programs import Sandbox
 from personaevo.programs.personas import dial_table
 from personaevo.records import Dialogue, Floats, Task
+from personaevo.refine.items.behavior import Behavior
 from personaevo.refine.loop import initial_profile, refined_profiles
 from personaevo.refine.loop.refined_profiles import ImplicitProfile, stored, write_profiles
 from personaevo.refine.loop.run import refine_people
 from personaevo.refine.profile import Claim, Profile
+from personaevo.refine.records import PersonResult
 from personaevo.refine.roles.population import as_dials
 from personaevo.verify import verify
 from personaevo.workers import Workers
@@ -39,7 +42,6 @@ from tests.refine.refine_cases import QUICK, crowd
 
 PEOPLE = reference.packaged("charity")
 STEERING, HELD_OUT = reference.split(PEOPLE, small(Path("unused")).seed)
-QUICK_SETTINGS = Path(__file__).resolve().parents[1] / "cli" / "quick.toml"
 TASK = Task(id="t", goal="Give to the children.")
 
 
@@ -58,6 +60,22 @@ def written(folder: Path, rows: Sequence[Floats] | Floats, *, seen: bool = True)
     return folder
 
 
+@dataclass(frozen=True)
+class Refined:
+    """Three people who were refined, and the archive of it; all people whom refinement knew."""
+
+    results: tuple[PersonResult, ...]
+    archive: Path
+    known: Sequence[Behavior]
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory: pytest.TempPathFactory) -> Refined:
+    people, path = crowd(35), tmp_path_factory.mktemp("refined") / "a.duckdb"
+    done = refine_people(people[:3], others_known=people, settings=QUICK, archive=path)
+    return Refined(tuple(done.results), path, people)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty people who steer and ten who are held out."""
@@ -73,13 +91,11 @@ def loaded(path: Path) -> profiles.Profiles:
 # --- where they come from
 
 
-def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path) -> None:
-    people = crowd(21)
-    done = refine_people(people[:3], others_known=people, settings=QUICK, archive=tmp_path / "a.duckdb")
-    write_profiles(done.results, tmp_path / "out", "charity")
-    of_archive, of_folder = refined_profiles.read(tmp_path / "a.duckdb"), refined_profiles.read(tmp_path / "out")
+def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path, refined: Refined) -> None:
+    write_profiles(refined.results, tmp_path / "out", "charity")
+    of_archive, of_folder = refined_profiles.read(refined.archive), refined_profiles.read(tmp_path / "out")
     assert of_archive == of_folder and len(of_archive) == 3
-    with Archive.read(tmp_path / "a.duckdb") as archive:
+    with Archive.read(refined.archive) as archive:
         results = stored(archive.refinements())
     assert [one.profile.id for one in of_archive] == sorted(ImplicitProfile.of(one).of_behavior().profile.id for one in results)
     found = profiles.load(small(tmp_path / "b.duckdb", human=None, domain="camping", profiles=tmp_path / "out"), STEERING, HELD_OUT)
@@ -87,32 +103,28 @@ def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path) -> None:
     assert all(len(one.seen) == 2 and one.shown is None for one in of_archive)
 
 
-def test_an_archive_of_another_making_is_told_of(tmp_path: Path) -> None:
-    path = tmp_path / "a.duckdb"
-    refine_people(crowd(21)[:1], others_known=crowd(21), settings=QUICK, archive=path)
+def test_an_archive_of_another_making_is_told_of(tmp_path: Path, refined: Refined) -> None:
+    path = Path(shutil.copy(refined.archive, tmp_path / "a.duckdb"))
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE refinement SET settings = json_object('domain', repeat('x', 300))")
     with pytest.raises(InputError, match=r"a refinement has an invalid form \(ImplicitProfile: field 'domain'"):
         refined_profiles.read(path)
 
 
-def test_people_are_known_again_by_their_dialogues() -> None:
+def test_people_are_known_again_by_their_dialogues(refined: Refined) -> None:
     """What refinement keeps of a dialogue is what a reference holds of it."""
-    people = crowd(35)
     dialogues = [
         Dialogue(id=item.id, domain="d", user_kind="human", turns=item.turns, user_id=one.person)  # type: ignore[union-attr]
-        for one in people for item in one.items
+        for one in refined.known for item in one.items
     ]  # fmt: skip
     held = reference.build(dialogues, domain="d", corpus="c", license="l")
-    done = refine_people(people[:2], others_known=people, settings=QUICK)
     rows = {tuple(row) for row in held.values.tolist()}
-    assert [len(one.seen) for one in done.results] == [2, 2]
-    assert all(row in rows for one in done.results for row in one.seen)
+    assert [len(one.seen) for one in refined.results] == [2, 2, 2]
+    assert all(row in rows for one in refined.results for row in one.seen)
 
 
-def test_who_was_refined_in_words_stands_where_they_were_shown() -> None:
-    people = crowd(21)
-    one = refine_people(people[:1], others_known=people, settings=QUICK).results[0]
+def test_who_was_refined_in_words_stands_where_they_were_shown(refined: Refined) -> None:
+    one = refined.results[0]
     assert one.profile is not None
     start = one.outcomes["start"].profile
     assert start is not None
@@ -151,11 +163,11 @@ def test_files_that_hold_none(tmp_path: Path, text: str, message: str) -> None:
             refined_profiles.read(path)
 
 
-def test_places_that_hold_none(tmp_path: Path, finished_archive: Path) -> None:
+def test_places_that_hold_none(tmp_path: Path, searched: SearchConfig) -> None:
     with pytest.raises(InputError, match="expected refined profiles of users, got none"):
         refined_profiles.read(tmp_path)
     with pytest.raises(InputError, match="expected refined profiles of users, got none"):
-        refined_profiles.read(finished_archive)
+        refined_profiles.read(Path(str(searched.archive)))
     with pytest.raises(InputError):
         refined_profiles.read(tmp_path / "nothing")
 
@@ -357,10 +369,16 @@ def test_the_plan_of_costs_knows_them(folder: Path) -> None:
 
 def test_on_the_command_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = ["--domain", "charity", "--candidates", "1", "--task-count", "2", "--personas", "2", "--jobs", "1", "--json"]
-    assert run(["search", "--profiles", str(folder), str(QUICK_SETTINGS), *settings]) == 0
+    values = {name: value for name, value in SMALL.items() if name != "human"} | {"domain": "charity", "candidates": 1}
+    Path("small.toml").write_text("".join(f"{name} = {value!r}\n" for name, value in values.items()), "utf-8")
+    assert run(["search", "small.toml", "--profiles", str(folder), "--json"]) == 0
     said = capsys.readouterr()
-    assert "Warning: 31 of 50 profiles are of people who are held out, and are not used" in said.err  # seed 0 splits otherwise
+    assert "Warning: 10 of 50 profiles are of people who are held out, and are not used" in said.err
     assert "too few cells" not in said.err
+    assert json.loads(said.out)["best"]["source"] == loaded(folder).source
+
+
+def test_another_seed_holds_out_others(folder: Path) -> None:
     made = profiles.load(small(Path("unused"), human=None, domain="charity", profiles=folder, seed=0), *reference.split(PEOPLE, 0))
-    assert made is not None and json.loads(said.out)["best"]["source"] == made.source
+    assert made is not None and made.source != loaded(folder).source
+    assert made.notes[0].startswith("31 of 50 profiles are of people who are held out, and are not used")

@@ -23,7 +23,7 @@ from tests.once import FEW_PEOPLE
 FILE = '''
 """How often users ask."""
 
-from personaevo.judge.objectives.base import Objective, mean_over_dialogues
+from personaevo.judge.objectives import Objective, mean_over_dialogues
 
 
 def asked(episode):

@@ -26,7 +26,7 @@ from judge_cases import (
 )
 
 from personaevo.judge import objectives
-from personaevo.judge.objectives.base import Played
+from personaevo.judge.objectives import Played
 from personaevo.measure.energy import energy_distance
 from personaevo.records import Episode, Floats
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judge_cases import NAMES, episodes, failing, pairs
 
-from personaevo.judge.objectives.base import Played, leave_one_out
+from personaevo.judge.objectives import Played, leave_one_out
 from personaevo.records import Episode, PlanItem
 
 WORST = np.full(len(NAMES), -9.0)

@@ -15,19 +15,17 @@ from personaevo.config import SearchConfig
 from personaevo.definitions import domain_names
 from personaevo.errors import ArchiveError
 from personaevo.sampler import PersonaSampler
+from tests.evolve.evolve_cases import SMALL
 
 PACKAGED = content.archives()
-SMALL = SearchConfig(
-    candidates=3, task_count=2, personas=2, finalists=2, test_tasks=2, test_personas=2, control_dialogues=20, people_draws=2, jobs=1,
-    seed=SEED,
-)  # fmt: skip
+SMALLEST = SearchConfig(**{**SMALL, "candidates": 3})
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small one."""
     path = tmp_path_factory.mktemp("packaged") / "small.duckdb"
-    make(path, SMALL)
+    make(path, SMALLEST)
     return path
 
 

@@ -11,8 +11,7 @@ import pytest
 from personaevo.archive import Archive
 from personaevo.evolve.ranking import AUDITOR
 from personaevo.judge import objectives as registry
-from personaevo.judge.objectives import objectives, shown
-from personaevo.judge.objectives.base import Objective, mean_over_dialogues
+from personaevo.judge.objectives import Objective, mean_over_dialogues, objectives, shown
 from personaevo.records import Comparison, FinalTable, Measure, Run, Scoring, TableRow
 from personaevo.views import layout
 from personaevo.views.tables import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from personaevo.judge.objectives.base import Objective, Played, mean_over_dialogues
+from personaevo.judge.objectives import Objective, Played, mean_over_dialogues
 from personaevo.measure.agreement import jackknife_se, shrunken, weighted
 from personaevo.measure.cells import chamfer, people_overlap
 from personaevo.measure.energy import Target, energy_distance

@@ -52,11 +52,12 @@ class Link:
         return bytes(data)
 
 
-def run_program(link: Link, limits: Limits) -> None:
+def run_program(link: Link, limits: Limits, module: types.ModuleType) -> None:
+    """Run a program in an ``empty_module``."""
     request, known = json.loads(link.receive()), link.receive()
     link.token = request["token"].encode()
     try:
-        module = load(marshal.loads(known) if known else compiled(request["source"], link), limits["modules"])
+        load(marshal.loads(known) if known else compiled(request["source"], link), module)
         axes = plain(module.AXES, "AXES", limits)
     except BaseException as error:  # noqa: BLE001 - any exception of the program, SystemExit included, is its result
         link.send(b"F", json.dumps(describe(error, limits)))
@@ -127,16 +128,21 @@ def compiled(source: str, link: Link) -> types.CodeType:
     return code
 
 
-def load(code: types.CodeType, allowed: list[str]) -> types.ModuleType:
-    """Execute the program as a module. It is in ``sys.modules``, where dataclasses and enums look up their module."""
-    module = sys.modules["program"] = types.ModuleType("program")
+def empty_module(allowed: list[str]) -> types.ModuleType:
+    """A module for a program, made before the fork: making it in a child would copy the memory pages of all builtins."""
+    module = types.ModuleType("program")
     module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importer(frozenset(allowed))}
+    return module
+
+
+def load(code: types.CodeType, module: types.ModuleType) -> None:
+    """Execute the program in the module. It is in ``sys.modules``, where dataclasses and enums look up their module."""
+    sys.modules["program"] = module
     exec(code, module.__dict__)
     if not hasattr(module, "AXES"):
         raise RefusedError("rule: the program defines no AXES")
     if not callable(getattr(module, "generate", None)):
         raise RefusedError("rule: the program defines no function generate(task, n, rng, model)")
-    return module
 
 
 def importer(allowed: frozenset[str]) -> Callable[..., object]:

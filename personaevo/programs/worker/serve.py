@@ -26,9 +26,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 from .harden import CHANNEL, Isolation
-from .run import Limits, Link, run_program, without_chance
+from .run import Limits, Link, empty_module, run_program, without_chance
 
 Runner = Callable[[Link, Limits], None]
 
@@ -138,7 +139,12 @@ def other_addresses(seed: int) -> list[object]:
     return [*(object() for _ in range(seed * 1000)), *(bytes(size) for size in sizes for _ in range(seed))]
 
 
-def main(begin: Callable[[Limits], Runner] = lambda _: run_program) -> None:
+def plain_runner(limits: Limits) -> Runner:
+    """The runner of tiers without an interpreter of their own."""
+    return partial(run_program, module=empty_module(limits["modules"]))
+
+
+def main(begin: Callable[[Limits], Runner] = plain_runner) -> None:
     """Run the server. ``begin`` prepares it and returns the function with which children run a program; it may change the limits."""
     limits = json.loads(sys.argv[2])
     control = socket.socket(fileno=os.dup(0))

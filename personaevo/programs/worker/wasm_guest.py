@@ -56,7 +56,8 @@ def prepare(modules: Sequence[str], seed: int) -> list[object]:
 
 def run_program(send: Callable[[str], None], receive: Callable[[], str], limits: str) -> None:
     """Run the requested program, and answer."""
-    run.run_program(GuestLink(send, receive), json.loads(limits))
+    known = json.loads(limits)
+    run.run_program(GuestLink(send, receive), known, run.empty_module(known["modules"]))
 
 
 def order() -> int:
