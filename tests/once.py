@@ -1,5 +1,5 @@
 """Made once for all processes of a test run: trained judges, the dialogues they are trained against, cells, the schema of an empty archive,
-and archives of small searches. Each process remembers the role-plays of refinement and the features of many dialogues.
+archives of small searches, the role-plays of refinement and the features of many dialogues.
 
 Each has what the package makes under a key of everything that it is made from; only making it a second time is left out. Tests of the
 judge, the cells and the schema import the functions themselves, and worker processes that a search starts train for themselves.
@@ -28,6 +28,7 @@ from personaevo import cache
 from personaevo.archive import schema
 from personaevo.archive.database import Database
 from personaevo.config import SearchConfig
+from personaevo.definitions import Domain
 from personaevo.errors import ArchiveError
 from personaevo.evolve import controls
 from personaevo.evolve.controls import ScorerBuilder
@@ -100,6 +101,8 @@ def _add(digest: Any, value: object) -> None:
         digest.update(f"list {len(value)}".encode())
         for one in value:
             _add(digest, one)
+    elif isinstance(value, frozenset):
+        _add(digest, sorted(map(repr, value)))  # their order differs from process to process
     else:
         digest.update(f"{value!r};".encode())
 
@@ -159,9 +162,9 @@ def _negatives(made: Callable[[ScorerBuilder], Any]) -> Callable[[ScorerBuilder]
     return found
 
 
-def _remembered(made: Callable[..., Any], key: Callable[..., object]) -> Callable[..., Any]:
-    """The results of this process, by ``key`` of the arguments; without a key (None) the result is made each time."""
-    known: dict[object, Any] = {}
+def _remembered(made: Callable[..., Any], key: Callable[..., str | None]) -> Callable[..., Any]:
+    """The results of all processes, by ``key`` of the arguments; without a key (None) the result is made each time."""
+    known: dict[str, Any] = {}
 
     @wraps(made)
     def found(*given: Any, **named: Any) -> Any:
@@ -169,18 +172,24 @@ def _remembered(made: Callable[..., Any], key: Callable[..., object]) -> Callabl
         if place is None:
             return made(*given, **named)
         if place not in known:
-            known[place] = made(*given, **named)
+            known[place] = shelf().value(place, lambda: made(*given, **named))
         return copy(known[place])
 
     return found
 
 
-def _playing(player: EmbeddedPlayer, profile: Profile, samples: int, seed: int) -> object:
-    return key_of(player._domain, player._tasks, player._losses, profile.dials, samples, seed)
+_DOMAINS: dict[int, tuple[Domain, str]] = {}  # each with its key; kept, so that no other gets its number
 
 
-def _measuring(dialogues: Sequence[Sequence[str]], losses: Sequence[str] = ()) -> object:
-    return key_of([list(texts) for texts in dialogues], list(losses)) if len(dialogues) >= _MANY else None
+def _playing(player: EmbeddedPlayer, profile: Profile, samples: int, seed: int) -> str:
+    domain = player._domain
+    if id(domain) not in _DOMAINS:
+        _DOMAINS[id(domain)] = domain, key_of(domain)
+    return key_of("plays", _DOMAINS[id(domain)][1], player._tasks, player._losses, profile.dials, samples, seed)
+
+
+def _measuring(dialogues: Sequence[Sequence[str]], losses: Sequence[str] = ()) -> str | None:
+    return key_of("measured", [list(texts) for texts in dialogues], list(losses)) if len(dialogues) >= _MANY else None
 
 
 def _create(made: Callable[[type[Database], Path], None]) -> Callable[[type[Database], Path], None]:

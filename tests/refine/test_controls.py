@@ -18,7 +18,7 @@ PEOPLE = crowd(11)
 
 @pytest.fixture(scope="module")
 def results() -> list[PersonResult]:
-    return refine_all(ENGINE, QUICK, refinement_tasks(Cohort(PEOPLE), ENGINE), None, 1)
+    return refine_all(ENGINE, QUICK, refinement_tasks(Cohort(PEOPLE), ENGINE, QUICK), None, 1)
 
 
 def test_padding_has_the_length_and_nothing_else() -> None:
@@ -37,7 +37,7 @@ def test_the_truth_is_pasted_in_and_the_guard_sees_it() -> None:
 
 
 def test_anothers_profile_is_scored_by_what_it_showed(results: list[PersonResult]) -> None:
-    found = refinement_tasks(Cohort(PEOPLE), ENGINE)
+    found = refinement_tasks(Cohort(PEOPLE), ENGINE, QUICK)
     other = peer_outcomes(results, found)
     one, population = results[0], found[0].population
     assert population is not None
@@ -56,14 +56,14 @@ def test_shuffled_everybody_gets_somebody_elses(results: list[PersonResult]) -> 
         asked[work.behavior.person] = peer.person
         return Outcome(values=(1.0,))
 
-    found = peer_outcomes(results[:5], refinement_tasks(Cohort(PEOPLE), ENGINE), play)
+    found = peer_outcomes(results[:5], refinement_tasks(Cohort(PEOPLE), ENGINE, QUICK), play)
     assert {one["other"].value for one in found.values()} == {1.0}
     assert set(asked) == set(asked.values()) and all(own != peer for own, peer in asked.items())
 
 
 def test_controls_that_are_no_profile(results: list[PersonResult]) -> None:
     """A constant dialogue has no spread; the ceiling is half the distance of two of one's own."""
-    found = refinement_tasks(Cohort(PEOPLE), ENGINE)
+    found = refinement_tasks(Cohort(PEOPLE), ENGINE, QUICK)
     one, population = results[0], found[0].population
     assert population is not None
     case, _ = case_of(ENGINE, QUICK, found[0])
@@ -82,7 +82,7 @@ def test_the_curve_is_shrinkage_from_so_many(results: list[PersonResult]) -> Non
 
 
 def test_the_summary_compares_with_every_control(results: list[PersonResult]) -> None:
-    summary = summarize(results, peer_outcomes(results, refinement_tasks(Cohort(PEOPLE), ENGINE)))
+    summary = summarize(results, peer_outcomes(results, refinement_tasks(Cohort(PEOPLE), ENGINE, QUICK)))
     rows = {row.control: row for row in summary.rows}
     assert tuple(rows) == CONTROLS and (summary.people, summary.held_out, summary.failed, summary.in_sample) == (11, 11, 0, False)
     change = rows["population"].change
@@ -105,7 +105,7 @@ def test_the_summary_compares_with_every_control(results: list[PersonResult]) ->
 
 def test_the_text_fits_a_terminal_and_names_the_refused(results: list[PersonResult]) -> None:
     failed = PersonResult(person="x\x1b[31m", role="user", state="failed", reason="no\nway")
-    text = summary_text(summarize([*results, failed], peer_outcomes(results, refinement_tasks(Cohort(PEOPLE), ENGINE))))
+    text = summary_text(summarize([*results, failed], peer_outcomes(results, refinement_tasks(Cohort(PEOPLE), ENGINE, QUICK))))
     assert max(map(len, text.splitlines())) <= 80
     assert all(part in text for part in ("11 refined, 1 failed", "population", "one-call rewrite", "re-identification: "))
     assert "\x1b" not in person_text(failed) and person_text(failed).count("\n") == 0
@@ -113,7 +113,7 @@ def test_the_text_fits_a_terminal_and_names_the_refused(results: list[PersonResu
 
 
 def test_in_sample_is_said(results: list[PersonResult]) -> None:
-    found = refinement_tasks(Cohort(PEOPLE), ENGINE)
+    found = refinement_tasks(Cohort(PEOPLE), ENGINE, QUICK)
     paper = refine_all(ENGINE, QUICK.model_copy(update={"paper": True}), found[:2], None, 1)
     summary = summarize(paper, {})
     assert summary.in_sample and summary.held_out == 0 and "IN-SAMPLE" in summary_text(summary)

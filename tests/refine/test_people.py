@@ -61,15 +61,15 @@ def test_everybody_is_refined_on_each_side_with_two_dialogues() -> None:
     both = PEOPLE[0].model_copy(update={"items": (*PEOPLE[0].items, *turned)})
     one = PEOPLE[2].model_copy(update={"items": PEOPLE[2].items[:1]})
     texts = Behavior(person="t", items=(TextItem(id="t1", text="Well."), TextItem(id="t2", text="No.")))
-    found = refinement_tasks(Cohort((both, one, texts, *PEOPLE[3:13])), ENGINE)
+    found = refinement_tasks(Cohort((both, one, texts, *PEOPLE[3:13])), ENGINE, FEW)
     assert [work.role for work in found[:4]] == ["user", "assistant", "user", None]
     assert found[0].population is not None and found[1].population is None  # nobody else was the assistant
 
 
 def test_of_too_few_the_reference_takes_the_place() -> None:
-    (alone,) = refinement_tasks(Cohort(PEOPLE[:1]), ENGINE)
+    (alone,) = refinement_tasks(Cohort(PEOPLE[:1]), ENGINE, FEW)
     assert alone.population is not None and len(alone.population.whole) > 100
-    among = refinement_tasks(Cohort(PEOPLE[:1], others=PEOPLE), ENGINE)[0].population
+    among = refinement_tasks(Cohort(PEOPLE[:1], others=PEOPLE), ENGINE, FEW)[0].population
     assert among is not None and len(among.whole) == 38  # not the person's own
 
 
@@ -77,7 +77,7 @@ def test_of_too_few_the_reference_takes_the_place() -> None:
 
 
 def test_results_do_not_depend_on_the_processes() -> None:
-    found = refinement_tasks(Cohort(PEOPLE), ENGINE)
+    found = refinement_tasks(Cohort(PEOPLE), ENGINE, FEW)
     one = refine_all(ENGINE, FEW, found[:3], None, 1)
     seen: list[tuple[int, int]] = []
     two = refine_all(ENGINE, FEW, found[2::-1], None, 2, lambda done, planned: seen.append((done, planned)))
