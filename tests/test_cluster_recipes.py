@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import personaevo as pe
 from examples.cluster.mpi_search import parsed, searched
 from personaevo.archive import Archive
 from tests.evolve.evolve_cases import SMALL as COMMON
@@ -61,6 +62,8 @@ def test_an_array_of_seeds_is_merged(tmp_path: Path, environment: dict[str, str]
         merged.verify_digest()
         assert [one.settings["seed"] for one in merged.runs()] == [5, 6]
         assert [len(merged.commits(one.id)) for one in merged.runs()] == [2, 2]
+        with Archive.read(ended) as before:
+            assert merged.digest(merged.runs()[0].id) == before.digest(before.run().id)
     assert "all.duckdb" in said
 
 
@@ -71,6 +74,9 @@ def test_ranks_find_what_processes_here_find(tmp_path: Path, ended: Path) -> Non
     assert said.startswith("2 candidates, ")
     with Archive.read(ended) as here:
         assert said.endswith(f"digest {here.digest(here.run().id)}")
+    again = pe.search(config.model_copy(update={"jobs": 1, "resume": True}))  # what ranks began goes on without them
+    assert said.endswith(f"digest {again.digest}")
+    assert pe.search(config.model_copy(update={"jobs": 1, "resume": True, "candidates": 3})).candidates == 3
 
 
 @pytest.mark.skipif(which("mpiexec") is None or find_spec("mpi4py") is None, reason="no MPI")

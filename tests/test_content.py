@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from personaevo import content, definitions
+from personaevo.archive import Archive
 from personaevo.cli.app import run
 from personaevo.config import SearchConfig, make_config
 from personaevo.errors import ArchiveError, ConfigError, ContentError, ReferenceDataError
@@ -144,6 +145,8 @@ def test_search_in_a_domain_of_ones_own(clinic: Path, capsys: pytest.CaptureFixt
     ]) == 0  # fmt: skip
     found = json.loads(capsys.readouterr().out)
     assert found["candidates"] == 2
+    with Archive.read(clinic / "a.duckdb") as archive:
+        assert archive.verify_digest() == found["digest"]
     assert {row["row"] for row in found["table"]} == {"humans", "persona_free", *controls.ROWS, "seed_program", "evolved"}
 
 
