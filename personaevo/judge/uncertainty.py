@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from personaevo.executors import Carried
 from personaevo.judge.discriminator import Judge, Negatives, train
 from personaevo.judge.objectives import SCORE, Objective, Played, harmonic, objectives, steering, using
 from personaevo.judge.scorer import Scorer
-from personaevo.measure.agreement import Agreement, retest
+from personaevo.measure.agreement import Agreement, Measured, retest
 from personaevo.measure.cells import Descriptors, tessellate
 from personaevo.measure.energy import Space
 from personaevo.measure.stats import student_factor
@@ -32,18 +34,25 @@ Shares = dict[str, Floats]
 
 @dataclass(frozen=True)
 class People:
-    """Fingerprints ``values[n, d]`` and the person of each."""
+    """Fingerprints ``values[n, d]`` and the person of each. In a bootstrap sample ``copies`` tells the copies of a person apart."""
 
     values: Floats
     persons: tuple[str, ...]
+    copies: tuple[str, ...] = ()
 
     def drawn(self, rng: np.random.Generator) -> People:
-        """A bootstrap sample of persons, each with all of their dialogues; a person drawn twice stays one person."""
+        """A bootstrap sample of persons, each with all of their dialogues. A person drawn twice stays one person, so that no fold of the
+        judge is trained on a copy; agreement is measured on ``copies``, since a copied dialogue is not a second one."""
         names = sorted(set(self.persons))
         times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
         count = dict(zip(names, times.tolist(), strict=True))
         rows = np.repeat(np.arange(len(self.persons)), [count[who] for who in self.persons])
-        return People(self.values[rows], tuple(self.persons[row] for row in rows))
+        copies = tuple(f"{who} {number}" for who in self.persons for number in range(count[who]))
+        return People(self.values[rows], tuple(self.persons[row] for row in rows), copies)
+
+    def retest(self, varying: Any = None) -> Measured:
+        """Agreement of several dialogues of one person (``measure.agreement.retest``)."""
+        return retest(self.values, self.copies or self.persons, varying)
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,11 @@ class TableSetting:
     profiled: bool = False
     own: Carried | None = None
 
+    @cached_property
+    def row_is_retested(self) -> bool:
+        """Whether enough of the row's people have two dialogues. It is decided once, so that all bootstrap samples measure the same."""
+        return self.row.retest().people >= _TWICE
+
     @property
     def own_parts(self) -> OwnParts:
         """The user-defined parts; empty if there are none."""
@@ -99,7 +113,7 @@ def point_of(scorer: Scorer, episodes: Sequence[Episode]) -> tuple[Shares, Share
 
 def point_of_people(setting: TableSetting, n: int) -> tuple[Shares, Shares]:
     """Mean shares and raw values over draws of n dialogues of people, ``[1]`` each."""
-    both = _humans(setting.scorer, setting.row, n, np.random.default_rng(setting.scorer.seed))
+    both = _humans(setting, setting.scorer, setting.row, n, np.random.default_rng(setting.scorer.seed))
     shares, raw = ({name: values.mean(keepdims=True) for name, values in found.items()} for found in both)
     return shares, raw
 
@@ -127,7 +141,7 @@ def drawn_world(setting: TableSetting, rows: Mapping[str, Sequence[Episode]], n:
     rng = np.random.default_rng([setting.scorer.seed, number])
     with using(setting.own_parts.objectives):
         scorer = _drawn(setting, rng)
-        found = World(number, scorer, _humans(scorer, setting.row.drawn(rng), n, rng)[0])
+        found = World(number, scorer, _humans(setting, scorer, setting.row.drawn(rng), n, rng)[0])
         return found, {name: found.shares(episodes) for name, episodes in rows.items()}
 
 
@@ -161,7 +175,7 @@ def _agreement(known: Agreement | None, rng: np.random.Generator) -> Agreement |
     return known.model_copy(update={"value": value})
 
 
-def _humans(scorer: Scorer, people: People, n: int, rng: np.random.Generator) -> tuple[Shares, Shares]:
+def _humans(setting: TableSetting, scorer: Scorer, people: People, n: int, rng: np.random.Generator) -> tuple[Shares, Shares]:
     """Shares and raw values of draws of n dialogues of these people, ``[CALL_DRAWS]`` each.
 
     Objectives of turns are not measured, since reference data has none; nor is consistency if few people have two dialogues.
@@ -173,9 +187,8 @@ def _humans(scorer: Scorer, people: People, n: int, rng: np.random.Generator) ->
     found, raw = ({name: values for name, values in part.items() if name not in (*untold, SCORE)} for part in (found, raw))
     for one in objectives():
         level = one.level(scorer, n) if one.needs == "persona" and scorer.agreement is not None else None
-        measured = retest(people.values, people.persons, scorer.varying) if level is not None else None
-        if level is not None and measured is not None and measured.people >= _TWICE:
-            raw[one.name] = np.full(CALL_DRAWS, measured.mean)
+        if level is not None and setting.row_is_retested:
+            raw[one.name] = np.full(CALL_DRAWS, people.retest(scorer.varying).mean)
             found[one.name] = one.share(raw[one.name], level, None)
     if found.keys() >= set(steering()):
         found[SCORE] = raw[SCORE] = harmonic(found)

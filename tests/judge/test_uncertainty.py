@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -101,8 +102,22 @@ def test_people_are_measured_and_not_set_to_one() -> None:
 
 def test_without_people_who_came_twice_their_consistency_is_not_told() -> None:
     once = People(setting().row.values, tuple(map(str, range(len(setting().row.persons)))))
-    found, _ = uncertainty._humans(scorer(), once, N, np.random.default_rng(1))
+    alone = replace(setting(), row=once)
+    found, _ = uncertainty._humans(alone, scorer(), once, N, np.random.default_rng(1))
     assert set(found) == TOLD - {"consistency", "score"}
+    drawn, _ = uncertainty._humans(alone, scorer(), once.drawn(np.random.default_rng(1)), N, np.random.default_rng(1))
+    assert set(drawn) == set(found)  # somebody who is drawn twice did not come twice
+
+
+def test_a_copy_of_a_person_does_not_agree_with_it() -> None:
+    """Copies of a dialogue agree perfectly: as dialogues of one person they would raise the agreement of every bootstrap sample."""
+    row = setting().row
+    own, rng = row.retest().mean, np.random.default_rng(1)
+    samples = [row.drawn(rng) for _ in range(50)]
+    found = np.array([one.retest().mean for one in samples])
+    assert found.mean() == pytest.approx(own, abs=0.05)
+    wrong = np.array([People(one.values, one.persons).retest().mean for one in samples])
+    assert wrong.mean() > found.mean() + 0.05
 
 
 def test_points_are_the_values_of_the_scorer() -> None:
