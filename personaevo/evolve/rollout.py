@@ -310,7 +310,7 @@ def read(source: str) -> ModelProposal:
 
 
 def _read(source: str) -> tuple[ModelProposal, Checked[list[rules.Finding]] | None]:
-    """Parse a source, and return all that the parse tells if the program is not refused."""
+    """Parse a source, and return the result of the parse unless the program is refused."""
     try:
         found = checked(source, rules.check)
     except ProgramError as error:

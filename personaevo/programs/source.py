@@ -174,7 +174,7 @@ def make_program(source: str) -> Program:
 
 @dataclass(frozen=True, slots=True)
 class Checked(Generic[Read]):
-    """All that one parse tells of a program: its record, the ``findings`` of a check, its normalized tree, and its compiled code."""
+    """Result of parsing a program once: its record, the ``findings`` of a check, its normalized tree, and its compiled code."""
 
     program: Program
     findings: Read

@@ -25,7 +25,7 @@ from personaevo.evolve.progress import Progress
 from personaevo.evolve.ranking import Scored
 from personaevo.judge.objectives import shown
 from personaevo.records import Estimate, Evaluation
-from tests.cli.cli_cases import SMALL, Capture, fails
+from tests.cli.cli_cases import SMALL, Capture, catches, fails, until
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -415,7 +415,8 @@ def test_interrupted_before_anything_was_saved() -> None:
         [*COMMAND, "search", "--archive", "here.duckdb"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
-    time.sleep(2.0)
+    until(lambda: catches(search.pid, signal.SIGTERM))
+    time.sleep(0.3)
     search.send_signal(signal.SIGTERM)
     _, err = search.communicate(timeout=30)
     # Inside DuckDB, any signal comes out as an interrupt; while Python runs a text (as dataclasses do), as an end by Ctrl-C's signal.

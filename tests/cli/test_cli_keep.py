@@ -21,7 +21,7 @@ from personaevo.archive import Archive, Finding, named_queries, named_query
 from personaevo.cli.app import run
 from personaevo.cli.archive import _verification
 from personaevo.verify import Verification
-from tests.cli.cli_cases import Capture, fails
+from tests.cli.cli_cases import Capture, fails, has_open, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -229,7 +229,8 @@ def test_an_endless_query_ends_with_ctrl_c(archive: str) -> None:
     command = [sys.executable, "-m", "personaevo", "archive", "query", archive, endless]
     environment = {**os.environ, "PYTHONPATH": str(content.root("archive").parent)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(3)
+        until(lambda: has_open(process.pid, archive))
+        time.sleep(1)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
